@@ -1,0 +1,49 @@
+# The four commands a person needs. Each sets up .venv by itself on a machine that has Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TAPS ?=
+DEMO_CARDS ?= 1000000
+
+.PHONY: demo test check bench lock clean
+.DEFAULT_GOAL := help
+help:
+	@echo "make demo    one lane with simulated hardware, live, until Ctrl-C (TAPS=200 runs that many and stops)"
+	@echo "make test    every test that this machine can run"
+	@echo "make check   ruff, mypy strict, import-linter"
+	@echo "make bench   latency, memory, start-up; writes build/bench.json"
+
+# A stamp is newer than its lock file only when every pinned package is installed.
+$(VENV)/.run: requirements/run.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "turnike: $(PYTHON) is older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "turnike: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS))
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+# New pins: needs uv; the files name no package host.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml requirements/build.in -o requirements/run.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml requirements/build.in -c requirements/run.lock -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info

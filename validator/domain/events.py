@@ -1,0 +1,112 @@
+"""What can happen at a gate, as values. Adapters make them from bytes; the passage consumes them.
+
+Every event carries `at_ns`, the monotonic time at which the lane learned of it. A device's fault is an event, never an exception.
+"""
+
+from dataclasses import dataclass
+
+from validator.domain.cards import Card
+
+
+@dataclass(frozen=True, slots=True)
+class CardSeen:
+    """Exactly one card, with its whole UID."""
+
+    card: Card
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """More than one card in the field: no verdict."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftEarly:
+    """A card began to answer and was gone before it had answered in full: no verdict, and no part of its UID."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """Something answered that this gate cannot read, such as a UID of a length that does not exist."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLost:
+    """The reader cannot be used; `reason` is one clear line. It is retried for ever."""
+
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderBack:
+    """The reader is ready, at start and after each loss."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLost:
+    """The board cannot be used; `reason` is one clear line. It is retried for ever."""
+
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoardBack:
+    """A session with the board has begun: at start, after a loss, and when the board restarted under us."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The passenger of `tap` went through, `after_ms` after the arms were released."""
+
+    tap: int
+    after_ms: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotPassed:
+    """The arms locked again before anyone went through."""
+
+    tap: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """Someone went through the locked arms."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """The hardware's emergency release went on or off. Software observes it and never overrules it."""
+
+    on: bool
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tamper:
+    """The housing was opened or closed."""
+
+    on: bool
+    at_ns: int
+
+
+ReaderEvent = CardSeen | Clash | LeftEarly | Unsupported | ReaderLost | ReaderBack
+BoardEvent = BoardLost | BoardBack | Passed | NotPassed | Forced | Emergency | Tamper
+Event = ReaderEvent | BoardEvent
