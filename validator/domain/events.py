@@ -107,6 +107,13 @@ class Tamper:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing but time went by."""
+
+    at_ns: int
+
+
 ReaderEvent = CardSeen | Clash | LeftEarly | Unsupported | ReaderLost | ReaderBack
 BoardEvent = BoardLost | BoardBack | Passed | NotPassed | Forced | Emergency | Tamper
-Event = ReaderEvent | BoardEvent
+Event = ReaderEvent | BoardEvent | Tick

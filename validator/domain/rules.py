@@ -46,7 +46,10 @@ EVERY_CARD = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. Before `in_force_from` (Unix seconds) a rule with `notice` admits with a notice; without it, is silent."""
+    """One rule. `in_force_from_unix_s` is its start date; `reports` asks for a report of every tap that it decides.
+
+    Only a require rule has a scope, and only it may give notice of itself before its start date; any other raises ValueError.
+    """
 
     name: str
     effect: Effect
@@ -55,6 +58,10 @@ class Rule:
     in_force_from_unix_s: int = 0
     reports: bool = False
     notice: bool = False
+
+    def __post_init__(self) -> None:
+        if self.effect is not Effect.REQUIRE and (self.notice or self.scope != EVERY_CARD):
+            raise ValueError(f"rule {self.name}: only a require rule has a scope or a notice")
 
 
 @dataclass(frozen=True, slots=True)

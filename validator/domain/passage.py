@@ -1,0 +1,293 @@
+"""The passage: what the gate does about each event, from a card in the field to somebody gone through. Pure: events in, effects out.
+
+It decides nothing about a card (decision.py does) and touches no device: the lane carries its effects out in the order given.
+One passage at a time. A card admitted while the arms are open for the one before it waits for that passage to end, at most
+as long as the arms stay open; a denied one is told at once. A denied card is decided and shown anew at every tap, since its
+owner may have matched it a moment ago, but reported once in `repeat_guard_s`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import assert_never
+
+from cachetools import TTLCache
+
+from validator.domain.cards import Card, CardUid
+from validator.domain.decision import Decision, Verdict
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    CardSeen,
+    Clash,
+    Emergency,
+    Event,
+    Forced,
+    LeftEarly,
+    NotPassed,
+    Passed,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+    Tick,
+    Unsupported,
+)
+from validator.domain.outcomes import Direction, Outcome
+from validator.domain.trusted_time import NS_PER_S
+
+NS_PER_MS = 1_000_000
+RECENT_CARDS_MAX = (
+    4096  # a gate sees one card a second at most: over an hour of them; the oldest is forgotten first
+)
+PASSAGE_GRACE_MS = (
+    2_000  # after `hold_ms` the board must have said how the passage ended, resends and heartbeats included
+)
+
+
+class SameCardAfterPassing(Enum):
+    """The operator's choice for a card that passed and comes again within the guard (multi-ride is legal on İstanbulkart)."""
+
+    ADMIT = "admit"
+    TRY_AGAIN = "try_again"
+
+
+@dataclass(frozen=True, slots=True)
+class PassagePolicy:
+    """How long things are shown and guarded at this gate."""
+
+    direction: Direction
+    hold_ms: int  # how long the arms stay open for somebody to go through
+    feedback_ms: int  # how long an outcome is shown
+    repeat_guard_s: int
+    same_card_after_passing: SameCardAfterPassing
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Release the arms for this tap."""
+
+    tap: int
+    direction: Direction
+    hold_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show an outcome for `hold_ms`, or, with 0, as the resting picture. `date_unix_s` goes with a notice, else 0."""
+
+    outcome: Outcome
+    hold_ms: int
+    date_unix_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """Make the report of this tap durable before the next effect, within the budget."""
+
+    tap: int
+    uid: CardUid
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTap:
+    """Bookkeeping of one tap: `token` names its card for the life of the lane only, "" when there was no single card."""
+
+    tap: int
+    token: str
+    outcome: Outcome
+    decision: Decision | None
+    reported: bool
+    seen_at_ns: int
+    waited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPassage:
+    """Bookkeeping of a passage's end: True passed, False not passed, None unknown (the board restarted, or never said)."""
+
+    tap: int
+    passed: bool | None
+    after_ms: int = 0
+
+
+PassageEffect = Open | Show | FileReport | RecordTap | RecordPassage
+
+
+@dataclass(slots=True)
+class _Admission:
+    tap: int
+    card_key: bytes
+    decision: Decision
+    seen_at_ns: int
+    deadline_ns: int = 0  # when an open passage ends without a word from the board
+
+
+class Passage:
+    """The state of one lane between two events. Not thread-safe: the lane's loop owns it."""
+
+    def __init__(self, policy: PassagePolicy, decide: Callable[[Card], Decision], token_key: bytes) -> None:
+        """`decide` is asked once for each tap of one card; `token_key` is random, made at lane start, and in memory only."""
+        self.reader_here = False
+        self.board_here = False
+        self.emergency = False
+        self._policy = policy
+        self._decide = decide
+        self._token_key = token_key
+        self._now_ns = 0
+        self._taps = 0
+        self._open: _Admission | None = None
+        self._waiting: _Admission | None = None
+        guard_ns = policy.repeat_guard_s * NS_PER_S
+        self._passed: TTLCache[bytes, bool] = TTLCache(RECENT_CARDS_MAX, guard_ns, timer=self._clock)
+        self._reported: TTLCache[bytes, bool] = TTLCache(RECENT_CARDS_MAX, guard_ns, timer=self._clock)
+
+    @property
+    def serves(self) -> bool:
+        """Whether a card would be decided now: both devices are here and no emergency release is on."""
+        return self.reader_here and self.board_here and not self.emergency
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When a Tick is due, or None."""
+        return self._open.deadline_ns if self._open else None
+
+    def handle(self, event: Event) -> list[PassageEffect]:  # noqa: C901, PLR0911 — one match over a closed union reads best whole
+        """Take one event; return its effects, in the order in which they must be carried out."""
+        self._now_ns = max(self._now_ns, event.at_ns)
+        match event:
+            case CardSeen():
+                return self._card(event) if self._hears_cards() else []
+            case Clash() | LeftEarly():
+                return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns) if self._hears_cards() else []
+            case Unsupported():
+                return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self._hears_cards() else []
+            case Passed():
+                return self._ended(event.tap, passed=True, after_ms=event.after_ms)
+            case NotPassed():
+                return self._ended(event.tap, passed=False)
+            case Tick():
+                return self._tick()
+            case ReaderLost() | ReaderBack():
+                self.reader_here = isinstance(event, ReaderBack)
+                return self._rest()
+            case BoardLost() | BoardBack():
+                self.board_here = isinstance(event, BoardBack)
+                return [*self._abandon(), *self._rest()]
+            case Emergency():
+                self.emergency = event.on
+                return [*self._abandon(), *self._rest()]
+            case Forced() | Tamper():
+                return []
+            case _:
+                assert_never(event)
+
+    def _clock(self) -> int:
+        return self._now_ns
+
+    def _hears_cards(self) -> bool:
+        # Without a board nobody can be told or let through; in an emergency the arms are free and a verdict would be about nothing.
+        return self.board_here and not self.emergency
+
+    def _card(self, event: CardSeen) -> list[PassageEffect]:
+        key = blake2b(event.card.uid.raw, digest_size=8, key=self._token_key).digest()
+        if any(
+            admission is not None and admission.card_key == key for admission in (self._open, self._waiting)
+        ):
+            return []  # the card still held, or shown again while it waits
+        if self._policy.same_card_after_passing is SameCardAfterPassing.TRY_AGAIN and key in self._passed:
+            return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns, token=_token(key))
+        decision = self._decide(event.card)
+        if decision.verdict is Verdict.NONE:
+            return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns, decision=decision)
+        if decision.verdict is Verdict.DENY:
+            return self._deny(event, key, decision)
+        return self._admit(event, key, decision)
+
+    def _deny(self, event: CardSeen, key: bytes, decision: Decision) -> list[PassageEffect]:
+        tap = self._next_tap()
+        effects: list[PassageEffect] = []
+        reported = decision.reports and key not in self._reported
+        if reported:
+            self._reported[key] = True
+            effects.append(FileReport(tap, event.card.uid, decision))
+        effects.append(Show(Outcome.DENIED, self._policy.feedback_ms))
+        effects.append(RecordTap(tap, _token(key), Outcome.DENIED, decision, reported, event.at_ns))
+        return effects
+
+    def _admit(self, event: CardSeen, key: bytes, decision: Decision) -> list[PassageEffect]:
+        if self._open is not None and self._waiting is not None:
+            return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns, token=_token(key))
+        admission = _Admission(self._next_tap(), key, decision, event.at_ns)
+        report = [FileReport(admission.tap, event.card.uid, decision)] if decision.reports else []
+        if self._open is not None:
+            self._waiting = admission
+            return [*report]
+        # The gate first: an admitted passenger does not wait for the disk.
+        opened = self._open_for(admission, waited=False)
+        return [*opened[:2], *report, *opened[2:]]
+
+    def _open_for(self, admission: _Admission, *, waited: bool) -> list[PassageEffect]:
+        policy = self._policy
+        decision = admission.decision
+        admission.deadline_ns = self._now_ns + (policy.hold_ms + PASSAGE_GRACE_MS) * NS_PER_MS
+        self._open = admission
+        outcome = Outcome.ADMITTED_WITH_NOTICE if decision.notice_unix_s else Outcome.ADMITTED
+        return [
+            Open(admission.tap, policy.direction, policy.hold_ms),
+            Show(outcome, policy.feedback_ms, decision.notice_unix_s),
+            RecordTap(
+                admission.tap,
+                _token(admission.card_key),
+                outcome,
+                decision,
+                decision.reports,
+                admission.seen_at_ns,
+                waited,
+            ),
+        ]
+
+    def _ended(self, tap: int, *, passed: bool | None, after_ms: int = 0) -> list[PassageEffect]:
+        ended, waiting = self._open, self._waiting
+        if ended is None or ended.tap != tap:
+            return []  # a passage that was given up, told late
+        if passed:
+            self._passed[ended.card_key] = True
+        self._open = self._waiting = None
+        effects: list[PassageEffect] = [RecordPassage(tap, passed, after_ms)]
+        return effects + self._open_for(waiting, waited=True) if waiting is not None else effects
+
+    def _tick(self) -> list[PassageEffect]:
+        if self._open is None or self._now_ns < self._open.deadline_ns:
+            return []
+        return self._ended(self._open.tap, passed=None)
+
+    def _abandon(self) -> list[PassageEffect]:
+        """Give up the passage in progress, and whoever waits behind it: the board no longer knows of either."""
+        ended = self._open
+        self._open = self._waiting = None
+        return [] if ended is None else [RecordPassage(ended.tap, None)]
+
+    def _rest(self) -> list[PassageEffect]:
+        if not self.board_here:
+            return []
+        return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]
+
+    def _no_verdict(
+        self, outcome: Outcome, at_ns: int, *, token: str = "", decision: Decision | None = None
+    ) -> list[PassageEffect]:
+        tap = self._next_tap()
+        return [
+            Show(outcome, self._policy.feedback_ms),
+            RecordTap(tap, token, outcome, decision, reported=False, seen_at_ns=at_ns),
+        ]
+
+    def _next_tap(self) -> int:
+        self._taps = self._taps % 0xFFFF_FFFF + 1  # u32 on the wire, never 0
+        return self._taps
+
+
+def _token(card_key: bytes) -> str:
+    """Sixteen bits, enough to follow one card through a day's log of one lane, too few to name it."""
+    return card_key[:2].hex()
