@@ -1,0 +1,278 @@
+"""The loop of every simulated device: one wait over the pty and standard input, verbs in, one JSON object a line out.
+
+A device is a plain state machine with time as an argument (`Device`); this module owns the clock, the descriptors and the
+signals, and knows nothing of protocols. It ends on `quit`, SIGTERM, SIGINT, and when nobody can read its standard output
+any more: a program that started it and died does not leave it behind. (Not PR_SET_PDEATHSIG: that one follows the
+*thread* that started the child, and kills the device when a worker thread of a healthy program ends.) The end of
+standard input is no reason to stop: a service manager gives none.
+"""
+
+import json
+import os
+import select
+import signal
+import stat
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from firmware_sim.wires import Wire
+
+__all__ = ["Device", "Event", "Outcome", "RefusedError", "Say", "Unplug", "run"]
+
+STDIN, STDOUT = 0, 1
+VERB_MAX_BYTES = 4096  # longer than any verb; a line without an end must not fill the memory
+LINES_WAITING_MAX = 10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
+PIPE_ATOMIC_BYTES = 4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
+
+
+class RefusedError(ValueError):
+    """A verb that cannot be obeyed; its text goes out in one `error` event and nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Bytes for the program at the other end of the wire."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of standard output: `{"event": name, ...details, "at_ns": at_ns}`."""
+
+    name: str
+    at_ns: int
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unplug:
+    """The device asks for its own plug to be pulled; back by itself after `for_ns`, or by the verb `replug` when None."""
+
+    for_ns: int | None
+
+
+Outcome = Say | Event | Unplug
+
+
+class Device(Protocol):
+    """What the loop drives. Inputs return nothing; `advance` is called after every input and at `due_ns`, and tells all.
+
+    `now_ns` never goes back. One turn of the loop uses one `now_ns`, read right after the wait.
+    """
+
+    @property
+    def baud(self) -> int:
+        """The speed the device listens and speaks at now, bits a second."""
+
+    def host_speed(self, baud: int, now_ns: int) -> None:
+        """The program's speed, told before each piece of its bytes. Most devices do not care."""
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the program. Any bytes: noise is counted and skipped, nothing raises."""
+
+    def obey(self, words: Sequence[str], now_ns: int) -> None:
+        """A verb and its arguments, from standard input, other than `unplug`, `replug`, `status`, `quit`.
+
+        Raises:
+            RefusedError: the verb or an argument is wrong; nothing has changed.
+        """
+
+    def plugged(self, on: bool, now_ns: int) -> None:
+        """The plug was pulled, or is back. What that means for the power is the device's business."""
+
+    def advance(self, now_ns: int) -> Sequence[Outcome]:
+        """Do everything that is due by `now_ns`, in order, and tell what came of it."""
+
+    def due_ns(self) -> int | None:
+        """When `advance` wants to be called next; None when it waits for an input."""
+
+    def status(self) -> Mapping[str, object]:
+        """What the verb `status` prints."""
+
+
+class Lines:
+    """Standard output, one line at a time, never blocking the device: a reader that lags loses the oldest lines, counted."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting: deque[bytes] = deque()
+        self.lost = 0
+        self.closed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._waiting)
+
+    def put(self, text: str) -> None:
+        """Add one line; it goes out at `flush`."""
+        if len(self._waiting) >= LINES_WAITING_MAX:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append(text.encode("utf-8", "replace")[: PIPE_ATOMIC_BYTES - 1] + b"\n")
+
+    def event(self, event: Event) -> None:
+        """Add one event."""
+        self.put(json.dumps({"event": event.name, **event.details, "at_ns": event.at_ns}))
+
+    def flush(self) -> None:
+        """Write as much as fits at once."""
+        while self._waiting and not self.closed and select.select((), (self._descriptor,), (), 0)[1]:
+            try:
+                os.write(self._descriptor, self._waiting.popleft())
+            except OSError:
+                self.closed = True
+
+
+class Loop:
+    """One device, one wire, standard input and output."""
+
+    def __init__(self, device: Device, wire: Wire, *, stdin: int = STDIN, stdout: int = STDOUT) -> None:
+        self._device = device
+        self._wire = wire
+        self._lines = Lines(stdout)
+        self._stdout = stdout
+        self._watch_stdout = _is_pipe(stdout)
+        self._stdin = stdin
+        self._verbs = bytearray()
+        self._replug_at_ns: int | None = None
+        self._stop = False
+
+    def serve(self, wake: int) -> None:
+        """Run until told to end. `wake` is a descriptor that becomes readable when a signal has come."""
+        self._lines.put(self._wire.path)
+        self._lines.flush()
+        while not (self._stop or self._lines.closed):
+            ready = self._wait(wake)
+            now_ns = time.monotonic_ns()
+            if wake in ready or self._stdout in ready:
+                break
+            if self._wire.fileno() in ready:
+                self._device.host_speed(self._wire.host_baud(), now_ns)
+                self._wire.baud = self._device.baud
+                self._wire.fill(now_ns)
+            if self._stdin in ready:
+                self._read_verbs(now_ns)
+            self._turn(now_ns)
+
+    def _wait(self, wake: int) -> list[int]:
+        """Wait for anything to happen or to be due. select, not poll: its time-out has microseconds, and 0.5 ms matter."""
+        read = [wake]
+        read += [self._wire.fileno()] if self._wire.plugged else []
+        read += [self._stdin] if self._stdin >= 0 else []
+        # A pipe's writing end is "readable" once its reader is gone. A terminal would be readable when someone types.
+        read += [self._stdout] if self._watch_stdout else []
+        write = [self._stdout] if self._lines.waiting else []
+        due = [
+            at for at in (self._device.due_ns(), self._wire.due_ns(), self._replug_at_ns) if at is not None
+        ]
+        left_s = max(0, min(due) - time.monotonic_ns()) / 1e9 if due else None
+        return select.select(read, write, (), left_s)[0]
+
+    def _turn(self, now_ns: int) -> None:
+        """One step: bytes in, everything due, bytes out; events last, so that printing does not delay a reply."""
+        data = self._wire.heard(now_ns)
+        if data:
+            self._device.hear(data, now_ns)
+        if self._replug_at_ns is not None and self._replug_at_ns <= now_ns:
+            self._replug(now_ns)
+        for outcome in self._device.advance(now_ns):
+            self._carry_out(outcome, now_ns)
+        self._wire.baud = self._device.baud
+        self._wire.flush(now_ns)
+        self._lines.flush()
+
+    def _carry_out(self, outcome: Outcome, now_ns: int) -> None:
+        match outcome:
+            case Say(data):
+                self._wire.say(data, now_ns)
+            case Event():
+                self._lines.event(outcome)
+            case Unplug(for_ns):
+                self._unplug(now_ns)
+                self._replug_at_ns = None if for_ns is None else now_ns + for_ns
+
+    def _read_verbs(self, now_ns: int) -> None:
+        """Take what stands on standard input; at its end, or when it cannot be read, stop listening to it."""
+        try:
+            data = os.read(self._stdin, VERB_MAX_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._stdin = -1
+        *whole, rest = (self._verbs + data).split(b"\n")
+        self._verbs = rest
+        if len(rest) > VERB_MAX_BYTES:
+            self._verbs.clear()
+            self._error(f"a line longer than {VERB_MAX_BYTES} bytes", now_ns)
+        for line in whole:
+            self._verb(line.decode("utf-8", "replace").split(), now_ns)
+
+    def _verb(self, words: Sequence[str], now_ns: int) -> None:
+        try:
+            match words:
+                case []:
+                    pass
+                case ["quit"]:
+                    self._stop = True
+                case ["unplug"]:
+                    self._unplug(now_ns)
+                case ["replug"]:
+                    self._replug(now_ns)
+                case ["status"]:
+                    self._status(now_ns)
+                case _:
+                    self._device.obey(words, now_ns)
+                    self._turn(now_ns)  # verbs in one write are obeyed one after the other, each to its end
+        except RefusedError as refused:
+            self._error(str(refused), now_ns)
+
+    def _unplug(self, now_ns: int) -> None:
+        if not self._wire.plugged:
+            raise RefusedError("unplug: the device is unplugged already")
+        self._wire.unplug()
+        self._device.plugged(False, now_ns)
+        self._lines.event(Event("unplugged", now_ns))
+
+    def _replug(self, now_ns: int) -> None:
+        if self._wire.plugged:
+            raise RefusedError("replug: the device is not unplugged")
+        self._replug_at_ns = None
+        self._device.plugged(True, now_ns)
+        self._wire.baud = self._device.baud
+        try:
+            self._wire.plug()
+        except OSError as error:
+            raise RefusedError(f"replug: {error}") from error
+        self._lines.event(Event("replugged", now_ns, {"path": self._wire.path}))
+
+    def _status(self, now_ns: int) -> None:
+        about_line = {"plugged": self._wire.plugged, "path": self._wire.path, "lines_lost": self._lines.lost}
+        self._lines.event(Event("status", now_ns, {**about_line, **self._device.status()}))
+
+    def _error(self, message: str, now_ns: int) -> None:
+        self._lines.event(Event("error", now_ns, {"message": message}))
+
+
+def run(device: Device, wire: Wire) -> None:
+    """Serve `device` on `wire` with this process's standard input and output, until told to end. Leaves no link behind."""
+    wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    # In the background of a terminal, reading would stop the whole device; ignored, the read fails and is given up.
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    try:
+        Loop(device, wire).serve(wake)
+    finally:
+        signal.set_wakeup_fd(-1)
+        wire.close()
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

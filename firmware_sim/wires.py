@@ -1,0 +1,219 @@
+"""The wire between a simulated device and a program: a pty that behaves like a UART behind a stable name.
+
+It knows speeds, wire time, unplugging and the symlink; it does not know what the bytes mean, and it has no clock: every
+method takes `now_ns`. The loop that drives it, together with standard input, is in `runner.py`.
+
+What a pty cannot do: parity, framing errors, modem lines; and bytes said while nobody has the port open wait for the next
+opener (programs flush the input when they open, so this is not seen in practice).
+"""
+
+import contextlib
+import os
+import termios
+import tty
+from collections import deque
+from pathlib import Path
+from random import Random
+
+__all__ = ["Line", "Wire"]
+
+BITS_A_BYTE = 10  # 8N1: start, eight data, stop
+READ_MAX_BYTES = 4096  # what Linux keeps for a pty in one direction
+LINE_MAX_BYTES = (
+    65536  # more than any device here says in a second; a real UART drops on overrun, and so does this
+)
+
+_CODES = {
+    number: getattr(termios, f"B{number}")
+    for number in (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1152000)
+    if hasattr(termios, f"B{number}")
+}
+_SPEEDS = {code: number for number, code in _CODES.items()}
+
+
+class Line:
+    """One direction of a serial line. Bytes pushed at once come out when a UART would have carried the last of them.
+
+    A chunk stays whole: what was pushed together is popped together, at the time its last byte has arrived. Without
+    `real` pacing it arrives at once. Holds at most `LINE_MAX_BYTES`; what comes on top is dropped and counted.
+    """
+
+    def __init__(self, *, real: bool) -> None:
+        self._real = real
+        self._queue: deque[tuple[int, bytes]] = deque()
+        self._held_bytes = 0
+        self._free_ns = 0
+        self.dropped_bytes = 0
+
+    def push(self, data: bytes, now_ns: int, baud: int) -> None:
+        """Put a chunk on the line at `now_ns`, at `baud` bits a second."""
+        if self._held_bytes + len(data) > LINE_MAX_BYTES:
+            self.dropped_bytes += len(data)
+            return
+        if self._real:
+            wire_ns = len(data) * BITS_A_BYTE * 1_000_000_000 // baud
+            self._free_ns = max(self._free_ns, now_ns) + wire_ns
+        self._queue.append((max(self._free_ns, now_ns) if self._real else now_ns, data))
+        self._held_bytes += len(data)
+
+    def pop(self, now_ns: int) -> bytes:
+        """What has arrived by `now_ns`, oldest first; empty when nothing has."""
+        arrived = bytearray()
+        while self._queue and self._queue[0][0] <= now_ns:
+            arrived += self._queue.popleft()[1]
+        self._held_bytes -= len(arrived)
+        return bytes(arrived)
+
+    def due_ns(self) -> int | None:
+        """When the next chunk arrives; None when the line is quiet."""
+        return self._queue[0][0] if self._queue else None
+
+    def clear(self) -> None:
+        """Forget what is under way."""
+        self._queue.clear()
+        self._held_bytes = 0
+        self._free_ns = 0
+
+
+class Wire:
+    """A pty and its name. `path` is what a program opens: the link if there is one, else the slave.
+
+    Args:
+        link: where to keep a symlink to the slave; replaced by rename, removed on unplug and on close.
+        real: pace both directions at the baud rate in force; otherwise bytes arrive at once.
+        random: draws the garbage that a wrong speed makes of bytes.
+        baud: the device's speed at start, bits a second. The device's loop keeps `baud` up to date.
+
+    Raises:
+        OSError: the link's folder does not exist or may not be written, or something that is no symlink stands there.
+    """
+
+    def __init__(self, link: Path | None, *, real: bool, random: Random, baud: int = 115200) -> None:
+        self.baud = baud
+        self._link = link
+        self._random = random
+        self._in = Line(real=real)
+        self._out = Line(real=real)
+        self._master = -1
+        self._slave = -1
+        self._slave_path = ""
+        self.plug()
+
+    @property
+    def path(self) -> str:
+        """What a program should open."""
+        return str(self._link) if self._link is not None else self._slave_path
+
+    @property
+    def plugged(self) -> bool:
+        """Whether there is a port at all."""
+        return self._master >= 0
+
+    def fileno(self) -> int:
+        """The descriptor to wait on for bytes from the host; -1 while unplugged. Changes at every plug."""
+        return self._master
+
+    def plug(self) -> None:
+        """Make a new pty behind the same link. Nothing happens when there is one."""
+        if self.plugged:
+            return
+        master, slave = os.openpty()
+        try:
+            # The slave stays open here, or the master would report a hang-up whenever no program has the port open.
+            tty.setraw(slave)
+            _set_speed(slave, self.baud)
+            os.set_blocking(master, False)
+            self._slave_path = os.ttyname(slave)
+            if self._link is not None:
+                _point(self._link, self._slave_path)
+        except OSError:
+            os.close(master)
+            os.close(slave)
+            raise
+        self._master, self._slave = master, slave
+
+    def unplug(self) -> None:
+        """Take the port away: whoever has it open sees a hang-up. Nothing happens when it is away."""
+        if not self.plugged:
+            return
+        self._remove_link()
+        master, slave, self._master, self._slave = self._master, self._slave, -1, -1
+        os.close(master)
+        os.close(slave)
+        self._in.clear()
+        self._out.clear()
+
+    close = unplug
+
+    def host_baud(self) -> int:
+        """The speed that the program at the other end has set, bits a second; 0 when unplugged or a speed without a name."""
+        if not self.plugged:
+            return 0
+        # On a pty's master, Linux answers with the slave's settings.
+        return _SPEEDS.get(termios.tcgetattr(self._master)[5], 0)
+
+    def fill(self, now_ns: int) -> None:
+        """Take from the pty what the program has written. Bytes sent at another speed than `baud` become garbage."""
+        if not self.plugged:
+            return
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._master, READ_MAX_BYTES)
+            speed = self.host_baud()
+            if speed != self.baud:
+                data = self._garbage(len(data), speed, self.baud)
+            self._in.push(data, now_ns, speed or self.baud)
+
+    def heard(self, now_ns: int) -> bytes:
+        """What has arrived at the device by `now_ns`."""
+        return self._in.pop(now_ns)
+
+    def say(self, data: bytes, now_ns: int) -> None:
+        """Put bytes on the way to the program, at the device's `baud`."""
+        if self.plugged:
+            self._out.push(data, now_ns, self.baud)
+
+    def flush(self, now_ns: int) -> None:
+        """Hand to the program what has arrived at its end by `now_ns`. What it does not take is dropped, as a UART does."""
+        data = self._out.pop(now_ns)
+        if not data or not self.plugged:
+            return
+        speed = self.host_baud()
+        if speed != self.baud:
+            data = self._garbage(len(data), self.baud, speed)
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._master, data)
+
+    def due_ns(self) -> int | None:
+        """When `heard` or `flush` next have something to do; None when both directions are quiet."""
+        due = [at for at in (self._in.due_ns(), self._out.due_ns()) if at is not None]
+        return min(due, default=None)
+
+    def _garbage(self, count: int, sent_baud: int, read_baud: int) -> bytes:
+        """What `count` bytes look like at another speed: no zero among them, so nothing in it can start a frame."""
+        seen = max(1, min(count * (read_baud or 1) // (sent_baud or 1), READ_MAX_BYTES))
+        return bytes(self._random.randrange(1, 256) for _ in range(seen))
+
+    def _remove_link(self) -> None:
+        """Remove the link if it is still ours: another simulator may have taken the name over."""
+        if self._link is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.readlink(self._link) == self._slave_path:  # noqa: PTH115  (Path would tidy the name)
+                self._link.unlink()
+
+
+def _point(link: Path, target: str) -> None:
+    """Make `link` a symlink to `target` in one step: no moment without a link, none with half of one."""
+    if link.exists() and not link.is_symlink():
+        raise FileExistsError(f"{link} is there and is not a symlink; name another path")
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _set_speed(descriptor: int, baud: int) -> None:
+    """Start at the device's own speed, so that a program that sets none is understood."""
+    settings = termios.tcgetattr(descriptor)
+    settings[4] = settings[5] = _CODES.get(baud, termios.B115200)
+    termios.tcsetattr(descriptor, termios.TCSANOW, settings)
