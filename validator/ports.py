@@ -1,13 +1,28 @@
 """What the lane needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
 
-No port raises for a device's fault: a fault is a ReaderLost or BoardLost value, and the adapter goes on trying by itself, for ever.
-A port has one owner thread, the lane's loop, and never holds it up for more than 100 ms, not even during a fault.
+No device raises for its fault: a fault is a ReaderLost or BoardLost value, and the adapter goes on trying by itself, for ever.
+Reader and Board have one owner thread, the lane's loop, and never hold it up for more than 100 ms, not even during a fault.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from validator.domain.events import BoardEvent, ReaderEvent
+from validator.domain.events import (
+    BoardBack,
+    BoardEvent,
+    BoardLost,
+    Emergency,
+    Forced,
+    ReaderBack,
+    ReaderEvent,
+    ReaderLost,
+    Tamper,
+)
 from validator.domain.outcomes import Direction, Outcome
+from validator.domain.passage import RecordPassage, RecordTap
+from validator.domain.report import Report
+from validator.domain.rules import RuleSet
+from validator.domain.trusted_time import Now
 
 
 class Reader(Protocol):
@@ -52,3 +67,64 @@ class Board(Protocol):
 
     def close(self) -> None:
         """Send what waits, as far as it goes at once, and let the device go. Never raises; may be called twice."""
+
+
+class WallClock(Protocol):
+    """Wall time by the floor rule (domain/trusted_time.py)."""
+
+    def now(self) -> Now:
+        """The time to decide by."""
+
+
+class Lists(Protocol):
+    """The one reference that adopting a list swaps."""
+
+    @property
+    def current(self) -> RuleSet | None:
+        """The list version in force, or None while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapTimes:
+    """Monotonic ns from the reader's event to the decision, to the passenger being told, and how long a report was waited for."""
+
+    decided_ns: int
+    told_ns: int
+    report_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TapDone:
+    """A tap whose passenger has been told."""
+
+    tap: RecordTap
+    times: TapTimes
+
+
+DeviceNote = ReaderLost | ReaderBack | BoardLost | BoardBack | Emergency | Forced | Tamper
+Note = TapDone | RecordPassage | DeviceNote
+
+
+class Desk(Protocol):
+    """What the loop asks of the clerk. Neither call waits for a lock without a limit."""
+
+    def file(self, report: Report) -> bool:
+        """Hand a report over and wait for its commit, at most the configured budget. False: the commit is still to come, or refused."""
+
+    def note(self, note: Note) -> None:
+        """Hand over bookkeeping; never waits."""
+
+
+class Outbox(Protocol):
+    """Where reports wait. One owner thread, the clerk."""
+
+    @property
+    def waiting(self) -> int:
+        """How many reports wait."""
+
+    @property
+    def refused(self) -> int:
+        """How many were refused because the outbox was full."""
+
+    def append(self, report: Report) -> bool:
+        """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted."""

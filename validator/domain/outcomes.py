@@ -20,3 +20,15 @@ class Direction(IntEnum):
 
     ENTRY = 0
     EXIT = 1
+
+
+_EPOCH_UNIX_S = 1_577_836_800  # 2020-01-01 00:00 UTC
+_LOCAL_AHEAD_S = 3 * 3_600  # İstanbul has kept UTC+3 all year since 2016
+_DAY_S = 86_400
+
+
+def board_date(unix_s: int) -> int:
+    """The local day of a moment as the board wants it: days since 2020-01-01, 1 to 65535, or 0 for no date."""
+    if not unix_s:
+        return 0
+    return min(max((unix_s - _EPOCH_UNIX_S + _LOCAL_AHEAD_S) // _DAY_S, 1), 0xFFFF)

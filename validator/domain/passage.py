@@ -153,7 +153,7 @@ class Passage:
         """When a Tick is due, or None."""
         return self._open.deadline_ns if self._open else None
 
-    def handle(self, event: Event) -> list[PassageEffect]:  # noqa: C901, PLR0911 — one match over a closed union reads best whole
+    def handle(self, event: Event) -> list[PassageEffect]:
         """Take one event; return its effects, in the order in which they must be carried out."""
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
@@ -176,8 +176,7 @@ class Passage:
                 self.board_here = isinstance(event, BoardBack)
                 return [*self._abandon(), *self._rest()]
             case Emergency():
-                self.emergency = event.on
-                return [*self._abandon(), *self._rest()]
+                return self._emergency(on=event.on)
             case Forced() | Tamper():
                 return []
             case _:
@@ -262,6 +261,12 @@ class Passage:
         if self._open is None or self._now_ns < self._open.deadline_ns:
             return []
         return self._ended(self._open.tap, passed=None)
+
+    def _emergency(self, *, on: bool) -> list[PassageEffect]:
+        if on == self.emergency:
+            return []
+        self.emergency = on
+        return [*self._abandon(), *self._rest()]
 
     def _abandon(self) -> list[PassageEffect]:
         """Give up the passage in progress, and whoever waits behind it: the board no longer knows of either."""

@@ -1,0 +1,192 @@
+"""The passage under any order of events: it never opens for a denied card, never twice for one tap, never where nobody can pass."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from validator.domain.cards import Card, CardUid
+from validator.domain.decision import Decision, Ground, ListState, Verdict
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    CardSeen,
+    Clash,
+    Emergency,
+    Event,
+    Forced,
+    LeftEarly,
+    NotPassed,
+    Passed,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+    Tick,
+    Unsupported,
+)
+from validator.domain.outcomes import Direction, Outcome
+from validator.domain.passage import (
+    FileReport,
+    Open,
+    Passage,
+    PassageEffect,
+    PassagePolicy,
+    RecordPassage,
+    RecordTap,
+    SameCardAfterPassing,
+    Show,
+)
+
+S = 1_000_000_000
+GUARD_S = 60
+HOLD_MS = 5_000
+
+
+def card(number: int) -> Card:
+    return Card(CardUid(bytes((4, number, 0, 0, 0, 0, 0))), 0x0344, 0x20)
+
+
+VERDICTS = {
+    card(n): (Verdict.ADMIT, Verdict.DENY, Verdict.ADMIT, Verdict.DENY, Verdict.NONE)[n] for n in range(5)
+}
+REPORTED = {card(1), card(2)}  # a suspended card and a staff card
+
+
+def decision(of: Card) -> Decision:
+    verdict = VERDICTS[of]
+    return Decision(
+        verdict, Ground.IN_TABLE, "rule", of in REPORTED, 0, ListState.FRESH, 7, clock_synchronised=True
+    )
+
+
+class PassageMachine(RuleBasedStateMachine):
+    """Drives one passage, and keeps a model of what the board and the passengers know."""
+
+    @initialize(same_card=st.sampled_from(SameCardAfterPassing))
+    def start(self, same_card: SameCardAfterPassing) -> None:
+        policy = PassagePolicy(Direction.ENTRY, HOLD_MS, 1_500, GUARD_S, same_card)
+        self.passage = Passage(policy, decision, b"k" * 32)
+        self.same_card = same_card
+        self.now_ns = 10 * S
+        self.board = self.reader = self.emergency = False
+        self.open_tap: int | None = None
+        self.opened: dict[int, Card] = {}
+        self.asked: dict[int, Card] = {}  # tap -> the card it was about
+        self.last_report_ns: dict[bytes, int] = {}
+        self.last_passed_ns: dict[Card, int] = {}
+        self.last_tap = 0
+
+    def step(self, event: Event, seen: Card | None = None) -> list[PassageEffect]:
+        effects = self.passage.handle(event)
+        for position, effect in enumerate(effects):
+            self.look_at(effect, effects[:position], seen)
+        return effects
+
+    def look_at(self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None) -> None:
+        match effect:
+            case Open(tap=tap, hold_ms=hold_ms):
+                of = seen if seen is not None else self.asked[tap]
+                assert VERDICTS[of] is Verdict.ADMIT, "opened for a card that is not admitted"
+                assert tap not in self.opened, "opened twice for one tap"
+                assert self.open_tap is None, "opened while the arms were open for somebody else"
+                assert self.board, "opened a board that is away"
+                assert not self.emergency, "opened in an emergency"
+                assert hold_ms == HOLD_MS
+                assert not before or not isinstance(before[-1], Show | FileReport), "the gate comes first"
+                self.opened[tap] = of
+                self.open_tap = tap
+            case Show(outcome=outcome):
+                assert self.board, "shown on a board that is away"
+                if outcome is Outcome.DENIED:
+                    assert seen is not None
+                    assert VERDICTS[seen] is Verdict.DENY
+            case FileReport(uid=uid, decision=of_report):
+                if of_report.verdict is Verdict.DENY:
+                    assert not any(isinstance(earlier, Show) for earlier in before), "told before the report"
+                    last_ns = self.last_report_ns.get(uid.raw, -GUARD_S * S)
+                    assert self.now_ns - last_ns >= GUARD_S * S, "reported twice within the guard"
+                    self.last_report_ns[uid.raw] = self.now_ns
+            case RecordTap(tap=tap):
+                assert any(isinstance(earlier, Show) for earlier in before), (
+                    "recorded before the passenger was told"
+                )
+                self.last_tap = max(tap, self.last_tap)
+            case RecordPassage(tap=tap):
+                assert tap == self.open_tap
+                self.open_tap = None
+
+    @rule(of=st.sampled_from(list(VERDICTS)))
+    def present(self, of: Card) -> None:
+        waiting_before = {tap for tap in self.asked if tap not in self.opened}
+        self.asked[self.last_tap + len(waiting_before) + 1] = (
+            of  # the number it will get, should it have to wait
+        )
+        passed_ns = self.last_passed_ns.get(of, -GUARD_S * S)
+        effects = self.step(CardSeen(of, self.now_ns), of)
+        if not self.board or self.emergency:
+            assert effects == []
+        elif VERDICTS[of] is Verdict.DENY:
+            assert Show(Outcome.DENIED, 1_500) in effects, "a denied card is shown anew at every tap"
+        elif self.same_card is SameCardAfterPassing.TRY_AGAIN and self.now_ns - passed_ns < GUARD_S * S:
+            assert not any(isinstance(effect, Open) for effect in effects)
+        elif VERDICTS[of] is Verdict.ADMIT and self.open_tap is None:
+            assert any(isinstance(effect, Open) for effect in effects)
+
+    @rule(event=st.sampled_from((Clash, LeftEarly, Unsupported)))
+    def no_single_card(self, event: type[Clash | LeftEarly | Unsupported]) -> None:
+        effects = self.step(event(self.now_ns))
+        assert not any(isinstance(effect, Open | FileReport) for effect in effects)
+
+    @precondition(lambda self: self.open_tap is not None)
+    @rule(passed=st.booleans())
+    def passage_ends(self, passed: bool) -> None:
+        tap = self.open_tap
+        assert tap is not None
+        if passed:
+            self.last_passed_ns[self.opened[tap]] = self.now_ns
+        effects = self.step(Passed(tap, 700, self.now_ns) if passed else NotPassed(tap, self.now_ns))
+        assert effects[0] == RecordPassage(tap, passed, 700 if passed else 0)
+
+    @rule(tap=st.integers(0, 50), passed=st.booleans())
+    def late_or_foreign_end(self, tap: int, passed: bool) -> None:
+        if tap != self.open_tap:
+            assert self.step(Passed(tap, 1, self.now_ns) if passed else NotPassed(tap, self.now_ns)) == []
+
+    @rule(on=st.booleans())
+    def board_comes_or_goes(self, on: bool) -> None:
+        self.board = on
+        self.step(BoardBack(self.now_ns) if on else BoardLost("gone", self.now_ns))
+        assert self.open_tap is None, "a passage outlived its board"
+
+    @rule(on=st.booleans())
+    def reader_comes_or_goes(self, on: bool) -> None:
+        self.reader = on
+        effects = self.step(ReaderBack(self.now_ns) if on else ReaderLost("gone", self.now_ns))
+        if self.board:
+            assert effects == [Show(Outcome.READY if on else Outcome.OUT_OF_SERVICE, 0)]
+
+    @rule(on=st.booleans())
+    def emergency_release(self, on: bool) -> None:
+        changed = on != self.emergency
+        self.emergency = on
+        self.step(Emergency(on, self.now_ns))
+        assert not changed or self.open_tap is None
+
+    @rule(event=st.sampled_from((Forced(1), Tamper(on=True, at_ns=1))))
+    def alarm(self, event: Event) -> None:
+        assert self.step(event) == []
+
+    @rule(seconds=st.sampled_from((0.1, 1, 8, 61)))
+    def time_goes_by(self, seconds: float) -> None:
+        self.now_ns += int(seconds * S)
+        self.step(Tick(self.now_ns))
+        due_ns = self.passage.deadline_ns
+        assert due_ns is None or due_ns > self.now_ns, "a passage the board never ended goes on for ever"
+
+    @invariant()
+    def serves_only_with_everything(self) -> None:
+        if hasattr(self, "passage"):
+            assert self.passage.serves == (self.board and self.reader and not self.emergency)
+
+
+TestPassage = PassageMachine.TestCase
+TestPassage.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

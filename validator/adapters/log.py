@@ -1,0 +1,43 @@
+"""The log: one JSON object a line on a descriptor, for the journal or whoever reads the pipe. Not Python's logging: it has no levels to lose."""
+
+import os
+import select
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+LINE_BYTES_MAX = (
+    select.PIPE_BUF
+)  # a pipe that polls writable takes this many bytes at once and whole (pipe(7))
+
+
+class JsonLog:
+    """Writes lines; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many."""
+
+    def __init__(self, fd: int) -> None:
+        """`fd` stays its owner's to close."""
+        self.dropped = 0
+        self._fd = fd
+        self._writable = select.poll()
+        self._writable.register(fd, select.POLLOUT)
+        self._encoder = msgspec.json.Encoder()
+
+    def line(self, fields: Mapping[str, Any]) -> None:
+        """See clerk.Log."""
+        line = (
+            self._encoder.encode({**fields, "log_dropped": self.dropped} if self.dropped else fields) + b"\n"
+        )
+        if len(line) > LINE_BYTES_MAX or not self._write(line):
+            self.dropped += 1
+        else:
+            self.dropped = 0
+
+    def _write(self, line: bytes) -> bool:
+        if not any(events & select.POLLOUT for _, events in self._writable.poll(0)):
+            return False
+        try:
+            os.write(self._fd, line)
+        except OSError:
+            return False  # the reader of the log is gone; the gate is not
+        return True

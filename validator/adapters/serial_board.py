@@ -1,0 +1,215 @@
+"""The turnstile board on a serial line (pyserial), and the cards of a board that reads them itself.
+
+Only the port's side: what the bytes mean is formats/board_link.py's affair. The device is named by a stable link and opened anew after each loss, for ever: pts and ttyUSB numbers are reused at once.
+"""
+
+import contextlib
+import os
+import secrets
+import termios
+import time
+from collections import deque
+from collections.abc import Callable
+
+import serial
+
+from validator.domain.events import (
+    BoardEvent,
+    BoardLost,
+    CardSeen,
+    Clash,
+    LeftEarly,
+    ReaderBack,
+    ReaderEvent,
+    ReaderLost,
+    Unsupported,
+)
+from validator.domain.outcomes import Direction, Outcome
+from validator.formats.board_frames import OpenFrame, ShowFrame
+from validator.formats.board_link import BoardLink, LinkEvent
+
+BAUD = 115_200
+RETRY_NS = (
+    250_000_000  # a device that comes back is served within 2 s; a quarter of one leaves room for its HELLO
+)
+READ_BYTES_MAX = 4_096
+OUTGOING_BYTES_MAX = 4_096  # a line that takes nothing for so long is lost
+CARDS_WAITING_MAX = 4  # the loop takes them at once; more is a board gone mad
+
+# Everything that pyserial lets through when a device goes away; termios.error is no OSError.
+PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
+
+
+class SerialBoard:
+    """The Board port over a serial line; also the source of a `BoardReader`'s cards."""
+
+    def __init__(
+        self, device: str, device_id: bytes, firmware: str, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        """`device` is a path; `device_id` (8 bytes) and `firmware` are what the lane says in its HELLO."""
+        self._device = device
+        self._device_id = device_id
+        self._firmware = firmware
+        self._clock = clock
+        self._port: serial.Serial | None = None
+        self._fd = -1
+        self._link: BoardLink | None = None
+        self._retry_ns = clock()
+        self._told = ""  # the loss told last
+        self._events: deque[BoardEvent] = deque()
+        self._cards: deque[ReaderEvent] = deque(maxlen=CARDS_WAITING_MAX)
+
+    def fileno(self) -> int:
+        """See ports.Board."""
+        return self._fd
+
+    def deadline_ns(self) -> int:
+        """See ports.Board."""
+        return self._retry_ns if self._link is None else self._link.deadline_ns
+
+    def take(self) -> BoardEvent | None:
+        """See ports.Board."""
+        if not self._events:
+            self._turn()
+        return self._events.popleft() if self._events else None
+
+    def take_card(self) -> ReaderEvent | None:
+        """The next event of the board's own reader, for BoardReader."""
+        if not self._cards:
+            self._turn()
+        return self._cards.popleft() if self._cards else None
+
+    def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
+        """See ports.Board."""
+        self._command(OpenFrame(tap, direction, hold_ms))
+
+    def show(self, outcome: Outcome, hold_ms: int, date: int) -> None:
+        """See ports.Board."""
+        self._command(ShowFrame(outcome, hold_ms, date))
+
+    def close(self) -> None:
+        """See ports.Board."""
+        port, self._port = self._port, None
+        if port is not None:
+            with contextlib.suppress(*PORT_ERRORS):  # it is gone, which is what was wanted
+                self._flush()
+            with contextlib.suppress(*PORT_ERRORS):
+                port.close()
+        self._link = None
+        self._fd = -1
+
+    def _turn(self) -> None:
+        """Once around: open if due, read what came, do what is due, write."""
+        now_ns = self._clock()
+        if self._link is None and (now_ns < self._retry_ns or not self._reopen(now_ns)):
+            return
+        link = self._link
+        assert link is not None  # noqa: S101 — for the type checker: _reopen has just made it
+        try:
+            self._sort(link.receive(self._read(), now_ns))
+            self._sort(link.tick(now_ns))
+            self._flush()
+        except PORT_ERRORS as error:
+            self._lose(f"went away ({error})", now_ns)
+
+    def _reopen(self, now_ns: int) -> bool:
+        self._retry_ns = now_ns + RETRY_NS
+        try:
+            self._port = serial.Serial(self._device, BAUD, timeout=0, write_timeout=0, exclusive=True)
+        except PORT_ERRORS as error:
+            self._lose(_why_not_open(error), now_ns)
+            return False
+        self._fd = self._port.fileno()
+        self._link = BoardLink(secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns)
+        return True
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._fd, READ_BYTES_MAX)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise OSError("end of the line")
+        return data
+
+    def _command(self, frame: OpenFrame | ShowFrame) -> None:
+        if self._link is None:
+            return
+        now_ns = self._clock()
+        self._link.send(frame, now_ns)
+        try:
+            self._flush()
+        except PORT_ERRORS as error:
+            self._lose(f"went away ({error})", now_ns)
+
+    def _flush(self) -> None:
+        link = self._link
+        if link is None or not link.outgoing:
+            return
+        try:
+            written = os.write(self._fd, link.outgoing)
+        except BlockingIOError:
+            written = 0
+        del link.outgoing[:written]
+        if len(link.outgoing) > OUTGOING_BYTES_MAX:
+            raise OSError("the line takes nothing")
+
+    def _sort(self, events: list[LinkEvent]) -> None:
+        for event in events:
+            match event:
+                case BoardLost():
+                    self._lose(event.reason, event.at_ns)
+                case CardSeen() | Clash() | LeftEarly() | Unsupported() | ReaderLost() | ReaderBack():
+                    self._cards.append(event)
+                case _:
+                    self._told = ""
+                    self._events.append(event)
+
+    def _lose(self, reason: str, now_ns: int) -> None:
+        """Let the port go and try again later. The same loss is told once, however many tries it takes."""
+        self.close()
+        self._retry_ns = now_ns + RETRY_NS
+        told = f"board at {self._device} {reason}"
+        if told != self._told:
+            self._told = told
+            self._events.append(BoardLost(told, now_ns))
+            self._cards.clear()
+            self._cards.append(ReaderLost(told, now_ns))
+
+
+def _why_not_open(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "is not there; is it plugged in, and is [board] device right?"
+        case PermissionError():
+            return "may not be opened; is this user in the group dialout?"
+        case OSError(errno=errno) if errno is not None:
+            return f"cannot be opened ({os.strerror(errno)}); does another process hold it?"
+        case _:
+            return f"cannot be opened ({error})"
+
+
+class BoardReader:
+    """The Reader port of a board that reads cards itself and tells them in CARD events: driver "serial" in the configuration."""
+
+    def __init__(self, board: SerialBoard) -> None:
+        """Shares the board's line; either may be asked first."""
+        self._board = board
+
+    def fileno(self) -> int:
+        """See ports.Reader."""
+        return self._board.fileno()
+
+    def deadline_ns(self) -> int:
+        """See ports.Reader."""
+        return self._board.deadline_ns()
+
+    def arm(self) -> None:
+        """See ports.Reader: a board that reads cards itself is always armed, and tells a card once."""
+
+    def take(self) -> ReaderEvent | None:
+        """See ports.Reader."""
+        return self._board.take_card()
+
+    def close(self) -> None:
+        """See ports.Reader: the board's owner closes the line."""

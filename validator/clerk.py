@@ -1,0 +1,249 @@
+"""The clerk: the lane process's second thread, which does what the loop must not wait for. It keeps reports, adopts lists, writes the log.
+
+It decides nothing and touches no device. It never holds the interpreter for long: no loops over lists, no big JSON. The loop
+speaks to it through `file` and `note` (ports.Desk) and reads one reference back: the list in force.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
+from validator.domain.latency import LatencyHistogram
+from validator.domain.passage import RecordPassage
+from validator.domain.report import Report
+from validator.domain.rules import RuleSet
+from validator.ports import DeviceNote, Note, Outbox, TapDone, WallClock
+
+LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
+SUMMARY_S = 60.0  # how often the latencies go into the log
+NOTES_MAX = (
+    10_000  # hours of taps: a clerk so far behind is stuck on a dying disk, and memory must not pay for it
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at the list folder found: the rules in force from now on, and one clear line for each thing wrong."""
+
+    rules: RuleSet | None
+    problems: tuple[str, ...] = ()
+
+
+class ListSource(Protocol):
+    """Where lists come from."""
+
+    def look(self) -> Looked | None:
+        """What there is now, or None when nothing has changed since the last look. Never raises."""
+
+
+class KeptClock(WallClock, Protocol):
+    """The clock, as its keeper sees it."""
+
+    def refresh(self) -> None:
+        """Ask the kernel whether it is synchronised."""
+
+    def raise_floor(self, signed_unix_s: int) -> None:
+        """Accept a signed time as the floor."""
+
+
+class Log(Protocol):
+    """Where one JSON object a line goes."""
+
+    def line(self, fields: Mapping[str, Any]) -> None:
+        """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
+
+
+class ListInForce:
+    """ports.Lists: one reference, swapped by the clerk between two taps; a tap in flight keeps what it has pinned."""
+
+    def __init__(self) -> None:
+        self.current: RuleSet | None = None
+
+
+@dataclass(slots=True)
+class _Filing:
+    report: Report
+    done: threading.Lock  # held until the report is safe
+    kept: bool = False
+
+
+class _Look:
+    """A request to look at the list folder now."""
+
+
+class _Stop:
+    """A request to write what waits and end."""
+
+
+class Clerk:
+    """Both sides of the desk. `run` is the thread; `file`, `note`, `look_now` and `stop` may be called from any other."""
+
+    def __init__(
+        self,
+        *,
+        source: ListSource,
+        lists: ListInForce,
+        outbox: Outbox,
+        clock: KeptClock,
+        log: Log,
+        commit_budget_ms: int,
+    ) -> None:
+        """`lists` is what the loop reads; nothing else writes it."""
+        self.notes_dropped = 0
+        self._source = source
+        self._lists = lists
+        self._outbox = outbox
+        self._clock = clock
+        self._log = log
+        self._commit_budget_s = commit_budget_ms / 1_000
+        self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
+        self._latencies: dict[str, LatencyHistogram] = {}
+        self._look_s = self._summary_s = 0.0
+
+    def file(self, report: Report) -> bool:
+        """See ports.Desk. The wait ends at the budget; the commit goes on."""
+        filing = _Filing(report, threading.Lock())
+        filing.done.acquire()
+        self._in.put(filing)
+        return filing.done.acquire(timeout=self._commit_budget_s) and filing.kept
+
+    def note(self, note: Note) -> None:
+        """See ports.Desk."""
+        if self._in.qsize() < NOTES_MAX:
+            self._in.put(note)
+        else:
+            self.notes_dropped += 1
+
+    def look_now(self) -> None:
+        """Look at the list folder before the second is over."""
+        self._in.put(_Look())
+
+    def stop(self) -> None:
+        """Ask `run` to end after what waits already."""
+        self._in.put(_Stop())
+
+    def watch(self, latencies: Mapping[str, LatencyHistogram]) -> None:
+        """Put these histograms into the log every minute and at the end."""
+        self._latencies = dict(latencies)
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        self._look_s = time.monotonic() + LOOK_S
+        self._summary_s = time.monotonic() + SUMMARY_S
+        while self._turn():
+            pass
+        self._summary("stopped")
+
+    def look(self) -> None:
+        """Look at the list folder and adopt what is new. At start the main thread calls it, before `run`."""
+        looked = self._source.look()
+        if looked is None:
+            return
+        if looked.rules is not None:
+            self._clock.raise_floor(looked.rules.issued_unix_s)
+        self._lists.current = looked.rules
+        for problem in looked.problems:
+            self._log.line({"event": "list problem", "problem": problem})
+        self._log.line({"event": "list", "list_version": looked.rules.version if looked.rules else None})
+
+    def _turn(self) -> bool:
+        wait_s = max(0.0, min(self._look_s, self._summary_s) - time.monotonic())
+        try:
+            asked = self._in.get(timeout=wait_s)
+        except queue.Empty:
+            asked = None
+        if isinstance(asked, _Stop):
+            return False
+        if isinstance(asked, _Filing):
+            self._commit(asked)
+        elif not isinstance(asked, _Look | None):
+            self._log.line(self._line(asked))
+        self._regular(look=isinstance(asked, _Look))
+        return True
+
+    def _commit(self, filing: _Filing) -> None:
+        filing.kept = self._outbox.append(filing.report)
+        filing.done.release()
+
+    def _regular(self, *, look: bool) -> None:
+        now_s = time.monotonic()
+        if look or now_s >= self._look_s:
+            self._look_s = now_s + LOOK_S
+            self._clock.refresh()
+            self.look()
+        if now_s >= self._summary_s:
+            self._summary_s = now_s + SUMMARY_S
+            self._summary("summary")
+
+    def _line(self, note: Note) -> dict[str, Any]:
+        match note:
+            case TapDone():
+                return self._tap_line(note)
+            case RecordPassage():
+                return {"event": "passage", "tap": note.tap, "passed": note.passed, "after_ms": note.after_ms}
+            case _:
+                return _device_line(note)
+
+    def _tap_line(self, done: TapDone) -> dict[str, Any]:
+        tap, times, decision = done.tap, done.times, done.tap.decision
+        line: dict[str, Any] = {
+            "event": "tap",
+            "tap": tap.tap,
+            "token": tap.token,
+            "outcome": tap.outcome.name.lower(),
+            "unix_s": self._clock.now().unix_s,
+            "decided_us": times.decided_ns // 1_000,
+            "told_us": times.told_ns // 1_000,
+            "waited": tap.waited,
+            "reported": tap.reported,
+            "reports_waiting": self._outbox.waiting,
+        }
+        if decision is not None:
+            line |= {
+                "verdict": decision.verdict.value,
+                "ground": decision.ground.value,
+                "rule": decision.rule,
+                "list_state": decision.list_state.value,
+                "list_version": decision.list_version,
+                "clock_synchronised": decision.clock_synchronised,
+            }
+        return line
+
+    def _summary(self, event: str) -> None:
+        line: dict[str, Any] = {
+            "event": event,
+            "reports_waiting": self._outbox.waiting,
+            "reports_refused": self._outbox.refused,
+            "notes_dropped": self.notes_dropped,
+            "list_version": self._lists.current.version if self._lists.current else None,
+        }
+        for name, histogram in self._latencies.items():
+            line[f"{name}_us"] = {
+                "count": histogram.count,
+                "p50": histogram.percentile_ns(50) // 1_000,
+                "p99": histogram.percentile_ns(99) // 1_000,
+                "p999": histogram.percentile_ns(99.9) // 1_000,
+                "max": histogram.max_ns // 1_000,
+            }
+        self._log.line(line)
+
+
+def _device_line(note: DeviceNote) -> dict[str, Any]:
+    match note:
+        case ReaderLost() | BoardLost():
+            device = "reader" if isinstance(note, ReaderLost) else "board"
+            return {"event": device, "state": "lost", "reason": note.reason}
+        case ReaderBack():
+            return {"event": "reader", "state": "ready"}
+        case BoardBack():
+            return {"event": "board", "state": "ready"}
+        case Emergency() | Tamper():
+            return {"event": type(note).__name__.lower(), "on": note.on}
+        case Forced():
+            return {"event": "forced"}
+        case _:
+            assert_never(note)

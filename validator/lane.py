@@ -1,0 +1,194 @@
+"""The lane's loop: waits for reader and board with one poll(), asks the passage what to do, and does it. One thread, the main one.
+
+Nothing here decides: the passage does. Nothing here opens a file, logs or talks to a network: the clerk does, after the passenger
+was told. docs/one-tap.md walks one tap through.
+"""
+
+import gc
+import select
+import time
+from collections.abc import Callable, Iterator
+from typing import assert_never
+
+from validator.domain.cards import Card
+from validator.domain.decision import Decision, ListPolicy, Verdict, decide
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    Emergency,
+    Event,
+    Forced,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+    Tick,
+)
+from validator.domain.latency import LatencyHistogram
+from validator.domain.outcomes import Outcome, board_date
+from validator.domain.passage import (
+    FileReport,
+    Open,
+    Passage,
+    PassageEffect,
+    PassagePolicy,
+    RecordPassage,
+    RecordTap,
+    Show,
+)
+from validator.domain.report import Report, ReportKind
+from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallClock
+
+NS_PER_MS = 1_000_000
+WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due so late, but a clock that jumps must not hang the loop
+GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
+
+DEVICE_NEWS = (ReaderLost, ReaderBack, BoardLost, BoardBack, Emergency, Forced, Tamper)
+
+
+class Latencies:
+    """What the loop measures of each tap, in ns: reader's event to decision, to the passenger told, and the wait for a report."""
+
+    def __init__(self) -> None:
+        self.decided = LatencyHistogram()
+        self.told = LatencyHistogram()
+        self.report = LatencyHistogram()
+
+
+class Lane:
+    """One reader and one gate."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        board: Board,
+        desk: Desk,
+        lists: Lists,
+        clock: WallClock,
+        passage_policy: PassagePolicy,
+        list_policy: ListPolicy,
+        token_key: bytes,
+        wake_fd: int = -1,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """`wake_fd` is a descriptor whose input only wakes the loop (signals write to it), or -1."""
+        self.latencies = Latencies()
+        self.told_before_durable = 0
+        self.passage = Passage(passage_policy, self._decide, token_key)
+        self._reader = reader
+        self._board = board
+        self._desk = desk
+        self._lists = lists
+        self._clock = clock
+        self._list_policy = list_policy
+        self._wake_fd = wake_fd
+        self._monotonic_ns = monotonic_ns
+        self._stopping = False
+        self._polled: tuple[int, ...] = ()
+        self._poll = select.poll()
+
+    def stop(self) -> None:
+        """Ask `run` to return after this turn; for a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serve until `stop`, then say "out of service" and let both devices go."""
+        try:
+            while not self._stopping:
+                self.turn()
+        finally:
+            self._board.show(Outcome.OUT_OF_SERVICE, 0, 0)
+            self._reader.close()
+            self._board.close()
+
+    def turn(self) -> None:
+        """Wait until something is due, and do all of it: the reader first, a card is what everything else waits for."""
+        ready = self._wait()
+        now_ns = self._monotonic_ns()
+        if self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
+            self._hear_reader()
+        if self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
+            self._hear_board()
+        due_ns = self.passage.deadline_ns
+        if due_ns is not None and now_ns >= due_ns:
+            self._handle(Tick(now_ns))
+        if not ready and gc.get_count()[0] > GARBAGE_MAX:
+            gc.collect()
+
+    def _wait(self) -> set[int]:
+        fds = tuple({fd for fd in (self._reader.fileno(), self._board.fileno(), self._wake_fd) if fd >= 0})
+        if fds != self._polled:
+            self._polled = fds
+            self._poll = select.poll()
+            for fd in fds:
+                self._poll.register(fd, select.POLLIN)
+        now_ns = self._monotonic_ns()
+        due_ns = min(self._deadlines(), default=now_ns)
+        wait_ms = min(max(due_ns - now_ns, 0), WAIT_MAX_NS) / NS_PER_MS
+        return {fd for fd, _ in self._poll.poll(wait_ms)}
+
+    def _deadlines(self) -> Iterator[int]:
+        yield self._reader.deadline_ns()
+        yield self._board.deadline_ns()
+        if self.passage.deadline_ns is not None:
+            yield self.passage.deadline_ns
+
+    def _hear_reader(self) -> None:
+        while (event := self._reader.take()) is not None:
+            self._handle(event)
+            self._reader.arm()
+
+    def _hear_board(self) -> None:
+        while (event := self._board.take()) is not None:
+            self._handle(event)
+
+    def _decide(self, card: Card) -> Decision:
+        return decide(card, self._lists.current, self._clock.now(), self._list_policy)
+
+    def _handle(self, event: Event) -> None:
+        effects = self.passage.handle(event)
+        decided_ns = self._monotonic_ns() - event.at_ns
+        self._do(effects, event.at_ns, decided_ns)
+        if isinstance(event, DEVICE_NEWS):
+            self._desk.note(event)
+
+    def _do(self, effects: list[PassageEffect], at_ns: int, decided_ns: int) -> None:
+        told_ns = report_ns = 0
+        for effect in effects:
+            match effect:
+                case Open():
+                    self._board.open(effect.tap, effect.direction, effect.hold_ms)
+                    told_ns = self._monotonic_ns() - at_ns
+                case Show():
+                    self._board.show(effect.outcome, effect.hold_ms, board_date(effect.date_unix_s))
+                    told_ns = told_ns or self._monotonic_ns() - at_ns
+                case FileReport():
+                    report_ns = self._file(effect)
+                case RecordTap():
+                    self._keep(effect, TapTimes(decided_ns, told_ns, report_ns))
+                case RecordPassage():
+                    self._desk.note(effect)
+                case _:
+                    assert_never(effect)
+
+    def _file(self, effect: FileReport) -> int:
+        """Make the report durable; returns how long that took, in ns. Past the budget the passenger is told all the same."""
+        started_ns = self._monotonic_ns()
+        now = self._clock.now()
+        decision = effect.decision
+        denied = decision.verdict is Verdict.DENY
+        kind = ReportKind.DENIED_BOARDING if denied else ReportKind.STAFF_CARD_USED
+        report = Report(
+            kind, effect.tap, effect.uid, decision.rule, decision.list_version, now.unix_s, now.synchronised
+        )
+        if not self._desk.file(report) and denied:
+            self.told_before_durable += 1
+        return self._monotonic_ns() - started_ns
+
+    def _keep(self, tap: RecordTap, times: TapTimes) -> None:
+        self.latencies.decided.add(times.decided_ns)
+        if not tap.waited:  # how long the passenger ahead took is not ours
+            self.latencies.told.add(times.told_ns)
+        if times.report_ns:
+            self.latencies.report.add(times.report_ns)
+        self._desk.note(TapDone(tap, times))
