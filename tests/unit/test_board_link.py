@@ -1,0 +1,213 @@
+"""The lane's end of the board protocol, rule by rule of docs/board-protocol.md, with the board's side played by hand."""
+
+import pytest
+
+from validator.domain.cards import Card, CardUid
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    CardSeen,
+    Clash,
+    Emergency,
+    Forced,
+    NotPassed,
+    Passed,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+)
+from validator.formats import board_frames as f
+from validator.formats.board_link import BoardLink, LinkEvent
+
+MS = 1_000_000
+BOARD = f.Hello(1, 77, b"board001", "test board")
+
+
+class Line:
+    """A lane's link with a clock, and what it has sent since the last look."""
+
+    def __init__(self) -> None:
+        self.now_ns = 5_000 * MS
+        self.link = BoardLink(1234, b"lane0001", "turnike", self.now_ns)
+        self.board = f.FrameDecoder()
+        self.seq = 0
+
+    def sent(self) -> list[tuple[int, f.Frame]]:
+        frames = self.board.feed(bytes(self.link.outgoing))
+        self.link.outgoing.clear()
+        return frames
+
+    def hears(self, *frames: f.Frame, seq: int = 0) -> list[LinkEvent]:
+        return self.link.receive(b"".join(f.encode(frame, seq) for frame in frames), self.now_ns)
+
+    def after(self, ms: int) -> list[LinkEvent]:
+        """Let time go by as the loop does: from deadline to deadline."""
+        end_ns = self.now_ns + ms * MS
+        events: list[LinkEvent] = []
+        while not self.link.lost and self.link.deadline_ns <= end_ns:
+            self.now_ns = max(self.now_ns, self.link.deadline_ns)
+            events += self.link.tick(self.now_ns)
+        self.now_ns = end_ns
+        return events
+
+
+@pytest.fixture
+def line() -> Line:
+    """A link that has just said HELLO."""
+    return Line()
+
+
+@pytest.fixture
+def session(line: Line) -> Line:
+    """A link in session with the board."""
+    assert line.hears(BOARD) == [BoardBack(line.now_ns)]
+    line.sent()
+    return line
+
+
+def beat(state: int) -> f.Heartbeat:
+    return f.Heartbeat(1_000, state)
+
+
+def test_hello_is_said_at_once_and_again_until_it_is_answered(line: Line) -> None:
+    hello = (0, f.Hello(1, 1234, b"lane0001", "turnike"))
+    assert line.sent() == [hello]
+    line.after(1_100)
+    assert line.sent() == [hello, hello]
+
+
+def test_a_greeting_within_100_ms_is_not_greeted_back(line: Line) -> None:
+    line.sent()
+    line.hears(BOARD)
+    assert line.sent() == []
+
+
+def test_a_board_that_greets_again_is_answered_and_is_no_new_session(session: Line) -> None:
+    session.after(200)
+    session.sent()
+    assert session.hears(BOARD) == []
+    assert [type(frame) for _, frame in session.sent()] == [f.Hello]
+
+
+def test_before_the_boards_hello_everything_is_ignored(line: Line) -> None:
+    line.sent()
+    assert line.hears(f.PassedFrame(1, 2), beat(1)) == []
+    line.link.send(f.OpenFrame(1, 0, 5_000), line.now_ns)
+    assert line.sent() == []
+
+
+def test_another_protocol_is_board_lost_with_a_clear_reason(line: Line) -> None:
+    assert line.hears(f.Hello(2, 77, b"board001", "")) == [
+        BoardLost("speaks protocol 2, this lane speaks 1", line.now_ns)
+    ]
+
+
+def test_our_own_hello_echoed_is_no_board(line: Line) -> None:
+    assert line.hears(f.Hello(1, 1234, b"lane0001", "turnike")) == []
+
+
+def test_commands_go_one_at_a_time_in_order(session: Line) -> None:
+    open_, show = f.OpenFrame(9, 0, 5_000), f.ShowFrame(1, 1_500, 0)
+    session.link.send(open_, session.now_ns)
+    session.link.send(show, session.now_ns)
+    assert session.sent() == [(0, open_)]
+    session.hears(f.Ack(0))
+    assert session.sent() == [(1, show)]
+
+
+def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(session: Line) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    events = session.after(199)
+    assert events == []
+    assert [frame for frame in session.sent() if not isinstance(frame[1], f.Heartbeat)] == [
+        (0, f.OpenFrame(9, 0, 5_000))
+    ] * 4
+    assert session.after(2) == [
+        BoardLost("did not acknowledge OpenFrame in 4 sends", session.now_ns - 1 * MS)
+    ]
+
+
+def test_an_ack_of_something_else_is_not_ours(session: Line) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.link.send(f.ShowFrame(1, 1_500, 0), session.now_ns)
+    session.sent()
+    session.hears(f.Ack(200))
+    assert session.sent() == []
+
+
+def test_every_copy_of_an_event_is_acknowledged_and_acted_on_once(session: Line) -> None:
+    assert session.hears(f.PassedFrame(9, 700), seq=5) == [Passed(9, 700, session.now_ns)]
+    assert session.hears(f.PassedFrame(9, 700), seq=5) == []
+    assert session.sent() == [(0, f.Ack(5)), (0, f.Ack(5))]
+    assert session.hears(f.ForcedFrame(), seq=6) == [Forced(session.now_ns)]
+
+
+def test_a_new_session_of_the_board_forgets_what_was_under_way(session: Line) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.link.send(f.ShowFrame(1, 1_500, 0), session.now_ns)
+    session.hears(f.ForcedFrame(), seq=0)
+    session.sent()
+    assert session.hears(f.Hello(1, 78, b"board001", "")) == [BoardBack(session.now_ns)]
+    session.after(400)
+    assert [frame for _, frame in session.sent() if not isinstance(frame, f.Hello | f.Heartbeat)] == []
+    assert session.hears(f.ForcedFrame(), seq=0) == [Forced(session.now_ns)]
+
+
+def test_heartbeats_every_500_ms_and_three_missed_are_board_lost(session: Line) -> None:
+    events = session.after(1_499)
+    assert events == []
+    assert [type(frame) for _, frame in session.sent()] == [f.Heartbeat, f.Heartbeat]
+    assert session.after(1) == [BoardLost("is silent; is it wired and powered?", session.now_ns)]
+
+
+def test_any_valid_frame_shows_life(session: Line) -> None:
+    for _ in range(5):
+        assert session.after(1_400) == []
+        session.hears(beat(0))
+    assert not session.link.lost
+
+
+def test_a_heartbeat_heals_a_lost_event(session: Line) -> None:
+    session.hears(beat(0))
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    assert session.hears(beat(0b1000)) == [], (
+        "it was sent before our OPEN was heard: it speaks of an earlier tap"
+    )
+    session.hears(f.Ack(0))
+    assert session.hears(beat(0b1000)) == [Passed(9, 0, session.now_ns)]
+    assert session.hears(beat(0b1000)) == []
+
+
+def test_a_heartbeat_heals_a_lost_not_passed(session: Line) -> None:
+    session.hears(beat(0))
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.hears(f.Ack(0))
+    assert session.hears(beat(0b100)) == []
+    assert session.hears(beat(0b10000)) == [NotPassed(9, session.now_ns)]
+
+
+def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) -> None:
+    now_ns = session.now_ns
+    assert session.hears(beat(0)) == [
+        Emergency(on=False, at_ns=now_ns),
+        Tamper(on=False, at_ns=now_ns),
+        ReaderBack(now_ns),
+    ]
+    assert session.hears(f.EmergencyFrame(on=True), seq=1) == [Emergency(on=True, at_ns=now_ns)]
+    assert session.hears(beat(0b01)) == []
+    assert session.hears(beat(0b10)) == [Emergency(on=False, at_ns=now_ns), Tamper(on=True, at_ns=now_ns)]
+    lost = ReaderLost("its card reader does not work, says the board", now_ns)
+    assert session.hears(beat(0b100010)) == [lost]
+
+
+def test_a_board_that_reads_cards_itself(session: Line) -> None:
+    uid = bytes.fromhex("04a1b2c3d4e5f6")
+    seen = session.hears(f.CardFrame(1, 0x20, 0x0344, uid), seq=1)
+    assert seen == [CardSeen(Card(CardUid(uid), 0x0344, 0x20), session.now_ns)]
+    assert session.hears(f.CardFrame(2, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
+
+
+def test_a_line_that_takes_nothing_is_lost_before_memory_is(session: Line) -> None:
+    for tap in range(18):
+        session.link.send(f.OpenFrame(tap, 0, 5_000), session.now_ns)
+    assert session.link.tick(session.now_ns) == [BoardLost("left 17 commands waiting", session.now_ns)]

@@ -1,0 +1,1 @@
+"""`make demo`: the whole system on one machine with simulated hardware. It starts the same commands that a gate runs, as children."""

@@ -1,0 +1,197 @@
+"""The demo's live view in a terminal: what a passenger sees, and what an operator would want to know. It only draws.
+
+It is fed lines of the lane's log and of the crowd, and never names a card otherwise than by the lane's own token.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.align import Align
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from validator.domain.latency import LatencyHistogram
+
+TAPS_SHOWN = 10
+STYLES = {
+    "ready": "black on yellow",
+    "admitted": "black on green",
+    "admitted_with_notice": "black on green",
+    "denied": "white on red",
+    "try_again": "red",
+    "unsupported": "red",
+    "out_of_service": "white on grey23",
+}
+LAMPS = {"green": "green", "amber": "yellow", "red": "red", "red blink": "red", "off": "grey35"}
+
+
+@dataclass(slots=True)
+class Seen:
+    """Everything that the view draws; the run keeps it up to date."""
+
+    cards: int
+    devices: dict[str, str] = field(default_factory=lambda: {"reader": "waiting", "board": "waiting"})
+    list_version: int | None = None
+    list_state: str = ""
+    emergency: bool = False
+    display: dict[str, Any] = field(default_factory=dict)  # what the board shows
+    last: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=TAPS_SHOWN))
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrong: int = 0
+    reports_waiting: int = 0
+    decided: LatencyHistogram = field(default_factory=LatencyHistogram)
+    told: LatencyHistogram = field(default_factory=LatencyHistogram)
+    gate: LatencyHistogram = field(default_factory=LatencyHistogram)
+    waiting_for: str = ""
+
+    def log_line(self, line: dict[str, Any]) -> None:
+        """Take one line of the lane's log."""
+        match line.get("event"):
+            case "tap":
+                self._tap(line)
+            case "passage":
+                for tap in self.last:
+                    if tap["tap"] == line["tap"]:
+                        tap["passage"] = {True: "passed", False: "did not pass", None: "unknown"}[
+                            line["passed"]
+                        ]
+            case "reader" | "board" as device:
+                self.devices[device] = line.get("reason", line["state"])
+            case "emergency":
+                self.emergency = line["on"]
+            case "list":
+                self.list_version = line["list_version"]
+            case "stopped" | "summary":
+                self.reports_waiting = line["reports_waiting"]
+
+    def crowd_line(self, line: dict[str, Any]) -> None:
+        """Take one line of the crowd."""
+        match line.get("event"):
+            case "tap":
+                self.waiting_for = ""
+                self.wrong += not line["right"]
+                if line.get("tap_to_gate_us") is not None:
+                    self.gate.add(line["tap_to_gate_us"] * 1_000)
+            case "show":
+                self.display = line
+            case "waiting":
+                self.waiting_for = str(line.get("for", ""))
+
+    def _tap(self, line: dict[str, Any]) -> None:
+        self.last.append(line)
+        self.outcomes[line["outcome"]] += 1
+        self.list_state = line.get("list_state", self.list_state)
+        self.reports_waiting = line["reports_waiting"]
+        self.decided.add(line["decided_us"] * 1_000)
+        self.told.add(line["told_us"] * 1_000)
+
+
+def draw(seen: Seen) -> RenderableType:
+    """The whole picture."""
+    return Group(
+        Columns([_passenger(seen), _gate(seen)], equal=True, expand=True),
+        _taps(seen),
+        Columns([_latencies(seen), _counts(seen)], equal=True, expand=True),
+        Text("Simulated hardware, real drivers. Ctrl-C ends it.", style="dim"),
+    )
+
+
+def _passenger(seen: Seen) -> Panel:
+    last = seen.last[-1]["outcome"] if seen.last else "ready"
+    outcome = str(seen.display.get("outcome", last))
+    texts = _TEXTS[outcome]
+    picture = Text(f"\n  {texts[0]}  \n  {texts[1]}  \n", style=STYLES[outcome], justify="center")
+    return Panel(
+        Align.center(picture, vertical="middle"), title="what the passenger sees", height=8, box=box.ROUNDED
+    )
+
+
+_TEXTS = {
+    "ready": ("Kartınızı okutunuz", "Tap your card"),
+    "admitted": ("İyi yolculuklar", "Have a good trip"),
+    "admitted_with_notice": (
+        "İyi yolculuklar – kartınızı eşleştiriniz",
+        "Have a good trip – match your card",
+    ),
+    "denied": ("Kartınız kullanıma kapalıdır", "This card cannot be used"),
+    "try_again": ("Tek kart okutunuz, tekrar deneyiniz", "One card, try again"),
+    "unsupported": ("Bu kart desteklenmiyor", "Card not supported"),
+    "out_of_service": ("Hizmet dışı", "Out of service"),
+}
+
+
+def _gate(seen: Seen) -> Panel:
+    rows = Table.grid(padding=(0, 2))
+    for device, state in seen.devices.items():
+        lamp = Text("● ", style="green" if state == "ready" else "red")
+        rows.add_row(device, lamp + Text(state))
+    version = (
+        "none"
+        if seen.list_version is None
+        else f"version {seen.list_version}, {seen.list_state or 'in force'}"
+    )
+    rows.add_row("list", f"{version}, for {seen.cards:,} cards")
+    rows.add_row("emergency", Text("ON", style="bold red") if seen.emergency else "off")
+    rows.add_row("waiting for", seen.waiting_for or "–")
+    return Panel(rows, title="the gate", height=8, box=box.ROUNDED)
+
+
+def _taps(seen: Seen) -> Panel:
+    table = Table(box=None, expand=True, header_style="dim")
+    for name in ("tap", "card", "outcome", "decided after", "told after", "passage"):
+        table.add_column(name, justify="right" if name.endswith("after") else "left")
+    for tap in reversed(seen.last):
+        table.add_row(
+            str(tap["tap"]),
+            tap["token"] or "–",
+            Text(f" {tap['outcome'].replace('_', ' ')} ", style=STYLES[tap["outcome"]]),
+            f"{tap['decided_us'] / 1_000:.2f} ms",
+            f"{tap['told_us'] / 1_000:.2f} ms",
+            tap.get("passage", "–"),
+        )
+    for _ in range(TAPS_SHOWN - len(seen.last)):
+        table.add_row("")
+    return Panel(table, title="last taps", box=box.ROUNDED)
+
+
+def _latencies(seen: Seen) -> Panel:
+    table = Table(box=None, expand=True, header_style="dim")
+    for name in ("ms", "p50", "p99", "p99.9", "max"):
+        table.add_column(name, justify="left" if name == "ms" else "right")
+    for name, histogram in (
+        ("card read → decided", seen.decided),
+        ("card read → told", seen.told),
+        ("card on reader → gate", seen.gate),
+    ):
+        table.add_row(name, *[f"{ns / 1e6:.2f}" for ns in percentiles_ns(histogram)])
+    return Panel(table, title="how fast", box=box.ROUNDED)
+
+
+def percentiles_ns(histogram: LatencyHistogram) -> tuple[int, int, int, int]:
+    """p50, p99, p99.9 and the greatest."""
+    p50, p99, p999 = (histogram.percentile_ns(percent) for percent in (50, 99, 99.9))
+    return p50, p99, p999, histogram.max_ns
+
+
+def _counts(seen: Seen) -> Panel:
+    admitted = seen.outcomes["admitted"] + seen.outcomes["admitted_with_notice"]
+    rows = Table.grid(padding=(0, 2))
+    rows.add_row(
+        "admitted",
+        Text(f"{admitted:,}", style="green"),
+        "denied",
+        Text(f"{seen.outcomes['denied']:,}", style="red"),
+    )
+    rows.add_row(
+        "no verdict",
+        f"{seen.outcomes['try_again'] + seen.outcomes['unsupported']:,}",
+        "reports waiting",
+        f"{seen.reports_waiting:,}",
+    )
+    rows.add_row("wrong", Text(f"{seen.wrong:,}", style="bold red" if seen.wrong else ""), "", "")
+    return Panel(rows, title="how many", box=box.ROUNDED)
