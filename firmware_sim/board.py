@@ -1,0 +1,386 @@
+"""The simulated turnstile board: arms, display, sensors, and perhaps a card reader of its own, behind its line to the lane.
+
+A pure state machine, driven by runner.py: bytes, verbs and `now_ns` in, bytes and events out. It refuses what a real board
+refuses, obeys the emergency release before anything else, and keeps a history that tests read. It decides about no card.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from firmware_sim.board_arms import NS_PER_MS, Arms
+from firmware_sim.board_display import Display, describe
+from firmware_sim.board_faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults
+from firmware_sim.board_frames import (
+    ONE_CARD,
+    SEVERAL_CARDS,
+    Card,
+    Emergency,
+    Forced,
+    Heartbeat,
+    NotPassed,
+    Open,
+    Passed,
+    Picture,
+    Show,
+    Tamper,
+)
+from firmware_sim.board_line import (
+    BoardLine,
+    Command,
+    LaneRefused,
+    LaneSession,
+    LaneSilent,
+    LaneSpeaks,
+    LineEvent,
+    LineLost,
+    Told,
+)
+from firmware_sim.cards import card_of, parse_uid
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
+
+BAUD = 115200
+FIRMWARE = "simulated board 1.0"
+TAPS_REMEMBERED = 32
+HISTORY_MAX = 10_000  # events; over an hour of taps, and a demo that runs for days does not grow
+EMERGENCY_BIT, TAMPER_BIT, READER_BIT = 0x01, 0x02, 0x20
+VERBS = (
+    "pass, push, emergency on|off, tamper on|off, present UID, remove, clash UID UID, restart, brownout, "
+    "fault NAME[=VALUE], fault none, unplug, replug, status, quit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How this board is built, and who walks through it.
+
+    Attributes:
+        reader: it reads cards by itself and sends CARD.
+        walk_ms: somebody walks through that long after the arms are released; None for only at the verb `pass`.
+        release_ms: what the arms need to come free.
+        read_ms: what its own reader needs for a card.
+    """
+
+    reader: bool = False
+    walk_ms: int | None = 300
+    release_ms: int = 0
+    read_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Presented:
+    """What lies on the board's own reader; told once, when it has been read whole."""
+
+    uids: tuple[bytes, ...]
+    whole_ns: int
+    told: bool = False
+
+
+class Board:
+    """One board, a `Device` of runner.py. `history` has every event so far, oldest first."""
+
+    def __init__(self, setup: Setup, random: Random, faults: BoardFaults, now_ns: int) -> None:
+        self.history: deque[Event] = deque(maxlen=HISTORY_MAX)
+        self.tamper = False
+        self._setup = setup
+        self._random = random
+        self._faults = faults
+        self._device_id = random.randbytes(8)
+        self._outcomes: list[Outcome] = []
+        self._presented: _Presented | None = None
+        self._boot(now_ns, emergency=False)
+
+    @property
+    def baud(self) -> int:
+        """The one speed of the page."""
+        return BAUD
+
+    @property
+    def locked(self) -> bool:
+        """Whether the arms are locked now. Without power they hang free."""
+        return self._off_until_ns is None and self._arms.locked
+
+    def host_speed(self, baud: int, now_ns: int) -> None:
+        """The board does not notice; the wire makes garbage of another speed."""
+
+    def plugged(self, on: bool, now_ns: int) -> None:
+        """Only the cable: the board has its own power, and learns of it by the lane's silence."""
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the lane; any bytes."""
+        if self._off_until_ns is not None or (data and self._faults.hits("deaf")):
+            return
+        self._end_passage(now_ns)  # what was due before these bytes came first
+        line = self._line
+        for event in line.hear(data, now_ns):
+            if (
+                self._off_until_ns is None and self._line is line
+            ):  # else it went down in the middle of these bytes
+                self._act(event, now_ns)
+
+    def due_ns(self) -> int | None:
+        """When `advance` has something to do, at the latest."""
+        if self._off_until_ns is not None:
+            return self._off_until_ns
+        presented = self._presented
+        due = (
+            self._line.due_ns(),
+            self._arms.due_ns(),
+            self._display.until_ns,
+            self._outgoing[0][0] if self._outgoing else None,
+            presented.whole_ns if presented and not presented.told else None,
+        )
+        return min(at for at in due if at is not None)
+
+    def advance(self, now_ns: int) -> Sequence[Outcome]:
+        """Do everything that is due, and hand over what came of it since the last call."""
+        if self._off_until_ns is not None and now_ns >= self._off_until_ns:
+            self._boot(now_ns, emergency=self._arms.emergency)
+        if self._off_until_ns is None:
+            self._end_passage(now_ns)
+            if self._display.until_ns is not None and now_ns >= self._display.until_ns:
+                self._rest(now_ns)
+            self._read_card(now_ns)
+            for event in self._line.advance(now_ns, self._heartbeat(now_ns)):
+                self._act(event, now_ns)
+            self._send(now_ns)
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def status(self) -> Mapping[str, object]:
+        """The state in words a person reads."""
+        passage = self._arms.passage
+        lane = self._line.lane
+        return {
+            "power": self._off_until_ns is None,
+            "session": self._line.session,
+            "lane": None if lane is None else lane.session,
+            "lane_silent": self._line.silent,
+            "arms": "locked" if self.locked else "released" if passage else "free",
+            "tap": passage.tap if passage else None,
+            "shows": self._display.shown.name.lower(),
+            "emergency": self._arms.emergency,
+            "tamper": self.tamper,
+            "events_waiting": self._line.waiting,
+            "line_errors": self._line.errors,
+            "faults": self._faults.as_words(),
+        }
+
+    def obey(self, words: Sequence[str], now_ns: int) -> None:
+        """A verb. See `VERBS`.
+
+        Raises:
+            RefusedError: not a verb, or not now; nothing has changed.
+        """
+        self._end_passage(now_ns)
+        match words:
+            case ["emergency", ("on" | "off") as word]:
+                self._switch_emergency(word == "on", now_ns)
+            case ["tamper", ("on" | "off") as word]:
+                self._switch_tamper(word == "on", now_ns)
+            case ["fault", spec]:
+                self._set_fault(spec)
+            case _ if self._off_until_ns is not None:
+                raise RefusedError(f"{' '.join(words)}: the board has no power")
+            case ["pass"]:
+                self._pass(now_ns)
+            case ["push"]:
+                self._push(now_ns)
+            case ["present", uid]:
+                self._present((uid,), now_ns)
+            case ["clash", one, other]:
+                self._present((one, other), now_ns)
+            case ["remove"]:
+                self._remove(now_ns)
+            case ["restart"]:
+                self._boot(now_ns, emergency=self._arms.emergency)
+            case ["brownout"]:
+                self._brown_out(now_ns)
+            case _:
+                raise RefusedError(f"{' '.join(words)}: not a verb of this board; it knows: {VERBS}")
+
+    def _boot(self, now_ns: int, *, emergency: bool) -> None:
+        """Power-on: everything is forgotten; the switches are read anew, since they are no memory."""
+        self._off_until_ns: int | None = None
+        self._booted_ns = now_ns
+        self._arms = Arms(release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency)
+        self._display = Display()
+        self._line = BoardLine(self._random, self._device_id, FIRMWARE, now_ns)
+        self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
+        self._outgoing: deque[tuple[int, bytes]] = deque()
+        self._event("started", now_ns, session=self._line.session)
+        self._show(now_ns, 0, 0, by="board")
+
+    def _brown_out(self, now_ns: int) -> None:
+        self._off_until_ns = now_ns + BROWNOUT_MS * NS_PER_MS
+        self._arms.forget()
+        self._event("brownout", now_ns, off_ms=BROWNOUT_MS)
+
+    def _act(self, event: LineEvent, now_ns: int) -> None:
+        match event:
+            case Command(Open() as frame, copy):
+                self._open(frame, now_ns, copy=copy)
+            case Command(Show() as frame, copy):
+                if not copy:
+                    self._display.show(Picture(frame.outcome), frame.hold_ms, now_ns)
+                    self._show(now_ns, frame.hold_ms, frame.date, by="lane")
+            case LaneSession(hello):
+                self._forget(now_ns)
+                self._event("session", now_ns, session=hello.session, firmware=hello.firmware)
+            case LaneSilent():
+                self._event("lane_lost", now_ns, reason="three heartbeats are missing")
+                self._display.interrupt(Picture.OUT_OF_SERVICE)
+                self._show(now_ns, 0, 0, by="board")
+            case LaneSpeaks():
+                self._event("lane_back", now_ns)
+                self._rest(now_ns)
+            case LineLost(reason) | LaneRefused(reason):
+                self._event("lane_lost", now_ns, reason=reason)
+                self._forget(now_ns)
+
+    def _forget(self, now_ns: int) -> None:
+        """A new session on either side: no passage, no taps, and out of service until somebody says what to show."""
+        self._arms.forget()
+        self._taps.clear()
+        self._display.show(Picture.OUT_OF_SERVICE, 0, now_ns)
+        self._show(now_ns, 0, 0, by="board")
+
+    def _open(self, frame: Open, now_ns: int, *, copy: bool) -> None:
+        if copy or frame.tap in self._taps:
+            self._event("duplicate_open", now_ns, tap=frame.tap, copy=copy)
+            return
+        self._taps.append(frame.tap)
+        direction = "exit" if frame.direction else "entry"
+        name = "open_in_emergency" if self._arms.emergency else "open"
+        self._event(name, now_ns, tap=frame.tap, direction=direction, hold_ms=frame.hold_ms)
+        for end in self._arms.release(frame.tap, frame.hold_ms, now_ns):
+            self._tell_end(end, now_ns)
+        self._fault_on_open(now_ns)
+
+    def _fault_on_open(self, now_ns: int) -> None:
+        """The faults that wait for somebody to be on the way through."""
+        if self._faults.hits("restart-on-open"):
+            self._boot(now_ns, emergency=self._arms.emergency)
+        elif self._faults.hits("brownout-on-open"):
+            self._brown_out(now_ns)
+        elif self._faults.hits("unplug-on-open"):
+            self._outcomes.append(Unplug(UNPLUGGED_MS * NS_PER_MS))
+
+    def _end_passage(self, now_ns: int) -> None:
+        end = self._arms.advance(now_ns)
+        if end is not None:
+            self._tell_end(end, now_ns)
+
+    def _tell_end(self, end: Passed | NotPassed, now_ns: int) -> None:
+        match end:
+            case Passed(tap, after_ms):
+                self._event("passed", now_ns, tap=tap, after_ms=after_ms)
+            case NotPassed(tap):
+                self._event("not_passed", now_ns, tap=tap)
+        self._line.tell(end, now_ns)
+
+    def _pass(self, now_ns: int) -> None:
+        if not self._arms.walk(now_ns):
+            self._turn(now_ns)
+
+    def _push(self, now_ns: int) -> None:
+        if self._arms.passage is not None:
+            raise RefusedError("push: the arms are released, so this would be a passage; say pass")
+        self._turn(now_ns)
+
+    def _turn(self, now_ns: int) -> None:
+        """Turn the arms without a passage: by force, or freely in an emergency, which nobody counts."""
+        if not self._arms.locked:
+            self._event("walked_free", now_ns)
+            return
+        self._event("forced", now_ns)
+        self._line.tell(Forced(), now_ns)
+
+    def _switch_emergency(self, on: bool, now_ns: int) -> None:
+        if on == self._arms.emergency:
+            raise RefusedError(f"emergency {'on' if on else 'off'}: it is so already")
+        self._arms.switch_emergency(on=on)
+        self._event("emergency", now_ns, on=on)
+        self._tell(Emergency(on), now_ns)
+
+    def _switch_tamper(self, on: bool, now_ns: int) -> None:
+        if on == self.tamper:
+            raise RefusedError(f"tamper {'on' if on else 'off'}: it is so already")
+        self.tamper = on
+        self._event("tamper", now_ns, on=on)
+        self._tell(Tamper(on), now_ns)
+
+    def _tell(self, event: Told, now_ns: int) -> None:
+        if self._off_until_ns is None:
+            self._line.tell(event, now_ns)
+
+    def _present(self, texts: tuple[str, ...], now_ns: int) -> None:
+        if not self._setup.reader:
+            raise RefusedError("present: this board has no card reader; start it with --reader")
+        if self._presented is not None:
+            raise RefusedError("present: there is a card already; remove it, or say clash UID UID")
+        try:
+            uids = tuple(parse_uid(text) for text in texts)
+        except ValueError as error:
+            raise RefusedError(f"present: {error}") from error
+        self._presented = _Presented(uids, now_ns + self._setup.read_ms * NS_PER_MS)
+        self._event("present", now_ns, count=len(uids))
+
+    def _remove(self, now_ns: int) -> None:
+        if self._presented is None:
+            raise RefusedError("remove: there is no card")
+        self._presented = None
+        self._event("remove", now_ns)
+
+    def _read_card(self, now_ns: int) -> None:
+        presented = self._presented
+        if presented is None or presented.told or now_ns < presented.whole_ns:
+            return
+        presented.told = True
+        if self._faults.active("reader-broken"):
+            return
+        if len(presented.uids) > 1:
+            self._line.tell(Card(SEVERAL_CARDS, 0, 0, b""), now_ns)
+            return
+        card = card_of(presented.uids[0])
+        atqa = int.from_bytes(card.sens_res, "big")
+        self._line.tell(Card(ONE_CARD, card.sel_res, atqa, card.shown_uid(self._random)), now_ns)
+
+    def _heartbeat(self, now_ns: int) -> Heartbeat:
+        state = self._arms.state
+        state |= EMERGENCY_BIT if self._arms.emergency else 0
+        state |= TAMPER_BIT if self.tamper else 0
+        state |= READER_BIT if self._faults.active("reader-broken") else 0
+        return Heartbeat((now_ns - self._booted_ns) // NS_PER_MS & 0xFFFF_FFFF, state)
+
+    def _send(self, now_ns: int) -> None:
+        """Put what the line wants said through the faults; a delayed frame holds up those behind it, as a line does."""
+        for seq, frame in self._line.take():
+            sent = self._faults.send(seq, frame)
+            if sent.hit:
+                self._event("fault", now_ns, names=list(sent.hit), frame=type(frame).__name__.lower())
+            due_ns = max(now_ns + sent.delay_ms * NS_PER_MS, self._outgoing[-1][0] if self._outgoing else 0)
+            self._outgoing.append((due_ns, sent.data))
+        while self._outgoing and self._outgoing[0][0] <= now_ns:
+            data = self._outgoing.popleft()[1]
+            if data:
+                self._outcomes.append(Say(data))
+
+    def _set_fault(self, spec: str) -> None:
+        try:
+            self._faults.set(spec)
+        except ValueError as error:
+            raise RefusedError(f"fault: {error}") from error
+
+    def _rest(self, now_ns: int) -> None:
+        self._display.rest()
+        self._show(now_ns, 0, 0, by="board")
+
+    def _show(self, now_ns: int, hold_ms: int, date: int, *, by: str) -> None:
+        self._event("show", now_ns, **describe(self._display.shown, hold_ms, date), by=by)
+
+    def _event(self, name: str, now_ns: int, **details: object) -> None:
+        event = Event(name, now_ns, details)
+        self.history.append(event)
+        self._outcomes.append(event)

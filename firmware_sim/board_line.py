@@ -1,0 +1,249 @@
+"""The board's end of the line: its session, the lane's, acknowledgements, resends, heartbeats. Pure: time is an argument.
+
+Written from docs/board-protocol.md alone. It carries commands and events and does not know what they do: board.py does.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+
+from firmware_sim.board_frames import (
+    PROTOCOL,
+    Ack,
+    Card,
+    Emergency,
+    Forced,
+    Frame,
+    FrameStream,
+    Heartbeat,
+    Hello,
+    NotPassed,
+    Open,
+    Passed,
+    Show,
+    Tamper,
+)
+
+NS_PER_MS = 1_000_000
+BEAT_NS = 500 * NS_PER_MS  # heartbeats, and HELLO until it is answered
+SILENCE_NS = 1500 * NS_PER_MS  # three heartbeats missed
+ACK_WAIT_NS = 50 * NS_PER_MS
+SENDS_MAX = 4  # once, and three times again
+GREETING_APART_NS = 100 * NS_PER_MS
+WAITING_MAX = 16
+
+Told = Passed | NotPassed | Forced | Emergency | Tamper | Card
+Ordered = Open | Show
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the lane wants; `copy` when it was acted on before and came again."""
+
+    frame: Ordered
+    copy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSession:
+    """A lane has begun a session: forget its predecessor's taps."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSilent:
+    """Three heartbeats of the lane are missing. The session goes on if it speaks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSpeaks:
+    """The lane that was silent speaks again, in the same session."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineLost:
+    """The line cannot be used; this side has begun a new session already. `reason` is one clear line."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRefused:
+    """The lane speaks another protocol: no session with it. `reason` is one clear line."""
+
+    reason: str
+
+
+LineEvent = Command | LaneSession | LaneSilent | LaneSpeaks | LineLost | LaneRefused
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    seq: int
+    frame: Told
+    sends: int
+    sent_ns: int
+
+
+class BoardLine:
+    """Sessions of one board, from power-on to power-off. Call `advance` after `hear`, and at `due_ns`."""
+
+    def __init__(self, random: Random, device_id: bytes, firmware: str, now_ns: int) -> None:
+        self.lane: Hello | None = None
+        self.silent = False
+        self._random = random
+        self._device_id = device_id
+        self._firmware = firmware
+        self._stream = FrameStream()
+        self._outgoing: list[tuple[int, Frame]] = []
+        self._beat_ns = self._heard_ns = now_ns
+        self._begin(now_ns)
+
+    @property
+    def session(self) -> int:
+        """This board's session number."""
+        return self._hello.session
+
+    @property
+    def errors(self) -> int:
+        """How many pieces of input were no frames."""
+        return self._stream.errors
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait behind the one under way."""
+        return len(self._waiting)
+
+    def take(self) -> list[tuple[int, Frame]]:
+        """What goes out now, with its seq, oldest first; each is handed over once."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def due_ns(self) -> int:
+        """When `advance` has something to do, at the latest."""
+        due = [self._beat_ns]
+        if self._under_way is not None:
+            due.append(self._under_way.sent_ns + ACK_WAIT_NS)
+        if self.lane is not None and not self.silent:
+            due.append(self._heard_ns + SILENCE_NS)
+        return min(due)
+
+    def tell(self, event: Told, now_ns: int) -> None:
+        """Send an event once those before it are acknowledged. Without a session it goes nowhere, as the page has it."""
+        if self.lane is None:
+            return
+        self._waiting.append(event)
+        self._send_next(now_ns)
+
+    def hear(self, data: bytes, now_ns: int) -> list[LineEvent]:
+        """Take bytes; return what they mean. Any bytes: nothing raises."""
+        events: list[LineEvent] = []
+        for seq, frame in self._stream.feed(data):
+            events += self._hear_frame(seq, frame, now_ns)
+        return events
+
+    def advance(self, now_ns: int, heartbeat: Heartbeat) -> list[LineEvent]:
+        """Do what is due: greet, beat, send again, miss the lane. `heartbeat` is what would be said now."""
+        if now_ns >= self._beat_ns:
+            self._beat_ns = now_ns + BEAT_NS
+            if self.lane is None:
+                self._greet(now_ns)
+            else:
+                self._outgoing.append((0, heartbeat))
+        if self.lane is not None and not self.silent and now_ns >= self._heard_ns + SILENCE_NS:
+            self.silent = True
+            return [LaneSilent(), *self._resend(now_ns)]
+        return self._resend(now_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        """A new session of this side: nothing of the old one is sent again, and the lane has to greet anew."""
+        session = self._random.getrandbits(32) or 1
+        self._hello = Hello(PROTOCOL, session, self._device_id, self._firmware)
+        self._outgoing.clear()
+        self._next_seq = 0
+        self._forget_lane()
+        self._heard_ns = now_ns
+        self._greeted_ns = now_ns - GREETING_APART_NS
+        self._beat_ns = now_ns  # the first HELLO at once
+
+    def _forget_lane(self) -> None:
+        self.lane = None
+        self.silent = False
+        self._acted_seq: int | None = None
+        self._under_way: _UnderWay | None = None
+        self._waiting: deque[Told] = deque()
+
+    def _greet(self, now_ns: int) -> None:
+        self._greeted_ns = now_ns
+        self._beat_ns = now_ns + BEAT_NS
+        self._outgoing.append((0, self._hello))
+
+    def _resend(self, now_ns: int) -> list[LineEvent]:
+        event = self._under_way
+        if self.waiting > WAITING_MAX:
+            return self._lose(f"{self.waiting} events wait for the lane", now_ns)
+        if event is None or now_ns < event.sent_ns + ACK_WAIT_NS:
+            return []
+        if event.sends == SENDS_MAX:
+            return self._lose(f"the lane did not acknowledge {type(event.frame).__name__}", now_ns)
+        event.sends += 1
+        event.sent_ns = now_ns
+        self._outgoing.append((event.seq, event.frame))
+        return []
+
+    def _lose(self, reason: str, now_ns: int) -> list[LineEvent]:
+        self._begin(now_ns)
+        return [LineLost(reason)]
+
+    def _send_next(self, now_ns: int) -> None:
+        if self._under_way is None and self._waiting:
+            event = _UnderWay(self._next_seq, self._waiting.popleft(), 1, now_ns)
+            self._next_seq = (self._next_seq + 1) % 256
+            self._under_way = event
+            self._outgoing.append((event.seq, event.frame))
+
+    def _hear_frame(self, seq: int, frame: Frame, now_ns: int) -> list[LineEvent]:
+        if isinstance(frame, Hello):
+            return self._hear_hello(frame, now_ns)
+        if self.lane is None or isinstance(frame, Told):
+            return []  # before a HELLO nothing counts; and an event can only be our own, come back on a shorted line
+        events = self._alive(now_ns)
+        match frame:
+            case Ack(acknowledged):
+                self._hear_ack(acknowledged, now_ns)
+            case Open() | Show():
+                self._outgoing.append((0, Ack(seq)))
+                events.append(Command(frame, copy=seq == self._acted_seq))
+                self._acted_seq = seq
+            case Heartbeat():
+                pass  # a sign of life, and the lane's state is always 0
+        return events
+
+    def _alive(self, now_ns: int) -> list[LineEvent]:
+        self._heard_ns = now_ns
+        was_silent, self.silent = self.silent, False
+        return [LaneSpeaks()] if was_silent else []
+
+    def _hear_hello(self, hello: Hello, now_ns: int) -> list[LineEvent]:
+        if hello.session == self.session:
+            return []  # our own, come back on a shorted line
+        if now_ns >= self._greeted_ns + GREETING_APART_NS:
+            self._greet(now_ns)
+        if hello.protocol != PROTOCOL:
+            self._forget_lane()
+            return [LaneRefused(f"the lane speaks protocol {hello.protocol}, this board speaks {PROTOCOL}")]
+        if self.lane is not None and self.lane.session == hello.session:
+            return self._alive(now_ns)
+        self._forget_lane()
+        self.lane = hello
+        self._heard_ns = now_ns
+        self._beat_ns = (
+            now_ns  # the first heartbeat at once: a gate opened in an emergency must not look closed
+        )
+        return [LaneSession(hello)]
+
+    def _hear_ack(self, seq: int, now_ns: int) -> None:
+        if self._under_way is not None and self._under_way.seq == seq:
+            self._under_way = None
+            self._send_next(now_ns)

@@ -1,0 +1,88 @@
+"""`firmware-sim board`: one simulated turnstile board on a pty. Arguments to a `Board` and a `Wire`, and nothing else."""
+
+import time
+from pathlib import Path
+from random import Random
+
+import click
+
+from firmware_sim.board import BAUD, Board, Setup
+from firmware_sim.board_faults import FAULTS, BoardFaults
+from firmware_sim.runner import run
+from firmware_sim.wires import Wire
+
+# Assumptions, not measurements: what a solenoid needs to free the arms, and a reader to answer for a card.
+REAL_RELEASE_MS = 8
+REAL_READ_MS = 12
+WALK_MAX_MS = 60_000
+
+_EPILOG = """
+\b
+Verbs on standard input, one a line:
+  pass, push               somebody walks through; somebody turns locked arms
+  emergency on|off         the hardware's release
+  tamper on|off            the housing
+  present UID, remove      with --reader
+  clash UID UID            with --reader
+  restart, brownout        the board forgets its passage and its session
+  fault NAME[=VALUE]       see below; "fault none" ends all
+  unplug, replug, status, quit
+
+Faults: NAME is every time, NAME=3 the next three times, NAME=0.1 one time in ten.
+
+\b
+{faults}
+
+Example: firmware-sim board --link /tmp/board --passenger manual
+""".format(faults="\n".join(f"  {name:<17} {what}" for name, what in FAULTS.items()))
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--link", type=click.Path(path_type=Path), help="Keep a symlink to the port here.")
+@click.option("--timing", type=click.Choice(["ideal", "real"]), default="ideal", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="In force from the start.")
+@click.option("--reader", is_flag=True, help="This board reads cards by itself.")
+@click.option("--passenger", type=click.Choice(["auto", "manual"]), default="auto", show_default=True)
+@click.option(
+    "--walk-ms",
+    type=click.IntRange(0, WALK_MAX_MS),
+    default=300,
+    show_default=True,
+    help="Somebody walks through that long after the arms are released (auto).",
+)
+def board(
+    *,
+    link: Path | None,
+    timing: str,
+    seed: int,
+    faults: tuple[str, ...],
+    reader: bool,
+    passenger: str,
+    walk_ms: int,
+) -> None:
+    """Simulate a turnstile board; the first line printed is the path to open."""
+    random = Random(seed)  # noqa: S311  (a run must repeat; nothing here is a secret)
+    real = timing == "real"
+    setup = Setup(
+        reader=reader,
+        walk_ms=walk_ms if passenger == "auto" else None,
+        release_ms=REAL_RELEASE_MS if real else 0,
+        read_ms=REAL_READ_MS if real else 0,
+    )
+    device = Board(setup, random, _faults(faults, random), time.monotonic_ns())
+    try:
+        wire = Wire(link, real=real, random=random, baud=BAUD)
+    except OSError as error:
+        raise click.UsageError(f"--link: {error}") from error
+    run(device, wire)
+
+
+def _faults(specs: tuple[str, ...], random: Random) -> BoardFaults:
+    faults = BoardFaults(random)
+    for spec in specs:
+        try:
+            faults.set(spec)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--fault") from error
+    return faults
