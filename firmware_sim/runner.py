@@ -15,9 +15,9 @@ import stat
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
 from firmware_sim.wires import Wire
 
 __all__ = ["Device", "Event", "Outcome", "RefusedError", "Say", "Unplug", "run"]
@@ -26,36 +26,6 @@ STDIN, STDOUT = 0, 1
 VERB_MAX_BYTES = 4096  # longer than any verb; a line without an end must not fill the memory
 LINES_WAITING_MAX = 10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
 PIPE_ATOMIC_BYTES = 4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
-
-
-class RefusedError(ValueError):
-    """A verb that cannot be obeyed; its text goes out in one `error` event and nothing has changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Bytes for the program at the other end of the wire."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of standard output: `{"event": name, ...details, "at_ns": at_ns}`."""
-
-    name: str
-    at_ns: int
-    details: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Unplug:
-    """The device asks for its own plug to be pulled; back by itself after `for_ns`, or by the verb `replug` when None."""
-
-    for_ns: int | None
-
-
-Outcome = Say | Event | Unplug
 
 
 class Device(Protocol):

@@ -1,0 +1,204 @@
+"""Virtual cards: what a card shows during anticollision and what it answers afterwards. No radio states, no time, no chip.
+
+Modelled: DESFire EV1 with the one application a transit card has (written from the public command set), a phone with a
+random identifier, a MIFARE Classic that never authenticates anybody. Not modelled: any cryptography.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from random import Random
+
+__all__ = ["Card", "Kind", "Session", "card_of", "parse_uid"]
+
+APPLICATION = bytes.fromhex("422201")  # as it stands in the SELECT command
+NUMBER_FILE = 2
+FILE_BYTES = 32
+NUMBER_DIGITS = 16
+
+OK, MORE = 0x00, 0xAF
+ILLEGAL_COMMAND, LENGTH_ERROR, PERMISSION_DENIED = 0x1C, 0x7E, 0x9D
+NO_APPLICATION, OUT_OF_FILE, NO_FILE = 0xA0, 0xBE, 0xF0
+
+
+class Kind(Enum):
+    """What a card is."""
+
+    DESFIRE = "desfire"
+    CLASSIC = "classic"
+    PHONE = "phone"
+
+
+# Kind -> (SENS_RES with the high byte first, SEL_RES, ATS without its length byte)
+_ANSWERS = {
+    Kind.DESFIRE: (bytes.fromhex("0344"), 0x20, bytes.fromhex("7577810280")),
+    Kind.CLASSIC: (bytes.fromhex("0004"), 0x08, b""),
+    Kind.PHONE: (bytes.fromhex("0004"), 0x20, bytes.fromhex("78807002")),
+}
+_LONG_SENS_RES = bytes.fromhex("0384")  # the two bits that announce a triple-size identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One card.
+
+    Attributes:
+        uid: 4, 7 or 10 bytes, as printed by a reader; for a phone, its name here: the field never sees it.
+        kind: what it answers.
+        number: the 16 digits printed on it.
+    """
+
+    uid: bytes
+    kind: Kind
+    number: str
+
+    @property
+    def sens_res(self) -> bytes:
+        """ATQA, high byte first, as a PN532 reports it."""
+        return _LONG_SENS_RES if len(self.uid) == 10 else _ANSWERS[self.kind][0]  # noqa: PLR2004
+
+    @property
+    def sel_res(self) -> int:
+        """SAK."""
+        return _ANSWERS[self.kind][1]
+
+    @property
+    def ats(self) -> bytes:
+        """The answer to RATS without its length byte; empty for a card that knows no ISO 14443-4."""
+        return _ANSWERS[self.kind][2]
+
+    def shown_uid(self, random: Random) -> bytes:
+        """The identifier for one stay in a field: a phone draws a new one each time."""
+        return b"\x08" + random.randbytes(3) if self.kind is Kind.PHONE else self.uid
+
+
+def parse_uid(text: str) -> bytes:
+    """A UID in hex, with or without colons.
+
+    Raises:
+        ValueError: not hex, or not 4, 7 or 10 bytes.
+    """
+    try:
+        uid = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a UID: write it in hex, such as 04a1b2c3d4e5f6") from None
+    if len(uid) not in {4, 7, 10}:
+        raise ValueError(f"{text!r} has {len(uid)} bytes; a UID has 4, 7 or 10")
+    return uid
+
+
+def card_of(uid: bytes, number: str | None = None) -> Card:
+    """The card that a UID of this shape most likely belongs to; without a number it gets one that stays the same.
+
+    Raises:
+        ValueError: the number has not 16 digits.
+    """
+    if number is None:
+        # Stable from run to run, and as on the real card not to be read off the UID.
+        digest = blake2b(uid, digest_size=8, person=b"printed-number").digest()
+        number = f"{int.from_bytes(digest) % 10**NUMBER_DIGITS:0{NUMBER_DIGITS}d}"
+    if len(number) != NUMBER_DIGITS or not (number.isascii() and number.isdigit()):
+        raise ValueError(f"{number!r} is not a printed number: it has {NUMBER_DIGITS} digits")
+    kind = Kind.DESFIRE
+    if len(uid) == 4:  # noqa: PLR2004
+        kind = Kind.PHONE if uid[0] == 0x08 else Kind.CLASSIC  # noqa: PLR2004  (ISO 14443-3: 08 is a random identifier)
+    return Card(uid, kind, number)
+
+
+class Session:
+    """One activation of a card at ISO 14443-4: what was selected lasts until the card is deselected or loses the field."""
+
+    def __init__(self, card: Card, shown_uid: bytes) -> None:
+        self._card = card
+        self._uid = shown_uid
+        self._application = b"\x00\x00\x00"
+        self._frames: Iterator[bytes] = iter(())
+        self._chained = bytearray()
+
+    def apdu(self, data: bytes) -> bytes:
+        """Answer one command APDU. Any bytes; the answer has at least the two status bytes."""
+        if self._card.kind is not Kind.DESFIRE:
+            return bytes.fromhex("6a82")  # no such application: the phone carries none of ours
+        if data[:2] == b"\x00\xa4":
+            return bytes.fromhex("6a82")
+        if not data or data[0] != 0x90:  # noqa: PLR2004
+            return bytes.fromhex("6e00")
+        status, answer = self._native(data)
+        return answer + bytes((0x91, status))
+
+    def block(self, data: bytes) -> bytes | None:
+        """Answer one ISO 14443-4 block (no CID, no NAD), as a host sends it raw; None is silence."""
+        match data[0] & 0xE2 if data else 0:
+            case 0x02 if data[0] & 0x10:
+                self._chained = (self._chained + data[1:])[-4096:]
+                return bytes((0xA2 | data[0] & 1,))
+            case 0x02:
+                answer = self.apdu(bytes(self._chained) + data[1:])
+                self._chained.clear()
+                return bytes((0x02 | data[0] & 1,)) + answer
+            case 0xA2:
+                # R(NAK) from a reader is its presence check; R(ACK) with the other number is the answer (7.5.4.3 rule 11).
+                return bytes((0xA2 | (data[0] & 1) ^ 1,)) if data[0] & 0x10 else None
+            case _:
+                return None
+
+    def _native(self, data: bytes) -> tuple[int, bytes]:
+        """A DESFire command wrapped as `90 INS 00 00 [Lc data] Le`."""
+        body = b""
+        if len(data) > 5:  # noqa: PLR2004
+            body = data[5:-1]
+            if data[4] != len(body):
+                return LENGTH_ERROR, b""
+        match data[1] if len(data) > 1 else 0:
+            case 0x5A:
+                return self._select(body)
+            case 0xBD:
+                return self._read(body)
+            case 0x60:
+                self._frames = self._version()
+                return self._next_frame()
+            case 0xAF:
+                return self._next_frame()
+            case 0x6A if not any(self._application):
+                return OK, APPLICATION
+            case 0x6F if any(self._application):
+                return OK, bytes((NUMBER_FILE,))
+            case 0x6A | 0x6F:
+                return PERMISSION_DENIED, b""
+            case _:
+                return ILLEGAL_COMMAND, b""
+
+    def _select(self, body: bytes) -> tuple[int, bytes]:
+        if len(body) != len(APPLICATION):
+            return LENGTH_ERROR, b""
+        if any(body) and body != APPLICATION:
+            return NO_APPLICATION, b""
+        self._application = body
+        return OK, b""
+
+    def _read(self, body: bytes) -> tuple[int, bytes]:
+        if len(body) != 7:  # noqa: PLR2004  (file, offset and length of three bytes each)
+            return LENGTH_ERROR, b""
+        if not any(self._application):
+            return PERMISSION_DENIED, b""
+        if body[0] != NUMBER_FILE:
+            return NO_FILE, b""
+        offset, length = int.from_bytes(body[1:4], "little"), int.from_bytes(body[4:7], "little")
+        end = offset + length if length else FILE_BYTES
+        if offset >= FILE_BYTES or end > FILE_BYTES:
+            return OUT_OF_FILE, b""
+        return OK, bytes.fromhex(self._card.number).ljust(FILE_BYTES, b"\x00")[offset:end]
+
+    def _version(self) -> Iterator[bytes]:
+        """GetVersion's three frames: hardware 1.0, software 1.4, 4 KB; then UID and production data."""
+        yield bytes.fromhex("04010101001805")
+        yield bytes.fromhex("04010101041805")
+        yield self._uid[:7].ljust(7, b"\x00") + bytes.fromhex("ba654321002520")
+
+    def _next_frame(self) -> tuple[int, bytes]:
+        frame = next(self._frames, None)
+        if frame is None:
+            return ILLEGAL_COMMAND, b""
+        last = len(frame) == 14  # noqa: PLR2004  (the third one is the long one)
+        return OK if last else MORE, frame

@@ -1,0 +1,133 @@
+"""The command `firmware-sim`: one simulated device on a pty. Parses arguments and nothing else."""
+
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import click
+
+from firmware_sim.cards import Card, card_of, parse_uid
+from firmware_sim.faults import FAULTS, Fault, parse
+from firmware_sim.pn532 import Chip
+from firmware_sim.pn532_device import Pn532
+from firmware_sim.pn532_field import Stage
+from firmware_sim.pn532_firmware import IDEAL, REAL
+from firmware_sim.runner import run
+from firmware_sim.wires import Wire
+
+__all__ = ["main"]
+
+
+class CardType(click.ParamType[Card]):
+    """A UID on the command line."""
+
+    name = "uid"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Card:
+        """Raises click's usage error for anything that is no UID."""
+        try:
+            return card_of(parse_uid(str(value)))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class FaultType(click.ParamType[Fault]):
+    """A fault on the command line."""
+
+    name = "name[=value]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
+        """Raises click's usage error for anything that is no fault."""
+        try:
+            return parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _fault_help() -> str:
+    lines = [f"  {name:<13} {kind.says}" for name, kind in FAULTS.items()]
+    return "\b\nFaults:\n" + "\n".join(lines)
+
+
+PN532_HELP = f"""A PN532 card reader on a pty.
+
+The first line of output is the device path; then one JSON object a line for everything that happens.
+
+\b
+  $ firmware-sim pn532 --link /tmp/reader
+  present 04a1b2c3d4e5f6
+  remove
+
+\b
+Verbs on standard input:
+  present UID [number=DIGITS] [leaves=STAGE]
+  remove [UID]
+  clash UID UID
+  unplug, replug, brownout
+  fault NAME[=VALUE][/WHEN], fault none
+  status, quit
+
+A UID of 7 or 10 bytes is a DESFire EV1, of 4 bytes a MIFARE Classic, of 4 bytes with 08 in front a phone that
+shows another identifier each time. number= is what is printed on the card.
+
+\b
+Stages: {", ".join(stage.value for stage in list(Stage)[:3])},
+        {", ".join(stage.value for stage in list(Stage)[3:])}
+
+{_fault_help()}
+
+A fault strikes every time; brownout and unplug only the next time. WHEN says otherwise: dropped=1 the next reply,
+dropped=0.1 one in ten; with a value of its own, delayed=200/3 the next three, leaves=before-reply/0.05.
+
+Ends on quit, SIGTERM, SIGINT, or when nobody reads its output any more; the end of standard input is no reason.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def main() -> None:
+    """Simulated hardware of a transit gate, each device on a pty, for tests and for a laptop without a gate."""
+
+
+@main.command(help=PN532_HELP)
+@click.option(
+    "--link",
+    type=click.Path(path_type=Path),
+    help="Keep this symlink on the device, across unplug and replug.",
+)
+@click.option(
+    "--card", "cards", type=CardType(), multiple=True, help="A card on the reader at start; may be repeated."
+)
+@click.option(
+    "--timing",
+    type=click.Choice(["ideal", "real"]),
+    default="ideal",
+    show_default=True,
+    help="How long things take.",
+)
+@click.option(
+    "--fault", "faults", type=FaultType(), multiple=True, help="A fault from the start; may be repeated."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is left to chance.")
+def pn532(
+    link: Path | None, cards: tuple[Card, ...], timing: str, faults: tuple[Fault, ...], seed: int
+) -> None:
+    """Start the reader."""
+    random = Random(seed)  # noqa: S311  (a simulation that can be repeated, not a secret)
+    real = timing == "real"
+    chip = Chip(random, REAL if real else IDEAL)
+    device = Pn532(chip, random)
+    now_ns = time.monotonic_ns()
+    for fault in faults:
+        device.set_fault(fault, now_ns)
+    try:
+        for card in cards:
+            device.obey(["present", card.uid.hex()], now_ns)
+        wire = Wire(link, real=real, random=random, baud=chip.baud)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    run(device, wire)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Named faults of the simulated reader: what can go wrong, how it is written, and whether it strikes this time.
+
+It decides *whether*; what a fault does is done where it happens, in the chip. The random generator is handed in.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from firmware_sim.pn532_field import Stage
+
+__all__ = ["FAULTS", "Fault", "Faults", "parse"]
+
+ALWAYS, NEXT = -1, 1
+DELAY_MAX_MS = 600_000  # ten minutes; a longer one is a typing mistake
+COUNT_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One name: what its value means (`ms`, `stage` or nothing), when it strikes if not told, and a line of help."""
+
+    value: str | None
+    often: int
+    says: str
+    value_required: bool = False
+
+
+FAULTS = {
+    "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
+    "dropped": Kind(None, ALWAYS, "a reply does not come"),
+    "dropped-ack": Kind(None, ALWAYS, "the ACK of a command does not come; the command runs"),
+    "truncated": Kind(None, ALWAYS, "a reply ends too early"),
+    "bad-checksum": Kind(None, ALWAYS, "the last checksum of a reply is wrong"),
+    "delayed": Kind("ms", ALWAYS, "a reply comes MS milliseconds late", value_required=True),
+    "stuck-baud": Kind(
+        None, ALWAYS, "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)"
+    ),
+    "brownout": Kind(None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"),
+    "unplug": Kind(
+        "ms", NEXT, "instead of a reply the plug comes out; back by itself after MS milliseconds, if given"
+    ),
+    "every-second": Kind(
+        None, ALWAYS, "a single card answers only every second InListPassiveTarget with MaxTg 2"
+    ),
+    "two-cards": Kind(None, ALWAYS, "a card that is presented brings a second one along"),
+    "leaves": Kind(
+        "stage", ALWAYS, "a card that is presented leaves at STAGE of the exchange", value_required=True
+    ),
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault that is on.
+
+    Attributes:
+        name: a key of `FAULTS`.
+        value: milliseconds, or a stage's name; None when the fault has none.
+        left: how often it strikes yet; `ALWAYS` for no end.
+        probability: of each strike, 0 to 1.
+    """
+
+    name: str
+    value: int | str | None = None
+    left: int = ALWAYS
+    probability: float = 1.0
+
+
+def parse(text: str) -> Fault:
+    """`NAME`, `NAME=WHEN`, `NAME=VALUE` or `NAME=VALUE/WHEN`; WHEN is a count (3: the next three) or a probability (0.1).
+
+    Raises:
+        ValueError: an unknown name, or a value that does not fit; the text says what would.
+    """
+    name, _, rest = text.partition("=")
+    kind = FAULTS.get(name)
+    if kind is None:
+        raise ValueError(f"no fault is called {name!r}; there are {', '.join(FAULTS)}")
+    value, when = ("", rest) if kind.value is None else _split(rest)
+    if kind.value_required and not value:
+        raise ValueError(f"{name} needs a value: {name}={'MS' if kind.value == 'ms' else 'STAGE'}")
+    fault = Fault(name, _value(kind, name, value), kind.often)
+    if when:
+        _limit(fault, when)
+    return fault
+
+
+class Faults:
+    """The faults that are on. One of each name; setting it again replaces it."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self._on: dict[str, Fault] = {}
+
+    def set(self, fault: Fault) -> None:
+        """Switch a fault on."""
+        self._on[fault.name] = fault
+
+    def clear(self) -> None:
+        """Switch all of them off."""
+        self._on.clear()
+
+    def names(self) -> list[str]:
+        """Those that are on."""
+        return list(self._on)
+
+    def strike(self, name: str) -> Fault | None:
+        """Whether the fault strikes this time; a count goes down by one, and at its end the fault is off."""
+        fault = self._on.get(name)
+        if fault is None or fault.left == 0:
+            return None
+        if fault.probability < 1 and self.random.random() >= fault.probability:
+            return None
+        if fault.left > 0:
+            fault.left -= 1
+            if fault.left == 0:
+                del self._on[name]
+        return fault
+
+
+def _split(rest: str) -> tuple[str, str]:
+    value, _, when = rest.partition("/")
+    return value, when
+
+
+def _value(kind: Kind, name: str, text: str) -> int | str | None:
+    if not text:
+        return None
+    if kind.value == "stage":
+        stages = [stage.value for stage in Stage]
+        if text not in stages:
+            raise ValueError(f"{name}: no stage is called {text!r}; there are {', '.join(stages)}")
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) <= DELAY_MAX_MS):
+        raise ValueError(f"{name}: {text!r} is not a number of milliseconds up to {DELAY_MAX_MS}")
+    return int(text)
+
+
+def _limit(fault: Fault, when: str) -> None:
+    """Read a count or a probability into the fault."""
+    if when.isascii() and when.isdigit() and int(when) <= COUNT_MAX:
+        fault.left = int(when)
+        return
+    try:
+        fault.probability = float(when)
+    except ValueError:
+        fault.probability = -1.0
+    if not 0 < fault.probability <= 1:
+        raise ValueError(
+            f"{fault.name}: {when!r} is neither a count up to {COUNT_MAX} nor a probability above 0 and up to 1"
+        )
+    fault.left = ALWAYS

@@ -1,0 +1,341 @@
+"""The simulated PN532, link level: bytes in, bytes and events out (UM0701-02 section 6.2). No I/O, no clock.
+
+Acknowledges, answers, aborts, sleeps, wakes and changes speed; what the commands do is in `pn532_firmware.py`, which
+cards there are in `pn532_field.py`, and the pty in `wires.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from random import Random
+
+from firmware_sim.cards import Card
+from firmware_sim.faults import Fault, Faults
+from firmware_sim.outcomes import Event, Outcome, Say, Unplug
+from firmware_sim.pn532_field import Field, Presence, Stage
+from firmware_sim.pn532_firmware import IDEAL, BadCommandError, Firmware, Run, Timing, Wait
+from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Nack, Skipped, encode
+
+__all__ = ["Chip"]
+
+BAUD_AT_RESET = 115200
+BAUD_STUCK = 921600
+WAKE_EDGES = 5  # rising edges on the UART's line (7.2.11); 55 has five, 00 has one
+WAKE_BY_UART = 0x10  # PowerDown's WakeUpEnable: HSU
+NOISE_MAX_BYTES = 16
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Departure:
+    """A frame and when it goes; `turn` keeps the order of equal times. Faults of replies leave ACKs alone."""
+
+    due_ns: int
+    turn: int
+    frame: bytes
+    is_reply: bool
+
+
+class Chip:
+    """A PN532 on a UART, with cards in its field.
+
+    Inputs (`hear`, `host_speed`, `enter`, `leave`, `plugged`, `brown_out`) take the time and return nothing. `advance(now_ns)`
+    does everything that is due and returns what came of it, in order: `Say(bytes)`, `Event`, `Unplug`. Call it after every
+    input and when `due_ns()` has come. `now_ns` never goes back. With equal inputs at equal times and an equally
+    seeded `random`, two chips say the same; how the bytes are cut into pieces makes no difference.
+
+    Args:
+        random: draws everything that is left to chance; the chip has no other source.
+        timing: how long it takes to do things; wire time is the wire's.
+    """
+
+    def __init__(self, random: Random, timing: Timing = IDEAL) -> None:
+        self.faults = Faults(random)
+        self.field = Field(random)
+        self.baud = BAUD_AT_RESET
+        self.skipped_frames = 0
+        self._random = random
+        self._timing = timing
+        self._firmware = Firmware(self.field, timing, self.faults)
+        self._decoder = Decoder()
+        self._departures: list[Departure] = []
+        self._turn = 0
+        self._outcomes: list[Outcome] = []
+        self._powered = True
+        self._running: Run | None = None
+        self._wait = Wait(None)
+        self._code = 0
+        self._asleep, self._edges, self._wakes_by_uart = True, 0, True
+        self._pending_baud: int | None = None
+        self._last_reply = b""
+        self._field_changed = False
+
+    # Inputs
+
+    def host_speed(self, baud: int, now_ns: int) -> None:
+        """The host's port is at this speed now. Settles a change whose ACK was lost in the host's own buffers."""
+        if self._pending_baud is not None and baud == self._pending_baud:
+            self._change_baud(now_ns)
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """Bytes from the host, at the chip's speed. Any bytes."""
+        self._settle(now_ns)
+        for frame in self._decoder.feed(self._awake(data)):
+            match frame:
+                case Command(command):
+                    self._begin(command, now_ns)
+                case Ack():
+                    self._acknowledged(now_ns)
+                case Nack():
+                    self._repeat(now_ns)
+                case Skipped():
+                    self.skipped_frames += 1
+
+    def enter(self, card: Card, now_ns: int, leaves: Stage | None = None) -> Presence:
+        """A card comes into the field.
+
+        Raises:
+            ValueError: it is there already, or the field is full.
+        """
+        self._settle(now_ns)
+        presence = self.field.enter(card, leaves)
+        self._field_changed = True
+        return presence
+
+    def leave(self, presence: Presence, now_ns: int) -> None:
+        """A card is taken away."""
+        self._settle(now_ns)
+        self.field.leave(presence)
+        self._field_changed = True
+        self._report(now_ns)
+
+    def plugged(self, on: bool, now_ns: int) -> None:
+        """The chip is powered through its plug: pulling it is a power cut, plugging it in a power-up."""
+        self._settle(now_ns)
+        self._powered = on
+        self._reset()
+
+    def brown_out(self, now_ns: int) -> None:
+        """The supply dips: the chip resets and sleeps."""
+        self._settle(now_ns)
+        self._reset()
+
+    def stick(self, now_ns: int) -> None:
+        """Be at the speed at which a killed host has left the chip."""
+        self._settle(now_ns)
+        self.baud, self._pending_baud = BAUD_STUCK, None
+        self._event("baud", now_ns, baud=self.baud)
+
+    # Outputs
+
+    def advance(self, now_ns: int) -> list[Outcome]:
+        """Do what is due by `now_ns`; tell everything that happened since the last call."""
+        self._settle(now_ns)
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def due_ns(self) -> int | None:
+        """When `advance` has something to do; None when the chip waits for an input."""
+        due = [self._departures[0].due_ns] if self._departures else []
+        if self._running is not None and self._wait.due_ns is not None:
+            due.append(self._wait.due_ns)
+        return min(due, default=None)
+
+    def status(self) -> Mapping[str, object]:
+        """What a person wants to know, as JSON values."""
+        return {
+            "baud": self.baud,
+            "asleep": self._asleep,
+            "field": self.field.on,
+            "running": None if self._running is None else f"{self._code:02x}",
+            "cards": [
+                {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex(), "state": there.state.name}
+                for there in self.field.present
+            ],
+            "faults": self.faults.names(),
+            "skipped_frames": self.skipped_frames,
+        }
+
+    # Power and speed
+
+    def _reset(self) -> None:
+        self._stop()
+        self._departures.clear()
+        self._decoder.reset()
+        self._firmware.reset()
+        self._asleep, self._edges, self._wakes_by_uart = True, 0, True
+        self._pending_baud = None
+        self._last_reply = b""
+        self._field_changed = False
+        # A chip that is stuck stays so through everything but the end of the fault.
+        self.baud = BAUD_STUCK if "stuck-baud" in self.faults.names() else BAUD_AT_RESET
+
+    def _awake(self, data: bytes) -> bytes:
+        """What of the bytes an awake chip sees: while it sleeps they are lost, up to the fifth rising edge."""
+        if not self._powered:
+            return b""
+        for at, byte in enumerate(data):
+            if not self._asleep:
+                return data[at:]
+            self._edges += _rising_edges(byte)
+            self._asleep = self._edges < WAKE_EDGES or not self._wakes_by_uart
+        return b"" if self._asleep or data else data
+
+    def _sleep(self, wake_sources: int) -> None:
+        self._stop()
+        self._asleep, self._edges = True, 0
+        self._wakes_by_uart = bool(wake_sources & WAKE_BY_UART)
+        self._decoder.reset()
+
+    def _change_baud(self, now_ns: int) -> None:
+        if self._pending_baud is None:
+            return
+        baud, self._pending_baud = self._pending_baud, None
+        if self._struck("stuck-baud", now_ns) is None and baud != self.baud:
+            self.baud = baud
+            self._event("baud", now_ns, baud=baud)
+
+    # Commands
+
+    def _begin(self, data: bytes, now_ns: int) -> None:
+        """A command has come whole: acknowledge it; it takes the place of one that is still running (6.2.2.1)."""
+        self._stop()
+        self._pending_baud = None
+        self._code = data[0] if data else 0
+        acked_ns = now_ns + self._timing.ack_ns
+        if self._struck("dropped-ack", now_ns) is None:
+            self._depart(ACK, acked_ns, is_reply=False)
+        running = self._life(data, acked_ns + self._timing.processing_ns)
+        self._wait = next(running)
+        self._running = running
+        self._settle(now_ns)
+
+    def _life(self, data: bytes, start_ns: int) -> Run:
+        """A command from its start to the frame that answers it."""
+        now_ns = yield Wait(start_ns)
+        try:
+            result = self._firmware.run(data, now_ns)
+        except BadCommandError:
+            return ERROR
+        parameters = result if isinstance(result, bytes) else (yield from result)
+        return encode(bytes(((self._code + 1) & 0xFF,)) + parameters)
+
+    def _stop(self) -> None:
+        """Forget the running command and a reply that has not left."""
+        running, self._running = self._running, None
+        self._wait = Wait(None)
+        self._code = 0
+        if running is not None:
+            running.close()
+        self._departures.clear()
+
+    def _acknowledged(self, now_ns: int) -> None:
+        """The host's ACK: it settles a change of speed, or aborts the running command; else it says thank you."""
+        if self._pending_baud is not None:
+            self._change_baud(now_ns)
+        elif self._running is not None or self._departures:
+            self._event("aborted", now_ns, command=f"{self._code:02x}")
+            self._stop()
+
+    def _repeat(self, now_ns: int) -> None:
+        if self._running is None and self._last_reply:
+            self._depart(self._last_reply, now_ns, is_reply=True)
+
+    # Time
+
+    def _settle(self, now_ns: int) -> None:
+        """Everything that is due by `now_ns`, in order of time."""
+        while True:
+            if self._field_changed:
+                self._field_changed = False
+                if self._running is not None and self._wait.card:
+                    self._step(now_ns)
+                    continue
+            due_ns = self.due_ns()
+            if due_ns is None or due_ns > now_ns:
+                return
+            if self._departures and self._departures[0].due_ns == due_ns:
+                self._leave_port(heappop(self._departures))
+            else:
+                self._step(due_ns)
+
+    def _step(self, now_ns: int) -> None:
+        """Let the running command go on; what it returns is its reply."""
+        assert self._running is not None  # noqa: S101  (both callers have looked)
+        try:
+            self._wait = self._running.send(now_ns)
+        except StopIteration as end:
+            self._running = None
+            self._last_reply = end.value
+            delay = self._struck("delayed", now_ns)
+            late_ns = delay.value * MS if delay is not None and isinstance(delay.value, int) else 0
+            self._depart(end.value, now_ns + late_ns, is_reply=True)
+        self._report(now_ns)
+
+    def _depart(self, frame: bytes, due_ns: int, *, is_reply: bool) -> None:
+        self._turn += 1
+        heappush(self._departures, Departure(due_ns, self._turn, frame, is_reply))
+
+    def _leave_port(self, departure: Departure) -> None:
+        """A frame leaves the chip, or whatever its fault makes of it."""
+        now_ns = departure.due_ns
+        frame = departure.frame
+        if departure.is_reply:
+            frame = self._spoil(frame, now_ns)
+        if frame:
+            self._outcomes.append(Say(frame))
+        if departure.is_reply:
+            self._after_reply()
+
+    def _after_reply(self) -> None:
+        """What the firmware asked of the link takes effect once the reply is out."""
+        if self._firmware.asked_baud is not None:
+            self._pending_baud, self._firmware.asked_baud = self._firmware.asked_baud, None
+        if self._firmware.asked_sleep is not None:
+            sources, self._firmware.asked_sleep = self._firmware.asked_sleep, None
+            self._sleep(sources)
+
+    # Faults and events
+
+    def _spoil(self, frame: bytes, now_ns: int) -> bytes:
+        """The reply as it comes out of a chip with faults; empty when nothing does."""
+        if self._struck("brownout", now_ns) is not None:
+            self._reset()
+            return b""
+        unplug = self._struck("unplug", now_ns)
+        if unplug is not None:
+            self._outcomes.append(Unplug(unplug.value * MS if isinstance(unplug.value, int) else None))
+            return b""
+        if self._struck("dropped", now_ns) is not None:
+            return b""
+        if self._struck("bad-checksum", now_ns) is not None:
+            frame = frame[:-2] + bytes((frame[-2] ^ 0x5A, frame[-1]))
+        if self._struck("truncated", now_ns) is not None:
+            frame = frame[: self._random.randrange(1, len(frame))]
+        if self._struck("noise", now_ns) is not None:
+            frame = self._random.randbytes(self._random.randrange(1, NOISE_MAX_BYTES + 1)) + frame
+        return frame
+
+    def _struck(self, name: str, now_ns: int) -> Fault | None:
+        fault = self.faults.strike(name)
+        if fault is not None:
+            self._event("fault", now_ns, fault=name, state="struck")
+        return fault
+
+    def _report(self, now_ns: int) -> None:
+        """Turn what happened to cards into events."""
+        for name, details in self._firmware.happened:
+            self._outcomes.append(Event(name, now_ns, details))
+        self._firmware.happened.clear()
+        for there in self.field.take_left():
+            stage = {} if there.left_at is None else {"stage": there.left_at.value}
+            self._event("removed", now_ns, uid=there.card.uid.hex(), **stage)
+
+    def _event(self, name: str, at_ns: int, **details: object) -> None:
+        self._outcomes.append(Event(name, at_ns, details))
+
+
+def _rising_edges(byte: int) -> int:
+    """Low-to-high changes on the line while one byte passes: start bit, eight bits with the lowest first, stop bit."""
+    bits = byte << 1 | 0x200
+    return sum(1 for at in range(9) if bits >> at & 3 == 0b10)  # noqa: PLR2004

@@ -1,0 +1,177 @@
+"""The simulated reader as the loop sees it: the verbs of standard input on one side, the chip on the other.
+
+It parses and refuses; what a verb means is done by the chip and its field. No I/O of its own, no clock.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from firmware_sim.cards import Card, Kind, card_of, parse_uid
+from firmware_sim.faults import Fault, parse
+from firmware_sim.outcomes import Event, Outcome, RefusedError
+from firmware_sim.pn532 import Chip
+from firmware_sim.pn532_field import Presence, Stage
+
+__all__ = ["VERBS", "Pn532"]
+
+VERBS = {
+    "present": "present UID [number=DIGITS] [leaves=STAGE]",
+    "remove": "remove [UID]",
+    "clash": "clash UID UID",
+    "brownout": "brownout",
+    "fault": "fault NAME[=VALUE][/WHEN], or fault none",
+}
+LOOP_VERBS = "unplug, replug, status, quit"
+
+
+class Pn532:
+    """A `firmware_sim.runner.Device`: a chip that obeys verbs.
+
+    Every verb either raises `RefusedError` and changes nothing, or is done when it returns.
+    """
+
+    def __init__(self, chip: Chip, random: Random) -> None:
+        self.chip = chip
+        self._random = random
+        self._events: list[Event] = []
+
+    @property
+    def baud(self) -> int:
+        """The chip's speed, bits a second."""
+        return self.chip.baud
+
+    def host_speed(self, baud: int, now_ns: int) -> None:
+        """Pass on."""
+        self.chip.host_speed(baud, now_ns)
+
+    def hear(self, data: bytes, now_ns: int) -> None:
+        """Pass on."""
+        self.chip.hear(data, now_ns)
+
+    def plugged(self, on: bool, now_ns: int) -> None:
+        """Pass on."""
+        self.chip.plugged(on, now_ns)
+
+    def due_ns(self) -> int | None:
+        """When `advance` wants to be called."""
+        return self.chip.due_ns()
+
+    def status(self) -> Mapping[str, object]:
+        """What the chip says of itself."""
+        return self.chip.status()
+
+    def advance(self, now_ns: int) -> list[Outcome]:
+        """The verbs' own events first: a card is presented before it is answered for."""
+        events, self._events = self._events, []
+        return [*events, *self.chip.advance(now_ns)]
+
+    def obey(self, words: Sequence[str], now_ns: int) -> None:
+        """One verb.
+
+        Raises:
+            RefusedError: what is wrong, and what would be right.
+        """
+        usage = VERBS.get(words[0])
+        if usage is None:
+            raise RefusedError(f"no verb is called {words[0]!r}; there are {', '.join(VERBS)}, {LOOP_VERBS}")
+        try:
+            self._obey(words, now_ns, usage)
+        except ValueError as error:
+            raise RefusedError(f"{words[0]}: {error}") from error
+
+    def _obey(self, words: Sequence[str], now_ns: int, usage: str) -> None:
+        match words:
+            case ["present", uid, *options]:
+                self._present(parse_uid(uid), _options(options, usage), now_ns)
+            case ["remove"]:
+                self._remove(list(self.chip.field.present), now_ns)
+            case ["remove", uid]:
+                self._remove([self._there(parse_uid(uid))], now_ns)
+            case ["clash", first, second]:
+                self._clash(parse_uid(first), parse_uid(second), now_ns)
+            case ["brownout"]:
+                self.chip.brown_out(now_ns)
+                self._event("brownout", now_ns)
+            case ["fault", "none"]:
+                self.chip.faults.clear()
+                self._event("fault", now_ns, fault="none", state="cleared")
+            case ["fault", text]:
+                self.set_fault(parse(text), now_ns)
+            case _:
+                raise ValueError(f"write {usage}")
+
+    def set_fault(self, fault: Fault, now_ns: int) -> None:
+        """Switch a fault on."""
+        self.chip.faults.set(fault)
+        self._event("fault", now_ns, fault=fault.name, state="set")
+        if fault.name == "stuck-baud":
+            self.chip.stick(now_ns)
+
+    def _present(self, uid: bytes, options: Mapping[str, str], now_ns: int) -> None:
+        card = card_of(uid, options.get("number"))
+        leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
+        there = self.chip.enter(card, now_ns, leaves)
+        self._event("present", now_ns, **_about(there), kind=card.kind.value)
+        if self.chip.faults.strike("two-cards") is not None:
+            second = self.chip.enter(self._another(), now_ns)
+            self._event("present", now_ns, **_about(second), kind=second.card.kind.value)
+
+    def _leaving(self) -> Stage | None:
+        fault = self.chip.faults.strike("leaves")
+        return None if fault is None else Stage(fault.value)
+
+    def _another(self) -> Card:
+        return Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE, "0" * 16)
+
+    def _clash(self, first: bytes, second: bytes, now_ns: int) -> None:
+        """Two cards in one moment: both are in the field before the chip looks again."""
+        if first == second:
+            raise ValueError("the two cards are one; name two UIDs")
+        taken = [
+            uid.hex()
+            for uid in (first, second)
+            if any(there.card.uid == uid for there in self.chip.field.present)
+        ]
+        if taken:
+            raise ValueError(f"card {taken[0]} is on the reader already")
+        both = [self.chip.field.enter(card_of(first))]
+        both.append(self.chip.enter(card_of(second), now_ns))
+        self._event("clash", now_ns, uids=[there.card.uid.hex() for there in both])
+
+    def _there(self, uid: bytes) -> Presence:
+        for there in self.chip.field.present:
+            if there.card.uid == uid:
+                return there
+        raise ValueError(f"card {uid.hex()} is not on the reader")
+
+    def _remove(self, leaving: Sequence[Presence], now_ns: int) -> None:
+        if not leaving:
+            raise ValueError("no card is on the reader")
+        for there in leaving:
+            self.chip.leave(there, now_ns)
+
+    def _event(self, name: str, at_ns: int, **details: object) -> None:
+        self._events.append(Event(name, at_ns, details))
+
+
+def _about(there: Presence) -> dict[str, object]:
+    return {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex()}
+
+
+def _options(words: Sequence[str], usage: str) -> dict[str, str]:
+    """`key=value` words, each key once and known.
+
+    Raises:
+        ValueError: anything else.
+    """
+    options: dict[str, str] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or key not in {"number", "leaves"} or key in options:
+            raise ValueError(f"{word!r} is not understood; write {usage}")
+        options[key] = value
+    if "leaves" in options and options["leaves"] not in {stage.value for stage in Stage}:
+        raise ValueError(
+            f"no stage is called {options['leaves']!r}; there are {', '.join(stage.value for stage in Stage)}"
+        )
+    return options

@@ -1,0 +1,141 @@
+"""The radio field of the simulated reader: which cards are in it and what state each is in (ISO 14443-3 and -4).
+
+A card is IDLE, READY while it is being selected, ACTIVE, in PROTOCOL once it answered RATS, or HALT. It knows nothing of
+frames or time. A halted card stays silent until the field is switched off and on: that is what makes one tap one event.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from random import Random
+
+from firmware_sim.cards import Card, Session
+
+__all__ = ["Field", "Presence", "Stage", "State"]
+
+CARDS_MAX = 8  # a wallet; more is a mistake of the script
+
+
+class State(Enum):
+    """Where a card is in its life in the field."""
+
+    IDLE = auto()
+    ACTIVE = auto()
+    PROTOCOL = auto()
+    HALT = auto()
+
+
+class Stage(Enum):
+    """The moment of the exchange at which a card leaves the field."""
+
+    BEFORE_ANTICOLLISION = "before-anticollision"
+    IN_ANTICOLLISION = "in-anticollision"
+    BEFORE_SELECT = "before-select"
+    BEFORE_RATS = "before-rats"
+    BEFORE_REPLY = "before-reply"
+    BEFORE_RELEASE = "before-release"
+
+
+_NEVER_SELECTED = (Stage.BEFORE_ANTICOLLISION, Stage.IN_ANTICOLLISION, Stage.BEFORE_SELECT)
+
+
+@dataclass(slots=True, eq=False)
+class Presence:
+    """One card in the field."""
+
+    card: Card
+    shown_uid: bytes
+    leaves: Stage | None = None
+    state: State = State.IDLE
+    session: Session | None = None
+    gone: bool = False
+    left_at: Stage | None = field(default=None)
+
+    def activate(self) -> bytes:
+        """RATS: the card's ATS without the length byte, and PROTOCOL from here on; empty when it knows no ISO 14443-4."""
+        if self.card.ats:
+            self.state = State.PROTOCOL
+            self.session = Session(self.card, self.shown_uid)
+        return self.card.ats
+
+    def halt(self) -> None:
+        """HLTA or S(DESELECT)."""
+        self.state, self.session = State.HALT, None
+
+
+class Field:
+    """The cards in the field. `random` draws phones' identifiers and which of several cards answers first."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._left: list[Presence] = []
+        self.present: list[Presence] = []
+        self.on = False
+
+    def enter(self, card: Card, leaves: Stage | None = None) -> Presence:
+        """A card comes into the field.
+
+        Raises:
+            ValueError: it is there already, or there is no room.
+        """
+        if any(there.card.uid == card.uid for there in self.present):
+            raise ValueError(f"card {card.uid.hex()} is on the reader already")
+        if len(self.present) >= CARDS_MAX:
+            raise ValueError(f"there are {CARDS_MAX} cards on the reader already")
+        presence = Presence(card, card.shown_uid(self._random), leaves)
+        self.present.append(presence)
+        return presence
+
+    def leave(self, presence: Presence, stage: Stage | None = None) -> None:
+        """A card leaves; `take_left` tells it."""
+        presence.gone, presence.left_at, presence.session = True, stage, None
+        self.present.remove(presence)
+        self._left.append(presence)
+
+    def take_left(self) -> list[Presence]:
+        """The cards that have left since the last call, in order."""
+        left, self._left = self._left, []
+        return left
+
+    def power(self, *, on: bool) -> None:
+        """Switch the carrier. Switching it off resets every card; a phone comes back with another identifier."""
+        if self.on and not on:
+            for presence in self.present:
+                presence.state, presence.session = State.IDLE, None
+                presence.shown_uid = presence.card.shown_uid(self._random)
+        self.on = on
+
+    def request(self) -> tuple[list[Presence], bool]:
+        """REQA: the cards that answer, in the order anticollision finds them; and whether asking again would find more.
+
+        An ACTIVE card does not answer but falls back to IDLE; HALT and PROTOCOL do not even listen.
+        """
+        answering = [there for there in self.present if there.state is State.IDLE]
+        stirred = [there for there in self.present if there.state is State.ACTIVE]
+        for there in stirred:
+            there.state = State.IDLE
+        if len(answering) > 1:
+            self._random.shuffle(answering)
+        return answering, bool(stirred)
+
+    def select(self, presence: Presence, *, rats: bool) -> bytes | None:
+        """Anticollision and SELECT, and RATS when asked for: the ATS (empty without), or None when the card left on the way."""
+        if presence.gone:
+            return None
+        if presence.leaves in _NEVER_SELECTED or (rats and presence.leaves is Stage.BEFORE_RATS):
+            self.leave(presence, presence.leaves)
+            return None
+        presence.state = State.ACTIVE
+        ats = presence.activate() if rats and presence.card.ats else b""
+        if presence.leaves in {Stage.BEFORE_RATS, Stage.BEFORE_REPLY}:
+            self.leave(presence, presence.leaves)
+        return ats
+
+    def wake(self, presence: Presence, *, rats: bool) -> bool:
+        """WUPA and SELECT of a card whose identifier is known, halted or not."""
+        return not presence.gone and self.select(presence, rats=rats) is not None
+
+    def release(self, presence: Presence) -> None:
+        """Deselect one card."""
+        if not presence.gone and presence.leaves is Stage.BEFORE_RELEASE:
+            self.leave(presence, presence.leaves)
+        presence.halt()
