@@ -7,12 +7,11 @@ speaks to it through `file` and `note` (ports.Desk) and reads one reference back
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
 from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
-from validator.domain.latency import LatencyHistogram
 from validator.domain.passage import RecordPassage
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
@@ -25,12 +24,16 @@ NOTES_MAX = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Protocol):
     """What a look at the list folder found: the rules in force from now on, and one clear line for each thing wrong."""
 
-    rules: RuleSet | None
-    problems: tuple[str, ...] = ()
+    @property
+    def rules(self) -> RuleSet | None:
+        """None while there is no usable list."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """For the log."""
 
 
 class ListSource(Protocol):
@@ -79,6 +82,10 @@ class _Stop:
     """A request to write what waits and end."""
 
 
+def _nobody() -> None:
+    """Whom the clerk tells that it is alive while nobody watches."""
+
+
 class Clerk:
     """Both sides of the desk. `run` is the thread; `file`, `note`, `look_now` and `stop` may be called from any other."""
 
@@ -101,7 +108,8 @@ class Clerk:
         self._log = log
         self._commit_budget_s = commit_budget_ms / 1_000
         self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
-        self._latencies: dict[str, LatencyHistogram] = {}
+        self._figures: Callable[[], dict[str, Any]] = dict
+        self._alive: Callable[[], None] = _nobody
         self._look_s = self._summary_s = 0.0
 
     def file(self, report: Report) -> bool:
@@ -126,9 +134,10 @@ class Clerk:
         """Ask `run` to end after what waits already."""
         self._in.put(_Stop())
 
-    def watch(self, latencies: Mapping[str, LatencyHistogram]) -> None:
-        """Put these histograms into the log every minute and at the end."""
-        self._latencies = dict(latencies)
+    def watch(self, figures: Callable[[], dict[str, Any]], alive: Callable[[], None]) -> None:
+        """Put `figures` into the log every minute and at the end, and call `alive` every second. Before `run`."""
+        self._figures = figures
+        self._alive = alive
 
     def run(self) -> None:
         """Work until `stop`."""
@@ -174,6 +183,7 @@ class Clerk:
         if look or now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
             self._clock.refresh()
+            self._alive()
             self.look()
         if now_s >= self._summary_s:
             self._summary_s = now_s + SUMMARY_S
@@ -221,15 +231,7 @@ class Clerk:
             "notes_dropped": self.notes_dropped,
             "list_version": self._lists.current.version if self._lists.current else None,
         }
-        for name, histogram in self._latencies.items():
-            line[f"{name}_us"] = {
-                "count": histogram.count,
-                "p50": histogram.percentile_ns(50) // 1_000,
-                "p99": histogram.percentile_ns(99) // 1_000,
-                "p999": histogram.percentile_ns(99.9) // 1_000,
-                "max": histogram.max_ns // 1_000,
-            }
-        self._log.line(line)
+        self._log.line(line | self._figures())
 
 
 def _device_line(note: DeviceNote) -> dict[str, Any]:

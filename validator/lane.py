@@ -5,10 +5,11 @@ was told. docs/one-tap.md walks one tap through.
 """
 
 import gc
+import os
 import select
 import time
 from collections.abc import Callable, Iterator
-from typing import assert_never
+from typing import Any, assert_never
 
 from validator.domain.cards import Card
 from validator.domain.decision import Decision, ListPolicy, Verdict, decide
@@ -40,18 +41,10 @@ from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallC
 
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due so late, but a clock that jumps must not hang the loop
+WAKE_BYTES_MAX = 512  # a byte for each signal; what is left is read in the next turn
 GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
 
 DEVICE_NEWS = (ReaderLost, ReaderBack, BoardLost, BoardBack, Emergency, Forced, Tamper)
-
-
-class Latencies:
-    """What the loop measures of each tap, in ns: reader's event to decision, to the passenger told, and the wait for a report."""
-
-    def __init__(self) -> None:
-        self.decided = LatencyHistogram()
-        self.told = LatencyHistogram()
-        self.report = LatencyHistogram()
 
 
 class Lane:
@@ -72,8 +65,11 @@ class Lane:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """`wake_fd` is a descriptor whose input only wakes the loop (signals write to it), or -1."""
-        self.latencies = Latencies()
+        self.turns = 0  # counts up at least once a second while the loop is alive
         self.told_before_durable = 0
+        self.decided = LatencyHistogram()  # reader's event to decision
+        self.told = LatencyHistogram()  # reader's event to the passenger told
+        self.filed = LatencyHistogram()  # the wait for a report's commit
         self.passage = Passage(passage_policy, self._decide, token_key)
         self._reader = reader
         self._board = board
@@ -86,6 +82,15 @@ class Lane:
         self._stopping = False
         self._polled: tuple[int, ...] = ()
         self._poll = select.poll()
+
+    def figures(self) -> dict[str, Any]:
+        """What the loop has measured since its start, for the log; any thread may ask."""
+        return {
+            "decided_us": self.decided.summary_us(),
+            "told_us": self.told.summary_us(),
+            "filed_us": self.filed.summary_us(),
+            "told_before_durable": self.told_before_durable,
+        }
 
     def stop(self) -> None:
         """Ask `run` to return after this turn; for a signal handler."""
@@ -104,6 +109,9 @@ class Lane:
     def turn(self) -> None:
         """Wait until something is due, and do all of it: the reader first, a card is what everything else waits for."""
         ready = self._wait()
+        self.turns += 1
+        if self._wake_fd in ready:
+            os.read(self._wake_fd, WAKE_BYTES_MAX)
         now_ns = self._monotonic_ns()
         if self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
             self._hear_reader()
@@ -186,9 +194,9 @@ class Lane:
         return self._monotonic_ns() - started_ns
 
     def _keep(self, tap: RecordTap, times: TapTimes) -> None:
-        self.latencies.decided.add(times.decided_ns)
+        self.decided.add(times.decided_ns)
         if not tap.waited:  # how long the passenger ahead took is not ours
-            self.latencies.told.add(times.told_ns)
+            self.told.add(times.told_ns)
         if times.report_ns:
-            self.latencies.report.add(times.report_ns)
+            self.filed.add(times.report_ns)
         self._desk.note(TapDone(tap, times))

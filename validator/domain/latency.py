@@ -7,6 +7,7 @@ from itertools import accumulate
 
 _FINE_BITS = 4
 _FINE = 1 << _FINE_BITS
+_NS_PER_US = 1_000
 BUCKETS = (64 - _FINE_BITS) * _FINE
 
 
@@ -28,6 +29,16 @@ class LatencyHistogram:
         shift = max(value.bit_length() - _FINE_BITS - 1, 0)
         self._counts[shift * _FINE + (value >> shift)] += 1
         self.max_ns = max(self.max_ns, value)
+
+    def summary_us(self) -> dict[str, int]:
+        """The count, and p50, p99, p99.9 and the greatest in µs."""
+        return {
+            "count": self.count,
+            "p50": self.percentile_ns(50) // _NS_PER_US,
+            "p99": self.percentile_ns(99) // _NS_PER_US,
+            "p999": self.percentile_ns(99.9) // _NS_PER_US,
+            "max": self.max_ns // _NS_PER_US,
+        }
 
     def percentile_ns(self, percent: float) -> int:
         """The upper edge of the bucket in which this percentile lies; 0 when nothing was added."""

@@ -1,0 +1,174 @@
+"""The lane process put together: the one place that names the loops and the adapters. Starts them in order, and ends them in order.
+
+Order of the start: configuration, keys, clock, list, devices, then quiet memory, real time, and a word to the supervisor. A device or
+a list that is missing does not stop the start: the gate says what state it is in and goes on trying.
+"""
+
+import gc
+import os
+import secrets
+import signal
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from validator.adapters.clock import Clock
+from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.log import JsonLog
+from validator.adapters.memory_outbox import MemoryOutbox
+from validator.adapters.pn532_reader import Pn532Reader
+from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd
+from validator.adapters.serial_board import BoardReader, SerialBoard
+from validator.clerk import Clerk, ListInForce
+from validator.config import Config
+from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
+from validator.domain.outcomes import Direction
+from validator.domain.passage import PassagePolicy, SameCardAfterPassing
+from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.lane import Lane
+from validator.ports import Reader
+
+TOKEN_KEY_BYTES = 32
+
+
+class StartError(Exception):
+    """The lane cannot start until somebody mends something; the text is one line: what, where, what to do."""
+
+
+def list_policy(config: Config) -> ListPolicy:
+    """The operator's choices for a list that is not what it should be."""
+    return ListPolicy(WhenStale(config.list.stale), WhenMissing(config.list.missing))
+
+
+def passage_policy(config: Config) -> PassagePolicy:
+    """The operator's choices for arms, pictures and guards."""
+    passage = config.passage
+    return PassagePolicy(
+        Direction[passage.direction.upper()],
+        passage.hold_ms,
+        passage.feedback_ms,
+        passage.repeat_guard_s,
+        SameCardAfterPassing(passage.same_card_after_passing),
+    )
+
+
+def make_board(config: Config) -> SerialBoard:
+    """The board, not yet opened."""
+    device_id = f"{config.lane:02d}{config.gate_id}".encode()[:8].ljust(8, b"\0")
+    return SerialBoard(config.board.device, device_id, f"turnike {version('turnike')}")
+
+
+def make_reader(config: Config, board: SerialBoard) -> Reader:
+    """The reader that the configuration names, and no other."""
+    reader = config.reader
+    if reader.driver == "serial":
+        return BoardReader(board)
+    return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
+
+
+def serve(config: Config, log_fd: int) -> None:
+    """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
+    log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
+    outbox = MemoryOutbox(config.reports.reports_max)
+    clerk = Clerk(
+        source=ListFolder(Path(config.list.folder), _keys(config)),
+        lists=lists,
+        outbox=outbox,
+        clock=clock,
+        log=log,
+        commit_budget_ms=config.reports.denial_commit_budget_ms,
+    )
+    memory_locked = lock_memory()
+    clerk.look()
+    board = make_board(config)
+    wake_fd, wakened_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    lane = Lane(
+        reader=make_reader(config, board),
+        board=board,
+        desk=clerk,
+        lists=lists,
+        clock=clock,
+        passage_policy=passage_policy(config),
+        list_policy=list_policy(config),
+        token_key=secrets.token_bytes(TOKEN_KEY_BYTES),
+        wake_fd=wake_fd,
+    )
+    clerk.watch(lane.figures, _Watchdog(lane))
+    thread = _ClerkThread(lane, clerk)
+    thread.start()
+    _listen_to_signals(lane, clerk, wakened_fd)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    log.line(
+        {
+            "event": "started",
+            "gate_id": config.gate_id,
+            "lane": config.lane,
+            "version": version("turnike"),
+            "real_time": run_in_real_time(),
+            "memory_locked": memory_locked,
+        }
+    )
+    tell_systemd("READY=1")
+    try:
+        lane.run()
+    finally:
+        tell_systemd("STOPPING=1")
+        clerk.stop()
+        thread.join()
+    if thread.failed:
+        raise SystemExit(1)
+
+
+def _keys(config: Config) -> dict[bytes, bytes]:
+    try:
+        return held_keys(Path(config.list.keys))
+    except FingerprintKeyError as error:
+        raise StartError(str(error)) from error
+
+
+class _ClerkThread(threading.Thread):
+    """The clerk's thread. Without a clerk no report is kept and no list adopted, so its death ends the lane, for systemd to start anew."""
+
+    def __init__(self, lane: Lane, clerk: Clerk) -> None:
+        super().__init__(name="clerk")
+        self.failed = True
+        self._lane = lane
+        self._clerk = clerk
+
+    def run(self) -> None:
+        try:
+            self._clerk.run()
+            self.failed = False
+        finally:
+            self._lane.stop()
+
+
+class _Watchdog:
+    """Tells systemd that the lane is alive, but only when its loop has gone round since the last time."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._turns = -1
+
+    def __call__(self) -> None:
+        turns, self._turns = self._turns, self._lane.turns
+        if self._turns != turns:
+            tell_systemd("WATCHDOG=1")
+
+
+def _listen_to_signals(lane: Lane, clerk: Clerk, wakened_fd: int) -> None:
+    """SIGTERM and SIGINT end the lane after its turn, SIGHUP looks for a new list. The pipe wakes the loop's poll()."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        lane.stop()
+
+    def look(_number: int, _frame: FrameType | None) -> None:
+        clerk.look_now()
+
+    signal.set_wakeup_fd(wakened_fd, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, look)

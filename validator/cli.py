@@ -1,0 +1,143 @@
+"""The `turnike` command. Each command imports what it runs, so that a lane does not carry the demo's weight.
+
+Wrong input ends in one clear line on standard error and exit 2; the daemons' log goes to standard output.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from validator.config import Config
+
+DEFAULT_CONFIG = Path("/etc/turnike/validator.toml")
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    metavar="FILE",
+    help="The configuration of this lane; config/validator.example.toml explains each key.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+
+
+class OperatorError(click.ClickException):
+    """Something that the operator can mend, in one line."""
+
+    exit_code = 2
+
+    def show(self, file: object = None) -> None:
+        """Print the line."""
+        del file
+        click.echo(f"turnike: {self.format_message()}", err=True)
+
+
+def _load(path: Path) -> "Config":
+    from validator.config import ConfigError, load
+
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise OperatorError(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="turnike")
+def main() -> None:
+    """The software of one transit gate: reads a card, decides by its list, opens or stays shut."""
+
+
+@main.command(epilog="Example: turnike lane --config /etc/turnike/validator.toml")
+@config_option
+def lane(config_path: Path) -> None:
+    """Serve one lane until SIGTERM. SIGHUP looks for a new list at once; the log is JSON lines on standard output."""
+    config = _load(config_path)
+    from validator.app import StartError, serve
+
+    try:
+        serve(config, sys.stdout.fileno())
+    except StartError as error:
+        raise OperatorError(str(error)) from error
+
+
+@main.command(epilog="Example: turnike check --config validator.toml --json")
+@config_option
+@json_option
+def check(config_path: Path, as_json: bool) -> None:
+    """Look at configuration, keys, list, clock, disk and devices; say what is wrong and how to mend it.
+
+    Exit 1 if the gate could not serve, 2 if the configuration cannot be read.
+    """
+    config = _load(config_path)
+    from validator.check import examine, show
+
+    findings = examine(config)
+    show(findings, as_json=as_json)
+    if any(finding.fatal for finding in findings):
+        sys.exit(1)
+
+
+@main.command(epilog="Example: turnike bench --config validator.toml")
+@config_option
+@json_option
+@click.option(
+    "--decisions",
+    type=click.IntRange(1_000, 10_000_000),
+    default=200_000,
+    show_default=True,
+    help="How many.",
+)
+def bench(config_path: Path, as_json: bool, decisions: int) -> None:
+    """Measure decisions on this machine, with this machine's configuration, keys and list. No device is touched."""
+    config = _load(config_path)
+    from validator.bench import run
+
+    run(config, decisions, as_json=as_json)
+
+
+@main.group(name="list")
+def list_() -> None:
+    """Look at the list this gate holds."""
+
+
+@list_.command(name="show", epilog="Example: turnike list show --config validator.toml --json")
+@config_option
+@json_option
+def list_show(config_path: Path, as_json: bool) -> None:
+    """Show rules, versions and sizes of the list in force; never a card."""
+    config = _load(config_path)
+    from validator.check import show_list
+
+    if not show_list(config, as_json=as_json):
+        sys.exit(1)
+
+
+@main.command(epilog="Example: turnike demo --taps 200")
+@click.option(
+    "--cards",
+    type=click.IntRange(1_000, 40_000_000),
+    default=1_000_000,
+    show_default=True,
+    help="Cards issued.",
+)
+@click.option(
+    "--taps", type=click.IntRange(1, 1_000_000), default=None, help="Stop after so many; else at Ctrl-C."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another crowd.")
+@click.option(
+    "--timing",
+    type=click.Choice(["ideal", "real"]),
+    default="real",
+    show_default=True,
+    help="Of the simulated chip.",
+)
+def demo(cards: int, taps: int | None, seed: int, timing: str) -> None:
+    """Run one lane with simulated hardware and a crowd that taps, and watch it."""
+    from validator.demo.run import Demo
+
+    sys.exit(Demo(cards=cards, taps=taps, seed=seed, timing=timing).run())
