@@ -157,13 +157,13 @@ class Segment:
     until: Lookup
     """The stored end of a card by its 56-bit fingerprint, in units since the epoch; REMOVED, NO_END, or None if it is not here."""
 
-    def __init__(self, buffer: mmap | bytes, name: str = "segment") -> None:
-        """Check header, length and index of a whole segment file. Raises SegmentError naming file and field."""
+    def __init__(self, buffer: mmap | bytes, name: str = "") -> None:
+        """Check header, length and index of a whole segment file. Raises SegmentError naming the field, and the file if it has a `name`."""
         try:
             self.header = Header.parse(bytes(buffer[:HEADER_BYTES]))
             self.until = _lookup(self.header, memoryview(buffer))
         except SegmentError as error:
-            raise SegmentError(f"{name}: {error}") from None
+            raise SegmentError(f"{name}: {error}" if name else str(error)) from None
 
 
 def _lookup(header: Header, view: memoryview) -> Lookup:
@@ -257,15 +257,17 @@ def _small_lookup(middle: memoryview, tails: Sequence[memoryview], until: memory
 class MappedTable:
     """The table of one rule: its segments, newest first. A `domain.rules.Table`; it never changes."""
 
-    __slots__ = ("_parts", "key")
+    __slots__ = ("_parts", "headers", "key")
 
     key: bytes
+    headers: tuple[Header, ...]
+    """Of its segments, newest first: what `turnike list show` tells."""
 
     def __init__(self, key: bytes, segments: Sequence[Segment]) -> None:
         """Segments of one rule under one 32-byte key, by falling `to_version`. Raises SegmentError if they do not belong together."""
         if not segments:
             raise SegmentError("a table needs a segment")
-        headers = [segment.header for segment in segments]
+        headers = tuple(segment.header for segment in segments)
         if len({header.rule for header in headers}) > 1:
             raise SegmentError("segments of one table name different rules")
         if {header.key_id for header in headers} != {key_id(key)}:
@@ -273,6 +275,7 @@ class MappedTable:
         if any(newer.to_version <= older.to_version for newer, older in pairwise(headers)):
             raise SegmentError("segments of one table are not in order, newest first")
         self.key = key
+        self.headers = headers
         self._parts = tuple(
             (segment.until, segment.header.epoch_unix_s, segment.header.until_unit_s) for segment in segments
         )

@@ -1,0 +1,138 @@
+"""The manifest: what one list version is made of, at most 2 KiB of JSON. Not who may say so: signatures are checked before it comes here.
+
+    manifest = decode(path.read_bytes())
+    for rule in manifest.rules:
+        names = [segment.file_name for segment in rule.segments]  # newest first
+
+Two kinds of unknown fields: beside `rules` they are passed over, so that a later back office can add to the list what older gates may
+ignore; inside a rule they are refused, since a word there that this gate does not understand could turn a verdict. Such a gate keeps the
+list it has and says so. `format` rises only for what an old gate must not read at all.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from validator.domain.cards import UID_LENGTHS
+from validator.domain.rules import Effect, Scope
+from validator.formats.segment import HEADER_BYTES
+
+MANIFEST_BYTES_MAX = 2048  # one small request, and a bound on what hostile bytes can cost
+EXPIRES_AFTER_S_MIN = 96 * 3600  # a gate must be able to serve this long without a network
+RULES_MAX = 8
+SEGMENTS_MAX = 3  # a rule's recent ones; older ones stand in the index
+SEGMENT_BYTES_MAX = 1 << 29  # twice the table of every card issued; a Pi's SD card must hold three lists
+FORMAT = 1
+
+Version = Annotated[int, Meta(ge=1, lt=1 << 53)]  # exact in every JSON reader
+UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
+# \Z, since $ would let a line end through.
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+RuleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be used; the message is one clear line."""
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ValueError(otherwise)  # msgspec makes a ValidationError of it, with the place
+
+
+class SegmentEntry(
+    Struct, frozen=True, forbid_unknown_fields=True, rename={"from_version": "from", "to_version": "to"}
+):
+    """One segment of a rule: which versions it spans, its size in bytes, and its sha256, which is also its name."""
+
+    from_version: Annotated[int, Meta(ge=0, lt=1 << 53)]
+    to_version: Version
+    bytes: Annotated[int, Meta(ge=HEADER_BYTES, le=SEGMENT_BYTES_MAX)]
+    sha256: Sha256
+
+    def __post_init__(self) -> None:
+        _require(self.from_version < self.to_version, "a segment's `from` is not below its `to`")
+
+    @property
+    def file_name(self) -> str:
+        """The segment's name in a list folder. It is made of the hash alone, so that no manifest can name a path outside."""
+        return f"{self.sha256}.seg"
+
+
+class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The cards a rule may speak about: UID lengths in bytes and SAK values; an empty tuple means all."""
+
+    uid_lengths: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
+    saks: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(set(self.uid_lengths) <= set(UID_LENGTHS), "a UID length in a scope is not 4, 7 or 10")
+
+    def scope(self) -> Scope:
+        """The same, as the rules hold it."""
+        return Scope(frozenset(self.uid_lengths), frozenset(self.saks))
+
+
+class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule; the fields are those of domain.rules.Rule, with the segments of its table, newest first."""
+
+    name: RuleName
+    effect: Effect
+    segments: Annotated[tuple[SegmentEntry, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
+    scope: ScopeEntry = ScopeEntry()
+    in_force_from_unix_s: UnixSeconds = 0
+    reports: bool = False
+    notice: bool = False
+
+    def __post_init__(self) -> None:
+        falls = all(newer.to_version > older.to_version for newer, older in pairwise(self.segments))
+        _require(falls, f"the segments of rule {self.name} are not newest first")
+
+
+class Manifest(Struct, frozen=True):
+    """One list version: its number, which always rises, its times in Unix seconds, and its rules in order."""
+
+    list_version: Version
+    issued_unix_s: UnixSeconds
+    expires_unix_s: UnixSeconds
+    rules: Annotated[tuple[RuleEntry, ...], Meta(max_length=RULES_MAX)]
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        _require(self.format == FORMAT, f"its format is {self.format}, this program reads {FORMAT}")
+        _require(
+            self.expires_unix_s - self.issued_unix_s >= EXPIRES_AFTER_S_MIN,
+            f"it expires less than {EXPIRES_AFTER_S_MIN // 3600} hours after it was issued",
+        )
+        names = [rule.name for rule in self.rules]
+        _require(len(set(names)) == len(names), "two rules have the same name")
+        newest = max((segment.to_version for segment in self.segments()), default=0)
+        _require(newest <= self.list_version, "a segment is newer than the list version")
+
+    def segments(self) -> Iterable[SegmentEntry]:
+        """Every segment that is named, rule by rule."""
+        return (segment for rule in self.rules for segment in rule.segments)
+
+
+_decoder = msgspec.json.Decoder(Manifest, strict=True)
+
+
+def decode(content: bytes) -> Manifest:
+    """The manifest in these bytes. Raises ManifestError, and nothing else, for whatever is not one."""
+    if len(content) > MANIFEST_BYTES_MAX:
+        raise ManifestError(f"a manifest has at most {MANIFEST_BYTES_MAX} bytes, not {len(content)}")
+    try:
+        return _decoder.decode(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise ManifestError(f"not a manifest: {line.encode('ascii', 'replace').decode()}") from None
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as bytes, always the same for the same one. Raises ManifestError for what `decode` would refuse."""
+    content = msgspec.json.encode(manifest)
+    decode(content)
+    return content
