@@ -76,9 +76,7 @@ def check(config_path: Path, as_json: bool) -> None:
     config = _load(config_path)
     from validator.check import examine, show
 
-    findings = examine(config)
-    show(findings, as_json=as_json)
-    if any(finding.fatal for finding in findings):
+    if not show(examine(config), as_json=as_json):
         sys.exit(1)
 
 
@@ -95,9 +93,12 @@ def check(config_path: Path, as_json: bool) -> None:
 def bench(config_path: Path, as_json: bool, decisions: int) -> None:
     """Measure decisions on this machine, with this machine's configuration, keys and list. No device is touched."""
     config = _load(config_path)
-    from validator.bench import run
+    from validator.bench import BenchError, run
 
-    run(config, decisions, as_json=as_json)
+    try:
+        run(config, decisions, as_json=as_json)
+    except BenchError as error:
+        raise OperatorError(str(error)) from error
 
 
 @main.group(name="list")

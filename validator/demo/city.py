@@ -3,7 +3,6 @@
 The list is built and installed by the same code that the gate trusts; only its cards are invented.
 """
 
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_installer import install
+from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import Effect
 from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry
+from validator.formats.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
 from validator.formats.segment import NO_END
 from validator.formats.segment_builder import Head, fingerprint_cards, until_units, write_segment
 
@@ -36,6 +35,7 @@ Say = Callable[[str, int, int], None]  # what is being done, how much of it, of 
 class City:
     """What was built, by path."""
 
+    published: Path
     lists: Path
     keys: Path
     deck: Path
@@ -43,8 +43,8 @@ class City:
 
 def build(folder: Path, cards: int, taps: int, seed: int, now_unix_s: int, say: Say) -> City:
     """Build a city of so many issued cards under `folder`, with a deck for so many taps before a card comes twice."""
-    city = City(folder / "lists", folder / "keys", folder / "deck.jsonl")
-    for made in (city.lists, city.keys):
+    city = City(folder / "published", folder / "lists", folder / "keys", folder / "deck.jsonl")
+    for made in (city.published, city.lists, city.keys):
         made.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     fingerprint_key = rng.bytes(32)
@@ -124,7 +124,7 @@ def _publish(city: City, people: _People, key: bytes, now_unix_s: int, say: Say)
         "matched": (((uid, NO_END) for uid in people.matched), len(people.matched), MATCHED_UNIT_S),
     }
     segments: dict[str, SegmentEntry] = {}
-    contents: dict[str, bytes] = {}
+    paths: dict[str, Path] = {}
     for rule, (cards, count, unit_s) in tables.items():
         head = Head(rule, 0, LIST_VERSION, key_id(key), epoch_unix_s, unit_s)
 
@@ -132,11 +132,12 @@ def _publish(city: City, people: _People, key: bytes, now_unix_s: int, say: Say)
             say(rule, done, total)
 
         fingerprints, until = fingerprint_cards(cards, key, progress=tell, total=count)
-        out = io.BytesIO()
-        built = write_segment(out, head, fingerprints, until)
+        path = city.published / f"{rule}.seg"
+        with path.open("wb") as out:
+            built = write_segment(out, head, fingerprints, until)
         segments[rule] = SegmentEntry(0, LIST_VERSION, built.size, built.sha256)
-        contents[segments[rule].file_name] = out.getvalue()
-    install(city.lists, _manifest(segments, now_unix_s), contents)
+        paths[built.sha256] = path
+    ListInstaller(city.lists).install(encode(_manifest(segments, now_unix_s)), paths)
 
 
 def _manifest(segments: dict[str, SegmentEntry], now_unix_s: int) -> Manifest:

@@ -1,0 +1,87 @@
+"""`turnike bench`: how long decisions take on this machine, under this machine's configuration, keys and list. No device is touched.
+
+The cards are drawn at random, so nearly all of them are in no table: each goes through every rule, which is the longest way.
+The project's own benchmarks, with what a user would pick instead beside them, are `make bench`.
+"""
+
+import gc
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from validator.adapters.clock import Clock
+from validator.adapters.list_folder import Adopted, ListFolder, held_keys
+from validator.app import list_policy
+from validator.config import Config
+from validator.domain.cards import Card, CardUid
+from validator.domain.decision import decide
+from validator.domain.latency import LatencyHistogram
+from validator.formats.fingerprint_keys import FingerprintKeyError
+
+BATCH = 1_000
+DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20
+
+
+class BenchError(Exception):
+    """There is nothing to measure; one line says why."""
+
+
+def run(config: Config, decisions: int, *, as_json: bool) -> None:
+    """Measure and print. Raises BenchError without keys."""
+    started_ns = time.monotonic_ns()
+    try:
+        keys = held_keys(Path(config.list.keys))
+    except FingerprintKeyError as error:
+        raise BenchError(str(error)) from error
+    adopted = ListFolder(Path(config.list.folder), keys).look() or Adopted(None)
+    loaded_ns = time.monotonic_ns() - started_ns
+    histogram, timer = LatencyHistogram(), LatencyHistogram()
+    clock, policy, rules = Clock(), list_policy(config), adopted.rules
+    gc.collect()
+    gc.disable()
+    batches = range(decisions // BATCH)
+    for _ in track(batches, "deciding", console=Console(stderr=True), disable=as_json):
+        cards = [
+            Card(CardUid(b"\x04" + secrets.token_bytes(6)), DESFIRE_ATQA, DESFIRE_SAK) for _ in range(BATCH)
+        ]
+        for card in cards:
+            asked_ns = time.perf_counter_ns()
+            decide(card, rules, clock.now(), policy)
+            decided_ns = time.perf_counter_ns()
+            histogram.add(decided_ns - asked_ns)
+            timer.add(time.perf_counter_ns() - decided_ns)
+    result = {
+        "list_version": rules.version if rules else None,
+        "list_loaded_ms": loaded_ns // 1_000_000,
+        "load_average": os.getloadavg(),
+        "decision_ns": _figures(histogram),
+        "timer_ns": _figures(timer),
+    }
+    click.echo(json.dumps(result) if as_json else _as_text(result))
+
+
+def _figures(histogram: LatencyHistogram) -> dict[str, int]:
+    return {
+        "count": histogram.count,
+        "p50": histogram.percentile_ns(50),
+        "p99": histogram.percentile_ns(99),
+        "p999": histogram.percentile_ns(99.9),
+        "max": histogram.max_ns,
+    }
+
+
+def _as_text(result: Mapping[str, object]) -> str:
+    lines = [f"list version {result['list_version']}, mapped and verified in {result['list_loaded_ms']} ms"]
+    for name in ("decision_ns", "timer_ns"):
+        figures = result[name]
+        assert isinstance(figures, dict)  # noqa: S101 — for the type checker
+        row = "  ".join(f"{key} {value / 1_000:,.1f}" for key, value in figures.items() if key != "count")
+        lines.append(f"{name.removesuffix('_ns'):9} µs: {row}   ({figures['count']:,} times)")
+    return "\n".join(lines)
