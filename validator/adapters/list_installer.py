@@ -1,7 +1,7 @@
 """Puts lists into the list folder, and takes old ones out. For its one writing process (the courier; the demo); the lane only reads.
 
     installer = ListInstaller(folder)
-    installer.install(encode(manifest), {segment.sha256: path, ...})  # all or nothing, whatever happens in between
+    installer.install(encode(manifest), {entry.file_name: path_or_bytes, ...})  # all or nothing, whatever happens in between
     installer.prune()  # keeps the newest two complete lists
 
 Every file: temporary name in the same folder, fsync, rename, fsync of the folder; segments first, the manifest last. So the folder
@@ -10,6 +10,7 @@ the lane has it mapped.
 """
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode
+from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode, encode
 
 KEPT_LISTS = 2  # the newest, and one to fall back to
 _STEP_BYTES = 1 << 20
 _TEMPORARY = ".new-"
 _MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,15})\.manifest\.json")
 _SEGMENT_NAME = re.compile(r"[0-9a-f]{64}\.seg")
+
+Sources = Mapping[str, Path | bytes]
+"""Where each segment comes from, by its file name in the folder."""
 
 Progress = Callable[[int, int], None]
 """Called now and then with (bytes done, bytes in all)."""
@@ -37,6 +41,11 @@ def _silent(_done: int, _total: int) -> None:
     """Show no progress."""
 
 
+def install(folder: Path, manifest: Manifest, sources: Sources) -> None:
+    """Install one list. Raises InstallError, and ManifestError for a manifest that no gate would take."""
+    ListInstaller(folder).install(encode(manifest), sources)
+
+
 class ListInstaller:
     """The writing side of one list folder."""
 
@@ -44,27 +53,25 @@ class ListInstaller:
         """The folder must be there."""
         self._folder = folder
 
-    def install(self, manifest: bytes, segments: Mapping[str, Path], progress: Progress = _silent) -> None:
-        """Install a list whole: its manifest, and from `segments` (by sha256) those that are not in the folder yet.
+    def install(self, manifest: bytes, sources: Sources, progress: Progress = _silent) -> None:
+        """Install a list whole: its manifest, and from `sources` the segments that are not in the folder yet.
 
         Raises InstallError for a manifest or a segment that is not what it should be, or that the disk would not take.
         """
         try:
-            for _ in self.steps(manifest, segments, progress):
+            for _ in self.steps(manifest, sources, progress):
                 pass
         except OSError as error:
             raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
 
-    def steps(
-        self, manifest: bytes, segments: Mapping[str, Path], progress: Progress = _silent
-    ) -> Iterator[str]:
+    def steps(self, manifest: bytes, sources: Sources, progress: Progress = _silent) -> Iterator[str]:
         """The same, step by step, so that a test can cut the power between any two. Raises OSError as well."""
         described = _decoded(manifest)
         total = sum(entry.bytes for entry in described.segments())
         done = 0
         for entry in described.segments():
             if not self._has(entry):
-                source = segments.get(entry.sha256)
+                source = sources.get(entry.file_name)
                 if source is None:
                     raise InstallError(f"{entry.file_name}: neither in the folder nor given")
                 yield from self._put(entry.file_name, _copy(source, entry))
@@ -161,16 +168,18 @@ def _write(out: BinaryIO, content: bytes) -> None:
     out.write(content)
 
 
-def _copy(source: Path, entry: SegmentEntry) -> Callable[[BinaryIO], None]:
+def _copy(source: Path | bytes, entry: SegmentEntry) -> Callable[[BinaryIO], None]:
     """Something that copies a segment and refuses it if its size or sha256 is not the one in the manifest."""
 
     def copy(out: BinaryIO) -> None:
         digest = hashlib.sha256()
-        with source.open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
             while step := file.read(_STEP_BYTES):
                 digest.update(step)
                 out.write(step)
         if out.tell() != entry.bytes or digest.hexdigest() != entry.sha256:
-            raise InstallError(f"{source}: not the segment that the manifest describes")
+            raise InstallError(
+                f"{entry.file_name}: what was given is not the segment that the manifest describes"
+            )
 
     return copy
