@@ -1,0 +1,263 @@
+"""The reference reader: a PN532 on a UART, asked for cards in such a way that one poll() hears it and the board together.
+
+It turns answers and faults into events, re-asks an armed chip, notices a dead one and has it brought back. It decides
+nothing about cards; the chip's steps stand in `pn532_chip`, and opening one in `pn532_opener`.
+
+An armed PN532 is silent until there is a card, so silence proves nothing. It is asked anew every `rearm_ms`; the
+acknowledgement is the proof of life, and chips that answer only every second request for two cards are served too.
+A chip that misses two acknowledgements running is lost: 0.2 s after a brown-out.
+
+An answer can be lost on the way, and a new request can hit the chip when it has selected a card and not yet told it; such
+a card listens to no further request. So now and then the field is taken away for a moment and every card begins anew.
+"""
+
+import time
+from collections.abc import Callable
+
+from validator.adapters.pn532_chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
+from validator.adapters.pn532_line import NoAnswerError
+from validator.adapters.pn532_opener import Opener, explain
+from validator.domain.cards import Card
+from validator.domain.events import (
+    CardSeen,
+    Clash,
+    LeftEarly,
+    ReaderBack,
+    ReaderEvent,
+    ReaderLost,
+    Unsupported,
+)
+from validator.formats.pn532_targets import NoCard, parse_targets
+
+TARGETS_MAX = 2  # what the chip can hold
+MISSES_MAX = 2  # one acknowledgement may be lost on the way
+CHECK_NS = 500_000_000  # how long a chip of which nothing is asked may be dead unnoticed
+LOOK_NS = 1_000_000_000  # the poll interval while another thread opens; its descriptor tells sooner
+REST_NS = 30_000_000  # for the rest of an answer: 8 ms at 115200 baud, and an FTDI adapter holds it for 16 ms
+RESET_NS = 900_000_000  # between two moments without a field: a card that was missed is served within 1 s
+HOLD_NS = 1_700_000_000  # the same after a card was told: most people have taken it away by then
+ASKS_MAX = (
+    2  # after which a card that lay there all along has answered, even to a chip that hears every second one
+)
+AT_ONCE_NS = 25_000_000  # in which a card that lay there all along answers: 15 ms by a real chip's times
+
+
+class Pn532Reader:
+    """A validator.ports.Reader.
+
+    Args:
+        path: the port's stable name, such as a symlink made by udev; it is looked up anew at every try.
+        speed: what the UART is raised to, bits a second. A lower one costs up to 3 ms a tap.
+        targets_max: 2 to notice a second card; 1 for a chip that cannot list two.
+        rearm_ms: how often an armed chip is asked anew.
+        clock: monotonic time in nanoseconds.
+
+    Raises ValueError for a speed or a number that the chip does not know; nothing else, ever.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        speed: int = 921_600,
+        targets_max: int = TARGETS_MAX,
+        rearm_ms: int = 90,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        if speed not in SPEEDS or not 1 <= targets_max <= TARGETS_MAX or rearm_ms <= 0:
+            raise ValueError(f"a PN532 has no such setting: {speed=} {targets_max=} {rearm_ms=}")
+        self._path = path
+        self._targets_max = targets_max
+        self._rearm_ns = rearm_ms * 1_000_000
+        self._clock = clock
+        self._chip: Chip | None = None
+        self._lost: ReaderLost | None = None  # met outside `take`, told by the next one
+        self._wanted = False  # armed, as the loop sees it
+        self._held = _Held()
+        self._misses = 0
+        self._waited_for_rest = False
+        self._due_ns = 0
+        self._reset_ns = 0
+        self._opener: Opener | None = Opener(path, speed)
+        self._opener.start("", None)
+
+    def fileno(self) -> int:
+        """The port; the opener's descriptor while lost; -1 once closed."""
+        if self._chip is not None:
+            return self._chip.fileno()
+        return self._opener.fileno() if self._opener is not None else -1
+
+    def deadline_ns(self) -> int:
+        """When an armed chip is to be asked anew, or an idle one checked."""
+        if self._lost is not None:
+            return 0
+        return self._due_ns if self._chip is not None else self._clock() + LOOK_NS
+
+    def arm(self) -> None:
+        """Ask for the next card, after putting the one just told to sleep. 92 ms at most, 2 to 8 usually."""
+        if self._chip is None or self._wanted:
+            return
+        try:
+            self._arm(self._chip)
+        except FAULTS as fault:
+            self._lost = self._lose(fault, self._clock())
+
+    def take(self) -> ReaderEvent | None:
+        """The next event, or None. 0.05 ms usually, 2 with a new request; 62 at most, when the chip is late."""
+        at_ns = self._clock()
+        if self._lost is not None:
+            lost, self._lost = self._lost, None
+            return lost
+        if self._chip is None:
+            return self._news(at_ns)
+        try:
+            return self._listen(self._chip, at_ns)
+        except FAULTS as fault:
+            return self._lose(fault, at_ns)
+
+    def close(self) -> None:
+        """Leave the chip quiet and at 115200 baud. 1.3 s at most, 10 ms usually. Never raises; may be called twice."""
+        opener, self._opener = self._opener, None
+        if opener is not None:
+            opener.stop()
+        chip, self._chip = self._chip, None
+        if chip is not None:
+            chip.close()
+
+    def _listen(self, chip: Chip, at_ns: int) -> ReaderEvent | None:
+        answer = chip.answer()
+        if answer is None and at_ns >= self._due_ns:
+            answer = self._prod(chip, at_ns)
+        if answer is None or not self._wanted:
+            return None
+        self._wanted = False
+        event = _event(parse_targets(answer), at_ns)
+        if self._held.is_this(event):
+            self._arm(chip)
+            return None
+        self._held.told(event)
+        self._due_ns = at_ns + CHECK_NS
+        self._reset_ns = at_ns + HOLD_NS
+        return event
+
+    def _prod(self, chip: Chip, at_ns: int) -> bytearray | None:
+        """Ask anew, or check a chip that is not asked; gives an answer that was under way meanwhile."""
+        if chip.unfinished and not self._waited_for_rest:
+            self._waited_for_rest = True
+            self._due_ns = at_ns + REST_NS
+            return None
+        self._waited_for_rest = False
+        if (answer := chip.give_up_answer()) is not None:
+            return answer
+        if not self._wanted:
+            return self._hear(chip.check, CHECK_NS)
+        if chip.garbled or at_ns >= self._reset_ns:
+            return self._reset(chip, at_ns)
+        return self._ask(chip)
+
+    def _arm(self, chip: Chip) -> None:
+        self._wanted = True
+        chip.release()
+        self._ask(chip)
+
+    def _ask(self, chip: Chip) -> bytearray | None:
+        self._held.asked(self._clock())
+        return self._hear(lambda: chip.ask(self._targets_max), self._rearm_ns)
+
+    def _reset(self, chip: Chip, at_ns: int) -> bytearray | None:
+        # Noise may have been the answer about the very card that was told before, shown once more.
+        self._held.field_taken_away(for_sure=not chip.garbled)
+        self._reset_ns = at_ns + RESET_NS
+        return self._hear(chip.reset_cards, FIELD_OFF_NS)
+
+    def _hear(self, step: Callable[[], bytearray | None], next_ns: int) -> bytearray | None:
+        """Take a step that the chip has to acknowledge; a single miss is made good by the next `take`, at once."""
+        try:
+            answer = step()
+        except NoAnswerError:
+            self._misses += 1
+            if self._misses >= MISSES_MAX:
+                raise NoAnswerError("it no longer answers; is it wired and powered?") from None
+            self._due_ns = 0
+            return None
+        self._misses = 0
+        self._due_ns = self._clock() + next_ns
+        return answer
+
+    def _lose(self, fault: BaseException, at_ns: int) -> ReaderLost:
+        """Hand the chip over to the opener, and say why."""
+        chip, self._chip = self._chip, None
+        reason = explain(self._path, fault)
+        if self._opener is not None:
+            self._opener.start(reason, chip)
+        return ReaderLost(reason, at_ns)
+
+    def _news(self, at_ns: int) -> ReaderEvent | None:
+        news = self._opener.news() if self._opener is not None else None
+        if isinstance(news, str):
+            return ReaderLost(news, at_ns)
+        if news is None:
+            return None
+        self._chip = news
+        self._wanted = self._waited_for_rest = False
+        self._misses = 0
+        self._held = _Held()
+        self._due_ns = at_ns + CHECK_NS
+        self._reset_ns = at_ns + RESET_NS
+        return ReaderBack(at_ns)
+
+
+class _Held:
+    """Tells a card that was told and never left from one that has just come, after a moment without a field.
+
+    Only the first two requests are looked at and only the first milliseconds of each: whoever shows the same card again just
+    then is taken for having held it, and has to show it once more.
+    """
+
+    def __init__(self) -> None:
+        self._event: ReaderEvent | None = None
+        self._asks: int | None = None  # since the field was taken away, if it was since the card was told
+        self._asked_ns = 0
+
+    def told(self, event: ReaderEvent) -> None:
+        """A card was told; it may stay."""
+        self._event, self._asks = event, None
+
+    def field_taken_away(self, *, for_sure: bool) -> None:
+        """Whatever is in the field begins anew. Unless `for_sure`, what answers may never have been told."""
+        self._event, self._asks = self._event if for_sure else None, 0
+
+    def asked(self, now_ns: int) -> None:
+        """A request goes out."""
+        self._asked_ns = now_ns
+        if self._asks is None:
+            return
+        self._asks += 1
+        if self._asks > ASKS_MAX:
+            self._event, self._asks = None, None
+
+    def is_this(self, event: ReaderEvent) -> bool:
+        """Whether `event` only repeats what was told; if so the card goes on being held."""
+        if not self._asks or event.at_ns - self._asked_ns > AT_ONCE_NS or not _alike(event, self._event):
+            return False
+        self._asks = None
+        return True
+
+
+def _alike(event: ReaderEvent, before: ReaderEvent | None) -> bool:
+    if isinstance(event, CardSeen) and isinstance(before, CardSeen):
+        # A phone's UID is another one after each moment without a field.
+        return event.card == before.card or (event.card.uid.is_random and before.card.uid.is_random)
+    return type(event) is type(before)
+
+
+def _event(found: Card | NoCard, at_ns: int) -> ReaderEvent:
+    match found:
+        case Card():
+            return CardSeen(found, at_ns)
+        case NoCard.SEVERAL:
+            return Clash(at_ns)
+        case NoCard.INCOMPLETE:
+            return LeftEarly(at_ns)
+        case NoCard.UNREADABLE:
+            return Unsupported(at_ns)
