@@ -4,6 +4,7 @@ Only the port's side: what the bytes mean is formats/board_link.py's affair. The
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import termios
@@ -178,13 +179,17 @@ class SerialBoard:
 
 
 def _why_not_open(error: Exception) -> str:
-    match error:
-        case FileNotFoundError():
+    # pyserial wraps what the system said, class and all, but keeps the number; a port locked by another has none of its own.
+    number = getattr(error, "errno", None)
+    match number:
+        case errno.ENOENT:
             return "is not there; is it plugged in, and is [board] device right?"
-        case PermissionError():
+        case errno.EACCES | errno.EPERM:
             return "may not be opened; is this user in the group dialout?"
-        case OSError(errno=errno) if errno is not None:
-            return f"cannot be opened ({os.strerror(errno)}); does another process hold it?"
+        case errno.EAGAIN | errno.EBUSY:
+            return "is held by another process; does a lane run on it already?"
+        case int():
+            return f"cannot be opened ({os.strerror(number)})"
         case _:
             return f"cannot be opened ({error})"
 
