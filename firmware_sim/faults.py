@@ -1,14 +1,15 @@
-"""Named faults of the simulated reader: what can go wrong, how it is written, and whether it strikes this time.
+"""Named faults of a simulated device: how they are written, whether one strikes this time, and the names the reader has.
 
 It decides *whether*; what a fault does is done where it happens, in the chip. The random generator is handed in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
 from firmware_sim.pn532_field import Stage
 
-__all__ = ["FAULTS", "Fault", "Faults", "parse"]
+__all__ = ["ALWAYS", "FAULTS", "NEXT", "Fault", "Faults", "Kind", "parse"]
 
 ALWAYS, NEXT = -1, 1
 DELAY_MAX_MS = 600_000  # ten minutes; a longer one is a typing mistake
@@ -66,16 +67,16 @@ class Fault:
     probability: float = 1.0
 
 
-def parse(text: str) -> Fault:
+def parse(text: str, kinds: Mapping[str, Kind] = FAULTS) -> Fault:
     """`NAME`, `NAME=WHEN`, `NAME=VALUE` or `NAME=VALUE/WHEN`; WHEN is a count (3: the next three) or a probability (0.1).
 
     Raises:
         ValueError: an unknown name, or a value that does not fit; the text says what would.
     """
     name, _, rest = text.partition("=")
-    kind = FAULTS.get(name)
+    kind = kinds.get(name)
     if kind is None:
-        raise ValueError(f"no fault is called {name!r}; there are {', '.join(FAULTS)}")
+        raise ValueError(f"no fault is called {name!r}; there are {', '.join(kinds)}")
     value, when = ("", rest) if kind.value is None else _split(rest)
     if kind.value_required and not value:
         raise ValueError(f"{name} needs a value: {name}={'MS' if kind.value == 'ms' else 'STAGE'}")
