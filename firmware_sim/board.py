@@ -11,7 +11,7 @@ from random import Random
 
 from firmware_sim.board_arms import NS_PER_MS, Arms
 from firmware_sim.board_display import Display, describe
-from firmware_sim.board_faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults
+from firmware_sim.board_faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults, parse_board_fault
 from firmware_sim.board_frames import (
     ONE_CARD,
     SEVERAL_CARDS,
@@ -47,7 +47,7 @@ HISTORY_MAX = 10_000  # events; over an hour of taps, and a demo that runs for d
 EMERGENCY_BIT, TAMPER_BIT, READER_BIT = 0x01, 0x02, 0x20
 VERBS = (
     "pass, push, emergency on|off, tamper on|off, present UID, remove, clash UID UID, restart, brownout, "
-    "fault NAME[=VALUE], fault none, unplug, replug, status, quit"
+    "fault NAME[=VALUE][/WHEN], fault none, unplug, replug, status, quit"
 )
 
 
@@ -164,7 +164,7 @@ class Board:
             "tamper": self.tamper,
             "events_waiting": self._line.waiting,
             "line_errors": self._line.errors,
-            "faults": self._faults.as_words(),
+            "faults": self._faults.names(),
         }
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
@@ -179,8 +179,8 @@ class Board:
                 self._switch_emergency(word == "on", now_ns)
             case ["tamper", ("on" | "off") as word]:
                 self._switch_tamper(word == "on", now_ns)
-            case ["fault", spec]:
-                self._set_fault(spec)
+            case ["fault", text]:
+                self._set_fault(text)
             case _ if self._off_until_ns is not None:
                 raise RefusedError(f"{' '.join(words)}: the board has no power")
             case ["pass"]:
@@ -226,8 +226,8 @@ class Board:
                     self._display.show(Picture(frame.outcome), frame.hold_ms, now_ns)
                     self._show(now_ns, frame.hold_ms, frame.date, by="lane")
             case LaneSession(hello):
-                self._forget(now_ns)
                 self._event("session", now_ns, session=hello.session, firmware=hello.firmware)
+                self._forget(now_ns)
             case LaneSilent():
                 self._event("lane_lost", now_ns, reason="three heartbeats are missing")
                 self._display.interrupt(Picture.OUT_OF_SERVICE)
@@ -264,8 +264,8 @@ class Board:
             self._boot(now_ns, emergency=self._arms.emergency)
         elif self._faults.hits("brownout-on-open"):
             self._brown_out(now_ns)
-        elif self._faults.hits("unplug-on-open"):
-            self._outcomes.append(Unplug(UNPLUGGED_MS * NS_PER_MS))
+        elif fault := self._faults.strike("unplug-on-open"):
+            self._outcomes.append(Unplug(int(fault.value or UNPLUGGED_MS) * NS_PER_MS))
 
     def _end_passage(self, now_ns: int) -> None:
         end = self._arms.advance(now_ns)
@@ -338,7 +338,7 @@ class Board:
         if presented is None or presented.told or now_ns < presented.whole_ns:
             return
         presented.told = True
-        if self._faults.active("reader-broken"):
+        if self._faults.hits("reader-broken"):
             return
         if len(presented.uids) > 1:
             self._line.tell(Card(SEVERAL_CARDS, 0, 0, b""), now_ns)
@@ -351,15 +351,15 @@ class Board:
         state = self._arms.state
         state |= EMERGENCY_BIT if self._arms.emergency else 0
         state |= TAMPER_BIT if self.tamper else 0
-        state |= READER_BIT if self._faults.active("reader-broken") else 0
+        state |= READER_BIT if "reader-broken" in self._faults.names() else 0
         return Heartbeat((now_ns - self._booted_ns) // NS_PER_MS & 0xFFFF_FFFF, state)
 
     def _send(self, now_ns: int) -> None:
         """Put what the line wants said through the faults; a delayed frame holds up those behind it, as a line does."""
         for seq, frame in self._line.take():
             sent = self._faults.send(seq, frame)
-            if sent.hit:
-                self._event("fault", now_ns, names=list(sent.hit), frame=type(frame).__name__.lower())
+            if sent.struck:
+                self._event("fault", now_ns, names=list(sent.struck), frame=type(frame).__name__.lower())
             due_ns = max(now_ns + sent.delay_ms * NS_PER_MS, self._outgoing[-1][0] if self._outgoing else 0)
             self._outgoing.append((due_ns, sent.data))
         while self._outgoing and self._outgoing[0][0] <= now_ns:
@@ -367,9 +367,12 @@ class Board:
             if data:
                 self._outcomes.append(Say(data))
 
-    def _set_fault(self, spec: str) -> None:
+    def _set_fault(self, text: str) -> None:
+        if text == "none":
+            self._faults.clear()
+            return
         try:
-            self._faults.set(spec)
+            self._faults.set(parse_board_fault(text))
         except ValueError as error:
             raise RefusedError(f"fault: {error}") from error
 

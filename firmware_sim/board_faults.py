@@ -1,107 +1,66 @@
-"""Named faults of the simulated board: what goes wrong with what it says, hears, or lives through. Seeded, so that a run repeats.
+"""The simulated board's faults: what they are called, and what they make of a frame on its way out.
 
-A fault is `NAME` (every time), `NAME=N` (the next N times) or `NAME=0.1` (that often); `delayed` takes milliseconds instead.
-It spoils frames and says when to fail; board.py does the failing. It knows nothing of sessions.
+How a fault is written and whether it strikes this time is faults.py's; failing in the middle of a passage is board.py's.
 """
 
 from dataclasses import dataclass
 from random import Random
 
 from firmware_sim.board_frames import Frame, Heartbeat, Hello, encode, stuff, unstuff
+from firmware_sim.faults import ALWAYS, NEXT, Fault, Faults, Kind, parse
 
 BROWNOUT_MS = 200  # a supply that dips and recovers
 UNPLUGGED_MS = 500  # somebody pulls the cable by mistake and puts it back
 NOISE_MAX_BYTES = 12
-DELAY_MAX_MS = 60_000
-COUNT_MAX = 1_000_000
 
-# Name -> what it does; the order is the order of the help.
-FAULTS = {
-    "noise": "random bytes before a frame",
-    "dropped": "an ACK or event is not sent",
-    "truncated": "an ACK or event loses its end and its delimiter",
-    "bad-checksum": "an ACK or event has a wrong CRC",
-    "duplicate": "an ACK or event is sent twice",
-    "delayed": "each ACK or event is sent that many milliseconds late, and what follows waits behind it",
-    "silent": "a heartbeat is not sent",
-    "deaf": "bytes from the lane are not heard, so there are no ACKs",
-    "reader-broken": "the board's own card reader does not work",
-    "restart-on-open": "the board restarts in the middle of a passage",
-    "brownout-on-open": f"its supply fails for {BROWNOUT_MS} ms in the middle of a passage",
-    "unplug-on-open": f"its cable is out for {UNPLUGGED_MS} ms in the middle of a passage",
+BOARD_FAULTS = {
+    "noise": Kind(None, ALWAYS, "random bytes in front of a frame"),
+    "dropped": Kind(None, ALWAYS, "an ACK or event is not sent"),
+    "truncated": Kind(None, ALWAYS, "an ACK or event loses its end, and its delimiter with it"),
+    "bad-checksum": Kind(None, ALWAYS, "an ACK or event has a wrong CRC"),
+    "duplicate": Kind(None, ALWAYS, "an ACK or event is sent twice"),
+    "delayed": Kind(
+        "ms",
+        ALWAYS,
+        "an ACK or event is sent MS milliseconds late; what follows waits",
+        value_required=True,
+    ),
+    "silent": Kind(None, ALWAYS, "a heartbeat is not sent"),
+    "deaf": Kind(None, ALWAYS, "bytes from the lane are not heard: nothing is done and nothing acknowledged"),
+    "reader-broken": Kind(None, ALWAYS, "its own card reader does not work, and the heartbeat says so"),
+    "restart-on-open": Kind(None, NEXT, "it restarts in the middle of a passage"),
+    "brownout-on-open": Kind(None, NEXT, f"its supply fails for {BROWNOUT_MS} ms in the middle of a passage"),
+    "unplug-on-open": Kind("ms", NEXT, f"its cable is out for MS ({UNPLUGGED_MS}) ms while a passage begins"),
 }
-_DELAYED = "delayed"
+
+
+def parse_board_fault(text: str) -> Fault:
+    """A fault of the board, as `faults.parse` has it.
+
+    Raises:
+        ValueError: an unknown name, or a value that does not fit.
+    """
+    return parse(text, BOARD_FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What really goes out of one frame: perhaps nothing, perhaps spoilt, perhaps late; `hit` names the faults."""
+    """What really goes out of one frame: perhaps nothing, perhaps spoilt, perhaps late; `struck` names the faults."""
 
     data: bytes
     delay_ms: int
-    hit: tuple[str, ...]
+    struck: tuple[str, ...]
 
 
-class BoardFaults:
-    """The faults in force."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._share: dict[str, float] = {}
-        self._left: dict[str, int] = {}
-        self._delay_ms = 0
-
-    def set(self, spec: str) -> None:
-        """Put a fault in force, `NAME` or `NAME=VALUE`; `none` ends all.
-
-        Raises:
-            ValueError: no such fault, or a value that it cannot have; nothing has changed.
-        """
-        name, given, value = spec.partition("=")
-        if spec == "none":
-            self._share.clear()
-            self._left.clear()
-            self._delay_ms = 0
-        elif name not in FAULTS:
-            raise ValueError(f"there is no fault {name!r}; there are: {', '.join(FAULTS)}, none")
-        elif name == _DELAYED:
-            self._delay_ms = _whole(name, value, DELAY_MAX_MS)
-        else:
-            self._set_how_often(name, value if given else "1.0")
-
-    def _set_how_often(self, name: str, value: str) -> None:
-        if "." not in value:
-            self._left[name] = _whole(name, value, COUNT_MAX)
-            self._share.pop(name, None)
-            return
-        try:
-            share = float(value)
-        except ValueError:
-            share = -1.0
-        if not 0.0 <= share <= 1.0:
-            raise ValueError(f"{name}={value}: a share is between 0.0 and 1.0")
-        self._share[name] = share
-        self._left.pop(name, None)
-
-    def active(self, name: str) -> bool:
-        """Whether a fault that is a state is in force; nothing is used up."""
-        return bool(self._left.get(name) or self._share.get(name))
+class BoardFaults(Faults):
+    """The board's faults that are on."""
 
     def hits(self, name: str) -> bool:
-        """Whether it strikes this time; one of its times is used up."""
-        if self._left.get(name):
-            self._left[name] -= 1
-            return True
-        share = self._share.get(name)
-        return share is not None and self._random.random() < share
-
-    def as_words(self) -> dict[str, float]:
-        """The faults in force: times left, share, or milliseconds."""
-        left = {name: count for name, count in self._left.items() if count}
-        return {**self._share, **left, **({_DELAYED: self._delay_ms} if self._delay_ms else {})}
+        """Whether it strikes this time."""
+        return self.strike(name) is not None
 
     def send(self, seq: int, frame: Frame) -> Sent:
-        """What becomes of one frame on its way out."""
+        """What becomes of one frame on its way out. HELLO suffers only noise: it comes again by itself anyway."""
         data = encode(frame, seq)
         if isinstance(frame, Heartbeat) and self.hits("silent"):
             return Sent(b"", 0, ("silent",))
@@ -109,31 +68,30 @@ class BoardFaults:
             return self._with_noise(Sent(data, 0, ()))
         if self.hits("dropped"):
             return Sent(b"", 0, ("dropped",))
-        sent = self._spoilt(data)
-        if self._delay_ms:
-            sent = Sent(sent.data, self._delay_ms, (*sent.hit, _DELAYED))
-        return self._with_noise(sent)
+        return self._with_noise(self._late(self._spoilt(data)))
 
     def _spoilt(self, data: bytes) -> Sent:
         if self.hits("truncated"):
-            return Sent(data[: self._random.randrange(1, len(data) - 1)], 0, ("truncated",))
+            return Sent(data[: self.random.randrange(1, len(data) - 1)], 0, ("truncated",))
         if self.hits("bad-checksum"):
             return Sent(_with_wrong_crc(data), 0, ("bad-checksum",))
         if self.hits("duplicate"):
             return Sent(data * 2, 0, ("duplicate",))
         return Sent(data, 0, ())
 
+    def _late(self, sent: Sent) -> Sent:
+        fault = self.strike("delayed")
+        return Sent(sent.data, int(fault.value or 0), (*sent.struck, "delayed")) if fault else sent
+
     def _with_noise(self, sent: Sent) -> Sent:
         if not self.hits("noise"):
             return sent
-        noise = self._random.randbytes(self._random.randrange(1, NOISE_MAX_BYTES + 1))
-        return Sent(noise + sent.data, sent.delay_ms, (*sent.hit, "noise"))
+        noise = _noise(self.random)
+        return Sent(noise + sent.data, sent.delay_ms, (*sent.struck, "noise"))
 
 
-def _whole(name: str, value: str, highest: int) -> int:
-    if not (value.isascii() and value.isdigit()) or int(value) > highest:
-        raise ValueError(f"{name}={value}: wants a whole number up to {highest}")
-    return int(value)
+def _noise(random: Random) -> bytes:
+    return random.randbytes(random.randrange(1, NOISE_MAX_BYTES + 1))
 
 
 def _with_wrong_crc(data: bytes) -> bytes:

@@ -145,16 +145,18 @@ class BoardLine:
 
     def advance(self, now_ns: int, heartbeat: Heartbeat) -> list[LineEvent]:
         """Do what is due: greet, beat, send again, miss the lane. `heartbeat` is what would be said now."""
+        events: list[LineEvent] = []
+        if self.lane is not None and not self.silent and now_ns >= self._heard_ns + SILENCE_NS:
+            self.silent = True
+            events.append(LaneSilent())
+        events += self._resend(now_ns)
         if now_ns >= self._beat_ns:
             self._beat_ns = now_ns + BEAT_NS
             if self.lane is None:
                 self._greet(now_ns)
             else:
                 self._outgoing.append((0, heartbeat))
-        if self.lane is not None and not self.silent and now_ns >= self._heard_ns + SILENCE_NS:
-            self.silent = True
-            return [LaneSilent(), *self._resend(now_ns)]
-        return self._resend(now_ns)
+        return events
 
     def _begin(self, now_ns: int) -> None:
         """A new session of this side: nothing of the old one is sent again, and the lane has to greet anew."""

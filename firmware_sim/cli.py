@@ -8,11 +8,12 @@ from random import Random
 import click
 
 from firmware_sim.cards import Card, card_of, parse_uid
+from firmware_sim.cli_board import board
 from firmware_sim.faults import FAULTS, Fault, parse
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_device import Pn532
 from firmware_sim.pn532_field import Stage
-from firmware_sim.pn532_firmware import IDEAL, REAL
+from firmware_sim.pn532_radio import IDEAL, REAL
 from firmware_sim.runner import run
 from firmware_sim.wires import Wire
 
@@ -128,6 +129,8 @@ def pn532(
         raise click.UsageError(str(error)) from error
     run(device, wire)
 
+
+main.add_command(board)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,7 +7,8 @@ from random import Random
 import click
 
 from firmware_sim.board import BAUD, Board, Setup
-from firmware_sim.board_faults import FAULTS, BoardFaults
+from firmware_sim.board_faults import BOARD_FAULTS, BoardFaults, parse_board_fault
+from firmware_sim.cli_errors import OneLineCommand, OneLineError
 from firmware_sim.runner import run
 from firmware_sim.wires import Wire
 
@@ -25,19 +26,20 @@ Verbs on standard input, one a line:
   present UID, remove      with --reader
   clash UID UID            with --reader
   restart, brownout        the board forgets its passage and its session
-  fault NAME[=VALUE]       see below; "fault none" ends all
+  fault NAME[=VALUE][/WHEN]  see below; "fault none" ends all
   unplug, replug, status, quit
 
-Faults: NAME is every time, NAME=3 the next three times, NAME=0.1 one time in ten.
+A fault strikes every time, one that ends in on-open only the next time. WHEN says otherwise: dropped=1 the next
+frame, dropped=0.1 one in ten; with a value of its own, delayed=200/3 the next three.
 
 \b
 {faults}
 
 Example: firmware-sim board --link /tmp/board --passenger manual
-""".format(faults="\n".join(f"  {name:<17} {what}" for name, what in FAULTS.items()))
+""".format(faults="\n".join(f"  {name:<17} {kind.says}" for name, kind in BOARD_FAULTS.items()))
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=OneLineCommand, epilog=_EPILOG)
 @click.option("--link", type=click.Path(path_type=Path), help="Keep a symlink to the port here.")
 @click.option("--timing", type=click.Choice(["ideal", "real"]), default="ideal", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones.")
@@ -74,7 +76,7 @@ def board(
     try:
         wire = Wire(link, real=real, random=random, baud=BAUD)
     except OSError as error:
-        raise click.UsageError(f"--link: {error}") from error
+        raise OneLineError(f"board: --link: {error}") from error
     run(device, wire)
 
 
@@ -82,7 +84,7 @@ def _faults(specs: tuple[str, ...], random: Random) -> BoardFaults:
     faults = BoardFaults(random)
     for spec in specs:
         try:
-            faults.set(spec)
+            faults.set(parse_board_fault(spec))
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--fault") from error
+            raise OneLineError(f"board: --fault: {error}") from error
     return faults

@@ -1,0 +1,29 @@
+"""Wrong input gets one clear line and exit 2, instead of click's three. For commands that a program may start, too."""
+
+from typing import Any
+
+import click
+
+
+class OneLineError(click.ClickException):
+    """What is wrong and what to do, in one line."""
+
+    exit_code = 2
+
+    def show(self, file: object = None) -> None:
+        """Print the line."""
+        del file
+        click.echo(f"firmware-sim: {self.format_message()}", err=True)
+
+
+class OneLineCommand(click.Command):
+    """A command whose usage errors take one line."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click's, with its usage errors shortened."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise OneLineError(f"{self.name}: {error.format_message()}") from error
