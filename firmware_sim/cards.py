@@ -46,12 +46,20 @@ class Card:
     Attributes:
         uid: 4, 7 or 10 bytes, as printed by a reader; for a phone, its name here: the field never sees it.
         kind: what it answers.
-        number: the 16 digits printed on it.
+        given_number: the 16 digits printed on it, if somebody has said which.
     """
 
     uid: bytes
     kind: Kind
-    number: str
+    given_number: str | None = None
+
+    @property
+    def number(self) -> str:
+        """The 16 digits printed on it. When nobody said which: the same in every run, and not to be read off the UID."""
+        if self.given_number is not None:
+            return self.given_number
+        digest = blake2b(self.uid, digest_size=8, person=b"printed-number").digest()
+        return f"{int.from_bytes(digest) % 10**NUMBER_DIGITS:0{NUMBER_DIGITS}d}"
 
     @property
     def sens_res(self) -> bytes:
@@ -94,11 +102,7 @@ def card_of(uid: bytes, number: str | None = None) -> Card:
     Raises:
         ValueError: the number has not 16 digits.
     """
-    if number is None:
-        # Stable from run to run, and as on the real card not to be read off the UID.
-        digest = blake2b(uid, digest_size=8, person=b"printed-number").digest()
-        number = f"{int.from_bytes(digest) % 10**NUMBER_DIGITS:0{NUMBER_DIGITS}d}"
-    if len(number) != NUMBER_DIGITS or not (number.isascii() and number.isdigit()):
+    if number is not None and not (len(number) == NUMBER_DIGITS and number.isascii() and number.isdigit()):
         raise ValueError(f"{number!r} is not a printed number: it has {NUMBER_DIGITS} digits")
     kind = Kind.DESFIRE
     if len(uid) == 4:  # noqa: PLR2004

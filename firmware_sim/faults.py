@@ -105,6 +105,11 @@ class Faults:
         """Those that are on."""
         return list(self._on)
 
+    def on(self, name: str) -> bool:
+        """Whether the fault is on and may strike yet."""
+        fault = self._on.get(name)
+        return fault is not None and fault.left != 0
+
     def strike(self, name: str) -> Fault | None:
         """Whether the fault strikes this time; a count goes down by one, and at its end the fault is off."""
         fault = self._on.get(name)

@@ -13,8 +13,9 @@ from firmware_sim.cards import Card
 from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Say, Unplug
 from firmware_sim.pn532_field import Field, Presence, Stage
-from firmware_sim.pn532_firmware import IDEAL, BadCommandError, Firmware, Run, Timing, Wait
+from firmware_sim.pn532_firmware import Firmware
 from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Nack, Skipped, encode
+from firmware_sim.pn532_radio import IDEAL, BadCommandError, Run, Timing, Wait
 
 __all__ = ["Chip"]
 
@@ -168,18 +169,20 @@ class Chip:
         self._last_reply = b""
         self._field_changed = False
         # A chip that is stuck stays so through everything but the end of the fault.
-        self.baud = BAUD_STUCK if "stuck-baud" in self.faults.names() else BAUD_AT_RESET
+        self.baud = BAUD_STUCK if self.faults.on("stuck-baud") else BAUD_AT_RESET
 
     def _awake(self, data: bytes) -> bytes:
         """What of the bytes an awake chip sees: while it sleeps they are lost, up to the fifth rising edge."""
         if not self._powered:
             return b""
+        if not self._asleep:
+            return data
         for at, byte in enumerate(data):
-            if not self._asleep:
-                return data[at:]
             self._edges += _rising_edges(byte)
-            self._asleep = self._edges < WAKE_EDGES or not self._wakes_by_uart
-        return b"" if self._asleep or data else data
+            if self._edges >= WAKE_EDGES and self._wakes_by_uart:
+                self._asleep = False
+                return data[at + 1 :]
+        return b""
 
     def _sleep(self, wake_sources: int) -> None:
         self._stop()
@@ -324,9 +327,9 @@ class Chip:
 
     def _report(self, now_ns: int) -> None:
         """Turn what happened to cards into events."""
-        for name, details in self._firmware.happened:
+        for name, details in self._firmware.radio.happened:
             self._outcomes.append(Event(name, now_ns, details))
-        self._firmware.happened.clear()
+        self._firmware.radio.happened.clear()
         for there in self.field.take_left():
             stage = {} if there.left_at is None else {"stage": there.left_at.value}
             self._event("removed", now_ns, uid=there.card.uid.hex(), **stage)

@@ -10,7 +10,7 @@ from firmware_sim.cards import Card, Kind, card_of, parse_uid
 from firmware_sim.faults import Fault, parse
 from firmware_sim.outcomes import Event, Outcome, RefusedError
 from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_field import Presence, Stage
+from firmware_sim.pn532_field import CARDS_MAX, Presence, Stage
 
 __all__ = ["VERBS", "Pn532"]
 
@@ -109,10 +109,10 @@ class Pn532:
 
     def _present(self, uid: bytes, options: Mapping[str, str], now_ns: int) -> None:
         card = card_of(uid, options.get("number"))
-        leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
-        there = self.chip.enter(card, now_ns, leaves)
+        there = self.chip.enter(card, now_ns)
+        there.leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
         self._event("present", now_ns, **_about(there), kind=card.kind.value)
-        if self.chip.faults.strike("two-cards") is not None:
+        if len(self.chip.field.present) < CARDS_MAX and self.chip.faults.strike("two-cards") is not None:
             second = self.chip.enter(self._another(), now_ns)
             self._event("present", now_ns, **_about(second), kind=second.card.kind.value)
 
@@ -121,7 +121,7 @@ class Pn532:
         return None if fault is None else Stage(fault.value)
 
     def _another(self) -> Card:
-        return Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE, "0" * 16)
+        return Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE)
 
     def _clash(self, first: bytes, second: bytes, now_ns: int) -> None:
         """Two cards in one moment: both are in the field before the chip looks again."""
@@ -134,6 +134,8 @@ class Pn532:
         ]
         if taken:
             raise ValueError(f"card {taken[0]} is on the reader already")
+        if len(self.chip.field.present) + 2 > CARDS_MAX:
+            raise ValueError(f"there is room for {CARDS_MAX} cards on the reader; remove some")
         both = [self.chip.field.enter(card_of(first))]
         both.append(self.chip.enter(card_of(second), now_ns))
         self._event("clash", now_ns, uids=[there.card.uid.hex() for there in both])

@@ -10,7 +10,7 @@ from random import Random
 
 from firmware_sim.cards import Card, Session
 
-__all__ = ["Field", "Presence", "Stage", "State"]
+__all__ = ["CARDS_MAX", "Field", "Presence", "Stage", "State"]
 
 CARDS_MAX = 8  # a wallet; more is a mistake of the script
 

@@ -149,10 +149,11 @@ class Loop:
         if data:
             self._device.hear(data, now_ns)
         if self._replug_at_ns is not None and self._replug_at_ns <= now_ns:
-            self._replug(now_ns)
-        for outcome in self._device.advance(now_ns):
-            self._carry_out(outcome, now_ns)
+            self._verb(["replug"], now_ns)
+        outcomes = self._device.advance(now_ns)
         self._wire.baud = self._device.baud
+        for outcome in outcomes:
+            self._carry_out(outcome, now_ns)
         self._wire.flush(now_ns)
         self._lines.flush()
 
@@ -163,7 +164,7 @@ class Loop:
             case Event():
                 self._lines.event(outcome)
             case Unplug(for_ns):
-                self._unplug(now_ns)
+                self._verb(["unplug"], now_ns)
                 self._replug_at_ns = None if for_ns is None else now_ns + for_ns
 
     def _read_verbs(self, now_ns: int) -> None:
@@ -179,10 +180,14 @@ class Loop:
         if len(rest) > VERB_MAX_BYTES:
             self._verbs.clear()
             self._error(f"a line longer than {VERB_MAX_BYTES} bytes", now_ns)
+        if self._stdin < 0:
+            whole, self._verbs = [*whole, rest], bytearray()  # a last verb without an end of line
         for line in whole:
             self._verb(line.decode("utf-8", "replace").split(), now_ns)
+            self._turn(now_ns)  # verbs in one write are obeyed one after the other, each to its end
 
     def _verb(self, words: Sequence[str], now_ns: int) -> None:
+        """Obey one verb, or say in one event why not."""
         try:
             match words:
                 case []:
@@ -197,7 +202,6 @@ class Loop:
                     self._status(now_ns)
                 case _:
                     self._device.obey(words, now_ns)
-                    self._turn(now_ns)  # verbs in one write are obeyed one after the other, each to its end
         except RefusedError as refused:
             self._error(str(refused), now_ns)
 
@@ -217,6 +221,7 @@ class Loop:
         try:
             self._wire.plug()
         except OSError as error:
+            self._device.plugged(False, now_ns)
             raise RefusedError(f"replug: {error}") from error
         self._lines.event(Event("replugged", now_ns, {"path": self._wire.path}))
 
