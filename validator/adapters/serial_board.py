@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import secrets
+import select
 import termios
 import time
 from collections import deque
@@ -54,6 +55,7 @@ class SerialBoard:
         self._clock = clock
         self._port: serial.Serial | None = None
         self._fd = -1
+        self._poll = select.poll()
         self._link: BoardLink | None = None
         self._retry_ns = clock()
         self._told = ""  # the loss told last
@@ -121,16 +123,19 @@ class SerialBoard:
             self._lose(_why_not_open(error), now_ns)
             return False
         self._fd = self._port.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
         self._link = BoardLink(secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns)
         return True
 
     def _read(self) -> bytes:
-        try:
-            data = os.read(self._fd, READ_BYTES_MAX)
-        except BlockingIOError:
+        # A tty read of nothing means "nothing yet" as well as "unplugged" (VMIN 0), so poll() is asked which.
+        waiting = self._poll.poll(0)
+        if not waiting:
             return b""
-        if not data:
-            raise OSError("end of the line")
+        data = os.read(self._fd, READ_BYTES_MAX)
+        if not data or waiting[0][1] & (select.POLLHUP | select.POLLERR):
+            raise OSError("unplugged")
         return data
 
     def _command(self, frame: OpenFrame | ShowFrame) -> None:
