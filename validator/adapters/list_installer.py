@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -64,7 +64,9 @@ class ListInstaller:
         except OSError as error:
             raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
 
-    def steps(self, manifest: bytes, sources: Sources, progress: Progress = _silent) -> Iterator[str]:
+    def steps(
+        self, manifest: bytes, sources: Sources, progress: Progress = _silent
+    ) -> Generator[str, None, None]:
         """The same, step by step, so that a test can cut the power between any two. Raises OSError as well."""
         described = _decoded(manifest)
         total = sum(entry.bytes for entry in described.segments())
@@ -90,7 +92,7 @@ class ListInstaller:
         except OSError as error:
             raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
 
-    def prune_steps(self) -> Iterator[str]:
+    def prune_steps(self) -> Generator[str, None, None]:
         """The same, step by step: manifests go before the segments they name. Raises OSError."""
         names = sorted(path.name for path in self._folder.iterdir())
         kept: set[str] = set()
@@ -121,7 +123,7 @@ class ListInstaller:
         except ManifestError:
             return None
 
-    def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Iterator[str]:
+    def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Generator[str, None, None]:
         temporary = self._folder / f"{_TEMPORARY}{name}"
         try:
             with temporary.open("wb") as out:
