@@ -9,6 +9,8 @@ import click
 
 from firmware_sim.cards import Card, card_of, parse_uid
 from firmware_sim.cli_board import board
+from firmware_sim.cli_crowd import crowd
+from firmware_sim.cli_errors import OneLineCommand, OneLineError
 from firmware_sim.faults import FAULTS, Fault, parse
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_device import Pn532
@@ -90,7 +92,7 @@ def main() -> None:
     """Simulated hardware of a transit gate, each device on a pty, for tests and for a laptop without a gate."""
 
 
-@main.command(help=PN532_HELP)
+@main.command(cls=OneLineCommand, help=PN532_HELP)
 @click.option(
     "--link",
     type=click.Path(path_type=Path),
@@ -126,11 +128,12 @@ def pn532(
             device.obey(["present", card.uid.hex()], now_ns)
         wire = Wire(link, real=real, random=random, baud=chip.baud)
     except (OSError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        raise OneLineError(f"pn532: {error}") from error
     run(device, wire)
 
 
 main.add_command(board)
+main.add_command(crowd)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,152 @@
+"""The crowd's plan: which passenger comes next, with which card, and what must happen to them. Pure and seeded; plays nothing.
+
+A deck says what is true of each card. On top of it the plan makes up, itself, the people no deck knows: phones, two cards at
+once, a card pulled away too early or held for long, somebody who is let in and does not walk. passenger.py plays them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from random import Random
+from typing import Literal, get_args
+
+import msgspec
+
+from firmware_sim.cards import parse_uid
+
+ADMITTED = ("admitted", "admitted_with_notice")
+VERDICTS = (*ADMITTED, "denied")
+Expected = Literal["admitted", "admitted_with_notice", "denied", "try_again", "unsupported"]
+OUTCOMES = get_args(Expected)
+DECK_CARDS_MAX = 1_000_000  # a deck is held in memory
+MADE_UP_UID_BYTES = 7
+WALK_MIN_MS, WALK_MAX_MS = 300, 900  # from the green lamp to the other side, at human pace
+
+
+class Play(Enum):
+    """How a passenger behaves."""
+
+    PLAIN = "plain"  # presents the card, does as told, takes it away
+    PHONE = "phone"  # a phone with a random UID
+    CLASH = "clash"  # two cards at once
+    PULLED = "pulled"  # the card is gone before it has answered; presented again, and then it counts
+    HELD = "held"  # walks through and leaves the card on the reader
+    STAYS = "stays"  # is admitted and does not walk
+
+
+# Of a thousand taps; the rest is PLAIN. Enough of each in 200 taps to be met, few enough that a run does not wait for them.
+MIX_PER_MILLE = {Play.PHONE: 20, Play.CLASH: 15, Play.PULLED: 15, Play.HELD: 10, Play.STAYS: 10}
+
+# Where a card can leave the exchange without having told its whole UID (the reader's stages of that name).
+EARLY_STAGES = ("before-anticollision", "in-anticollision", "before-select")
+
+
+class DeckError(ValueError):
+    """The deck cannot be used; the text is one clear line."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeckCard:
+    """One card, and what the city knows to be right for it."""
+
+    uid: str
+    kind: str
+    expect: Expected
+    report: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """One passenger. `uids` has two for a clash; `leaves` is a stage of the reader for PULLED; `n` counts from 1."""
+
+    n: int
+    play: Play
+    uids: tuple[str, ...]
+    kind: str
+    expect: str
+    report: bool
+    leaves: str | None
+    walk_after_ms: int
+
+
+def read_deck(text: str, name: str) -> list[DeckCard]:
+    """A deck in JSON Lines; empty lines are skipped.
+
+    Raises:
+        DeckError: no cards, too many, one twice, or a line that is none; the text names the line.
+    """
+    cards: dict[str, DeckCard] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        card = _read_card(line, f"{name}:{number}")
+        if card.uid in cards:
+            raise DeckError(f"{name}:{number}: this card is in the deck already; each may stand there once")
+        cards[card.uid] = card
+        if len(cards) > DECK_CARDS_MAX:
+            raise DeckError(f"{name}: more than {DECK_CARDS_MAX} cards")
+    if not cards:
+        raise DeckError(f"{name}: no cards; write one JSON object a line")
+    return list(cards.values())
+
+
+def _read_card(line: str, where: str) -> DeckCard:
+    try:
+        card = msgspec.json.decode(line, type=DeckCard)
+        return replace(card, uid=parse_uid(card.uid).hex())
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DeckError(f"{where}: {error}") from error
+
+
+def plan(deck: Sequence[DeckCard], seed: int, *, human: bool) -> Iterator[Tap]:
+    """The passengers, without end. `human` gives everybody time to walk; otherwise they go through at once."""
+    random = Random(seed)  # noqa: S311  (a run must repeat; nothing here is a secret)
+    cards = _shuffled_without_end(deck, random)
+    n = 0
+    while True:
+        n += 1
+        walk_after_ms = random.randint(WALK_MIN_MS, WALK_MAX_MS) if human else 0
+        play = _draw_play(random)
+        if play is Play.PHONE:
+            phone = "08" + random.randbytes(3).hex()
+            yield Tap(n, play, (phone,), "phone", "unsupported", report=False, leaves=None, walk_after_ms=0)
+        elif play is Play.CLASH:
+            pair = (_made_up(random), _made_up(random))
+            yield Tap(n, play, pair, "clash", "try_again", report=False, leaves=None, walk_after_ms=0)
+        else:
+            yield _with_card(n, play, next(cards), random, walk_after_ms)
+
+
+def _with_card(n: int, play: Play, card: DeckCard, random: Random, walk_after_ms: int) -> Tap:
+    if play in {Play.HELD, Play.STAYS} and card.expect not in ADMITTED:
+        play = Play.PLAIN  # only somebody who is let in can do these
+    leaves = random.choice(EARLY_STAGES) if play is Play.PULLED else None
+    return Tap(n, play, (card.uid,), card.kind, card.expect, card.report, leaves, walk_after_ms)
+
+
+def _draw_play(random: Random) -> Play:
+    drawn = random.randrange(1000)
+    for play, per_mille in MIX_PER_MILLE.items():
+        if drawn < per_mille:
+            return play
+        drawn -= per_mille
+    return Play.PLAIN
+
+
+def _shuffled_without_end(deck: Sequence[DeckCard], random: Random) -> Iterator[DeckCard]:
+    """Every card once; then again and again, but only those of which no report is due.
+
+    A gate reports a card once in a while, however often it comes, so that a second round would make the number of
+    reports a matter of timing. A deck of nothing but such cards is used anyway.
+    """
+    cards = list(deck)
+    random.shuffle(cards)
+    yield from cards
+    again = [card for card in cards if not card.report] or cards
+    while True:
+        random.shuffle(again)
+        yield from again
+
+
+def _made_up(random: Random) -> str:
+    return "04" + random.randbytes(MADE_UP_UID_BYTES - 1).hex()
