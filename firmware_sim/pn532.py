@@ -14,7 +14,7 @@ from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Say, Unplug
 from firmware_sim.pn532_field import Field, Presence, Stage
 from firmware_sim.pn532_firmware import Firmware
-from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Nack, Skipped, encode
+from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Frame, Nack, Skipped, encode
 from firmware_sim.pn532_radio import IDEAL, BadCommandError, Run, Timing, Wait
 
 __all__ = ["Chip"]
@@ -81,16 +81,23 @@ class Chip:
     def hear(self, data: bytes, now_ns: int) -> None:
         """Bytes from the host, at the chip's speed. Any bytes."""
         self._settle(now_ns)
-        for frame in self._decoder.feed(self._awake(data)):
-            match frame:
-                case Command(command):
-                    self._begin(command, now_ns)
-                case Ack():
-                    self._acknowledged(now_ns)
-                case Nack():
-                    self._repeat(now_ns)
-                case Skipped():
-                    self.skipped_frames += 1
+        self._decoder.push(self._awake(data))
+        while (frame := self._decoder.next_frame()) is not None:
+            self._hear_frame(frame, now_ns)
+            self._settle(now_ns)
+            if self._asleep:
+                self._decoder.push(self._awake(self._decoder.reset()))
+
+    def _hear_frame(self, frame: Frame, now_ns: int) -> None:
+        match frame:
+            case Command(command):
+                self._begin(command, now_ns)
+            case Ack():
+                self._acknowledged(now_ns)
+            case Nack():
+                self._repeat(now_ns)
+            case Skipped():
+                self.skipped_frames += 1
 
     def enter(self, card: Card, now_ns: int, leaves: Stage | None = None) -> Presence:
         """A card comes into the field.
@@ -188,7 +195,6 @@ class Chip:
         self._stop()
         self._asleep, self._edges = True, 0
         self._wakes_by_uart = bool(wake_sources & WAKE_BY_UART)
-        self._decoder.reset()
 
     def _change_baud(self, now_ns: int) -> None:
         if self._pending_baud is None:
@@ -211,7 +217,6 @@ class Chip:
         running = self._life(data, acked_ns + self._timing.processing_ns)
         self._wait = next(running)
         self._running = running
-        self._settle(now_ns)
 
     def _life(self, data: bytes, start_ns: int) -> Run:
         """A command from its start to the frame that answers it."""

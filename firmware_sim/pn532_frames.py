@@ -61,25 +61,29 @@ def encode(data: bytes) -> bytes:
 
 
 class Decoder:
-    """Bytes from the host in, frames out. Holds at most one frame's worth; anything else is skipped byte by byte."""
+    """Bytes from the host in, frames out. Once `next_frame` has said None, at most one frame's worth is held."""
 
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """All frames that are complete with `data`, however it is cut into pieces."""
-        frames: list[Frame] = []
+    def push(self, data: bytes) -> None:
+        """More bytes from the host."""
         self._held += data
+
+    def next_frame(self) -> Frame | None:
+        """The next frame that is complete, however its bytes came; None when more are needed."""
         while (step := self._next()) is not None:
             used, frame = step
             del self._held[:used]
             if frame is not None:
-                frames.append(frame)
-        return frames
+                return frame
+        return None
 
-    def reset(self) -> None:
-        """Forget the beginning of a frame."""
+    def reset(self) -> bytes:
+        """Forget what is held, and give it back: a chip that falls asleep has not heard it."""
+        held = bytes(self._held)
         self._held.clear()
+        return held
 
     def _next(self) -> tuple[int, Frame | None] | None:
         """How many bytes to drop and the frame they were, if any; None when more bytes are needed."""

@@ -206,6 +206,8 @@ def _point(link: Path, target: str) -> None:
     """Make `link` a symlink to `target` in one step: no moment without a link, none with half of one."""
     if link.exists() and not link.is_symlink():
         raise FileExistsError(f"{link} is there and is not a symlink; name another path")
+    if not link.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {link.parent} for the link; make it first")
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)

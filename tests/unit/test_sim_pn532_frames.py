@@ -9,7 +9,12 @@ SAM_CONFIGURATION = bytes.fromhex("0000ff05fbd4140100001700")
 
 
 def frames_of(data: bytes) -> list[Frame]:
-    return Decoder().feed(data)
+    decoder = Decoder()
+    decoder.push(data)
+    frames = []
+    while (frame := decoder.next_frame()) is not None:
+        frames.append(frame)
+    return frames
 
 
 def command_frame(data: bytes) -> bytes:
@@ -78,6 +83,7 @@ def test_a_frame_behind_a_spoiled_one_is_heard() -> None:
 def test_noise_without_an_end_does_not_fill_the_memory() -> None:
     decoder = Decoder()
     for _ in range(100):
-        decoder.feed(b"\x00\xff\xff\xff" * 100)
-        decoder.feed(bytes(1000))
+        decoder.push(b"\x00\xff\xff\xff" * 100 + bytes(1000))
+        while decoder.next_frame() is not None:
+            pass
     assert len(decoder._held) < 1000
