@@ -154,6 +154,11 @@ class Chip:
         self._version()
 
     @property
+    def has_answer(self) -> bool:
+        """Whether `answer` gives one without looking at the port."""
+        return self._line.has_answer()
+
+    @property
     def unfinished(self) -> bool:
         """Whether a part of an answer is here and the rest is not."""
         return self._line.unfinished
@@ -194,9 +199,14 @@ class Chip:
             raise OSError(errno.ENODEV, "something else than a PN532 answers")
 
     def _raise_speed(self, speed: int) -> None:
+        before = self._line.speed
         if not self._line.can_do(speed):
             return
         self._change_speed(speed)
+        with contextlib.suppress(NoAnswerError):
+            self._version()
+            return
+        self._line.set_speed(before)  # it may have stayed where it was, and that will do
         try:
             self._version()
         except NoAnswerError as error:

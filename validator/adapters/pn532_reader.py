@@ -91,7 +91,10 @@ class Pn532Reader:
         """When an armed chip is to be asked anew, or an idle one checked."""
         if self._lost is not None:
             return 0
-        return self._due_ns if self._chip is not None else self._clock() + LOOK_NS
+        if self._chip is None:
+            return self._clock() + LOOK_NS
+        # An answer that came along with an acknowledgement makes no descriptor readable any more.
+        return 0 if self._chip.has_answer else self._due_ns
 
     def arm(self) -> None:
         """Ask for the next card, after putting the one just told to sleep. 92 ms at most, 2 to 8 usually."""
