@@ -17,7 +17,7 @@ PULLED_LIMIT_MS = 3_000  # until the reader has asked, and the card is gone
 PULLED_ANSWER_MS = 300  # "try again" comes in this time or not at all
 HELD_MS = 2_500  # longer than a reader needs to look at a held card anew
 PASSAGE_SPARE_MS = 3_000  # on top of the hold time
-REST_LIMIT_MS = 10_000
+SERVED_LIMIT_MS = 10_000
 TRIES_MAX = 5
 
 Detail = Mapping[str, Any]
@@ -28,7 +28,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.lane = False
-        self.shown = "out_of_service"
+        self.shown = self.resting = "out_of_service"
         self.emergency = False
         self.unplugged: set[str] = set()
         self.passage: int | None = None
@@ -45,13 +45,17 @@ class Scene:
 
     @property
     def missing(self) -> str | None:
-        """What keeps the next passenger waiting; None when the gate is served and at rest."""
+        """What keeps the next passenger waiting; None when the gate is served and nobody is on the way through.
+
+        What the last one was shown may still stand there: the next card may be read meanwhile.
+        """
         for device in ("reader", "board"):
             if device in self.unplugged:
                 return device
         if self.emergency:
             return "emergency"
-        return None if self.lane and self.shown == "ready" and self.passage is None else "lane"
+        ready = self.lane and self.resting == "ready" and self.shown != "out_of_service"
+        return None if ready and self.passage is None else "lane"
 
     def update(self, device: str, event: Detail) -> None:
         """Take one event of the reader or the board."""
@@ -79,9 +83,11 @@ class Scene:
 
     def _board(self, event: Detail) -> None:
         match event["event"]:
-            case "session" | "lane_back":
+            case "lane_back":
                 self.lane = True
-                self.broken |= event["event"] == "session"
+            case "session":
+                self._end(None)
+                self.lane, self.broken, self.resting = True, True, "out_of_service"
             case "lane_lost" | "started" | "brownout":
                 self._end(None)
                 self.lane, self.broken = False, True
@@ -109,6 +115,8 @@ class Scene:
 
     def _show(self, event: Detail) -> None:
         self.shown = event["outcome"]
+        if event["by"] == "lane" and not event["hold_ms"]:
+            self.resting = self.shown
         self.broken |= self.shown == "out_of_service"
         if self.sight.saw is not None or self.shown in {"ready", "out_of_service"}:
             return
@@ -130,7 +138,7 @@ class Gate(Protocol):
         """Let things happen until it is so, or the limit has passed; whether it is so."""
 
     def wait_served(self) -> None:
-        """Let things happen until the gate is served and at rest."""
+        """Let things happen until the gate is served."""
 
 
 class Passenger:
@@ -161,7 +169,7 @@ class Passenger:
         if tap.play is Play.HELD:
             self._gate.wait(lambda: scene.broken, HELD_MS)
         self._remove()
-        self._gate.wait(lambda: scene.missing is None or scene.broken, REST_LIMIT_MS)
+        self._gate.wait(lambda: scene.missing is None or scene.broken, SERVED_LIMIT_MS)
         return scene.sight
 
     def _present(self, tap: Tap, options: str = "") -> None:
@@ -180,7 +188,7 @@ class Passenger:
         if scene.broken or scene.sight.saw in VERDICTS:
             return True
         self._remove()
-        self._gate.wait(lambda: scene.missing is None or scene.broken, REST_LIMIT_MS)
+        self._gate.wait(lambda: scene.missing is None or scene.broken, SERVED_LIMIT_MS)
         if not scene.broken:
             scene.begin()
             scene.ignores_try_again = True  # the first answer, should it come this late
