@@ -11,6 +11,7 @@ from firmware_sim.crowd import VERDICTS, Play, Tap
 from firmware_sim.crowd_score import Sight
 
 NS_PER_MS = 1_000_000
+CARD_STAYS_MS = 30  # after the answer; no hand is faster, and a reader takes leave of a card that is there
 VERB_LIMIT_MS = 5_000  # a device that does not obey in so long hangs
 ANSWER_LIMIT_MS = 5_000  # ten times what a passenger accepts; past it, this tap has seen nothing
 PULLED_LIMIT_MS = 3_000  # until the reader has asked, and the card is gone
@@ -166,8 +167,7 @@ class Passenger:
             self._present(tap)
             self._gate.wait(lambda: scene.sight.saw is not None or scene.broken, ANSWER_LIMIT_MS)
         self._walk(tap)
-        if tap.play is Play.HELD:
-            self._gate.wait(lambda: scene.broken, HELD_MS)
+        self._gate.wait(lambda: scene.broken, HELD_MS if tap.play is Play.HELD else CARD_STAYS_MS)
         self._remove()
         self._gate.wait(lambda: scene.missing is None or scene.broken, SERVED_LIMIT_MS)
         return scene.sight
