@@ -1,0 +1,83 @@
+"""A simulated chip on a test's bench: frames in, replies out, and a clock that only the test moves. No process, no pty."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from firmware_sim.cards import card_of
+from firmware_sim.outcomes import Event, Outcome, Say
+from firmware_sim.pn532 import Chip
+from firmware_sim.pn532_field import Presence, Stage
+from firmware_sim.pn532_frames import ACK, ERROR
+from firmware_sim.pn532_radio import IDEAL, REAL, Timing
+
+MS = 1_000_000
+DESFIRE = bytes.fromhex("04a1b2c3d4e5f6")
+DESFIRE_DATA = "0344200704a1b2c3d4e5f6067577810280"  # without the target number
+CLASSIC = bytes.fromhex("11223344")
+
+
+def frame(command: str) -> bytes:
+    payload = b"\xd4" + bytes.fromhex(command)
+    return (
+        b"\x00\x00\xff"
+        + bytes((len(payload), -len(payload) & 0xFF))
+        + payload
+        + bytes((-sum(payload) & 0xFF, 0))
+    )
+
+
+@dataclass
+class Bench:
+    """A chip and a clock that only the test moves."""
+
+    timing: Timing = IDEAL
+    chip: Chip = field(init=False)
+    now_ns: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chip = Chip(Random(1), self.timing)
+
+    def awake(self) -> "Bench":
+        self.send(bytes(10) + frame("1401"))
+        self.pass_ms(50)
+        self.said()
+        return self
+
+    def send(self, data: bytes) -> None:
+        self.chip.hear(data, self.now_ns)
+        self.outcomes += self.chip.advance(self.now_ns)
+
+    def pass_ms(self, ms: float) -> None:
+        self.now_ns += round(ms * MS)
+        self.outcomes += self.chip.advance(self.now_ns)
+
+    def put(self, uid: bytes, leaves: Stage | None = None, number: str | None = None) -> Presence:
+        presence = self.chip.enter(card_of(uid, number), self.now_ns, leaves)
+        self.outcomes += self.chip.advance(self.now_ns)
+        return presence
+
+    def take(self, presence: Presence) -> None:
+        self.chip.leave(presence, self.now_ns)
+        self.outcomes += self.chip.advance(self.now_ns)
+
+    def said(self) -> list[bytes]:
+        """What the chip has said since the last call."""
+        said = [outcome.data for outcome in self.outcomes if isinstance(outcome, Say)]
+        self.outcomes = [outcome for outcome in self.outcomes if not isinstance(outcome, Say)]
+        return said
+
+    def events(self) -> list[str]:
+        return [outcome.name for outcome in self.outcomes if isinstance(outcome, Event)]
+
+    def answer(self, command: str) -> str:
+        """The response to a command, from its response code on; `error` for the error frame, empty for silence."""
+        self.send(frame(command))
+        if self.timing is REAL:
+            self.pass_ms(100)
+        said = self.said()
+        assert said[0] == ACK
+        if len(said) == 1:
+            return ""
+        assert len(said) == 2
+        return "error" if said[1] == ERROR else said[1][6:-2].hex()
