@@ -136,7 +136,7 @@ def _publish(city: City, people: _People, key: bytes, now_unix_s: int, say: Say)
         with path.open("wb") as out:
             built = write_segment(out, head, fingerprints, until)
         segments[rule] = SegmentEntry(0, LIST_VERSION, built.size, built.sha256)
-        paths[built.sha256] = path
+        paths[segments[rule].file_name] = path
     ListInstaller(city.lists).install(encode(_manifest(segments, now_unix_s)), paths)
 
 

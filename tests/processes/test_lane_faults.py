@@ -1,0 +1,162 @@
+"""Every named fault of the devices against a real lane: it survives, says what state it is in, and serves the next good card."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.gate_rig import Gate, gate, serving
+
+READER_FAULTS = (
+    "noise=1",
+    "noise=0.3",
+    "dropped=1",
+    "dropped-ack=1",
+    "truncated=1",
+    "bad-checksum=1",
+    "delayed=40",
+    "delayed=400/1",
+    "brownout",
+    "unplug=50",
+    "every-second",
+    "leaves=before-anticollision/1",
+    "leaves=in-anticollision/1",
+    "leaves=before-select/1",
+    "leaves=before-rats/1",
+    "leaves=before-reply/1",
+    "leaves=before-release/1",
+)
+BOARD_FAULTS = (
+    "noise=1",
+    "noise=0.3",
+    "dropped=1",
+    "dropped=3",
+    "truncated=1",
+    "bad-checksum=1",
+    "duplicate",
+    "delayed=20",
+    "delayed=120/1",
+)
+BOARD_LOSSES = (
+    "restart-on-open",
+    "brownout-on-open",
+    "unplug-on-open=300",
+    "deaf=20",
+    "silent=8",
+    "dropped=60",
+)
+
+
+@pytest.fixture
+def one_gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate with the reference reader."""
+    with gate(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("fault", READER_FAULTS)
+def test_a_fault_of_the_reader_is_survived(one_gate: Gate, fault: str) -> None:
+    with serving(one_gate) as lane:
+        one_gate.reader.say(f"fault {fault}")
+        one_gate.reader.event("fault")
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        one_gate.reader.event("present")
+        one_gate.reader.say("remove")
+        one_gate.reader.say("fault none")
+        one_gate.reader.say("status")
+        one_gate.reader.event("status")
+        one_gate.serves(lane)
+        assert lane.process.poll() is None
+
+
+@pytest.mark.parametrize("fault", BOARD_FAULTS)
+def test_a_fault_of_the_board_costs_no_passage(one_gate: Gate, fault: str) -> None:
+    with serving(one_gate) as lane:
+        one_gate.board.say(f"fault {fault}")
+        one_gate.board.say("status")
+        one_gate.board.event("status")
+        for _ in range(3):
+            line = one_gate.tap(lane, one_gate.card("matched"))
+            assert lane.event("passage", tap=line["tap"])["passed"] is True
+        taps = [line["tap"] for line in one_gate.board.catch_up() if line.get("event") == "open"]
+        assert len(taps) == len(set(taps)) == 3, "each tap opened once"
+
+
+@pytest.mark.parametrize("fault", BOARD_LOSSES)
+def test_a_board_lost_in_the_middle_of_a_passage_comes_back(one_gate: Gate, fault: str) -> None:
+    with serving(one_gate) as lane:
+        one_gate.board.say(f"fault {fault}")
+        one_gate.board.say("status")
+        one_gate.board.event("status")
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        lane.event("tap")
+        lane.event("board", state="ready")
+        one_gate.reader.say("remove")
+        one_gate.board.say("fault none")
+        one_gate.serves(lane)
+
+
+def test_a_chip_left_at_another_speed_is_recovered_at_the_start(one_gate: Gate) -> None:
+    one_gate.reader.say("fault stuck-baud")
+    one_gate.reader.event("fault")
+    with serving(one_gate) as lane:
+        one_gate.serves(lane)
+
+
+def test_unplugged_devices_are_told_within_two_seconds_and_come_back(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        for device, name in ((one_gate.reader, "reader"), (one_gate.board, "board")):
+            device.say("unplug")
+            lost = lane.event(name, 4.0, state="lost")
+            assert str(one_gate.folder / name) in lost["reason"]
+            if name == "reader":
+                one_gate.board.event("show", outcome="out_of_service", by="lane")
+            device.say("replug")
+            lane.event(name, 4.0, state="ready")
+        one_gate.serves(lane)
+
+
+@pytest.mark.parametrize("name", ["reader", "board"])
+def test_unplugged_and_replugged_100_times(one_gate: Gate, name: str) -> None:
+    with serving(one_gate) as lane:
+        device = one_gate.reader if name == "reader" else one_gate.board
+        for turn in range(100):
+            device.say("unplug")
+            lane.event(name, state="lost")
+            device.say("replug")
+            lane.event(name, state="ready")
+            if turn % 20 == 19:
+                one_gate.serves(lane)
+
+
+def test_an_emergency_release_is_observed_and_never_overruled(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        one_gate.board.say("emergency on")
+        lane.event("emergency", on=True)
+        one_gate.reader.say(f"present {one_gate.card('suspended')}")
+        one_gate.reader.event("released")
+        one_gate.reader.say("remove")
+        one_gate.board.say("emergency off")
+        lane.event("emergency", on=False)
+        one_gate.serves(lane)
+        assert [line["event"] for line in lane.heard].count("tap") == 1
+
+
+def test_killed_at_50_random_moments_it_always_comes_back_serving(one_gate: Gate) -> None:
+    moments = random.Random(50)
+    for turn in range(50):
+        lane = one_gate.lane()
+        try:
+            one_gate.board.event("show", outcome="ready", by="lane")
+            for _ in range(moments.randrange(3)):
+                one_gate.tap(lane, one_gate.card("matched"))
+            one_gate.reader.say(f"present {one_gate.card('matched')}")
+            if turn % 2:
+                one_gate.reader.event("selected")  # in the middle of a tap, else at its very start
+        finally:
+            lane.kill()
+            lane.close()
+        one_gate.take_away()
+    with serving(one_gate) as lane:
+        one_gate.serves(lane)
