@@ -150,9 +150,10 @@ class Pn532Rig:
 
 @dataclass(frozen=True)
 class RigKind:
-    """How to start a device, and the faults that it can have, in the words that `ReaderRig.fault` takes."""
+    """How to start a device and open its reader, and the device's faults, in the words that `ReaderRig.fault` takes."""
 
     start: Callable[[Path], ReaderRig]
+    reader: Callable[[str], Reader]
     passing_faults: tuple[str, ...]
     lasting_faults: tuple[str, ...]
 
@@ -183,9 +184,9 @@ PN532_LASTING = (
     "every-second",
 )
 RIGS = {
-    "pn532": RigKind(lambda folder: Pn532Rig(folder / "reader"), PN532_PASSING, PN532_LASTING),
+    "pn532": RigKind(lambda folder: Pn532Rig(folder / "reader"), Pn532Reader, PN532_PASSING, PN532_LASTING),
     "pn532, real times": RigKind(
-        lambda folder: Pn532Rig(folder / "reader", "real"), PN532_PASSING, PN532_LASTING
+        lambda folder: Pn532Rig(folder / "reader", "real"), Pn532Reader, PN532_PASSING, PN532_LASTING
     ),
 }
 
