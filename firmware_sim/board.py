@@ -201,21 +201,25 @@ class Board:
                 raise RefusedError(f"{' '.join(words)}: not a verb of this board; it knows: {VERBS}")
 
     def _boot(self, now_ns: int, *, emergency: bool) -> None:
-        """Power-on: everything is forgotten; the switches are read anew, since they are no memory."""
+        """Power-on. The switches are read anew: they are no memory."""
+        self._blank(now_ns, emergency=emergency)
         self._off_until_ns: int | None = None
+        self._event("started", now_ns, session=self._line.session)
+        self._show(now_ns, 0, 0, by="board")
+
+    def _brown_out(self, now_ns: int) -> None:
+        self._blank(now_ns, emergency=self._arms.emergency)
+        self._off_until_ns = now_ns + BROWNOUT_MS * NS_PER_MS
+        self._event("brownout", now_ns, off_ms=BROWNOUT_MS)
+
+    def _blank(self, now_ns: int, *, emergency: bool) -> None:
+        """Everything that is a memory, as it is without any."""
         self._booted_ns = now_ns
         self._arms = Arms(release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency)
         self._display = Display()
         self._line = BoardLine(self._random, self._device_id, FIRMWARE, now_ns)
         self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
         self._outgoing: deque[tuple[int, bytes]] = deque()
-        self._event("started", now_ns, session=self._line.session)
-        self._show(now_ns, 0, 0, by="board")
-
-    def _brown_out(self, now_ns: int) -> None:
-        self._off_until_ns = now_ns + BROWNOUT_MS * NS_PER_MS
-        self._arms.forget()
-        self._event("brownout", now_ns, off_ms=BROWNOUT_MS)
 
     def _act(self, event: LineEvent, now_ns: int) -> None:
         match event:
@@ -325,13 +329,13 @@ class Board:
         except ValueError as error:
             raise RefusedError(f"present: {error}") from error
         self._presented = _Presented(uids, now_ns + self._setup.read_ms * NS_PER_MS)
-        self._event("present", now_ns, count=len(uids))
+        self._event("present" if len(uids) == 1 else "clash", now_ns)
 
     def _remove(self, now_ns: int) -> None:
         if self._presented is None:
             raise RefusedError("remove: there is no card")
         self._presented = None
-        self._event("remove", now_ns)
+        self._event("removed", now_ns)
 
     def _read_card(self, now_ns: int) -> None:
         presented = self._presented
