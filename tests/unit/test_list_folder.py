@@ -420,6 +420,9 @@ def test_a_segment_that_is_not_what_the_manifest_says_is_not_installed(tmp_path:
     for wrong in (OLD[:-1], OLD[:-1] + b"\x07", CHANGE):
         with pytest.raises(InstallError, match="not the segment"):
             installer.install(content, {seg(OLD): wrong})
+    false_size = content.replace(b'"bytes":%d' % len(OLD), b'"bytes":%d' % (len(OLD) + 1))
+    with pytest.raises(InstallError, match="not the segment"):
+        installer.install(false_size, {seg(OLD): OLD})
     with pytest.raises(InstallError, match="neither in the folder nor given"):
         installer.install(content, {})
     with pytest.raises(InstallError, match="not a manifest"):
