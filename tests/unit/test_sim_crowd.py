@@ -1,0 +1,330 @@
+"""The crowd: its deck, its plan, what its passengers see, and how that is judged. Played at a gate that is a script."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from firmware_sim.crowd import (
+    EARLY_STAGES,
+    MIX_PER_MILLE,
+    DeckCard,
+    DeckError,
+    Expected,
+    Play,
+    Tap,
+    plan,
+    read_deck,
+)
+from firmware_sim.crowd_score import Score, Sight, is_right
+from firmware_sim.passenger import Passenger, Scene
+
+DECK = [DeckCard(f"04{n:012x}", "matched", "admitted", report=False) for n in range(2_000)]
+ADMITTED = Tap(
+    1, Play.PLAIN, ("04a1b2c3d4e5f6",), "matched", "admitted", report=False, leaves=None, walk_after_ms=0
+)
+
+
+def tap(play: Play, expect: Expected, *, report: bool = False) -> Tap:
+    uids = ("04a1b2c3d4e5f6", "04a1b2c3d4e5f7")[: 2 if play is Play.CLASH else 1]
+    leaves = EARLY_STAGES[0] if play is Play.PULLED else None
+    return Tap(1, play, uids, "any", expect, report, leaves, walk_after_ms=0)
+
+
+def test_a_deck_is_read() -> None:
+    text = '{"uid":"04:A1:B2:C3:D4:E5:F6","kind":"suspended","expect":"denied","report":true}\n\n'
+    assert read_deck(text, "deck") == [DeckCard("04a1b2c3d4e5f6", "suspended", "denied", report=True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "deck: no cards"),
+        ("[]", "deck:1: Expected `object`"),
+        ("{", "deck:1: Input data was truncated"),
+        ('{"uid":"04a1b2c3d4e5f6"}', "deck:1: Object missing required field `kind`"),
+        ('{"uid":"04a1","kind":"x","expect":"denied","report":true}', "deck:1: '04a1' has 2 bytes"),
+        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"maybe","report":true}', "deck:1: Invalid enum value"),
+        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":1}', "deck:1: Expected `bool`"),
+        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":true}\n' * 2, "deck:2: this card"),
+    ],
+)
+def test_a_bad_deck_names_the_line(text: str, says: str) -> None:
+    with pytest.raises(DeckError, match=says.replace("[", r"\[")):
+        read_deck(text, "deck")
+
+
+def test_the_same_seed_is_the_same_crowd_and_another_is_not() -> None:
+    assert list(islice(plan(DECK, 1, human=True), 300)) == list(islice(plan(DECK, 1, human=True), 300))
+    assert list(islice(plan(DECK, 1, human=True), 300)) != list(islice(plan(DECK, 2, human=True), 300))
+
+
+def test_every_card_comes_once_before_any_comes_again() -> None:
+    deck = DECK[:50]
+    uids = [tap.uids[0] for tap in islice(plan(deck, 1, human=False), 400) if tap.kind == "matched"]
+    assert sorted(uids[:50]) == sorted(card.uid for card in deck)
+    assert sorted(uids[50:100]) == sorted(card.uid for card in deck)
+
+
+def test_a_card_of_which_a_report_is_due_does_not_come_again() -> None:
+    deck = [*DECK[:5], DeckCard("04ffffffffffff", "suspended", "denied", report=True)]
+    reports = [tap.report for tap in islice(plan(deck, 1, human=False), 200)]
+    assert sum(reports) == 1
+
+
+def test_the_mix_is_as_documented() -> None:
+    taps = list(islice(plan(DECK, 7, human=False), 20_000))
+    for play, per_mille in MIX_PER_MILLE.items():
+        share = 1000 * sum(tap.play is play for tap in taps) / len(taps)
+        assert 0.7 * per_mille < share < 1.3 * per_mille, play
+    assert all(tap.leaves in EARLY_STAGES for tap in taps if tap.play is Play.PULLED)
+    assert all(tap.uids[0].startswith("08") for tap in taps if tap.play is Play.PHONE)
+    assert all(len(set(tap.uids)) == 2 for tap in taps if tap.play is Play.CLASH)
+
+
+def test_only_who_is_let_in_can_stay_or_hold() -> None:
+    deck = [DeckCard("04a1b2c3d4e5f6", "suspended", "denied", report=False)]
+    plays = {tap.play for tap in islice(plan(deck, 1, human=False), 2_000)}
+    assert plays == {Play.PLAIN, Play.PHONE, Play.CLASH, Play.PULLED}
+
+
+def sight(saw: str | None, opens: int, *, passed: bool | None, interrupted: bool = False) -> Sight:
+    return Sight(0, saw, 1_000_000, opens, 2_000 if opens else None, passed, 1, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("of", "seen", "right"),
+    [
+        (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=True), True),
+        (tap(Play.PLAIN, "admitted"), sight("admitted", 0, passed=None), False),  # green, and the arms locked
+        (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=False), False),  # could not get through
+        (tap(Play.HELD, "admitted"), sight("admitted", 2, passed=True), False),  # opened twice
+        (tap(Play.PLAIN, "admitted"), sight("admitted_with_notice", 1, passed=True), False),
+        (tap(Play.PLAIN, "admitted"), sight(None, 0, passed=None), False),
+        (tap(Play.STAYS, "admitted"), sight("admitted", 1, passed=False), True),
+        (tap(Play.STAYS, "admitted"), sight("admitted", 1, passed=True), False),
+        (tap(Play.PLAIN, "denied"), sight("denied", 0, passed=None), True),
+        (tap(Play.PLAIN, "denied"), sight("denied", 1, passed=True), False),  # refused, and let through
+        (tap(Play.CLASH, "try_again"), sight("try_again", 0, passed=None), True),
+        (tap(Play.PHONE, "unsupported"), sight("denied", 0, passed=None), False),
+        (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=None, interrupted=True), True),
+        (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=None), False),
+    ],
+)
+def test_judgement(of: Tap, seen: Sight, right: bool) -> None:
+    assert is_right(of, seen) is right
+
+
+def test_a_tap_s_line_and_the_summary() -> None:
+    score = Score()
+    line = score.count(tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=True))
+    assert line == {
+        "event": "tap",
+        "n": 1,
+        "kind": "any",
+        "play": "plain",
+        "expect": "admitted",
+        "saw": "admitted",
+        "right": True,
+        "opened": True,
+        "passed": True,
+        "tap_to_gate_us": 2,
+        "tap_to_told_us": 1_000,
+        "report": False,
+        "tries": 1,
+    }
+    score.count(tap(Play.PLAIN, "denied", report=True), sight("denied", 0, passed=None))
+    score.count(tap(Play.PLAIN, "denied", report=True), sight("admitted", 1, passed=True))
+    score.count(tap(Play.PHONE, "unsupported"), sight("unsupported", 0, passed=None))
+    assert score.summary() == {
+        "event": "summary",
+        "taps": 4,
+        "admitted": 2,
+        "denied": 1,
+        "retry": 1,
+        "wrong": 1,
+        "reports_expected": 1,
+        "tap_to_gate_ms": {"p50": 0.002, "p99": 0.002, "p999": 0.002, "max": 0.002},
+    }
+
+
+def test_a_summary_without_taps() -> None:
+    assert Score().summary()["tap_to_gate_ms"] == {"p50": None, "p99": None, "p999": None, "max": None}
+
+
+class ScriptedGate:
+    """A gate whose lane answers at once by a table: what the board tells when a card is presented for the nth time."""
+
+    def __init__(self, *answers: list[dict[str, Any]]) -> None:
+        self.scene = Scene()
+        self.verbs: list[str] = []
+        self.now_ns = 0
+        self._answers = list(answers)
+        self._cards: list[str] = []
+        self._coming: list[tuple[str, dict[str, Any]]] = []
+        self.board("session")
+        self.board("show", outcome="ready", by="lane", hold_ms=0)
+
+    def board(self, event: str, **fields: object) -> None:
+        self._tell("board", event, **fields)
+
+    def _tell(self, device: str, event: str, **fields: object) -> None:
+        self.now_ns += 1_000
+        self.scene.update(device, {"event": event, "at_ns": self.now_ns, **fields})
+
+    def verb(self, device: str, words: str) -> None:
+        self.verbs.append(f"{device} {words}")
+        match words.split():
+            case ["present", uid, *options]:
+                self._come("reader", {"event": "present", "uid": uid})
+                self._cards = [uid]
+                self._answer()
+                if options:
+                    self._leave()
+            case ["clash", *uids]:
+                self._come("reader", {"event": "clash", "uids": uids})
+                self._cards = uids
+                self._answer()
+            case ["remove"]:
+                self._leave()
+            case ["pass"]:
+                self._come("board", {"event": "passed", "tap": self.scene.passage})
+
+    def _come(self, device: str, event: dict[str, Any]) -> None:
+        self._coming.append((device, event))
+
+    def _leave(self) -> None:
+        for _ in self._cards:
+            self._come("reader", {"event": "removed"})
+        self._cards = []
+
+    def _answer(self) -> None:
+        for event in self._answers.pop(0) if self._answers else []:
+            self._come("board", event)
+
+    def wait(self, until: Callable[[], bool], limit_ms: int) -> bool:
+        while not until():
+            if not self._coming:
+                self._time_passes(limit_ms)
+                return until()
+            device, event = self._coming.pop(0)
+            self._tell(device, **event)
+        return True
+
+    def _time_passes(self, ms: int) -> None:
+        if self.scene.passage is not None and ms > self.scene.hold_ms:
+            self.board("not_passed", tap=self.scene.passage)
+
+    def wait_served(self) -> None:
+        self.wait(lambda: self.scene.missing is None, 0)
+        if self.scene.missing is not None:
+            self.board("session")
+            self.board("show", outcome="ready", by="lane", hold_ms=0)
+
+
+def opened(number: int) -> dict[str, Any]:
+    return {"event": "open", "tap": number, "direction": "entry", "hold_ms": 5000}
+
+
+def shown(outcome: str) -> dict[str, Any]:
+    return {"event": "show", "outcome": outcome, "by": "lane", "hold_ms": 1500}
+
+
+RESTING = {"event": "show", "outcome": "ready", "by": "board", "hold_ms": 0}
+
+
+def test_an_admitted_passenger_walks_and_takes_the_card_away() -> None:
+    gate = ScriptedGate([opened(1), shown("admitted")])
+    seen = Passenger(gate).play(ADMITTED)
+    assert is_right(ADMITTED, seen)
+    assert gate.verbs == ["reader present 04a1b2c3d4e5f6", "board pass", "reader remove"]
+    assert (seen.open_ns, seen.told_ns) == ((seen.present_ns or 0) + 1_000, (seen.present_ns or 0) + 2_000)
+
+
+def test_a_refused_passenger_does_not_walk() -> None:
+    gate = ScriptedGate([shown("denied"), RESTING])
+    assert is_right(tap(Play.PLAIN, "denied"), Passenger(gate).play(tap(Play.PLAIN, "denied")))
+    assert gate.verbs == ["reader present 04a1b2c3d4e5f6", "reader remove"]
+
+
+def test_arms_that_open_for_a_refused_passenger_are_seen() -> None:
+    gate = ScriptedGate([shown("denied"), opened(1), RESTING])
+    assert not is_right(tap(Play.PLAIN, "denied"), Passenger(gate).play(tap(Play.PLAIN, "denied")))
+
+
+def test_a_passenger_who_stays_waits_until_the_arms_lock() -> None:
+    gate = ScriptedGate([opened(1), shown("admitted")])
+    assert is_right(tap(Play.STAYS, "admitted"), Passenger(gate).play(tap(Play.STAYS, "admitted")))
+    assert "board pass" not in gate.verbs
+
+
+def test_a_card_held_that_opens_again_is_wrong() -> None:
+    gate = ScriptedGate([opened(1), shown("admitted"), {"event": "passed", "tap": 1}, opened(2)])
+    assert not is_right(tap(Play.HELD, "admitted"), Passenger(gate).play(tap(Play.HELD, "admitted")))
+
+
+@pytest.mark.parametrize("first", [[], [shown("try_again")]])
+def test_a_card_pulled_away_is_presented_again_and_then_it_counts(first: list[dict[str, Any]]) -> None:
+    gate = ScriptedGate(first, [opened(1), shown("admitted")])
+    pulled = tap(Play.PULLED, "admitted")
+    assert is_right(pulled, Passenger(gate).play(pulled))
+    assert gate.verbs[:2] == [
+        "reader present 04a1b2c3d4e5f6 leaves=before-anticollision",
+        "reader present 04a1b2c3d4e5f6",
+    ]
+
+
+def test_try_again_that_comes_late_is_the_first_card_s() -> None:
+    gate = ScriptedGate([], [shown("try_again"), opened(1), shown("admitted")])
+    pulled = tap(Play.PULLED, "admitted")
+    assert is_right(pulled, Passenger(gate).play(pulled))
+
+
+def test_a_verdict_on_a_card_pulled_away_counts_at_once() -> None:
+    gate = ScriptedGate([opened(1), shown("admitted")])
+    pulled = tap(Play.PULLED, "denied")
+    assert not is_right(pulled, Passenger(gate).play(pulled))
+    assert [verb for verb in gate.verbs if "present" in verb] == [gate.verbs[0]]
+
+
+def test_two_cards_at_once() -> None:
+    gate = ScriptedGate([shown("try_again"), RESTING])
+    clash = tap(Play.CLASH, "try_again")
+    assert is_right(clash, Passenger(gate).play(clash))
+    assert gate.verbs == ["reader clash 04a1b2c3d4e5f6 04a1b2c3d4e5f7", "reader remove"]
+
+
+def test_a_passenger_comes_again_when_the_board_restarts_before_the_verdict() -> None:
+    gate = ScriptedGate([{"event": "started"}], [opened(1), shown("admitted")])
+    seen = Passenger(gate).play(ADMITTED)
+    assert is_right(ADMITTED, seen)
+    assert seen.tries == 2
+
+
+def test_a_gate_that_never_answers_is_wrong() -> None:
+    seen = Passenger(ScriptedGate()).play(ADMITTED)
+    assert (seen.saw, seen.opens, is_right(ADMITTED, seen)) == (None, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("device", "event", "missing"),
+    [
+        ("reader", {"event": "unplugged"}, "reader"),
+        ("board", {"event": "unplugged"}, "board"),
+        ("board", {"event": "emergency", "on": True}, "emergency"),
+        ("board", {"event": "lane_lost"}, "lane"),
+        ("board", {"event": "session"}, "lane"),  # a lane, and nothing shown yet
+        ("board", {"event": "started"}, "lane"),
+        ("board", opened(1), "lane"),  # somebody is on the way through
+        ("board", {"event": "show", "outcome": "out_of_service", "by": "lane", "hold_ms": 0}, "lane"),
+        ("board", shown("denied"), None),  # the next card may be read meanwhile
+    ],
+)
+def test_what_keeps_the_next_passenger_waiting(
+    device: str, event: dict[str, Any], missing: str | None
+) -> None:
+    scene = ScriptedGate().scene
+    assert scene.missing is None
+    scene.update(device, {"at_ns": 1, **event})
+    assert scene.missing == missing
