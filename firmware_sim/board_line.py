@@ -230,12 +230,13 @@ class BoardLine:
     def _hear_hello(self, hello: Hello, now_ns: int) -> list[LineEvent]:
         if hello.session == self.session:
             return []  # our own, come back on a shorted line
-        if now_ns >= self._greeted_ns + GREETING_APART_NS:
+        known = self.lane is not None and self.lane.session == hello.session
+        if not known or now_ns >= self._greeted_ns + GREETING_APART_NS:
             self._greet(now_ns)
         if hello.protocol != PROTOCOL:
             self._forget_lane()
             return [LaneRefused(f"the lane speaks protocol {hello.protocol}, this board speaks {PROTOCOL}")]
-        if self.lane is not None and self.lane.session == hello.session:
+        if known:
             return self._alive(now_ns)
         self._forget_lane()
         self.lane = hello

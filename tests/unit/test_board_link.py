@@ -76,8 +76,10 @@ def test_hello_is_said_at_once_and_again_until_it_is_answered(line: Line) -> Non
     assert line.sent() == [hello, hello]
 
 
-def test_a_greeting_within_100_ms_is_not_greeted_back(line: Line) -> None:
+def test_a_new_session_is_always_greeted_back_and_a_known_one_not_within_100_ms(line: Line) -> None:
     line.sent()
+    line.hears(BOARD)
+    assert [type(frame) for _, frame in line.sent()] == [f.Hello]
     line.hears(BOARD)
     assert line.sent() == []
 

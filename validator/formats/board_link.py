@@ -183,9 +183,10 @@ class BoardLink:
         if hello.session == self._hello.session:
             return []  # ours, echoed by a shorted line
         self._heard_ns = now_ns
-        if now_ns >= self._hello_ns + HELLO_APART_NS:
+        known = self._peer is not None and self._peer.session == hello.session
+        if not known or now_ns >= self._hello_ns + HELLO_APART_NS:
             self._say_hello(now_ns)
-        if self._peer is not None and self._peer.session == hello.session:
+        if known:
             return []
         self._peer = hello
         self._acted_seq = self._under_way = self._opened_tap = self._state = None
