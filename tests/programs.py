@@ -56,12 +56,17 @@ class Program:
                 if wanted(self.heard[self._looked - 1]):
                     return self.heard[self._looked - 1]
             if not self._hear(deadline_s - time.monotonic()):
-                raise AssertionError(f"{self.name}: the line did not come; heard {self.heard[-30:]} {self._last_words()}")
+                raise AssertionError(
+                    f"{self.name}: the line did not come; heard {self.heard[-30:]} {self._last_words()}"
+                )
 
     def event(self, name: str, wait_s: float = WAIT_S, **fields: object) -> Line:
         """The next line with this `event` and these fields."""
         return self.wait_for(
-            lambda line: line.get("event") == name and all(line.get(key) == value for key, value in fields.items()), wait_s
+            lambda line: (
+                line.get("event") == name and all(line.get(key) == value for key, value in fields.items())
+            ),
+            wait_s,
         )
 
     def catch_up(self) -> list[Line]:
@@ -108,7 +113,9 @@ class Program:
     def _last_words(self) -> str:
         if self.process.poll() is None or self.process.stderr is None:
             return "and it still runs"
-        return f"exit {self.process.returncode}, {self.process.stderr.read().decode(errors='replace')[-2_000:]}"
+        return (
+            f"exit {self.process.returncode}, {self.process.stderr.read().decode(errors='replace')[-2_000:]}"
+        )
 
 
 def _parsed(line: bytes) -> Line:
@@ -129,7 +136,9 @@ def program(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[P
         started.close()
 
 
-def lane_config(folder: Path, *, driver: str = "pn532", stale: str = "decide", missing: str = "deny", more: str = "") -> Path:
+def lane_config(
+    folder: Path, *, driver: str = "pn532", stale: str = "decide", missing: str = "deny", more: str = ""
+) -> Path:
     """A configuration for a lane on devices linked as `folder`/reader and `folder`/board, with its list in `folder`/lists."""
     device = f'device = "{folder}/reader"' if driver == "pn532" else ""
     path = folder / "validator.toml"
