@@ -143,10 +143,6 @@ class Devices:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
-        try:
-            self._devices = {name: Device(name, words) for name, words in self._arguments.items()}
-        except OSError as error:
-            raise CrowdError(f"cannot start a device: {error}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,7 +153,12 @@ class Devices:
         os.close(self._alarm)
 
     def start(self) -> dict[str, str]:
-        """Wait for both devices; return their paths."""
+        """Start both devices; return their paths."""
+        try:
+            for name, arguments in self._arguments.items():
+                self._devices[name] = Device(name, arguments)
+        except OSError as error:
+            raise CrowdError(f"cannot start a device: {error}") from error
         if not self.wait(
             lambda: all(device.path for device in self._devices.values()), int(START_LIMIT_S * 1000)
         ):

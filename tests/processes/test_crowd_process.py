@@ -1,0 +1,132 @@
+"""`firmware-sim crowd` as a process, with its devices and without a lane, and once with one that admits everybody."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from firmware_sim.cli import main
+from tests.programs import WAIT_S, Program, lane_config, program
+from validator.formats.fingerprint_keys import format_key_file
+
+CARDS = 40
+
+
+@pytest.fixture
+def deck(tmp_path: Path) -> Path:
+    """Forty good cards."""
+    card = {"kind": "matched", "expect": "admitted", "report": False}
+    path = tmp_path / "deck.jsonl"
+    path.write_text("".join(json.dumps({"uid": f"04{n:012x}", **card}) + "\n" for n in range(CARDS)))
+    return path
+
+
+def arguments(deck: Path, *more: str) -> list[str]:
+    links = ("--reader-link", str(deck.with_name("reader")), "--board-link", str(deck.with_name("board")))
+    return ["crowd", "--deck", str(deck), *links, *more]
+
+
+def is_over(crowd: Program, folder: Path) -> int:
+    """The exit status, once the crowd and its devices have ended."""
+    status = crowd.process.wait(WAIT_S)
+    assert not os.path.lexists(folder / "reader")
+    assert not os.path.lexists(folder / "board")
+    return status
+
+
+def test_nobody_serves_the_gate(deck: Path) -> None:
+    with program("firmware_sim", *arguments(deck, "--taps", "3", "--wait-limit-s", "0.2")) as crowd:
+        assert crowd.event("ready") == {
+            "event": "ready",
+            "reader": str(deck.with_name("reader")),
+            "board": str(deck.with_name("board")),
+        }
+        assert crowd.event("waiting")["for"] == "lane"
+        assert crowd.event("summary")["taps"] == 0
+        assert is_over(crowd, deck.parent) == 1
+        assert crowd.process.stderr is not None
+        assert (
+            crowd.process.stderr.read()
+            == b"firmware-sim: crowd: waited 0.2 s for the lane; is a lane running on these devices?\n"
+        )
+
+
+@pytest.mark.parametrize("how", ["quit", "SIGTERM", "SIGINT"])
+def test_told_to_stop_it_ends_its_devices_and_says_the_sum(deck: Path, how: str) -> None:
+    with program("firmware_sim", *arguments(deck, "--forever")) as crowd:
+        crowd.event("waiting")
+        if how == "quit":
+            crowd.say("quit")
+        else:
+            crowd.process.send_signal(signal.Signals[how])
+        assert crowd.event("summary")["wrong"] == 0
+        assert is_over(crowd, deck.parent) == 0
+
+
+def test_verbs_go_to_the_devices_and_no_uid_comes_out(deck: Path) -> None:
+    with program("firmware_sim", *arguments(deck, "--forever")) as crowd:
+        crowd.event("waiting")
+        crowd.say("reader unplug")
+        assert crowd.event("waiting")["for"] == "reader"
+        crowd.say("reader replug")
+        crowd.event("waiting")
+        crowd.say("board emergency on")
+        assert crowd.event("waiting")["for"] == "emergency"
+        crowd.say("board present 04a1b2c3d4e5f6")
+        assert "no card reader" in crowd.event("error", device="board")["message"]
+        crowd.say("reader present 04a1b2c3d4e5f6")
+        crowd.say("reader present 04a1b2c3d4e5f6")
+        assert "(uid)" in crowd.event("error", device="reader")["message"]
+        crowd.say("board quit")
+        crowd.event("error")
+        assert crowd.process.poll() is None
+
+
+def test_a_device_that_dies_ends_the_crowd(deck: Path) -> None:
+    taken = deck.with_name("board")
+    taken.write_text("something else")
+    with program("firmware_sim", *arguments(deck, "--taps", "3")) as crowd:
+        assert crowd.process.wait(WAIT_S) == 2
+        assert crowd.process.stderr is not None
+        assert b"the simulated board did not start; it said why" in crowd.process.stderr.read()
+
+
+def test_taps_at_a_lane_that_admits_everybody(deck: Path) -> None:
+    (deck.parent / "keys").mkdir()
+    (deck.parent / "lists").mkdir()
+    (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
+    config = lane_config(deck.parent, missing="admit")
+    with (
+        program("validator", "lane", "--config", str(config)),
+        program("firmware_sim", *arguments(deck, "--taps", "25", "--seed", "8")) as crowd,
+    ):
+        summary = crowd.event("summary", 60)
+        assert (summary["taps"], summary["wrong"]) == (25, 0)
+        assert summary["admitted"] + summary["retry"] == 25
+        assert is_over(crowd, deck.parent) == 0
+        assert not any("04000000" in json.dumps(line) for line in crowd.heard)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([], "say either --taps N or --forever"),
+        (["--taps", "1", "--forever"], "say either --taps N or --forever"),
+        (["--taps", "0"], "Invalid value for '--taps'"),
+        (["--forever", "--pace-ms", "-1"], "Invalid value for '--pace-ms'"),
+    ],
+)
+def test_bad_arguments_get_one_line_and_exit_2(deck: Path, more: list[str], says: str) -> None:
+    result = CliRunner().invoke(main, arguments(deck, *more))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert says in result.stderr
+
+
+def test_a_bad_deck_gets_one_line_and_exit_2(deck: Path) -> None:
+    deck.write_text("{}\n")
+    result = CliRunner().invoke(main, arguments(deck, "--taps", "1"))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert f"{deck}:1: " in result.stderr
