@@ -43,6 +43,7 @@ streams = st.lists(
         st.binary(max_size=90),
         st.just(HELLO),
         st.binary(min_size=1).map(lambda b: b + b"\0"),
+        st.integers(60, 200).map(lambda n: b"\x05" * n),
     )
 ).map(b"".join)
 

@@ -52,6 +52,22 @@ def test_crc_is_the_published_one() -> None:
     assert f.crc16(b"123456789") == 0x29B1  # the check value of CRC-16/CCITT-FALSE
 
 
+def test_an_endless_frame_is_one_error_and_the_next_frame_is_heard() -> None:
+    stream = f.FrameStream()
+    for _ in range(1000):
+        assert stream.feed(b"\x05") == []
+        assert stream.held_bytes <= f.ENCODED_MAX_BYTES
+    assert stream.errors == 1
+    assert stream.feed(b"\x00" + f.encode(f.Forced(), 3)) == [(3, f.Forced())]
+
+
+def test_the_longest_frame_byte_by_byte() -> None:
+    stream = f.FrameStream()
+    longest = f.Hello(1, 0xFFFF_FFFF, b"x" * 8, "y" * 46)
+    found = [frame for byte in f.encode(longest, 0) for _, frame in stream.feed(bytes((byte,)))]
+    assert (found, stream.errors) == ([longest], 0)
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -307,6 +323,16 @@ def test_show_returns_to_the_resting_picture() -> None:
     assert bench.board.status()["shows"] == "denied"
     bench.wait(1)
     assert bench.shows() == ["out_of_service", "out_of_service", "ready", "denied", "ready"]
+
+
+def test_a_copy_of_a_show_is_acknowledged_and_not_shown_again() -> None:
+    bench = Bench()
+    bench.say(f.Show(3, 2000, 0), 0)
+    bench.wait(1500)
+    bench.say(f.Show(3, 2000, 0), 0)
+    assert bench.told() == [f.Ack(0), f.Ack(0)]
+    bench.wait(500)
+    assert bench.shows()[-2:] == ["denied", "out_of_service"]
 
 
 def test_a_newer_show_replaces_at_once() -> None:
