@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -73,6 +74,14 @@ class Simulator:
             *lines, self._rest = (self._rest + data).split(b"\n")
             self._lines.extend(lines)
         return self._lines.popleft()
+
+
+def threads_and_descriptors() -> tuple[int, int]:
+    """How many of each this process has, once the threads that are about to end have ended."""
+    for thread in threading.enumerate():
+        if thread.daemon:
+            thread.join(1.0)
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 class ReaderRig(Protocol):
@@ -212,7 +221,7 @@ class Listener:
         self._timed(self.reader.arm)
         return self.event(wait_s)
 
-    def back(self, wait_s: float = 2.0) -> ReaderBack:
+    def back(self, wait_s: float = 10.0) -> ReaderBack:
         """The next ReaderBack; only ReaderLost may come before it."""
         event = self.event(wait_s)
         while isinstance(event, ReaderLost):

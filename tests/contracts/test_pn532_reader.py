@@ -190,6 +190,24 @@ def test_settings_that_the_chip_does_not_know_are_refused(
         Pn532Reader("/dev/null", speed=speed, targets_max=targets_max, rearm_ms=rearm_ms)
 
 
+def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(rig: Pn532Rig, tmp_path: Path) -> None:
+    other = Pn532Rig(tmp_path / "other")
+    try:
+        with listening(rig.reader()) as listener:
+            listener.back()
+            port, link = Path(other.path).readlink(), Path(rig.path)
+            link.unlink()
+            link.symlink_to(port)
+            lost = listener.armed_event()
+            assert isinstance(lost, ReaderLost)
+            assert "another device" in lost.reason
+            listener.back()
+            other.present(UID)
+            assert listener.uid() == UID
+    finally:
+        other.close()
+
+
 def mad_answer(rng: random.Random) -> bytes:
     """Something that a PN532 might say, and something that it might not."""
     known = (ACK, frame(VERSION), frame(LISTED), frame(b"\xd5\x4b\x02"), frame(b"\x7f"), frame(b"\xd5"))

@@ -1,13 +1,12 @@
 """What validator.ports.Reader promises, tried on every reader with a real device process at the other end of the wire."""
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.rigs import RIGS, Listener, ReaderRig, listening
+from tests.contracts.rigs import RIGS, Listener, ReaderRig, listening, threads_and_descriptors
 from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, LeftEarly, ReaderBack, ReaderLost
 
@@ -38,10 +37,6 @@ def listener(rig: ReaderRig) -> Iterator[Listener]:
     with listening(rig.reader()) as listener:
         assert isinstance(listener.event(), ReaderBack)
         yield listener
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def card(uid: str, atqa: int, sak: int) -> Card:
@@ -278,7 +273,7 @@ def test_closing_leaves_the_device_to_the_next_reader(rig: ReaderRig) -> None:
 
 
 def test_closing_while_opening_leaves_nothing_behind(rig: ReaderRig) -> None:
-    before = threading.active_count(), descriptors()
+    before = threads_and_descriptors()
     for wait_s in (0.0, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02):
         reader = rig.reader()
         Listener(reader).event(wait_s)
@@ -286,4 +281,4 @@ def test_closing_while_opening_leaves_nothing_behind(rig: ReaderRig) -> None:
     with listening(rig.reader()) as listener:
         listener.back()
 
-    assert (threading.active_count(), descriptors()) == before
+    assert threads_and_descriptors() == before

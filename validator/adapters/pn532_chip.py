@@ -143,6 +143,7 @@ class Chip:
 
         Gives the answer to what was asked before, like `ask`. Leave the field off for FIELD_OFF_NS.
         """
+        self._line.check_name()
         self._abort()
         self._line.forgive()
         self._field(on=False)
@@ -150,6 +151,7 @@ class Chip:
 
     def check(self) -> None:
         """Prove that the chip is alive while nothing is asked of it; 60 ms at most."""
+        self._line.check_name()
         self._abort()
         self._version()
 

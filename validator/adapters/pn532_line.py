@@ -13,6 +13,7 @@ import select
 import termios
 import time
 from collections import deque
+from pathlib import Path
 
 import serial
 from nfc.clf.transport import TTY
@@ -63,6 +64,16 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
     def fileno(self) -> int:
         """The open port's descriptor."""
         return self._fd
+
+    def check_name(self) -> None:
+        """Raise OSError if the name stands for another device by now. A name that is missing for a moment does not count.
+
+        After two readers were plugged in again, the first try may meet a name that udev has not yet put right, and the
+        lane would serve the other lane's passengers.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if Path(self.port).stat().st_rdev != os.fstat(self._fd).st_rdev:
+                raise OSError(errno.ENODEV, "the name stands for another device now")
 
     def set_speed(self, baud: int) -> bool:
         """Change the port's speed, in bits a second; False when the port went on at another one."""
