@@ -26,8 +26,16 @@ Verbs on standard input, one a line:
   present UID, remove      with --reader
   clash UID UID            with --reader
   restart, brownout        the board forgets its passage and its session
-  fault NAME[=VALUE][/WHEN]  see below; "fault none" ends all
+  fault NAME[=VALUE][/WHEN]
+  fault none               ends all of them
   unplug, replug, status, quit
+
+
+Output after the first line, one JSON object a line with event and at_ns (monotonic):
+  session, lane_lost, lane_back           the lane
+  open, duplicate_open, show              what it says; open_in_emergency opens nothing
+  passed, not_passed, forced, walked_free what became of it
+  emergency, tamper, present, clash, removed, started, brownout, fault, error
 
 A fault strikes every time, one that ends in on-open only the next time. WHEN says otherwise: dropped=1 the next
 frame, dropped=0.1 one in ten; with a value of its own, delayed=200/3 the next three.
@@ -43,7 +51,9 @@ Example: firmware-sim board --link /tmp/board --passenger manual
 @click.option("--link", type=click.Path(path_type=Path), help="Keep a symlink to the port here.")
 @click.option("--timing", type=click.Choice(["ideal", "real"]), default="ideal", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="In force from the start.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME[=VALUE][/WHEN]", help="In force from the start."
+)
 @click.option("--reader", is_flag=True, help="This board reads cards by itself.")
 @click.option("--passenger", type=click.Choice(["auto", "manual"]), default="auto", show_default=True)
 @click.option(

@@ -37,8 +37,8 @@ class Play(Enum):
 # Of a thousand taps; the rest is PLAIN. Enough of each in 200 taps to be met, few enough that a run does not wait for them.
 MIX_PER_MILLE = {Play.PHONE: 20, Play.CLASH: 15, Play.PULLED: 15, Play.HELD: 10, Play.STAYS: 10}
 
-# Where a card can leave the exchange without having told its whole UID (the reader's stages of that name).
-EARLY_STAGES = ("before-anticollision", "in-anticollision", "before-select")
+# Where a card can leave so early that the reader tells nothing of it (the reader's stages of that name).
+EARLY_STAGES = ("before-anticollision", "in-anticollision", "before-select", "before-rats")
 
 
 class DeckError(ValueError):
