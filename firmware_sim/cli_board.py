@@ -30,7 +30,7 @@ Verbs on standard input, one a line:
   fault none               ends all of them
   unplug, replug, status, quit
 
-
+\b
 Output after the first line, one JSON object a line with event and at_ns (monotonic):
   session, lane_lost, lane_back           the lane
   open, duplicate_open, show              what it says; open_in_emergency opens nothing
