@@ -167,6 +167,7 @@ class BoardLine:
         self._forget_lane()
         self._heard_ns = now_ns
         self._greeted_ns = now_ns - GREETING_APART_NS
+        self._heard_session = 0  # no session has this number
         self._beat_ns = now_ns  # the first HELLO at once
 
     def _forget_lane(self) -> None:
@@ -230,13 +231,15 @@ class BoardLine:
     def _hear_hello(self, hello: Hello, now_ns: int) -> list[LineEvent]:
         if hello.session == self.session:
             return []  # our own, come back on a shorted line
-        known = self.lane is not None and self.lane.session == hello.session
-        if not known or now_ns >= self._greeted_ns + GREETING_APART_NS:
+        # A refused lane's session is no news either, or the two would greet for ever.
+        news = hello.session != self._heard_session
+        self._heard_session = hello.session
+        if news or now_ns >= self._greeted_ns + GREETING_APART_NS:
             self._greet(now_ns)
         if hello.protocol != PROTOCOL:
             self._forget_lane()
             return [LaneRefused(f"the lane speaks protocol {hello.protocol}, this board speaks {PROTOCOL}")]
-        if known:
+        if self.lane is not None and self.lane.session == hello.session:
             return self._alive(now_ns)
         self._forget_lane()
         self.lane = hello

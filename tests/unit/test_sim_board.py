@@ -216,6 +216,14 @@ def test_another_protocol_is_no_lane() -> None:
     assert bench.board.history[-2].details["reason"] == "the lane speaks protocol 2, this board speaks 1"
 
 
+def test_a_refused_lane_is_not_greeted_for_ever() -> None:
+    bench = Bench(connect=False)
+    bench.told()
+    for _ in range(5):
+        bench.say(f.Hello(2, 78, bytes(8), "lane of tomorrow"))
+    assert [type(frame) for frame in bench.told()] == [f.Hello]
+
+
 def test_the_first_heartbeat_comes_with_the_session() -> None:
     bench = Bench(connect=False)
     bench.verb("emergency on")
