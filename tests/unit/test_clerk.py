@@ -1,0 +1,216 @@
+"""The clerk: reports are handed over within a limit, lists swap one reference, and the log tells what the passenger is not told."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from validator.clerk import NOTES_MAX, Clerk, ListInForce
+from validator.domain.cards import CardUid
+from validator.domain.decision import Decision, Ground, ListState, Verdict
+from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost
+from validator.domain.outcomes import Outcome
+from validator.domain.passage import RecordPassage, RecordTap
+from validator.domain.report import Report, ReportKind
+from validator.domain.rules import RuleSet
+from validator.domain.trusted_time import Now
+from validator.ports import TapDone, TapTimes
+
+REPORT = Report(
+    ReportKind.DENIED_BOARDING, 1, CardUid(bytes(7)), "suspended", 3, 100, clock_synchronised=True
+)
+
+
+class Looked:
+    """A look's result."""
+
+    def __init__(self, version: int | None, *problems: str) -> None:
+        self.rules = None if version is None else RuleSet(version, 1_000 + version, 9_000, ())
+        self.problems = problems
+
+
+class World:
+    """Every port of the clerk, played by hand."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.looks: list[Looked | None] = []
+        self.kept: list[Report] = []
+        self.disk = threading.Event()
+        self.disk.set()
+        self.full = False
+        self.floor = 0
+        self.lists = ListInForce()
+        self.clerk = Clerk(
+            source=self, lists=self.lists, outbox=self, clock=self, log=self, commit_budget_ms=60
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[Clerk]:
+        thread = threading.Thread(target=self.clerk.run)
+        thread.start()
+        try:
+            yield self.clerk
+        finally:
+            self.disk.set()
+            self.clerk.stop()
+            thread.join()
+
+    def look(self) -> Looked | None:
+        return self.looks.pop(0) if self.looks else None
+
+    def line(self, fields: Mapping[str, Any]) -> None:
+        self.lines.append(dict(fields))
+
+    def now(self) -> Now:
+        return Now(77, synchronised=True)
+
+    def refresh(self) -> None:
+        """Nobody to ask."""
+
+    def raise_floor(self, signed_unix_s: int) -> None:
+        self.floor = signed_unix_s
+
+    @property
+    def waiting(self) -> int:
+        return len(self.kept)
+
+    @property
+    def refused(self) -> int:
+        return int(self.full)
+
+    def append(self, report: Report) -> bool:
+        self.disk.wait()
+        if not self.full:
+            self.kept.append(report)
+        return not self.full
+
+
+def test_a_report_is_filed_when_it_is_kept() -> None:
+    world = World()
+    with world.running() as clerk:
+        assert clerk.file(REPORT) is True
+        assert world.kept == [REPORT]
+
+
+def test_the_wait_for_a_slow_disk_ends_at_the_budget_and_the_commit_goes_on() -> None:
+    world = World()
+    world.disk.clear()
+    with world.running() as clerk:
+        assert clerk.file(REPORT) is False
+        assert world.kept == []
+    assert world.kept == [REPORT]
+
+
+def test_a_full_outbox_is_not_a_filed_report() -> None:
+    world = World()
+    world.full = True
+    with world.running() as clerk:
+        assert clerk.file(REPORT) is False
+    assert world.lines[-1]["reports_refused"] == 1
+
+
+def test_a_new_list_swaps_the_reference_and_raises_the_floor() -> None:
+    world = World()
+    world.looks = [Looked(4), None, Looked(5, "version 6 is torn")]
+    world.clerk.look()
+    first = world.lists.current
+    world.clerk.look()
+    assert world.lists.current is first
+    world.clerk.look()
+    assert first is not None
+    assert (first.version, world.lists.current and world.lists.current.version, world.floor) == (4, 5, 1_005)
+    assert world.lines == [
+        {"event": "list", "list_version": 4},
+        {"event": "list problem", "problem": "version 6 is torn"},
+        {"event": "list", "list_version": 5},
+    ]
+
+
+def test_no_list_is_told_as_none() -> None:
+    world = World()
+    world.looks = [Looked(None, "no list")]
+    world.clerk.look()
+    assert world.lists.current is None
+    assert world.lines[-1] == {"event": "list", "list_version": None}
+
+
+def test_look_now_does_not_wait_for_the_second() -> None:
+    world = World()
+    adopted = threading.Event()
+    world.looks = [Looked(8)]
+    with world.running() as clerk:
+        clerk.watch(dict, adopted.set)
+        clerk.look_now()
+        assert adopted.wait(0.9)
+    assert world.lists.current is not None
+
+
+def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
+    world = World()
+    decision = Decision(Verdict.DENY, Ground.IN_TABLE, "suspended", True, 0, ListState.FRESH, 3, True)
+    tap = RecordTap(9, "ab12", Outcome.DENIED, decision, reported=True, seen_at_ns=5)
+    with world.running() as clerk:
+        clerk.note(TapDone(tap, TapTimes(7_000, 9_000, 1_000)))
+        clerk.note(
+            TapDone(
+                RecordTap(10, "", Outcome.TRY_AGAIN, None, reported=False, seen_at_ns=6), TapTimes(1, 2, 0)
+            )
+        )
+        for note in (
+            RecordPassage(9, passed=True, after_ms=812),
+            ReaderLost("it is gone", 1),
+            ReaderBack(2),
+            BoardLost("silent", 3),
+            BoardBack(4),
+            Emergency(on=True, at_ns=5),
+            Forced(6),
+        ):
+            clerk.note(note)
+    assert world.lines[:-1] == [
+        {
+            "event": "tap",
+            "tap": 9,
+            "token": "ab12",
+            "outcome": "denied",
+            "unix_s": 77,
+            "decided_us": 7,
+            "told_us": 9,
+            "waited": False,
+            "reported": True,
+            "reports_waiting": 0,
+            "verdict": "deny",
+            "ground": "in table",
+            "rule": "suspended",
+            "list_state": "fresh",
+            "list_version": 3,
+            "clock_synchronised": True,
+        },
+        {
+            "event": "tap",
+            "tap": 10,
+            "token": "",
+            "outcome": "try_again",
+            "unix_s": 77,
+            "decided_us": 0,
+            "told_us": 0,
+            "waited": False,
+            "reported": False,
+            "reports_waiting": 0,
+        },
+        {"event": "passage", "tap": 9, "passed": True, "after_ms": 812},
+        {"event": "reader", "state": "lost", "reason": "it is gone"},
+        {"event": "reader", "state": "ready"},
+        {"event": "board", "state": "lost", "reason": "silent"},
+        {"event": "board", "state": "ready"},
+        {"event": "emergency", "on": True},
+        {"event": "forced"},
+    ]
+    assert world.lines[-1]["event"] == "stopped"
+
+
+def test_a_clerk_that_is_stuck_drops_notes_and_counts_them() -> None:
+    world = World()
+    for _ in range(NOTES_MAX + 5):
+        world.clerk.note(Forced(1))
+    assert world.clerk.notes_dropped == 5

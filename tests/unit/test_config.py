@@ -1,0 +1,72 @@
+"""The configuration: what is wrong is told in one line that names file, key and mend; nothing is guessed."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from validator.config import ConfigError, load
+
+EXAMPLE = Path(__file__).parent.parent.parent / "config" / "validator.example.toml"
+GOOD = """
+gate_id = "a"
+[reader]
+driver = "pn532"
+device = "/dev/r"
+[board]
+device = "/dev/b"
+[list]
+folder = "/l"
+keys = "/k"
+stale = "decide"
+missing = "deny"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "v.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
+    config = load(EXAMPLE)
+    assert (config.gate_id, config.list.stale, config.list.missing) == ("kadikoy-03", "decide", "deny")
+    shown = tomllib.loads(EXAMPLE.read_text())
+    for section in ("passage", "reports"):
+        struct = getattr(config, section)
+        assert {key: getattr(struct, key) for key in struct.__struct_fields__} == shown[section]
+    assert set(shown["reader"]) == set(config.reader.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('stale = "decide"', ""), "list.stale is missing and has no default"),
+        (('missing = "deny"', ""), "list.missing is missing and has no default"),
+        (('missing = "deny"', 'missing = "maybe"'), "list.missing: invalid enum value 'maybe'"),
+        (('gate_id = "a"', ""), "gate_id is missing and has no default"),
+        (('gate_id = "a"', 'gate_id = "a b"'), "gate_id: "),
+        (('keys = "/k"', 'keys = "/k"\nkeyz = 1'), "list.keyz is not a key of the configuration"),
+        (('device = "/dev/r"', ""), "reader.device is missing"),
+        (('driver = "pn532"', 'driver = "serial"'), "reader.device is set"),
+        (('driver = "pn532"', 'driver = "acr122"'), "reader.driver: invalid enum value 'acr122'"),
+        (('device = "/dev/b"', 'device = "dev/b"'), "board.device: 'dev/b' is not an absolute path"),
+        (('device = "/dev/b"', 'device = "/dev/r"'), "are the same line"),
+        (("[board]", "[board"), "is not TOML"),
+        (("[board]", "[passage]\nhold_ms = 10\n[board]"), "passage.hold_ms: expected `int` >= 500"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    path = written(tmp_path, GOOD.replace(*change, 1))
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert told in message
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read \(No such file or directory\)"):
+        load(tmp_path / "nothing.toml")
