@@ -12,7 +12,7 @@ from random import Random
 from firmware_sim.cards import Card
 from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Say, Unplug
-from firmware_sim.pn532_field import Field, Presence, Stage
+from firmware_sim.pn532_field import Field, Presence
 from firmware_sim.pn532_firmware import Firmware
 from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Frame, Nack, Skipped, encode
 from firmware_sim.pn532_radio import IDEAL, BadCommandError, Run, Timing, Wait
@@ -99,21 +99,22 @@ class Chip:
             case Skipped():
                 self.skipped_frames += 1
 
-    def enter(self, card: Card, now_ns: int, leaves: Stage | None = None) -> Presence:
-        """A card comes into the field.
+    def enter(self, now_ns: int, *cards: Card) -> list[Presence]:
+        """Cards come into the field, all in one moment: the chip cannot look between one and the next.
 
         Raises:
-            ValueError: it is there already, or the field is full.
+            ValueError: one is there already, or there is no room; then none has entered.
         """
         self._settle(now_ns)
-        presence = self.field.enter(card, leaves)
+        entered = self.field.enter(*cards)
         self._field_changed = True
-        return presence
+        return entered
 
-    def leave(self, presence: Presence, now_ns: int) -> None:
-        """A card is taken away."""
+    def leave(self, now_ns: int, *leaving: Presence) -> None:
+        """Cards are taken away, all in one moment."""
         self._settle(now_ns)
-        self.field.leave(presence)
+        for presence in leaving:
+            self.field.leave(presence)
         self._field_changed = True
         self._report(now_ns)
 

@@ -108,36 +108,23 @@ class Pn532:
             self.chip.stick(now_ns)
 
     def _present(self, uid: bytes, options: Mapping[str, str], now_ns: int) -> None:
-        card = card_of(uid, options.get("number"))
-        there = self.chip.enter(card, now_ns)
-        there.leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
-        self._event("present", now_ns, **_about(there), kind=card.kind.value)
-        if len(self.chip.field.present) < CARDS_MAX and self.chip.faults.strike("two-cards") is not None:
-            second = self.chip.enter(self._another(), now_ns)
-            self._event("present", now_ns, **_about(second), kind=second.card.kind.value)
+        first, *others = self.chip.enter(now_ns, card_of(uid, options.get("number")), *self._companion())
+        first.leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
+        for there in (first, *others):
+            self._event("present", now_ns, **_about(there))
+
+    def _companion(self) -> list[Card]:
+        """The second card that a fault brings along, if there is room for two."""
+        if len(self.chip.field.present) + 2 > CARDS_MAX or self.chip.faults.strike("two-cards") is None:
+            return []
+        return [Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE)]
 
     def _leaving(self) -> Stage | None:
         fault = self.chip.faults.strike("leaves")
         return None if fault is None else Stage(fault.value)
 
-    def _another(self) -> Card:
-        return Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE)
-
     def _clash(self, first: bytes, second: bytes, now_ns: int) -> None:
-        """Two cards in one moment: both are in the field before the chip looks again."""
-        if first == second:
-            raise ValueError("the two cards are one; name two UIDs")
-        taken = [
-            uid.hex()
-            for uid in (first, second)
-            if any(there.card.uid == uid for there in self.chip.field.present)
-        ]
-        if taken:
-            raise ValueError(f"card {taken[0]} is on the reader already")
-        if len(self.chip.field.present) + 2 > CARDS_MAX:
-            raise ValueError(f"there is room for {CARDS_MAX} cards on the reader; remove some")
-        both = [self.chip.field.enter(card_of(first))]
-        both.append(self.chip.enter(card_of(second), now_ns))
+        both = self.chip.enter(now_ns, card_of(first), card_of(second))
         self._event("clash", now_ns, uids=[there.card.uid.hex() for there in both])
 
     def _there(self, uid: bytes) -> Presence:
@@ -149,15 +136,14 @@ class Pn532:
     def _remove(self, leaving: Sequence[Presence], now_ns: int) -> None:
         if not leaving:
             raise ValueError("no card is on the reader")
-        for there in leaving:
-            self.chip.leave(there, now_ns)
+        self.chip.leave(now_ns, *leaving)
 
     def _event(self, name: str, at_ns: int, **details: object) -> None:
         self._events.append(Event(name, at_ns, details))
 
 
 def _about(there: Presence) -> dict[str, object]:
-    return {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex()}
+    return {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex(), "kind": there.card.kind.value}
 
 
 def _options(words: Sequence[str], usage: str) -> dict[str, str]:

@@ -71,19 +71,22 @@ class Field:
         self.present: list[Presence] = []
         self.on = False
 
-    def enter(self, card: Card, leaves: Stage | None = None) -> Presence:
-        """A card comes into the field.
+    def enter(self, *cards: Card) -> list[Presence]:
+        """Cards come into the field.
 
         Raises:
-            ValueError: it is there already, or there is no room.
+            ValueError: one is there already, or there is no room; then none has entered.
         """
-        if any(there.card.uid == card.uid for there in self.present):
-            raise ValueError(f"card {card.uid.hex()} is on the reader already")
-        if len(self.present) >= CARDS_MAX:
-            raise ValueError(f"there are {CARDS_MAX} cards on the reader already")
-        presence = Presence(card, card.shown_uid(self._random), leaves)
-        self.present.append(presence)
-        return presence
+        uids = [there.card.uid for there in self.present]
+        for card in cards:
+            if card.uid in uids:
+                raise ValueError(f"card {card.uid.hex()} is on the reader already")
+            uids.append(card.uid)
+        if len(uids) > CARDS_MAX:
+            raise ValueError(f"there is room for {CARDS_MAX} cards on the reader; remove some")
+        entered = [Presence(card, card.shown_uid(self._random)) for card in cards]
+        self.present += entered
+        return entered
 
     def leave(self, presence: Presence, stage: Stage | None = None) -> None:
         """A card leaves; `take_left` tells it."""

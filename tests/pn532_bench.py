@@ -53,12 +53,13 @@ class Bench:
         self.outcomes += self.chip.advance(self.now_ns)
 
     def put(self, uid: bytes, leaves: Stage | None = None, number: str | None = None) -> Presence:
-        presence = self.chip.enter(card_of(uid, number), self.now_ns, leaves)
+        (presence,) = self.chip.enter(self.now_ns, card_of(uid, number))
+        presence.leaves = leaves
         self.outcomes += self.chip.advance(self.now_ns)
         return presence
 
     def take(self, presence: Presence) -> None:
-        self.chip.leave(presence, self.now_ns)
+        self.chip.leave(self.now_ns, presence)
         self.outcomes += self.chip.advance(self.now_ns)
 
     def said(self) -> list[bytes]:

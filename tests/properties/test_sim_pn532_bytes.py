@@ -77,8 +77,7 @@ def history(stream: bytes, cuts: list[int]) -> list[Outcome]:
     """Everything a chip with two cards and a fault tells about a stream that is cut at these places."""
     chip = Chip(Random(7))
     chip.faults.set(parse("noise=0.3"))
-    chip.enter(card_of(bytes.fromhex("04a1b2c3d4e5f6")), 0)
-    chip.enter(card_of(bytes.fromhex("08000000")), 0)
+    chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")), card_of(bytes.fromhex("08000000")))
     chip.hear(WAKE, 0)
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
     for begin, end in pairwise(places):
@@ -105,7 +104,7 @@ def test_no_bytes_at_no_time_with_no_fault_make_the_chip_raise(
     for name in faults:
         chip.faults.set(parse(f"{name}=/0.3" if FAULTS[name].value else f"{name}=0.3"))
     chip.hear(WAKE, 0)
-    chip.enter(card_of(bytes.fromhex("04a1b2c3d4e5f6")), 0)
+    chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")))
     now_ns = 0
     for data, later_ns in steps:
         chip.hear(data, now_ns)

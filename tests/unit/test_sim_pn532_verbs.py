@@ -7,6 +7,7 @@ import pytest
 from firmware_sim.outcomes import Event, RefusedError, Say
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_device import Pn532
+from firmware_sim.pn532_radio import REAL
 
 WAKE_AND_LIST = bytes(10) + bytes.fromhex("0000ff03fdd4140117000000ff04fcd44a0200e000")
 UID = "04a1b2c3d4e5f6"
@@ -117,3 +118,17 @@ def test_nine_cards_do_not_fit_on_a_reader(device: Pn532) -> None:
     obey(device, "present 11223307")
     with pytest.raises(RefusedError, match="8 cards"):
         obey(device, "present 11223308")
+
+
+@pytest.mark.parametrize("verbs", [[f"clash {UID} 11223344"], ["fault two-cards=1", f"present {UID}"]])
+def test_the_chip_cannot_look_between_two_cards_of_one_moment(verbs: list[str]) -> None:
+    random = Random(1)
+    device = Pn532(Chip(random, REAL), random)
+    device.hear(WAKE_AND_LIST[:-11], 0)
+    device.advance(10**8)
+    device.hear(WAKE_AND_LIST[-11:], 10**8)
+    later_ns = 10**8 + 10**7  # the first look is overdue when the verbs come: it sees none of them
+    for verb in verbs:
+        device.obey(verb.split(), later_ns)
+    outcomes = [*device.advance(later_ns), *device.advance(10**9)]
+    assert [out.name for out in outcomes if isinstance(out, Event)].count("selected") == 2
