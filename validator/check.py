@@ -53,14 +53,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _list(config)
     yield _clock()
     yield _disk(config)
-    board = make_board(config)
-    reader = make_reader(config, board)
-    try:
-        yield _device("board", config.board.device, board)
-        yield _device("reader", config.reader.device or config.board.device, reader)
-    finally:
-        reader.close()
-        board.close()
+    yield from _devices(config)
 
 
 def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
@@ -157,11 +150,29 @@ def _disk(config: Config) -> Finding:
     )
 
 
-def _device(subject: str, path: str, device: Board | Reader) -> Finding:
-    if _held(path):
-        return Finding(
+def _devices(config: Config) -> Iterator[Finding]:
+    paths = {"board": config.board.device, "reader": config.reader.device or config.board.device}
+    held = {
+        subject: path for subject, path in paths.items() if _held(path)
+    }  # asked before our own drivers hold them
+    for subject, path in held.items():
+        yield Finding(
             subject, "note", f"{path}: held by another process, most likely the lane; its log tells the state"
         )
+    if "board" in held and config.reader.driver == "serial":
+        return
+    board = make_board(config)
+    reader = make_reader(config, board)
+    try:
+        for subject, device in (("board", board), ("reader", reader)):
+            if subject not in held:
+                yield _device(subject, paths[subject], device)
+    finally:
+        reader.close()
+        board.close()
+
+
+def _device(subject: str, path: str, device: Board | Reader) -> Finding:
     deadline_s = time.monotonic() + DEVICE_WAIT_S
     lost = f"{subject} at {path}: nothing heard"
     while time.monotonic() < deadline_s:

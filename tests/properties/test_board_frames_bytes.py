@@ -13,8 +13,8 @@ uids = st.sampled_from((4, 7, 10)).flatmap(lambda n: st.binary(min_size=n, max_s
 frames: st.SearchStrategy[f.Frame] = st.one_of(
     st.builds(f.Hello, u8, st.integers(1, 0xFFFF_FFFF), st.binary(min_size=8, max_size=8), texts),
     st.builds(f.Ack, u8),
-    st.builds(f.OpenFrame, u32, u8, u16),
-    st.builds(f.ShowFrame, u8, u16, u16),
+    st.builds(f.OpenFrame, u32, st.integers(0, 1), u16),
+    st.builds(f.ShowFrame, st.integers(0, 6), u16, u16),
     st.builds(f.PassedFrame, u32, u16),
     st.builds(f.NotPassedFrame, u32),
     st.just(f.ForcedFrame()),

@@ -69,3 +69,8 @@ def test_an_endless_frame_is_one_error_and_the_next_frame_is_heard() -> None:
 def test_what_does_not_fit_is_our_mistake() -> None:
     with pytest.raises(ValueError, match="at most 46 bytes"):
         f.encode(f.Hello(1, 1, bytes(8), "x" * 47), 0)
+
+
+@pytest.mark.parametrize("frame", [f.OpenFrame(1, 2, 5), f.ShowFrame(7, 5, 0)])
+def test_a_value_that_the_page_does_not_name_is_no_frame(frame: f.Frame) -> None:
+    assert f.decode(f.encode(frame, 0)[:-1]) is None

@@ -19,6 +19,8 @@ FIRMWARE_BYTES_MAX = 46
 DEVICE_ID_BYTES = 8
 CRC_BYTES = 2
 HEAD_BYTES = 2
+DIRECTION_MAX = 1
+OUTCOME_MAX = 6
 CARDS_ONE = 1
 CARDS_SEVERAL = 2
 
@@ -201,6 +203,8 @@ def _frame(kind: int, body: bytes) -> Frame | None:
     fields = _FIXED[frame].unpack(body)
     if frame is EmergencyFrame or frame is TamperFrame:
         return frame(fields[0] == 1) if fields[0] in _BOOLEANS else None
+    if (frame is OpenFrame and fields[1] > DIRECTION_MAX) or (frame is ShowFrame and fields[0] > OUTCOME_MAX):
+        return None
     return frame(*fields)
 
 

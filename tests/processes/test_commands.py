@@ -1,0 +1,169 @@
+"""The commands as a person meets them: wrong input is one clear line and exit 2, never a traceback; what is asked for is shown."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.gate_rig import NOW_UNIX_S, Gate, gate, serving
+from tests.programs import lane_config
+from validator.demo.city import build
+
+COMMANDS = (["lane"], ["check"], ["bench"], ["list"], ["list", "show"], ["demo"])
+
+
+def turnike(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "validator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with a list, and no devices."""
+    build(tmp_path, 1_000, 2_000, 1, NOW_UNIX_S, lambda *_: None)
+    return lane_config(tmp_path)
+
+
+@pytest.fixture
+def one_gate(tmp_path: Path) -> Iterator[Gate]:
+    """A gate with devices."""
+    with gate(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_each_command_shows_an_example(command: list[str]) -> None:
+    helped = turnike(*command, "--help")
+    assert helped.returncode == 0
+    assert "Example:" in helped.stdout or command == ["list"]
+
+
+@pytest.mark.parametrize("command", [["lane"], ["check"], ["bench"], ["list", "show"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("[board]", "[bord]"), "bord is not a key"),
+        (('stale = "decide"', ""), "list.stale is missing and has no default"),
+        (('missing = "deny"', "missing = deny"), "is not TOML"),
+    ],
+)
+def test_a_bad_configuration_is_one_clear_line(
+    config: Path, command: list[str], change: tuple[str, str], told: str
+) -> None:
+    config.write_text(config.read_text().replace(*change))
+    ended = turnike(*command, "--config", str(config))
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert ended.stderr.startswith(f"turnike: {config}: ")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("spoil", ["no folder", "no key", "not a key", "not readable as a file"])
+def test_keys_that_cannot_be_read_are_one_clear_line(config: Path, spoil: str) -> None:
+    keys = config.parent / "keys"
+    (keys / "demo.key").unlink()
+    match spoil:
+        case "no folder":
+            keys.rmdir()
+        case "not a key":
+            (keys / "demo.key").write_text("5ecret\n")
+        case "not readable as a file":
+            (keys / "demo.key").mkdir()
+    ended = turnike("lane", "--config", str(config))
+    assert ended.returncode == 2
+    assert str(keys) in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "5ecret" not in ended.stderr
+
+
+def test_check_names_every_missing_device_and_exits_1(config: Path) -> None:
+    ended = turnike("check", "--config", str(config), "--json")
+    assert ended.returncode == 1
+    told = json.loads(ended.stdout)
+    bad = {finding["subject"]: finding["text"] for finding in told["findings"] if finding["mark"] == "bad"}
+    assert told["serves"] is False
+    assert set(bad) == {"board", "reader"}
+    assert all(str(config.parent / name) in text for name, text in bad.items())
+
+
+def test_check_of_a_good_gate_exits_0_and_of_a_running_one_leaves_it_alone(one_gate: Gate) -> None:
+    ended = turnike("check", "--config", str(one_gate.config))
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.count("answers") == 2
+    with serving(one_gate) as lane:
+        held = turnike("check", "--config", str(one_gate.config))
+        assert held.returncode == 0
+        assert held.stdout.count("held by another process") == 2
+        one_gate.serves(lane)
+
+
+def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        second = one_gate.lane()
+        try:
+            reasons = [second.wait_for(lambda line: line.get("state") == "lost")["reason"] for _ in range(2)]
+        finally:
+            second.end()
+            second.close()
+        assert all("by another pro" in reason for reason in reasons), reasons
+        one_gate.serves(lane)
+
+
+@pytest.mark.parametrize(("missing", "code"), [("deny", 1), ("admit", 0)])
+def test_check_without_a_list_says_what_the_operator_chose(one_gate: Gate, missing: str, code: int) -> None:
+    for path in (one_gate.folder / "lists").iterdir():
+        path.unlink()
+    one_gate.config.write_text(
+        one_gate.config.read_text().replace('missing = "deny"', f'missing = "{missing}"')
+    )
+    ended = turnike("check", "--config", str(one_gate.config))
+    assert ended.returncode == code
+    assert "(list.missing)" in ended.stdout
+
+
+def test_list_show_tells_rules_and_sizes_and_no_card(config: Path) -> None:
+    text = turnike("list", "show", "--config", str(config)).stdout
+    assert "refuse   suspended" in text
+    told = json.loads(turnike("list", "show", "--config", str(config), "--json").stdout)
+    assert [(rule["name"], rule["effect"]) for rule in told["rules"]] == [
+        ("suspended", "refuse"),
+        ("staff", "admit"),
+        ("matched", "require"),
+    ]
+
+
+def test_bench_measures_this_machines_list(config: Path) -> None:
+    ended = turnike("bench", "--config", str(config), "--json", "--decisions", "2000")
+    told = json.loads(ended.stdout)
+    assert told["decision_ns"]["count"] == 2_000
+    assert 0 < told["decision_ns"]["p50"] <= told["decision_ns"]["p999"] <= told["decision_ns"]["max"]
+
+
+def test_the_demo_ends_with_one_json_line_and_counts_every_report() -> None:
+    ended = turnike("demo", "--cards", "5000", "--taps", "60", "--seed", "3", "--timing", "ideal")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert list(told) == [
+        "taps",
+        "admitted",
+        "denied",
+        "retry",
+        "reports_received",
+        "reports_lost",
+        "reports_duplicated",
+        "list_version",
+        "tap_to_gate_ms",
+    ]
+    assert told["taps"] == told["admitted"] + told["denied"] + told["retry"] == 60
+    assert (told["reports_lost"], told["reports_duplicated"], told["list_version"]) == (0, 0, 1)
+    assert set(told["tap_to_gate_ms"]) == {"p50", "p99", "p999", "max"}
