@@ -1,0 +1,57 @@
+"""`make bench`: every benchmark, one table, `build/bench.json`. It never fails for a slow day; it fails when a benchmark cannot run.
+
+python -m benchmarks                # everything, under ten minutes on two cores
+python -m benchmarks --only start   # one of them
+python -m benchmarks --small        # everything tiny, in seconds: so that benchmarks cannot rot
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import adoption, decisions, denial, memory, start, wire
+from benchmarks.context import SMALL, Bench, Scale
+from benchmarks.machine import Machine
+from benchmarks.rows import Row
+from benchmarks.table import as_json, draw
+
+BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
+    "decision": decisions.run,
+    "wire": wire.run,
+    "memory": memory.run,
+    "start": start.run,
+    "denial": denial.run,
+    "adoption": adoption.run,
+}
+
+
+@click.command(epilog="Example: python -m benchmarks --only wire")
+@click.option("--small", is_flag=True, help="Everything tiny: whether it runs, not how fast.")
+@click.option("--only", type=click.Choice([*BENCHMARKS]), multiple=True, help="May be repeated.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("build/bench.json"),
+    show_default=True,
+    help="Where the numbers go.",
+)
+def main(*, small: bool, only: tuple[str, ...], out: Path) -> None:
+    """Measure, print one table, and write the numbers as JSON. Exit 0 whether or not budgets are met."""
+    console, machine = Console(stderr=True), Machine()
+    results: dict[str, list[Row]] = {}
+    with tempfile.TemporaryDirectory(prefix="turnike-bench-") as folder:
+        with Bench(SMALL if small else Scale(), Path(folder), console) as bench:
+            for name in only or BENCHMARKS:
+                results[name] = BENCHMARKS[name](bench)
+        machine.finish()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(as_json(machine, results, small=small), indent=1, ensure_ascii=False) + "\n")
+    draw(Console(), machine, results, small=small)
+
+
+if __name__ == "__main__":
+    main()

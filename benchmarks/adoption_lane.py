@@ -1,0 +1,202 @@
+"""The lane's own loop and clerk with a socket for a reader, as a program of its own. For benchmarks/adoption.py alone.
+
+    python -m benchmarks.adoption_lane FOLDER SOCKET_PATH
+
+Each 15 bytes on the socket are a card in the field: when it was sent (CLOCK_MONOTONIC ns, u64) and 7 bytes of UID. Its end is the end.
+A pty would add its own 3.5 ms to the 99th percentile (budget over a socketpair, realism over a pty), and a chip would let through fifty
+cards a second, too few for a 99.9th within one adoption. Everything between the reader's port and the board's is what the gate runs.
+"""
+
+import gc
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from validator.adapters.clock import Clock
+from validator.adapters.list_folder import Adopted, ListFolder, held_keys
+from validator.adapters.log import JsonLog
+from validator.adapters.memory_outbox import MemoryOutbox
+from validator.adapters.process import lock_memory, run_in_real_time
+from validator.clerk import Clerk, ListInForce
+from validator.domain.cards import Card, CardUid
+from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
+from validator.domain.events import BoardBack, BoardEvent, CardSeen, ReaderBack, ReaderEvent
+from validator.domain.outcomes import Direction, Outcome
+from validator.domain.passage import PassagePolicy, SameCardAfterPassing
+from validator.lane import Lane
+from validator.ports import Note, TapDone
+
+CARD = struct.Struct("<Q7s")
+FAR_NS = 1 << 62
+ATQA, SAK = 0x0344, 0x20
+POLICY = PassagePolicy(Direction.ENTRY, 5_000, 1_500, 60, SameCardAfterPassing.ADMIT)
+
+
+class SocketReader:
+    """ports.Reader over a stream socket: each card is written, and so read, whole."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.sent_ns: dict[int, int] = {}  # by the time at which it was seen
+        self.ended = False
+        self._channel = channel
+        self._told = False
+
+    def fileno(self) -> int:
+        """See ports.Reader."""
+        return self._channel.fileno()
+
+    def deadline_ns(self) -> int:
+        """See ports.Reader."""
+        return FAR_NS if self._told else 0
+
+    def arm(self) -> None:
+        """See ports.Reader."""
+
+    def take(self) -> ReaderEvent | None:
+        """See ports.Reader."""
+        if not self._told:
+            self._told = True
+            return ReaderBack(time.monotonic_ns())
+        try:
+            record = self._channel.recv(CARD.size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        at_ns = time.monotonic_ns()
+        if not record:
+            self.ended = True
+            return None
+        self.sent_ns[at_ns], uid = CARD.unpack(record)
+        return CardSeen(Card(CardUid(uid), ATQA, SAK), at_ns)
+
+    def close(self) -> None:
+        """See ports.Reader."""
+        self._channel.close()
+
+
+class DeafBoard:
+    """ports.Board that hears nothing and says only that it is here."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def fileno(self) -> int:
+        """See ports.Board."""
+        return -1
+
+    def deadline_ns(self) -> int:
+        """See ports.Board."""
+        return FAR_NS if self._told else 0
+
+    def take(self) -> BoardEvent | None:
+        """See ports.Board."""
+        if self._told:
+            return None
+        self._told = True
+        return BoardBack(time.monotonic_ns())
+
+    def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
+        """See ports.Board."""
+
+    def show(self, outcome: Outcome, hold_ms: int, date: int) -> None:
+        """See ports.Board."""
+
+    def close(self) -> None:
+        """See ports.Board."""
+
+
+class NotedClerk(Clerk):
+    """The clerk, with every tap's times written down before it is handed over."""
+
+    taps: list[tuple[int, int]]  # when it was seen, and ns until it was decided
+
+    def note(self, note: Note) -> None:
+        """See ports.Desk."""
+        if isinstance(note, TapDone):
+            self.taps.append((note.tap.seen_at_ns, note.times.decided_ns))
+        super().note(note)
+
+
+class NotedFolder(ListFolder):
+    """The list folder, with the beginning and end of every look that found a list written down."""
+
+    looks: list[tuple[int, int]]
+
+    def look(self) -> Adopted | None:
+        """See list_folder.ListFolder."""
+        started_ns = time.monotonic_ns()
+        adopted = super().look()
+        if adopted is not None:
+            self.looks.append((started_ns, time.monotonic_ns()))
+        return adopted
+
+
+class QuietLog(JsonLog):
+    """The log, encoded as ever and written to nowhere."""
+
+    def line(self, fields: Mapping[str, Any]) -> None:
+        """See clerk.Log; a new list is also told to whoever measures."""
+        super().line(fields)
+        if fields["event"] == "list":
+            print(json.dumps(fields), flush=True)
+
+
+def main() -> None:
+    """Serve until the socket ends, then print what was noted."""
+    folder, reader = Path(sys.argv[1]), SocketReader(_accepted(sys.argv[2]))
+    source, lists, clock = NotedFolder(folder / "lists", held_keys(folder / "keys")), ListInForce(), Clock()
+    log = QuietLog(os.open(os.devnull, os.O_WRONLY))
+    clerk = NotedClerk(
+        source=source, lists=lists, outbox=MemoryOutbox(1_000), clock=clock, log=log, commit_budget_ms=150
+    )
+    source.looks, clerk.taps = [], []
+    lock_memory()
+    clerk.look()
+    lane = Lane(
+        reader=reader,
+        board=DeafBoard(),
+        desk=clerk,
+        lists=lists,
+        clock=clock,
+        passage_policy=POLICY,
+        list_policy=ListPolicy(WhenStale.DECIDE, WhenMissing.DENY),
+        token_key=bytes(32),
+    )
+    _serve(lane, clerk, reader)
+    taps = [(seen_ns, reader.sent_ns[seen_ns], decided_ns) for seen_ns, decided_ns in clerk.taps]
+    print(json.dumps({"event": "noted", "taps": taps, "looks": source.looks[1:]}), flush=True)
+
+
+def _accepted(path: str) -> socket.socket:
+    """The one connection of whoever brings the cards."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen(1)
+        print(json.dumps({"event": "listening"}), flush=True)
+        return server.accept()[0]
+
+
+def _serve(lane: Lane, clerk: NotedClerk, reader: SocketReader) -> None:
+    """As app.serve does it: the clerk's thread, quiet memory, real time."""
+    thread = threading.Thread(target=clerk.run, name="clerk")
+    thread.start()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    run_in_real_time()
+    try:
+        while not reader.ended:
+            lane.turn()
+    finally:
+        clerk.stop()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

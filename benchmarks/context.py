@@ -1,0 +1,111 @@
+"""What every benchmark is given: how much to do, a folder, lists at scale, and a way to show progress. Nothing here measures."""
+
+import gc
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.town import Town, build
+
+REDRAW_S = 0.2
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is done. The numbers of cards are those of the budgets; the others keep a whole run under ten minutes on two cores."""
+
+    cards: int = 8_260_000
+    cards_large: int = 26_000_000
+    cards_diskcache: int = 300_000  # it takes 30 µs a card to fill: minutes for the whole table
+    known_max: int = 200_000
+    decisions: int = 200_000
+    decisions_slow: int = 20_000  # of what takes tens of µs
+    taps: int = 2_000
+    connect_taps: int = 60  # half a second each
+    starts: int = 12
+    denials: int = 1_000
+    looks: int = 5_000
+    adoptions: int = 10
+    idle_s: float = 10.0
+
+
+SMALL = Scale(
+    cards=70_000,  # an index, as the real one has
+    cards_large=80_000,
+    cards_diskcache=300,
+    known_max=600,
+    decisions=300,
+    decisions_slow=300,
+    taps=6,
+    connect_taps=1,
+    starts=1,
+    denials=4,
+    looks=100,
+    adoptions=1,
+    idle_s=0.3,
+)
+
+
+class Bench:
+    """One run. Progress is drawn between measurements and never by a thread: one that draws would hold the interpreter meanwhile."""
+
+    def __init__(self, scale: Scale, folder: Path, console: Console) -> None:
+        """`folder` is used up: lists at full size take about a gigabyte in it."""
+        self.scale = scale
+        self.folder = folder
+        self._towns: dict[int, Town] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._console = console
+        self._progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
+        self._drawn_s = 0.0
+
+    def town(self, cards: int) -> Town:
+        """The lists with so many matched cards; built once a run."""
+        for _ in self.track([cards] if cards not in self._towns else [], f"list of {cards:,} cards"):
+            self._towns[cards] = build(self.folder / f"town-{cards}", cards, self.scale.known_max)
+        return self._towns[cards]
+
+    def track(self, items: Iterable[Item], what: str) -> Iterator[Item]:
+        """Go through the items and show how far it is."""
+        every = list(items)
+        if not self._console.is_terminal and every:
+            self._console.print(f"{what} …")
+        task = self._progress.add_task(what, total=len(every))
+        for item in every:
+            self._draw()
+            yield item
+            self._progress.advance(task)
+        self._progress.remove_task(task)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _draw(self) -> None:
+        if time.monotonic() - self._drawn_s >= REDRAW_S:
+            self._drawn_s = time.monotonic()
+            self._progress.refresh()
+
+
+@contextmanager
+def quiet_memory() -> Iterator[None]:
+    """No garbage collection while something is timed, as in the lane."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -1,0 +1,61 @@
+"""nfcpy's own two ways to wait for a card, as a program of its own: what a user of nfcpy would write. It knows nothing of Turnike.
+
+    python -m benchmarks.nfcpy_loop connect /dev/pts/3
+
+`connect` is the loop of nfcpy's documentation, with its defaults; `sense` asks for a type A card without a pause. Each says, as one
+JSON line, when it knew a card's UID and when the card was gone. `connect` is stamped when it discovers the target, before it has made
+a tag of it: the earliest moment at which a program that uses it can know the UID.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import nfc
+import nfc.clf.pn532
+import nfc.clf.transport
+
+
+def main() -> None:
+    """Run until killed."""
+    way, path = sys.argv[1:]
+    frontend = nfc.ContactlessFrontend()
+    frontend.device = nfc.clf.pn532.init(nfc.clf.transport.TTY(path))
+    frontend.device._path = path  # noqa: SLF001 — nfcpy sets it only for paths that it has found by itself
+    _say("ready")
+    if way == "connect":
+        _connect(frontend)
+    else:
+        _sense(frontend)
+
+
+def _say(event: str, **fields: object) -> None:
+    at_ns = time.monotonic_ns()
+    print(json.dumps({"event": event, "at_ns": at_ns, **fields}), flush=True)
+
+
+def _connect(frontend: Any) -> None:
+    def discovered(target: Any) -> bool:
+        _say("uid", uid=target.sdd_res.hex())
+        return True
+
+    while True:
+        frontend.connect(rdwr={"on-discover": discovered, "on-connect": lambda _tag: True})
+        _say("gone")
+
+
+def _sense(frontend: Any) -> None:
+    wanted = nfc.clf.RemoteTarget("106A")
+    here = False
+    while True:
+        target = frontend.sense(wanted)
+        if target is not None and not here:
+            _say("uid", uid=target.sdd_res.hex())
+        if target is None and here:
+            _say("gone")
+        here = target is not None
+
+
+if __name__ == "__main__":
+    main()

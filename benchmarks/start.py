@@ -1,0 +1,58 @@
+"""How long a lane takes from being started to its first decision, with a card lying on the reader. Not the start of the machine.
+
+Serves the budget "lane start to first decision". The disk is warm: the page cache holds the list, as after the restart of a service.
+Python's own start and every import are in it. Its parts are what the lane says on its way, stamped when this process reads the line.
+"""
+
+import subprocess
+import sys
+import time
+
+from benchmarks.context import Bench
+from benchmarks.gate import START_S, devices, start_lane
+from benchmarks.rows import Limit, Row, timed
+from benchmarks.town import Town
+
+BUDGET = (Limit("p50", 1_500.0),)
+PARTS = {
+    "python": "  Python alone, doing nothing",
+    "imports": "  … with the lane's imports",
+    "list": "  spawn → list verified, warm, in force",
+    "started": "  spawn → loop begins",
+    "tap": "",
+}
+
+
+def run(bench: Bench) -> list[Row]:
+    """As often as the scale says, each time with fresh devices."""
+    town = bench.town(bench.scale.cards_large)
+    taken_ns: dict[str, list[int]] = {part: [] for part in PARTS}
+    for number in bench.track(range(bench.scale.starts), "lane starts"):
+        for part, at_ns in _start(town, town.matched[number]).items():
+            taken_ns[part].append(at_ns)
+        taken_ns["python"].append(_python("pass"))
+        taken_ns["imports"].append(_python("import validator.cli, validator.app"))
+    name = f"lane start → first decision, {town.cards / 1e6:.2f} M cards"
+    rows = [timed(name, "ms", taken_ns["tap"], *BUDGET, note="card on the reader, ideal chip, warm disk")]
+    return rows + [timed(PARTS[part], "ms", taken_ns[part]) for part in PARTS if PARTS[part]]
+
+
+def _start(town: Town, uid: bytes) -> dict[str, int]:
+    """Ns from the spawn to each of the lane's lines."""
+    with devices(town, "ideal", "--card", uid.hex()):
+        started_ns = time.monotonic_ns()
+        lane = start_lane(town)
+        try:
+            taken_ns = {}
+            for event in ("list", "started", "tap"):
+                lane.event(event, START_S)
+                taken_ns[event] = time.monotonic_ns() - started_ns
+        finally:
+            lane.close()
+    return taken_ns
+
+
+def _python(code: str) -> int:
+    started_ns = time.monotonic_ns()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.monotonic_ns() - started_ns
