@@ -9,7 +9,6 @@ from typing import Any
 
 from rich import box
 from rich.align import Align
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -18,16 +17,15 @@ from rich.text import Text
 from validator.domain.latency import LatencyHistogram
 
 TAPS_SHOWN = 10
-STYLES = {
-    "ready": "black on yellow",
-    "admitted": "black on green",
-    "admitted_with_notice": "black on green",
-    "denied": "white on red",
-    "try_again": "red",
-    "unsupported": "red",
-    "out_of_service": "white on grey23",
+LAMPS = {  # the lamp beside the text, and the text's own ground
+    "ready": ("yellow3", "bold grey11 on yellow3"),
+    "admitted": ("green3", "bold white on green4"),
+    "admitted_with_notice": ("green3", "bold white on green4"),
+    "denied": ("red3", "bold white on red3"),
+    "try_again": ("dark_orange3", "bold white on dark_orange3"),
+    "unsupported": ("dark_orange3", "bold white on dark_orange3"),
+    "out_of_service": ("grey50", "white on grey23"),
 }
-LAMPS = {"green": "green", "amber": "yellow", "red": "red", "red blink": "red", "off": "grey35"}
 
 
 @dataclass(slots=True)
@@ -94,21 +92,27 @@ class Seen:
 def draw(seen: Seen) -> RenderableType:
     """The whole picture."""
     return Group(
-        Columns([_passenger(seen), _gate(seen)], equal=True, expand=True),
+        _side_by_side(_passenger(seen), _gate(seen)),
         _taps(seen),
-        Columns([_latencies(seen), _counts(seen)], equal=True, expand=True),
+        _side_by_side(_latencies(seen), _counts(seen)),
         Text("Simulated hardware, real drivers. Ctrl-C ends it.", style="dim"),
     )
+
+
+def _side_by_side(left: RenderableType, right: RenderableType) -> Table:
+    halves = Table.grid(expand=True)
+    halves.add_column(ratio=1)
+    halves.add_column(ratio=1)
+    halves.add_row(left, right)
+    return halves
 
 
 def _passenger(seen: Seen) -> Panel:
     last = seen.last[-1]["outcome"] if seen.last else "ready"
     outcome = str(seen.display.get("outcome", last))
     texts = _TEXTS[outcome]
-    picture = Text(f"\n  {texts[0]}  \n  {texts[1]}  \n", style=STYLES[outcome], justify="center")
-    return Panel(
-        Align.center(picture, vertical="middle"), title="what the passenger sees", height=8, box=box.ROUNDED
-    )
+    picture = Align.center(Text("\n".join(texts), justify="center"), vertical="middle")
+    return Panel(picture, title="what the passenger sees", height=8, box=box.ROUNDED, style=LAMPS[outcome][1])
 
 
 _TEXTS = {
@@ -149,7 +153,7 @@ def _taps(seen: Seen) -> Panel:
         table.add_row(
             str(tap["tap"]),
             tap["token"] or "–",
-            Text(f" {tap['outcome'].replace('_', ' ')} ", style=STYLES[tap["outcome"]]),
+            Text(f"● {tap['outcome'].replace('_', ' ')}", style=LAMPS[tap["outcome"]][0]),
             f"{tap['decided_us'] / 1_000:.2f} ms",
             f"{tap['told_us'] / 1_000:.2f} ms",
             tap.get("passage", "–"),
@@ -169,7 +173,7 @@ def _latencies(seen: Seen) -> Panel:
         ("card on reader → gate", seen.gate),
     ):
         table.add_row(name, *[f"{ns / 1e6:.2f}" for ns in percentiles_ns(histogram)])
-    return Panel(table, title="how fast", box=box.ROUNDED)
+    return Panel(table, title="how fast", height=6, box=box.ROUNDED)
 
 
 def percentiles_ns(histogram: LatencyHistogram) -> tuple[int, int, int, int]:
@@ -194,4 +198,4 @@ def _counts(seen: Seen) -> Panel:
         f"{seen.reports_waiting:,}",
     )
     rows.add_row("wrong", Text(f"{seen.wrong:,}", style="bold red" if seen.wrong else ""), "", "")
-    return Panel(rows, title="how many", box=box.ROUNDED)
+    return Panel(rows, title="how many", height=6, box=box.ROUNDED)
