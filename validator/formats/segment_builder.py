@@ -5,7 +5,7 @@
     with open(path, "wb") as out:
         built = write_segment(out, head, fingerprints, until)  # built.sha256 names the file
 
-Memory: the vectors (10 bytes a card) and a few MiB; the planes are streamed in two passes, one for the checksum, one to write.
+Memory: the vectors (10 bytes a card) and some 20 MiB; the planes are streamed in two passes, one for the checksum, one to write.
 """
 
 import hashlib
@@ -179,7 +179,7 @@ def fingerprint_cards(
 ) -> tuple[Fingerprints, Until]:
     """Vectors for `write_segment` from (UID, until in units) pairs in any order; the same pair twice counts once.
 
-    About 1.5 s and 40 MB a million cards. Raises SegmentError, naming positions (from 0) and never a UID: for a UID of an impossible
+    About 2.4 s and 40 MB a million cards. Raises SegmentError, naming positions (from 0) and never a UID: for a UID of an impossible
     length, for one card with two ends, and for two cards with one fingerprint (then the key must be changed).
     """
     found, ends, records = array("Q"), array("H"), bytearray()
