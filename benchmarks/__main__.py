@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import adoption, decisions, denial, memory, start, wire
+from benchmarks import adoption, decisions, denial, lookup, memory, start, wire
 from benchmarks.context import SMALL, Bench, Scale
 from benchmarks.machine import Machine
 from benchmarks.rows import Row
@@ -21,6 +21,7 @@ from benchmarks.table import as_json, draw
 
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "decision": decisions.run,
+    "lookup": lookup.run,
     "wire": wire.run,
     "memory": memory.run,
     "start": start.run,

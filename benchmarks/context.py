@@ -24,12 +24,13 @@ class Scale:
 
     cards: int = 8_260_000
     cards_large: int = 26_000_000
-    cards_diskcache: int = 300_000  # it takes 30 µs a card to fill: minutes for the whole table
+    cards_diskcache: int = 100_000  # it takes 30 µs a card to fill: minutes for the whole table
     known_max: int = 200_000
     decisions: int = 200_000
     decisions_slow: int = 20_000  # of what takes tens of µs
-    taps: int = 2_000
-    connect_taps: int = 60  # half a second each
+    taps: int = 1_500
+    sense_taps: int = 500
+    connect_taps: int = 50  # a second each
     starts: int = 12
     denials: int = 1_000
     looks: int = 5_000
@@ -45,6 +46,7 @@ SMALL = Scale(
     decisions=300,
     decisions_slow=300,
     taps=6,
+    sense_taps=4,
     connect_taps=1,
     starts=1,
     denials=4,

@@ -5,6 +5,8 @@ then made with what a user would pick instead of a segment for the matched table
 all contenders take turns, so that whatever the machine does meanwhile, it does to all of them.
 """
 
+import io
+import mmap
 import sqlite3
 import time
 from array import array
@@ -15,18 +17,23 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import diskcache
+import numpy as np
 
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.rows import Limit, Row, timed
-from benchmarks.town import Town
+from benchmarks.town import MATCHED_UNIT_S, Town
 from validator.adapters.clock import Clock
-from validator.domain.cards import Card, CardUid
+from validator.domain.cards import FINGERPRINT_BITS, Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, Verdict, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet, Table
+from validator.formats.fingerprint_keys import key_id
+from validator.formats.segment import NO_END, MappedTable, Segment
+from validator.formats.segment_builder import Head, write_segment
 
 ATQA, SAK = 0x0344, 0x20  # DESFire EV1
 POLICY = ListPolicy(WhenStale.DECIDE, WhenMissing.DENY)
 ROUNDS = 20
+CHANGED_DAY, CHANGED_HOUR = 150_000, 6_000
 WARM_UP = 200  # decisions in each round that are made and not counted
 BUDGET = (Limit("p50", 5.0), Limit("p99", 20.0))
 
@@ -155,7 +162,10 @@ def run(bench: Bench) -> list[Row]:
             )
             for name, table, uids, count, note in rivals
         ]
-        contenders.append(_as_the_lane_asks(small, rules, scale.decisions))
+        contenders += [
+            _as_the_lane_asks(small, rules, scale.decisions),
+            _with_changes(small, rules, scale.decisions),
+        ]
         rows = _race(bench, contenders, f"decisions, {small.cards:,} cards")
     rows += _race(
         bench, _ours(large, large.rules(), scale.decisions, ()), f"decisions, {large.cards:,} cards"
@@ -218,6 +228,39 @@ def _as_the_lane_asks(town: Town, rules: RuleSet, count: int) -> Contender:
         BUDGET,
         note="what the lane does for each tap",
     )
+
+
+def _with_changes(town: Town, rules: RuleSet, count: int) -> Contender:
+    """A list in the middle of a day: the snapshot, the changes of the day, and those of the last hour, newest first."""
+    snapshot = _mapped_matched(town)
+    rng = np.random.default_rng(3)
+    changes = [_change(rng, town, version, size) for version, size in ((3, CHANGED_HOUR), (2, CHANGED_DAY))]
+    table = MappedTable(town.key, (*changes, snapshot))
+    return Contender(
+        f"decision, matched card, {len(changes)} changes on top",
+        decider(with_matched(rules, table)),
+        town.matched,
+        Verdict.ADMIT,
+        count,
+        BUDGET,
+        note="three segments of matched cards to ask instead of one",
+    )
+
+
+def _mapped_matched(town: Town) -> Segment:
+    path = town.lists / town.manifest.rules[-1].segments[0].file_name
+    with path.open("rb") as file:
+        return Segment(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _change(rng: np.random.Generator, town: Town, version: int, size: int) -> Segment:
+    fingerprints = np.unique(rng.integers(0, 1 << FINGERPRINT_BITS, size, dtype=np.uint64))
+    until = np.full(len(fingerprints), NO_END, np.uint16)
+    out = io.BytesIO()
+    write_segment(
+        out, Head("matched", version - 1, version, key_id(town.key), 0, MATCHED_UNIT_S), fingerprints, until
+    )
+    return Segment(out.getvalue())
 
 
 def _race(bench: Bench, contenders: list[Contender], what: str) -> list[Row]:

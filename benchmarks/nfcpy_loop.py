@@ -3,7 +3,7 @@
     python -m benchmarks.nfcpy_loop connect /dev/pts/3
 
 `connect` is the loop of nfcpy's documentation, with its defaults; `sense` asks for a type A card without a pause. Each says, as one
-JSON line, when it knew a card's UID and when the card was gone. `connect` is stamped when it discovers the target, before it has made
+JSON line, when it knew a card's UID (`uid`), when it was through with the card (`done`), and when the card was gone. `connect` is stamped when it discovers the target, before it has made
 a tag of it: the earliest moment at which a program that uses it can know the UID.
 """
 
@@ -40,8 +40,12 @@ def _connect(frontend: Any) -> None:
         _say("uid", uid=target.sdd_res.hex())
         return True
 
+    def connected(_tag: object) -> bool:
+        _say("done")
+        return True  # wait until the card is gone
+
     while True:
-        frontend.connect(rdwr={"on-discover": discovered, "on-connect": lambda _tag: True})
+        frontend.connect(rdwr={"on-discover": discovered, "on-connect": connected})
         _say("gone")
 
 
@@ -52,6 +56,7 @@ def _sense(frontend: Any) -> None:
         target = frontend.sense(wanted)
         if target is not None and not here:
             _say("uid", uid=target.sdd_res.hex())
+            _say("done")
         if target is None and here:
             _say("gone")
         here = target is not None

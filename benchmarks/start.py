@@ -14,6 +14,8 @@ from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import Town
 
 BUDGET = (Limit("p50", 1_500.0),)
+TRIES_MAX = 10
+TAP_S = 2.0  # a card that is not decided by then was read before the board was there
 PARTS = {
     "python": "  Python alone, doing nothing",
     "imports": "  … with the lane's imports",
@@ -27,26 +29,36 @@ def run(bench: Bench) -> list[Row]:
     """As often as the scale says, each time with fresh devices."""
     town = bench.town(bench.scale.cards_large)
     taken_ns: dict[str, list[int]] = {part: [] for part in PARTS}
+    unread = 0
     for number in bench.track(range(bench.scale.starts), "lane starts"):
-        for part, at_ns in _start(town, town.matched[number]).items():
+        for tries in range(TRIES_MAX):
+            parts_ns = _start(town, town.matched[number * TRIES_MAX + tries])
+            if "tap" in parts_ns:
+                break
+            unread += 1
+        for part, at_ns in parts_ns.items():
             taken_ns[part].append(at_ns)
         taken_ns["python"].append(_python("pass"))
         taken_ns["imports"].append(_python("import validator.cli, validator.app"))
     name = f"lane start → first decision, {town.cards / 1e6:.2f} M cards"
-    rows = [timed(name, "ms", taken_ns["tap"], *BUDGET, note="card on the reader, ideal chip, warm disk")]
+    note = f"card on the reader, ideal chip; {unread} more starts read the card before the board was there"
+    rows = [timed(name, "ms", taken_ns["tap"], *BUDGET, note=note)]
     return rows + [timed(PARTS[part], "ms", taken_ns[part]) for part in PARTS if PARTS[part]]
 
 
 def _start(town: Town, uid: bytes) -> dict[str, int]:
-    """Ns from the spawn to each of the lane's lines."""
+    """Ns from the spawn to each of the lane's lines. No "tap" when the card was read before the board was there: it is not decided then."""
     with devices(town, "ideal", "--card", uid.hex()):
         started_ns = time.monotonic_ns()
         lane = start_lane(town)
+        taken_ns: dict[str, int] = {}
         try:
-            taken_ns = {}
-            for event in ("list", "started", "tap"):
-                lane.event(event, START_S)
+            for event, wait_s in (("list", START_S), ("started", START_S), ("tap", TAP_S)):
+                lane.event(event, wait_s)
                 taken_ns[event] = time.monotonic_ns() - started_ns
+        except AssertionError:
+            if "started" not in taken_ns:
+                raise
         finally:
             lane.close()
     return taken_ns
@@ -54,5 +66,6 @@ def _start(town: Town, uid: bytes) -> dict[str, int]:
 
 def _python(code: str) -> int:
     started_ns = time.monotonic_ns()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    ends_at_once = f"{code}; import os; os._exit(0)"  # taking everything down is no part of a start
+    subprocess.run([sys.executable, "-c", ends_at_once], check=True)
     return time.monotonic_ns() - started_ns

@@ -24,7 +24,7 @@ def run(bench: Bench) -> list[Row]:
     scale = bench.scale
     rows = _taps(bench, "ideal", IDEAL_BUDGET) + _taps(bench, "real", REAL_BUDGET)
     rows.append(_nfcpy(bench, "connect", scale.connect_taps, CONNECT_REST_S, "nfcpy's connect(rdwr=…)"))
-    rows.append(_nfcpy(bench, "sense", scale.taps, SENSE_REST_S, "nfcpy's sense(), without a pause"))
+    rows.append(_nfcpy(bench, "sense", scale.sense_taps, SENSE_REST_S, "nfcpy's sense(), without a pause"))
     return rows
 
 
@@ -59,6 +59,7 @@ def _nfcpy(bench: Bench, way: str, taps: int, rest_s: float, name: str) -> Row:
             reader.say(f"present {uid}")
             presented_ns = reader.event("present", uid=uid)["at_ns"]
             taken_ns.append(loop.event("uid", uid=uid)["at_ns"] - presented_ns)
+            loop.event("done")
             reader.say("remove")
             reader.event("removed")
             loop.event("gone")
