@@ -181,21 +181,24 @@ entries = st.builds(
     st.integers(128, 1 << 29),
     st.binary(min_size=32, max_size=32).map(bytes.hex),
 )
-rules = st.builds(
-    RuleEntry,
-    st.from_regex(r"[a-z][a-z0-9_-]{0,9}", fullmatch=True),
-    st.sampled_from(Effect),
-    st.lists(entries, min_size=1, max_size=3, unique_by=lambda entry: entry.to_version).map(
-        lambda many: tuple(sorted(many, key=lambda entry: -entry.to_version))
-    ),
-    st.builds(
-        ScopeEntry,
-        st.lists(st.sampled_from((4, 7, 10)), max_size=3).map(tuple),
-        st.lists(st.integers(0, 255), max_size=3).map(tuple),
-    ),
-    st.integers(0, (1 << 40) - 1),
-    st.booleans(),
-    st.booleans(),
+scopes = st.builds(
+    ScopeEntry,
+    st.lists(st.sampled_from((4, 7, 10)), max_size=3).map(tuple),
+    st.lists(st.integers(0, 255), max_size=3).map(tuple),
+)
+rules = st.sampled_from(Effect).flatmap(
+    lambda effect: st.builds(
+        RuleEntry,
+        st.from_regex(r"[a-z][a-z0-9_-]{0,9}", fullmatch=True),
+        st.just(effect),
+        st.lists(entries, min_size=1, max_size=3, unique_by=lambda entry: entry.to_version).map(
+            lambda many: tuple(sorted(many, key=lambda entry: -entry.to_version))
+        ),
+        scopes if effect is Effect.REQUIRE else st.just(ScopeEntry()),
+        st.integers(0, (1 << 40) - 1),
+        st.booleans(),
+        st.booleans() if effect is Effect.REQUIRE else st.just(value=False),
+    )
 )
 manifests = st.builds(
     lambda issued, longer, some: Manifest(

@@ -164,3 +164,12 @@ def test_an_error_is_one_line_of_plain_text() -> None:
         decode(manifest)
     assert str(raised.value).isprintable()
     assert str(raised.value).isascii()
+
+
+@pytest.mark.parametrize("effect", ["refuse", "admit"])
+@pytest.mark.parametrize("more", [{"notice": True}, {"scope": {"uid_lengths": [7]}}])
+def test_only_a_require_rule_has_a_scope_or_a_notice(effect: str, more: dict[str, Any]) -> None:
+    manifest = plain()
+    manifest["rules"][0] |= {"effect": effect, **more}
+    with pytest.raises(ManifestError, match="is no require rule"):
+        decode(written(manifest))

@@ -90,6 +90,11 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         falls = all(newer.to_version > older.to_version for newer, older in pairwise(self.segments))
         _require(falls, f"the segments of rule {self.name} are not newest first")
+        plain = not self.notice and self.scope == ScopeEntry()
+        _require(
+            plain or self.effect is Effect.REQUIRE,
+            f"rule {self.name} has a scope or a notice and is no require rule",
+        )
 
 
 class Manifest(Struct, frozen=True):
