@@ -5,6 +5,7 @@ A UID can be cloned, so matching one is a filter and not authentication. This fi
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 UID_LENGTHS = (4, 7, 10)  # single, double and triple size, ISO/IEC 14443-3 section 6.5.4
 RANDOM_UID_FIRST_BYTE = 0x08  # of a 4-byte UID: drawn anew at every tap, ISO/IEC 14443-3 section 6.5.4
@@ -36,8 +37,7 @@ class CardUid:
         return f"CardUid({len(self.raw)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(NamedTuple):
     """One card as the reader saw it: its UID, ATQA (SENS_RES as a number, 0x0344 for DESFire EV1) and SAK (SEL_RES)."""
 
     uid: CardUid

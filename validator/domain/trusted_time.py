@@ -5,14 +5,12 @@ synchronised and it is not below the floor; else time is the floor plus what has
 never early, and a clock that wakes in 2038 expires nothing. Nothing here reads a clock: adapters/clock.py does.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 NS_PER_S = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class SystemClock:
+class SystemClock(NamedTuple):
     """What the system says at one moment: wall time in Unix seconds, whether the kernel calls it synchronised, ns since boot."""
 
     unix_s: int
@@ -20,8 +18,7 @@ class SystemClock:
     boottime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimeFloor:
+class TimeFloor(NamedTuple):
     """A signed time (Unix seconds), and the boot time in ns at which it was accepted: 0 when that was in an earlier boot."""
 
     unix_s: int
