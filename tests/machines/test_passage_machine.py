@@ -70,10 +70,9 @@ class PassageMachine(RuleBasedStateMachine):
         self.board = self.reader = self.emergency = False
         self.open_tap: int | None = None
         self.opened: dict[int, Card] = {}
-        self.asked: dict[int, Card] = {}  # tap -> the card it was about
+        self.waiting: Card | None = None  # admitted while the arms were open for somebody else
         self.last_report_ns: dict[bytes, int] = {}
         self.last_passed_ns: dict[Card, int] = {}
-        self.last_tap = 0
 
     def step(self, event: Event, seen: Card | None = None) -> list[PassageEffect]:
         effects = self.passage.handle(event)
@@ -84,7 +83,10 @@ class PassageMachine(RuleBasedStateMachine):
     def look_at(self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None) -> None:
         match effect:
             case Open(tap=tap, hold_ms=hold_ms):
-                of = seen if seen is not None else self.asked[tap]
+                of = seen if seen is not None else self.waiting
+                assert of is not None, "opened for nobody"
+                if seen is None:
+                    self.waiting = None
                 assert VERDICTS[of] is Verdict.ADMIT, "opened for a card that is not admitted"
                 assert tap not in self.opened, "opened twice for one tap"
                 assert self.open_tap is None, "opened while the arms were open for somebody else"
@@ -105,22 +107,18 @@ class PassageMachine(RuleBasedStateMachine):
                     last_ns = self.last_report_ns.get(uid.raw, -GUARD_S * S)
                     assert self.now_ns - last_ns >= GUARD_S * S, "reported twice within the guard"
                     self.last_report_ns[uid.raw] = self.now_ns
-            case RecordTap(tap=tap):
+            case RecordTap():
                 assert any(isinstance(earlier, Show) for earlier in before), (
                     "recorded before the passenger was told"
                 )
-                self.last_tap = max(tap, self.last_tap)
             case RecordPassage(tap=tap):
                 assert tap == self.open_tap
                 self.open_tap = None
 
     @rule(of=st.sampled_from(list(VERDICTS)))
     def present(self, of: Card) -> None:
-        waiting_before = {tap for tap in self.asked if tap not in self.opened}
-        self.asked[self.last_tap + len(waiting_before) + 1] = (
-            of  # the number it will get, should it have to wait
-        )
         passed_ns = self.last_passed_ns.get(of, -GUARD_S * S)
+        someone_inside, nobody_waits = self.open_tap is not None, self.waiting is None
         effects = self.step(CardSeen(of, self.now_ns), of)
         if not self.board or self.emergency:
             assert effects == []
@@ -128,8 +126,13 @@ class PassageMachine(RuleBasedStateMachine):
             assert Show(Outcome.DENIED, 1_500) in effects, "a denied card is shown anew at every tap"
         elif self.same_card is SameCardAfterPassing.TRY_AGAIN and self.now_ns - passed_ns < GUARD_S * S:
             assert not any(isinstance(effect, Open) for effect in effects)
-        elif VERDICTS[of] is Verdict.ADMIT and self.open_tap is None:
+        elif VERDICTS[of] is Verdict.ADMIT and not someone_inside:
             assert any(isinstance(effect, Open) for effect in effects)
+        elif VERDICTS[of] is Verdict.ADMIT and of is not self.opened[self.open_tap or 0] and nobody_waits:
+            assert not any(isinstance(effect, Show) for effect in effects), "told before it is let in"
+            self.waiting = of
+        elif VERDICTS[of] is Verdict.ADMIT and of not in (self.opened[self.open_tap or 0], self.waiting):
+            assert Show(Outcome.TRY_AGAIN, 1_500) in effects, "only one may wait"
 
     @rule(event=st.sampled_from((Clash, LeftEarly, Unsupported)))
     def no_single_card(self, event: type[Clash | LeftEarly | Unsupported]) -> None:
@@ -156,6 +159,7 @@ class PassageMachine(RuleBasedStateMachine):
         self.board = on
         self.step(BoardBack(self.now_ns) if on else BoardLost("gone", self.now_ns))
         assert self.open_tap is None, "a passage outlived its board"
+        self.waiting = None
 
     @rule(on=st.booleans())
     def reader_comes_or_goes(self, on: bool) -> None:
@@ -170,6 +174,7 @@ class PassageMachine(RuleBasedStateMachine):
         self.emergency = on
         self.step(Emergency(on, self.now_ns))
         assert not changed or self.open_tap is None
+        self.waiting = None if changed else self.waiting
 
     @rule(event=st.sampled_from((Forced(1), Tamper(on=True, at_ns=1))))
     def alarm(self, event: Event) -> None:
@@ -189,4 +194,4 @@ class PassageMachine(RuleBasedStateMachine):
 
 
 TestPassage = PassageMachine.TestCase
-TestPassage.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestPassage.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
