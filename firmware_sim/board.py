@@ -13,9 +13,6 @@ from firmware_sim.board_arms import NS_PER_MS, Arms
 from firmware_sim.board_display import Display, describe
 from firmware_sim.board_faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults, parse_board_fault
 from firmware_sim.board_frames import (
-    ONE_CARD,
-    SEVERAL_CARDS,
-    Card,
     Emergency,
     Forced,
     Heartbeat,
@@ -37,7 +34,7 @@ from firmware_sim.board_line import (
     LineLost,
     Told,
 )
-from firmware_sim.cards import card_of, parse_uid
+from firmware_sim.board_reader import OwnReader
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
 
 BAUD = 115200
@@ -68,15 +65,6 @@ class Setup:
     read_ms: int = 0
 
 
-@dataclass(slots=True)
-class _Presented:
-    """What lies on the board's own reader; told once, when it has been read whole."""
-
-    uids: tuple[bytes, ...]
-    whole_ns: int
-    told: bool = False
-
-
 class Board:
     """One board, a `Device` of runner.py. `history` has every event so far, oldest first."""
 
@@ -88,7 +76,7 @@ class Board:
         self._faults = faults
         self._device_id = random.randbytes(8)
         self._outcomes: list[Outcome] = []
-        self._presented: _Presented | None = None
+        self._own_reader = OwnReader(random, read_ms=setup.read_ms)
         self._boot(now_ns, emergency=False)
 
     @property
@@ -123,13 +111,12 @@ class Board:
         """When `advance` has something to do, at the latest."""
         if self._off_until_ns is not None:
             return self._off_until_ns
-        presented = self._presented
         due = (
             self._line.due_ns(),
             self._arms.due_ns(),
             self._display.until_ns,
             self._outgoing[0][0] if self._outgoing else None,
-            presented.whole_ns if presented and not presented.told else None,
+            self._own_reader.due_ns() if self._line.lane is not None else None,
         )
         return min(at for at in due if at is not None)
 
@@ -162,6 +149,7 @@ class Board:
             "shows": self._display.shown.name.lower(),
             "emergency": self._arms.emergency,
             "tamper": self.tamper,
+            "cards": self._own_reader.uids,
             "events_waiting": self._line.waiting,
             "line_errors": self._line.errors,
             "faults": self._faults.names(),
@@ -181,18 +169,19 @@ class Board:
                 self._switch_tamper(word == "on", now_ns)
             case ["fault", text]:
                 self._set_fault(text)
+            case ["present", uid]:
+                self._present((uid,), now_ns)
+            case ["clash", one, other]:
+                self._present((one, other), now_ns)
+            case ["remove"]:
+                self._own_reader.remove()
+                self._event("removed", now_ns)
             case _ if self._off_until_ns is not None:
                 raise RefusedError(f"{' '.join(words)}: the board has no power")
             case ["pass"]:
                 self._pass(now_ns)
             case ["push"]:
                 self._push(now_ns)
-            case ["present", uid]:
-                self._present((uid,), now_ns)
-            case ["clash", one, other]:
-                self._present((one, other), now_ns)
-            case ["remove"]:
-                self._remove(now_ns)
             case ["restart"]:
                 self._boot(now_ns, emergency=self._arms.emergency)
             case ["brownout"]:
@@ -204,6 +193,7 @@ class Board:
         """Power-on. The switches are read anew: they are no memory."""
         self._blank(now_ns, emergency=emergency)
         self._off_until_ns: int | None = None
+        self._own_reader.power_on(now_ns)
         self._event("started", now_ns, session=self._line.session)
         self._show(now_ns, 0, 0, by="board")
 
@@ -244,9 +234,10 @@ class Board:
                 self._forget(now_ns)
 
     def _forget(self, now_ns: int) -> None:
-        """A new session on either side: no passage, no taps, and out of service until somebody says what to show."""
+        """A new session on either side: no passage, no taps, no card told, and out of service until somebody says what to show."""
         self._arms.forget()
         self._taps.clear()
+        self._own_reader.tell_again()
         self._display.show(Picture.OUT_OF_SERVICE, 0, now_ns)
         self._show(now_ns, 0, 0, by="board")
 
@@ -322,34 +313,15 @@ class Board:
     def _present(self, texts: tuple[str, ...], now_ns: int) -> None:
         if not self._setup.reader:
             raise RefusedError("present: this board has no card reader; start it with --reader")
-        if self._presented is not None:
-            raise RefusedError("present: there is a card already; remove it, or say clash UID UID")
-        try:
-            uids = tuple(parse_uid(text) for text in texts)
-        except ValueError as error:
-            raise RefusedError(f"present: {error}") from error
-        self._presented = _Presented(uids, now_ns + self._setup.read_ms * NS_PER_MS)
-        self._event("present" if len(uids) == 1 else "clash", now_ns)
-
-    def _remove(self, now_ns: int) -> None:
-        if self._presented is None:
-            raise RefusedError("remove: there is no card")
-        self._presented = None
-        self._event("removed", now_ns)
+        self._own_reader.present(texts, now_ns)
+        self._event("present" if len(texts) == 1 else "clash", now_ns)
 
     def _read_card(self, now_ns: int) -> None:
-        presented = self._presented
-        if presented is None or presented.told or now_ns < presented.whole_ns:
-            return
-        presented.told = True
-        if self._faults.hits("reader-broken"):
-            return
-        if len(presented.uids) > 1:
-            self._line.tell(Card(SEVERAL_CARDS, 0, 0, b""), now_ns)
-            return
-        card = card_of(presented.uids[0])
-        atqa = int.from_bytes(card.sens_res, "big")
-        self._line.tell(Card(ONE_CARD, card.sel_res, atqa, card.shown_uid(self._random)), now_ns)
+        if self._line.lane is None:
+            return  # it would go nowhere; the session that comes is told of what lies there then
+        card = self._own_reader.read(now_ns)
+        if card is not None and not self._faults.hits("reader-broken"):
+            self._line.tell(card, now_ns)
 
     def _heartbeat(self, now_ns: int) -> Heartbeat:
         state = self._arms.state

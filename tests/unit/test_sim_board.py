@@ -462,6 +462,51 @@ def test_its_own_reader_two_cards_and_one_gone_too_early() -> None:
     assert bench.told() == []
 
 
+CARD = f.Card(1, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))
+
+
+def test_a_card_that_lies_there_when_a_lane_comes_is_told_to_it() -> None:
+    bench = Bench(Setup(reader=True), connect=False)
+    bench.verb("present 04a1b2c3d4e5f6")
+    bench.wait(1_000)
+    assert CARD not in bench.told()
+    bench.say(LANE)
+    assert bench.told().count(CARD) == 1
+    bench.wait(1_000)
+    assert CARD not in bench.told()
+
+
+def test_a_card_is_told_once_in_each_session_and_not_when_it_has_gone() -> None:
+    bench = Bench(Setup(reader=True))
+    bench.verb("present 04a1b2c3d4e5f6")
+    assert CARD in bench.told()
+    bench.say(f.Hello(1, 555, bytes(8), "another lane"))
+    assert CARD in bench.told()
+    bench.verb("remove")
+    bench.say(f.Hello(1, 556, bytes(8), "another lane"))
+    assert CARD not in bench.told()
+
+
+def test_a_card_held_to_a_board_without_power_is_read_when_that_is_back() -> None:
+    bench = Bench(Setup(reader=True, read_ms=12))
+    bench.verb("brownout")
+    bench.verb("present 04a1b2c3d4e5f6")
+    assert bench.board.status()["cards"] == ["04a1b2c3d4e5f6"]
+    bench.wait(200)
+    bench.say(LANE)
+    assert CARD not in bench.told()
+    bench.wait(12)
+    assert CARD in bench.told()
+
+
+def test_a_phone_in_a_new_session_has_the_uid_it_had() -> None:
+    bench = Bench(Setup(reader=True))
+    bench.verb("present 08010203")
+    first = [frame for frame in bench.told() if isinstance(frame, f.Card)]
+    bench.say(f.Hello(1, 555, bytes(8), "another lane"))
+    assert [frame for frame in bench.told() if isinstance(frame, f.Card)] == first
+
+
 def test_a_broken_reader_stands_in_the_heartbeat() -> None:
     bench = Bench(Setup(reader=True), "reader-broken")
     bench.verb("present 04a1b2c3d4e5f6")
