@@ -45,9 +45,13 @@ def card(number: int) -> Card:
     return Card(CardUid(bytes((4, number, 0, 0, 0, 0, 0))), 0x0344, 0x20)
 
 
-VERDICTS = {
-    card(n): (Verdict.ADMIT, Verdict.DENY, Verdict.ADMIT, Verdict.DENY, Verdict.NONE)[n] for n in range(5)
-}
+VERDICTS = dict(
+    zip(
+        map(card, range(6)),
+        (Verdict.ADMIT, Verdict.DENY, Verdict.ADMIT, Verdict.DENY, Verdict.NONE, Verdict.ADMIT),
+        strict=True,
+    )
+)
 REPORTED = {card(1), card(2)}  # a suspended card and a staff card
 
 
