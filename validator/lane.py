@@ -144,11 +144,17 @@ class Lane:
     def _hear_reader(self) -> None:
         while (event := self._reader.take()) is not None:
             self._handle(event)
-            self._reader.arm()
+            self._arm()
 
     def _hear_board(self) -> None:
         while (event := self._board.take()) is not None:
             self._handle(event)
+            self._arm()
+
+    def _arm(self) -> None:
+        # A reader tells a card once: one read while nobody can be answered would lie there unheard.
+        if self.passage.hears_cards:
+            self._reader.arm()
 
     def _decide(self, card: Card) -> Decision:
         return decide(card, self._lists.current, self._clock.now(), self._list_policy)

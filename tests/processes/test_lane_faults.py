@@ -97,6 +97,19 @@ def test_a_board_lost_in_the_middle_of_a_passage_comes_back(one_gate: Gate, faul
         one_gate.serves(lane)
 
 
+def test_a_card_that_lies_there_before_the_board_is_ready_is_served_once_it_is(one_gate: Gate) -> None:
+    one_gate.board.say("unplug")
+    one_gate.board.event("unplugged")
+    one_gate.reader.say(f"present {one_gate.card('matched')}")
+    lane = one_gate.lane()
+    try:
+        lane.event("reader", state="ready")
+        one_gate.board.say("replug")
+        assert lane.event("tap")["outcome"] == "admitted"
+    finally:
+        lane.close()
+
+
 def test_a_chip_left_at_another_speed_is_recovered_at_the_start(one_gate: Gate) -> None:
     one_gate.reader.say("fault stuck-baud")
     one_gate.reader.event("fault")
@@ -135,7 +148,7 @@ def test_an_emergency_release_is_observed_and_never_overruled(one_gate: Gate) ->
         one_gate.board.say("emergency on")
         lane.event("emergency", on=True)
         one_gate.reader.say(f"present {one_gate.card('suspended')}")
-        one_gate.reader.event("released")
+        one_gate.reader.event("selected")
         one_gate.reader.say("remove")
         one_gate.board.say("emergency off")
         lane.event("emergency", on=False)

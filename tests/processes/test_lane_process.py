@@ -123,6 +123,7 @@ def test_a_new_list_is_adopted_between_two_taps(one_gate: Gate, told: str) -> No
     with serving(one_gate) as lane:
         uid = one_gate.card("matched")
         assert one_gate.tap(lane, uid)["outcome"] == "admitted"
+        lane.event("passage")
         publish(one_gate, 7, [uid], 1_780_000_100)
         if told == "SIGHUP":
             lane.process.send_signal(signal.SIGHUP)

@@ -146,7 +146,12 @@ class Passage:
     @property
     def serves(self) -> bool:
         """Whether a card would be decided now: both devices are here and no emergency release is on."""
-        return self.reader_here and self.board_here and not self.emergency
+        return self.reader_here and self.hears_cards
+
+    @property
+    def hears_cards(self) -> bool:
+        """Whether a card would get an answer. Without a board nobody can be told or let through; in an emergency the arms are free."""
+        return self.board_here and not self.emergency
 
     @property
     def deadline_ns(self) -> int | None:
@@ -158,11 +163,11 @@ class Passage:
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
             case CardSeen():
-                return self._card(event) if self._hears_cards() else []
+                return self._card(event) if self.hears_cards else []
             case Clash() | LeftEarly():
-                return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns) if self._hears_cards() else []
+                return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns) if self.hears_cards else []
             case Unsupported():
-                return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self._hears_cards() else []
+                return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self.hears_cards else []
             case Passed():
                 return self._ended(event.tap, passed=True, after_ms=event.after_ms)
             case NotPassed():
@@ -184,10 +189,6 @@ class Passage:
 
     def _clock(self) -> int:
         return self._now_ns
-
-    def _hears_cards(self) -> bool:
-        # Without a board nobody can be told or let through; in an emergency the arms are free and a verdict would be about nothing.
-        return self.board_here and not self.emergency
 
     def _card(self, event: CardSeen) -> list[PassageEffect]:
         key = blake2b(event.card.uid.raw, digest_size=8, key=self._token_key).digest()
