@@ -3,77 +3,21 @@
 A reader joins the contract by a class with the shape of ReaderRig and a line in RIGS. Nothing here knows a device's protocol.
 """
 
-import json
-import os
-import select
-import subprocess
-import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
+from tests.contracts.board_rig import BoardRig, open_board
+from tests.contracts.loop import Loop, closing
+from tests.contracts.simulator import Simulator
 from validator.adapters.pn532_reader import Pn532Reader
+from validator.adapters.serial_board import BoardReader
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
 from validator.ports import Reader
-
-SAID_S = 10.0  # within which a simulated device answers a verb; far above what it needs
-HOLD_NS_MAX = 500_000_000  # the contract says 100 ms; a busy machine may double and double it again
-
-
-Answer = TypeVar("Answer")
-
-
-class Simulator:
-    """One `firmware-sim` process. Every verb waits until the device says that it has happened."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [str(Path(sys.executable).with_name("firmware-sim")), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._rest = b""
-        self._lines: deque[bytes] = deque()
-        self.path = self._line(time.monotonic() + SAID_S).decode()
-
-    def say(self, verb: str, answer: str) -> dict[str, Any]:
-        """Say a verb; its event, once the event called `answer` has come."""
-        self.call(verb)
-        return self.wait_for(answer, verb)
-
-    def call(self, verb: str) -> None:
-        """Say a verb and do not wait: for a test that listens meanwhile."""
-        self._stdin.write(f"{verb}\n".encode())
-
-    def wait_for(self, name: str, why: str = "") -> dict[str, Any]:
-        """The next event of that name; those before it are skipped."""
-        deadline = time.monotonic() + SAID_S
-        while True:
-            event: dict[str, Any] = json.loads(self._line(deadline))
-            assert event["event"] != "error", f"{why}: {event['message']}"
-            if event["event"] == name:
-                return event
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(SAID_S)
-        self._stdin.close()
-        self._stdout.close()
-
-    def _line(self, deadline: float) -> bytes:
-        while not self._lines:
-            wait_s = max(0.0, deadline - time.monotonic())
-            assert select.select((self._stdout,), (), (), wait_s)[0], "the simulated device says nothing"
-            data = os.read(self._stdout.fileno(), 65536)
-            assert data, "the simulated device has ended"
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self._lines.extend(lines)
-        return self._lines.popleft()
 
 
 def threads_and_descriptors() -> tuple[int, int]:
@@ -157,14 +101,56 @@ class Pn532Rig:
         self.simulator.close()
 
 
+class LoneBoardReader(BoardReader):
+    """A board's own reader, with a line that nobody else needs: it is closed with the reader."""
+
+    def __init__(self, path: str) -> None:
+        self._line = open_board(path)
+        super().__init__(self._line)
+
+    def close(self) -> None:
+        super().close()
+        self._line.close()
+
+
+class BoardReaderRig(BoardRig):
+    """`firmware-sim board --reader` and BoardReader."""
+
+    def __init__(self, link: Path) -> None:
+        super().__init__(link, "--reader")
+
+    def reader(self) -> Reader:
+        return LoneBoardReader(self.path)
+
+    def present(self, uid: str, leaves: str = "") -> int:
+        assert not leaves, "a board's cards leave at no stage: it tells them whole"
+        return self.say(f"present {uid}", "present")
+
+    def remove(self) -> None:
+        if self.status()["cards"]:
+            self.say("remove", "removed")
+
+    def clash(self, first: str, second: str) -> int:
+        return self.say(f"clash {first} {second}", "clash")
+
+
 @dataclass(frozen=True)
 class RigKind:
-    """How to start a device and open its reader, and the device's faults, in the words that `ReaderRig.fault` takes."""
+    """How to start a device and open its reader, and what can happen to it.
+
+    Attributes:
+        passing_faults: in the words that `ReaderRig.fault` takes; they end by themselves, and a card held meanwhile is told.
+        lasting_faults: those that have to be ended.
+        stages: of an exchange, at which a card can leave; none where the device tells nothing of it.
+        tells_second: whether a card that joins another one is told.
+    """
 
     start: Callable[[Path], ReaderRig]
     reader: Callable[[str], Reader]
     passing_faults: tuple[str, ...]
     lasting_faults: tuple[str, ...]
+    stages: tuple[str, ...] = ()
+    tells_second: bool = False
 
 
 PN532_PASSING = (
@@ -192,33 +178,73 @@ PN532_LASTING = (
     "stuck-baud",
     "every-second",
 )
+PN532_STAGES = (
+    "before-anticollision",
+    "in-anticollision",
+    "before-select",
+    "before-rats",
+    "before-reply",
+    "before-release",
+)
+BOARD_PASSING = (
+    "noise=1",
+    "dropped=1",
+    "dropped=3",
+    "dropped=4",  # one more than there are copies: the board gives the line up and begins a new session
+    "truncated=1",
+    "bad-checksum=1",
+    "duplicate=1",
+    "delayed=40/1",
+    "delayed=400/1",
+    "silent=2",
+    "deaf=1",
+)
+BOARD_LASTING = (
+    "noise",
+    "noise=0.5",
+    "dropped",
+    "dropped=0.5",
+    "truncated",
+    "bad-checksum",
+    "duplicate",
+    "delayed=30",
+    "delayed=400",
+    "silent",
+    "deaf",
+    "reader-broken",
+)
+
+
+def _pn532(timing: str) -> RigKind:
+    return RigKind(
+        lambda folder: Pn532Rig(folder / "reader", timing),
+        Pn532Reader,
+        PN532_PASSING,
+        PN532_LASTING,
+        PN532_STAGES,
+        tells_second=True,
+    )
+
+
 RIGS = {
-    "pn532": RigKind(lambda folder: Pn532Rig(folder / "reader"), Pn532Reader, PN532_PASSING, PN532_LASTING),
-    "pn532, real times": RigKind(
-        lambda folder: Pn532Rig(folder / "reader", "real"), Pn532Reader, PN532_PASSING, PN532_LASTING
+    "pn532": _pn532("ideal"),
+    "pn532, real times": _pn532("real"),
+    "board": RigKind(
+        lambda folder: BoardReaderRig(folder / "board"), LoneBoardReader, BOARD_PASSING, BOARD_LASTING
     ),
 }
 
 
-class Listener:
-    """Drives a reader as the lane's loop does, and keeps the longest time that one call took."""
+class Listener(Loop[ReaderEvent]):
+    """Drives a reader as the lane's loop does."""
 
     def __init__(self, reader: Reader) -> None:
+        super().__init__(reader)
         self.reader = reader
-        self.longest_ns = 0
-
-    def event(self, wait_s: float = 2.0) -> ReaderEvent | None:
-        """The next event, or None when there is none within `wait_s`."""
-        deadline_ns = time.monotonic_ns() + int(wait_s * 1e9)
-        while True:
-            event = self._timed(self.reader.take)
-            if event is not None or time.monotonic_ns() >= deadline_ns:
-                return event
-            self._wait(deadline_ns)
 
     def armed_event(self, wait_s: float = 2.0) -> ReaderEvent | None:
         """Arm, then the next event."""
-        self._timed(self.reader.arm)
+        self.timed(self.reader.arm)
         return self.event(wait_s)
 
     def back(self, wait_s: float = 10.0) -> ReaderBack:
@@ -229,34 +255,17 @@ class Listener:
         assert isinstance(event, ReaderBack), event
         return event
 
-    def uid(self, wait_s: float = 2.0) -> str:
-        """The UID of the next card, in hex; the reader may be lost and back before, and events without a card are skipped."""
+    def uid(self, wait_s: float = 2.0, *, but: str = "") -> str:
+        """The UID of the next card other than `but`, in hex; lost, back and events without a card are skipped."""
         deadline = time.monotonic() + wait_s
-        while not isinstance(event := self.armed_event(deadline - time.monotonic()), CardSeen):
+        uid = but
+        while uid == but:
+            event = self.armed_event(deadline - time.monotonic())
             assert event is not None, f"no card within {wait_s} s"
-        return event.card.uid.raw.hex()
-
-    def _wait(self, deadline_ns: int) -> None:
-        poll = select.poll()
-        if self.reader.fileno() >= 0:
-            poll.register(self.reader.fileno(), select.POLLIN)
-        due_ns = min(deadline_ns, self.reader.deadline_ns()) - time.monotonic_ns()
-        poll.poll(max(0, due_ns) / 1e6)
-
-    def _timed(self, call: Callable[[], Answer]) -> Answer:
-        started_ns = time.monotonic_ns()
-        answer = call()
-        self.longest_ns = max(self.longest_ns, time.monotonic_ns() - started_ns)
-        return answer
+            uid = event.card.uid.raw.hex() if isinstance(event, CardSeen) else but
+        return uid
 
 
-@contextmanager
-def listening(reader: Reader) -> Iterator[Listener]:
+def listening(reader: Reader) -> AbstractContextManager[Listener]:
     """A listener whose reader is closed at the end; no call may have held the loop."""
-    listener = Listener(reader)
-    try:
-        yield listener
-    finally:
-        listener.reader.close()
-    print(f"longest call {listener.longest_ns / 1e6:.1f} ms")  # noqa: T201
-    assert listener.longest_ns < HOLD_NS_MAX
+    return closing(Listener(reader))

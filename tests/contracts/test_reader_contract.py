@@ -11,16 +11,10 @@ from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, LeftEarly, ReaderBack, ReaderLost
 
 FIRST, SECOND, THIRD = "0489ab12cd34ef", "04a1b2c3d4e5f6", "0411223344aabb"
-STAGES = (
-    "before-anticollision",
-    "in-anticollision",
-    "before-select",
-    "before-rats",
-    "before-reply",
-    "before-release",
-)
 PASSING = [(name, fault) for name, kind in RIGS.items() for fault in kind.passing_faults]
 LASTING = [(name, fault) for name, kind in RIGS.items() for fault in kind.lasting_faults]
+STAGES = [(name, stage) for name, kind in RIGS.items() for stage in kind.stages]
+SECOND_TOLD = [name for name, kind in RIGS.items() if kind.tells_second]
 EVERY_SECOND = [name for name, kind in RIGS.items() if "every-second" in kind.lasting_faults]
 
 
@@ -95,6 +89,7 @@ def test_a_card_that_is_shown_again_is_told_again(rig: ReaderRig, listener: List
         rig.remove()
 
 
+@pytest.mark.parametrize("rig", SECOND_TOLD, indirect=True)
 def test_the_next_card_is_told_while_the_last_one_stays(rig: ReaderRig, listener: Listener) -> None:
     rig.present(FIRST)
     assert listener.uid() == FIRST
@@ -124,7 +119,7 @@ def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -
     assert listener.uid() == THIRD
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("rig", "stage"), STAGES, indirect=["rig"])
 def test_a_card_that_leaves_early_spoils_nothing(rig: ReaderRig, listener: Listener, stage: str) -> None:
     listener.reader.arm()
     rig.present(FIRST, leaves=stage)
@@ -152,7 +147,7 @@ def test_after_a_fault_the_next_good_card_is_told_within_two_seconds(
     rig.remove()
     rig.present(SECOND)
 
-    assert listener.uid(2.0) == SECOND
+    assert listener.uid(2.0, but=FIRST) == SECOND, "the first may be told late: it lay there to the end"
 
 
 @pytest.mark.parametrize(("rig", "fault"), PASSING, indirect=["rig"])

@@ -125,7 +125,7 @@ def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(s
         (0, f.OpenFrame(9, 0, 5_000))
     ] * 4
     assert session.after(2) == [
-        BoardLost("did not acknowledge OpenFrame in 4 sends", session.now_ns - 1 * MS)
+        BoardLost("did not acknowledge OPEN in 4 sends; is the wire to it in order?", session.now_ns - 1 * MS)
     ]
 
 

@@ -1,6 +1,7 @@
 """The turnstile board on a serial line (pyserial), and the cards of a board that reads them itself.
 
-Only the port's side: what the bytes mean is formats/board_link.py's affair. The device is named by a stable link and opened anew after each loss, for ever: pts and ttyUSB numbers are reused at once.
+Only the port's side: what the bytes mean is formats/board_link.py's affair. The device is named by a stable link and opened
+anew after each loss, for ever: pts and ttyUSB numbers are reused at once.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from collections.abc import Callable
 import serial
 
 from validator.domain.events import (
+    BoardBack,
     BoardEvent,
     BoardLost,
     CardSeen,
@@ -37,6 +39,10 @@ RETRY_NS = (
 READ_BYTES_MAX = 4_096
 OUTGOING_BYTES_MAX = 4_096  # a line that takes nothing for so long is lost
 CARDS_WAITING_MAX = 4  # the loop takes them at once; more is a board gone mad
+CARD_AGE_MAX_NS = 2_000_000_000  # no board tells that a card has gone: one told later might open for nobody
+CLOSED_NS = 1_000_000_000  # how often a loop may look at a closed board
+
+CardEvent = CardSeen | Clash | LeftEarly | Unsupported
 
 # Everything that pyserial lets through when a device goes away; termios.error is no OSError.
 PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
@@ -57,10 +63,13 @@ class SerialBoard:
         self._fd = -1
         self._poll = select.poll()
         self._link: BoardLink | None = None
+        self._closed = False
         self._retry_ns = clock()
-        self._told = ""  # the loss told last
+        self._told: set[str] = (
+            set()
+        )  # the reasons of this loss; there are few, and no bytes from the line in them
         self._events: deque[BoardEvent] = deque()
-        self._cards: deque[ReaderEvent] = deque(maxlen=CARDS_WAITING_MAX)
+        self._cards = _CardTray()
 
     def fileno(self) -> int:
         """See ports.Board."""
@@ -68,7 +77,11 @@ class SerialBoard:
 
     def deadline_ns(self) -> int:
         """See ports.Board."""
-        return self._retry_ns if self._link is None else self._link.deadline_ns
+        return 0 if self._events else self._line_deadline_ns()
+
+    def card_deadline_ns(self, *, armed: bool) -> int:
+        """The same for the board's own reader."""
+        return 0 if self._cards.has_news(armed=armed) else self._line_deadline_ns()
 
     def take(self) -> BoardEvent | None:
         """See ports.Board."""
@@ -76,11 +89,11 @@ class SerialBoard:
             self._turn()
         return self._events.popleft() if self._events else None
 
-    def take_card(self) -> ReaderEvent | None:
-        """The next event of the board's own reader, for BoardReader."""
-        if not self._cards:
+    def take_card(self, *, armed: bool) -> ReaderEvent | None:
+        """The next event of the board's own reader, for BoardReader; cards and what is not quite one wait until `armed`."""
+        if not self._cards.has_news(armed=armed):
             self._turn()
-        return self._cards.popleft() if self._cards else None
+        return self._cards.take(self._clock(), armed=armed)
 
     def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
         """See ports.Board."""
@@ -91,7 +104,17 @@ class SerialBoard:
         self._command(ShowFrame(outcome, hold_ms, date))
 
     def close(self) -> None:
-        """See ports.Board."""
+        """See ports.Board. Nothing is told any more."""
+        self._closed = True
+        self._events.clear()
+        self._let_go()
+
+    def _line_deadline_ns(self) -> int:
+        if self._closed:
+            return self._clock() + CLOSED_NS
+        return self._retry_ns if self._link is None else self._link.deadline_ns
+
+    def _let_go(self) -> None:
         port, self._port = self._port, None
         if port is not None:
             with contextlib.suppress(*PORT_ERRORS):  # it is gone, which is what was wanted
@@ -103,6 +126,8 @@ class SerialBoard:
 
     def _turn(self) -> None:
         """Once around: open if due, read what came, do what is due, write."""
+        if self._closed:
+            return
         now_ns = self._clock()
         if self._link is None and (now_ns < self._retry_ns or not self._reopen(now_ns)):
             return
@@ -165,22 +190,77 @@ class SerialBoard:
             match event:
                 case BoardLost():
                     self._lose(event.reason, event.at_ns)
-                case CardSeen() | Clash() | LeftEarly() | Unsupported() | ReaderLost() | ReaderBack():
-                    self._cards.append(event)
+                case BoardBack():
+                    self._told.clear()
+                    self._cards.board_back(f"board at {self._device}: it has restarted", event.at_ns)
+                    self._events.append(event)
+                case ReaderLost():
+                    self._cards.lose(f"board at {self._device}: {event.reason}", event.at_ns)
+                case ReaderBack():
+                    self._cards.back(event)
+                case CardSeen() | Clash() | LeftEarly() | Unsupported():
+                    self._cards.put(event)
                 case _:
-                    self._told = ""
                     self._events.append(event)
 
     def _lose(self, reason: str, now_ns: int) -> None:
         """Let the port go and try again later. The same loss is told once, however many tries it takes."""
-        self.close()
+        self._let_go()
         self._retry_ns = now_ns + RETRY_NS
-        told = f"board at {self._device} {reason}"
-        if told != self._told:
-            self._told = told
+        told = f"board at {self._device}: {reason}"
+        if told not in self._told:
+            self._told.add(told)
             self._events.append(BoardLost(told, now_ns))
-            self._cards.clear()
-            self._cards.append(ReaderLost(told, now_ns))
+        self._cards.lose(told, now_ns)
+
+
+class _CardTray:
+    """What the board's own reader has told, until the loop takes it: first whether the reader works, then the cards."""
+
+    def __init__(self) -> None:
+        self._works = False
+        self._told: set[str] = set()  # why it does not; each once
+        self._news: deque[ReaderLost | ReaderBack] = deque()  # at most one of each
+        self._cards: deque[CardEvent] = deque(maxlen=CARDS_WAITING_MAX)
+
+    def lose(self, reason: str, at_ns: int) -> None:
+        """The reader cannot be used; the cards it told wait for nothing."""
+        self._works = False
+        self._cards.clear()
+        if reason not in self._told:
+            self._told.add(reason)
+            self._news.clear()
+            self._news.append(ReaderLost(reason, at_ns))
+
+    def board_back(self, reason: str, at_ns: int) -> None:
+        """A session has begun; if the reader worked just now, the board has restarted, and its reader with it."""
+        if self._works:
+            self.lose(reason, at_ns)
+
+    def back(self, event: ReaderBack) -> None:
+        """The reader works."""
+        if not self._works:
+            self._works = True
+            self._told.clear()
+            self._news.append(event)
+
+    def put(self, event: CardEvent) -> None:
+        """A card; it may come before the board's first word about its reader, and waits for that."""
+        self._cards.append(event)
+
+    def has_news(self, *, armed: bool) -> bool:
+        """Whether `take` has something."""
+        return bool(self._news or (armed and self._works and self._cards))
+
+    def take(self, now_ns: int, *, armed: bool) -> ReaderEvent | None:
+        """The next event. A card that has waited too long is dropped: it may have gone."""
+        if self._news:
+            return self._news.popleft()
+        while armed and self._works and self._cards:
+            event = self._cards.popleft()
+            if now_ns - event.at_ns <= CARD_AGE_MAX_NS:
+                return event
+        return None
 
 
 def _why_not_open(error: Exception) -> str:
@@ -188,38 +268,50 @@ def _why_not_open(error: Exception) -> str:
     number = getattr(error, "errno", None)
     match number:
         case errno.ENOENT:
-            return "is not there; is it plugged in, and is [board] device right?"
+            return "there is no such device; is it plugged in, and is [board] device right?"
         case errno.EACCES | errno.EPERM:
-            return "may not be opened; is this user in the group dialout?"
+            return "it may not be opened; is this user in the group dialout?"
         case errno.EAGAIN | errno.EBUSY:
-            return "is held by another process; does a lane run on it already?"
+            return "in use by another process; does a lane run on it already?"
         case int():
-            return f"cannot be opened ({os.strerror(number)})"
+            return f"cannot be opened ({os.strerror(number)}); is [board] device right?"
         case _:
-            return f"cannot be opened ({error})"
+            return "not a serial line; is [board] device right?"
 
 
 class BoardReader:
-    """The Reader port of a board that reads cards itself and tells them in CARD events: driver "serial" in the configuration."""
+    """The Reader port of a board that reads cards itself and tells them in CARD events: driver "serial" in the configuration.
+
+    Such a board is always armed and tells a card once, so what comes before `arm` waits here.
+    """
 
     def __init__(self, board: SerialBoard) -> None:
         """Shares the board's line; either may be asked first."""
         self._board = board
+        self._armed = False
+        self._closed = False
 
     def fileno(self) -> int:
         """See ports.Reader."""
-        return self._board.fileno()
+        return -1 if self._closed else self._board.fileno()
 
     def deadline_ns(self) -> int:
         """See ports.Reader."""
-        return self._board.deadline_ns()
+        return self._board.deadline_ns() if self._closed else self._board.card_deadline_ns(armed=self._armed)
 
     def arm(self) -> None:
-        """See ports.Reader: a board that reads cards itself is always armed, and tells a card once."""
+        """See ports.Reader."""
+        self._armed = True
 
     def take(self) -> ReaderEvent | None:
         """See ports.Reader."""
-        return self._board.take_card()
+        if self._closed:
+            return None
+        event = self._board.take_card(armed=self._armed)
+        if event is not None:
+            self._armed = False
+        return event
 
     def close(self) -> None:
-        """See ports.Reader: the board's owner closes the line."""
+        """See ports.Reader. Nothing is told any more; the line is the board's, and its owner closes it."""
+        self._closed = True

@@ -49,8 +49,10 @@ ACK_WAIT_NS = 50 * NS_PER_MS
 SENDS_MAX = 4  # once, and three times again
 HELLO_APART_NS = 100 * NS_PER_MS  # an answer sooner than this would greet a greeting
 COMMANDS_WAITING_MAX = 16
+TAPS_REMEMBERED = 32  # as many as the board remembers; the end of one older than that comes from nowhere
 
 EMERGENCY_BIT, TAMPER_BIT, PASSED_BIT, NOT_PASSED_BIT, READER_BIT = 0x01, 0x02, 0x08, 0x10, 0x20
+STATE_BITS = EMERGENCY_BIT | TAMPER_BIT | READER_BIT
 
 LinkEvent = BoardEvent | ReaderEvent
 Told = PassedFrame | NotPassedFrame | ForcedFrame | EmergencyFrame | TamperFrame | CardFrame
@@ -81,7 +83,9 @@ class BoardLink:
         self._waiting: deque[OpenFrame | ShowFrame] = deque()
         self._under_way: _UnderWay | None = None
         self._opened_tap: int | None = None  # acknowledged, and its end not yet heard
-        self._state: int | None = None
+        self._ended_taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)  # by an event or by a heartbeat
+        self._state = 0
+        self._known_bits = 0  # of the state; the others nobody has spoken of yet
         self._say_hello(now_ns)
         self._beat_ns = now_ns + BEAT_NS
 
@@ -135,7 +139,10 @@ class BoardLink:
             return []
         if command.sends == SENDS_MAX:
             return [
-                self._lose(f"did not acknowledge {type(command.frame).__name__} in {SENDS_MAX} sends", now_ns)
+                self._lose(
+                    f"did not acknowledge {_name(command.frame)} in {SENDS_MAX} sends; is the wire to it in order?",
+                    now_ns,
+                )
             ]
         command.sends += 1
         command.sent_ns = now_ns
@@ -189,7 +196,9 @@ class BoardLink:
         if known:
             return []
         self._peer = hello
-        self._acted_seq = self._under_way = self._opened_tap = self._state = None
+        self._acted_seq = self._under_way = self._opened_tap = None
+        self._known_bits = 0
+        self._ended_taps.clear()
         self._waiting.clear()
         return [BoardBack(now_ns)]
 
@@ -197,7 +206,8 @@ class BoardLink:
         command = self._under_way
         if command is None or command.seq != seq:
             return  # an ACK of a copy
-        if isinstance(command.frame, OpenFrame):
+        # An ACK that was lost once comes after the end of its passage, told already; a heartbeat would tell it anew.
+        if isinstance(command.frame, OpenFrame) and command.frame.tap not in self._ended_taps:
             self._opened_tap = command.frame.tap
         self._under_way = None
         self._send_next(now_ns)
@@ -209,11 +219,9 @@ class BoardLink:
         self._acted_seq = seq
         match frame:
             case PassedFrame():
-                self._close(frame.tap)
-                return [Passed(frame.tap, frame.after_ms, now_ns)]
+                return self._end(Passed(frame.tap, frame.after_ms, now_ns))
             case NotPassedFrame():
-                self._close(frame.tap)
-                return [NotPassed(frame.tap, now_ns)]
+                return self._end(NotPassed(frame.tap, now_ns))
             case ForcedFrame():
                 return [Forced(now_ns)]
             case EmergencyFrame():
@@ -223,27 +231,31 @@ class BoardLink:
             case CardFrame():
                 return [_card_event(frame, now_ns)]
 
-    def _close(self, tap: int) -> None:
-        if self._opened_tap == tap:
+    def _end(self, end: Passed | NotPassed) -> list[LinkEvent]:
+        """The end of a passage, unless the other of event and heartbeat has told it before."""
+        if end.tap in self._ended_taps:
+            return []
+        self._ended_taps.append(end.tap)
+        if self._opened_tap == end.tap:
             self._opened_tap = None
+        return [end]
 
     def _hear_bit(self, bit: int, *, on: bool, now_ns: int) -> list[LinkEvent]:
-        """An event about a bit of the state is the state with that bit changed."""
-        state = self._state or 0
-        return self._changed(state | bit if on else state & ~bit, now_ns)
+        """An event speaks of one bit of the state, and of no other."""
+        return self._learn(bit, bit if on else 0, now_ns)
 
     def _hear_state(self, state: int, now_ns: int) -> list[LinkEvent]:
-        events = self._changed(state, now_ns)
+        events = self._learn(STATE_BITS, state, now_ns)
         tap = self._opened_tap
         if tap is not None and state & (PASSED_BIT | NOT_PASSED_BIT):
-            self._opened_tap = None
-            events.append(Passed(tap, 0, now_ns) if state & PASSED_BIT else NotPassed(tap, now_ns))
+            events += self._end(Passed(tap, 0, now_ns) if state & PASSED_BIT else NotPassed(tap, now_ns))
         return events
 
-    def _changed(self, state: int, now_ns: int) -> list[LinkEvent]:
-        """What differs from the state known before: all of it, when none was."""
-        changed = 0xFF if self._state is None else self._state ^ state
-        self._state = state
+    def _learn(self, bits: int, state: int, now_ns: int) -> list[LinkEvent]:
+        """What is new in these bits of the state: those that differ, and those that nobody has spoken of before."""
+        changed = bits & ((self._state ^ state) | ~self._known_bits)
+        self._state = self._state & ~bits | state & bits
+        self._known_bits |= bits
         events: list[LinkEvent] = []
         if changed & EMERGENCY_BIT:
             events.append(Emergency(bool(state & EMERGENCY_BIT), now_ns))
@@ -257,6 +269,10 @@ class BoardLink:
                 else ReaderBack(now_ns)
             )
         return events
+
+
+def _name(frame: OpenFrame | ShowFrame) -> str:
+    return "OPEN" if isinstance(frame, OpenFrame) else "SHOW"
 
 
 def _card_event(frame: CardFrame, now_ns: int) -> ReaderEvent:

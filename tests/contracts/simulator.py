@@ -1,0 +1,63 @@
+"""One simulated device as a process of its own: verbs in, events out, and nothing is waited for but an answer."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+SAID_S = 10.0  # within which a simulated device answers a verb; far above what it needs
+
+
+class Simulator:
+    """One `firmware-sim` process. Every verb waits until the device says that it has happened."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [str(Path(sys.executable).with_name("firmware-sim")), *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self.heard: list[dict[str, Any]] = []
+        self._rest = b""
+        self._lines: deque[bytes] = deque()
+        self.path = self._line(time.monotonic() + SAID_S).decode()
+
+    def say(self, verb: str, answer: str) -> dict[str, Any]:
+        """Say a verb; its event, once the event called `answer` has come."""
+        self.call(verb)
+        return self.wait_for(answer, verb)
+
+    def call(self, verb: str) -> None:
+        """Say a verb and do not wait: for a test that listens meanwhile."""
+        self._stdin.write(f"{verb}\n".encode())
+
+    def wait_for(self, name: str, why: str = "") -> dict[str, Any]:
+        """The next event of that name; those before it stay in `heard`."""
+        deadline = time.monotonic() + SAID_S
+        while True:
+            event: dict[str, Any] = json.loads(self._line(deadline))
+            self.heard.append(event)
+            assert event["event"] != "error", f"{why}: {event['message']}"
+            if event["event"] == name:
+                return event
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(SAID_S)
+        self._stdin.close()
+        self._stdout.close()
+
+    def _line(self, deadline: float) -> bytes:
+        while not self._lines:
+            wait_s = max(0.0, deadline - time.monotonic())
+            assert select.select((self._stdout,), (), (), wait_s)[0], "the simulated device says nothing"
+            data = os.read(self._stdout.fileno(), 65536)
+            assert data, "the simulated device has ended"
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._lines.extend(lines)
+        return self._lines.popleft()
