@@ -23,7 +23,7 @@ from benchmarks.context import Bench, quiet_memory
 from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import MATCHED_UNIT_S, Town
 from validator.adapters.clock import Clock
-from validator.domain.cards import FINGERPRINT_BITS, Card, CardUid
+from validator.domain.cards import FINGERPRINT_BITS, Card, CardUid, fingerprinter
 from validator.domain.decision import Decision, ListPolicy, Verdict, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet, Table
 from validator.formats.fingerprint_keys import key_id
@@ -44,7 +44,7 @@ class SetTable:
     """A Python set of fingerprints."""
 
     def __init__(self, key: bytes, fingerprints: Iterable[int]) -> None:
-        self.key = key
+        self.key, self.fingerprint = key, fingerprinter(key)
         self._held = set(fingerprints)
 
     def holds(self, fingerprint: int, unix_s: int) -> bool:
@@ -57,7 +57,7 @@ class SqliteTable:
     """One indexed SQLite table, prepared statement, everything in its page cache."""
 
     def __init__(self, key: bytes, fingerprints: Iterable[int], path: Path) -> None:
-        self.key = key
+        self.key, self.fingerprint = key, fingerprinter(key)
         self._database = sqlite3.connect(path)
         self._database.execute("pragma mmap_size = 1073741824")
         self._database.execute("create table cards (fingerprint integer primary key, until integer)")
@@ -82,7 +82,7 @@ class DiskcacheTable:
     """A diskcache.Cache with the fingerprint as key."""
 
     def __init__(self, key: bytes, fingerprints: Iterable[int], path: Path) -> None:
-        self.key = key
+        self.key, self.fingerprint = key, fingerprinter(key)
         self._cache = diskcache.Cache(str(path), eviction_policy="none", cull_limit=0)
         with self._cache.transact():
             for fingerprint in fingerprints:

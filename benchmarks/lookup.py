@@ -17,7 +17,7 @@ from benchmarks.context import Bench, quiet_memory
 from benchmarks.decisions import DiskcacheTable, SqliteTable
 from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import Town
-from validator.domain.cards import FINGERPRINT_BITS
+from validator.domain.cards import FINGERPRINT_BITS, fingerprinter
 from validator.domain.rules import Table
 
 ROUNDS = 20
@@ -28,7 +28,7 @@ class SetTable:
     """A Python set of fingerprints, and its weight: the set and its numbers."""
 
     def __init__(self, key: bytes, fingerprints: list[int]) -> None:
-        self.key = key
+        self.key, self.fingerprint = key, fingerprinter(key)
         self._held = set(fingerprints)
         self.bytes = sys.getsizeof(self._held) + sum(map(sys.getsizeof, self._held))
 

@@ -54,6 +54,9 @@ class SetTable:
     fingerprints: frozenset[int]
     key: bytes = bytes(32)
 
+    def fingerprint(self, uid: bytes) -> int:
+        return CardUid(uid).fingerprint(self.key)
+
     def holds(self, fingerprint: int, unix_s: int) -> bool:
         del unix_s
         return fingerprint in self.fingerprints

@@ -131,7 +131,7 @@ def _first_that_speaks(card: Card, rules: RuleSet, unix_s: int) -> _Spoken:
         table = rule.table
         if table.key != key:
             key = table.key
-            fingerprint = uid.fingerprint(key)
+            fingerprint = table.fingerprint(uid.raw)
         held = table.holds(fingerprint, unix_s)
         if rule.effect is _REQUIRE:
             if held or not rule.scope.covers(len(uid.raw), card.sak):

@@ -3,6 +3,7 @@
 A rule holds its table only as a `Table` to ask; where the cards are kept is formats/segment.py's affair.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -14,6 +15,10 @@ class Table(Protocol):
     @property
     def key(self) -> bytes:
         """The 32-byte fingerprint key under which this table was made."""
+
+    @property
+    def fingerprint(self) -> Callable[[bytes], int]:
+        """What makes a UID's fingerprint under that key (cards.fingerprinter)."""
 
     def holds(self, fingerprint: int, unix_s: int) -> bool:
         """Whether the card of this 56-bit fingerprint is in the table at that wall time (seconds): a removed or ended entry is not."""

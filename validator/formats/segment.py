@@ -22,7 +22,7 @@ from mmap import mmap
 from typing import Final
 from zlib import crc32
 
-from validator.domain.cards import FINGERPRINT_BITS
+from validator.domain.cards import FINGERPRINT_BITS, fingerprinter
 from validator.formats.fingerprint_keys import KEY_ID_BYTES, key_id
 
 HEADER_BYTES = 128
@@ -271,9 +271,10 @@ def _small_index(middle: memoryview) -> Sequence[int]:
 class MappedTable:
     """The table of one rule: its segments, newest first. A `domain.rules.Table`; it never changes."""
 
-    __slots__ = ("_parts", "headers", "key")
+    __slots__ = ("_parts", "fingerprint", "headers", "key")
 
     key: bytes
+    fingerprint: Callable[[bytes], int]
     headers: tuple[Header, ...]
     """Of its segments, newest first: what `turnike list show` tells."""
 
@@ -289,6 +290,7 @@ class MappedTable:
         if any(newer.to_version <= older.to_version for newer, older in pairwise(headers)):
             raise SegmentError("segments of one table are not in order, newest first")
         self.key = key
+        self.fingerprint = fingerprinter(key)
         self.headers = headers
         self._parts = tuple(
             (segment.until, segment.header.epoch_unix_s, segment.header.until_unit_s) for segment in segments
