@@ -188,6 +188,39 @@ def test_a_heartbeat_heals_a_lost_not_passed(session: Line) -> None:
     assert session.hears(beat(0b10000)) == [NotPassed(9, session.now_ns)]
 
 
+def test_an_end_that_comes_before_the_ack_of_its_open_is_not_told_again_by_a_heartbeat(session: Line) -> None:
+    session.hears(beat(0))
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    assert session.hears(f.PassedFrame(9, 700), seq=0) == [Passed(9, 700, session.now_ns)]
+    session.hears(f.Ack(0))
+    assert session.hears(beat(0b1000)) == []
+
+
+def test_an_end_that_a_heartbeat_healed_is_acknowledged_and_not_told_again(session: Line) -> None:
+    session.hears(beat(0))
+    for tap in (8, 9):
+        session.link.send(f.OpenFrame(tap, 0, 5_000), session.now_ns)
+        session.hears(f.Ack(tap - 8))
+        assert session.hears(beat(0b1000)) == [Passed(tap, 0, session.now_ns)]
+    session.sent()
+    assert session.hears(f.PassedFrame(8, 700), seq=0) == []
+    assert session.hears(f.PassedFrame(9, 700), seq=1) == []
+    assert session.sent() == [(0, f.Ack(0)), (0, f.Ack(1))]
+
+
+def test_an_event_before_the_first_heartbeat_tells_of_nothing_else(session: Line) -> None:
+    now_ns = session.now_ns
+    assert session.hears(f.EmergencyFrame(on=True), seq=0) == [Emergency(on=True, at_ns=now_ns)]
+    lost = ReaderLost("its card reader does not work, says the board", now_ns)
+    assert session.hears(beat(0b100011)) == [Tamper(on=True, at_ns=now_ns), lost]
+
+
+def test_a_new_session_of_the_board_may_end_the_taps_of_the_last_one_again(session: Line) -> None:
+    session.hears(f.PassedFrame(9, 700), seq=0)
+    session.hears(f.Hello(1, 78, b"board001", ""))
+    assert session.hears(f.NotPassedFrame(9), seq=0) == [NotPassed(9, session.now_ns)]
+
+
 def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) -> None:
     now_ns = session.now_ns
     assert session.hears(beat(0)) == [
