@@ -1,5 +1,7 @@
 """A board on a simulated device, a real process on a pty, with a hand that walks, pushes and pulls plugs; and a loop that listens like the lane."""
 
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +57,12 @@ class BoardRig:
         """What the device says of itself."""
         return self.simulator.say("status", "status")
 
+    def shown(self) -> dict[str, Any]:
+        """The next thing that is shown because the lane has asked for it."""
+        while (event := self.simulator.wait_for("show"))["by"] != "lane":
+            pass
+        return event
+
     def history(self, *names: str) -> list[dict[str, Any]]:
         """Everything of these names that has happened so far, oldest first; of what is shown, only what the lane has asked for."""
         self.status()
@@ -89,6 +97,15 @@ class BoardListener(Loop[BoardEvent]):
         event = self.event(wait_s)
         assert isinstance(event, kind), event
         return event
+
+    def serve_until(self, happened: Callable[[], bool], wait_s: float = 5.0) -> list[BoardEvent]:
+        """Listen until `happened`; everything that was told meanwhile."""
+        deadline = time.monotonic() + wait_s
+        heard: list[BoardEvent] = []
+        while not happened():
+            assert time.monotonic() < deadline, f"it did not happen; told was {heard}"
+            heard += self.events(0.02)
+        return heard
 
     def back(self, wait_s: float = 5.0) -> BoardBack:
         """The next BoardBack, and the state of a board at rest behind it; only BoardLost may come before."""
