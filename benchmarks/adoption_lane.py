@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from validator.adapters.clock import Clock
+from validator.adapters.counting_outbox import CountingOutbox
 from validator.adapters.list_folder import Adopted, ListFolder, held_keys
 from validator.adapters.log import JsonLog
-from validator.adapters.memory_outbox import MemoryOutbox
 from validator.adapters.process import lock_memory, run_in_real_time
 from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import Card, CardUid
@@ -57,6 +57,9 @@ class SocketReader:
         return FAR_NS if self._told else 0
 
     def arm(self) -> None:
+        """See ports.Reader."""
+
+    def forget(self) -> None:
         """See ports.Reader."""
 
     def take(self) -> ReaderEvent | None:
@@ -153,7 +156,7 @@ def main() -> None:
     source, lists, clock = NotedFolder(folder / "lists", held_keys(folder / "keys")), ListInForce(), Clock()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
-        source=source, lists=lists, outbox=MemoryOutbox(1_000), clock=clock, log=log, commit_budget_ms=150
+        source=source, lists=lists, outbox=CountingOutbox(1_000), clock=clock, log=log, commit_budget_ms=150
     )
     source.looks, clerk.taps = [], []
     lock_memory()

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 from validator.adapters.clock import Clock
+from validator.adapters.counting_outbox import CountingOutbox
 from validator.adapters.list_folder import ListFolder, held_keys
 from validator.adapters.log import JsonLog
-from validator.adapters.memory_outbox import MemoryOutbox
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd
 from validator.adapters.serial_board import BoardReader, SerialBoard
@@ -70,7 +70,7 @@ def make_reader(config: Config, board: SerialBoard) -> Reader:
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
     log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
-    outbox = MemoryOutbox(config.reports.reports_max)
+    outbox = CountingOutbox(config.reports.reports_max)
     clerk = Clerk(
         source=ListFolder(Path(config.list.folder), _keys(config)),
         lists=lists,

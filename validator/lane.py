@@ -80,6 +80,7 @@ class Lane:
         self._wake_fd = wake_fd
         self._monotonic_ns = monotonic_ns
         self._stopping = False
+        self._reader_news = self._board_news = False  # there may be more to take
         self._polled: tuple[int, ...] = ()
         self._poll = select.poll()
 
@@ -113,9 +114,9 @@ class Lane:
         if self._wake_fd in ready:
             os.read(self._wake_fd, WAKE_BYTES_MAX)
         now_ns = self._monotonic_ns()
-        if self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
+        if self._reader_news or self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
             self._hear_reader()
-        if self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
+        if self._board_news or self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
             self._hear_board()
         due_ns = self.passage.deadline_ns
         if due_ns is not None and now_ns >= due_ns:
@@ -131,23 +132,33 @@ class Lane:
             for fd in fds:
                 self._poll.register(fd, select.POLLIN)
         now_ns = self._monotonic_ns()
-        due_ns = min(self._deadlines(), default=now_ns)
+        due_ns = min(self._deadlines())
         wait_ms = min(max(due_ns - now_ns, 0), WAIT_MAX_NS) / NS_PER_MS
         return {fd for fd, _ in self._poll.poll(wait_ms)}
 
     def _deadlines(self) -> Iterator[int]:
+        if self._reader_news or self._board_news:
+            yield 0
         yield self._reader.deadline_ns()
         yield self._board.deadline_ns()
         if self.passage.deadline_ns is not None:
             yield self.passage.deadline_ns
 
+    # One event of each device in a turn: a reader that always has news must not keep the board's acknowledgements waiting.
+
     def _hear_reader(self) -> None:
-        while (event := self._reader.take()) is not None:
+        event = self._reader.take()
+        self._reader_news = event is not None
+        if event is not None:
             self._handle(event)
+            if not self.passage.hears_cards:
+                self._reader.forget()
             self._arm()
 
     def _hear_board(self) -> None:
-        while (event := self._board.take()) is not None:
+        event = self._board.take()
+        self._board_news = event is not None
+        if event is not None:
             self._handle(event)
             self._arm()
 
@@ -200,8 +211,8 @@ class Lane:
         return self._monotonic_ns() - started_ns
 
     def _keep(self, tap: RecordTap, times: TapTimes) -> None:
-        self.decided.add(times.decided_ns)
-        if not tap.waited:  # how long the passenger ahead took is not ours
+        if not tap.waited:  # decided earlier, and told when the passenger ahead was through
+            self.decided.add(times.decided_ns)
             self.told.add(times.told_ns)
         if times.report_ns:
             self.filed.add(times.report_ns)

@@ -37,6 +37,9 @@ class Reader(Protocol):
     def arm(self) -> None:
         """Ask for the next card; the one just told is left alone until it is gone. Nothing happens when armed already or lost."""
 
+    def forget(self) -> None:
+        """The card told last could not be answered: if it still lies there, tell it again, where the device can."""
+
     def take(self) -> ReaderEvent | None:
         """The next event, or None. Call it until None when `fileno` is readable or `deadline_ns` has come.
 

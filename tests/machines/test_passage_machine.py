@@ -111,6 +111,9 @@ class PassageMachine(RuleBasedStateMachine):
                     last_ns = self.last_report_ns.get(uid.raw, -GUARD_S * S)
                     assert self.now_ns - last_ns >= GUARD_S * S, "reported twice within the guard"
                     self.last_report_ns[uid.raw] = self.now_ns
+            case RecordTap(outcome=Outcome.TRY_AGAIN, waited=True):
+                assert self.waiting is not None, "given up for nobody"
+                self.waiting = None
             case RecordTap():
                 assert any(isinstance(earlier, Show) for earlier in before), (
                     "recorded before the passenger was told"
@@ -163,13 +166,13 @@ class PassageMachine(RuleBasedStateMachine):
         self.board = on
         self.step(BoardBack(self.now_ns) if on else BoardLost("gone", self.now_ns))
         assert self.open_tap is None, "a passage outlived its board"
-        self.waiting = None
+        assert self.waiting is None, "a tap was decided and never recorded"
 
     @rule(on=st.booleans())
     def reader_comes_or_goes(self, on: bool) -> None:
         self.reader = on
         effects = self.step(ReaderBack(self.now_ns) if on else ReaderLost("gone", self.now_ns))
-        if self.board:
+        if self.board and not self.emergency:
             assert effects == [Show(Outcome.READY if on else Outcome.OUT_OF_SERVICE, 0)]
 
     @rule(on=st.booleans())
@@ -178,7 +181,7 @@ class PassageMachine(RuleBasedStateMachine):
         self.emergency = on
         self.step(Emergency(on, self.now_ns))
         assert not changed or self.open_tap is None
-        self.waiting = None if changed else self.waiting
+        assert not changed or self.waiting is None, "a tap was decided and never recorded"
 
     @rule(event=st.sampled_from((Forced(1), Tamper(on=True, at_ns=1))))
     def alarm(self, event: Event) -> None:

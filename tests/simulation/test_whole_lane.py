@@ -87,6 +87,9 @@ class SimulatedReader:
     def arm(self) -> None:
         """The plan tells a card once."""
 
+    def forget(self) -> None:
+        """The plan does not wait for anybody."""
+
     def take(self) -> ReaderEvent | None:
         return self.plan.popleft() if self.plan and self.plan[0].at_ns <= self.world.now_ns else None
 

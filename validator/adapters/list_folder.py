@@ -122,10 +122,10 @@ class ListFolder:
         """The files that matter, or in one line why they cannot be seen."""
         try:
             with os.scandir(self._path) as entries:
-                files = {}
-                for number, entry in enumerate(entries):
-                    if number >= ENTRIES_MAX:
-                        return f"{self._path}: more than {ENTRIES_MAX} files; is this a list folder? Check list.folder"
+                files: _Files = {}
+                for entry in entries:
+                    if len(files) >= ENTRIES_MAX:
+                        return f"{self._path}: more than {ENTRIES_MAX} lists and segments; is this a list folder? Check list.folder"
                     if _MANIFEST_NAME.fullmatch(entry.name) or _SEGMENT_NAME.fullmatch(entry.name):
                         with suppress(FileNotFoundError):  # gone since it was listed
                             files[entry.name] = _File.of(entry.name, entry.stat(follow_symlinks=False))

@@ -39,7 +39,8 @@ HOLD_NS = 1_700_000_000  # the same after a card was told: most people have take
 ASKS_MAX = (
     2  # after which a card that lay there all along has answered, even to a chip that hears every second one
 )
-AT_ONCE_NS = 25_000_000  # in which a card that lay there all along answers: 15 ms by a real chip's times
+AT_ONCE_NS = 90_000_000  # in which a card that lay there all along answers: 15 ms by a real chip's times, the rest for a late line
+RESETS_MAX = 2  # moments without a field after which a card that lay there all along has been heard again
 
 
 class Pn532Reader:
@@ -105,6 +106,10 @@ class Pn532Reader:
         except FAULTS as fault:
             self._lost = self._lose(fault, self._clock())
 
+    def forget(self) -> None:
+        """The card told last was not heard: the next moment without a field tells it anew, within 2 s."""
+        self._held.forget()
+
     def take(self) -> ReaderEvent | None:
         """The next event, or None. 0.05 ms usually, 2 with a new request; 62 at most, when the chip is late."""
         at_ns = self._clock()
@@ -168,8 +173,7 @@ class Pn532Reader:
         return self._hear(lambda: chip.ask(self._targets_max), self._rearm_ns)
 
     def _reset(self, chip: Chip, at_ns: int) -> bytearray | None:
-        # Noise may have been the answer about the very card that was told before, shown once more.
-        self._held.field_taken_away(for_sure=not chip.garbled)
+        self._held.field_taken_away()
         self._reset_ns = at_ns + RESET_NS
         return self._hear(chip.reset_cards, FIELD_OFF_NS)
 
@@ -204,7 +208,7 @@ class Pn532Reader:
         self._chip = news
         self._wanted = self._waited_for_rest = False
         self._misses = 0
-        self._held = _Held()
+        self._held.field_taken_away()
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_NS
         return ReaderBack(at_ns)
@@ -213,22 +217,30 @@ class Pn532Reader:
 class _Held:
     """Tells a card that was told and never left from one that has just come, after a moment without a field.
 
-    Only the first two requests are looked at and only the first milliseconds of each: whoever shows the same card again just
-    then is taken for having held it, and has to show it once more.
+    A card that the gate has opened for must not open it again because the line was late or an answer was damaged, so in doubt it
+    is the card told before: whoever shows the same card again within 90 ms of such a moment has to show it once more.
     """
 
     def __init__(self) -> None:
         self._event: ReaderEvent | None = None
         self._asks: int | None = None  # since the field was taken away, if it was since the card was told
         self._asked_ns = 0
+        self._resets = 0  # since it was heard last
 
     def told(self, event: ReaderEvent) -> None:
         """A card was told; it may stay."""
-        self._event, self._asks = event, None
+        self._event, self._asks, self._resets = event, None, 0
 
-    def field_taken_away(self, *, for_sure: bool) -> None:
-        """Whatever is in the field begins anew. Unless `for_sure`, what answers may never have been told."""
-        self._event, self._asks = self._event if for_sure else None, 0
+    def forget(self) -> None:
+        """What was told was not heard: it is to be told again."""
+        self._event, self._asks = None, None
+
+    def field_taken_away(self) -> None:
+        """Whatever is in the field begins anew."""
+        self._resets += 1
+        if self._resets > RESETS_MAX:
+            self._event = None
+        self._asks = 0
 
     def asked(self, now_ns: int) -> None:
         """A request goes out."""
@@ -237,13 +249,13 @@ class _Held:
             return
         self._asks += 1
         if self._asks > ASKS_MAX:
-            self._event, self._asks = None, None
+            self._asks = None
 
     def is_this(self, event: ReaderEvent) -> bool:
         """Whether `event` only repeats what was told; if so the card goes on being held."""
         if not self._asks or event.at_ns - self._asked_ns > AT_ONCE_NS or not _alike(event, self._event):
             return False
-        self._asks = None
+        self._asks, self._resets = None, 0
         return True
 
 

@@ -303,6 +303,9 @@ class BoardReader:
         """See ports.Reader."""
         self._armed = True
 
+    def forget(self) -> None:
+        """See ports.Reader: such a board tells a card once, and cannot be asked again."""
+
     def take(self) -> ReaderEvent | None:
         """See ports.Reader."""
         if self._closed:

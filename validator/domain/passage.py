@@ -237,15 +237,7 @@ class Passage:
         return [
             Open(admission.tap, policy.direction, policy.hold_ms),
             Show(outcome, policy.feedback_ms, decision.notice_unix_s),
-            RecordTap(
-                admission.tap,
-                _token(admission.card_key),
-                outcome,
-                decision,
-                decision.reports,
-                admission.seen_at_ns,
-                waited,
-            ),
+            _record(admission, outcome, waited=waited),
         ]
 
     def _ended(self, tap: int, *, passed: bool | None, after_ms: int = 0) -> list[PassageEffect]:
@@ -271,13 +263,16 @@ class Passage:
 
     def _abandon(self) -> list[PassageEffect]:
         """Give up the passage in progress, and whoever waits behind it: the board no longer knows of either."""
-        ended = self._open
+        ended, waiting = self._open, self._waiting
         self._open = self._waiting = None
-        return [] if ended is None else [RecordPassage(ended.tap, None)]
+        effects: list[PassageEffect] = [] if ended is None else [RecordPassage(ended.tap, None)]
+        if waiting is not None:
+            effects.append(_record(waiting, Outcome.TRY_AGAIN, waited=True))
+        return effects
 
     def _rest(self) -> list[PassageEffect]:
-        if not self.board_here:
-            return []
+        if not self.board_here or self.emergency:
+            return []  # in an emergency the board shows its own picture: "tap your card" would be wrong
         return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]
 
     def _no_verdict(
@@ -292,6 +287,11 @@ class Passage:
     def _next_tap(self) -> int:
         self._taps = self._taps % 0xFFFF_FFFF + 1  # u32 on the wire, never 0
         return self._taps
+
+
+def _record(admission: _Admission, outcome: Outcome, *, waited: bool) -> RecordTap:
+    decision, token = admission.decision, _token(admission.card_key)
+    return RecordTap(admission.tap, token, outcome, decision, decision.reports, admission.seen_at_ns, waited)
 
 
 def _token(card_key: bytes) -> str:
