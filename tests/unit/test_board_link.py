@@ -142,6 +142,7 @@ def test_every_copy_of_an_event_is_acknowledged_and_acted_on_once(session: Line)
     assert session.hears(f.PassedFrame(9, 700), seq=5) == []
     assert session.sent() == [(0, f.Ack(5)), (0, f.Ack(5))]
     assert session.hears(f.ForcedFrame(), seq=6) == [Forced(session.now_ns)]
+    assert session.hears(f.ForcedFrame(), seq=6) == []
 
 
 def test_a_new_session_of_the_board_forgets_what_was_under_way(session: Line) -> None:
@@ -213,6 +214,14 @@ def test_an_event_before_the_first_heartbeat_tells_of_nothing_else(session: Line
     assert session.hears(f.EmergencyFrame(on=True), seq=0) == [Emergency(on=True, at_ns=now_ns)]
     lost = ReaderLost("its card reader does not work, says the board", now_ns)
     assert session.hears(beat(0b100011)) == [Tamper(on=True, at_ns=now_ns), lost]
+
+
+def test_a_new_session_of_the_board_does_not_end_the_passage_of_the_last_one(session: Line) -> None:
+    session.hears(beat(0))
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.hears(f.Ack(0))
+    session.hears(f.Hello(1, 78, b"board001", ""))
+    assert NotPassed(9, session.now_ns) not in session.hears(beat(0b10000))
 
 
 def test_a_new_session_of_the_board_may_end_the_taps_of_the_last_one_again(session: Line) -> None:

@@ -206,8 +206,7 @@ class BoardLink:
         command = self._under_way
         if command is None or command.seq != seq:
             return  # an ACK of a copy
-        # An ACK that was lost once comes after the end of its passage, told already; a heartbeat would tell it anew.
-        if isinstance(command.frame, OpenFrame) and command.frame.tap not in self._ended_taps:
+        if isinstance(command.frame, OpenFrame):
             self._opened_tap = command.frame.tap
         self._under_way = None
         self._send_next(now_ns)
@@ -232,7 +231,7 @@ class BoardLink:
                 return [_card_event(frame, now_ns)]
 
     def _end(self, end: Passed | NotPassed) -> list[LinkEvent]:
-        """The end of a passage, unless the other of event and heartbeat has told it before."""
+        """The end of a passage, unless it was told before: by a heartbeat, or by its event, ahead of an ACK that had to be repeated."""
         if end.tap in self._ended_taps:
             return []
         self._ended_taps.append(end.tap)
