@@ -156,8 +156,8 @@ class Clerk:
             self._clock.raise_floor(looked.rules.issued_unix_s)
         self._lists.current = looked.rules
         for problem in looked.problems:
-            self._log.line({"event": "list problem", "problem": problem})
-        self._log.line({"event": "list", "list_version": looked.rules.version if looked.rules else None})
+            self._say({"event": "list problem", "problem": problem})
+        self._say({"event": "list", "list_version": looked.rules.version if looked.rules else None})
 
     def _turn(self) -> bool:
         wait_s = max(0.0, min(self._look_s, self._summary_s) - time.monotonic())
@@ -170,7 +170,7 @@ class Clerk:
         if isinstance(asked, _Filing):
             self._commit(asked)
         elif not isinstance(asked, _Look | None):
-            self._log.line(self._line(asked))
+            self._say(self._line(asked))
         self._regular(look=isinstance(asked, _Look))
         return True
 
@@ -189,6 +189,11 @@ class Clerk:
             self._summary_s = now_s + SUMMARY_S
             self._summary("summary")
 
+    def _say(self, line: dict[str, Any]) -> None:
+        """Every line says when, and whether the clock was worth believing."""
+        now = self._clock.now()
+        self._log.line(line | {"unix_s": now.unix_s, "clock_synchronised": now.synchronised})
+
     def _line(self, note: Note) -> dict[str, Any]:
         match note:
             case TapDone():
@@ -205,7 +210,6 @@ class Clerk:
             "tap": tap.tap,
             "token": tap.token,
             "outcome": tap.outcome.name.lower(),
-            "unix_s": self._clock.now().unix_s,
             "decided_us": times.decided_ns // 1_000,
             "told_us": times.told_ns // 1_000,
             "waited": tap.waited,
@@ -219,7 +223,6 @@ class Clerk:
                 "rule": decision.rule,
                 "list_state": decision.list_state.value,
                 "list_version": decision.list_version,
-                "clock_synchronised": decision.clock_synchronised,
             }
         return line
 
@@ -231,7 +234,7 @@ class Clerk:
             "notes_dropped": self.notes_dropped,
             "list_version": self._lists.current.version if self._lists.current else None,
         }
-        self._log.line(line | self._figures())
+        self._say(line | self._figures())
 
 
 def _device_line(note: DeviceNote) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Wrong input ends in one clear line on standard error and exit 2; the daemons' log goes to standard output.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +57,14 @@ def main() -> None:
 @config_option
 def lane(config_path: Path) -> None:
     """Serve one lane until SIGTERM. SIGHUP looks for a new list at once; the log is JSON lines on standard output."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # until the lane listens to it: the start reads the newest list anyway
     config = _load(config_path)
     from validator.app import StartError, serve
 
+    if sys.stdout is None:
+        raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
     try:
         serve(config, sys.stdout.fileno())
     except StartError as error:

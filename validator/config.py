@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")]
 
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -77,7 +77,7 @@ def load(path: Path) -> Config:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, a number or a nesting beyond reason
         raise ConfigError(f"{path}: is not TOML: {error}") from error
     try:
         config = msgspec.convert(values, Config)
@@ -122,5 +122,7 @@ def _check_together(path: Path, config: Config) -> None:
     for key, value in named.items():
         if value and not value.startswith("/"):
             raise ConfigError(f"{path}: {key}: {value!r} is not an absolute path")
+        if "\0" in value:
+            raise ConfigError(f"{path}: {key}: a path has no zero byte")
     if config.reader.device == config.board.device:
         raise ConfigError(f"{path}: reader.device and board.device are the same line")

@@ -1,6 +1,7 @@
 """The commands as a person meets them: wrong input is one clear line and exit 2, never a traceback; what is asked for is shown."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,3 +168,27 @@ def test_the_demo_ends_with_one_json_line_and_counts_every_report() -> None:
     assert told["taps"] == told["admitted"] + told["denied"] + told["retry"] == 60
     assert (told["reports_lost"], told["reports_duplicated"], told["list_version"]) == (0, 0, 1)
     assert set(told["tap_to_gate_ms"]) == {"p50", "p99", "p999", "max"}
+
+
+def test_a_closed_standard_output_is_one_clear_line(config: Path) -> None:
+    command = f"{sys.executable} -m validator lane --config '{config}' >&-"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "turnike: standard output is closed; the log goes there (/dev/null will do)\n"
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3_000, "a = " + "1" * 5_000, "\ufeffgate_id = 1"])
+def test_a_file_beyond_reason_is_one_clear_line(config: Path, text: str) -> None:
+    config.write_text(text)
+    ended = turnike("check", "--config", str(config))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+def test_sighup_while_the_lane_starts_does_not_end_it(one_gate: Gate) -> None:
+    lane = one_gate.lane()
+    try:
+        lane.event("list")  # the list is read, the handlers are not there yet
+        lane.process.send_signal(signal.SIGHUP)
+        one_gate.serves(lane)
+    finally:
+        lane.close()

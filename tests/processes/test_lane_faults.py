@@ -48,6 +48,9 @@ BOARD_LOSSES = (
 )
 
 
+HELD_S = 4.0  # in which a held card is heard again three times, the field being taken away that often
+
+
 @pytest.fixture
 def one_gate(tmp_path: Path) -> Iterator[Gate]:
     """A gate with the reference reader."""
@@ -141,6 +144,45 @@ def test_unplugged_and_replugged_100_times(one_gate: Gate, name: str) -> None:
             lane.event(name, state="ready")
             if turn % 20 == 19:
                 one_gate.serves(lane)
+
+
+def test_a_card_that_brings_a_second_one_along_is_two_cards(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        one_gate.reader.say("fault two-cards")
+        one_gate.reader.event("fault")
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        assert lane.event("tap")["outcome"] == "try_again"
+        one_gate.take_away()
+        one_gate.reader.say("fault none")
+        one_gate.serves(lane)
+
+
+@pytest.mark.parametrize(
+    "fault", ["delayed=40", "bad-checksum=0.3", "truncated=0.1", "noise=0.1", "brownout"]
+)
+def test_a_card_that_stays_opens_once_on_a_bad_line(tmp_path: Path, fault: str) -> None:
+    with gate(tmp_path, timing="real") as one_gate, serving(one_gate) as lane:
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        line = lane.event("tap")
+        lane.event("passage", tap=line["tap"])
+        one_gate.reader.say(f"fault {fault}")
+        one_gate.reader.event("fault")
+        with pytest.raises(AssertionError, match="did not come"):
+            lane.event("tap", HELD_S)
+
+
+@pytest.mark.parametrize("trouble", ["emergency", "unplug"])
+def test_a_card_laid_down_while_nobody_could_be_answered_is_served_afterwards(
+    one_gate: Gate, trouble: str
+) -> None:
+    begin, end = ("emergency on", "emergency off") if trouble == "emergency" else ("unplug", "replug")
+    with serving(one_gate) as lane:
+        one_gate.board.say(begin)
+        lane.wait_for(lambda line: line.get("on") is True or line.get("state") == "lost")
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        one_gate.reader.event("selected")
+        one_gate.board.say(end)
+        assert lane.event("tap", 5.0)["outcome"] == "admitted"
 
 
 def test_an_emergency_release_is_observed_and_never_overruled(one_gate: Gate) -> None:

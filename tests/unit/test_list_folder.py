@@ -271,7 +271,36 @@ def test_a_list_in_memory_is_not_given_up_for_an_older_one_or_none(two_lists: Pa
     assert held(first) == [2, 3]
     install(two_lists, 2, (CHANGE, OLD), (STAFF,))
     adopted = looked(lists)
-    assert (adopted.rules is first.rules, adopted.problems) == (True, ())
+    assert (held(adopted), adopted.problems) == ([2, 3], ())
+
+
+def overwrite(path: Path, at: int, content: bytes) -> None:
+    """Write into a file in place, as nobody should."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+
+
+def test_a_segment_written_to_in_place_is_given_up_and_its_repair_is_taken(two_lists: Path) -> None:
+    lists = opened(two_lists)
+    assert version(looked(lists)) == 2
+    overwrite(two_lists / seg(CHANGE), len(CHANGE) - 2, b"??")
+    adopted = looked(lists)
+    assert version(adopted) == 1, "the older list does not need the damaged file"
+    assert "written to in place while in use" in adopted.problems[0]
+    repaired = two_lists / "repaired"
+    repaired.write_bytes(CHANGE)
+    repaired.rename(two_lists / seg(CHANGE))
+    adopted = looked(lists)
+    assert (version(adopted), held(adopted), adopted.problems) == (2, [2, 3], ())
+
+
+def test_the_only_list_written_to_in_place_is_no_list(tmp_path: Path) -> None:
+    install(tmp_path, 1, (OLD,))
+    lists = opened(tmp_path)
+    looked(lists)
+    overwrite(tmp_path / seg(OLD), len(OLD) - 2, b"??")
+    assert looked(lists).rules is None
 
 
 def test_old_lists_are_let_go_some_looks_after_their_end(tmp_path: Path) -> None:
@@ -330,7 +359,14 @@ def test_a_folder_of_very_many_files_is_not_a_list_folder(
     monkeypatch.setattr(list_folder, "ENTRIES_MAX", 3)
     adopted = looked(opened(two_lists))
     assert adopted.rules is None
-    assert "more than 3 files" in adopted.problems[0]
+    assert "more than 3 lists and segments" in adopted.problems[0]
+
+
+def test_foreign_files_do_not_hide_a_list(two_lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_folder, "ENTRIES_MAX", 8)
+    for number in range(50):
+        (two_lists / f"{number}.txt").touch()
+    assert version(looked(opened(two_lists))) == 2
 
 
 def test_many_bad_lists_are_told_in_a_few_lines(tmp_path: Path) -> None:
@@ -484,13 +520,18 @@ def test_held_keys_are_read_by_id(tmp_path: Path) -> None:
 def test_bad_key_files_are_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(FingerprintKeyError, match=r"no \*\.key file"):
         held_keys(tmp_path)
-    with pytest.raises(FingerprintKeyError, match=r"no \*\.key file"):
+    with pytest.raises(FingerprintKeyError, match=r"absent: No such file or directory"):
         held_keys(tmp_path / "absent")
+    os.mkfifo(tmp_path / "pipe.key")
+    with pytest.raises(FingerprintKeyError, match=r"pipe\.key: not a regular file"):
+        held_keys(tmp_path)
+    (tmp_path / "pipe.key").unlink()
+    (tmp_path / ".#lock.key").symlink_to("nowhere")
     (tmp_path / "fleet.key").write_bytes(b"secret")
     with pytest.raises(FingerprintKeyError, match=r"fleet\.key: line 1") as raised:
         held_keys(tmp_path)
     assert "secret" not in str(raised.value)
     (tmp_path / "fleet.key").unlink()
     (tmp_path / "fleet.key").mkdir()
-    with pytest.raises(FingerprintKeyError, match="Is a directory"):
+    with pytest.raises(FingerprintKeyError, match="not a regular file"):
         held_keys(tmp_path)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
 from validator.domain.cards import CardUid
+from validator.formats import segment_builder
 from validator.formats.fingerprint_keys import (
     FingerprintKeyError,
     format_key_file,
@@ -280,7 +281,7 @@ def test_one_card_with_two_ends_is_refused_without_showing_it() -> None:
 
 
 def test_two_cards_with_one_fingerprint_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CardUid, "fingerprint", lambda uid, _key: uid.raw[0])
+    monkeypatch.setattr(segment_builder, "fingerprinter", lambda _key: lambda uid: uid[0])
     with pytest.raises(SegmentError, match=r"cards 1 and 2 have the same fingerprint"):
         fingerprint_cards([(b"\x01abc", 1), (b"\x02abc", 1), (b"\x02abd", 1)], KEY)
 

@@ -43,6 +43,7 @@ RETIRED_LOOKS = 10  # so long an old list stays mapped: unmapping is the clerk's
 _STEP_BYTES = 1 << 20  # each step gives the interpreter away twice; docs/list-format.md, "Warm"
 
 _MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,15})\.manifest\.json")
+_KEY_NAME = re.compile(r"[^.].*\.key", re.DOTALL)  # an editor's lock begins with a dot
 _SEGMENT_NAME = re.compile(r"[0-9a-f]{64}\.seg")
 _AGAIN = "delete the file, and the courier fetches it again"
 _PUBLISHER = "tell the publisher of the list"
@@ -87,6 +88,15 @@ class _UnreadableError(_UnusableError):
 class _Loaded(NamedTuple):
     content: bytes
     rules: RuleSet
+    segments: frozenset[_File]  # as they were when they were verified
+
+    def damaged(self, scanned: _Files) -> str | None:
+        """The name of a mapped file that was written to in place, or None. One deleted or renamed over stays good in memory."""
+        for file in self.segments:
+            now = scanned.get(file.name)
+            if now is not None and now.inode == file.inode and now[3:5] != file[3:5]:
+                return file.name
+        return None
 
 
 class ListFolder:
@@ -140,6 +150,11 @@ class ListFolder:
             problems.append(scanned)
             self._retry_at = self._looks + RETRY_LOOKS
         else:
+            if self._current is not None and (name := self._current.damaged(scanned)) is not None:
+                problems.append(
+                    f"{name}: written to in place while in use; list version {self._current.rules.version} is given up"
+                )
+                self._put_in_force(None)
             loaded = self._newest_complete(scanned, problems)
             self._forget(set(scanned.values()))
         del problems[PROBLEMS_MAX:]
@@ -153,7 +168,9 @@ class ListFolder:
         return Adopted(self._current.rules if self._current else None, tuple(problems))
 
     def _put_in_force(self, loaded: _Loaded | None) -> None:
-        if self._current and loaded and loaded.content == self._current.content:
+        if (
+            self._current and loaded and loaded[::2] == self._current[::2]
+        ):  # the same manifest and the same files
             return
         if self._current:
             self._retired.append((self._looks + RETIRED_LOOKS, self._current))
@@ -189,7 +206,10 @@ class ListFolder:
         if manifest.list_version != version:
             raise _UnusableError(f"{name}: it says version {manifest.list_version}; {_AGAIN}")
         rules = tuple(self._rule(entry, files) for entry in manifest.rules)
-        return _Loaded(content, RuleSet(version, manifest.issued_unix_s, manifest.expires_unix_s, rules))
+        segments = frozenset(files[entry.file_name] for entry in manifest.segments())
+        return _Loaded(
+            content, RuleSet(version, manifest.issued_unix_s, manifest.expires_unix_s, rules), segments
+        )
 
     def _rule(self, entry: RuleEntry, files: _Files) -> Rule:
         return Rule(
@@ -296,11 +316,12 @@ def _body_crc32(fd: int) -> int:
 def held_keys(folder: Path) -> dict[bytes, bytes]:
     """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError naming the file, never the key."""
     try:
-        paths = sorted(folder.glob("*.key"))
-        keys = [_key(path) for path in paths]
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _KEY_NAME.fullmatch(entry.name))
+        keys = [_key(folder / name) for name in names]
     except OSError as error:
         raise FingerprintKeyError(
-            f"{error.filename}: {_reason(error)}; list.keys must be readable"
+            f"{error.filename or folder}: {_reason(error)}; list.keys must be readable"
         ) from error
     if not keys:
         raise FingerprintKeyError(f"{folder}: no *.key file; put the fleet's fingerprint key there")
@@ -308,8 +329,15 @@ def held_keys(folder: Path) -> dict[bytes, bytes]:
 
 
 def _key(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(KEY_FILE_BYTES_MAX + 1)
+    fd = os.open(
+        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    )  # a pipe here must not hang the start
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise FingerprintKeyError(f"{path}: not a regular file; put the fleet's fingerprint key there")
+        content = os.read(fd, KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(fd)
     try:
         return parse_key_file(content)
     except FingerprintKeyError as error:

@@ -19,6 +19,7 @@ class JsonLog:
         """`fd` stays its owner's to close."""
         self.dropped = 0
         self._fd = fd
+        self._torn = b""
         self._writable = select.poll()
         self._writable.register(fd, select.POLLOUT)
         self._encoder = msgspec.json.Encoder()
@@ -37,7 +38,10 @@ class JsonLog:
         if not any(events & select.POLLOUT for _, events in self._writable.poll(0)):
             return False
         try:
-            os.write(self._fd, line)
+            written = os.write(self._fd, self._torn + line) - len(self._torn)
         except OSError:
             return False  # the reader of the log is gone; the gate is not
-        return True
+        self._torn = (
+            b"" if written == len(line) else b"\n"
+        )  # a full disk took a part: the next line begins anew
+        return not self._torn

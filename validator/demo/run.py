@@ -121,7 +121,8 @@ class Demo:
 
         def stop(number: int, _frame: object) -> None:
             asked_to_stop.append(number)
-            crowd.terminate()
+            for child in (crowd, lane) if crowd.poll() is not None else (crowd,):
+                child.terminate()
 
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
@@ -129,7 +130,7 @@ class Demo:
             for source, line in _lines({"crowd": crowd, "lane": lane}):
                 self._take(source, line)
                 redraw()
-                if source == "crowd" and line.get("event") == "summary":
+                if source == "crowd" and line.get("event") in ("summary", "ended"):
                     lane.terminate()
         crowd_code, lane_code = crowd.wait(END_WAIT_S), lane.wait(END_WAIT_S)
         return lane_code == 0 and (crowd_code == 0 or (bool(asked_to_stop) and not self._seen.wrong))
@@ -216,7 +217,7 @@ def _die_with_parent() -> None:
 
 
 def _lines(children: "dict[str, subprocess.Popen[bytes]]") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The JSON lines of all children as they come, until every one has closed its end."""
+    """The JSON lines of all children as they come, with an `ended` of each, until every one has closed its end."""
     with selectors.DefaultSelector() as selector:
         pending: dict[str, bytes] = {}
         for name, child in children.items():
@@ -230,6 +231,7 @@ def _lines(children: "dict[str, subprocess.Popen[bytes]]") -> Iterator[tuple[str
                 data = os.read(key.fd, 65_536)
                 if not data:
                     selector.unregister(key.fileobj)
+                    yield name, {"event": "ended"}
                     continue
                 *whole, pending[name] = (pending[name] + data).split(b"\n")
                 for line in whole:

@@ -4,7 +4,7 @@ Only the frames themselves: sessions, acknowledgements and time are board_link.p
 """
 
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar
 
@@ -116,7 +116,7 @@ class CardFrame:
     count: int
     sak: int
     atqa: int
-    uid: bytes
+    uid: bytes = field(repr=False)  # a repr ends up in logs and tracebacks
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from validator.domain.cards import FINGERPRINT_BITS, CardUid
+from validator.domain.cards import FINGERPRINT_BITS, CardUid, fingerprinter
 from validator.formats.segment import (
     HEADER_BYTES,
     INDEX_BITS,
@@ -183,9 +183,10 @@ def fingerprint_cards(
     length, for one card with two ends, and for two cards with one fingerprint (then the key must be changed).
     """
     found, ends, records = array("Q"), array("H"), bytearray()
+    fingerprint = fingerprinter(key)
     for position, (uid, until) in enumerate(cards):
         try:
-            found.append(CardUid(uid).fingerprint(key))
+            found.append(fingerprint(CardUid(uid).raw))
             ends.append(until)
         except (ValueError, OverflowError):
             raise SegmentError(f"card {position} has a UID or an end of an impossible size") from None
