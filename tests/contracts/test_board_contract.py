@@ -25,19 +25,8 @@ MS = 1_000_000
 REPLUGS = 50
 WALKS = ("--passenger", "auto", "--walk-ms", "5")
 # A line that spoils so much is still a line: nothing is lost, and nothing happens twice.
-BEARABLE = [
-    "noise=3",
-    "dropped=1",
-    "dropped=2",
-    "dropped=3",
-    "truncated=1",
-    "bad-checksum=1",
-    "duplicate",
-    "delayed=20",
-    "delayed=120/1",
-    "silent=2",
-    "deaf=3",
-]
+SPOILT = ("noise=3", "dropped=1", "dropped=2", "dropped=3", "truncated=1", "bad-checksum=1")
+BEARABLE = (*SPOILT, "duplicate", "delayed=20", "delayed=120/1", "silent=2", "deaf=3")
 
 
 @pytest.fixture
