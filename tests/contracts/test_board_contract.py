@@ -369,6 +369,7 @@ def test_a_closed_board_stays_closed(rig: BoardRig, listener: BoardListener) -> 
     listener.board.close()
     assert listener.events(0.4) == []
     listener.open(1)
+    assert listener.board.take() is None
     assert listener.board.fileno() == -1
     with hearing(rig.board()) as next_one:
         next_one.back(1.0)
