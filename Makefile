@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TAPS ?=
 DEMO_CARDS ?= 1000000
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check cover bench lock clean
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo    one lane with simulated hardware, live, until Ctrl-C (TAPS=200 runs that many and stops)"
@@ -36,6 +36,13 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What the tests that run in this process reach; the processes that others start are not counted.
+cover: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines tests/simulation tests/contracts
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

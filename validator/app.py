@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import threading
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -93,8 +94,9 @@ def serve(config: Config, log_fd: int) -> None:
         list_policy=list_policy(config),
         token_key=secrets.token_bytes(TOKEN_KEY_BYTES),
         wake_fd=wake_fd,
+        alive=partial(tell_systemd, "WATCHDOG=1"),
     )
-    clerk.watch(lane.figures, _Watchdog(lane))
+    clerk.watch(lane.figures)
     thread = _ClerkThread(lane, clerk)
     thread.start()
     _listen_to_signals(lane, clerk, wakened_fd)
@@ -144,19 +146,6 @@ class _ClerkThread(threading.Thread):
             self.failed = False
         finally:
             self._lane.stop()
-
-
-class _Watchdog:
-    """Tells systemd that the lane is alive, but only when its loop has gone round since the last time."""
-
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-        self._turns = -1
-
-    def __call__(self) -> None:
-        turns, self._turns = self._turns, self._lane.turns
-        if self._turns != turns:
-            tell_systemd("WATCHDOG=1")
 
 
 def _listen_to_signals(lane: Lane, clerk: Clerk, wakened_fd: int) -> None:

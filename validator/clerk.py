@@ -82,10 +82,6 @@ class _Stop:
     """A request to write what waits and end."""
 
 
-def _nobody() -> None:
-    """Whom the clerk tells that it is alive while nobody watches."""
-
-
 class Clerk:
     """Both sides of the desk. `run` is the thread; `file`, `note`, `look_now` and `stop` may be called from any other."""
 
@@ -109,7 +105,6 @@ class Clerk:
         self._commit_budget_s = commit_budget_ms / 1_000
         self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
         self._figures: Callable[[], dict[str, Any]] = dict
-        self._alive: Callable[[], None] = _nobody
         self._look_s = self._summary_s = 0.0
 
     def file(self, report: Report) -> bool:
@@ -134,10 +129,9 @@ class Clerk:
         """Ask `run` to end after what waits already."""
         self._in.put(_Stop())
 
-    def watch(self, figures: Callable[[], dict[str, Any]], alive: Callable[[], None]) -> None:
-        """Put `figures` into the log every minute and at the end, and call `alive` every second. Before `run`."""
+    def watch(self, figures: Callable[[], dict[str, Any]]) -> None:
+        """Put `figures` into the log every minute and at the end. Before `run`."""
         self._figures = figures
-        self._alive = alive
 
     def run(self) -> None:
         """Work until `stop`."""
@@ -183,7 +177,6 @@ class Clerk:
         if look or now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
             self._clock.refresh()
-            self._alive()
             self.look()
         if now_s >= self._summary_s:
             self._summary_s = now_s + SUMMARY_S

@@ -6,7 +6,7 @@ Wrong input ends in one clear line on standard error and exit 2; the daemons' lo
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,11 +32,6 @@ class OperatorError(click.ClickException):
 
     exit_code = 2
 
-    def show(self, file: object = None) -> None:
-        """Print the line."""
-        del file
-        click.echo(f"turnike: {self.format_message()}", err=True)
-
 
 def _load(path: Path) -> "Config":
     from validator.config import ConfigError, load
@@ -47,7 +42,27 @@ def _load(path: Path) -> "Config":
         raise OperatorError(str(error)) from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _OneLine(click.Group):
+    """A group whose complaints about arguments are one line, as everything else this program says about bad input."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; exit 2 on a wrong argument."""
+        try:
+            return super().main(*args, **(kwargs | {"standalone_mode": False}))
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            click.echo(
+                f"{context.command_path if context else 'turnike'}: {error.format_message()}", err=True
+            )
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="turnike")
 def main() -> None:
     """The software of one transit gate: reads a card, decides by its list, opens or stays shut."""

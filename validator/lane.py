@@ -41,6 +41,7 @@ from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallC
 
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due so late, but a clock that jumps must not hang the loop
+ALIVE_NS = 1_000 * NS_PER_MS
 WAKE_BYTES_MAX = 512  # a byte for each signal; what is left is read in the next turn
 GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
 
@@ -62,10 +63,10 @@ class Lane:
         list_policy: ListPolicy,
         token_key: bytes,
         wake_fd: int = -1,
+        alive: Callable[[], None] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`wake_fd` is a descriptor whose input only wakes the loop (signals write to it), or -1."""
-        self.turns = 0  # counts up at least once a second while the loop is alive
+        """`wake_fd` is a descriptor whose input only wakes the loop (signals write to it), or -1; `alive` is called every second."""
         self.told_before_durable = 0
         self.decided = LatencyHistogram()  # reader's event to decision
         self.told = LatencyHistogram()  # reader's event to the passenger told
@@ -79,6 +80,8 @@ class Lane:
         self._list_policy = list_policy
         self._wake_fd = wake_fd
         self._monotonic_ns = monotonic_ns
+        self._alive = alive
+        self._alive_ns = 0
         self._stopping = False
         self._reader_news = self._board_news = False  # there may be more to take
         self._polled: tuple[int, ...] = ()
@@ -110,7 +113,6 @@ class Lane:
     def turn(self) -> None:
         """Wait until something is due, and do all of it: the reader first, a card is what everything else waits for."""
         ready = self._wait()
-        self.turns += 1
         if self._wake_fd in ready:
             os.read(self._wake_fd, WAKE_BYTES_MAX)
         now_ns = self._monotonic_ns()
@@ -121,6 +123,9 @@ class Lane:
         due_ns = self.passage.deadline_ns
         if due_ns is not None and now_ns >= due_ns:
             self._handle(Tick(now_ns))
+        if self._alive is not None and now_ns >= self._alive_ns:
+            self._alive_ns = now_ns + ALIVE_NS
+            self._alive()
         if not ready and gc.get_count()[0] > GARBAGE_MAX:
             gc.collect()
 

@@ -192,3 +192,13 @@ def test_sighup_while_the_lane_starts_does_not_end_it(one_gate: Gate) -> None:
         one_gate.serves(lane)
     finally:
         lane.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["lane", "--konfig", "x"], ["lisst"], ["demo", "--taps", "0"], ["check", "--config", "/tmp"]],
+)
+def test_a_wrong_argument_is_one_clear_line(arguments: list[str]) -> None:
+    ended = turnike(*arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith("turnike")

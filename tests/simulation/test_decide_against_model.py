@@ -109,7 +109,9 @@ def worlds(seed: int) -> Iterator[tuple[random.Random, World]]:
         pairs = [
             random_rule(draw, n, cards, draw.choice((KEY, KEY, OTHER_KEY))) for n in range(draw.randint(0, 4))
         ]
-        rules = RuleSet(number + 1, EPOCH_UNIX_S, EPOCH_UNIX_S + 250, tuple(rule for rule, _ in pairs))
+        in_order = tuple(rule for rule, _ in pairs)
+        fallback = draw.random() < 0.1
+        rules = RuleSet(number + 1, EPOCH_UNIX_S, EPOCH_UNIX_S + 250, in_order, is_fallback=fallback)
         missing = draw.random() < 0.05
         yield draw, World(None if missing else rules, [model for _, model in pairs], cards)
 
@@ -117,7 +119,8 @@ def worlds(seed: int) -> Iterator[tuple[random.Random, World]]:
 def expected(world: World, card: Card, now: Now, policy: ListPolicy) -> Decision:
     rules, raw = world.rules, card.uid.raw
     stale = rules is not None and now.unix_s >= rules.expires_unix_s
-    state = ListState.MISSING if rules is None else ListState.STALE if stale else ListState.FRESH
+    held = ListState.CORRUPT if rules is not None and rules.is_fallback else ListState.FRESH
+    state = ListState.MISSING if rules is None else ListState.STALE if stale else held
     version = 0 if rules is None else rules.version
 
     def answer(verdict: Verdict, ground: Ground, rule: ModelRule | None = None, notice: int = 0) -> Decision:

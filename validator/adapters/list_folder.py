@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -165,7 +165,10 @@ class ListFolder:
             problems.append(
                 f"list version {current.rules.version} stays in force, from memory, until a restart"
             )
-        return Adopted(self._current.rules if self._current else None, tuple(problems))
+        rules = self._current.rules if self._current else None
+        if rules is not None and problems:
+            rules = replace(rules, is_fallback=True)
+        return Adopted(rules, tuple(problems))
 
     def _put_in_force(self, loaded: _Loaded | None) -> None:
         if (

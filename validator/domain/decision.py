@@ -37,6 +37,7 @@ class ListState(Enum):
     """The state of the list at the moment of a decision."""
 
     FRESH = "fresh"
+    CORRUPT = "corrupt"  # a newer one is here and cannot be used: the previous complete one decides
     STALE = "stale"
     MISSING = "missing"
 
@@ -105,7 +106,11 @@ def decide(card: Card, rules: RuleSet | None, now: Now, policy: ListPolicy) -> D
     if rules is None:
         state, version = ListState.MISSING, 0
     else:
-        state = _STALE if now.unix_s >= rules.expires_unix_s else _FRESH
+        state = _FRESH
+        if now.unix_s >= rules.expires_unix_s:
+            state = _STALE
+        elif rules.is_fallback:
+            state = ListState.CORRUPT
         version = rules.version
     if card.uid.is_random:
         spoken = _RANDOM

@@ -71,9 +71,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """One list version: rules in order, the first that speaks decides. Times are Unix seconds."""
+    """One list version: rules in order, the first that speaks decides. Times are Unix seconds.
+
+    `is_fallback` says that a newer list is here and cannot be used.
+    """
 
     version: int
     issued_unix_s: int
     expires_unix_s: int
     rules: tuple[Rule, ...]
+    is_fallback: bool = False
