@@ -48,7 +48,7 @@ class _OneLine(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; exit 2 on a wrong argument."""
         try:
-            return super().main(*args, **(kwargs | {"standalone_mode": False}))
+            return super().main(*args, **(kwargs | {"prog_name": "turnike", "standalone_mode": False}))
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             sys.exit(error.exit_code)

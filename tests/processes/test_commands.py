@@ -196,7 +196,7 @@ def test_sighup_while_the_lane_starts_does_not_end_it(one_gate: Gate) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["lane", "--konfig", "x"], ["lisst"], ["demo", "--taps", "0"], ["check", "--config", "/tmp"]],
+    [["lane", "--konfig", "x"], ["lisst"], ["demo", "--taps", "0"]],
 )
 def test_a_wrong_argument_is_one_clear_line(arguments: list[str]) -> None:
     ended = turnike(*arguments)
