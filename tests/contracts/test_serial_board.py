@@ -248,6 +248,36 @@ def test_a_card_that_waits_for_an_unarmed_reader_does_not_hurry_the_loop(rig: Bo
         assert reader.deadline_ns() == 0
 
 
+def test_a_card_that_comes_before_the_boards_word_about_its_reader_waits_for_it(rig: BoardReaderRig) -> None:
+    rig.fault("silent=1")
+    rig.present(UID)
+    board = open_board(rig.path)
+    reader = BoardReader(board)
+    try:
+        reader.arm()
+        assert isinstance(Loop(reader).event(), ReaderBack)
+        reader.arm()
+        assert isinstance(Loop(reader).event(), CardSeen)
+    finally:
+        board.close()
+
+
+def test_a_card_that_waits_when_the_line_is_lost_is_not_told_after_it(rig: BoardReaderRig) -> None:
+    with shared_line(rig.path) as (_, reader):
+        listener = Loop(reader)
+        rig.present(UID)
+        rig.status()
+        assert listener.event(0.0) is None
+        rig.remove()
+        rig.unplug()
+        assert isinstance(listener.event(), ReaderLost)
+        rig.replug()
+        while not isinstance(listener.event(), ReaderBack):
+            pass
+        reader.arm()
+        assert listener.event(0.3) is None
+
+
 def test_cards_are_told_one_for_each_arming_in_their_order(rig: BoardReaderRig) -> None:
     with shared_line(rig.path) as (_, reader):
         rig.present(UID)
