@@ -41,6 +41,8 @@ def run(config: Config, decisions: int, *, as_json: bool) -> None:
     except FingerprintKeyError as error:
         raise BenchError(str(error)) from error
     adopted = ListFolder(Path(config.list.folder), keys).look() or Adopted(None)
+    for problem in adopted.problems:
+        click.echo(f"turnike: {problem}", err=True)
     loaded_ns = time.monotonic_ns() - started_ns
     histogram, timer = LatencyHistogram(), LatencyHistogram()
     clock, policy, rules = Clock(), list_policy(config), adopted.rules

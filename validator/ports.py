@@ -1,7 +1,8 @@
 """What the lane needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
 
 No device raises for its fault: a fault is a ReaderLost or BoardLost value, and the adapter goes on trying by itself, for ever.
-Reader and Board have one owner thread, the lane's loop, and never hold it up for more than 100 ms, not even during a fault.
+Reader and Board have one owner thread, the lane's loop, and never hold it up for more than 100 ms, not even during a fault; only opening
+and closing a serial port is as quick as its driver, and happens while the gate is out of service anyway.
 """
 
 from dataclasses import dataclass
