@@ -211,6 +211,14 @@ def rig(tmp_path: Path) -> Iterator[BoardReaderRig]:
     rig.close()
 
 
+def test_asking_a_board_that_has_nothing_to_say_takes_no_time(rig: BoardReaderRig) -> None:
+    with shared_line(rig.path) as (board, _):
+        started = time.monotonic()
+        for _ in range(100):
+            assert board.take() is None
+        assert time.monotonic() - started < 1.0
+
+
 def test_a_card_that_is_heard_in_the_boards_turn_is_due_at_once(rig: BoardReaderRig) -> None:
     with shared_line(rig.path) as (board, reader):
         reader.arm()
