@@ -40,7 +40,7 @@ check: $(VENV)/.dev
 # What the tests that run in this process reach; the processes that others start are not counted.
 cover: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines tests/simulation
+	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines tests/simulation/test_whole_lane.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered
 
