@@ -200,12 +200,9 @@ BOARD_PASSING = (
     "deaf=1",
 )
 BOARD_LASTING = (
-    "noise",
     "noise=0.5",
     "dropped",
-    "dropped=0.5",
     "truncated",
-    "bad-checksum",
     "duplicate",
     "delayed=30",
     "delayed=400",

@@ -227,7 +227,7 @@ def test_too_many_commands_for_a_board_that_takes_none_are_a_lost_board(
 @pytest.mark.parametrize("fault", ["none", "silent=1"])
 def test_a_quiet_line_stays_up(rig: BoardRig, listener: BoardListener, fault: str) -> None:
     rig.fault(fault)
-    assert listener.events(2.2) == []
+    assert listener.events(1.8) == []
     assert rig.history("lane_lost") == []
 
 

@@ -124,7 +124,7 @@ def test_a_line_on_which_nobody_speaks_is_silent_and_told_once(tmp_path: Path) -
     with bare_line(link), hearing(open_board(str(link))) as listener:
         lost = listener.next(BoardLost, 2.0)
         assert lost.reason == f"board at {link}: is silent; is it wired and powered?"
-        assert listener.events(2.5) == [], "every try ends like this, and was told"
+        assert listener.events(2.0) == [], "every try ends like this, and was told"
 
 
 def test_a_board_of_another_protocol_is_told_once(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def nonsense(rng: random.Random) -> bytes:
             return rng.randbytes(rng.choice((1, 7, 90, 4_096)))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_line_that_says_anything_at_all_spoils_nothing_for_the_board_that_follows(
     tmp_path: Path, seed: int
 ) -> None:
