@@ -1,0 +1,1 @@
+"""The courier: one slow loop that goes to town for lists."""

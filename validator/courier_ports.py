@@ -1,0 +1,86 @@
+"""What the courier needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
+
+What goes wrong on the way is a TownError with the state of the source that it means; the list on the gate is untouched by it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from validator.formats.manifest import SegmentEntry
+
+
+class SourceState(Enum):
+    """How the source of lists looks from this gate. Only FRESH says that what is held here is what the city says now."""
+
+    FRESH = "fresh"
+    UNREACHABLE = "unreachable"  # no name, no route, no connection, or it broke
+    NOT_OURS = "not ours"  # something answers, and it is not the city: a captive portal, another web server
+    TLS = "tls refused"  # a certificate that is not to be trusted
+    PROXY = "proxy refused"  # the configured proxy does not let us through
+    BUSY = "busy"  # 429 or 5xx
+    SLOW = "slow"  # below the lowest speed that is worth waiting for
+    FROZEN = "frozen"  # correctly signed, and expired: somebody may hold back what is newer
+    REPLAYED = "replayed"  # correctly signed, and older than what was accepted before
+    REFUSED = "refused"  # signatures, lengths, hashes or formats are not what they must be
+    NO_KEY = "no fingerprint key"  # the list is made under a key that this gate does not hold
+    DISK = "disk"  # this gate could not keep what it fetched
+
+
+class TownError(Exception):
+    """The list could not be brought forward; the text is one clear line. `retry_after_s` is what the server asked for, or 0."""
+
+    def __init__(self, state: SourceState, text: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.state = state
+        self.retry_after_s = retry_after_s
+
+
+class RoleVersions(NamedTuple):
+    """The versions of the four roles of The Update Framework."""
+
+    root: int
+    timestamp: int
+    snapshot: int
+    targets: int
+
+
+class RoleKeys(NamedTuple):
+    """The key ids, sorted, that the root names for each of the other roles."""
+
+    timestamp: tuple[str, ...]
+    snapshot: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What the city's signed metadata says, verified. Not yet held against what this gate has accepted before.
+
+    `signed_unix_s` is when the timestamp was signed (Unix seconds), 0 if it does not say. `manifest` has the signed length and hash.
+    `root` is the newest root, to begin with next time.
+    """
+
+    versions: RoleVersions
+    keys: RoleKeys
+    signed_unix_s: int
+    manifest: bytes
+    root: bytes
+
+
+class Town(Protocol):
+    """Where the signed metadata comes from."""
+
+    def signed(self, now_unix_s: int) -> Signed:
+        """Ask now; expiry is judged by `now_unix_s`, never by the system's clock. Raises TownError."""
+
+
+class Pieces(Protocol):
+    """Where published files come from, by their hash."""
+
+    def fetch(self, entry: SegmentEntry) -> Path:
+        """The wire file of this piece: size and sha256 are right, and it is on the disk. Resumes what was begun. Raises TownError."""
+
+    def index(self, bytes_: int, sha256: str) -> bytes:
+        """The index of this size and hash. Raises TownError."""
