@@ -6,8 +6,9 @@ What goes wrong on the way is a TownError with the state of the source that it m
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from validator.domain.floor import RoleKeys, RoleVersions
 from validator.formats.manifest import SegmentEntry
 
 
@@ -35,23 +36,6 @@ class TownError(Exception):
         super().__init__(text)
         self.state = state
         self.retry_after_s = retry_after_s
-
-
-class RoleVersions(NamedTuple):
-    """The versions of the four roles of The Update Framework."""
-
-    root: int
-    timestamp: int
-    snapshot: int
-    targets: int
-
-
-class RoleKeys(NamedTuple):
-    """The key ids, sorted, that the root names for each of the other roles."""
-
-    timestamp: tuple[str, ...]
-    snapshot: tuple[str, ...]
-    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ EXPIRES_AFTER_S_MIN = 96 * 3600  # a gate must be able to serve this long withou
 RULES_MAX = 8
 SEGMENTS_MAX = 3  # a rule's recent ones; older ones stand in the index
 SEGMENT_BYTES_MAX = 1 << 29  # twice the table of every card issued; a Pi's SD card must hold three lists
+INDEX_BYTES_MAX = 1 << 18  # 2,000 pieces: the schedule offers some 300
 FORMAT = 1
 
 Version = Annotated[int, Meta(ge=1, lt=1 << 53)]  # exact in every JSON reader
 UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 # \Z, since $ would let a line end through.
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+KeyIdHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 RuleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
 
 
@@ -76,7 +78,7 @@ class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         return Scope(frozenset(self.uid_lengths), frozenset(self.saks))
 
 
-class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
+class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One rule; the fields are those of domain.rules.Rule, with the segments of its table, newest first."""
 
     name: RuleName
@@ -97,14 +99,27 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Manifest(Struct, frozen=True):
-    """One list version: its number, which always rises, its times in Unix seconds, and its rules in order."""
+class IndexEntry(Struct, frozen=True):
+    """Where every piece on offer is told: the size in bytes and the sha256 of the index (piece_index.py)."""
+
+    bytes: Annotated[int, Meta(ge=2, le=INDEX_BYTES_MAX)]
+    sha256: Sha256
+
+
+class Manifest(Struct, frozen=True, omit_defaults=True):
+    """One list version: its number, which always rises, its times in Unix seconds, and its rules in order.
+
+    A published one says besides where its index stands, and the id (hex) of the fingerprint key under which all of its pieces were made.
+    Its entries describe files in wire form, those of an installed one the segments themselves.
+    """
 
     list_version: Version
     issued_unix_s: UnixSeconds
     expires_unix_s: UnixSeconds
     rules: Annotated[tuple[RuleEntry, ...], Meta(max_length=RULES_MAX)]
     format: int = FORMAT
+    index: IndexEntry | None = None
+    fingerprint_key: KeyIdHex | None = None
 
     def __post_init__(self) -> None:
         _require(self.format == FORMAT, f"its format is {self.format}, this program reads {FORMAT}")

@@ -1,0 +1,54 @@
+"""The index: every piece that the city offers, by rule. Not the manifest, which names only the newest few and says how to check this.
+
+    index = decode(content)  # its size and sha256 stand in the manifest
+    index.rules["suspended"]  # SegmentEntry by rising `to`
+
+A piece is a segment in wire form (wire.py). It brings a table from any version v with from <= v < to up to `to`; one with `from` 0 is a snapshot.
+"""
+
+from itertools import pairwise
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from validator.formats.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
+
+FORMAT = 1
+PIECES_MAX = 1_000  # of one rule: minutes of two hours, hours of two days, days of two months, with room
+
+
+class PieceIndex(Struct, frozen=True):
+    """What is on offer, by rule; each rule's pieces by rising `to`, of equal ones by rising `from`."""
+
+    rules: dict[RuleName, Annotated[tuple[SegmentEntry, ...], Meta(max_length=PIECES_MAX)]]
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"its format is {self.format}, this program reads {FORMAT}")
+        for rule, pieces in self.rules.items():
+            spans = [(piece.to_version, piece.from_version) for piece in pieces]
+            if any(later <= earlier for earlier, later in pairwise(spans)):
+                raise ValueError(f"the pieces of rule {rule} are not in order")
+
+
+_decoder = msgspec.json.Decoder(PieceIndex, strict=True)
+
+
+def decode(content: bytes) -> PieceIndex:
+    """The index in these bytes. Raises ManifestError, and nothing else, for whatever is not one."""
+    if len(content) > INDEX_BYTES_MAX:
+        raise ManifestError(f"an index has at most {INDEX_BYTES_MAX} bytes, not {len(content)}")
+    try:
+        return _decoder.decode(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise ManifestError(f"not an index: {line.encode('ascii', 'replace').decode()}") from None
+
+
+def encode(index: PieceIndex) -> bytes:
+    """The index as bytes. Raises ManifestError for what `decode` would refuse."""
+    content = msgspec.json.encode(index)
+    decode(content)
+    return content
