@@ -1,1 +1,248 @@
-"""The courier: one slow loop that goes to town for lists."""
+"""The courier: the slow loop that goes to town for lists. It decides what to accept, what to fetch and in which order; it knows no network and no disk.
+
+One poll, in one direction: ask what is signed, hold it against the floor, write down that it is accepted, fetch the cheapest chain of
+pieces, install. Whatever fails on the way ends the poll with a state that says so, and the list that the gate has stays. There is no
+retry inside a poll: the next one goes on with what has been fetched.
+"""
+
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
+
+from validator.courier_ports import (
+    Book,
+    CourierClock,
+    Fetched,
+    Pieces,
+    Shelf,
+    Signed,
+    SourceState,
+    Town,
+    TownError,
+)
+from validator.domain.chain import cheapest_chain
+from validator.domain.floor import BelowFloorError, Floor, raised
+from validator.formats.accepted import Accepted
+from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode
+from validator.formats.piece_index import decode as decode_index
+
+JITTER = 0.2  # of the poll interval, each way: 20,000 gates must not ask at once
+BUSY_WAIT_S_MAX = 300.0  # how far a gate steps back by itself from a server that says it is busy
+RETRY_AFTER_S_MAX = 3_600.0  # and how far at most because the server asks
+REQUEST_COST_BYTES = 400  # what asking for one more piece costs in headers, when chains are compared
+AHEAD_S_MAX = 86_400  # a timestamp signed further ahead of a synchronised clock is a thief's, or a broken clock's, and must not end suspensions
+
+Chains = Mapping[str, Sequence[SegmentEntry]]
+
+
+class Status(NamedTuple):
+    """How it stands after a poll: the state of the source since when (Unix seconds), and the version of the list held here (0: none)."""
+
+    state: SourceState
+    problem: str
+    since_unix_s: int
+    polled_unix_s: int
+    list_version: int
+    accepted_version: int
+
+
+@dataclass(slots=True)
+class _Waits:
+    """How long to wait after a poll; `draw` is uniform in [0, 1)."""
+
+    poll_s: float
+    draw: Callable[[], float]
+    busy_s: float = 0.0
+
+    def after(self, error: TownError | None) -> float:
+        regular_s = self.poll_s * (1 + JITTER * (2 * self.draw() - 1))
+        if error is None or error.state is not SourceState.BUSY:
+            self.busy_s = 0.0
+            return regular_s
+        self.busy_s = min(max(2 * self.busy_s, self.poll_s), BUSY_WAIT_S_MAX)
+        asked_s = min(error.retry_after_s, RETRY_AFTER_S_MAX)
+        return max(asked_s, regular_s) + self.busy_s * self.draw()
+
+
+class Courier:
+    """One gate's way to its city. For one thread."""
+
+    def __init__(
+        self,
+        *,
+        town: Town,
+        pieces: Pieces,
+        shelf: Shelf,
+        book: Book,
+        clock: CourierClock,
+        held_keys: Callable[[], Collection[str]],
+        poll_s: float,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """`held_keys` tells the ids (hex) of the fingerprint keys that this gate holds now."""
+        self._town = town
+        self._pieces = pieces
+        self._shelf = shelf
+        self._book = book
+        self._clock = clock
+        self._held_keys = held_keys
+        self._waits = _Waits(poll_s, draw)
+        self._status: Status | None = None
+        if book.accepted is not None:
+            clock.begin_with(book.accepted)
+
+    def replay(self) -> Status:
+        """At start, without the network: install again what was accepted, from the pieces on the disk, if they lead there."""
+        accepted = self._book.accepted
+        error = None
+        if accepted is not None:
+            try:
+                manifest = decode(accepted.manifest.encode())
+                kept = self._pieces.held()
+                chains = self._chains(manifest, accepted.era, lambda rule: kept.get(rule, ()))
+                if chains is not None:
+                    self._bring(manifest, accepted.era, chains)
+            except (TownError, ManifestError, OSError) as problem:
+                error = TownError(SourceState.DISK, str(problem))
+        return self._stand(error or TownError(SourceState.UNREACHABLE, "not asked yet"))
+
+    def poll(self) -> tuple[Status, float]:
+        """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there."""
+        error = None
+        try:
+            accepted, manifest = self._accept(self._town.signed(self._clock.now().unix_s))
+            if self._shelf.held != (accepted.era, manifest.list_version):
+                self._follow(manifest, accepted.era)
+        except TownError as problem:
+            error = problem
+        except OSError as problem:
+            error = TownError(SourceState.DISK, f"{problem.filename}: {problem.strerror}; check the disk")
+        return self._stand(error), self._waits.after(error)
+
+    def _accept(self, signed: Signed) -> tuple[Accepted, Manifest]:
+        """Hold it against what was accepted before, and write down that it is accepted, before anything is done by it."""
+        try:
+            manifest = decode(signed.manifest)
+        except ManifestError as error:
+            raise TownError(SourceState.REFUSED, str(error)) from None
+        signed_unix_s = signed.signed_unix_s or manifest.issued_unix_s
+        self._check_times(signed_unix_s, manifest)
+        before = self._book.accepted
+        seen = Floor(signed.versions, signed.keys, manifest.list_version, signed_unix_s, era=0)
+        try:
+            floor = raised(before.floor if before else None, seen)
+        except BelowFloorError as error:
+            raise TownError(SourceState.REPLAYED, str(error)) from None
+        text = signed.manifest.decode()
+        if before is None:
+            self._check_held(manifest)
+        elif (before.era, before.list_version) == (floor.era, floor.list_version) and before.manifest != text:
+            raise TownError(
+                SourceState.REFUSED, f"two different lists are signed as version {floor.list_version}"
+            )
+        if before is None or before.floor != floor:
+            boot_id, boottime_ns = self._clock.boot()
+            before = Accepted.of(
+                floor, sha256(signed.root).hexdigest(), signed.manifest, boot_id, boottime_ns
+            )
+            self._book.accept(before, signed.root)
+            self._clock.begin_with(before)
+        return before, manifest
+
+    def _check_times(self, signed_unix_s: int, manifest: Manifest) -> None:
+        now = self._clock.now()
+        if now.synchronised and signed_unix_s > now.unix_s + AHEAD_S_MAX:
+            raise TownError(
+                SourceState.REFUSED,
+                f"signed at {signed_unix_s}, more than a day ahead of this gate's synchronised clock",
+            )
+        if manifest.issued_unix_s > signed_unix_s:
+            raise TownError(SourceState.REFUSED, "the list was issued after it was signed")
+
+    def _check_held(self, manifest: Manifest) -> None:
+        """Without a floor (a new gate, or a ledger that was spoiled) a list that a courier installed is one."""
+        era, version = self._shelf.held
+        if era and manifest.list_version < version:
+            raise TownError(
+                SourceState.REPLAYED, f"list {manifest.list_version} was offered, {version} is held here"
+            )
+
+    def _follow(self, manifest: Manifest, era: int) -> None:
+        """Bring the tables forward, by the pieces that the manifest names itself or, when those do not lead there, by those of the index."""
+        key = manifest.fingerprint_key
+        if key is not None and key not in self._held_keys():
+            raise TownError(
+                SourceState.NO_KEY,
+                f"list {manifest.list_version} is made under fingerprint key {key}, which this gate does not hold; put it into list.keys",
+            )
+        recent = {rule.name: rule.segments for rule in manifest.rules}
+        chains = self._chains(manifest, era, recent.__getitem__)
+        if chains is None:
+            chains = self._chains(manifest, era, self._index(manifest).__getitem__)
+        if chains is None:
+            raise TownError(
+                SourceState.REFUSED, f"the pieces on offer do not lead to list {manifest.list_version}"
+            )
+        self._bring(manifest, era, chains)
+
+    def _chains(
+        self, manifest: Manifest, era: int, offers: Callable[[str], Iterable[SegmentEntry]]
+    ) -> Chains | None:
+        """For each rule the cheapest pieces from where its table stands to the newest that the manifest names, or None if one has none."""
+        chains = {}
+        for rule in manifest.rules:
+            newest = rule.segments[0].to_version
+            standing = self._shelf.standing(rule.name, manifest.fingerprint_key, era)
+            usable = [piece for piece in offers(rule.name) if piece.to_version <= newest]
+            chain = cheapest_chain(standing, usable, REQUEST_COST_BYTES)
+            if chain is None or (chain[-1].to_version if chain else standing) < newest:
+                return None
+            chains[rule.name] = chain
+        return chains
+
+    def _index(self, manifest: Manifest) -> Mapping[str, Sequence[SegmentEntry]]:
+        if manifest.index is None:
+            raise TownError(SourceState.REFUSED, "the list names no index")
+        try:
+            rules = decode_index(self._pieces.index(manifest.index.bytes, manifest.index.sha256)).rules
+        except ManifestError as error:
+            raise TownError(SourceState.REFUSED, str(error)) from None
+        if missing := {rule.name for rule in manifest.rules} - set(rules):
+            raise TownError(
+                SourceState.REFUSED, f"the index does not tell the pieces of {', '.join(missing)}"
+            )
+        return rules
+
+    def _bring(self, manifest: Manifest, era: int, chains: Chains) -> None:
+        fetched = {
+            rule: [Fetched(piece, self._pieces.fetch(piece)) for piece in chain]
+            for rule, chain in chains.items()
+        }
+        self._shelf.install(manifest, era, fetched)
+        held = self._pieces.held()
+        self._pieces.keep_only(
+            {
+                piece.sha256
+                for rule in chains
+                for piece in held.get(rule, ())
+                if piece.to_version > self._shelf.kept(rule)
+            }
+        )
+
+    def _stand(self, error: TownError | None) -> Status:
+        now_unix_s = self._clock.now().unix_s
+        state, problem = (error.state, str(error)) if error else (SourceState.FRESH, "")
+        before = self._status
+        since_unix_s = before.since_unix_s if before and before.state is state else now_unix_s
+        accepted = self._book.accepted
+        self._status = Status(
+            state,
+            problem,
+            since_unix_s,
+            now_unix_s,
+            self._shelf.held[1],
+            accepted.list_version if accepted else 0,
+        )
+        return self._status

@@ -3,13 +3,16 @@
 What goes wrong on the way is a TownError with the state of the source that it means; the list on the gate is untouched by it.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.formats.manifest import SegmentEntry
+from validator.domain.trusted_time import Now
+from validator.formats.accepted import Accepted
+from validator.formats.manifest import Manifest, SegmentEntry
 
 
 class SourceState(Enum):
@@ -68,3 +71,57 @@ class Pieces(Protocol):
 
     def index(self, bytes_: int, sha256: str) -> bytes:
         """The index of this size and hash. Raises TownError."""
+
+    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+        """What has been fetched and kept, by rule: enough to go on without a network after a power cut."""
+
+    def keep_only(self, sha256s: Collection[str]) -> None:
+        """Let go of every piece but these."""
+
+
+class CourierClock(Protocol):
+    """Wall time by the floor rule, as the one who raises the floor sees it."""
+
+    def now(self) -> Now:
+        """The time to judge by."""
+
+    def boot(self) -> tuple[str, int]:
+        """The id of this boot, and the ns since it."""
+
+    def begin_with(self, accepted: Accepted) -> None:
+        """Count from this signed time: from when it was accepted if that was in this boot, else from the boot."""
+
+
+class Fetched(NamedTuple):
+    """A piece on the disk: what the manifest says of it, and where its wire file stands."""
+
+    entry: SegmentEntry
+    path: Path
+
+
+class Shelf(Protocol):
+    """The lists that this gate holds, and their only writer."""
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """Era and version of the list that the lane finds here; (0, 0) when there is none."""
+
+    def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
+        """The list version at which the table of this rule stands, made under that key in that era; 0 if it must begin at a snapshot."""
+
+    def kept(self, rule: str) -> int:
+        """The list version of this rule's table that survives a power cut; pieces above it must be kept."""
+
+    def install(self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]) -> None:
+        """Apply each rule's pieces, in order, and install the list: all or nothing. Raises TownError."""
+
+
+class Book(Protocol):
+    """Where it is written what was accepted; durable when `accept` returns."""
+
+    @property
+    def accepted(self) -> Accepted | None:
+        """What was accepted last; None on a new gate."""
+
+    def accept(self, accepted: Accepted, root: bytes) -> None:
+        """Write it down. Raises OSError."""

@@ -1,0 +1,266 @@
+"""The shelf: applies pieces to the lists that this gate holds, and installs what comes of it. The courier's; the lane only reads.
+
+A table stands in at most three segments, so that the lane never looks through more:
+
+    top      memory-backed folder   every change since the middle, folded anew at each poll that brings one
+    middle   SD card                every change since the base, folded when the top has grown large
+    base     SD card                the whole table, folded when the middle has grown to an eighth of it
+
+So the SD card is written rarely, and what is in memory alone comes back after a power cut from the pieces, which the courier keeps until
+the middle has them. Without a memory-backed folder everything is written to the SD card at once.
+"""
+
+import mmap
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from validator.adapters.durable import TEMPORARY, sync_folder
+from validator.adapters.list_installer import InstallError, ListInstaller
+from validator.courier_ports import Fetched, SourceState, TownError
+from validator.formats.manifest import Manifest, ManifestError, RuleEntry, SegmentEntry, decode, encode
+from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+from validator.formats.segment_builder import Built
+from validator.formats.segment_fold import fold_into
+from validator.formats.wire import WIRE_HEADER_AT, WireError
+from validator.formats.wire import decode as decode_wire
+
+TOP_CARDS_MAX = 65_535  # 0.6 MB in memory, folded in 20 ms; some ten hours of changes
+BASE_SHARE = 8  # the middle is folded into the base at an eighth of it
+_STEP_BYTES = 1 << 20
+_MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,8})\.([1-9][0-9]{0,15})\.manifest\.json")
+
+Chains = Mapping[str, Sequence[Fetched]]
+
+
+class _Held(NamedTuple):
+    """A list that is installed here, as its manifest in the folder says."""
+
+    era: int
+    manifest: Manifest
+
+
+class ListShelf:
+    """courier_ports.Shelf on two folders. For one thread of one process."""
+
+    def __init__(self, folder: Path, recent: Path | None) -> None:
+        """`folder` must be there, `recent` is made. Segments that are damaged are deleted, so that they are fetched again. Raises OSError."""
+        self.disk_bytes = 0
+        """How many bytes of files were written to the SD card since the start."""
+        self._disk = folder
+        self._memory = recent
+        if recent is not None:
+            recent.mkdir(parents=True, exist_ok=True)
+        self.damaged = [name for each in self._folders() for name in _delete_damaged(each)]
+        """Names of the segments that were found damaged at the start, and deleted."""
+        self._list = self._newest()
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """See courier_ports.Shelf. Files are looked for each time: one that was deleted by hand is fetched again."""
+        if self._list is not None and not all(map(self._path, self._list.manifest.segments())):
+            self._list = self._newest()
+        return (self._list.era, self._list.manifest.list_version) if self._list else (0, 0)
+
+    def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
+        """See courier_ports.Shelf."""
+        segments = self._segments(rule)
+        if not segments or self._list is None or self._list.era != era:
+            return 0
+        if fingerprint_key is not None and self._header(segments[0]).key_id.hex() != fingerprint_key:
+            return 0
+        return self._list.manifest.list_version
+
+    def kept(self, rule: str) -> int:
+        """See courier_ports.Shelf."""
+        return max((entry.to_version for entry in self._segments(rule) if self._on_disk(entry)), default=0)
+
+    def install(self, manifest: Manifest, era: int, chains: Chains) -> None:
+        """See courier_ports.Shelf. A list that begins anew or has changed much goes to the SD card, any other to memory."""
+        try:
+            memory = None if self._is_large(era, chains) else self._memory
+            rules = tuple(self._rule(rule, chains[rule.name], manifest, memory) for rule in manifest.rules)
+            self._put(replace(manifest, rules=rules, index=None), era, memory)
+        except (WireError, SegmentError, InstallError, ManifestError) as error:
+            raise TownError(SourceState.REFUSED, f"list {manifest.list_version}: {error}") from error
+        except OSError as error:
+            text = f"{error.filename or self._disk}: {error.strerror or error}; list {manifest.list_version} is not installed"
+            raise TownError(SourceState.DISK, text) from error
+
+    def _is_large(self, era: int, chains: Chains) -> bool:
+        """Whether it must go to the SD card: a table begins anew, or the changes would be too many for the top."""
+        if self._list is None or self._list.era != era:
+            return True
+        for rule, chain in chains.items():
+            if chain and chain[0].entry.from_version == 0:
+                return True
+            top = [entry for entry in self._segments(rule) if not self._on_disk(entry)]
+            cards = sum(self._header(entry).count for entry in top) + sum(map(_cards, chain))
+            if cards > TOP_CARDS_MAX:
+                return True
+        return False
+
+    def _rule(
+        self, rule: RuleEntry, chain: Sequence[Fetched], of: Manifest, memory: Path | None
+    ) -> RuleEntry:
+        """The rule as it will stand here: the pieces and what is held already, folded level by level."""
+        new = [self._decoded(rule.name, fetched, of.fingerprint_key, memory) for fetched in reversed(chain)]
+        begins_anew = bool(chain) and chain[0].entry.from_version == 0
+        *changes, base = [*new, *(() if begins_anew else self._segments(rule.name))]
+        if memory is not None:
+            on_disk = [entry for entry in changes if self._on_disk(entry)]
+            top = [entry for entry in changes if not self._on_disk(entry)]
+            return replace(rule, segments=(*self._folded(top, memory), *on_disk, base))
+        segments = (*self._folded(changes, self._disk), base)
+        if len(segments) > 1 and segments[0].bytes * BASE_SHARE > base.bytes:
+            segments = self._folded(segments, self._disk)
+        return replace(rule, segments=segments)
+
+    def _decoded(self, rule: str, fetched: Fetched, key: str | None, memory: Path | None) -> SegmentEntry:
+        """The piece as a segment in one of the folders. Raises WireError, and SegmentError if it is not what the manifest says."""
+        with fetched.path.open("rb") as source:
+
+            def fill(out: BinaryIO) -> Built:
+                return decode_wire(source, out)
+
+            entry, header = self._written(memory or self._disk, fill)
+        wanted = (rule, fetched.entry.from_version, fetched.entry.to_version)
+        if (header.rule, header.from_version, header.to_version) != wanted:
+            raise SegmentError(f"{fetched.path.name}: another piece than the manifest says")
+        if key is not None and header.key_id.hex() != key:
+            raise SegmentError(
+                f"{fetched.path.name}: made under another fingerprint key than the manifest says"
+            )
+        return entry
+
+    def _folded(self, entries: Sequence[SegmentEntry], folder: Path) -> tuple[SegmentEntry, ...]:
+        """At most one segment, in this folder, that says the same as these, newest first."""
+        if not entries:
+            return ()
+        if len(entries) == 1 and (folder / entries[0].file_name).exists():
+            return (entries[0],)
+        with ExitStack() as stack:
+            parts = [stack.enter_context(self._verified(entry)) for entry in entries]
+            epoch_unix_s = max(Header.parse(part[:HEADER_BYTES]).epoch_unix_s for part in parts)
+            return (self._written(folder, lambda out: fold_into(out, parts, epoch_unix_s))[0],)
+
+    @contextmanager
+    def _verified(self, entry: SegmentEntry) -> Iterator[mmap.mmap]:
+        """A segment that stands here, mapped. One that the card has spoiled is deleted, for it to be fetched again. Raises OSError."""
+        path = self._path(entry)
+        if path is None:
+            raise FileNotFoundError(2, "gone", entry.file_name)
+        if not _is_whole(path):
+            path.unlink(missing_ok=True)
+            raise OSError(5, "damaged on the disk, and fetched again", entry.file_name)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
+
+    def _written(self, folder: Path, fill: Callable[[BinaryIO], Built]) -> tuple[SegmentEntry, Header]:
+        """A new segment, durable, under its name. Raises what `fill` raises, and OSError; then nothing of it is left."""
+        temporary = folder / f"{TEMPORARY}segment"
+        try:
+            with temporary.open("w+b") as out:
+                built = fill(out)
+                out.flush()
+                os.fsync(out.fileno())
+            entry = SegmentEntry(built.header.from_version, built.header.to_version, built.size, built.sha256)
+            temporary.rename(folder / entry.file_name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(folder)
+        if folder == self._disk:
+            self.disk_bytes += entry.bytes
+        return entry, built.header
+
+    def _put(self, manifest: Manifest, era: int, memory: Path | None) -> None:
+        """The manifest last; then what neither folder needs any more goes."""
+        content = encode(manifest)
+        if memory is None:
+            ListInstaller(self._disk).install(content, {}, era=era)
+            self.disk_bytes += len(content)
+        else:
+            ListInstaller(memory, also=self._disk).install(content, {}, era=era)
+        self._list = _Held(era, manifest)
+        if memory is None:
+            ListInstaller(self._disk).prune()
+        if self._memory is not None:
+            ListInstaller(self._memory, also=self._disk).prune()
+
+    def _newest(self) -> _Held | None:
+        """The newest list that is complete, in either folder."""
+        found = sorted(
+            (
+                (int(match[1]), int(match[2]), path)
+                for folder in self._folders()
+                for path in folder.iterdir()
+                if (match := _MANIFEST_NAME.fullmatch(path.name))
+            ),
+            reverse=True,
+        )
+        for era, _, path in found:
+            with suppress(ManifestError, OSError):
+                manifest = decode(path.read_bytes())
+                if all(map(self._path, manifest.segments())):
+                    return _Held(era, manifest)
+        return None
+
+    def _folders(self) -> list[Path]:
+        return [self._disk, *([self._memory] if self._memory is not None else [])]
+
+    def _segments(self, rule: str) -> tuple[SegmentEntry, ...]:
+        """What the held list's table of this rule is made of, newest first; empty if there is none."""
+        rules = self._list.manifest.rules if self._list else ()
+        return next((entry.segments for entry in rules if entry.name == rule), ())
+
+    def _path(self, entry: SegmentEntry) -> Path | None:
+        """Where the segment stands, if it does, in its full size."""
+        for folder in self._folders():
+            path = folder / entry.file_name
+            with suppress(OSError):
+                if path.lstat().st_size == entry.bytes:
+                    return path
+        return None
+
+    def _on_disk(self, entry: SegmentEntry) -> bool:
+        return (self._disk / entry.file_name).exists()
+
+    def _header(self, entry: SegmentEntry) -> Header:
+        path = self._path(entry)
+        if path is None:
+            raise FileNotFoundError(2, "gone", entry.file_name)
+        with path.open("rb") as file:
+            return Header.parse(file.read(HEADER_BYTES))
+
+
+def _cards(fetched: Fetched) -> int:
+    with fetched.path.open("rb") as file:
+        file.seek(WIRE_HEADER_AT)
+        return Header.parse(file.read(HEADER_BYTES)).count
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the segment's body has the checksum that its header says."""
+    with path.open("rb") as file:
+        try:
+            header = Header.parse(file.read(HEADER_BYTES))
+        except SegmentError:
+            return False
+        checksum = 0
+        while step := file.read(_STEP_BYTES):
+            checksum = crc32(step, checksum)
+        return checksum == header.body_crc32
+
+
+def _delete_damaged(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.glob("*.seg")):
+        if not _is_whole(path):
+            path.unlink()
+            yield path.name
