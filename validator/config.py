@@ -8,8 +8,11 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")]
 
@@ -33,6 +36,7 @@ class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """[list]: where lists and fingerprint keys lie, and what to do when the list is not what it should be."""
 
     folder: str
+    recent: str = ""  # a memory-backed folder for what changed lately; empty: all of it goes to `folder`
     keys: str
     stale: Literal["decide", "deny"]
     missing: Literal["admit", "deny"]
@@ -55,6 +59,16 @@ class ReportsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     reports_max: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 500_000
 
 
+class CourierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[courier]: where lists come from, and whom to believe."""
+
+    url: str
+    root: str
+    poll_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 30
+    ca_file: str = ""  # empty: the authorities that come with the requests package
+    proxy: str = ""  # empty: none; what the environment says is never asked
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -65,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     list: ListConfig
     passage: PassageConfig = PassageConfig()
     reports: ReportsConfig = ReportsConfig()
+    courier: CourierConfig | None = None
 
 
 class ConfigError(Exception):
@@ -117,12 +132,41 @@ def _check_together(path: Path, config: Config) -> None:
         "reader.device": config.reader.device,
         "board.device": config.board.device,
         "list.folder": config.list.folder,
+        "list.recent": config.list.recent,
         "list.keys": config.list.keys,
+        "courier.root": config.courier.root if config.courier else "",
+        "courier.ca_file": config.courier.ca_file if config.courier else "",
     }
     for key, value in named.items():
         if value and not value.startswith("/"):
             raise ConfigError(f"{path}: {key}: {value!r} is not an absolute path")
         if "\0" in value:
             raise ConfigError(f"{path}: {key}: a path has no zero byte")
+    if config.list.recent == config.list.folder:
+        raise ConfigError(f"{path}: list.recent and list.folder are the same folder")
+    if config.courier is not None:
+        _check_courier(path, config.courier)
     if config.reader.device == config.board.device:
         raise ConfigError(f"{path}: reader.device and board.device are the same line")
+
+
+def _check_courier(path: Path, courier: CourierConfig) -> None:
+    """Lists are signed, but who asks for them is not everybody's affair: without TLS only this machine itself may be asked."""
+    for key, value, schemes in (
+        ("url", courier.url, ("https", "http")),
+        ("proxy", courier.proxy, ("http", "https", "")),
+    ):
+        try:
+            parts = urlsplit(value)
+            is_wrong = (
+                parts.scheme not in schemes or bool(parts.scheme) != bool(parts.hostname) or parts.port == 0
+            )
+        except ValueError:
+            is_wrong = True
+        if is_wrong or (value and not value.isprintable()):
+            raise ConfigError(f"{path}: courier.{key}: {value!r} is not an address; write https://host/path/")
+    parts = urlsplit(courier.url)
+    if parts.query or parts.fragment or parts.username:
+        raise ConfigError(f"{path}: courier.url: an address without user, ? and #, please")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ConfigError(f"{path}: courier.url: http:// only for this machine itself; write https://")
