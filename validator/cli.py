@@ -86,6 +86,24 @@ def lane(config_path: Path) -> None:
         raise OperatorError(str(error)) from error
 
 
+@main.command(epilog="Example: turnike courier --config /etc/turnike/validator.toml")
+@config_option
+def courier(config_path: Path) -> None:
+    """Bring lists from the city until SIGTERM; one for each gate. SIGHUP asks at once; the log is JSON lines on standard output."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # until the courier listens to it: it asks at its start anyway
+    config = _load(config_path)
+    from validator.courier_app import StartError, serve
+
+    if sys.stdout is None:
+        raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
+    try:
+        serve(config, sys.stdout.fileno())
+    except StartError as error:
+        raise OperatorError(str(error)) from error
+
+
 @main.command(epilog="Example: turnike check --config validator.toml --json")
 @config_option
 @json_option

@@ -1,1 +1,158 @@
-"""The courier process put together."""
+"""The courier process put together: the one place that names the courier's loop and its adapters, and waits between two polls.
+
+Nothing has to be tidied up at the end, since the courier may be killed at any instant: SIGTERM simply ends it. SIGHUP asks at once.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections.abc import Set as AbstractSet
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from validator.adapters.clock import Clock
+from validator.adapters.durable import replace_file
+from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
+from validator.adapters.list_folder import held_keys
+from validator.adapters.list_shelf import ListShelf
+from validator.adapters.log import JsonLog
+from validator.adapters.piece_cache import PieceCache
+from validator.adapters.process import tell_systemd
+from validator.adapters.tuf_town import TufTown
+from validator.adapters.web import Web
+from validator.config import Config, CourierConfig
+from validator.courier import Courier, Status
+from validator.formats.fingerprint_keys import FingerprintKeyError
+
+STATUS_NAME = "courier.json"
+_LOCK_NAME = "courier.lock"
+
+
+class StartError(Exception):
+    """The courier cannot start until somebody mends something; the text is one line: what, where, what to do."""
+
+
+def serve(config: Config, log_fd: int) -> None:
+    """Run the courier of one gate until a signal ends it. The log goes to `log_fd`. Raises StartError."""
+    settings = config.courier
+    if settings is None:
+        raise StartError("there is no [courier] table; config/validator.example.toml explains it")
+    folder, recent = Path(config.list.folder), Path(config.list.recent or config.list.folder)
+    try:
+        locked = _locked(folder)
+        recent.mkdir(parents=True, exist_ok=True)
+        shelf = ListShelf(folder, recent if config.list.recent else None)
+    except OSError as error:
+        raise StartError(
+            f"{error.filename}: {error.strerror}; the courier must be able to write there"
+        ) from error
+    ledger, clock = Ledger(folder), Clock()
+    web = Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None)
+    courier = Courier(
+        town=TufTown(recent / "metadata", settings.url, web, ledger.root or _given_root(settings)),
+        pieces=PieceCache(folder / "pieces", settings.url, web),
+        shelf=shelf,
+        book=ledger,
+        clock=clock,
+        held_keys=partial(_held_key_ids, Path(config.list.keys)),
+        poll_s=settings.poll_s,
+    )
+    log = JsonLog(log_fd)
+    notices = [ledger.problem, *(f"{name}: damaged, and fetched again" for name in shelf.damaged)]
+    for problem in filter(None, notices):
+        log.line({"event": "courier problem", "problem": problem})
+    log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
+    wake = _listen_to_signals()
+    with os.fdopen(locked):
+        _go_on(courier, _Teller(log, clock, shelf, recent / STATUS_NAME), wake)
+
+
+def _go_on(courier: Courier, tell: "_Teller", wake: threading.Event) -> None:
+    tell(courier.replay())
+    tell_systemd("READY=1")
+    while True:
+        wake.clear()
+        status, wait_s = courier.poll()
+        tell(status)
+        wake.wait(wait_s)
+
+
+class _Teller:
+    """Says how it stands: a line in the log when something has changed, and a file for whoever looks."""
+
+    def __init__(self, log: JsonLog, clock: Clock, shelf: ListShelf, path: Path) -> None:
+        self._log = log
+        self._clock = clock
+        self._shelf = shelf
+        self._path = path
+        self._told: tuple[object, ...] = ()
+
+    def __call__(self, status: Status) -> None:
+        fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
+        is_news = self._told != (told := (status.state, status.problem, status.list_version))
+        if is_news:
+            now = self._clock.now()
+            self._told = told
+            self._log.line(
+                {"event": "courier", **fields, "unix_s": now.unix_s, "clock_synchronised": now.synchronised}
+            )
+        self._keep(msgspec.json.encode(fields), is_news=is_news)
+
+    def _keep(self, content: bytes, *, is_news: bool) -> None:
+        """On a memory-backed folder at each poll; a disk is written to only when there is news."""
+        try:
+            if is_news or self._path.parent != self._shelf.disk:
+                replace_file(self._path, content)
+        except OSError as error:
+            self._log.line({"event": "courier problem", "problem": f"{self._path}: {error.strerror}"})
+
+
+def _locked(folder: Path) -> int:
+    """The descriptor that holds the lock: the list folder has one writer. Raises StartError if it has one already, and OSError."""
+    fd = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise StartError(f"{folder}: another courier writes here; one gate has one courier") from error
+    return fd
+
+
+def _given_root(settings: CourierConfig) -> bytes:
+    try:
+        with Path(settings.root).open("rb") as file:
+            return file.read(ROOT_BYTES_MAX + 1)
+    except OSError as error:
+        raise StartError(
+            f"{settings.root}: {error.strerror}; put the city's root.json there, from a source you trust"
+        ) from error
+
+
+def _held_key_ids(folder: Path) -> AbstractSet[str]:
+    """Looked up each time: a key that was just put there counts."""
+    try:
+        return {key_id.hex() for key_id in held_keys(folder)}
+    except FingerprintKeyError:
+        return set()
+
+
+def _listen_to_signals() -> threading.Event:
+    wake = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        tell_systemd("STOPPING=1")
+        sys.exit(0)
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        wake.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, ask)
+    return wake

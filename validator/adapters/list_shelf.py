@@ -53,7 +53,8 @@ class ListShelf:
         """`folder` must be there, `recent` is made. Segments that are damaged are deleted, so that they are fetched again. Raises OSError."""
         self.disk_bytes = 0
         """How many bytes of files were written to the SD card since the start."""
-        self._disk = folder
+        self.disk = folder
+        """The folder on the SD card."""
         self._memory = recent
         if recent is not None:
             recent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ class ListShelf:
         except (WireError, SegmentError, InstallError, ManifestError) as error:
             raise TownError(SourceState.REFUSED, f"list {manifest.list_version}: {error}") from error
         except OSError as error:
-            text = f"{error.filename or self._disk}: {error.strerror or error}; list {manifest.list_version} is not installed"
+            text = f"{error.filename or self.disk}: {error.strerror or error}; list {manifest.list_version} is not installed"
             raise TownError(SourceState.DISK, text) from error
 
     def _is_large(self, era: int, chains: Chains) -> bool:
@@ -117,9 +118,9 @@ class ListShelf:
             on_disk = [entry for entry in changes if self._on_disk(entry)]
             top = [entry for entry in changes if not self._on_disk(entry)]
             return replace(rule, segments=(*self._folded(top, memory), *on_disk, base))
-        segments = (*self._folded(changes, self._disk), base)
+        segments = (*self._folded(changes, self.disk), base)
         if len(segments) > 1 and segments[0].bytes * BASE_SHARE > base.bytes:
-            segments = self._folded(segments, self._disk)
+            segments = self._folded(segments, self.disk)
         return replace(rule, segments=segments)
 
     def _decoded(self, rule: str, fetched: Fetched, key: str | None, memory: Path | None) -> SegmentEntry:
@@ -129,7 +130,7 @@ class ListShelf:
             def fill(out: BinaryIO) -> Built:
                 return decode_wire(source, out)
 
-            entry, header = self._written(memory or self._disk, fill)
+            entry, header = self._written(memory or self.disk, fill)
         wanted = (rule, fetched.entry.from_version, fetched.entry.to_version)
         if (header.rule, header.from_version, header.to_version) != wanted:
             raise SegmentError(f"{fetched.path.name}: another piece than the manifest says")
@@ -176,7 +177,7 @@ class ListShelf:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(folder)
-        if folder == self._disk:
+        if folder == self.disk:
             self.disk_bytes += entry.bytes
         return entry, built.header
 
@@ -184,15 +185,15 @@ class ListShelf:
         """The manifest last; then what neither folder needs any more goes."""
         content = encode(manifest)
         if memory is None:
-            ListInstaller(self._disk).install(content, {}, era=era)
+            ListInstaller(self.disk).install(content, {}, era=era)
             self.disk_bytes += len(content)
         else:
-            ListInstaller(memory, also=self._disk).install(content, {}, era=era)
+            ListInstaller(memory, also=self.disk).install(content, {}, era=era)
         self._list = _Held(era, manifest)
         if memory is None:
-            ListInstaller(self._disk).prune()
+            ListInstaller(self.disk).prune()
         if self._memory is not None:
-            ListInstaller(self._memory, also=self._disk).prune()
+            ListInstaller(self._memory, also=self.disk).prune()
 
     def _newest(self) -> _Held | None:
         """The newest list that is complete, in either folder."""
@@ -213,7 +214,7 @@ class ListShelf:
         return None
 
     def _folders(self) -> list[Path]:
-        return [self._disk, *([self._memory] if self._memory is not None else [])]
+        return [self.disk, *([self._memory] if self._memory is not None else [])]
 
     def _segments(self, rule: str) -> tuple[SegmentEntry, ...]:
         """What the held list's table of this rule is made of, newest first; empty if there is none."""
@@ -230,7 +231,7 @@ class ListShelf:
         return None
 
     def _on_disk(self, entry: SegmentEntry) -> bool:
-        return (self._disk / entry.file_name).exists()
+        return (self.disk / entry.file_name).exists()
 
     def _header(self, entry: SegmentEntry) -> Header:
         path = self._path(entry)
