@@ -1,0 +1,304 @@
+"""The key files: root keys (made and kept offline), online keys that sign every publication, and the fleet's fingerprint keys.
+
+A private key is an Ed25519 key as PKCS#8 in PEM, mode 0600, in a file that was not there before. Its public part is `<name>.pub`, a PEM
+SubjectPublicKeyInfo, so that openssl can make and read both. No private key is ever shown, in an error neither.
+
+An online key that is to replace another lies beside it (`timestamp.next.pem`) until a root names it. Which of the two signs is
+decided by the root in force and by nothing else.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Collection, Generator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
+
+from backoffice.office import (
+    PUBLIC_MODE,
+    SECRET_MODE,
+    Office,
+    OfficeError,
+    make_file,
+    move_steps,
+    put,
+    sync_folder,
+)
+from validator.domain.cards import FINGERPRINT_KEY_BYTES
+from validator.formats.fingerprint_keys import (
+    KEY_FILE_BYTES_MAX,
+    FingerprintKeyError,
+    format_key_file,
+    key_id,
+    parse_key_file,
+)
+
+ONLINE_ROLES = ("targets", "snapshot", "timestamp")
+NAME_FIELD = "x-turnike-name"  # in the root, beside a key: what people call it. Not part of its id
+KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+_PEM_BYTES_MAX = 4096  # an encrypted Ed25519 key has some 300
+_KEY_ID_HEX = re.compile(r"[0-9a-f]{16}")
+
+Passphrase = Callable[[], str]
+"""Asks for the passphrase of a key; called only when the key has one."""
+
+
+class KeyFileError(OfficeError):
+    """A key file is not usable; the message is one clear line with its path, and never shows any of it."""
+
+
+def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
+    """Make `<name>.pem` and `<name>.pub` in a folder; returns the public key. Raises KeyFileError, and OfficeError if one is there."""
+    if not KEY_NAME.fullmatch(name):
+        raise KeyFileError(
+            f"{name[:40]!r} is no name for a key: at most 32 letters, digits, '.', '_' and '-', no path"
+        )
+    public, private = folder / f"{name}.pub", folder / f"{name}.pem"
+    if public.exists():
+        raise KeyFileError(f"{public}: is there already, and a key is never overwritten")
+    key = Ed25519PrivateKey.generate()
+    try:
+        make_file(private, _pem(key, passphrase), SECRET_MODE)
+        make_file(
+            public,
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            PUBLIC_MODE,
+        )
+    except OSError as error:
+        raise KeyFileError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return _named(SSlibKey.from_crypto(key.public_key()), name)
+
+
+def read_public_key(path: Path) -> SSlibKey:
+    """The public key in a `.pub` file, called by the file's name. Raises KeyFileError."""
+    content = _read(path)
+    if b"PRIVATE KEY" in content:
+        raise KeyFileError(f"{path}: is a private key; it stays where it is, give the .pub file made with it")
+    if not KEY_NAME.fullmatch(path.stem):
+        raise KeyFileError(
+            f"{path}: the key is called by its file, and {path.stem[:40]!r} is no name for one"
+        )
+    try:
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{path}: is no public key in PEM") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFileError(f"{path}: is no Ed25519 key")
+    return _named(SSlibKey.from_crypto(key), path.stem)
+
+
+def read_private_key(path: Path, passphrase: Passphrase | None = None) -> CryptoSigner:
+    """The key that signs, from its PEM file. Raises KeyFileError, also for one with a passphrase if there is no way to ask for it."""
+    content = _read(path)
+    if b"PUBLIC KEY" in content:
+        raise KeyFileError(f"{path}: is the public part; signing needs the private key made with it")
+    key: object
+    try:
+        key = load_pem_private_key(content, None)
+    except TypeError:  # what the library says of a key that has a passphrase
+        key = _unlocked(path, content, passphrase)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{path}: is no private key in PEM") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"{path}: is no Ed25519 key")
+    return CryptoSigner(key)
+
+
+def key_name(key: object) -> str:
+    """What people call a key, or '' if nobody named it, or named it what no file could be called."""
+    name = getattr(key, "unrecognized_fields", {}).get(NAME_FIELD)
+    return name if isinstance(name, str) and KEY_NAME.fullmatch(name) else ""
+
+
+def make_online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey:
+    """Make the key of an online role, or the one that is to follow it; returns its public part. Raises KeyFileError."""
+    key = Ed25519PrivateKey.generate()
+    try:
+        make_file(_online(office, role, following=following), _pem(key, None), SECRET_MODE)
+    except OSError as error:
+        raise KeyFileError(f"{error.filename or office.online_keys}: {error.strerror or error}") from error
+    return SSlibKey.from_crypto(key.public_key())
+
+
+def online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey | None:
+    """The public part of a role's key, or of the one that is to follow it; None if there is none. Raises KeyFileError."""
+    path = _online(office, role, following=following)
+    return _read_online(path).public_key if path.exists() else None
+
+
+def online_signer(office: Office, role: str, key_ids: Collection[str], root_version: int) -> CryptoSigner:
+    """The key of this role that the root names. Raises KeyFileError: a key that the root does not name signs nothing."""
+    found = []
+    for path in (_online(office, role), _online(office, role, following=True)):
+        if path.exists():
+            signer = _read_online(path)
+            if signer.public_key.keyid in key_ids:
+                return signer
+            found.append(f"{path.name} is {signer.public_key.keyid[:16]}")
+    raise KeyFileError(
+        f"{office.online_keys}: no key of {role} here is one that root {root_version} names"
+        f" ({', '.join(key[:16] for key in sorted(key_ids))}): {', '.join(found) or 'there is none'}"
+    )
+
+
+def settle_steps(office: Office, key_ids: Mapping[str, Collection[str]]) -> Generator[str, None, None]:
+    """Where the root in force names the following key: retire the one before, and call the following by the role. Raises KeyFileError."""
+    for role in ONLINE_ROLES:
+        following = online_key(office, role, following=True)
+        if following is None or following.keyid not in key_ids[role]:
+            continue
+        before = online_key(office, role)
+        if before is not None:
+            yield from _retire_steps(office, role, before, following=False)
+        yield from move_steps(_online(office, role, following=True), _online(office, role))
+
+
+def retire_following(office: Office, role: str) -> None:
+    """Give up a following key. Raises KeyFileError, OSError."""
+    key = online_key(office, role, following=True)
+    if key is not None:
+        for _ in _retire_steps(office, role, key, following=True):
+            pass
+
+
+class FingerprintKey(NamedTuple):
+    """A key under which fingerprints are made, and its id in hex."""
+
+    id: str
+    key: bytes
+
+
+def make_fingerprint_key(office: Office) -> str:
+    """Make the first fingerprint key, and make it the current one; returns its id. Raises OSError."""
+    made = _new_fingerprint_key(office)
+    put(office.fingerprint_keys / "current", f"{made}\n".encode())
+    return made
+
+
+def start_fingerprint_key(office: Office) -> str:
+    """Make the fingerprint key that is to be the next, for the gates to hold before it is used; returns its id. Raises OfficeError."""
+    coming = next_fingerprint_key(office)
+    if coming is not None:
+        raise OfficeError(
+            f"{office.fingerprint_keys}: {coming}.key is the next one already; copy it to the gates, then --switch"
+        )
+    made = _new_fingerprint_key(office)
+    put(office.fingerprint_keys / "next", f"{made}\n".encode())
+    return made
+
+
+def switch_fingerprint_key(office: Office) -> tuple[str, str]:
+    """Use the next fingerprint key from the next publication on; returns the ids of the one before and of this. Raises OfficeError."""
+    coming = next_fingerprint_key(office)
+    if coming is None:
+        raise OfficeError(f"{office.fingerprint_keys}: there is no next key; make one with --start")
+    _fingerprint_key(office, coming)  # never switch to a file that cannot be read
+    before = current_fingerprint_key(office).id
+    put(office.fingerprint_keys / "current", f"{coming}\n".encode())
+    (office.fingerprint_keys / "next").unlink()
+    sync_folder(office.fingerprint_keys)
+    return before, coming
+
+
+def current_fingerprint_key(office: Office) -> FingerprintKey:
+    """The key under which the next publication is made. Raises KeyFileError."""
+    return _fingerprint_key(office, _pointer(office.fingerprint_keys / "current"))
+
+
+def next_fingerprint_key(office: Office) -> str | None:
+    """The id of the key that was started and is not used yet. Raises KeyFileError."""
+    path = office.fingerprint_keys / "next"
+    if not path.exists():
+        return None
+    coming = _pointer(path)
+    # A crash inside a switch leaves both names for the same key: it is done then.
+    return None if coming == _pointer(office.fingerprint_keys / "current") else coming
+
+
+def _new_fingerprint_key(office: Office) -> str:
+    key = secrets.token_bytes(FINGERPRINT_KEY_BYTES)
+    name = key_id(key).hex()
+    content = format_key_file(
+        key, f"Turnike fingerprint key {name}: for the back office and the gates, nobody else"
+    )
+    make_file(office.fingerprint_keys / f"{name}.key", content, SECRET_MODE)
+    return name
+
+
+def _fingerprint_key(office: Office, name: str) -> FingerprintKey:
+    path = office.fingerprint_keys / f"{name}.key"
+    try:
+        key = parse_key_file(_read(path, KEY_FILE_BYTES_MAX))
+    except FingerprintKeyError as error:
+        raise KeyFileError(f"{path}: {error}") from error
+    if key_id(key).hex() != name:
+        raise KeyFileError(f"{path}: another key stands in it; its id is {key_id(key).hex()}")
+    return FingerprintKey(name, key)
+
+
+def _pointer(path: Path) -> str:
+    name = _read(path, 64).decode("ascii", "replace").strip()
+    if not _KEY_ID_HEX.fullmatch(name):
+        raise KeyFileError(f"{path}: is not the id of a key, 16 hex digits")
+    return name
+
+
+def _online(office: Office, role: str, *, following: bool = False) -> Path:
+    return office.online_keys / (f"{role}.next.pem" if following else f"{role}.pem")
+
+
+def _read_online(path: Path) -> CryptoSigner:
+    signer = read_private_key(path)
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise KeyFileError(f"{path}: others may read it (mode {mode:o}); chmod 600, and ask who did")
+    return signer
+
+
+def _retire_steps(office: Office, role: str, key: SSlibKey, *, following: bool) -> Generator[str, None, None]:
+    office.retired_keys.mkdir(mode=0o700, exist_ok=True)
+    to = office.retired_keys / f"{role}-{key.keyid[:16]}.pem"
+    yield from move_steps(_online(office, role, following=following), to)
+
+
+def _unlocked(path: Path, content: bytes, passphrase: Passphrase | None) -> object:
+    if passphrase is None:
+        raise KeyFileError(f"{path}: has a passphrase, and nobody is here to give it")
+    try:
+        return load_pem_private_key(content, passphrase().encode())
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{path}: the passphrase is not right") from None
+
+
+def _pem(key: Ed25519PrivateKey, passphrase: str | None) -> bytes:
+    hidden = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
+
+
+def _named(key: SSlibKey, name: str) -> SSlibKey:
+    key.unrecognized_fields[NAME_FIELD] = name
+    return key
+
+
+def _read(path: Path, bytes_max: int = _PEM_BYTES_MAX) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(bytes_max + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror or error}") from error
+    if len(content) > bytes_max:
+        raise KeyFileError(f"{path}: has more than {bytes_max} bytes, which no key file has")
+    return content

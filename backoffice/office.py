@@ -1,0 +1,157 @@
+"""Where the back office keeps what it has, who may write there, and how a file is put: durable, and never half.
+
+    office = Office(home, published)
+    with office.hold():  # one command at a time writes
+        put(office.metadata / "2.root.json", content)
+
+The folders of a home: `keys/online` (targets.pem, snapshot.pem, timestamp.pem), `keys/fingerprint` (<key id>.key, current, next),
+`keys/retired`, `root` (N.root.json and drafts), `versions.json` (the highest version of each role that was ever used).
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+TEMPORARY = ".new-"  # what a name begins with while its file is being written
+PUBLIC_MODE = 0o644  # whatever the umask of a tired operator: the web server reads it
+SECRET_MODE = 0o600
+
+DAY_S = 86_400
+
+
+class OfficeError(Exception):
+    """Something that the operator can mend; the message is one clear line."""
+
+
+class Expiries(NamedTuple):
+    """How long each role's metadata is valid, in seconds."""
+
+    root_s: int = 365 * DAY_S
+    targets_s: int = 14 * DAY_S
+    snapshot_s: int = 14 * DAY_S
+    timestamp_s: int = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One back office: its home folder, the folder that the world sees, and how long what it signs is valid."""
+
+    home: Path
+    published: Path
+    expiries: Expiries = field(default=Expiries())
+
+    @property
+    def online_keys(self) -> Path:
+        """The folder of the keys that sign without a person."""
+        return self.home / "keys" / "online"
+
+    @property
+    def fingerprint_keys(self) -> Path:
+        """The folder of the keys under which fingerprints are made."""
+        return self.home / "keys" / "fingerprint"
+
+    @property
+    def retired_keys(self) -> Path:
+        """The folder of keys that are not used any more."""
+        return self.home / "keys" / "retired"
+
+    @property
+    def roots(self) -> Path:
+        """The folder of root metadata: N.root.json is in force or was, N.root.draft.json waits for signatures."""
+        return self.home / "root"
+
+    @property
+    def metadata(self) -> Path:
+        """The published folder of metadata."""
+        return self.published / "metadata"
+
+    @property
+    def targets(self) -> Path:
+        """The published folder of manifests."""
+        return self.published / "targets"
+
+    @contextmanager
+    def hold(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be the one who writes here. Waits for whoever does already, and calls `waiting` first if there is somebody.
+
+        The hold ends with the process, however it dies. Not to be held twice by one process. Raises OfficeError without a home.
+        """
+        try:
+            fd = os.open(self.home / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+        except OSError as error:
+            raise OfficeError(f"{self.home}: is no home of a back office ({error.strerror})") from error
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:
+    """Put these bytes, which are no secret, at `path`, step by step: after any, the old file stands there or the new. Raises OSError."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    try:
+        with temporary.open("wb") as out:
+            with suppress(PermissionError):  # a FAT stick on which a draft travels has no modes
+                os.fchmod(out.fileno(), PUBLIC_MODE)
+            out.write(content)
+            out.flush()
+            yield f"written {path.name}"
+            os.fsync(out.fileno())
+        yield f"synced {path.name}"
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    temporary.rename(path)
+    yield f"renamed {path.name}"
+    sync_folder(path.parent)
+    yield f"folder synced after {path.name}"
+
+
+def put(path: Path, content: bytes) -> None:
+    """Put these bytes, which are no secret, at `path`, durably. Raises OSError, and leaves the old file then."""
+    for _ in put_steps(path, content):
+        pass
+
+
+def make_file(path: Path, content: bytes, mode: int) -> None:
+    """Make a file that was not there, durably. Raises OfficeError if it is there, OSError if it cannot be made: then nothing is."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        raise OfficeError(f"{path}: is there already, and a key is never overwritten") from None
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def move_steps(path: Path, to: Path) -> Generator[str, None, None]:
+    """Rename a file, durably. Raises OSError."""
+    path.rename(to)
+    yield f"moved {path.name} to {to.parent.name}/{to.name}"
+    sync_folder(to.parent)
+    sync_folder(path.parent)
+    yield f"folders synced after {to.name}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in the folder durable. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

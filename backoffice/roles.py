@@ -1,0 +1,230 @@
+"""Signs what is published: targets names the manifest, snapshot names targets, timestamp names snapshot. Roots are made in roots.py.
+
+    with office.hold():
+        sign_publication(office, encode(manifest), now_unix_s)  # all that the manifest names must stand in the published folder already
+        sign_timestamp(office, now_unix_s)  # when nothing changed: does nothing until something is due
+
+`timestamp.json` is the truth about what is public, and it is put last, by rename: killed anywhere before, the world sees what it saw. Every
+other file is named by its version or its hash and never changes. A version, once used, is written down in the home and not used again, so
+that versions rise even if the published folder is lost. What signs is what the newest root names, and nothing else.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+
+from backoffice.keys import ONLINE_ROLES, online_signer, settle_steps
+from backoffice.office import Office, OfficeError, put_steps
+from backoffice.roots import publish_steps, required_root
+from backoffice.standing import (
+    MANIFEST,
+    Standing,
+    Used,
+    is_signed,
+    published_manifest,
+    standing,
+    used_versions,
+)
+from validator.domain.floor import RoleVersions
+from validator.formats.manifest import ManifestError, decode
+
+SIGNED_AT = "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
+VERSION_END = 1 << 53  # exact in every JSON reader; a gate refuses what is not below
+CLOCK_STEP_S_MAX = 300  # a clock set back by more is wrong now or was wrong before: a person must say which
+HALF = Fraction(1, 2)
+TWO_THIRDS = Fraction(2, 3)
+
+_RoleT = TypeVar("_RoleT", Targets, Snapshot, Timestamp)
+
+
+class RoleError(OfficeError):
+    """Nothing was signed, and the world sees what it saw; the message is one clear line."""
+
+
+class Publication(NamedTuple):
+    """What is public now, and the size in bytes of each file that was written to make it so."""
+
+    versions: RoleVersions
+    files: Mapping[str, int]
+
+
+def sign_publication(office: Office, manifest: bytes, now_unix_s: int) -> Publication:
+    """Publish this manifest, and sign again whatever is due. The office is held. Raises OfficeError, OSError."""
+    return _finished(publication_steps(office, manifest, now_unix_s))
+
+
+def publication_steps(office: Office, manifest: bytes, now_unix_s: int) -> Generator[str, None, Publication]:
+    """The same, step by step, so that a test can kill between any two; done again, it finishes what was begun."""
+    return _steps(office, manifest, now_unix_s)
+
+
+def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
+    """Sign again whatever is due, by its age or because the root names another key. The office is held.
+
+    Timestamp is due after a third of its validity, snapshot and targets after half. Before the first publication nothing is, and the
+    versions are 0. Raises OfficeError, OSError; RoleError if the published metadata is damaged: the next publication mends that.
+    """
+    return _finished(timestamp_steps(office, now_unix_s))
+
+
+def timestamp_steps(office: Office, now_unix_s: int) -> Generator[str, None, Publication]:
+    """The same, step by step."""
+    return _steps(office, None, now_unix_s)
+
+
+def _finished(steps: Generator[str, None, Publication]) -> Publication:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            published: Publication = done.value
+            return published
+
+
+def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator[str, None, Publication]:
+    root = required_root(office).signed
+    if root.expires <= _moment(now_unix_s):
+        raise RoleError(
+            f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root; if that day has not come yet, this clock is wrong"
+        )
+    yield from publish_steps(office)
+    yield from settle_steps(office, {role: root.roles[role].keyids for role in ONLINE_ROLES})
+    seen = standing(office)
+    if manifest is None and seen.timestamp is None:
+        return Publication(RoleVersions(root.version, 0, 0, 0), {})
+    signing = _Signing(office, root, seen, used_versions(office, seen), _not_before(seen, root, now_unix_s))
+    versions = signing.renew(manifest)
+    if manifest is not None:
+        yield from _manifest_steps(office, seen, manifest)
+    if signing.files:  # the versions are spent before anybody can see them
+        yield from put_steps(office.home / "versions.json", msgspec.json.encode(signing.used))
+    for name, content in signing.files.items():
+        yield from put_steps(office.metadata / name, content)
+    return Publication(versions, {name: len(content) for name, content in signing.files.items()})
+
+
+def _manifest_steps(office: Office, seen: Standing, manifest: bytes) -> Generator[str, None, None]:
+    """Put the manifest where targets is going to say, unless it is there."""
+    before = published_manifest(office, seen)
+    if before == manifest:
+        return
+    try:
+        version, newest = decode(manifest).list_version, decode(before).list_version if before else 0
+    except ManifestError as error:
+        raise RoleError(str(error)) from error
+    if version <= newest:
+        raise RoleError(
+            f"list {version} would follow list {newest}, which is public already; list versions always rise"
+        )
+    yield from put_steps(office.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
+
+
+def _not_before(seen: Standing, root: Root, now_unix_s: int) -> int:
+    """The time to sign with: not below what was signed before under a key that is still in force, since gates would refuse it."""
+    if seen.timestamp is None or not is_signed(root, seen.timestamp):
+        return now_unix_s
+    before: int = seen.timestamp.signed.unrecognized_fields.get(SIGNED_AT, 0)
+    if now_unix_s < before - CLOCK_STEP_S_MAX:
+        raise RoleError(
+            f"the clock says {_moment(now_unix_s):%Y-%m-%d %H:%M} UTC, and timestamp was signed at {_moment(before):%Y-%m-%d %H:%M}:"
+            " mend the clock, or, if it was wrong then, rotate timestamp"
+        )
+    return max(now_unix_s, before)
+
+
+@dataclass(slots=True)
+class _Signing:
+    """One round: what the world sees, the versions used so far, and the files to be put over it, in this order.
+
+    Each role returns how the next is to name it: as before if nothing is due, else as what was made.
+    """
+
+    office: Office
+    root: Root
+    seen: Standing
+    used: Used
+    now_unix_s: int
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def renew(self, manifest: bytes | None) -> RoleVersions:
+        """Make what is due; returns the versions that are public once the files are in place. Raises RoleError, KeyFileError."""
+        targets = self._targets(manifest)
+        snapshot = self._snapshot(targets)
+        return RoleVersions(self.root.version, self._timestamp(snapshot), snapshot.version, targets.version)
+
+    def _targets(self, manifest: bytes | None) -> MetaFile:
+        seen, snapshot = self.seen.targets, self.seen.snapshot
+        if manifest is not None:
+            wanted = {MANIFEST: TargetFile.from_data(MANIFEST, manifest)}
+        elif seen is not None:
+            wanted = seen.signed.targets
+        else:
+            raise RoleError(
+                f"{self.office.metadata}: what timestamp.json names is gone or damaged; publish again"
+            )
+        if seen and snapshot and seen.signed.targets == wanted and not self._is_due(seen, HALF):
+            return snapshot.signed.meta["targets.json"]
+        return self._make(Targets(*self._common(Targets.type), targets=wanted))
+
+    def _snapshot(self, targets: MetaFile) -> MetaFile:
+        seen, timestamp = self.seen.snapshot, self.seen.timestamp
+        meta = {"targets.json": targets}
+        if seen and timestamp and seen.signed.meta == meta and not self._is_due(seen, HALF):
+            return timestamp.signed.snapshot_meta
+        return self._make(Snapshot(*self._common(Snapshot.type), meta=meta))
+
+    def _timestamp(self, snapshot: MetaFile) -> int:
+        seen = self.seen.timestamp
+        if seen and seen.signed.snapshot_meta == snapshot and not self._is_due(seen, TWO_THIRDS):
+            return seen.signed.version
+        fields = {SIGNED_AT: self.now_unix_s}
+        common = self._common(Timestamp.type)
+        return self._make(Timestamp(*common, snapshot_meta=snapshot, unrecognized_fields=fields)).version
+
+    def _is_due(self, role: Metadata[_RoleT], share: Fraction) -> bool:
+        """Whether less than this share of its validity is left, or more than all of it, or the root names another key."""
+        validity_s = self._validity_s(role.signed.type)
+        left_s = int(role.signed.expires.timestamp()) - self.now_unix_s
+        return not is_signed(self.root, role) or not validity_s * share < left_s <= validity_s
+
+    def _common(self, role: str) -> tuple[int, None, datetime]:
+        """The next version of a role, which is spent with this, and when it expires."""
+        version = getattr(self.used, role) + 1
+        if version >= VERSION_END:
+            raise RoleError(
+                f"{role} has reached the last version there is; the runbook says what to do about a stolen key"
+            )
+        self.used = msgspec.structs.replace(self.used, **{role: version})
+        return version, None, _moment(self.now_unix_s + self._validity_s(role))
+
+    def _make(self, signed: _RoleT) -> MetaFile:
+        role = signed.type
+        signer = online_signer(self.office, role, self.root.roles[role].keyids, self.root.version)
+        metadata = Metadata(signed)
+        metadata.sign(signer)
+        content = metadata.to_bytes()
+        name = f"{role}.json" if role == Timestamp.type else f"{signed.version}.{role}.json"
+        self.files[name] = content
+        return MetaFile.from_data(signed.version, content, ["sha256"])
+
+    def _validity_s(self, role: str) -> int:
+        validity_s: int = getattr(self.office.expiries, f"{role}_s")
+        return validity_s
+
+
+def _moment(unix_s: int) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)

@@ -1,0 +1,182 @@
+"""What the world sees of the signed metadata, read back from the published folder, and what nobody asks for any more.
+
+The published folder is open to a web server, so nothing in it is believed that a key of an accepted root has not signed.
+"""
+
+import re
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+    LengthOrHashMismatchError,
+    Metadata,
+    MetaFile,
+    Root,
+    Signed,
+    Snapshot,
+    Targets,
+    Timestamp,
+)
+from tuf.api.serialization import DeserializationError
+
+from backoffice.office import DAY_S, TEMPORARY, Office, OfficeError
+from backoffice.roots import accepted_versions, read_root, required_root
+
+MANIFEST = "manifest.json"  # the one target
+KEPT_S = DAY_S  # a gate, or a cache on the way, may still ask for what an older timestamp names
+
+_METADATA_BYTES_MAX = 1 << 16
+_NUMBERED = re.compile(r"[1-9][0-9]{0,15}\.(?:targets|snapshot)\.json")
+_MANIFEST_NAME = re.compile(r"[0-9a-f]{64}\.manifest\.json")
+
+_RoleT = TypeVar("_RoleT", Targets, Snapshot, Timestamp)
+
+
+class Standing(NamedTuple):
+    """What the world sees, as far as it is whole and ours: each is None if it, or what leads to it, is not."""
+
+    timestamp: Metadata[Timestamp] | None = None
+    snapshot: Metadata[Snapshot] | None = None
+    targets: Metadata[Targets] | None = None
+
+
+class Used(msgspec.Struct, frozen=True):
+    """The highest version of each role that was ever used; the file versions.json in the home."""
+
+    timestamp: int = 0
+    snapshot: int = 0
+    targets: int = 0
+
+
+def standing(office: Office) -> Standing:
+    """What is public now, under whichever accepted root it was signed. Raises RootError."""
+    timestamp = _read(office.metadata / "timestamp.json", Timestamp)
+    if timestamp is None or not _is_ours(office, timestamp):
+        return Standing()
+    named = timestamp.signed.snapshot_meta
+    snapshot = _read(office.metadata / f"{named.version}.snapshot.json", Snapshot, named)
+    if snapshot is None:
+        return Standing(timestamp)
+    named = snapshot.signed.meta["targets.json"]
+    return Standing(
+        timestamp, snapshot, _read(office.metadata / f"{named.version}.targets.json", Targets, named)
+    )
+
+
+def is_signed(root: Root, role: Metadata[_RoleT]) -> bool:
+    """Whether this metadata is signed as the root says that its role must be."""
+    return bool(root.get_verification_result(role.signed.type, role.signed_bytes, role.signatures))
+
+
+def used_versions(office: Office, seen: Standing) -> Used:
+    """The versions that must not be used again, from what the home remembers and what the world sees. Raises OfficeError."""
+    path = office.home / "versions.json"
+    remembered = Used()
+    try:
+        remembered = msgspec.json.decode(path.read_bytes(), type=Used)
+    except FileNotFoundError:
+        if seen.timestamp is None and any(
+            _NUMBERED.fullmatch(name.name) for name in office.metadata.iterdir()
+        ):
+            raise OfficeError(
+                f"{path} is gone, and so is timestamp.json in {office.metadata}: versions would fall, and no gate would follow;"
+                " put one of them back from a backup or from the web server"
+            ) from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise OfficeError(
+            f"{path}: cannot be read; put it back from a backup, or remove it if timestamp.json is whole"
+        ) from error
+    if seen.timestamp is None:
+        return remembered
+    snapshot = seen.timestamp.signed.snapshot_meta.version
+    targets = seen.snapshot.signed.meta["targets.json"].version if seen.snapshot else 0
+    return Used(
+        max(remembered.timestamp, seen.timestamp.signed.version),
+        max(remembered.snapshot, snapshot),
+        max(remembered.targets, targets),
+    )
+
+
+def published_manifest(office: Office, seen: Standing | None = None) -> bytes | None:
+    """The manifest that the world sees; None before the first publication, or if the published folder is damaged. Raises RootError."""
+    targets = (seen or standing(office)).targets
+    if targets is None:
+        return None
+    digest = targets.signed.targets[MANIFEST].hashes["sha256"]
+    content = _content(office.targets / f"{digest}.{MANIFEST}")
+    return content if content is not None and sha256(content).hexdigest() == digest else None
+
+
+def prune(office: Office, now_unix_s: int) -> list[str]:
+    """Remove metadata and manifests that nothing has named for a day; returns their names. Roots stay for ever.
+
+    The office is held. Raises RootError, OSError.
+    """
+    seen = standing(office)
+    if seen.snapshot is None or seen.targets is None:
+        return []  # what is public cannot be told, so nothing goes
+    kept = {
+        f"{seen.snapshot.signed.version}.snapshot.json",
+        f"{seen.targets.signed.version}.targets.json",
+        f"{seen.targets.signed.targets[MANIFEST].hashes['sha256']}.{MANIFEST}",
+    }
+    places = ((office.metadata, _NUMBERED), (office.targets, _MANIFEST_NAME))
+    old = [
+        path
+        for folder, ours in places
+        for path in folder.iterdir()
+        if path.name not in kept and (ours.fullmatch(path.name) or path.name.startswith(TEMPORARY))
+    ]
+    return [path.name for path in sorted(old) if _removed(path, now_unix_s - KEPT_S)]
+
+
+def _removed(path: Path, older_than_unix_s: int) -> bool:
+    if path.stat().st_mtime >= older_than_unix_s:
+        return False
+    path.unlink()
+    return True
+
+
+def _is_ours(office: Office, timestamp: Metadata[Timestamp]) -> bool:
+    """Whether any root that was ever in force names a key that signed it: the newest may have been accepted a moment ago."""
+    required_root(office)
+    roots = (
+        read_root(office.roots / f"{version}.root.json") for version in reversed(accepted_versions(office))
+    )
+    return any(is_signed(root.signed, timestamp) for root in roots)
+
+
+def _read(path: Path, role: type[_RoleT], named: MetaFile | None = None) -> Metadata[_RoleT] | None:
+    """The metadata in a file if it is that role's and, where it was named, exactly what was named."""
+    content = _content(path)
+    with suppress(DeserializationError, LengthOrHashMismatchError):
+        if content is not None:
+            if named is not None:
+                named.verify_length_and_hashes(content)
+            metadata = Metadata[_RoleT].from_bytes(content)
+            if metadata.signed.type == role.type and _is_whole(metadata.signed):
+                return metadata
+    return None
+
+
+def _is_whole(signed: Signed) -> bool:
+    """Whether it names what this back office has its metadata name."""
+    match signed:
+        case Snapshot():
+            return "targets.json" in signed.meta
+        case Targets():
+            return MANIFEST in signed.targets and "sha256" in signed.targets[MANIFEST].hashes
+        case _:
+            return True
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_METADATA_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return None
+    return content if len(content) <= _METADATA_BYTES_MAX else None
