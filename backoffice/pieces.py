@@ -1,0 +1,196 @@
+"""Which pieces of a rule are due at a publication, which stay on offer, and which stand in the manifest. Pure: no disk, no clock.
+
+A piece spans (from, to] in list versions: the last state of every card that changed after `from` up to `to` (docs/list-format.md).
+There are four tiers of them, each coarser than the one before, so that a gate that missed a minute, a day or a month finds a few pieces
+that bring what it missed and hardly anything else. docs/decisions/0011-pieces.md says why these.
+
+    wanted = due(offered, version=42, now_unix_s=now, changed=True, tiers=tiers(3))
+    offered = kept(joined(offered, wanted, build, now), now, tiers(3))
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+HOUR_S = 3_600
+DAY_S = 86_400
+PIECES_MAX = 2_000  # of all rules together: 240 KiB of an index that may have 256
+RECENT_MAX = 3  # of a rule, in the manifest
+SNAPSHOTS_KEPT = 2
+SNAPSHOT_WORN_S = 30 * DAY_S
+SNAPSHOT_WORN_SHARE = 0.25  # of its bytes, in day pieces that a new gate would have to fetch besides
+
+
+class Kind(IntEnum):
+    """The tier of a piece: a higher one spans more and is kept longer."""
+
+    MINUTE = 0
+    HOUR = 1
+    DAY = 2
+    SNAPSHOT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A piece that is wanted."""
+
+    kind: Kind
+    from_version: int
+    to_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece that was made; `bytes` and `sha256` are those of its wire file."""
+
+    kind: Kind
+    from_version: int
+    to_version: int
+    bytes: int
+    made_unix_s: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """When one piece of a kind follows another, how long they are worth keeping, and how many of them.
+
+    `crowd` of them that no piece of the next tier spans yet make one due before its time, so that however often somebody publishes,
+    the index stays within its size.
+    """
+
+    period_s: int
+    kept_s: int
+    kept_max: int
+    crowd: int
+
+
+Tiers = dict[Kind, Tier]
+
+
+def tiers(rules: int) -> Tiers:
+    """The tiers when so many rules share the index; minutes get what hours and days leave."""
+    hours = Tier(HOUR_S, 2 * DAY_S, 64, 56)
+    days = Tier(DAY_S, 60 * DAY_S, 64, 56)
+    minutes = PIECES_MAX // max(rules, 1) - hours.kept_max - days.kept_max - SNAPSHOTS_KEPT
+    return {Kind.MINUTE: Tier(0, 2 * HOUR_S, minutes, minutes // 2), Kind.HOUR: hours, Kind.DAY: days}
+
+
+def newest(offered: Iterable[Piece]) -> int:
+    """The list version up to which these pieces tell; 0 if there are none."""
+    return max((piece.to_version for piece in offered), default=0)
+
+
+def due(
+    offered: Sequence[Piece],
+    *,
+    version: int,
+    now_unix_s: int,
+    changed: bool,
+    tiers: Tiers,
+    lost: Sequence[Piece] = (),
+) -> tuple[Due, ...]:
+    """The pieces of one rule that are wanted with this list version, by falling `from`, no two of them with one span.
+
+    `offered` are those that can still be fetched, `lost` those that were on offer until their files went. `changed` says whether a card
+    of the rule changed after the newest `to` of `offered`. If none did, the state there is the state now, and what is due ends there: a
+    gate that stands there has nothing to fetch. Nothing offered means a new rule or a new key: a snapshot.
+    """
+    last = newest(offered)
+    to_version = version if changed or not last else last
+    anew = not any(piece.kind is Kind.SNAPSHOT for piece in offered)
+    is_day = anew or bool(lost) or _is_over(offered, Kind.DAY, now_unix_s, tiers)
+    is_hour = is_day or _is_over(offered, Kind.HOUR, now_unix_s, tiers)
+    # A snapshot comes with a day piece alone: at night, and so that all tiers have a joint wherever one begins or ends.
+    is_snapshot = anew or (is_day and _is_worn(offered, now_unix_s, tiers))
+    spans = {last: Kind.MINUTE} if changed else {}
+    for kind, is_due in ((Kind.HOUR, is_hour), (Kind.DAY, is_day)):
+        joint = newest(_of(offered, kind))
+        if is_due and joint:
+            spans[joint] = kind
+    gone = [piece.from_version for piece in lost if piece.kind is not Kind.SNAPSHOT]
+    if gone:  # one piece from the first hole on applies wherever any of them would have
+        spans[min(gone)] = Kind.DAY
+    if is_snapshot or any(piece.kind is Kind.SNAPSHOT for piece in lost):
+        spans[0] = Kind.SNAPSHOT
+    there = {_span(piece): piece.kind for piece in offered}
+    return tuple(
+        Due(kind, from_version, to_version)
+        for from_version, kind in sorted(spans.items(), reverse=True)
+        if from_version < to_version and there.get((to_version, from_version), -1) < kind
+    )
+
+
+def joined(
+    offered: Iterable[Piece], wanted: Iterable[Due], build: Callable[[Due], Piece], now_unix_s: int
+) -> tuple[Piece, ...]:
+    """The pieces with those that are wanted. One that has the span of a piece of a lower tier is that piece, raised, and not built again."""
+    pieces = {_span(piece): piece for piece in offered}
+    for one in wanted:
+        span = (one.to_version, one.from_version)
+        same = pieces.get(span)
+        pieces[span] = replace(same, kind=one.kind, made_unix_s=now_unix_s) if same else build(one)
+    return tuple(pieces[span] for span in sorted(pieces))
+
+
+def kept(pieces: Sequence[Piece], now_unix_s: int, tiers: Tiers) -> tuple[Piece, ...]:
+    """Of one rule's pieces, those that stay on offer, by rising (to, from), as the index has them.
+
+    What the next tier does not span yet stays, whatever its age: so from every version there is a way forward.
+    """
+    snapshots = sorted((piece for piece in pieces if piece.kind is Kind.SNAPSHOT), key=_span, reverse=True)
+    stay = snapshots[:SNAPSHOTS_KEPT]
+    for kind, tier in tiers.items():
+        spanned = newest(_of(pieces, Kind(kind + 1)))
+        own = sorted((piece for piece in pieces if piece.kind is kind), key=_span, reverse=True)
+        stay += [
+            piece
+            for place, piece in enumerate(own)
+            if piece.to_version > spanned
+            or (place < tier.kept_max and now_unix_s - piece.made_unix_s < tier.kept_s)
+        ]
+    return tuple(sorted(stay, key=_span))
+
+
+def recent(offered: Iterable[Piece], count_max: int = RECENT_MAX) -> tuple[Piece, ...]:
+    """What the manifest names: the newest by falling `to`, the smallest of each `to`."""
+    smallest: dict[int, Piece] = {}
+    for piece in offered:
+        known = smallest.get(piece.to_version)
+        if known is None or piece.bytes < known.bytes:
+            smallest[piece.to_version] = piece
+    return tuple(smallest[to_version] for to_version in sorted(smallest, reverse=True)[:count_max])
+
+
+def _span(piece: Piece) -> tuple[int, int]:
+    return piece.to_version, piece.from_version
+
+
+def _of(pieces: Iterable[Piece], lowest: Kind) -> list[Piece]:
+    """The pieces of this tier and of those above it, by rising `to`: where the last ends, the next of this tier begins."""
+    return sorted((piece for piece in pieces if piece.kind >= lowest), key=_span)
+
+
+def _unspanned(offered: Sequence[Piece], kind: Kind) -> list[Piece]:
+    spanned = newest(_of(offered, Kind(kind + 1)))
+    return [piece for piece in offered if piece.kind is kind and piece.to_version > spanned]
+
+
+def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, tiers: Tiers) -> bool:
+    """Whether the hour or day (UTC) of the last piece of this tier is over, or too many pieces wait to be spanned by the next one."""
+    last = _of(offered, kind)[-1]
+    # Not "later than": a clock that ran ahead once must not hold up pieces until it is right.
+    is_another = now_unix_s // tiers[kind].period_s != last.made_unix_s // tiers[kind].period_s
+    below = Kind(kind - 1)
+    return is_another or len(_unspanned(offered, below)) >= tiers[below].crowd
+
+
+def _is_worn(offered: Sequence[Piece], now_unix_s: int, tiers: Tiers) -> bool:
+    """Whether the newest snapshot is old, or what a new gate has to fetch besides it has grown too large."""
+    snapshot = _of(offered, Kind.SNAPSHOT)[-1]
+    days = _unspanned(offered, Kind.DAY)
+    return (
+        now_unix_s - snapshot.made_unix_s >= SNAPSHOT_WORN_S
+        or sum(piece.bytes for piece in days) > SNAPSHOT_WORN_SHARE * snapshot.bytes
+        or len(days) >= tiers[Kind.DAY].crowd
+    )
