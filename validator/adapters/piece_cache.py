@@ -1,0 +1,219 @@
+"""The pieces that this gate has fetched, in a folder, and the way to fetch more: courier_ports.Pieces on a web server.
+
+    cache = PieceCache(folder, "https://lists.example.org/turnike/", web)
+    path = cache.fetch(entry)    # <folder>/<sha256>.wire: whole and right
+
+The name is the hash and nothing else, so no manifest can point outside the folder; what is not named so is not ours and is left alone. A
+piece is hashed again whenever it is used: SD cards forget. It stays until `keep_only` lets go of it, since after a power cut the courier
+goes on from pieces, without a network.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from validator.adapters.durable import sync_folder
+from validator.adapters.web import PART, Web
+from validator.courier_ports import SourceState, TownError
+from validator.formats.manifest import INDEX_BYTES_MAX, SegmentEntry
+from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+
+_SUFFIX = ".wire"
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_NAME = re.compile(r"([0-9a-f]{64})\.wire(?:\.part)?", re.ASCII)
+_WIRE_HEADER_AT = (
+    8  # docs/list-format.md: the segment's header stands behind the magic number of the wire form
+)
+_STEP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """What the folder of pieces may take from the SD card."""
+
+    bytes_max: int = (
+        1 << 30
+    )  # a snapshot of all 34 million cards is 190 MB; there may be two and their successors
+    files_max: int = 4_000  # as many pieces as an index can offer, twice
+    reserve_bytes: int = (
+        64 << 20
+    )  # left free on the disk: reports of refused passengers must always find room
+    wanted_s: float = (
+        86_400.0  # a piece asked for in this time is not thrown away to make room; a slow line may take hours
+    )
+
+
+class _Kept(NamedTuple):
+    path: Path
+    sha256: str
+    bytes: int
+    modified_ns: int
+    is_whole: bool
+
+
+class PieceCache:
+    """One folder of pieces. For one thread of one process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        base_url: str,
+        web: Web,
+        limits: CacheLimits = CacheLimits(),
+    ) -> None:
+        """The folder is made if need be. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._base_url = base_url if base_url.endswith("/") else f"{base_url}/"
+        self._web = web
+        self._limits = limits
+        self._asked_s: dict[str, float] = {}
+
+    def fetch(self, entry: SegmentEntry) -> Path:
+        """The wire file of this piece: size and sha256 are right, and it is on the disk. Goes on with what was begun. Raises TownError."""
+        _require_hash(entry.sha256)
+        path = self._folder / f"{entry.sha256}{_SUFFIX}"
+        with _disk(path):
+            self._asked_s[entry.sha256] = time.monotonic()
+            if not _is_right(path, entry):
+                self._make_room(entry)
+                url = f"{self._base_url}segments/{entry.sha256}{_SUFFIX}"
+                self._web.download(url, path, entry.bytes, entry.sha256)
+        return path
+
+    def index(self, bytes_: int, sha256: str) -> bytes:
+        """The index of this size and hash; it is not kept. Raises TownError."""
+        _require_hash(sha256)
+        if bytes_ > INDEX_BYTES_MAX:
+            raise TownError(
+                SourceState.REFUSED, f"an index of {bytes_} bytes is signed, {INDEX_BYTES_MAX} are the most"
+            )
+        answer = self._web.get(f"{self._base_url}indexes/{sha256}.json", bytes_)
+        if (
+            answer is None
+            or len(answer.content) != bytes_
+            or hashlib.sha256(answer.content).hexdigest() != sha256
+        ):
+            raise TownError(SourceState.REFUSED, f"index {sha256[:8]}: not the bytes whose sha256 is signed")
+        return answer.content
+
+    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+        """The whole pieces kept here, by rule, as their own headers tell; `fetch` checks them. Damaged ones are passed over. Raises TownError."""
+        found: dict[str, list[SegmentEntry]] = {}
+        with _disk(self._folder):
+            for kept in self._kept():
+                if kept.is_whole and (header := _header(kept.path)) is not None:
+                    entry = SegmentEntry(header.from_version, header.to_version, kept.bytes, kept.sha256)
+                    found.setdefault(header.rule, []).append(entry)
+        return {
+            rule: sorted(entries, key=lambda entry: (entry.to_version, entry.from_version))
+            for rule, entries in found.items()
+        }
+
+    def keep_only(self, sha256s: Collection[str]) -> None:
+        """Let go of every piece but these, begun ones included. Raises TownError."""
+        with _disk(self._folder):
+            gone = [kept for kept in self._kept() if kept.sha256 not in sha256s]
+            self._let_go(gone)
+            self._asked_s.clear()
+
+    def _kept(self) -> list[_Kept]:
+        kept = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if match := _NAME.fullmatch(entry.name):
+                    status = entry.stat(follow_symlinks=False)
+                    is_whole = stat.S_ISREG(status.st_mode) and entry.name.endswith(_SUFFIX)
+                    path = Path(entry.path)
+                    kept.append(_Kept(path, match[1], status.st_size, status.st_mtime_ns, is_whole))
+        return kept
+
+    def _make_room(self, entry: SegmentEntry) -> None:
+        """Let go of the oldest that nobody asked for lately until this one fits, or raise TownError."""
+        kept = [each for each in self._kept() if each.sha256 != entry.sha256]
+        long_ago_s = time.monotonic() - self._limits.wanted_s
+        idle = [each for each in kept if self._asked_s.get(each.sha256, long_ago_s) <= long_ago_s]
+        idle.sort(key=lambda each: (each.is_whole, each.modified_ns), reverse=True)
+        while problem := self._lack(entry, kept):
+            if not idle:
+                raise TownError(SourceState.DISK, f"{self._folder}: {problem}")
+            self._let_go([idle[-1]])
+            kept.remove(idle.pop())
+
+    def _lack(self, entry: SegmentEntry, kept: Sequence[_Kept]) -> str:
+        """What keeps this piece from fitting beside those; empty if nothing does."""
+        limits = self._limits
+        if len(kept) >= limits.files_max:
+            return f"{len(kept)} pieces are kept here, {limits.files_max} are the most"
+        if (total := sum(each.bytes for each in kept) + entry.bytes) > limits.bytes_max:
+            return f"the pieces needed have {total} bytes, {limits.bytes_max} are the most"
+        disk = os.statvfs(self._folder)
+        free = disk.f_bavail * disk.f_frsize + self._begun_bytes(entry)
+        if free < entry.bytes + limits.reserve_bytes:
+            return f"{free} bytes are free, {entry.bytes + limits.reserve_bytes} are needed; make room on the disk"
+        return ""
+
+    def _begun_bytes(self, entry: SegmentEntry) -> int:
+        try:
+            return (self._folder / f"{entry.sha256}{_SUFFIX}{PART}").lstat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _let_go(self, gone: Sequence[_Kept]) -> None:
+        for kept in gone:
+            kept.path.unlink(missing_ok=True)
+            self._asked_s.pop(kept.sha256, None)
+        if gone:
+            sync_folder(self._folder)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        line = f"{error.filename or path}: {error.strerror}; check the disk"
+        raise TownError(SourceState.DISK, line) from error
+
+
+def _require_hash(sha256: str) -> None:
+    """Manifests are checked when they are decoded; this is the place where a name is made of what stood in one."""
+    if not _HASH.fullmatch(sha256):
+        raise TownError(SourceState.REFUSED, "a piece is named by something that is not a sha256")
+
+
+def _is_right(path: Path, entry: SegmentEntry) -> bool:
+    """Whether the piece is there. What stands in its place and is not right, a symbolic link too, is removed. Raises OSError."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    if stat.S_ISREG(status.st_mode) and status.st_size == entry.bytes and _sha256(path) == entry.sha256:
+        return True
+    path.unlink()
+    return False
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while step := file.read(_STEP_BYTES):
+            digest.update(step)
+    return digest.hexdigest()
+
+
+def _header(path: Path) -> Header | None:
+    """What the piece says of itself, or None if it is none."""
+    with path.open("rb") as file:
+        head = file.read(_WIRE_HEADER_AT + HEADER_BYTES)
+    try:
+        return Header.parse(head[_WIRE_HEADER_AT:])
+    except SegmentError:
+        return None

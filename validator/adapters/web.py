@@ -1,0 +1,302 @@
+"""Files from a web server that may be slow, broken, somebody else's or hostile. For one thread.
+
+    web = Web(ca_file="/etc/turnike/ca.pem")
+    answer = web.get(url, 4096, etag)             # Answer, or None: not modified
+    web.download(url, path, bytes_, sha256)       # path is there, whole and right; goes on where it was broken off
+
+Whatever goes wrong is a TownError: the state of the source, and one line that begins with host and path. Nothing else is ever raised, and
+nothing takes longer than WebLimits say. Redirects are not followed, cookies not kept, the environment (proxies, netrc, REQUESTS_CA_BUNDLE,
+which would override `verify`) not asked; nothing is decoded, so no answer is larger than its bytes on the line.
+"""
+
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from urllib3.exceptions import SystemTimeWarning
+
+from validator.adapters.durable import sync_folder
+from validator.adapters.web_faults import (
+    OnTheLine,
+    StatusError,
+    host,
+    not_ours,
+    place,
+    refused,
+    status_error,
+)
+from validator.adapters.web_line import Pace, PacedAdapter, WebLimits
+from validator.adapters.web_part import Part
+from validator.courier_ports import SourceState, TownError
+
+__all__ = ["Answer", "StatusError", "Web", "WebLimits"]
+
+PART = ".part"  # what the name of a file ends with while it is being downloaded
+_STEP_BYTES = 1 << 16
+_ETAG_CHARS_MAX = 128  # sent back at each poll; nginx's have 20
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+
+
+class Answer(NamedTuple):
+    """What a server answered: the bytes, and the tag to ask with next time (empty if it gave none)."""
+
+    content: bytes
+    etag: str
+
+
+class Web:
+    """One way to the web, on one kept connection to each server."""
+
+    def __init__(
+        self,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        limits: WebLimits = WebLimits(),  # noqa: B008  # frozen
+    ) -> None:
+        """`ca_file` names the only authorities to trust, else those of the requests package; `proxy` is `http://host:port`.
+
+        Raises ValueError, with one clear line, if either is of no use.
+        """
+        if proxy and urlsplit(proxy).scheme != "http":
+            raise ValueError(
+                f"{host(proxy)}: a proxy is reached by http:// only; TLS goes through it unbroken"
+            )
+        if ca_file:
+            _check_authorities(ca_file)
+        urllib3.disable_warnings(SystemTimeWarning)  # a gate without a battery clock begins in 1970
+        self.limits = limits
+        self._pace = Pace(limits)
+        self._adapter = PacedAdapter(self._pace)
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # As few headers as work, at 2,880 polls a day. Some servers turn away whoever gives no User-Agent.
+        self._session.headers.clear()
+        self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "turnike"})
+        self._session.verify = ca_file or True
+        self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._adapter)
+
+    @property
+    def received_bytes(self) -> int:
+        """Of all answers so far, headers included, TLS not."""
+        return self._pace.received_bytes
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of all requests so far, headers included, TLS not."""
+        return self._pace.sent_bytes
+
+    @property
+    def connections(self) -> int:
+        """How many were begun so far."""
+        return self._pace.connections
+
+    def check_dates(self, *, checked: bool) -> None:
+        """Whether certificates must be in date (they must, from the start), for connections to come.
+
+        A gate whose clock stands in 1970 could otherwise not learn from the city what time it is. Name and chain are checked all the same,
+        and what counts is signed in any case.
+        """
+        self._adapter.check_dates(checked=checked)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+    def get(self, url: str, bytes_max: int, etag: str = "") -> Answer | None:
+        """A small file of at most so many bytes, or None if it is still the one with this tag. Raises TownError."""
+        headers = {"If-None-Match": etag} if etag else {}
+        with self._asked(url, headers, bytes_max, large=False) as response:
+            if response.status_code == HTTPStatus.NOT_MODIFIED and etag:
+                self._drain(response)
+                return None
+            _require_ok(url, response)
+            if (length := _length(response) or 0) > bytes_max:
+                raise refused(url, f"{length} bytes long, where {bytes_max} are the most")
+            content = bytearray()
+            for step in self._steps(response, bytes_max + 1):
+                content += step
+                _check_kind(url, content)
+                if len(content) > bytes_max:
+                    raise refused(url, f"more than {bytes_max} bytes long")
+            return Answer(bytes(content), _tag(response))
+
+    def download(self, url: str, path: Path, bytes_: int, sha256: str) -> None:
+        """Bring this file to `path`: there are `bytes_` bytes with this sha256 at the end, durable. Raises TownError.
+
+        What came of a download that was broken off stands in `path` + ".part" and is gone on with, from any server, since the hash says
+        what it must become. While a line brings enough, it is asked again at once when it breaks; there is no deadline, only a lowest speed.
+        """
+        part_path = path.with_name(path.name + PART)
+        with _disk(part_path), closing(Part(part_path, bytes_)) as part:
+            while part.length < bytes_:
+                before = part.length
+                try:
+                    self._go_on(url, part)
+                except TownError as error:
+                    broken = error.state in (SourceState.UNREACHABLE, SourceState.SLOW)
+                    if not broken or part.length - before < self.limits.again_bytes_min:
+                        raise
+            if part.sha256() != sha256:
+                part_path.unlink()
+                raise refused(url, "not the bytes whose sha256 is signed")
+            part.sync()
+            part_path.rename(path)
+            sync_folder(path.parent)
+
+    def _go_on(self, url: str, part: Part) -> None:
+        """One request for what is missing, or for everything if the server does not continue where we are."""
+        if part.length and self._continue(url, part):
+            return
+        with self._asked(url, {}, part.bytes_max, large=True) as response:
+            self._fill_anew(url, response, part)
+
+    def _continue(self, url: str, part: Part) -> bool:
+        """Ask for what is missing. False, and nothing changed, if the server does not continue there."""
+        headers = {"Range": f"bytes={part.length}-"}
+        try:
+            with self._asked(url, headers, part.bytes_max, large=True) as response:
+                if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                    if not _continues(response, part):
+                        return False
+                    self._fill(url, response, part, anew=False)
+                    return True
+                self._fill_anew(url, response, part)
+                return True
+        except StatusError as error:
+            if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return False
+            raise
+
+    def _fill_anew(self, url: str, response: requests.Response, part: Part) -> None:
+        _require_ok(url, response)
+        if _length(response) not in (None, part.bytes_max):
+            raise refused(url, f"{_length(response)} bytes long, signed are {part.bytes_max}")
+        self._fill(url, response, part, anew=True)
+
+    def _fill(self, url: str, response: requests.Response, part: Part, *, anew: bool) -> None:
+        for step in self._steps(response, _STEP_BYTES):
+            if anew:
+                _check_kind(url, step)
+                part.empty()  # not before: a captive portal's page must not cost what has been fetched
+                anew = False
+            part.append(step)
+            if part.length == part.bytes_max:
+                return
+        raise TownError(
+            SourceState.UNREACHABLE, f"{place(url)}: broke off at {part.length} of {part.bytes_max} bytes"
+        )
+
+    @contextmanager
+    def _asked(
+        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool
+    ) -> Iterator[requests.Response]:
+        """The answer to one request, its status one that brings something. A connection whose answer is not read to its end is closed."""
+        with closing(self._send(url, headers, bytes_max, large=large)) as response:
+            status = response.status_code
+            if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.NOT_MODIFIED:
+                with suppress(TownError):
+                    self._drain(response)
+                raise status_error(url, response)
+            kind = response.headers.get("Content-Type", "")
+            if kind.lower().startswith("text/html"):
+                raise not_ours(url, "answered with a web page")
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise not_ours(url, "answered in an encoding that was not asked for")
+            self._pace.body(bytes_max)
+            yield response
+
+    def _send(
+        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool
+    ) -> requests.Response:
+        while True:
+            connections = self._pace.connections
+            self._pace.begin(bytes_max, large=large)
+            try:
+                return self._begun(url, headers)
+            except TownError as error:
+                # A kept connection that the server closed meanwhile breaks at the first use: no fault, and it is asked once more.
+                kept = self._pace.connections == connections and not self._pace.answered_bytes
+                if not kept or error.state is not SourceState.UNREACHABLE:
+                    raise
+
+    def _begun(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        with OnTheLine(url):
+            return self._session.get(url, headers=dict(headers), stream=True, timeout=None)
+
+    def _steps(self, response: requests.Response, bytes_max: int) -> Iterator[bytes]:
+        step = b"..."
+        while step:
+            with OnTheLine(response.url):
+                # read1, since read would wait until the buffer is full.
+                step = response.raw.read1(min(bytes_max, _STEP_BYTES), decode_content=False)
+            if step:
+                yield step
+
+    def _drain(self, response: requests.Response) -> None:
+        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises TownError."""
+        self._pace.body(self.limits.drained_bytes_max)
+        for _ in self._steps(response, _STEP_BYTES):
+            pass
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No redirect is one. `allow_redirects=False` is not enough: requests then still reads its whole body."""
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        line = f"{error.filename or path}: {error.strerror}; check the disk"
+        raise TownError(SourceState.DISK, line) from error
+
+
+def _continues(response: requests.Response, part: Part) -> bool:
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != part.length:
+        return False
+    return int(match[2]) < part.bytes_max and match[3] in ("*", str(part.bytes_max))
+
+
+def _require_ok(url: str, response: requests.Response) -> None:
+    if response.status_code != HTTPStatus.OK:
+        raise not_ours(url, f"answered {response.status_code}, which was not asked for")
+
+
+def _check_kind(url: str, content: bytes | bytearray) -> None:
+    """No file of the city's begins as a web page does; captive portals answer with one, and not all of them say so in a header."""
+    if content.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<"):
+        raise not_ours(url, "answered with a web page")
+
+
+def _check_authorities(ca_file: str) -> None:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(
+            f"{ca_file}: {error.strerror or error}; write a file of certificates in PEM"
+        ) from None
+
+
+def _length(response: requests.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _tag(response: requests.Response) -> str:
+    tag = response.headers.get("ETag", "")
+    return tag if len(tag) <= _ETAG_CHARS_MAX and _ETAG.fullmatch(tag) else ""

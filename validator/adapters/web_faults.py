@@ -1,0 +1,162 @@
+"""What goes wrong on the way to a web server, as a TownError: the state of the source, and one line that begins with host and path.
+
+requests, urllib3, http.client, ssl and socket each have their exceptions, and wrap those of the others in several ways. Only web.py uses this.
+"""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from validator.adapters.web_line import PaceError
+from validator.courier_ports import SourceState, TownError
+
+_RETRY_AFTER_S_MAX = 86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"}
+
+
+class StatusError(TownError):
+    """The server answered with an HTTP status that brings nothing."""
+
+    def __init__(self, state: SourceState, text: str, status: int, retry_after_s: float = 0.0) -> None:
+        super().__init__(state, text, retry_after_s)
+        self.status = status
+
+
+def not_ours(url: str, text: str) -> TownError:
+    """Whatever answers is not the city."""
+    return TownError(SourceState.NOT_OURS, f"{place(url)}: {text}")
+
+
+def refused(url: str, text: str) -> TownError:
+    """It may be the city, and it is not what is signed."""
+    return TownError(SourceState.REFUSED, f"{place(url)}: {text}")
+
+
+def host(url: str) -> str:
+    """Host and port, no password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def place(url: str) -> str:
+    """Host and path: no password, nothing of a query."""
+    return f"{host(url)}{urlsplit(url).path}"
+
+
+def status_error(url: str, response: requests.Response) -> StatusError:
+    """What an answer with this status, 300 or more, means."""
+    status = response.status_code
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return StatusError(SourceState.PROXY, f"{place(url)}: the proxy wants to know who asks", status)
+    busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if busy and status != HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
+        text = f"{place(url)}: busy or broken, answered {status}"
+        return StatusError(SourceState.BUSY, text, status, _retry_after_s(response))
+    what = "a redirect" if status < HTTPStatus.BAD_REQUEST else f"{status}"
+    return StatusError(SourceState.NOT_OURS, f"{place(url)}: answered {what}", status)
+
+
+class OnTheLine:
+    """`with OnTheLine(url):` whatever requests, urllib3, http.client, ssl and socket raise in it becomes a TownError.
+
+    Every Exception does: hostile bytes pass three libraries, and whatever those trip over is the other side's fault.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            state, text = _fault(error)
+            raise TownError(state, f"{place(self._url)}: {text}") from error
+
+
+def _fault(error: BaseException) -> tuple[SourceState, str]:
+    """The state and the words for what the libraries raised."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, PaceError):
+            return cause.state, str(cause)
+    for cause in causes:
+        if told := _told(cause):
+            return told
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return SourceState.UNREACHABLE, _words(cause)
+    if not isinstance(error, requests.RequestException) and isinstance(error, OSError):
+        return SourceState.TLS, _one_line(error)  # requests, of authorities that are not there any more
+    return SourceState.NOT_OURS, f"an answer that cannot be understood ({type(causes[-1]).__name__})"
+
+
+def _told(cause: BaseException) -> tuple[SourceState, str] | None:
+    """What this cause alone tells."""
+    match cause:
+        case requests.exceptions.ProxyError() | urllib3.exceptions.ProxyError():
+            inner = _words(list(_causes(cause))[-1])
+            return SourceState.PROXY, f"the proxy does not let us through ({inner})"
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return SourceState.UNREACHABLE, "the connection broke"
+        case ssl.SSLCertVerificationError():
+            return SourceState.TLS, f"certificate refused, {_one_line(cause.verify_message)}"
+        case ssl.SSLError():
+            if cause.reason in _NOT_TLS:
+                return SourceState.NOT_OURS, "what answers does not speak TLS"
+            return SourceState.TLS, f"no agreement on TLS ({_one_line(cause.reason or cause)})"
+        case socket.gaierror():
+            return SourceState.UNREACHABLE, "no address for this name"
+        case ConnectionError() | http.client.IncompleteRead():
+            return SourceState.UNREACHABLE, _words(cause)
+        case TimeoutError():
+            return SourceState.UNREACHABLE, "no answer"
+        case http.client.HTTPException() | urllib3.exceptions.InvalidHeader():
+            return SourceState.NOT_OURS, "what answers does not speak HTTP"
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from, outermost first: libraries hide it in `args`, `reason` and `__context__`."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            hidden = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
+            waiting += [each for each in hidden if isinstance(each, BaseException)]
+
+
+def _words(error: BaseException) -> str:
+    match error:
+        case http.client.RemoteDisconnected() | http.client.IncompleteRead():
+            return "the connection broke"
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+    return _one_line(error) or type(error).__name__
+
+
+def _retry_after_s(response: requests.Response) -> float:
+    """What the server asks for, in seconds or as a date, which is held against its own clock and not this gate's; 0 if it does not say."""
+    text = response.headers.get("Retry-After", "")
+    if text.isascii() and text.isdigit():
+        return min(float(text), _RETRY_AFTER_S_MAX)
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["Date"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
+    return min(max(wait.total_seconds(), 0.0), _RETRY_AFTER_S_MAX)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:120].encode("ascii", "replace").decode()

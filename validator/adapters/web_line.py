@@ -1,0 +1,280 @@
+"""The line to a web server: sockets that keep a pace, and the requests adapter that is made of them. Only web.py uses it.
+
+The time-outs of requests begin anew with each byte, and header lines are read in C, so a server that drips a byte now and then holds a
+client for ever. Here every read of a socket asks the Pace first how long it may wait: `socket.SocketIO` calls `recv_into` for the buffered
+reader, so headers, chunk sizes and bodies all pass through it, and a TLS read or handshake as a whole is bounded by the socket's time-out.
+A second thread that shuts the socket down at the deadline would do the same with a race between it and the next request on a kept
+connection. What cannot be bounded from here is the resolver: resolv.conf says how long it tries, 30 s at most as it comes.
+"""
+
+import io
+import logging
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
+
+from validator.courier_ports import SourceState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for
+
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # it tells hostile headers with a traceback
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """Everything that a web server may take from this gate. Seconds and bytes."""
+
+    connect_s: float = 10.0  # one address; three tries of TCP's, after 1, 3 and 7 s, fall into it
+    addresses_max: int = (
+        4  # of a name; so that a name with a hundred dead addresses costs no quarter of an hour
+    )
+    silence_s: float = 10.0  # without a byte, and for a whole TLS handshake
+    answer_s: float = (
+        20.0  # from asking to the last byte of an answer, and a second more for each bytes_s_min it may have
+    )
+    window_s: float = (
+        30.0  # a large file has no deadline, but a lowest mean speed in each window of this length
+    )
+    bytes_s_min: int = 1_024  # a quarter of what GPRS gives; slower is taken for somebody who plays for time
+    header_bytes_max: int = 1 << 14  # of an answer; a static server's are 300
+    drained_bytes_max: int = (
+        1 << 13
+    )  # of an error's text; more closes the connection instead of keeping it for the next request
+    again_bytes_min: int = (
+        1 << 16
+    )  # a download that broke goes on at once only if it brought so many, else at the next poll
+
+
+class PaceError(Exception):
+    """The request under way takes too long or brings too much; the text continues a line that begins with the address."""
+
+    def __init__(self, state: SourceState, text: str) -> None:
+        super().__init__(text)
+        self.state = state
+
+
+class Pace:
+    """How long the request under way may wait and how much it may receive; it counts besides. One for all connections of one thread."""
+
+    def __init__(self, limits: WebLimits) -> None:
+        self.limits = limits
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.connections = 0
+        self.answered_bytes = 0
+        """Of the request under way, headers included."""
+        self._bytes_max = 0
+        self._ends_s = 0.0
+        self._is_whole = True
+        self._window_bytes = 0
+
+    def begin(self, bytes_max: int, *, large: bool) -> None:
+        """A request begins, for so many bytes at most. `large` bounds its speed and not its time."""
+        limits = self.limits
+        self.answered_bytes = self._window_bytes = 0
+        self._bytes_max = (
+            limits.header_bytes_max + io.DEFAULT_BUFFER_SIZE
+        )  # the reader may take some of the body with the headers
+        self._is_whole = not large
+        length_s = limits.window_s if large else limits.answer_s + bytes_max / limits.bytes_s_min
+        self._ends_s = time.monotonic() + length_s
+
+    def body(self, bytes_max: int) -> None:
+        """The headers are there, and so many bytes may follow."""
+        self._bytes_max = self.answered_bytes + bytes_max + bytes_max // 16  # chunks have a line each
+
+    def wait_s(self) -> float:
+        """How long the next step may wait, in seconds, above 0. Raises PaceError."""
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0 and not self._is_whole:
+            self._judge_window()
+            left_s = self.limits.window_s
+        if left_s <= 0:
+            raise PaceError(SourceState.SLOW, "too slow, the answer was not complete in time")
+        return min(left_s, self.limits.silence_s)
+
+    def waited(self, waited_s: float) -> None:
+        """Nothing came in that time. Raises PaceError if that is too long."""
+        if waited_s >= self.limits.silence_s:
+            raise PaceError(SourceState.SLOW, f"silent for {self.limits.silence_s:g} s")
+
+    def received(self, count: int) -> None:
+        """So many bytes came. Raises PaceError if they are too many."""
+        self.received_bytes += count
+        self.answered_bytes += count
+        self._window_bytes += count
+        if self.answered_bytes > self._bytes_max:
+            raise PaceError(SourceState.NOT_OURS, f"more than {self._bytes_max} bytes, and no end")
+
+    def _judge_window(self) -> None:
+        limits = self.limits
+        if self._window_bytes < limits.window_s * limits.bytes_s_min:
+            raise PaceError(
+                SourceState.SLOW, f"too slow, {self._window_bytes} bytes in {limits.window_s:g} s"
+            )
+        self._window_bytes = 0
+        self._ends_s = time.monotonic() + limits.window_s
+
+
+class _PacedSocket(socket.socket):
+    pace: Pace
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
+        """As a socket's, at this pace."""
+        while True:
+            self.settimeout(wait_s := self.pace.wait_s())
+            try:
+                count = super().recv_into(buffer, nbytes, flags)
+            except TimeoutError:
+                self.pace.waited(wait_s)
+            else:
+                self.pace.received(count)
+                return count
+
+    def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
+        """As a socket's, at this pace."""
+        self.settimeout(self.pace.wait_s())
+        super().sendall(data, flags)
+        self.pace.sent_bytes += memoryview(data).nbytes
+
+
+class _PacedTlsSocket(ssl.SSLSocket):
+    pace: Pace
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
+        """As a TLS socket's, at this pace."""
+        while True:
+            self.settimeout(wait_s := self.pace.wait_s())
+            try:
+                count = super().recv_into(buffer, nbytes, flags)
+            except TimeoutError:
+                self.pace.waited(wait_s)
+            else:
+                self.pace.received(count)
+                return count
+
+    def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
+        """As a TLS socket's, at this pace."""
+        self.settimeout(self.pace.wait_s())
+        super().sendall(data, flags)
+        self.pace.sent_bytes += memoryview(data).nbytes
+
+
+class _PacedConnection(HTTPConnection):
+    pace: Pace
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to one of the first few addresses of the name. urllib3's own tries them all, each with the whole time-out."""
+        self.pace.connections += 1
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            cause = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+            raise NameResolutionError(self.host, self, cause) from error
+        problem: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, address in found[: self.pace.limits.addresses_max]:
+            try:
+                return self._connected(_PacedSocket(family, kind, protocol), address)
+            except OSError as error:
+                problem = error
+        raise NewConnectionError(self, str(problem)) from problem
+
+    def _connected(self, sock: _PacedSocket, address: Any) -> _PacedSocket:
+        sock.pace = self.pace
+        try:
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(min(self.pace.limits.connect_s, self.pace.wait_s()))
+            sock.connect(address)
+            sock.settimeout(self.pace.wait_s())  # for the whole of a TLS handshake
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class _PacedTlsConnection(_PacedConnection, HTTPSConnection):
+    def connect(self) -> None:
+        """Connect, through the proxy if there is one, and shake hands."""
+        HTTPSConnection.connect(self)
+        if isinstance(self.sock, _PacedTlsSocket):
+            self.sock.pace = self.pace
+
+
+class _Pool(HTTPConnectionPool):
+    pace: Pace
+    ConnectionCls = _PacedConnection
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.pace = self.pace  # type: ignore[attr-defined]  # it is of ConnectionCls
+        return connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    pace: Pace
+    ConnectionCls = _PacedTlsConnection
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.pace = self.pace  # type: ignore[attr-defined]  # it is of ConnectionCls
+        return connection
+
+
+class PacedAdapter(HTTPAdapter):
+    """The requests adapter whose every connection keeps the pace."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._context = create_urllib3_context()
+        self._context.sslsocket_class = _PacedTlsSocket
+        super().__init__(pool_connections=2, pool_maxsize=1)
+
+    def check_dates(self, *, checked: bool) -> None:
+        """Whether certificates of connections to come must be in date; name and chain always must be right."""
+        flags = self._context.verify_flags
+        self._context.verify_flags = ssl.VerifyFlags(
+            flags & ~_NO_CHECK_TIME if checked else flags | _NO_CHECK_TIME
+        )
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        """As requests', of connections that keep the pace."""
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """As requests', of connections that keep the pace."""
+        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return manager
+
+    def get_connection_with_tls_context(
+        self,
+        request: PreparedRequest,
+        verify: Any,
+        proxies: "Mapping[str, str] | None" = None,
+        cert: Any = None,
+    ) -> Any:
+        """As requests', at our pace."""
+        pool = super().get_connection_with_tls_context(
+            request, verify, dict(proxies) if proxies else None, cert
+        )
+        pool.pace = self._pace  # type: ignore[attr-defined]  # it is one of the two pools above
+        return pool

@@ -1,0 +1,60 @@
+"""The file that a download grows in."""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+_STEP_BYTES = 1 << 20
+
+
+class Part:
+    """A file on its way, with its running hash. For one thread. Raises OSError."""
+
+    def __init__(self, path: Path, bytes_max: int) -> None:
+        """Go on with what stands there, if it can be the beginning of so many bytes."""
+        self.bytes_max = bytes_max
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        self.length = 0
+        self._hash = hashlib.sha256()
+        try:
+            self._take_up()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _take_up(self) -> None:
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > self.bytes_max:
+            self.empty()
+        while step := os.read(self._fd, _STEP_BYTES):
+            self._hash.update(step)
+            self.length += len(step)
+
+    def empty(self) -> None:
+        """Begin anew."""
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self._hash = hashlib.sha256()
+        self.length = 0
+
+    def append(self, step: bytes) -> None:
+        """Write what of it still belongs to the file."""
+        left = memoryview(step)[: self.bytes_max - self.length]
+        while left:
+            count = os.write(self._fd, left)
+            self._hash.update(left[:count])
+            self.length += count
+            left = left[count:]
+
+    def sha256(self) -> str:
+        """Of what stands there, in hex."""
+        return self._hash.hexdigest()
+
+    def sync(self) -> None:
+        """Make it durable."""
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file; it stays as it is."""
+        os.close(self._fd)
