@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_folder import ListFolder
+from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import Effect
 from validator.formats.fingerprint_keys import key_id, keyring
@@ -62,17 +62,48 @@ def manifest_of(version: int, *tables: tuple[bytes, ...]) -> Manifest:
     return Manifest(version, NOW_UNIX_S + version, EXPIRES_UNIX_S + version, rules)
 
 
-def install(folder: Path, version: int, *tables: tuple[bytes, ...]) -> Manifest:
+def install(
+    folder: Path, version: int, *tables: tuple[bytes, ...], era: int = 0, also: Path | None = None
+) -> Manifest:
     """Install such a list, and return its manifest."""
     manifest = manifest_of(version, *tables)
-    sources = {entry_of(segment).file_name: segment for table in tables for segment in table}
-    ListInstaller(folder).install(encode(manifest), sources)
+    sources = {seg(segment): segment for table in tables for segment in table}
+    ListInstaller(folder, also).install(encode(manifest), sources, era=era)
     return manifest
 
 
-def opened(folder: Path, *keys: bytes) -> ListFolder:
+def seg(content: bytes) -> str:
+    """The name of this segment in a list folder."""
+    return entry_of(content).file_name
+
+
+def opened(
+    folder: Path,
+    *keys: bytes,
+    recent: Path | None = None,
+    read_keys: Callable[[], Mapping[bytes, bytes]] | None = None,
+) -> ListFolder:
     """The folder as a lane with these keys sees it; KEY if none is named."""
-    return ListFolder(folder, keyring(keys or (KEY,)))
+    return ListFolder(folder, keyring(keys or (KEY,)), recent, read_keys=read_keys)
+
+
+def looked(folder: ListFolder) -> Adopted:
+    """What stands there, with problems fit for a log."""
+    adopted = folder.settled()
+    assert all(problem.isprintable() for problem in adopted.problems)
+    return adopted
+
+
+def held(adopted: Adopted, rule: int = 0) -> list[int]:
+    """Which of the cards 1 to 9 a rule's table holds."""
+    assert adopted.rules is not None
+    table = adopted.rules.rules[rule].table
+    return [card for card in range(1, 10) if table.holds(card, NOW_UNIX_S)]
+
+
+def version(adopted: Adopted) -> int | None:
+    """Of the list in force, if there is one."""
+    return adopted.rules.version if adopted.rules else None
 
 
 def still_in(cards: Mapping[int, int], fingerprint: int, unix_s: int, unit_s: int = 60) -> bool:

@@ -13,15 +13,18 @@ from tests.list_making import (
     KEY,
     NOW_UNIX_S,
     OTHER_KEY,
-    entry_of,
+    held,
     install,
+    looked,
     manifest_of,
     opened,
+    seg,
     segment_bytes,
+    version,
 )
-from validator.adapters import list_folder
-from validator.adapters.list_folder import Adopted, ListFolder, held_keys
-from validator.adapters.list_installer import InstallError, ListInstaller
+from validator.adapters import list_files, list_folder
+from validator.adapters.list_folder import held_keys
+from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
 from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file
 from validator.formats.manifest import encode
@@ -32,39 +35,16 @@ CHANGE = segment_bytes({1: REMOVED, 3: NO_END}, from_version=1, to_version=2)
 STAFF = segment_bytes({9: NO_END}, rule="staff", to_version=1)
 
 
-def seg(content: bytes) -> str:
-    return entry_of(content).file_name
-
-
-def looked(folder: ListFolder) -> Adopted:
-    adopted = folder.look()
-    assert adopted is not None
-    for problem in adopted.problems:
-        assert problem.isprintable()
-    return adopted
-
-
-def held(adopted: Adopted, rule: int = 0) -> list[int]:
-    """Which of the cards 1 to 9 a rule's table holds."""
-    assert adopted.rules is not None
-    table = adopted.rules.rules[rule].table
-    return [card for card in range(1, 10) if table.holds(card, NOW_UNIX_S)]
-
-
-def version(adopted: Adopted) -> int | None:
-    return adopted.rules.version if adopted.rules else None
-
-
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The list of file descriptors whose bodies are verified from now on."""
     read: list[int] = []
-    real = list_folder._body_crc32
+    real = list_files.body_crc32
 
-    def counted(fd: int) -> int:
+    def counted(fd: int) -> Generator[None, None, int]:
         read.append(fd)
-        return real(fd)
+        return (yield from real(fd))
 
-    monkeypatch.setattr(list_folder, "_body_crc32", counted)
+    monkeypatch.setattr(list_folder, "body_crc32", counted)
     return read
 
 
@@ -358,14 +338,14 @@ def test_a_file_that_changes_while_it_is_read_is_left_alone(
 def test_a_folder_of_very_many_files_is_not_a_list_folder(
     two_lists: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_folder, "ENTRIES_MAX", 3)
+    monkeypatch.setattr(list_files, "ENTRIES_MAX", 3)
     adopted = looked(opened(two_lists))
     assert adopted.rules is None
     assert "more than 3 lists and segments" in adopted.problems[0]
 
 
 def test_foreign_files_do_not_hide_a_list(two_lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_folder, "ENTRIES_MAX", 8)
+    monkeypatch.setattr(list_files, "ENTRIES_MAX", 8)
     for number in range(50):
         (two_lists / f"{number}.txt").touch()
     assert version(looked(opened(two_lists))) == 2
@@ -375,130 +355,6 @@ def test_many_bad_lists_are_told_in_a_few_lines(tmp_path: Path) -> None:
     for number in range(1, 50):
         (tmp_path / f"{number}.manifest.json").write_bytes(b"?")
     assert len(looked(opened(tmp_path)).problems) == list_folder.PROBLEMS_MAX
-
-
-# Installing
-
-
-def installing(folder: Path) -> Generator[str, None, None]:
-    sources = {seg(CHANGE): CHANGE, seg(OLD): OLD, seg(STAFF): STAFF}
-    return ListInstaller(folder).steps(encode(manifest_of(2, (CHANGE, OLD), (STAFF,))), sources)
-
-
-def step_count(tmp_path_factory: pytest.TempPathFactory) -> int:
-    return len(list(installing(tmp_path_factory.mktemp("counted"))))
-
-
-def test_a_crash_between_any_two_steps_leaves_the_old_list_or_the_new_one(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    seen = []
-    for crash_after in range(step_count(tmp_path_factory) + 1):
-        folder = tmp_path_factory.mktemp("lists")
-        install(folder, 1, (OLD,))
-        steps = installing(folder)
-        for _ in range(crash_after):
-            next(steps, None)
-        steps.close()
-        adopted = looked(opened(folder))
-        assert adopted.problems == ()
-        assert held(adopted) == ([1, 2] if version(adopted) == 1 else [2, 3])
-        seen.append(version(adopted))
-        ListInstaller(folder).prune()  # what a courier does at its start
-        assert not list(folder.glob(".new-*"))
-        list(installing(folder))
-        assert version(looked(opened(folder))) == 2
-    assert seen == sorted(seen, key=lambda number: number or 0)
-    assert set(seen) == {1, 2}
-
-
-def test_a_first_install_that_crashes_leaves_a_missing_list_or_a_whole_one(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    for crash_after in range(step_count(tmp_path_factory) + 1):
-        folder = tmp_path_factory.mktemp("lists")
-        steps = installing(folder)
-        for _ in range(crash_after):
-            next(steps, None)
-        steps.close()
-        adopted = looked(opened(folder))
-        assert version(adopted) in (None, 2)
-
-
-def test_a_crash_while_pruning_leaves_the_newest_list(tmp_path_factory: pytest.TempPathFactory) -> None:
-    for crash_after in range(5):
-        folder = tmp_path_factory.mktemp("lists")
-        for number in (1, 2, 3):
-            install(folder, number, (segment_bytes({number: NO_END}, to_version=number),))
-        steps = ListInstaller(folder).prune_steps()
-        for _ in range(crash_after):
-            next(steps, None)
-        steps.close()
-        adopted = looked(opened(folder))
-        assert (held(adopted), adopted.problems) == ([3], ())
-
-
-def test_pruning_keeps_the_two_newest_complete_lists_and_what_they_name(tmp_path: Path) -> None:
-    tables = [segment_bytes({number: NO_END}, to_version=number) for number in range(1, 6)]
-    for number, table in enumerate(tables, start=1):
-        install(tmp_path, number, (table,), (STAFF,))
-    (tmp_path / seg(tables[3])).unlink()  # version 4 is incomplete
-    (tmp_path / ".new-left-behind").write_bytes(b"")
-    (tmp_path / "6.manifest.json").write_bytes(b"?")
-    (tmp_path / "README").write_bytes(b"not ours")
-    ListInstaller(tmp_path).prune()
-    expected = {"README", seg(STAFF), seg(tables[4]), seg(tables[2])}
-    expected |= {f"{number}.manifest.json" for number in (3, 4, 5)}
-    assert {path.name for path in tmp_path.iterdir()} == expected
-
-
-def test_a_segment_that_is_not_what_the_manifest_says_is_not_installed(tmp_path: Path) -> None:
-    installer = ListInstaller(tmp_path)
-    content = encode(manifest_of(1, (OLD,)))
-    for wrong in (OLD[:-1], OLD[:-1] + b"\x07", CHANGE):
-        with pytest.raises(InstallError, match="not the segment"):
-            installer.install(content, {seg(OLD): wrong})
-    false_size = content.replace(b'"bytes":%d' % len(OLD), b'"bytes":%d' % (len(OLD) + 1))
-    with pytest.raises(InstallError, match="not the segment"):
-        installer.install(false_size, {seg(OLD): OLD})
-    with pytest.raises(InstallError, match="neither in the folder nor given"):
-        installer.install(content, {})
-    with pytest.raises(InstallError, match="not a manifest"):
-        installer.install(b"?", {})
-    with pytest.raises(InstallError, match="No such file"):
-        installer.install(content, {seg(OLD): tmp_path / "absent"})
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_segment_is_installed_from_a_file_with_progress(tmp_path: Path) -> None:
-    source = tmp_path / "built.seg"
-    source.write_bytes(OLD)
-    (tmp_path / "lists").mkdir()
-    seen: list[tuple[int, int]] = []
-    ListInstaller(tmp_path / "lists").install(
-        encode(manifest_of(1, (OLD,))), {seg(OLD): source}, lambda done, total: seen.append((done, total))
-    )
-    assert seen == [(len(OLD), len(OLD))]
-    assert held(looked(opened(tmp_path / "lists"))) == [1, 2]
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_fd: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InstallError, match="No space left"):
-        install(tmp_path, 1, (OLD,))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_mapped_list_survives_its_files_being_replaced_and_removed(two_lists: Path) -> None:
-    adopted = looked(opened(two_lists))
-    install(two_lists, 3, (segment_bytes({7: NO_END}, to_version=3),))
-    install(two_lists, 4, (segment_bytes({8: NO_END}, to_version=4),))
-    ListInstaller(two_lists).prune()
-    assert not (two_lists / seg(CHANGE)).exists()
-    assert held(adopted) == [2, 3]
 
 
 def test_an_end_passes_without_a_new_list(tmp_path: Path) -> None:

@@ -1,25 +1,35 @@
 """The list folder, as the lane reads it: the newest complete list, mapped and warm. Nothing here writes; that is list_installer.py.
 
-    folder = ListFolder(Path("/var/lib/turnike/lists"), keyring(keys))
-    adopted = folder.look()  # at start, then every second: None when nothing has changed, which costs one scandir
+    folder = ListFolder(Path("/var/lib/turnike/lists"), keyring(keys), recent=Path("/run/turnike/lists"))
+    adopted = folder.look()  # at start, then every second: None when nothing has changed, which costs two scandirs
 
-The folder holds `<version>.manifest.json` and `<sha256>.seg`. A list is complete when each segment that its manifest names is there,
-whole, and made under a key that this gate holds. The newest complete one is used; what is wrong with a newer one is told in one line.
-A list in memory is never given up for an older one or for none: its mapped files stay valid even when they are deleted.
+A list is complete when each segment that its manifest names stands in one of the two folders, whole, and was made under a key that this
+gate holds. The newest complete one is used; what is wrong with a newer one is told in one line. A list in memory is never given up for an
+older one or for none: its mapped files stay valid even when they are deleted. `looking` does the same in steps, for who has other work.
 """
 
 import mmap
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
-from zlib import crc32
 
+from validator.adapters.list_files import (
+    AGAIN,
+    MovingError,
+    NoKeyError,
+    Seen,
+    SeenFile,
+    UnreadableError,
+    UnusableError,
+    body_crc32,
+    opened,
+    reason,
+)
 from validator.domain.rules import Rule, RuleSet
 from validator.formats.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
@@ -27,8 +37,10 @@ from validator.formats.fingerprint_keys import (
     keyring,
     parse_key_file,
 )
+from validator.formats.list_names import ListName
 from validator.formats.manifest import (
     MANIFEST_BYTES_MAX,
+    Manifest,
     ManifestError,
     RuleEntry,
     SegmentEntry,
@@ -36,284 +48,326 @@ from validator.formats.manifest import (
 )
 from validator.formats.segment import HEADER_BYTES, Header, MappedTable, Segment, SegmentError
 
-ENTRIES_MAX = 1_000  # three lists of three rules are 30 files; a folder of more is not ours
 PROBLEMS_MAX = 8  # lines a look tells; the newest lists come first
 RETRY_LOOKS = 30  # a disk that could not be read may be readable again
 RETIRED_LOOKS = 10  # so long an old list stays mapped: unmapping is the clerk's work, not that of a tap which still pins it
-_STEP_BYTES = 1 << 20  # each step gives the interpreter away twice; docs/list-format.md, "Warm"
 
-_MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,15})\.manifest\.json")
 _KEY_NAME = re.compile(r"[^.].*\.key", re.DOTALL)  # an editor's lock begins with a dot
-_SEGMENT_NAME = re.compile(r"[0-9a-f]{64}\.seg")
-_AGAIN = "delete the file, and the courier fetches it again"
 _PUBLISHER = "tell the publisher of the list"
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong."""
+    """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong.
+
+    `is_news` is false when it is the same list, from other files.
+    """
 
     rules: RuleSet | None
     problems: tuple[str, ...] = ()
+    is_news: bool = field(default=True, compare=False)
 
 
-class _File(NamedTuple):
-    """A file as a scan sees it; as long as this is the same, so is what stands in it."""
-
-    name: str
-    mode: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, name: str, status: os.stat_result) -> "_File":
-        return cls(
-            name, status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        )
-
-
-_Files = dict[str, _File]
-
-
-class _UnusableError(Exception):
-    """Why a list cannot be used: one clear line."""
-
-
-class _UnreadableError(_UnusableError):
-    """The same, when the disk did not answer: worth another try."""
+Looking = Generator[None, None, Adopted | None]
+"""A look in steps of at most 1 MiB each."""
 
 
 class _Loaded(NamedTuple):
-    content: bytes
+    name: ListName
+    content: bytes  # of the manifest, and where that stands
+    path: str
     rules: RuleSet
-    segments: frozenset[_File]  # as they were when they were verified
+    segments: frozenset[SeenFile]  # as they were when they were verified
 
-    def damaged(self, scanned: _Files) -> str | None:
-        """The name of a mapped file that was written to in place, or None. One deleted or renamed over stays good in memory."""
+    def damaged(self, seen: Seen) -> str | None:
+        """The name of a mapped file that was written to in place, or None."""
         for file in self.segments:
-            now = scanned.get(file.name)
-            if now is not None and now.inode == file.inode and now[3:5] != file[3:5]:
+            if any(file.was_written_to(now) for now in seen.copies(file.name)):
                 return file.name
         return None
 
+    def is_same(self, other: "_Loaded") -> bool:
+        """Whether it is the same manifest and the same files."""
+        return (self.content, self.segments) == (other.content, other.segments)
+
+
+class _Wrong:
+    """What one look finds wrong: each line, with the error behind it if there is one."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        self.lines: dict[str, Exception | None] = dict.fromkeys(lines)
+
+    def add(self, line: str, error: Exception | None = None) -> None:
+        self.lines.setdefault(line, error)
+
+    def of(self, kind: type[Exception]) -> set[str]:
+        """The lines of this kind of error."""
+        return {line for line, error in self.lines.items() if isinstance(error, kind)}
+
 
 class ListFolder:
-    """One folder and the keys held, by id. For one thread; what `look` returns may be used by any."""
+    """The folder on the disk, a memory-backed one if there is one, and the keys held. For one thread; what a look returns may be used by any."""
 
-    def __init__(self, path: Path, keys: Mapping[bytes, bytes]) -> None:
-        """Nothing is read before the first `look`."""
+    def __init__(
+        self,
+        path: Path,
+        keys: Mapping[bytes, bytes],
+        recent: Path | None = None,
+        *,
+        read_keys: Callable[[], Mapping[bytes, bytes]] | None = None,
+    ) -> None:
+        """Nothing is read before the first look, and `recent` need not be there.
+
+        `read_keys` is asked when a key is missing, for all that are held then; it may raise FingerprintKeyError.
+        """
         self._path = path
+        self._recent = recent
         self._keys = dict(keys)
-        self._scanned: _Files | str | None = None
+        self._read_keys = read_keys
+        self._keys_problem = ""
+        self._missed: set[bytes] = set()  # ids of the keys that the last adoption would have needed
+        self._seen: Seen | None = None
         self._current: _Loaded | None = None
         self._told: Adopted | None = None
-        self._segments: dict[_File, Segment] = {}  # mapped and verified
-        self._refused: dict[_File, str] = {}  # verified, and why it did not pass
+        self._told_name: ListName | None = None
+        self._moving: set[str] = set()  # lines of the last look that may only be the courier at work
+        self._segments: dict[SeenFile, Segment] = {}  # mapped and verified
+        self._refused: dict[SeenFile, str] = {}  # verified, and why it did not pass
         self._retired: list[tuple[int, object]] = []  # until which look, what
-        self._looks = self._retry_at = 0
+        self._looks = self._retry_at = self._keys_read_at = 0
 
     def look(self) -> Adopted | None:
         """The list to use and what is wrong, or None when neither has changed since the last look. Never raises for what it finds."""
+        steps = self.looking()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as ended:
+                found: Adopted | None = ended.value
+                return found
+
+    def settled(self) -> Adopted:
+        """What stands here, for who asks once: it is looked twice when what is wrong may only be the courier at work."""
+        found = self.look()
+        if self._retry_at == self._looks + 1:
+            found = self.look() or found
+        return found or self._told or Adopted(None)
+
+    def looking(self) -> Looking:
+        """The same as `look`, step by step. One look at a time; one that is closed before its end has adopted nothing."""
         self._looks += 1
         self._retired = [kept for kept in self._retired if kept[0] > self._looks]
-        scanned = self._scan()
-        if scanned == self._scanned and self._looks != self._retry_at:
+        seen = Seen.of(self._path, self._recent)
+        if seen == self._seen and self._looks != self._retry_at and not self._keys_changed():
             return None
-        self._scanned = scanned
-        adopted = self._adopt(scanned)
+        self._seen = None  # until this look has come to its end
+        adopted = yield from self._adopt(seen)
+        self._seen = seen
         if adopted == self._told:
             return None
         self._told = adopted
         return adopted
 
-    def _scan(self) -> _Files | str:
-        """The files that matter, or in one line why they cannot be seen."""
-        try:
-            with os.scandir(self._path) as entries:
-                files: _Files = {}
-                for entry in entries:
-                    if len(files) >= ENTRIES_MAX:
-                        return f"{self._path}: more than {ENTRIES_MAX} lists and segments; is this a list folder? Check list.folder"
-                    if _MANIFEST_NAME.fullmatch(entry.name) or _SEGMENT_NAME.fullmatch(entry.name):
-                        with suppress(FileNotFoundError):  # gone since it was listed
-                            files[entry.name] = _File.of(entry.name, entry.stat(follow_symlinks=False))
-                return files
-        except OSError as error:
-            return f"{self._path}: {_reason(error)}; the folder must be there, and this service may read it"
-
-    def _adopt(self, scanned: _Files | str) -> Adopted:
-        problems: list[str] = []
-        loaded = None
-        if isinstance(scanned, str):
-            problems.append(scanned)
-            self._retry_at = self._looks + RETRY_LOOKS
-        else:
-            if self._current is not None and (name := self._current.damaged(scanned)) is not None:
-                problems.append(
-                    f"{name}: written to in place while in use; list version {self._current.rules.version} is given up"
-                )
-                self._put_in_force(None)
-            loaded = self._newest_complete(scanned, problems)
-            self._forget(set(scanned.values()))
-        del problems[PROBLEMS_MAX:]
+    def _adopt(self, seen: Seen) -> Generator[None, None, Adopted]:
+        wrong = _Wrong(seen.problems)
+        self._missed.clear()
+        if self._current is not None and (name := self._current.damaged(seen)) is not None:
+            given_up = f"list version {self._current.name} is given up"
+            wrong.add(f"{name}: written to in place while in use; {given_up}")
+            self._put_in_force(None)
+        loaded = yield from self._newest_complete(seen, wrong)
+        self._forget(seen.files())
+        if self._missed and self._keys_problem:
+            wrong.add(self._keys_problem)
         current = self._current
-        if current is None or (loaded is not None and loaded.rules.version >= current.rules.version):
+        if current is None or (loaded is not None and loaded.name >= current.name):
             self._put_in_force(loaded)
         else:
-            problems.append(
-                f"list version {current.rules.version} stays in force, from memory, until a restart"
+            wrong.add(
+                f"list version {current.name} stays in force, from memory, until a restart", MovingError()
             )
-        rules = self._current.rules if self._current else None
+        return self._found(self._lasting(wrong))
+
+    def _found(self, problems: tuple[str, ...]) -> Adopted:
+        current, before = self._current, self._told
+        rules, name = (current.rules, current.name) if current else (None, None)
         if rules is not None and problems:
             rules = replace(rules, is_fallback=True)
-        return Adopted(rules, tuple(problems))
+        is_same = before is not None and name == self._told_name and problems == before.problems == ()
+        self._told_name = name
+        return Adopted(rules, problems, is_news=not is_same)
+
+    def _lasting(self, wrong: _Wrong) -> tuple[str, ...]:
+        """The lines to tell. What the courier's work may explain is told when it was so in the last look too."""
+        moving = wrong.of(MovingError)
+        passing = moving - self._moving
+        self._moving = moving
+        if passing:
+            self._retry_at = self._looks + 1
+        elif wrong.of(UnreadableError):
+            self._retry_at = self._looks + RETRY_LOOKS
+        *lines, last = [line for line in wrong.lines if line not in passing] or [""]
+        return (*lines[: PROBLEMS_MAX - 1], *filter(None, [last]))  # the last says what comes of it
 
     def _put_in_force(self, loaded: _Loaded | None) -> None:
-        if (
-            self._current and loaded and loaded[::2] == self._current[::2]
-        ):  # the same manifest and the same files
+        if self._current and loaded and loaded.is_same(self._current):
             return
         if self._current:
             self._retired.append((self._looks + RETIRED_LOOKS, self._current))
         self._current = loaded
 
-    def _forget(self, seen: set[_File]) -> None:
-        """Let go of what stands in the folder no more."""
+    def _forget(self, seen: set[SeenFile]) -> None:
+        """Let go of what stands in the folders no more."""
         self._refused = {file: why for file, why in self._refused.items() if file in seen}
         if gone := [self._segments.pop(file) for file in set(self._segments) - seen]:
             self._retired.append((self._looks + RETIRED_LOOKS, gone))
 
-    def _newest_complete(self, files: _Files, problems: list[str]) -> _Loaded | None:
-        versions = [int(match[1]) for match in map(_MANIFEST_NAME.fullmatch, files) if match]
-        if not versions:
-            problems.append(f"{self._path}: no list; it comes with the courier, or is installed by hand")
-        for version in sorted(versions, reverse=True):
-            try:
-                return self._load(version, files)
-            except _UnusableError as error:
-                problems.append(f"list version {version} is not used: {error}")
-                if isinstance(error, _UnreadableError):
-                    self._retry_at = self._looks + RETRY_LOOKS
+    def _newest_complete(self, seen: Seen, wrong: _Wrong) -> Generator[None, None, _Loaded | None]:
+        lists = seen.lists()
+        if not lists and not seen.problems:
+            wrong.add(f"{self._path}: no list; it comes with the courier, or is installed by hand")
+        for name in sorted(lists, reverse=True):
+            errors: list[UnusableError] = []
+            for file in sorted(lists[name], key=self._is_not_in_force):
+                try:
+                    return (yield from self._load(name, file, seen))
+                except UnusableError as error:
+                    errors.append(error)
+            for why in errors:
+                wrong.add(f"list version {name} is not used: {why}", why)
         return None
 
-    def _load(self, version: int, files: _Files) -> _Loaded:
-        name = f"{version}.manifest.json"
-        with _opened(self._path, files[name]) as fd:
+    def _is_not_in_force(self, file: SeenFile) -> bool:
+        """If both folders hold a list, both say the same: the one in force is asked first, so that nothing is mapped anew."""
+        return self._current is None or self._current.path != file.path
+
+    def _load(self, name: ListName, file: SeenFile, seen: Seen) -> Generator[None, None, _Loaded]:
+        with opened(file) as fd:
             content = os.read(fd, MANIFEST_BYTES_MAX + 1)
-        try:
-            manifest = decode(content)
-        except ManifestError as error:
-            raise _UnusableError(f"{name}: {error}; {_AGAIN}") from None
-        if manifest.list_version != version:
-            raise _UnusableError(f"{name}: it says version {manifest.list_version}; {_AGAIN}")
-        rules = tuple(self._rule(entry, files) for entry in manifest.rules)
-        segments = frozenset(files[entry.file_name] for entry in manifest.segments())
-        return _Loaded(
-            content, RuleSet(version, manifest.issued_unix_s, manifest.expires_unix_s, rules), segments
-        )
+        manifest = _decoded(file.name, content)
+        if manifest.list_version != name.version:
+            raise UnusableError(f"{file.name}: it says version {manifest.list_version}; {AGAIN}")
+        used: set[SeenFile] = set()
+        rules = []
+        for entry in manifest.rules:
+            table = yield from self._table(entry, seen, used)
+            rules.append(_rule(entry, table))
+        times = manifest.issued_unix_s, manifest.expires_unix_s
+        return _Loaded(name, content, file.path, RuleSet(name.version, *times, tuple(rules)), frozenset(used))
 
-    def _rule(self, entry: RuleEntry, files: _Files) -> Rule:
-        return Rule(
-            name=entry.name,
-            effect=entry.effect,
-            table=self._table(entry, files),
-            scope=entry.scope.scope(),
-            in_force_from_unix_s=entry.in_force_from_unix_s,
-            reports=entry.reports,
-            notice=entry.notice,
-        )
-
-    def _table(self, entry: RuleEntry, files: _Files) -> MappedTable:
+    def _table(self, entry: RuleEntry, seen: Seen, used: set[SeenFile]) -> Generator[None, None, MappedTable]:
         if entry.segments[-1].from_version or any(
             newer.from_version > older.to_version for newer, older in pairwise(entry.segments)
         ):
-            raise _UnusableError(f"rule {entry.name}: its segments do not join from version 0 on; {_AGAIN}")
-        segments = [self._segment(entry.name, segment, files) for segment in entry.segments]
+            raise UnusableError(f"rule {entry.name}: its segments do not join from version 0 on; {AGAIN}")
+        segments = []
+        for part in entry.segments:
+            file, segment = yield from self._segment(entry.name, part, seen)
+            used.add(file)
+            segments.append(segment)
         try:
             return MappedTable(self._keys[segments[0].header.key_id], segments)
         except SegmentError as error:
-            raise _UnusableError(f"rule {entry.name}: {error}; {_PUBLISHER}") from None
+            raise UnusableError(f"rule {entry.name}: {error}; {_PUBLISHER}") from None
 
-    def _segment(self, rule: str, entry: SegmentEntry, files: _Files) -> Segment:
-        file = files.get(entry.file_name)
-        if file is None:
-            raise _UnusableError(f"{entry.file_name}: missing; the courier fetches it")
-        if file in self._refused:
-            raise _UnusableError(self._refused[file])
-        if file not in self._segments:
+    def _segment(
+        self, rule: str, entry: SegmentEntry, seen: Seen
+    ) -> Generator[None, None, tuple[SeenFile, Segment]]:
+        """A whole copy of the segment, if there is one in either folder; one that is mapped already before any other."""
+        errors: list[UnusableError] = []
+        for file in sorted(seen.copies(entry.file_name), key=lambda file: file not in self._segments):
             try:
-                self._segments[file] = self._mapped(file, entry)
-            except _UnreadableError:
-                raise
-            except _UnusableError as error:
-                self._refused[file] = str(error)
-                raise
-        header = self._segments[file].header
-        if (header.rule, header.from_version, header.to_version) != (
-            rule,
-            entry.from_version,
-            entry.to_version,
-        ):
-            raise _UnusableError(f"{file.name}: not the segment that the manifest describes; {_PUBLISHER}")
-        return self._segments[file]
+                yield from self._verify(file, entry)
+                return file, _described(self._segments[file], rule, entry)
+            except UnusableError as error:
+                errors.append(error)
+        missing = MovingError(f"{entry.file_name}: missing; the courier fetches it")
+        raise next((error for error in errors if isinstance(error, MovingError)), (*errors, missing)[0])
 
-    def _mapped(self, file: _File, entry: SegmentEntry) -> Segment:
+    def _verify(self, file: SeenFile, entry: SegmentEntry) -> Generator[None, None, None]:
+        """Put it among the mapped segments, unless it is there; what was refused stays so until the file is another."""
+        if file in self._refused:
+            raise UnusableError(self._refused[file])
+        if file in self._segments:
+            return
+        try:
+            self._segments[file] = yield from self._mapped(file, entry)
+        except (UnreadableError, NoKeyError):
+            raise
+        except UnusableError as error:
+            self._refused[file] = str(error)
+            raise
+
+    def _mapped(self, file: SeenFile, entry: SegmentEntry) -> Generator[None, None, Segment]:
         """Cheap checks first, then one pass that verifies the body and warms the page cache, then the map."""
-        with _opened(self._path, file) as fd:
+        with opened(file) as fd:
             if file.size != entry.bytes:
-                raise _UnusableError(
-                    f"{file.name}: {file.size} bytes, its manifest says {entry.bytes}; {_AGAIN}"
+                raise UnusableError(
+                    f"{file.name}: {file.size} bytes, its manifest says {entry.bytes}; {AGAIN}"
                 )
             try:
                 header = Header.parse(os.pread(fd, HEADER_BYTES, 0))
-                if header.key_id not in self._keys:
-                    raise _UnusableError(
-                        f"{file.name}: made under fingerprint key {header.key_id.hex()}, which this gate does not hold; "
-                        "put that key into list.keys and restart, or check that the list is this fleet's"
-                    )
-                if _body_crc32(fd) != header.body_crc32:
-                    raise _UnusableError(f"{file.name}: body checksum does not match; {_AGAIN}")
+                self._require_key(file, header.key_id)
+                if (yield from body_crc32(fd)) != header.body_crc32:
+                    raise UnusableError(f"{file.name}: body checksum does not match; {AGAIN}")
                 return Segment(mmap.mmap(fd, file.size, access=mmap.ACCESS_READ))
             except SegmentError as error:
-                raise _UnusableError(f"{file.name}: {error}; {_AGAIN}") from None
+                raise UnusableError(f"{file.name}: {error}; {AGAIN}") from None
 
+    def _require_key(self, file: SeenFile, key_id: bytes) -> None:
+        if key_id not in self._keys:
+            self._read_keys_again()
+        if key_id not in self._keys:
+            self._missed.add(key_id)
+            raise NoKeyError(
+                f"{file.name}: made under fingerprint key {key_id.hex()}, which this gate does not hold; "
+                "put that key into list.keys, or check that the list is this fleet's"
+            )
 
-@contextmanager
-def _opened(folder: Path, file: _File) -> Iterator[int]:
-    """A regular file, opened for reading: exactly the one that the scan saw. Whatever the system says is translated here."""
-    try:
-        if not stat.S_ISREG(file.mode):
-            raise _UnusableError(f"{file.name}: not a regular file; {_AGAIN}")
-        fd = os.open(folder / file.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    def _keys_changed(self) -> bool:
+        """Whether a key that was missed is here now, or something else is wrong with the keys."""
+        if not self._missed:
+            return False
+        before = self._keys_problem
+        self._read_keys_again()
+        return self._keys_problem != before or not self._missed.isdisjoint(self._keys)
+
+    def _read_keys_again(self) -> None:
+        """At most once a look. A key that is held stays held: what is in force may have been made under it."""
+        if self._read_keys is None or self._keys_read_at == self._looks:
+            return
+        self._keys_read_at = self._looks
         try:
-            if _File.of(file.name, os.fstat(fd)) != file:
-                raise _UnreadableError(
-                    f"{file.name}: it changes while it is read; only the courier may write here"
-                )
-            yield fd
-        finally:
-            os.close(fd)
-    except (OSError, ValueError) as error:  # ValueError: mmap of a file that became shorter
-        raise _UnreadableError(
-            f"{file.name}: {_reason(error)}; check the disk and the file's owner"
-        ) from error
+            self._keys |= self._read_keys()
+            self._keys_problem = ""
+        except FingerprintKeyError as error:
+            self._keys_problem = str(error)
 
 
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+def _described(segment: Segment, rule: str, entry: SegmentEntry) -> Segment:
+    header = segment.header
+    if (header.rule, header.from_version, header.to_version) != (rule, entry.from_version, entry.to_version):
+        raise UnusableError(f"{entry.file_name}: not the segment that the manifest describes; {_PUBLISHER}")
+    return segment
 
 
-def _body_crc32(fd: int) -> int:
-    checksum = 0
-    step = bytearray(_STEP_BYTES)
-    view = memoryview(step)
-    os.lseek(fd, HEADER_BYTES, os.SEEK_SET)
-    with open(fd, "rb", buffering=0, closefd=False) as file:
-        while size := file.readinto(step):
-            checksum = crc32(view[:size], checksum)
-    return checksum
+def _decoded(name: str, content: bytes) -> Manifest:
+    try:
+        return decode(content)
+    except ManifestError as error:
+        raise UnusableError(f"{name}: {error}; {AGAIN}") from None
+
+
+def _rule(entry: RuleEntry, table: MappedTable) -> Rule:
+    return Rule(
+        name=entry.name,
+        effect=entry.effect,
+        table=table,
+        scope=entry.scope.scope(),
+        in_force_from_unix_s=entry.in_force_from_unix_s,
+        reports=entry.reports,
+        notice=entry.notice,
+    )
 
 
 def held_keys(folder: Path) -> dict[bytes, bytes]:
@@ -324,7 +378,7 @@ def held_keys(folder: Path) -> dict[bytes, bytes]:
         keys = [_key(folder / name) for name in names]
     except OSError as error:
         raise FingerprintKeyError(
-            f"{error.filename or folder}: {_reason(error)}; list.keys must be readable"
+            f"{error.filename or folder}: {reason(error)}; list.keys must be readable"
         ) from error
     if not keys:
         raise FingerprintKeyError(f"{folder}: no *.key file; put the fleet's fingerprint key there")

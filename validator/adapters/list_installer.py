@@ -2,7 +2,10 @@
 
     installer = ListInstaller(folder)
     installer.install(encode(manifest), {entry.file_name: path_or_bytes, ...})  # all or nothing, whatever happens in between
-    installer.prune()  # keeps the newest two complete lists
+    installer.prune()  # keeps the newest two complete lists of the newest era
+
+A memory-backed folder is written by `ListInstaller(recent, also=folder)`: what stands on the disk counts as present. Never the other way
+round, since a list on the disk must be whole after a power cut.
 
 Every file: temporary name in the same folder, fsync, rename, fsync of the folder; segments first, the manifest last. So the folder
 shows the old list or the new one at any instant, also after a power cut. A file in place is never written to and never truncated:
@@ -12,19 +15,17 @@ the lane has it mapped.
 import hashlib
 import io
 import os
-import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from validator.formats.list_names import ListName, is_segment
 from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode, encode
 
 KEPT_LISTS = 2  # the newest, and one to fall back to
 _STEP_BYTES = 1 << 20
 _TEMPORARY = ".new-"
-_MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,15})\.manifest\.json")
-_SEGMENT_NAME = re.compile(r"[0-9a-f]{64}\.seg")
 
 Sources = Mapping[str, Path | bytes]
 """Where each segment comes from, by its file name in the folder."""
@@ -49,23 +50,26 @@ def install(folder: Path, manifest: Manifest, sources: Sources) -> None:
 class ListInstaller:
     """The writing side of one list folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """The folder must be there."""
+    def __init__(self, folder: Path, also: Path | None = None) -> None:
+        """The folders must be there. Nothing is ever written to `also`; its segments count as present, and its lists when pruning."""
         self._folder = folder
+        self._folders = (folder,) if also is None else (folder, also)
 
-    def install(self, manifest: bytes, sources: Sources, progress: Progress = _silent) -> None:
-        """Install a list whole: its manifest, and from `sources` the segments that are not in the folder yet.
+    def install(
+        self, manifest: bytes, sources: Sources, progress: Progress = _silent, *, era: int = 0
+    ) -> None:
+        """Install a list whole: its manifest, and from `sources` the segments that are not there yet. Era 0 is that of a person's hand.
 
         Raises InstallError for a manifest or a segment that is not what it should be, or that the disk would not take.
         """
         try:
-            for _ in self.steps(manifest, sources, progress):
+            for _ in self.steps(manifest, sources, progress, era=era):
                 pass
         except OSError as error:
             raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
 
     def steps(
-        self, manifest: bytes, sources: Sources, progress: Progress = _silent
+        self, manifest: bytes, sources: Sources, progress: Progress = _silent, *, era: int = 0
     ) -> Generator[str, None, None]:
         """The same, step by step, so that a test can cut the power between any two. Raises OSError as well."""
         described = _decoded(manifest)
@@ -79,12 +83,14 @@ class ListInstaller:
                 yield from self._put(entry.file_name, _copy(source, entry))
             done += entry.bytes
             progress(done, total)
-        yield from self._put(f"{described.list_version}.manifest.json", lambda out: _write(out, manifest))
+        name = ListName(era, described.list_version).file_name
+        yield from self._put(name, lambda out: _write(out, manifest))
 
     def prune(self) -> None:
-        """Remove what is not part of the newest two complete lists, nor newer than them, and what an earlier crash left behind.
+        """Remove what an earlier crash left behind, and what is not part of the newest two complete lists, nor newer than them.
 
-        An incomplete list that is newer stays: its segments may still be on their way. Raises InstallError if the disk refuses.
+        An incomplete list that is newer stays: its segments may still be on their way. Lists of an older era go as soon as one of a newer
+        era is complete: a thief's must not be there to fall back to. Raises InstallError if the disk refuses.
         """
         try:
             for _ in self.prune_steps():
@@ -94,34 +100,42 @@ class ListInstaller:
 
     def prune_steps(self) -> Generator[str, None, None]:
         """The same, step by step: manifests go before the segments they name. Raises OSError."""
-        names = sorted(path.name for path in self._folder.iterdir())
-        kept: set[str] = set()
-        complete = 0
-        for version in sorted(_versions(names), reverse=True):
-            if complete == KEPT_LISTS:
-                break
-            name = f"{version}.manifest.json"
-            described = self._read(name)
-            if described is not None:
-                kept |= {name, *(entry.file_name for entry in described.segments())}
-                complete += all(map(self._has, described.segments()))
-        ours = [name for name in names if _ours(name) and name not in kept]
-        for name in sorted(ours, key=lambda name: bool(_SEGMENT_NAME.fullmatch(name))):
+        kept = self._kept()
+        ours = {path.name for path in self._folder.iterdir() if _ours(path.name)} - kept
+        for name in sorted(ours, key=lambda name: (is_segment(name), name)):
             with suppress(FileNotFoundError):
                 (self._folder / name).unlink()
             yield f"removed {name}"
         self._sync_folder()
 
+    def _kept(self) -> set[str]:
+        """The names of what must stay. A list that stands in both folders is one list."""
+        names = {path.name for folder in self._folders for path in folder.iterdir()}
+        kept: set[str] = set()
+        complete: list[ListName] = []
+        for name in sorted(filter(None, map(ListName.of, names)), reverse=True):
+            if len(complete) == KEPT_LISTS or (complete and name.era < complete[0].era):
+                break
+            standing = list(self._read(name.file_name))
+            is_complete = any(all(map(self._has, described.segments())) for described in standing)
+            if is_complete or not complete:
+                kept |= {entry.file_name for described in standing for entry in described.segments()}
+                kept |= {name.file_name} if standing else set()
+            complete += [name] if is_complete else []
+        return kept
+
     def _has(self, entry: SegmentEntry) -> bool:
         """Whether the segment is in place, by name and size; the lane verifies it before use."""
-        path = self._folder / entry.file_name
-        return path.is_file() and not path.is_symlink() and path.stat().st_size == entry.bytes
+        paths = [folder / entry.file_name for folder in self._folders]
+        return any(
+            path.is_file() and not path.is_symlink() and path.stat().st_size == entry.bytes for path in paths
+        )
 
-    def _read(self, name: str) -> Manifest | None:
-        try:
-            return decode((self._folder / name).read_bytes())
-        except ManifestError:
-            return None
+    def _read(self, name: str) -> Iterator[Manifest]:
+        """The manifests of this name, of each folder that has one. One that is none is passed over."""
+        for folder in self._folders:
+            with suppress(ManifestError, FileNotFoundError):
+                yield decode((folder / name).read_bytes())
 
     def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Generator[str, None, None]:
         temporary = self._folder / f"{_TEMPORARY}{name}"
@@ -156,14 +170,8 @@ def _decoded(manifest: bytes) -> Manifest:
         raise InstallError(str(error)) from None
 
 
-def _versions(names: list[str]) -> list[int]:
-    return [int(match[1]) for match in map(_MANIFEST_NAME.fullmatch, names) if match]
-
-
 def _ours(name: str) -> bool:
-    return bool(
-        name.startswith(_TEMPORARY) or _MANIFEST_NAME.fullmatch(name) or _SEGMENT_NAME.fullmatch(name)
-    )
+    return name.startswith(_TEMPORARY) or is_segment(name) or ListName.of(name) is not None
 
 
 def _write(out: BinaryIO, content: bytes) -> None:
