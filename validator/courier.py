@@ -8,7 +8,6 @@ retry inside a poll: the next one goes on with what has been fetched.
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import NamedTuple
 
 from validator.courier_ports import (
@@ -112,7 +111,7 @@ class Courier:
         """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there."""
         error = None
         try:
-            accepted, manifest = self._accept(self._town.signed(self._clock.now().unix_s))
+            accepted, manifest = self._accept(self._signed())
             if self._shelf.held != (accepted.era, manifest.list_version):
                 self._follow(manifest, accepted.era)
         except TownError as problem:
@@ -120,6 +119,13 @@ class Courier:
         except OSError as problem:
             error = TownError(SourceState.DISK, f"{problem.filename}: {problem.strerror}; check the disk")
         return self._stand(error), self._waits.after(error)
+
+    def _signed(self) -> Signed:
+        """What the city says now. A newer root is kept even if the rest is refused: what it revokes stays revoked."""
+        try:
+            return self._town.signed(self._clock.now().unix_s)
+        finally:
+            self._book.keep_root(self._town.root)
 
     def _accept(self, signed: Signed) -> tuple[Accepted, Manifest]:
         """Hold it against what was accepted before, and write down that it is accepted, before anything is done by it."""
@@ -144,10 +150,8 @@ class Courier:
             )
         if before is None or before.floor != floor:
             boot_id, boottime_ns = self._clock.boot()
-            before = Accepted.of(
-                floor, sha256(signed.root).hexdigest(), signed.manifest, boot_id, boottime_ns
-            )
-            self._book.accept(before, signed.root)
+            before = Accepted.of(floor, signed.manifest, boot_id, boottime_ns)
+            self._book.accept(before)
             self._clock.begin_with(before)
         return before, manifest
 

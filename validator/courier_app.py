@@ -24,7 +24,7 @@ from validator.adapters.list_shelf import ListShelf
 from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache
 from validator.adapters.process import tell_systemd
-from validator.adapters.tuf_town import TufTown
+from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web
 from validator.config import Config, CourierConfig
 from validator.courier import Courier, Status
@@ -53,9 +53,12 @@ def serve(config: Config, log_fd: int) -> None:
             f"{error.filename}: {error.strerror}; the courier must be able to write there"
         ) from error
     ledger, clock = Ledger(folder), Clock()
-    web = Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None)
+    try:
+        web = Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None)
+    except ValueError as error:
+        raise StartError(f"[courier]: {error}") from error
     courier = Courier(
-        town=TufTown(recent / "metadata", settings.url, web, ledger.root or _given_root(settings)),
+        town=TufTown(recent / "metadata", settings.url, web, _root(ledger, settings)),
         pieces=PieceCache(folder / "pieces", settings.url, web),
         shelf=shelf,
         book=ledger,
@@ -69,15 +72,19 @@ def serve(config: Config, log_fd: int) -> None:
         log.line({"event": "courier problem", "problem": problem})
     log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
     wake = _listen_to_signals()
+    tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
     with os.fdopen(locked):
-        _go_on(courier, _Teller(log, clock, shelf, recent / STATUS_NAME), wake)
+        tell(courier.replay())
+        tell_systemd("READY=1")
+        _go_on(courier, clock, web, tell, wake)
 
 
-def _go_on(courier: Courier, tell: "_Teller", wake: threading.Event) -> None:
-    tell(courier.replay())
-    tell_systemd("READY=1")
+def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller", wake: threading.Event) -> None:
     while True:
         wake.clear()
+        clock.refresh()
+        # A certificate's dates cannot be judged by a clock that nobody has set; what counts is signed in any case.
+        web.check_dates(checked=clock.now().synchronised)
         status, wait_s = courier.poll()
         tell(status)
         wake.wait(wait_s)
@@ -124,14 +131,20 @@ def _locked(folder: Path) -> int:
     return fd
 
 
-def _given_root(settings: CourierConfig) -> bytes:
+def _root(ledger: Ledger, settings: CourierConfig) -> bytes:
+    """The newest root this gate has seen; the one it was given, if there is none or the card has spoiled it."""
+    if ledger.root is not None and is_root(ledger.root):
+        return ledger.root
     try:
         with Path(settings.root).open("rb") as file:
-            return file.read(ROOT_BYTES_MAX + 1)
+            given = file.read(ROOT_BYTES_MAX + 1)
+        if not is_root(given):
+            raise StartError(f"{settings.root}: is no root metadata; put the city's root.json there")
     except OSError as error:
         raise StartError(
             f"{settings.root}: {error.strerror}; put the city's root.json there, from a source you trust"
         ) from error
+    return given
 
 
 def _held_key_ids(folder: Path) -> AbstractSet[str]:

@@ -59,6 +59,10 @@ class Signed:
 class Town(Protocol):
     """Where the signed metadata comes from."""
 
+    @property
+    def root(self) -> bytes:
+        """The newest root that was verified, also by a question that failed later."""
+
     def signed(self, now_unix_s: int) -> Signed:
         """Ask now; expiry is judged by `now_unix_s`, never by the system's clock. Raises TownError."""
 
@@ -123,5 +127,8 @@ class Book(Protocol):
     def accepted(self) -> Accepted | None:
         """What was accepted last; None on a new gate."""
 
-    def accept(self, accepted: Accepted, root: bytes) -> None:
-        """Write it down. Raises OSError."""
+    def keep_root(self, root: bytes) -> None:
+        """Write down the newest root, to begin with after a power cut. Raises OSError."""
+
+    def accept(self, accepted: Accepted) -> None:
+        """Write down what is accepted. Raises OSError."""

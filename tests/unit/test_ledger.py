@@ -2,7 +2,6 @@
 
 import errno
 import os
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,21 @@ from validator.formats.accepted import Accepted, AcceptedError, decode, encode
 ROOT = b'{"signed": {}}'
 
 
-def accepted(list_version: int = 7, root: bytes = ROOT) -> Accepted:
+def accepted(list_version: int = 7) -> Accepted:
     floor = Floor(
         RoleVersions(1, 20, 10, 9), RoleKeys(("a",), ("b",), ("c", "d")), list_version, 1_000, era=1
     )
-    return Accepted.of(floor, sha256(root).hexdigest(), b'{"list_version":7}', "boot", 5_000)
+    return Accepted.of(floor, b'{"list_version":7}', "boot", 5_000)
+
+
+def _kept(folder: Path) -> None:
+    ledger = Ledger(folder)
+    ledger.keep_root(ROOT)
+    ledger.accept(accepted())
 
 
 def test_what_was_accepted_is_there_after_a_restart(tmp_path: Path) -> None:
-    Ledger(tmp_path).accept(accepted(), ROOT)
+    _kept(tmp_path)
     again = Ledger(tmp_path)
     assert (again.accepted, again.root, again.problem) == (accepted(), ROOT, "")
 
@@ -49,7 +54,7 @@ def test_everything_is_synced_before_accept_returns(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "rename", rename)
-    Ledger(tmp_path).accept(accepted(), ROOT)
+    _kept(tmp_path)
     assert order == [
         f"sync .new-{ROOT_NAME}",
         f"rename {ROOT_NAME}",
@@ -64,37 +69,28 @@ def test_everything_is_synced_before_accept_returns(tmp_path: Path, monkeypatch:
     "spoiled", [b"", b"\0" * 300, b'{"root":1}', b"\xff" * 20, b"[" * 100_000, b"1" * (1 << 15)]
 )
 def test_a_spoiled_ledger_is_told_and_the_gate_begins_as_a_new_one(tmp_path: Path, spoiled: bytes) -> None:
-    Ledger(tmp_path).accept(accepted(), ROOT)
+    _kept(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(spoiled)
     ledger = Ledger(tmp_path)
     assert ledger.accepted is None
-    assert ledger.root is None
+    assert ledger.root == ROOT
     assert FILE_NAME in ledger.problem
-
-
-def test_a_root_that_is_not_the_one_accepted_is_not_begun_with(tmp_path: Path) -> None:
-    Ledger(tmp_path).accept(accepted(), ROOT)
-    (tmp_path / ROOT_NAME).write_bytes(b"another")
-    ledger = Ledger(tmp_path)
-    assert ledger.root is None
-    assert ledger.accepted == accepted()
-    assert ROOT_NAME in ledger.problem
 
 
 def test_a_full_disk_keeps_what_was_accepted_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger(tmp_path)
-    ledger.accept(accepted(7), ROOT)
+    ledger.accept(accepted(7))
 
     def full(_fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(durable.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        ledger.accept(accepted(8), ROOT)
+        ledger.accept(accepted(8))
     monkeypatch.undo()
     assert ledger.accepted == accepted(7)
     assert Ledger(tmp_path).accepted == accepted(7)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, ROOT_NAME]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME]
 
 
 @given(st.binary(max_size=300))

@@ -2,13 +2,12 @@
 
     ledger = Ledger(folder)
     ledger.accepted  # None on a new gate
-    ledger.accept(accepted, root)  # durable when it returns
+    ledger.accept(accepted)  # durable when it returns
 
 The courier is its only writer. A ledger whose bytes the SD card has spoiled is told in `problem`, and the gate goes on as a new one does, except
 that no list below the one it holds is taken (courier.py).
 """
 
-from hashlib import sha256
 from pathlib import Path
 
 from validator.adapters.durable import replace_file
@@ -27,13 +26,16 @@ class Ledger:
         self._folder = folder
         self.problem = ""
         self.accepted = self._read_accepted()
-        self.root = self._read_root()
+        self.root = self._read(ROOT_NAME, ROOT_BYTES_MAX)
 
-    def accept(self, accepted: Accepted, root: bytes) -> None:
-        """Write down what is accepted; the root first, since what follows may be signed by its keys alone. Raises OSError."""
+    def keep_root(self, root: bytes) -> None:
+        """Write down the newest root, if it is another than before. Raises OSError."""
         if root != self.root:
             replace_file(self._folder / ROOT_NAME, root)
             self.root = root
+
+    def accept(self, accepted: Accepted) -> None:
+        """Write down what is accepted. Raises OSError."""
         replace_file(self._folder / FILE_NAME, encode(accepted))
         self.accepted = accepted
         self.problem = ""
@@ -47,16 +49,6 @@ class Ledger:
         except AcceptedError as error:
             self.problem = f"{self._folder / FILE_NAME}: {error}; this gate begins as a new one"
             return None
-
-    def _read_root(self) -> bytes | None:
-        """The root that was accepted, if it is whole; else the one that the gate was given leads to it again."""
-        content = self._read(ROOT_NAME, ROOT_BYTES_MAX)
-        if content is None or self.accepted is None:
-            return None
-        if sha256(content).hexdigest() != self.accepted.root_sha256:
-            self.problem = f"{self._folder / ROOT_NAME}: not the root that was accepted; the root given to this gate is used instead"
-            return None
-        return content
 
     def _read(self, name: str, bytes_max: int) -> bytes | None:
         try:

@@ -259,6 +259,16 @@ def set_reference_time(updater: Updater, now_unix_s: int) -> None:
     trusted.reference_time = datetime.fromtimestamp(now_unix_s, UTC)  # type: ignore[union-attr]  # it has one
 
 
+def is_root(content: bytes) -> bool:
+    """Whether this is root metadata that has signed itself: all that can be asked of one to begin with."""
+    try:
+        root = Metadata[Root].from_bytes(content)
+        root.signed.verify_delegate(Root.type, root.signed_bytes, root.signatures)
+    except Exception:  # noqa: BLE001  # hostile bytes may raise anything there
+        return False
+    return True
+
+
 def _newest_root(folder: Path) -> bytes | None:
     """The newest root that python-tuf verified in this poll; it keeps each in the moment it has."""
     with suppress(OSError, ValueError):

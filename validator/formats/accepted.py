@@ -38,7 +38,6 @@ class Accepted(Struct, frozen=True):
     signed_unix_s: Annotated[int, Meta(ge=0, lt=1 << 40)]
     boot_id: Annotated[str, Meta(max_length=64)]
     boottime_ns: Annotated[int, Meta(ge=0)]
-    root_sha256: Annotated[str, Meta(max_length=64)]
     manifest: Annotated[str, Meta(max_length=MANIFEST_BYTES_MAX)]
     format: int = FORMAT
 
@@ -47,9 +46,7 @@ class Accepted(Struct, frozen=True):
             raise ValueError(f"its format is {self.format}, this program reads {FORMAT}")
 
     @classmethod
-    def of(
-        cls, floor: Floor, root_sha256: str, manifest: bytes, boot_id: str, boottime_ns: int
-    ) -> "Accepted":
+    def of(cls, floor: Floor, manifest: bytes, boot_id: str, boottime_ns: int) -> "Accepted":
         """The same from its parts."""
         return cls(
             *floor.versions,
@@ -59,7 +56,6 @@ class Accepted(Struct, frozen=True):
             floor.signed_unix_s,
             boot_id,
             boottime_ns,
-            root_sha256,
             manifest.decode(),
         )
 
