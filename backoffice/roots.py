@@ -316,7 +316,7 @@ def _require_sound(root: Root) -> None:
     for name, role in root.roles.items():
         if role.unrecognized_fields or type(role.threshold) is not int:
             raise ValueError(f"the role {name} says something that this program does not understand")
-        if not 1 <= role.threshold <= (len(role.keyids) if name == Root.type else 1):
+        if not 1 <= role.threshold <= min(len(role.keyids), ROOT_KEYS_MAX if name == Root.type else 1):
             raise ValueError(
                 f"a threshold of {role.threshold} with {len(role.keyids)} keys cannot be for {name}"
             )

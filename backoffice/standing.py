@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
@@ -28,6 +28,7 @@ from backoffice.roots import accepted_versions, read_root, required_root
 MANIFEST = "manifest.json"  # the one target
 KEPT_S = DAY_S  # a gate, or a cache on the way, may still ask for what an older timestamp names
 
+_Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 _METADATA_BYTES_MAX = 1 << 16
 _NUMBERED = re.compile(r"[1-9][0-9]{0,15}\.(?:targets|snapshot)\.json")
 _MANIFEST_NAME = re.compile(r"[0-9a-f]{64}\.manifest\.json")
@@ -46,9 +47,9 @@ class Standing(NamedTuple):
 class Used(msgspec.Struct, frozen=True):
     """The highest version of each role that was ever used; the file versions.json in the home."""
 
-    timestamp: int = 0
-    snapshot: int = 0
-    targets: int = 0
+    timestamp: _Version = 0
+    snapshot: _Version = 0
+    targets: _Version = 0
 
 
 def standing(office: Office) -> Standing:
