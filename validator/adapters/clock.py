@@ -2,22 +2,54 @@
 
 import ctypes
 import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
 
-from validator.domain.trusted_time import Now, SystemClock, TimeFloor, trusted_now
+from validator.domain.trusted_time import Now, SystemClock, TimeFloor, later, trusted_now
 
 # struct timex of adjtimex(2) is 208 bytes on 64-bit Linux: `modes` 0 at the start reads without setting. The return value is the
 # clock's state, TIME_ERROR when it is not synchronised.
 _TIMEX_BYTES = 208
 _TIME_ERROR = 5
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class AcceptedTime(Protocol):
+    """A signed time, as formats/signed_time.py and formats/accepted.py tell it."""
+
+    @property
+    def signed_unix_s(self) -> int:
+        """In Unix seconds."""
+
+    @property
+    def boot_id(self) -> str:
+        """The boot in which it was accepted."""
+
+    @property
+    def boottime_ns(self) -> int:
+        """When it was accepted, in ns since that boot."""
+
+    @property
+    def timestamp_keys(self) -> tuple[str, ...]:
+        """The ids of the keys that may sign it."""
 
 
 class Clock:
-    """Wall time by the floor rule. The clerk refreshes and raises; the loop only reads, at 0.5 µs a call."""
+    """Wall time by the floor rule. Its keeper refreshes it and sets the floor; the loop only reads, at 0.5 µs a call."""
 
     def __init__(self) -> None:
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
+        self._boot_id = (
+            ""  # where the kernel does not tell, every boot is another one, and time counts from this one
+        )
+        with suppress(OSError):
+            self._boot_id = _BOOT_ID.read_text().strip()
         self._synchronised = False
         self._floor = TimeFloor(0, 0)
+        self._keys: tuple[str, ...] | None = (
+            None  # those behind the floor; None while it is a list's own time
+        )
         self.refresh()
 
     def refresh(self) -> None:
@@ -25,16 +57,35 @@ class Clock:
         state = self._adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
         self._synchronised = 0 <= state < _TIME_ERROR
 
-    def raise_floor(self, signed_unix_s: int) -> None:
-        """Accept a signed time (Unix seconds). One that is already behind what the floor has grown to changes nothing."""
-        system = self.system()
-        grown = trusted_now(SystemClock(0, synchronised=False, boottime_ns=system.boottime_ns), self._floor)
-        if signed_unix_s > grown.unix_s:
-            self._floor = TimeFloor(signed_unix_s, system.boottime_ns)
+    def begin_with(self, accepted: AcceptedTime) -> None:
+        """Count from this signed time: from when it was accepted if that was in this boot, else from the boot.
+
+        Under the keys of the one before it never sets time back, since it may have been signed a while before it was accepted. Under other
+        keys it does: a time with which a thief ran ahead must not outlive his key.
+        """
+        is_this_boot = self._boot_id != "" and accepted.boot_id == self._boot_id
+        floor = TimeFloor(accepted.signed_unix_s, accepted.boottime_ns if is_this_boot else 0)
+        if accepted.timestamp_keys == self._keys:
+            floor = later(self._floor, floor, self.system().boottime_ns)
+        self._floor, self._keys = floor, accepted.timestamp_keys
+
+    def raise_floor(self, issued_unix_s: int) -> None:
+        """Accept the time at which a list says it was issued (Unix seconds). It counts only while there is no signed time to begin with."""
+        if self._keys is None:
+            boottime_ns = self.system().boottime_ns
+            self._floor = later(self._floor, TimeFloor(issued_unix_s, boottime_ns), boottime_ns)
+
+    def boot(self) -> tuple[str, int]:
+        """The id of this boot, and the ns since it."""
+        return self._boot_id, self.system().boottime_ns
 
     def now(self) -> Now:
         """The time to decide by."""
         return trusted_now(self.system(), self._floor)
+
+    def floor_unix_s(self) -> int:
+        """What time it is at least: the floor and what has gone by since."""
+        return trusted_now(self.system()._replace(synchronised=False), self._floor).unix_s
 
     def system(self) -> SystemClock:
         """What the system says right now."""

@@ -38,3 +38,9 @@ def trusted_now(clock: SystemClock, floor: TimeFloor) -> Now:
         return Now(clock.unix_s, synchronised=True)
     elapsed_s = max(0, clock.boottime_ns - floor.boottime_ns) // NS_PER_S
     return Now(floor.unix_s + elapsed_s, synchronised=False)
+
+
+def later(one: TimeFloor, other: TimeFloor, boottime_ns: int) -> TimeFloor:
+    """Of two floors the one by which it is later at that boot time; `one` if it is the same."""
+    clock = SystemClock(0, synchronised=False, boottime_ns=boottime_ns)
+    return max(one, other, key=lambda floor: trusted_now(clock, floor).unix_s)
