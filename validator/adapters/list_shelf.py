@@ -12,7 +12,6 @@ the middle has them. Without a memory-backed folder everything is written to the
 
 import mmap
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from msgspec.structs import replace
 from validator.adapters.durable import TEMPORARY, sync_folder
 from validator.adapters.list_installer import InstallError, ListInstaller
 from validator.courier_ports import Fetched, SourceState, TownError
+from validator.formats.list_names import ListName
 from validator.formats.manifest import Manifest, ManifestError, RuleEntry, SegmentEntry, decode, encode
 from validator.formats.segment import HEADER_BYTES, Header, SegmentError
 from validator.formats.segment_builder import Built
@@ -34,7 +34,6 @@ from validator.formats.wire import decode as decode_wire
 TOP_CARDS_MAX = 65_535  # 0.6 MB in memory, folded in 20 ms; some ten hours of changes
 BASE_SHARE = 8  # the middle is folded into the base at an eighth of it
 _STEP_BYTES = 1 << 20
-_MANIFEST_NAME = re.compile(r"([1-9][0-9]{0,8})\.([1-9][0-9]{0,15})\.manifest\.json")
 
 Chains = Mapping[str, Sequence[Fetched]]
 
@@ -199,18 +198,18 @@ class ListShelf:
         """The newest list that is complete, in either folder."""
         found = sorted(
             (
-                (int(match[1]), int(match[2]), path)
+                (name, path)
                 for folder in self._folders()
                 for path in folder.iterdir()
-                if (match := _MANIFEST_NAME.fullmatch(path.name))
+                if (name := ListName.of(path.name)) is not None
             ),
             reverse=True,
         )
-        for era, _, path in found:
+        for name, path in found:
             with suppress(ManifestError, OSError):
                 manifest = decode(path.read_bytes())
                 if all(map(self._path, manifest.segments())):
-                    return _Held(era, manifest)
+                    return _Held(name.era, manifest)
         return None
 
     def _folders(self) -> list[Path]:

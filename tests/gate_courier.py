@@ -1,0 +1,156 @@
+"""One gate for tests: its courier with the real adapters, in this process, and what its lane finds in the list folders."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from validator.adapters.ledger import Ledger
+from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.list_shelf import ListShelf
+from validator.adapters.piece_cache import PieceCache
+from validator.adapters.tuf_town import TufTown, is_root
+from validator.adapters.web import Web, WebLimits
+from validator.courier import Courier, Status
+from validator.domain.rules import RuleSet
+from validator.domain.trusted_time import Now, SystemClock, TimeFloor, trusted_now
+from validator.formats.accepted import Accepted
+from validator.formats.fingerprint_keys import format_key_file, key_id
+
+NS_PER_S = 1_000_000_000
+QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
+
+
+@dataclass
+class SetClock:
+    """A courier's clock that a test sets: the wall clock, whether it is synchronised, and the seconds since the boot."""
+
+    unix_s: int
+    synchronised: bool = True
+    boot_id: str = "boot 1"
+    boottime_s: int = 100
+    floor: TimeFloor = field(default=TimeFloor(0, 0))
+
+    def now(self) -> Now:
+        """See courier_ports.CourierClock."""
+        system = SystemClock(self.unix_s, self.synchronised, self.boottime_s * NS_PER_S)
+        return trusted_now(system, self.floor)
+
+    def boot(self) -> tuple[str, int]:
+        """See courier_ports.CourierClock."""
+        return self.boot_id, self.boottime_s * NS_PER_S
+
+    def begin_with(self, accepted: Accepted) -> None:
+        """See courier_ports.CourierClock."""
+        same = accepted.boot_id == self.boot_id
+        self.floor = TimeFloor(accepted.signed_unix_s, accepted.boottime_ns if same else 0)
+
+
+@dataclass
+class Gate:
+    """A gate in a folder. `start` it, and again after a `power_cut`."""
+
+    folder: Path
+    url: str
+    root: bytes
+    clock: SetClock
+    keys: tuple[bytes, ...]
+    limits: WebLimits = QUICK
+    shelf: ListShelf = field(init=False)
+    ledger: Ledger = field(init=False)
+    web: Web = field(init=False)
+    _courier: Courier = field(init=False)
+    _lane: ListFolder = field(init=False)
+    _rules: RuleSet | None = field(init=False, default=None)
+    problems: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for made in (self.lists, self.recent, self.folder / "keys"):
+            made.mkdir(parents=True, exist_ok=True)
+        for key in self.keys:
+            self.hold(key)
+        self.start()
+
+    @property
+    def lists(self) -> Path:
+        """On the SD card."""
+        return self.folder / "lists"
+
+    @property
+    def recent(self) -> Path:
+        """In memory."""
+        return self.folder / "recent"
+
+    def hold(self, key: bytes) -> None:
+        """Put a fingerprint key where the gate looks for them."""
+        (self.folder / "keys" / f"{key_id(key).hex()}.key").write_bytes(format_key_file(key))
+
+    def start(self) -> Status:
+        """Start courier and lane, as processes would: nothing is known but what stands in the folders."""
+        if hasattr(self, "web"):
+            self.web.close()
+        self.ledger = Ledger(self.lists)
+        self.web = Web(limits=self.limits)
+        kept = self.ledger.root
+        root = kept if kept is not None and is_root(kept) else self.root
+        self.shelf = ListShelf(self.lists, self.recent)
+        self._courier = Courier(
+            town=TufTown(self.recent / "metadata", self.url, self.web, root),
+            pieces=PieceCache(self.lists / "pieces", self.url, self.web),
+            shelf=self.shelf,
+            book=self.ledger,
+            clock=self.clock,
+            held_keys=lambda: {held.hex() for held in held_keys(self.folder / "keys")},
+            poll_s=30,
+        )
+        status = self._courier.replay()
+        self._lane = ListFolder(
+            self.lists,
+            held_keys(self.folder / "keys"),
+            self.recent,
+            read_keys=lambda: held_keys(self.folder / "keys"),
+        )
+        self._rules = None
+        self._look()
+        return status
+
+    def power_cut(self) -> Status:
+        """What is in memory is gone; what is on the disk is there. The next boot begins."""
+        _empty(self.recent)
+        self.clock.boot_id += "+"
+        self.clock.boottime_s = 10
+        return self.start()
+
+    def poll(self) -> Status:
+        """Go to town once, and let the lane look."""
+        status, _ = self._courier.poll()
+        self._look()
+        return status
+
+    def _look(self) -> None:
+        found = self._lane.settled()
+        self._rules, self.problems = found.rules, found.problems
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """What the lane decides by."""
+        return self._rules
+
+    @property
+    def version(self) -> int:
+        """Of the list that the lane decides by, 0 without one."""
+        return self._rules.version if self._rules else 0
+
+    def holds(self, rule: str, uid: bytes, unix_s: int | None = None) -> bool:
+        """Whether the lane finds this card in the table of that rule, at the clock's time if none is said."""
+        assert self._rules is not None
+        table = next(each.table for each in self._rules.rules if each.name == rule)
+        at_unix_s = self.clock.now().unix_s if unix_s is None else unix_s
+        return table.holds(table.fingerprint(uid), at_unix_s)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            _empty(path)
+            path.rmdir()
+        else:
+            path.unlink()
