@@ -1,0 +1,124 @@
+"""What people decide together: founding a town's back office, and drafts of roots that name other keys. The commands are in cli_keys.py.
+
+A draft is written into the home; the root keys sign it elsewhere. While one waits, no other is made: two drafts of one version would be
+signed by some people each.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as in keys.py
+from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
+
+from backoffice.keys import (
+    ONLINE_ROLES,
+    key_name,
+    make_fingerprint_key,
+    make_online_key,
+    make_root_key,
+    online_key,
+    read_private_key,
+)
+from backoffice.office import Office, put, sync_folder
+from backoffice.roots import (
+    RootError,
+    accept_steps,
+    draft_bytes,
+    first_root,
+    next_root,
+    pending_draft,
+    read_root,
+    required_root,
+    sign_root,
+)
+
+DEVELOPMENT_KEYS = "development-root-keys"
+THRESHOLD = 2
+
+
+def require_enough(root_keys: Sequence[SSlibKey], threshold: int) -> None:
+    """Raise RootError if these keys cannot be those of a first root with this threshold."""
+    if not 1 <= threshold <= len(root_keys):
+        raise RootError(f"a threshold of {threshold} with {len(root_keys)} root keys cannot be")
+    if len({key.keyid for key in root_keys}) < len(root_keys):
+        raise RootError("one root key is given twice")
+    if len({key_name(key) for key in root_keys}) < len(root_keys):
+        raise RootError("two root keys have one name; a key is called by its file")
+
+
+def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_unix_s: int) -> Path:
+    """Make the folders, the online keys, the first fingerprint key and the unsigned draft of root 1; returns where that is.
+
+    The home is there, without any of these. Raises RootError before anything is made if the root keys make no sense; OSError.
+    """
+    require_enough(root_keys, threshold)
+    secret = (office.home / "keys", office.online_keys, office.fingerprint_keys, office.retired_keys)
+    public = (office.roots, office.published, office.metadata, office.targets)
+    for folder, mode in [(folder, 0o700) for folder in secret] + [(folder, 0o755) for folder in public]:
+        folder.mkdir(exist_ok=True, parents=True)
+        folder.chmod(mode)
+        sync_folder(folder.parent)
+    online = {role: make_online_key(office, role) for role in ONLINE_ROLES}
+    make_fingerprint_key(office)
+    return _put_draft(office, first_root(root_keys, threshold, online, now_unix_s + office.expiries.root_s))
+
+
+def found_for_development(office: Office, now_unix_s: int) -> None:
+    """The same with root keys that lie in the home, unprotected, and root 1 in force at once: for a demo and for tests."""
+    folder = office.home / DEVELOPMENT_KEYS
+    folder.mkdir(mode=0o700)
+    names = ("development-a", "development-b", "development-c")
+    draft = found(office, [make_root_key(folder, name, None) for name in names], THRESHOLD, now_unix_s)
+    root = read_root(draft)
+    for name in names[:THRESHOLD]:
+        sign_root(root, read_private_key(folder / f"{name}.pem"), None)
+    put(draft, draft_bytes(root))
+    accept(office, [draft], now_unix_s)
+
+
+def accept(office: Office, drafts: Sequence[Path], now_unix_s: int) -> Root:
+    """Put a signed draft into force; the caller signs the other roles again. The office is held. Raises RootError, OSError."""
+    steps = accept_steps(office, drafts, now_unix_s)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            root: Root = done.value
+            return root
+
+
+def rotate(
+    office: Office,
+    roles: Sequence[str],
+    now_unix_s: int,
+    *,
+    remove: Sequence[str] = (),
+    add: Sequence[SSlibKey] = (),
+    threshold: int | None = None,
+) -> Path:
+    """Draft the next root, with new keys for these online roles and these changes among the root keys; returns where it is.
+
+    Without any of them it only renews the root. The office is held. Raises OfficeError, OSError.
+    """
+    newest = required_root(office).signed
+    waiting = pending_draft(office)
+    if waiting is not None:
+        raise RootError(
+            f"{waiting}: waits already; have it signed and accept it, or give it up with root discard"
+        )
+    expires_unix_s = now_unix_s + office.expiries.root_s
+    draft = partial(next_root, newest, expires_unix_s, remove=remove, add=add, threshold=threshold)
+    draft()  # what cannot be is said before a key is made for it
+    return _put_draft(office, draft(online={role: _following_key(office, role) for role in roles}))
+
+
+def _following_key(office: Office, role: str) -> SSlibKey:
+    """The key that is to follow: one that a crash left behind before any draft named it will do."""
+    return online_key(office, role, following=True) or make_online_key(office, role, following=True)
+
+
+def _put_draft(office: Office, draft: Metadata[Root]) -> Path:
+    path = office.roots / f"{draft.signed.version}.root.draft.json"
+    put(path, draft_bytes(draft))
+    return path

@@ -1,0 +1,386 @@
+"""The commands about keys and roots: init, root-key, root, rotate. The group they belong to is in cli.py; docs/runbook.md walks through them.
+
+`root-key` needs no home and no network: it runs where the root keys are. Nothing here ever prints a private key.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as in roots.py
+
+    from backoffice.office import Office
+
+PASSPHRASE_CHARACTERS_MIN = 16  # whoever finds the stick has years to try
+ONLINE_ROLES = ("timestamp", "snapshot", "targets")
+
+file_argument = click.Path(path_type=Path, dir_okay=False)
+folder_argument = click.Path(path_type=Path, file_okay=False)
+home_option = click.option(
+    "--home",
+    type=folder_argument,
+    envvar="TURNIKE_HOME",
+    required=True,
+    metavar="DIR",
+    help="The home folder of the back office; TURNIKE_HOME in the environment says it too.",
+)
+passphrase_option = click.option(
+    "--passphrase-file",
+    type=file_argument,
+    metavar="FILE",
+    help="Its first line is the passphrase; otherwise it is asked for.",
+)
+
+
+class OperatorError(click.ClickException):
+    """Something that the operator can mend, in one line."""
+
+    exit_code = 2
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what can go wrong into one line and exit 2."""
+    from backoffice.office import OfficeError
+
+    try:
+        yield
+    except OfficeError as error:
+        raise OperatorError(str(error)) from error
+    except OSError as error:
+        raise OperatorError(f"{error.filename or 'this machine'}: {error.strerror or error}") from error
+
+
+@contextmanager
+def held(home: Path) -> "Iterator[Office]":
+    """The back office of this home, held: one command at a time writes."""
+    with one_line():
+        office = office_of(home)
+        with office.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
+            yield office
+
+
+def office_of(home: Path) -> "Office":
+    """The back office of this home, as its configuration says."""
+    from backoffice.office import Office
+
+    return Office(home, home / "published")
+
+
+def now_unix_s() -> int:
+    """The time to sign with."""
+    return int(time.time())
+
+
+@click.command(
+    epilog="Example: turnike-backoffice init city --root a.pub --root b.pub --root c.pub --threshold 2"
+)
+@click.argument("home", type=folder_argument)
+@click.option(
+    "--root", "publics", type=file_argument, multiple=True, metavar="PUB", help="A root key's public part."
+)
+@click.option(
+    "--threshold", type=click.IntRange(1, 16), default=2, show_default=True, help="How many must sign a root."
+)
+@click.option(
+    "--development", is_flag=True, help="Make root keys as well, unprotected: never for a real city."
+)
+def init(home: Path, publics: tuple[Path, ...], threshold: int, development: bool) -> None:
+    """Make the home of a back office: configuration, registry, online keys, a fingerprint key, and the draft of root 1.
+
+    The root keys are made before, where they are to stay: turnike-backoffice root-key make.
+    """
+    from backoffice import ceremonies
+    from backoffice.keys import read_public_key
+
+    if development == bool(publics):
+        raise OperatorError("give the public part of each root key with --root, or say --development")
+    with one_line():
+        keys = [read_public_key(path) for path in publics]
+        if not development:
+            ceremonies.require_enough(keys, threshold)
+        office = _made_home(home)
+        with office.hold():
+            if development:
+                ceremonies.found_for_development(office, now_unix_s())
+            else:
+                draft = ceremonies.found(office, keys, threshold, now_unix_s())
+    if development:
+        click.secho(
+            "FOR DEVELOPMENT ONLY: the root keys lie in this folder, unprotected.", fg="red", bold=True
+        )
+        click.echo(f"{home}: root 1 is in force. Next: import cards, and publish.")
+    else:
+        click.echo(f"{home}: made. No private root key is here, and none may ever be.")
+        _tell_ceremony(office, draft)
+
+
+@click.group(name="root-key")
+def root_key() -> None:
+    """Make root keys and sign with them, offline."""
+
+
+@root_key.command(name="make", epilog="Example: turnike-backoffice root-key make a --out /media/stick-a")
+@click.argument("name")
+@click.option(
+    "--out", type=folder_argument, required=True, metavar="DIR", help="Where NAME.pem and NAME.pub go."
+)
+@passphrase_option
+@click.option(
+    "--no-passphrase", is_flag=True, help="Leave the key unprotected; then only the safe protects it."
+)
+def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphrase: bool) -> None:
+    """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
+    from backoffice.keys import make_root_key
+
+    if no_passphrase and passphrase_file:
+        raise OperatorError("give a passphrase or say --no-passphrase, not both")
+    with one_line():
+        passphrase = None if no_passphrase else _passphrase(passphrase_file, confirm=True)()
+        if passphrase is not None and len(passphrase) < PASSPHRASE_CHARACTERS_MIN:
+            raise OperatorError(
+                f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: four words drawn by dice will do"
+            )
+        key = make_root_key(out, name, passphrase)
+    click.echo(f"{out / name}.pem: the private key; two copies, in two safes, and no other")
+    click.echo(f"{out / name}.pub: the public part, for the back office")
+    click.echo(f"id {key.keyid}")
+
+
+@root_key.command(
+    name="sign",
+    epilog="Example: turnike-backoffice root-key sign 2.root.draft.json --previous 1.root.json --key a.pem",
+)
+@click.argument("draft", type=file_argument)
+@click.option(
+    "--key", "key_file", type=file_argument, required=True, metavar="FILE", help="The private root key."
+)
+@click.option(
+    "--previous",
+    type=file_argument,
+    metavar="FILE",
+    help="The root before, to see what changes; root 1 has none.",
+)
+@passphrase_option
+@click.option("--yes", is_flag=True, help="Sign without asking: for scripts, which read nothing.")
+def root_key_sign(
+    draft: Path, key_file: Path, previous: Path | None, passphrase_file: Path | None, yes: bool
+) -> None:
+    """Show what a draft says, ask, and add the signature of one root key to it."""
+    from backoffice.keys import read_private_key
+    from backoffice.office import put
+    from backoffice.roots import described, draft_bytes, read_root, sign_root
+
+    with one_line():
+        root = read_root(draft)
+        before = read_root(previous) if previous else None
+        click.echo("\n".join(described(root.signed, before.signed if before else None)))
+        if before is None and root.signed.version > 1:
+            click.echo("not compared with the root before; --previous would show what changes")
+        if not yes and not click.confirm("Sign this?"):
+            raise OperatorError(f"{draft}: not signed")
+        sign_root(root, read_private_key(key_file, _passphrase(passphrase_file)), before)
+        put(draft, draft_bytes(root))
+        click.echo(f"{draft}: signed. {_signatures(root, before)}")
+
+
+@click.group()
+def root() -> None:
+    """Look at the root in force, and put a signed draft into force."""
+
+
+@root.command(name="accept", epilog="Example: turnike-backoffice root accept 2.root.draft.json --home city")
+@click.argument("drafts", type=file_argument, nargs=-1, required=True, metavar="DRAFT...")
+@home_option
+def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
+    """Put a draft into force that enough root keys have signed; several copies of it are taken together.
+
+    Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
+    """
+    from backoffice import ceremonies
+    from backoffice.office import OfficeError
+    from backoffice.roles import sign_timestamp
+
+    with held(home) as office:
+        accepted = ceremonies.accept(office, drafts, now_unix_s())
+        click.echo(f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}.")
+        try:
+            published = sign_timestamp(office, now_unix_s())
+        except OfficeError as error:
+            raise OperatorError(f"root {accepted.version} is in force, but under it: {error}") from error
+        signed = ", ".join(published.files) or "nothing else had to be signed"
+        click.echo(
+            signed
+            if published.versions.timestamp
+            else "Nothing is published yet. Next: import cards, and publish."
+        )
+
+
+@root.command(name="discard", epilog="Example: turnike-backoffice root discard --home city")
+@home_option
+def root_discard(home: Path) -> None:
+    """Give up the draft that waits, and the online keys that were made for it."""
+    from backoffice.roots import discard_draft
+
+    with held(home) as office:
+        click.echo(
+            f"{discard_draft(office)}: given up. Copies of it cannot be accepted if it named new online keys."
+        )
+
+
+@root.command(name="show", epilog="Example: turnike-backoffice root show --home city --json")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def root_show(home: Path, as_json: bool) -> None:
+    """Show the root in force, the draft that waits, what is published, and the fingerprint keys."""
+    from backoffice.overview import overview
+
+    with one_line():
+        seen = overview(office_of(home), now_unix_s())
+    if as_json:
+        click.echo(json.dumps(seen.fields, sort_keys=True))
+    else:
+        click.echo("\n".join(seen.lines))
+
+
+@click.command(epilog="Example: turnike-backoffice rotate timestamp snapshot --home city")
+@click.argument(
+    "what",
+    nargs=-1,
+    required=True,
+    type=click.Choice([*ONLINE_ROLES, "root", "fingerprint-key"]),
+    metavar="WHAT...",
+)
+@home_option
+@click.option(
+    "--remove", multiple=True, metavar="KEY", help="With root: a root key's name, or how its id begins."
+)
+@click.option(
+    "--add", type=file_argument, multiple=True, metavar="PUB", help="With root: a new root key's public part."
+)
+@click.option("--threshold", type=click.IntRange(1, 16), help="With root: how many must sign from now on.")
+@click.option(
+    "--start",
+    "step",
+    flag_value="start",
+    help="With fingerprint-key: make the next key, for the gates to hold.",
+)
+@click.option(
+    "--switch",
+    "step",
+    flag_value="switch",
+    help="With fingerprint-key: publish under the next key from now on.",
+)
+def rotate(
+    what: tuple[str, ...],
+    home: Path,
+    remove: tuple[str, ...],
+    add: tuple[Path, ...],
+    threshold: int | None,
+    step: str | None,
+) -> None:
+    """Replace keys: any of timestamp, snapshot, targets and root together, or fingerprint-key.
+
+    The first four end in a draft of the next root, which the root keys sign; until it is accepted the old keys go on signing. rotate root
+    without any change renews the root before it expires.
+    """
+    of_root = bool(remove or add or threshold)
+    if "fingerprint-key" in what:
+        if len(set(what)) > 1 or of_root or step is None:
+            raise OperatorError("rotate fingerprint-key stands alone, with --start or with --switch")
+        _rotate_fingerprint_key(home, step)
+    elif step or (of_root and "root" not in what):
+        raise OperatorError(
+            "--start and --switch go with fingerprint-key; --remove, --add and --threshold with root"
+        )
+    else:
+        _rotate_roles(home, [role for role in ONLINE_ROLES if role in what], remove, add, threshold)
+
+
+def _rotate_roles(
+    home: Path, roles: Sequence[str], remove: Sequence[str], add: Sequence[Path], threshold: int | None
+) -> None:
+    from backoffice import ceremonies
+    from backoffice.keys import read_public_key
+
+    with held(home) as office:
+        keys = [read_public_key(path) for path in add]
+        draft = ceremonies.rotate(office, roles, now_unix_s(), remove=remove, add=keys, threshold=threshold)
+        if roles:
+            click.echo(
+                f"New keys of {', '.join(roles)} are made. Until the new root is accepted the old ones go on signing."
+            )
+        _tell_ceremony(office, draft)
+
+
+def _rotate_fingerprint_key(home: Path, step: str) -> None:
+    from backoffice.keys import start_fingerprint_key, switch_fingerprint_key
+
+    with held(home) as office:
+        if step == "start":
+            path = office.fingerprint_keys / f"{start_fingerprint_key(office)}.key"
+            click.echo(f"{path}: made. Lists go on under the key before.")
+            click.echo(
+                "Next: copy it into the list.keys folder of every gate (mode 0600), then rotate fingerprint-key --switch."
+            )
+        else:
+            before, now = switch_fingerprint_key(office)
+            click.echo(
+                f"Lists are made under {now} from the next publication on, and not under {before} any more."
+            )
+            click.echo(
+                "Next: publish. Every gate begins again at a snapshot; one that lacks the key keeps the list it has."
+            )
+
+
+def _made_home(home: Path) -> "Office":
+    if home.exists() and any(home.iterdir()):
+        raise OperatorError(f"{home}: is not empty; a back office begins in a folder of its own")
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
+    return office_of(home)
+
+
+def _passphrase(file: Path | None, *, confirm: bool = False) -> Callable[[], str]:
+    """Something that gives the passphrase when it is needed."""
+
+    def ask() -> str:
+        if file is None:
+            answer: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+            return answer
+        with one_line():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not lines:
+            raise OperatorError(f"{file}: is empty; its first line is to be the passphrase")
+        return lines[0]
+
+    return ask
+
+
+def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
+    from backoffice.roots import unmet
+
+    return unmet(root, before.signed if before else None) or "Enough keys have signed; next: root accept."
+
+
+def _tell_ceremony(office: "Office", draft: Path) -> None:
+    """What to do with a new draft."""
+    from backoffice.roots import newest_root, read_root
+
+    newest = newest_root(office)
+    signers = newest or read_root(draft)
+    previous = office.roots / f"{newest.signed.version}.root.json" if newest else None
+    carried = f"{draft} and {previous}" if previous else str(draft)
+    shown = f" --previous {previous.name}" if previous else ""
+    click.echo("Next:")
+    click.echo(f"  1. carry {carried} to where the root keys are")
+    click.echo(
+        f"  2. there, with {signers.signed.roles['root'].threshold} keys: turnike-backoffice root-key sign {draft.name}{shown} --key NAME.pem"
+    )
+    click.echo(f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {office.home}")

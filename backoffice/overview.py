@@ -1,0 +1,97 @@
+"""How keys, roots and what is published stand: for the person who looks, and for programs."""
+
+from typing import Any, NamedTuple
+
+from tuf.api.metadata import Signed  # type: ignore[attr-defined]  # as in roots.py
+
+from backoffice.keys import ONLINE_ROLES, current_fingerprint_key, key_name, next_fingerprint_key, online_key
+from backoffice.office import DAY_S, Office
+from backoffice.roles import SIGNED_AT
+from backoffice.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
+from backoffice.standing import published_manifest, standing
+from validator.formats.manifest import decode
+
+RENEW_DAYS = 60  # time enough to bring two people with their keys together
+
+
+class Overview(NamedTuple):
+    """The same twice: fields for programs, lines for people."""
+
+    fields: dict[str, Any]
+    lines: list[str]
+
+
+def overview(office: Office, now_unix_s: int) -> Overview:
+    """Look at everything; nothing is changed. Raises OfficeError, OSError."""
+    parts = (_root(office, now_unix_s), _draft(office), _published(office, now_unix_s), _fingerprint(office))
+    fields = {name: value for part in parts for name, value in part.fields.items()}
+    return Overview(fields, [line for part in parts for line in part.lines])
+
+
+def _root(office: Office, now_unix_s: int) -> Overview:
+    newest = newest_root(office)
+    if newest is None:
+        return Overview({"root": None}, ["no root is in force yet"])
+    root = newest.signed
+    lines = described(root)
+    left = _left(root, now_unix_s)
+    if left["days_left"] < RENEW_DAYS:
+        lines.append(f"RENEW IT NOW: {left['days_left']} days are left; rotate root")
+    for role in ONLINE_ROLES:
+        held = [online_key(office, role, following=following) for following in (False, True)]
+        if not {key.keyid for key in held if key} & set(root.roles[role].keyids):
+            lines.append(f"MISSING: the key of {role} is not in {office.online_keys}")
+    named = {
+        role: {
+            "threshold": root.roles[role].threshold,
+            "keys": [{"id": key, "name": key_name(root.keys[key])} for key in root.roles[role].keyids],
+        }
+        for role in ROLES
+    }
+    return Overview({"root": {"version": root.version, **left, "roles": named}}, lines)
+
+
+def _draft(office: Office) -> Overview:
+    path, newest = pending_draft(office), newest_root(office)
+    if path is None:
+        return Overview({"draft": None}, [])
+    draft = read_root(path)
+    missing = unmet(draft, newest.signed if newest else None)
+    field = {"version": draft.signed.version, "path": str(path), "missing": missing}
+    return Overview({"draft": field}, [f"draft {path}: {missing or 'signed by enough keys; root accept'}"])
+
+
+def _published(office: Office, now_unix_s: int) -> Overview:
+    if newest_root(office) is None:
+        return Overview({"published": None}, [])
+    seen = standing(office)
+    signed = {metadata.signed.type: metadata.signed for metadata in seen if metadata is not None}
+    if not signed:
+        return Overview({"published": None}, ["nothing is published yet"])
+    fields: dict[str, dict[str, Any]] = {
+        role: {"version": each.version, **_left(each, now_unix_s)} for role, each in signed.items()
+    }
+    fields["timestamp"][SIGNED_AT] = signed["timestamp"].unrecognized_fields.get(SIGNED_AT)
+    manifest = published_manifest(office, seen)
+    version = decode(manifest).list_version if manifest else None
+    lines = [f"published: list {version}" if version else f"DAMAGED: {office.published}; publish again"]
+    for role, each in signed.items():
+        word = "until" if fields[role]["days_left"] >= 0 else "EXPIRED on"
+        lines.append(f"  {role} {each.version}, {word} {each.expires:%Y-%m-%d %H:%M} UTC")
+    return Overview({"published": {"list_version": version, **fields}}, lines)
+
+
+def _fingerprint(office: Office) -> Overview:
+    current, coming = current_fingerprint_key(office).id, next_fingerprint_key(office)
+    lines = [f"fingerprint key {current}"]
+    if coming:
+        lines.append(
+            f"  {coming} is to follow: copy its file to every gate, then rotate fingerprint-key --switch"
+        )
+    return Overview({"fingerprint_key": current, "next_fingerprint_key": coming}, lines)
+
+
+def _left(signed: Signed, now_unix_s: int) -> dict[str, int]:
+    """When it expires, and in how many whole days; below 0 it has."""
+    expires_unix_s = int(signed.expires.timestamp())
+    return {"expires_unix_s": expires_unix_s, "days_left": (expires_unix_s - now_unix_s) // DAY_S}
