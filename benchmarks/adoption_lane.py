@@ -21,15 +21,17 @@ from typing import Any
 
 from validator.adapters.clock import Clock
 from validator.adapters.counting_outbox import CountingOutbox
-from validator.adapters.list_folder import Adopted, ListFolder, held_keys
+from validator.adapters.list_folder import ListFolder, Looking, held_keys
 from validator.adapters.log import JsonLog
 from validator.adapters.process import lock_memory, run_in_real_time
+from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.events import BoardBack, BoardEvent, CardSeen, ReaderBack, ReaderEvent
 from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
+from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
 from validator.ports import Note, TapDone
 
@@ -131,10 +133,10 @@ class NotedFolder(ListFolder):
 
     looks: list[tuple[int, int]]
 
-    def look(self) -> Adopted | None:
+    def looking(self) -> Looking:
         """See list_folder.ListFolder."""
         started_ns = time.monotonic_ns()
-        adopted = super().look()
+        adopted = yield from super().looking()
         if adopted is not None:
             self.looks.append((started_ns, time.monotonic_ns()))
         return adopted
@@ -156,7 +158,13 @@ def main() -> None:
     source, lists, clock = NotedFolder(folder / "lists", held_keys(folder / "keys")), ListInForce(), Clock()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
-        source=source, lists=lists, outbox=CountingOutbox(1_000), clock=clock, log=log, commit_budget_ms=150
+        source=source,
+        times=TimeFile(folder / "lists" / SIGNED_TIME_FILE),
+        lists=lists,
+        outbox=CountingOutbox(1_000),
+        clock=clock,
+        log=log,
+        commit_budget_ms=150,
     )
     source.looks, clerk.taps = [], []
     lock_memory()

@@ -21,12 +21,14 @@ from validator.adapters.log import JsonLog
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd
 from validator.adapters.serial_board import BoardReader, SerialBoard
+from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
 from validator.ports import Reader
 
@@ -68,12 +70,20 @@ def make_reader(config: Config, board: SerialBoard) -> Reader:
     return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
 
 
+def list_folder(config: Config) -> ListFolder:
+    """The folders that the configuration names, with the keys held now. Raises FingerprintKeyError."""
+    recent = Path(config.list.recent) if config.list.recent else None
+    read_keys = partial(held_keys, Path(config.list.keys))
+    return ListFolder(Path(config.list.folder), read_keys(), recent, read_keys=read_keys)
+
+
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
     log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
     outbox = CountingOutbox(config.reports.reports_max)
     clerk = Clerk(
-        source=ListFolder(Path(config.list.folder), _keys(config)),
+        source=_list_folder(config),
+        times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
         lists=lists,
         outbox=outbox,
         clock=clock,
@@ -124,9 +134,9 @@ def serve(config: Config, log_fd: int) -> None:
         raise SystemExit(1)
 
 
-def _keys(config: Config) -> dict[bytes, bytes]:
+def _list_folder(config: Config) -> ListFolder:
     try:
-        return held_keys(Path(config.list.keys))
+        return list_folder(config)
     except FingerprintKeyError as error:
         raise StartError(str(error)) from error
 

@@ -10,15 +10,13 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import track
 
 from validator.adapters.clock import Clock
-from validator.adapters.list_folder import Adopted, ListFolder, held_keys
-from validator.app import list_policy
+from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
@@ -37,10 +35,9 @@ def run(config: Config, decisions: int, *, as_json: bool) -> None:
     """Measure and print. Raises BenchError without keys."""
     started_ns = time.monotonic_ns()
     try:
-        keys = held_keys(Path(config.list.keys))
+        adopted = list_folder(config).settled()
     except FingerprintKeyError as error:
         raise BenchError(str(error)) from error
-    adopted = ListFolder(Path(config.list.folder), keys).look() or Adopted(None)
     for problem in adopted.problems:
         click.echo(f"turnike: {problem}", err=True)
     loaded_ns = time.monotonic_ns() - started_ns

@@ -17,17 +17,27 @@ from typing import Any
 import click
 
 from validator.adapters.clock import Clock
-from validator.adapters.list_folder import Adopted, ListFolder, held_keys
-from validator.app import make_board, make_reader
+from validator.adapters.list_folder import Adopted, held_keys
+from validator.adapters.time_file import FoundTime, TimeFile
+from validator.app import list_folder, make_board, make_reader
 from validator.config import Config
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.domain.rules import Rule
+from validator.formats.courier_status import (
+    COURIER_STATUS_BYTES_MAX,
+    COURIER_STATUS_FILE,
+    FRESH,
+    CourierStatusError,
+    decode,
+)
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.segment import MappedTable
+from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.ports import Board, Reader
 
 DEVICE_WAIT_S = 4.0  # a chip left at another speed is found in two seconds, a board greets within one
 FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
+COURIER_SILENT_S = 4_500  # the longest it waits between two polls: 3,600 s and a fifth
 MARKS = {"ok": "green", "note": "yellow", "bad": "red"}
 
 
@@ -50,8 +60,13 @@ def examine(config: Config) -> Iterator[Finding]:
     yield Finding(
         "configuration", "ok", f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}"
     )
-    yield from _list(config)
-    yield _clock()
+    clock = Clock()
+    found = TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE).look()
+    if found is not None and found.signed is not None:
+        clock.begin_with(found.signed)
+    yield from _list(config, clock)
+    yield _courier(config, clock)
+    yield from _clock(clock, found)
     yield _disk(config)
     yield from _devices(config)
 
@@ -74,9 +89,7 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
 def show_list(config: Config, *, as_json: bool) -> bool:
     """Print what the list in force is made of; returns whether there is one."""
     try:
-        adopted = ListFolder(Path(config.list.folder), held_keys(Path(config.list.keys))).look() or Adopted(
-            None
-        )
+        adopted = list_folder(config).settled()
     except FingerprintKeyError as error:
         adopted = Adopted(None, (str(error),))
     for problem in adopted.problems:
@@ -95,14 +108,14 @@ def show_list(config: Config, *, as_json: bool) -> bool:
     return True
 
 
-def _list(config: Config) -> Iterator[Finding]:
+def _list(config: Config, clock: Clock) -> Iterator[Finding]:
     try:
         keys = held_keys(Path(config.list.keys))
     except FingerprintKeyError as error:
         yield Finding("keys", "bad", str(error))
         return
     yield Finding("keys", "ok", f"{len(keys)} fingerprint key(s): {', '.join(key.hex() for key in keys)}")
-    adopted = ListFolder(Path(config.list.folder), keys).look() or Adopted(None)
+    adopted = list_folder(config).settled()
     for problem in adopted.problems:
         yield Finding("list", "note", problem)
     if adopted.rules is None:
@@ -113,7 +126,6 @@ def _list(config: Config) -> Iterator[Finding]:
             f"missing: every card is {'admitted' if admits else 'denied'} (list.missing)",
         )
         return
-    clock = Clock()
     clock.raise_floor(adopted.rules.issued_unix_s)
     stale = clock.now().unix_s >= adopted.rules.expires_unix_s
     kept = "decided by it" if config.list.stale == "decide" else "denied"
@@ -124,14 +136,41 @@ def _list(config: Config) -> Iterator[Finding]:
     )
 
 
-def _clock() -> Finding:
-    if Clock().system().synchronised:
-        return Finding("clock", "ok", "synchronised, says the kernel")
-    return Finding(
-        "clock",
-        "note",
-        "not synchronised: time is counted from the list's own; check the time service (timedatectl)",
-    )
+def _courier(config: Config, clock: Clock) -> Finding:
+    path = Path(config.list.recent or config.list.folder) / COURIER_STATUS_FILE
+    try:
+        with path.open("rb") as file:
+            status = decode(file.read(COURIER_STATUS_BYTES_MAX + 1))
+    except FileNotFoundError:
+        return Finding("lists", "note", "no courier has run here: lists come only by hand")
+    except OSError as error:
+        return Finding("lists", "note", f"{path}: {error.strerror}")
+    except CourierStatusError as error:
+        return Finding("lists", "note", f"{path}: {error}; the courier writes it anew")
+    version = f"version {status.list_version}" if status.list_version else "no list"
+    asked = f"asked last {_date(status.polled_unix_s)}"
+    if config.list.recent and clock.now().unix_s - status.polled_unix_s > COURIER_SILENT_S:
+        text = f"{asked}: is the courier running? (systemctl status turnike-courier); the gate goes on by {version}"
+        return Finding("lists", "note", text)
+    if status.state == FRESH:
+        return Finding("lists", "ok", f"{FRESH} since {_date(status.since_unix_s)}, {asked}, {version}")
+    problem = "".join(character if character.isprintable() else "?" for character in status.problem)
+    text = f"{status.state} since {_date(status.since_unix_s)}: {problem}; the gate goes on by {version}"
+    return Finding("lists", "note", text)
+
+
+def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
+    if found is not None and found.problem:
+        yield Finding("clock", "note", found.problem)
+    behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
+    floor = f"it is {_date(clock.floor_unix_s())} at least, counted from the time {behind}"
+    if clock.now().synchronised:
+        yield Finding("clock", "ok", f"synchronised, says the kernel; {floor}")
+    elif clock.system().synchronised:
+        text = f"the kernel calls it synchronised, and it is behind: {floor}; check the time service (timedatectl)"
+        yield Finding("clock", "note", text)
+    else:
+        yield Finding("clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)")
 
 
 def _disk(config: Config) -> Finding:

@@ -1,13 +1,14 @@
 """The clerk: the lane process's second thread, which does what the loop must not wait for. It keeps reports, adopts lists, writes the log.
 
-It decides nothing and touches no device. It never holds the interpreter for long: no loops over lists, no big JSON. The loop
-speaks to it through `file` and `note` (ports.Desk) and reads one reference back: the list in force.
+It decides nothing and touches no device. It never holds the interpreter for long: no loops over lists, no big JSON. It looks at a list step
+by step and does what waits between two steps, so that a report never waits for a list to be verified. The loop speaks to it through `file`
+and `note` (ports.Desk) and reads one reference back: the list in force.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
@@ -15,6 +16,7 @@ from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, Rea
 from validator.domain.passage import RecordPassage
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
+from validator.formats.signed_time import SignedTime
 from validator.ports import DeviceNote, Note, Outbox, TapDone, WallClock
 
 LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
@@ -35,11 +37,34 @@ class Looked(Protocol):
     def problems(self) -> tuple[str, ...]:
         """For the log."""
 
+    @property
+    def is_news(self) -> bool:
+        """False when the same list came from other files: not worth a line."""
+
 
 class ListSource(Protocol):
     """Where lists come from."""
 
-    def look(self) -> Looked | None:
+    def looking(self) -> Generator[None, None, Looked | None]:
+        """What there is now, or None when nothing has changed since the last look, in steps that each take a moment. Never raises."""
+
+
+class FoundTime(Protocol):
+    """What the courier left of the newest signed time, or in one line why that cannot be told."""
+
+    @property
+    def signed(self) -> SignedTime | None:
+        """None if it cannot be told."""
+
+    @property
+    def problem(self) -> str:
+        """For the log."""
+
+
+class TimeSource(Protocol):
+    """Where signed times come from."""
+
+    def look(self) -> FoundTime | None:
         """What there is now, or None when nothing has changed since the last look. Never raises."""
 
 
@@ -49,8 +74,11 @@ class KeptClock(WallClock, Protocol):
     def refresh(self) -> None:
         """Ask the kernel whether it is synchronised."""
 
-    def raise_floor(self, signed_unix_s: int) -> None:
-        """Accept a signed time as the floor."""
+    def begin_with(self, accepted: SignedTime) -> None:
+        """Count from this signed time."""
+
+    def raise_floor(self, issued_unix_s: int) -> None:
+        """Count from a list's own time while there is no signed one."""
 
 
 class Log(Protocol):
@@ -89,6 +117,7 @@ class Clerk:
         self,
         *,
         source: ListSource,
+        times: TimeSource,
         lists: ListInForce,
         outbox: Outbox,
         clock: KeptClock,
@@ -98,6 +127,7 @@ class Clerk:
         """`lists` is what the loop reads; nothing else writes it."""
         self.notes_dropped = 0
         self._source = source
+        self._times = times
         self._lists = lists
         self._outbox = outbox
         self._clock = clock
@@ -105,6 +135,7 @@ class Clerk:
         self._commit_budget_s = commit_budget_ms / 1_000
         self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
         self._figures: Callable[[], dict[str, Any]] = dict
+        self._looking: Generator[None, None, Looked | None] | None = None  # a look that is not at its end
         self._look_s = self._summary_s = 0.0
 
     def file(self, report: Report) -> bool:
@@ -139,48 +170,80 @@ class Clerk:
         self._summary_s = time.monotonic() + SUMMARY_S
         while self._turn():
             pass
+        if self._looking is not None:
+            self._looking.close()
         self._summary("stopped")
 
     def look(self) -> None:
-        """Look at the list folder and adopt what is new. At start the main thread calls it, before `run`."""
-        looked = self._source.look()
-        if looked is None:
-            return
-        if looked.rules is not None:
-            self._clock.raise_floor(looked.rules.issued_unix_s)
-        self._lists.current = looked.rules
-        for problem in looked.problems:
-            self._say({"event": "list problem", "problem": problem})
-        self._say({"event": "list", "list_version": looked.rules.version if looked.rules else None})
+        """Look at the list folder and adopt what is new, to its end. At start the main thread calls it, before `run`."""
+        self._begin_look()
+        while self._looking is not None:
+            self._step()
 
     def _turn(self) -> bool:
-        wait_s = max(0.0, min(self._look_s, self._summary_s) - time.monotonic())
-        try:
-            asked = self._in.get(timeout=wait_s)
-        except queue.Empty:
-            asked = None
+        """One thing that was asked for, if there is one, and one step of the look, if one is under way."""
+        asked = self._asked()
         if isinstance(asked, _Stop):
             return False
         if isinstance(asked, _Filing):
             self._commit(asked)
-        elif not isinstance(asked, _Look | None):
+        elif isinstance(asked, _Look):
+            self._look_s = 0.0  # after the one under way, which may have seen the folder too early
+        elif asked is not None:
             self._say(self._line(asked))
-        self._regular(look=isinstance(asked, _Look))
+        self._regular()
+        self._step()
         return True
+
+    def _asked(self) -> "_Filing | Note | _Look | _Stop | None":
+        try:
+            if self._looking is not None:
+                return self._in.get_nowait()
+            return self._in.get(timeout=max(0.0, min(self._look_s, self._summary_s) - time.monotonic()))
+        except queue.Empty:
+            return None
 
     def _commit(self, filing: _Filing) -> None:
         filing.kept = self._outbox.append(filing.report)
         filing.done.release()
 
-    def _regular(self, *, look: bool) -> None:
+    def _regular(self) -> None:
         now_s = time.monotonic()
-        if look or now_s >= self._look_s:
+        if self._looking is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
-            self._clock.refresh()
-            self.look()
+            self._begin_look()
         if now_s >= self._summary_s:
             self._summary_s = now_s + SUMMARY_S
             self._summary("summary")
+
+    def _begin_look(self) -> None:
+        """Time first: a list's own counts only while there is no signed one."""
+        self._clock.refresh()
+        found = self._times.look()
+        if found is not None and found.signed is not None:
+            self._clock.begin_with(found.signed)
+        elif found is not None:
+            self._say({"event": "time problem", "problem": found.problem})
+        self._looking = self._source.looking()
+
+    def _step(self) -> None:
+        if self._looking is None:
+            return
+        try:
+            next(self._looking)
+        except StopIteration as ended:
+            self._looking = None
+            if ended.value is not None:
+                self._adopt(ended.value)
+
+    def _adopt(self, looked: Looked) -> None:
+        if looked.rules is not None:
+            self._clock.raise_floor(looked.rules.issued_unix_s)
+        self._lists.current = looked.rules
+        for problem in looked.problems:
+            self._say({"event": "list problem", "problem": problem})
+        if looked.is_news:
+            self._say({"event": "list", "list_version": looked.rules.version if looked.rules else None})
 
     def _say(self, line: dict[str, Any]) -> None:
         """Every line says when, and whether the clock was worth believing."""

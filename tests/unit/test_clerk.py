@@ -1,10 +1,13 @@
 """The clerk: reports are handed over within a limit, lists swap one reference, and the log tells what the passenger is not told."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from validator.adapters.time_file import FoundTime
 from validator.clerk import NOTES_MAX, Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
@@ -14,6 +17,7 @@ from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report, ReportKind
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
+from validator.formats.signed_time import SignedTime
 from validator.ports import TapDone, TapTimes
 
 REPORT = Report(
@@ -30,6 +34,7 @@ class Looked:
     def __init__(self, version: int | None, *problems: str) -> None:
         self.rules = None if version is None else RuleSet(version, 1_000 + version, 9_000, ())
         self.problems = problems
+        self.is_news = True
 
 
 class World:
@@ -38,14 +43,18 @@ class World:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
         self.looks: list[Looked | None] = []
+        self.steps = 0  # of the next look
+        self.between: list[Callable[[], object]] = []  # what happens after each of them
+        self.times: list[FoundTime] = []
         self.kept: list[Report] = []
         self.disk = threading.Event()
         self.disk.set()
         self.full = False
         self.floor = 0
+        self.is_signed = False
         self.lists = ListInForce()
         self.clerk = Clerk(
-            source=self, lists=self.lists, outbox=self, clock=self, log=self, commit_budget_ms=60
+            source=self, times=self, lists=self.lists, outbox=self, clock=self, log=self, commit_budget_ms=60
         )
 
     @contextmanager
@@ -59,8 +68,15 @@ class World:
             self.clerk.stop()
             thread.join()
 
-    def look(self) -> Looked | None:
+    def looking(self) -> Generator[None, None, Looked | None]:
+        for _ in range(self.steps):
+            yield
+            if self.between:
+                self.between.pop(0)()
         return self.looks.pop(0) if self.looks else None
+
+    def look(self) -> FoundTime | None:
+        return self.times.pop(0) if self.times else None
 
     def line(self, fields: Mapping[str, Any]) -> None:
         self.lines.append(dict(fields))
@@ -71,8 +87,13 @@ class World:
     def refresh(self) -> None:
         """Nobody to ask."""
 
-    def raise_floor(self, signed_unix_s: int) -> None:
-        self.floor = signed_unix_s
+    def begin_with(self, accepted: SignedTime) -> None:
+        self.floor = accepted.signed_unix_s
+        self.is_signed = True
+
+    def raise_floor(self, issued_unix_s: int) -> None:
+        if not self.is_signed:
+            self.floor = issued_unix_s
 
     @property
     def waiting(self) -> int:
@@ -145,6 +166,75 @@ def test_look_now_does_not_wait_for_the_second() -> None:
         clerk.look_now()
         assert clerk.file(REPORT), "filed after the look"
         assert world.lists.current is not None
+
+
+def test_the_same_list_from_other_files_is_put_in_force_without_a_line() -> None:
+    world = World()
+    again = Looked(4)
+    again.is_news = False
+    world.looks = [Looked(4), again]
+    world.clerk.look()
+    world.clerk.look()
+    assert world.lists.current is again.rules
+    assert world.lines == [{"event": "list", "list_version": 4} | WHEN]
+
+
+def test_reports_and_notes_are_served_between_the_steps_of_a_look() -> None:
+    world = World()
+    ended = threading.Event()
+
+    def looking() -> Generator[None, None, Looked | None]:
+        while not (world.kept and world.lines):
+            yield
+        ended.set()
+        return Looked(8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "looking", looking)
+        with world.running() as clerk:
+            clerk.look_now()
+            clerk.note(Forced(1))
+            clerk.file(REPORT)
+            assert ended.wait(20), "the look waits for the report, not the report for the look"
+    assert world.lists.current is not None
+
+
+def test_a_look_asked_for_while_one_is_under_way_is_taken_after_it() -> None:
+    world = World()
+    again = threading.Event()
+    world.looks, world.steps = [Looked(8), Looked(9)], 2
+    with world.running() as clerk:
+        world.between = [clerk.look_now, lambda: None, lambda: None, again.set]
+        clerk.look_now()
+        assert again.wait(20)
+    assert world.lists.current is not None
+    assert world.lists.current.version == 9
+
+
+def test_the_end_does_not_wait_for_a_look() -> None:
+    world = World()
+    world.looks, world.steps = [Looked(8)], 1_000_000_000
+    with world.running() as clerk:
+        clerk.look_now()
+    assert world.lists.current is None
+    assert world.lines[-1]["event"] == "stopped"
+
+
+def test_a_signed_time_goes_before_a_lists_own() -> None:
+    world = World()
+    world.times = [FoundTime(SignedTime(500, "boot", 1))]
+    world.looks = [Looked(4)]
+    world.clerk.look()
+    assert world.floor == 500
+
+
+def test_a_signed_time_that_cannot_be_told_is_a_line_and_a_lists_own_counts() -> None:
+    world = World()
+    world.times = [FoundTime(None, "accepted.json: no signed time")]
+    world.looks = [Looked(4)]
+    world.clerk.look()
+    assert world.floor == 1_004
+    assert world.lines[0] == {"event": "time problem", "problem": "accepted.json: no signed time"} | WHEN
 
 
 def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:

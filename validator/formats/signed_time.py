@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+SIGNED_TIME_FILE = "accepted.json"  # in the list folder on the disk
 SIGNED_TIME_BYTES_MAX = 1 << 14  # the whole file: versions, key ids, and a manifest
 
 

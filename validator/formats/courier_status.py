@@ -1,0 +1,42 @@
+"""The file `courier.json`: how the source of lists looks from this gate. The courier writes it after each poll, `turnike check` reads it."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+COURIER_STATUS_FILE = (
+    "courier.json"  # in the memory-backed list folder, or, where there is none, in that on the disk
+)
+COURIER_STATUS_BYTES_MAX = 1 << 14
+FRESH = "fresh"
+
+_UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
+
+
+class CourierStatusError(Exception):
+    """Bytes that are no status; the message is one clear line."""
+
+
+class CourierStatus(Struct, frozen=True):
+    """The state of the source since when, what is wrong, when it was asked last (Unix seconds), and the list version held here, 0 if none."""
+
+    state: Annotated[str, Meta(max_length=64)]
+    problem: Annotated[str, Meta(max_length=2_000)]
+    since_unix_s: _UnixSeconds
+    polled_unix_s: _UnixSeconds
+    list_version: Annotated[int, Meta(ge=0, lt=1 << 53)]
+
+
+_decoder = msgspec.json.Decoder(CourierStatus, strict=True)
+
+
+def decode(content: bytes) -> CourierStatus:
+    """The status in these bytes. Raises CourierStatusError, and nothing else, for whatever is none."""
+    if len(content) > COURIER_STATUS_BYTES_MAX:
+        raise CourierStatusError(f"longer than {COURIER_STATUS_BYTES_MAX} bytes")
+    try:
+        return _decoder.decode(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise CourierStatusError(f"no status: {line.encode('ascii', 'replace').decode()}") from None
