@@ -1,0 +1,241 @@
+"""The registry's database: how it is opened, who may write, and how a batch gets in. What the tables mean is registry.py's affair.
+
+One writer at a time, over all processes, and readers that wait for nobody. On SQLite a writer holds a lock on a file beside the database:
+SQLite up to 3.51.2 can lose commits when one connection checkpoints a WAL while another writes (sqlite.org/wal.html#walresetbug), and a
+commit is where both happen. On PostgreSQL a writer locks one row. So what happens in a writing transaction has one order on both.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from backoffice.schema import SCHEMA_VERSION, counters, incoming, metadata
+
+LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
+_LOCK_POLL_S = 0.01
+_CACHE_KIB = 256 * 1024  # the pages that a batch of an import touches; less writes some of them twice
+_WAL_BYTES_KEPT = 64 << 20
+_FETCHED_ROWS = 20_000  # of a long read at a time: some megabytes
+
+OPEN_VERSION = "open_version"
+CARDS_ADDED = "cards_added"
+_SCHEMA = "schema"
+_POSTGRES = "postgresql+psycopg"
+
+IncomingRow = tuple[bytes, int | None, int | None, bool | None]
+"""uid, number, ends_unix_s, is_in."""
+
+
+class RegistryError(Exception):
+    """The registry cannot be used; the message is one clear line for the operator and names no card."""
+
+
+class Database:
+    """A database with the registry's tables. Raises RegistryError from each of its methods."""
+
+    def __init__(self, url: str) -> None:
+        """Open what SQLAlchemy's `url` names (sqlite:////path/registry.db, postgresql+psycopg://…), and make the tables if it is new."""
+        self._url = _checked(url)
+        self._name = self._url.render_as_string(hide_password=True)
+        self.is_sqlite = self._url.drivername == "sqlite"
+        self._engine = sa.create_engine(
+            self._url,
+            hide_parameters=True,
+            pool_pre_ping=not self.is_sqlite,
+            **_connection_options(self._url),
+        )
+        sa.event.listen(self._engine, "connect", _sqlite_session if self.is_sqlite else _postgres_session)
+        sa.event.listen(self._engine, "begin", _begin)
+        with self._told():
+            self._create()
+
+    @property
+    def insert(self) -> Any:
+        """The dialect's own `insert`, with ON CONFLICT."""
+        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 one of the two
+
+        return sqlite.insert if self.is_sqlite else postgresql.insert
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection whose statements each see one state of the database, whatever is written meanwhile."""
+        with self._told(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, keep: bool = True) -> Iterator[sa.Connection]:
+        """A transaction, the only writing one of all processes; durable when the block ends, undone if it raises or with `keep=False`."""
+        with (
+            self._told(),
+            self._locked(),
+            self._writer() as connection,
+        ):
+            connection.execute(
+                sa.select(counters.c.value).where(counters.c.name == OPEN_VERSION).with_for_update()
+            )
+            yield connection
+            if keep:
+                connection.commit()
+            else:
+                connection.rollback()
+
+    def stream(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[Sequence[Any]]:
+        """The rows of a long read, in bounded memory; it sees one state of the database however long it takes."""
+        with self.reading() as connection:
+            result = connection.execution_options(yield_per=_FETCHED_ROWS).execute(statement)
+            for rows in result.partitions():
+                yield from rows
+
+    def stage(self, connection: sa.Connection, rows: Iterable[IncomingRow]) -> None:
+        """Put a batch into `incoming`, in a writing transaction. What was there before is gone."""
+        if self.is_sqlite:
+            connection.exec_driver_sql("DELETE FROM incoming")
+            cursor: Any = connection.connection.cursor()
+            cursor.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", rows)
+            return
+        connection.exec_driver_sql("TRUNCATE incoming")
+        cursor = connection.connection.cursor()
+        with cursor.copy("COPY incoming FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["bytea", "int8", "int8", "bool"])
+            for row in rows:
+                copy.write_row(row)
+        connection.exec_driver_sql("ANALYZE incoming")  # else a batch is joined as if it were the whole city
+
+    def close(self) -> None:
+        """Give the database up. On SQLite the last one to leave writes the WAL back, and nobody writes meanwhile."""
+        with self._told(), self._locked():
+            self._engine.dispose()
+
+    def _writer(self) -> sa.Connection:
+        # preserve_rowcount: psycopg's rowcount of an INSERT would be -1 otherwise.
+        return self._engine.connect().execution_options(writes=True, preserve_rowcount=True)
+
+    def _create(self) -> None:
+        with (
+            self._locked(),
+            self._writer() as connection,
+        ):
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(8427)")  # two first starts at once
+            metadata.create_all(connection)
+            start = {OPEN_VERSION: 1, CARDS_ADDED: 0, _SCHEMA: SCHEMA_VERSION}
+            fresh = self.insert(counters).on_conflict_do_nothing()
+            connection.execute(fresh, [{"name": name, "value": value} for name, value in start.items()])
+            found = counter(connection, _SCHEMA)
+            if found != SCHEMA_VERSION:
+                raise RegistryError(
+                    f"{self._name}: its tables are of version {found}, this program's of version {SCHEMA_VERSION}"
+                )
+            connection.commit()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        path = f"{self._url.database}.lock"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
+        try:
+            _wait_for(fd, path)
+            yield
+        finally:
+            os.close(fd)  # which lets go of the lock, as the end of the process does
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in one line what the database says, without the statement and its values."""
+        try:
+            yield
+        except DBAPIError as error:
+            told = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
+            raise RegistryError(f"{self._name}: {told}") from error
+        except SQLAlchemyError as error:
+            raise RegistryError(f"{self._name}: {str(error).splitlines()[0]}") from error
+
+
+def counter(connection: sa.Connection, name: str) -> int:
+    """The value of a counter."""
+    value: int = connection.execute(sa.select(counters.c.value).where(counters.c.name == name)).scalar_one()
+    return value
+
+
+def _checked(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:  # its message holds the text, and the text may hold a password
+        raise RegistryError("the registry's URL is none: sqlite:////path/registry.db, for example") from None
+    if url.drivername == "sqlite":
+        if not url.database or url.database == ":memory:" or url.query:
+            raise RegistryError("the registry's URL names no file: sqlite:////path/registry.db, for example")
+        if not Path(url.database).parent.is_dir():
+            raise RegistryError(f"{url.database}: its folder is not there")
+    elif url.drivername != _POSTGRES:
+        raise RegistryError(
+            f"the registry is kept on sqlite or {_POSTGRES}, not on {url.drivername}: mend the URL"
+        )
+    return url
+
+
+def _connection_options(url: URL) -> dict[str, Any]:
+    if url.drivername == "sqlite":
+        return {"connect_args": {"timeout": LOCK_WAIT_S, "check_same_thread": False}}
+    return {}
+
+
+def _sqlite_session(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # the driver begins nothing by itself
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode only FULL syncs at each commit
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    cursor.execute(_staging_table())
+    cursor.close()
+
+
+def _postgres_session(connection: Any, record: object) -> None:
+    del record
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'")
+        cursor.execute(_staging_table())
+    connection.commit()
+
+
+def _staging_table() -> str:
+    return str(CreateTable(incoming)).replace("BLOB", "BYTEA")
+
+
+def _begin(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _wait_for(fd: int, path: str) -> None:
+    until = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise RegistryError(
+                    f"{path}: another command has been writing for {LOCK_WAIT_S:.0f} s; try again when it is done"
+                ) from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return

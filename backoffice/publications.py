@@ -1,0 +1,149 @@
+"""What was published: list versions, and the pieces on offer. Only the record; the files are the publisher's, and what is due is pieces.py's.
+
+log.begin(42, now)  # then claim, build, sign, put; each can be done again after a kill
+log.offer("suspended", pieces, key_id, now)
+log.finish(42)
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from backoffice.database import Database
+from backoffice.pieces import Kind, Piece
+from backoffice.schema import pieces, publications
+
+
+class Publication(NamedTuple):
+    """A list version: when it was issued, in Unix seconds, and whether it has been published or is still being built."""
+
+    version: int
+    issued_unix_s: int
+    is_published: bool
+
+
+class Retired(NamedTuple):
+    """A piece that is offered no more, of which rule, and since when (Unix seconds)."""
+
+    rule: str
+    piece: Piece
+    retired_unix_s: int
+
+
+class Publications:
+    """The record of what was published. Every method is one transaction, can be repeated, and raises RegistryError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest(self) -> Publication | None:
+        """The newest list version that has been published."""
+        return self._newest(publications.c.is_published)
+
+    def building(self) -> Publication | None:
+        """The list version that was begun and is not finished: there is at most one."""
+        return self._newest(sa.not_(publications.c.is_published))
+
+    def begin(self, version: int, issued_unix_s: int) -> Publication:
+        """Begin a list version; if it was begun before, what was begun then. ValueError if another is being built or it is not a new one."""
+        with self._database.writing() as connection:
+            newest = connection.execute(_BY_VERSION).first()
+            if newest is not None and not newest.is_published:
+                if newest.version != version:
+                    raise ValueError(f"list version {newest.version} is being built, not {version}")
+                return Publication(*newest)
+            if version < 1 or (newest is not None and version <= newest.version):
+                raise ValueError(f"list version {version} is not a new one")
+            begun = Publication(version, issued_unix_s, is_published=False)
+            connection.execute(sa.insert(publications).values(begun._asdict()))
+            return begun
+
+    def finish(self, version: int) -> None:
+        """Say that this list version, which was begun, has been published. ValueError if it was not begun."""
+        with self._database.writing() as connection:
+            done = sa.update(publications).where(publications.c.version == version).values(is_published=True)
+            if connection.execute(done).rowcount != 1:
+                raise ValueError(f"list version {version} was not begun")
+
+    def offered(self, rule: str) -> tuple[Piece, ...]:
+        """The pieces of a rule that are on offer, by rising (to, from)."""
+        chosen = _OFFERED.where(pieces.c.rule == rule).order_by(pieces.c.to_version, pieces.c.from_version)
+        with self._database.reading() as connection:
+            return tuple(_piece(row) for row in connection.execute(chosen))
+
+    def key_ids(self, rule: str) -> frozenset[str]:
+        """The ids (hex) of the fingerprint keys under which the offered pieces of a rule were made: one, or none before the first."""
+        chosen = sa.select(pieces.c.key_id).where(pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(chosen))
+
+    def rules(self) -> frozenset[str]:
+        """The rules that have pieces on offer."""
+        chosen = sa.select(pieces.c.rule).where(pieces.c.retired_unix_s.is_(None))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(chosen))
+
+    def offer(self, rule: str, offered: Iterable[Piece], key_id: str, now_unix_s: int) -> None:
+        """Offer these pieces of a rule, made under this key, and no others: those are retired now. A piece is known by its span."""
+        with self._database.writing() as connection:
+            retire = sa.update(pieces).where(pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None))
+            connection.execute(retire.values(retired_unix_s=now_unix_s))
+            rows = [
+                {
+                    "rule": rule,
+                    "from_version": piece.from_version,
+                    "to_version": piece.to_version,
+                    "kind": int(piece.kind),
+                    "bytes": piece.bytes,
+                    "sha256": piece.sha256,
+                    "key_id": key_id,
+                    "made_unix_s": piece.made_unix_s,
+                    "retired_unix_s": None,
+                }
+                for piece in offered
+            ]
+            if rows:
+                insert = self._database.insert(pieces)
+                told = ("kind", "bytes", "sha256", "key_id", "made_unix_s", "retired_unix_s")
+                connection.execute(
+                    insert.on_conflict_do_update(
+                        index_elements=["rule", "from_version", "to_version"],
+                        set_={name: insert.excluded[name] for name in told},
+                    ),
+                    rows,
+                )
+
+    def retired(self, before_unix_s: int) -> tuple[Retired, ...]:
+        """The pieces that were retired before this time and not forgotten yet. Another one on offer may be of the same file."""
+        chosen = sa.select(pieces).where(pieces.c.retired_unix_s < before_unix_s)
+        with self._database.reading() as connection:
+            return tuple(
+                Retired(row.rule, _piece(row), row.retired_unix_s) for row in connection.execute(chosen)
+            )
+
+    def forget(self, gone: Iterable[Retired]) -> None:
+        """Drop the record of retired pieces, once their files are deleted. One that is on offer again stays."""
+        with self._database.writing() as connection:
+            for rule, piece, _ in gone:
+                connection.execute(
+                    sa.delete(pieces).where(
+                        pieces.c.rule == rule,
+                        pieces.c.from_version == piece.from_version,
+                        pieces.c.to_version == piece.to_version,
+                        pieces.c.retired_unix_s.is_not(None),
+                    )
+                )
+
+    def _newest(self, condition: sa.ColumnElement[bool]) -> Publication | None:
+        with self._database.reading() as connection:
+            found = connection.execute(_BY_VERSION.where(condition)).first()
+            return None if found is None else Publication(*found)
+
+
+_BY_VERSION = sa.select(publications).order_by(publications.c.version.desc()).limit(1)
+_OFFERED = sa.select(pieces).where(pieces.c.retired_unix_s.is_(None))
+
+
+def _piece(row: sa.Row[Any]) -> Piece:
+    return Piece(Kind(row.kind), row.from_version, row.to_version, row.bytes, row.made_unix_s, row.sha256)
