@@ -244,10 +244,10 @@ def test_an_index_that_is_none_or_leaves_a_rule_out_or_leads_nowhere_is_refused(
 def test_pieces_beyond_the_list_are_not_taken_from_an_index() -> None:
     world = World()
     newer = piece(0, 11, 150)
-    world.pieces.bad_index = encode_index(PieceIndex({RULE: (piece(0, 10, 160), newer)}))
-    world.offered[RULE].append(piece(0, 10, 160))
-    state(world)
-    assert "fetch 0-10" in world.taken()
+    world.pieces.bad_index = encode_index(PieceIndex({RULE: (piece(0, 10, 300), newer)}))
+    world.offered[RULE].append(piece(0, 10, 300))
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 10", "index", "fetch 0-10", "install 10", "tidy"]
 
 
 @pytest.mark.parametrize("failing", ["ask", "accept", "index", "fetch 3-8", "install"])
