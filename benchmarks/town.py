@@ -122,7 +122,7 @@ def _write(
 ) -> SegmentEntry:
     unit_s = SUSPENDED_UNIT_S if rule == "suspended" else MATCHED_UNIT_S
     head = Head(rule, 0, version, key_id(key), _epoch_unix_s(), unit_s)
-    with path.open("wb") as out:
+    with path.open("w+b") as out:
         built = write_segment(out, head, fingerprints, np.full(len(fingerprints), until, np.uint16))
     return SegmentEntry(0, version, built.size, built.sha256)
 

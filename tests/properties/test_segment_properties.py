@@ -1,5 +1,6 @@
 """Segments, tables and manifests on any cards and any bytes."""
 
+import io
 from collections.abc import Mapping
 from zlib import crc32
 
@@ -20,7 +21,8 @@ from validator.formats.manifest import (
     encode,
 )
 from validator.formats.segment import MappedTable, Segment, SegmentError
-from validator.formats.segment_builder import fold, read_segment, until_units
+from validator.formats.segment_builder import read_segment, until_units
+from validator.formats.segment_fold import fold_into
 
 # Few buckets, middles and tails, so that cards share them; and any fingerprint at all.
 near = st.tuples(
@@ -104,13 +106,9 @@ def test_segments_newest_first_are_an_updated_dictionary_folded_or_not(
 
 
 def _folded(segments: list[bytes], epoch_unix_s: int) -> bytes:
-    head, found, until = fold(segments, epoch_unix_s)
-    return segment_bytes(
-        dict(zip(found.tolist(), until.tolist(), strict=True)),
-        from_version=head.from_version,
-        to_version=head.to_version,
-        epoch_unix_s=head.epoch_unix_s,
-    )
+    out = io.BytesIO()
+    fold_into(out, segments, epoch_unix_s)
+    return out.getvalue()
 
 
 def asked_without_raising(data: bytes, others: list[int]) -> None:

@@ -133,7 +133,7 @@ def _publish(city: City, people: _People, key: bytes, now_unix_s: int, say: Say)
 
         fingerprints, until = fingerprint_cards(cards, key, progress=tell, total=count)
         path = city.published / f"{rule}.seg"
-        with path.open("wb") as out:
+        with path.open("w+b") as out:
             built = write_segment(out, head, fingerprints, until)
         segments[rule] = SegmentEntry(0, LIST_VERSION, built.size, built.sha256)
         paths[segments[rule].file_name] = path

@@ -1,25 +1,24 @@
-"""Builds segment files from vectors, and folds several into one. It needs numpy, so the lane never imports it (reading: segment.py).
+"""Builds segment files from vectors, all at once or in chunks. It needs numpy, so the lane never imports it (reading: segment.py).
 
     fingerprints, until = fingerprint_cards(((uid, NO_END) for uid in uids), key)
     head = Head("matched", 0, 42, key_id(key), epoch_unix_s, 3600)
-    with open(path, "wb") as out:
+    with open(path, "w+b") as out:
         built = write_segment(out, head, fingerprints, until)  # built.sha256 names the file
 
-Memory: the vectors (10 bytes a card) and some 20 MiB; the planes are streamed in two passes, one for the checksum, one to write.
+Memory: `SegmentWriter` holds some 15 MiB whatever the count, and `write_segment` besides the vectors that it is given (10 bytes a card).
 """
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 
 from validator.domain.cards import FINGERPRINT_BITS, CardUid, fingerprinter
+from validator.formats.crc_join import crc32_joined
 from validator.formats.segment import (
     HEADER_BYTES,
     INDEX_BITS,
@@ -30,14 +29,14 @@ from validator.formats.segment import (
     Layout,
     SegmentError,
 )
+from validator.formats.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
-Fingerprints = NDArray[np.uint64]
-Until = NDArray[np.uint16]
 Progress = Callable[[int, int], None]
 """Called now and then with (done, total); total is 0 when it is not known."""
 
 UNITS_MAX = NO_END - 1
-_CHUNK_CARDS = 1 << 20
+_CHUNK_CARDS = 1 << 18
+_READ_BYTES = 1 << 20
 _PROGRESS_CARDS = 1 << 16
 _UID_RECORD_BYTES = 11  # a length and at most ten bytes
 
@@ -63,7 +62,7 @@ class Built:
     sha256: str
 
 
-def _silent(_done: int, _total: int) -> None:
+def silent(_done: int, _total: int) -> None:
     """Show no progress."""
 
 
@@ -80,102 +79,170 @@ def until_units(ends_unix_s: int | None, epoch_unix_s: int, until_unit_s: int) -
     return units
 
 
+@dataclass(slots=True)
+class _Plane:
+    """A plane being written: where it goes on, and what was written of it."""
+
+    at: int
+    size: int = 0
+    checksum: int = 0
+
+
+class SegmentWriter:
+    """Writes one segment whose cards come in ascending chunks, of any size, and whose count is known beforehand.
+
+    `out` is written from where it stands, must be seekable and readable too ("w+b"), and is not closed or synced. The header is written
+    last, by `finish`: what was not finished is not a segment. Methods raise SegmentError for what does not fit; the writer is then spent.
+    """
+
+    def __init__(
+        self,
+        out: BinaryIO,
+        head: Head,
+        count: int,
+        *,
+        index_bits: int | None = None,
+        progress: Progress = silent,
+    ) -> None:
+        """`index_bits` is 16 from 65,536 cards on, else 0, unless told otherwise; progress is in bytes, written and read back."""
+        if not (out.seekable() and out.readable()):
+            raise ValueError("a segment is written in several places and read back: open its file as w+b")
+        if index_bits is None:
+            index_bits = INDEX_BITS if count >= INDEX_CARDS_MIN else 0
+        self._header = Header(
+            head.rule,
+            head.from_version,
+            head.to_version,
+            head.key_id,
+            count,
+            head.epoch_unix_s,
+            head.until_unit_s,
+            index_bits,
+            0,
+        )
+        self._header.pack()  # refuses now what would not fit in the end
+        self._layout = layout = Layout.of(count, index_bits)
+        self._out, self._start = out, out.tell()
+        self._index, self._buckets_told = np.zeros((1 << INDEX_BITS) + 1, "<u4"), 0
+        self._middle = _Plane(layout.middle)
+        self._tails = [_Plane(start) for start in layout.tails]
+        self._until = _Plane(layout.until)
+        self._written, self._last = 0, -1
+        self._progress, self._bytes_done = progress, 0
+
+    def add(self, fingerprints: Fingerprints, until: Until) -> None:
+        """The next cards: uint64 that rise strictly, across chunks too, and are below 2**56, and uint16."""
+        _check_kinds(fingerprints, until)
+        for start in range(0, len(until), _CHUNK_CARDS):
+            end = start + _CHUNK_CARDS
+            self._add(fingerprints[start:end], until[start:end])
+
+    def finish(self, *, body_crc32: int | None = None) -> Built:
+        """Write the rest and tell what was built. With `body_crc32`, nothing else is accepted, and no header is written if it differs."""
+        count = self._header.count
+        if self._written != count:
+            raise SegmentError(f"{self._written} cards, not the {count} announced")
+        self._header = header = replace(self._header, body_crc32=self._finish_planes())
+        if body_crc32 not in {None, header.body_crc32}:
+            raise SegmentError("body checksum is another than announced")
+        packed = header.pack()
+        self._out.seek(self._start)
+        self._out.write(packed)
+        digest = hashlib.sha256(packed)
+        left = self._layout.size - HEADER_BYTES
+        while left:
+            block = self._out.read(min(left, _READ_BYTES))
+            if not block:
+                raise SegmentError("what was written cannot be read back: the file has become shorter")
+            digest.update(block)
+            left -= len(block)
+            self._tell(len(block))
+        return Built(header, self._layout.size, digest.hexdigest())
+
+    def _add(self, fingerprints: Fingerprints, until: Until) -> None:
+        if self._written + len(until) > self._header.count:
+            raise SegmentError(f"more cards than the {self._header.count} announced")
+        _check_rise(fingerprints, self._last, self._written)
+        if self._header.index_bits:
+            self._note_buckets(fingerprints)
+        shift = 8 * len(self._tails)
+        self._put(self._middle, (fingerprints >> np.uint64(shift)).astype("<u4").tobytes())
+        for plane in self._tails:
+            shift -= 8
+            # The cast keeps the low bits, which are the ones wanted.
+            self._put(plane, (fingerprints >> np.uint64(shift)).astype("u1").tobytes())
+        self._put(self._until, until.astype("<u2").tobytes())
+        self._written += len(until)
+        self._last = int(fingerprints[-1])
+
+    def _note_buckets(self, fingerprints: Fingerprints) -> None:
+        """Where those buckets begin that cannot begin later: up to the last card's."""
+        bits = np.uint64(FINGERPRINT_BITS - INDEX_BITS)
+        told, end = self._buckets_told, int(fingerprints[-1] >> bits) + 1
+        starts = np.arange(told, end, dtype=np.uint64) << bits
+        self._index[told:end] = np.searchsorted(fingerprints, starts) + self._written
+        self._buckets_told = end
+
+    def _put(self, plane: _Plane, content: bytes) -> None:
+        self._out.seek(self._start + plane.at + plane.size)
+        self._out.write(content)
+        plane.size += len(content)
+        plane.checksum = crc32(content, plane.checksum)
+        self._tell(len(content))
+
+    def _finish_planes(self) -> int:
+        """Write the index and the zeros between planes. Returns the CRC-32 of the body."""
+        planes = [self._middle, *self._tails, self._until]
+        if self._header.index_bits:
+            self._index[self._buckets_told :] = self._written
+            planes.insert(0, _Plane(self._layout.index))
+            self._put(planes[0], self._index.tobytes())
+        checksum = 0
+        for plane in planes:
+            if plane is not self._until:  # after the last one the file ends
+                self._put(plane, bytes(-plane.size % 8))
+            checksum = crc32_joined(checksum, plane.checksum, plane.size)
+        return checksum
+
+    def _tell(self, size: int) -> None:
+        self._bytes_done += size
+        self._progress(self._bytes_done, 2 * (self._layout.size - HEADER_BYTES))
+
+
+def _check_kinds(fingerprints: Fingerprints, until: Until) -> None:
+    if fingerprints.dtype != np.uint64 or until.dtype != np.uint16:
+        raise SegmentError("fingerprints must be uint64 and until uint16")
+    if len(until) != len(fingerprints):
+        raise SegmentError(f"{len(fingerprints)} fingerprints but {len(until)} ends")
+
+
+def _check_rise(fingerprints: Fingerprints, last: int, position: int) -> None:
+    """Whether these, which stand at `position` and follow `last`, rise strictly and fit. They are one at least."""
+    falls = np.flatnonzero(fingerprints[1:] <= fingerprints[:-1]) + 1
+    if len(falls) or int(fingerprints[0]) <= last:
+        at = position if int(fingerprints[0]) <= last else position + int(falls[0])
+        raise SegmentError(f"fingerprints do not rise strictly at position {at}")
+    if int(fingerprints[-1]) >> FINGERPRINT_BITS:
+        raise SegmentError(f"a fingerprint has more than {FINGERPRINT_BITS} bits")
+
+
 def write_segment(
     out: BinaryIO,
     head: Head,
     fingerprints: Fingerprints,
     until: Until,
     *,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     index_bits: int | None = None,
 ) -> Built:
-    """Write one segment file; `fingerprints` must rise strictly and be below 2**56. `out` is not closed or synced.
-
-    `index_bits` is 16 from 65,536 cards on, else 0, unless a test asks otherwise. Raises SegmentError for vectors that do not fit.
-    """
-    count = len(fingerprints)
-    _check_vectors(fingerprints, until)
-    if index_bits is None:
-        index_bits = INDEX_BITS if count >= INDEX_CARDS_MIN else 0
-    layout = Layout.of(count, index_bits)
-    total = 2 * layout.size
-    done = checksum = 0
-    for chunk in _body(layout, index_bits, fingerprints, until):
-        checksum = crc32(chunk, checksum)
-        done += len(chunk)
-        progress(done, total)
-    header = Header(
-        head.rule,
-        head.from_version,
-        head.to_version,
-        head.key_id,
-        count,
-        head.epoch_unix_s,
-        head.until_unit_s,
-        index_bits,
-        checksum,
-    )
-    packed = header.pack()
-    out.write(packed)
-    digest = hashlib.sha256(packed)
-    for chunk in _body(layout, index_bits, fingerprints, until):
-        digest.update(chunk)
-        out.write(chunk)
-        done += len(chunk)
-        progress(done, total)
-    progress(total, total)
-    return Built(header, layout.size, digest.hexdigest())
-
-
-def _check_vectors(fingerprints: Fingerprints, until: Until) -> None:
-    count = len(fingerprints)
-    if fingerprints.dtype != np.uint64 or until.dtype != np.uint16:
-        raise SegmentError("fingerprints must be uint64 and until uint16")
-    if len(until) != count:
-        raise SegmentError(f"{count} fingerprints but {len(until)} ends")
-    for start in range(0, count, _CHUNK_CARDS):
-        part = fingerprints[start : start + _CHUNK_CARDS + 1]
-        falls = np.flatnonzero(part[1:] <= part[:-1])
-        if len(falls):
-            raise SegmentError(f"fingerprints do not rise strictly at position {start + int(falls[0]) + 1}")
-    if count and int(fingerprints[-1]) >> FINGERPRINT_BITS:
-        raise SegmentError(f"a fingerprint has more than {FINGERPRINT_BITS} bits")
-
-
-def _body(layout: Layout, index_bits: int, fingerprints: Fingerprints, until: Until) -> Iterator[bytes]:
-    """Everything after the header, in pieces of a few MiB."""
-    tail_bits = 8 * len(layout.tails)
-    if index_bits:
-        yield from _padded([_index(fingerprints).tobytes()])
-    yield from _padded(_plane(fingerprints, tail_bits, "<u4"))
-    for shift in range(tail_bits - 8, -1, -8):
-        yield from _padded(_plane(fingerprints, shift, "u1"))
-    for start in range(0, len(until), _CHUNK_CARDS):
-        yield until[start : start + _CHUNK_CARDS].astype("<u2").tobytes()
-
-
-def _index(fingerprints: Fingerprints) -> NDArray[np.uint32]:
-    buckets = np.arange((1 << INDEX_BITS) + 1, dtype=np.uint64) << np.uint64(FINGERPRINT_BITS - INDEX_BITS)
-    return np.searchsorted(fingerprints, buckets).astype("<u4")
-
-
-def _plane(fingerprints: Fingerprints, shift: int, kind: str) -> Iterator[bytes]:
-    for start in range(0, len(fingerprints), _CHUNK_CARDS):
-        # The cast keeps the low bits, which are the ones wanted.
-        yield (fingerprints[start : start + _CHUNK_CARDS] >> np.uint64(shift)).astype(kind).tobytes()
-
-
-def _padded(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        yield chunk
-    if size % 8:
-        yield bytes(-size % 8)
+    """Write one segment from whole vectors; what `out` must be, and what is refused, says SegmentWriter."""
+    writer = SegmentWriter(out, head, len(fingerprints), index_bits=index_bits, progress=progress)
+    writer.add(fingerprints, until)
+    return writer.finish()
 
 
 def fingerprint_cards(
-    cards: Iterable[tuple[bytes, int]], key: bytes, *, progress: Progress = _silent, total: int = 0
+    cards: Iterable[tuple[bytes, int]], key: bytes, *, progress: Progress = silent, total: int = 0
 ) -> tuple[Fingerprints, Until]:
     """Vectors for `write_segment` from (UID, until in units) pairs in any order; the same pair twice counts once.
 
@@ -216,77 +283,14 @@ def _check_same(one: int, other: int, ends: Until, records: bytearray) -> None:
         raise SegmentError(f"cards {one} and {other} are the same card with different ends")
 
 
-def read_segment(buffer: bytes | memoryview) -> tuple[Header, Fingerprints, Until]:
+def read_segment(buffer: Buffer) -> tuple[Header, Fingerprints, Until]:
     """All of a segment as vectors; the opposite of `write_segment`. Raises SegmentError for a torn or false one."""
-    view = memoryview(buffer)
-    header = Header.parse(bytes(view[:HEADER_BYTES]))
-    layout = Layout.of(header.count, header.index_bits)
-    if len(view) != layout.size or crc32(view[HEADER_BYTES:]) != header.body_crc32:
-        raise SegmentError("length or body checksum does not match")
-    tail_bits = 8 * len(layout.tails)
-    middle = np.frombuffer(view, "<u4", header.count, layout.middle)
-    fingerprints = middle.astype(np.uint64) << np.uint64(tail_bits)
-    for number, plane in enumerate(layout.tails, start=1):
-        tail = np.frombuffer(view, "u1", header.count, plane).astype(np.uint64)
-        fingerprints |= tail << np.uint64(tail_bits - 8 * number)
-    if header.index_bits:
-        index = np.frombuffer(view, "<u4", (1 << INDEX_BITS) + 1, layout.index).astype(np.int64)
-        sizes = np.diff(index)
-        if index[0] or index[-1] != header.count or (sizes < 0).any():
-            raise SegmentError("bucket index does not rise from 0 to count")
-        buckets = np.repeat(np.arange(1 << INDEX_BITS, dtype=np.uint64), sizes)
-        fingerprints |= buckets << np.uint64(FINGERPRINT_BITS - INDEX_BITS)
-    until = np.frombuffer(view, "<u2", header.count, layout.until).astype(np.uint16)
-    _check_vectors(fingerprints, until)
+    with memoryview(buffer) as view:
+        header = Header.parse(bytes(view[:HEADER_BYTES]))
+        if crc32(view[HEADER_BYTES:]) != header.body_crc32:
+            raise SegmentError("body checksum does not match")
+    with SegmentVectors(buffer) as cards:
+        fingerprints, until = cards.stretch(0, header.count)
+    if header.count:
+        _check_rise(fingerprints, -1, 0)
     return header, fingerprints, until
-
-
-def fold(segments: Sequence[bytes | memoryview], epoch_unix_s: int) -> tuple[Head, Fingerprints, Until]:
-    """One segment's worth from several of one rule, newest first: the newest that knows a card decides.
-
-    Entries that are removed or ended at `epoch_unix_s` (a multiple of the unit) stay as REMOVED, since an older segment may still know the
-    card, and go only when the snapshot (from 0) is folded in. Raises SegmentError for segments that do not belong or join together.
-    """
-    parts = [read_segment(segment) for segment in segments]
-    headers = [header for header, _, _ in parts]
-    _check_chain(headers)
-    unit = headers[0].until_unit_s
-    fingerprints = np.concatenate([part for _, part, _ in parts])
-    until = np.concatenate([_moved(part, header, epoch_unix_s) for header, _, part in parts])
-    order = np.argsort(fingerprints, kind="stable")  # of equal ones, the newest stays in front
-    fingerprints, until = fingerprints[order], until[order]
-    keep = np.ones(len(fingerprints), bool)
-    keep[1:] = fingerprints[1:] != fingerprints[:-1]
-    if headers[-1].from_version == 0:
-        keep &= until != REMOVED
-    head = Head(
-        headers[0].rule,
-        headers[-1].from_version,
-        headers[0].to_version,
-        headers[0].key_id,
-        epoch_unix_s,
-        unit,
-    )
-    return head, fingerprints[keep], until[keep]
-
-
-def _check_chain(headers: Sequence[Header]) -> None:
-    if not headers:
-        raise SegmentError("nothing to fold")
-    if len({(header.rule, header.key_id, header.until_unit_s) for header in headers}) > 1:
-        raise SegmentError("segments to fold differ in rule, key or unit")
-    for newer, older in pairwise(headers):
-        if not newer.from_version <= older.to_version < newer.to_version:
-            raise SegmentError("segments to fold are not newest first, or leave a gap between versions")
-
-
-def _moved(until: Until, header: Header, epoch_unix_s: int) -> Until:
-    """Ends counted from another epoch; both are multiples of the unit, so no end moves."""
-    units_later = (epoch_unix_s - header.epoch_unix_s) // header.until_unit_s
-    moved = until.astype(np.int64) - units_later
-    ended = (until == REMOVED) | (moved <= 0)
-    moved[ended] = REMOVED
-    if (moved[until != NO_END] > UNITS_MAX).any():
-        raise SegmentError("an end lies too far after the new epoch")
-    moved[until == NO_END] = NO_END
-    return moved.astype(np.uint16)
