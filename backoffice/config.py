@@ -1,0 +1,190 @@
+"""The back office's configuration: backoffice.toml in its home, to one frozen Config, checked once. Every error names the file, the key and the mend.
+
+An unknown key is refused, since a misspelt one would silently do nothing. backoffice.example.toml explains each key.
+"""
+
+import re
+import tomllib
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from backoffice.office import DAY_S, Expiries, Office
+from validator.domain.rules import Effect
+from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
+from validator.formats.segment_builder import UNITS_MAX
+
+FILE_NAME = "backoffice.toml"
+EXAMPLE = "backoffice.example.toml"
+HOUR_S = 3_600
+
+_ValueT = TypeVar("_ValueT")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is one line for the operator: what, where, what to do."""
+
+
+class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of [[rules]]: what the manifest says of a rule, and the unit in which its segments keep an end."""
+
+    name: RuleName
+    effect: Effect
+    until_unit_s: Annotated[int, Meta(ge=1, le=DAY_S)]
+    reports: bool = False
+    scope: ScopeEntry = ScopeEntry()
+    in_force_from: Annotated[datetime, Meta(tz=True)] | None = None
+    notice: bool = False
+
+    def __post_init__(self) -> None:
+        if self.effect is not Effect.REQUIRE and (self.notice or self.scope != ScopeEntry()):
+            raise ValueError('only a rule with effect = "require" has a scope or a notice')
+        if not 0 <= self.in_force_from_unix_s < 1 << 40:
+            raise ValueError("in_force_from is no time that a gate can keep")
+
+    @property
+    def in_force_from_unix_s(self) -> int:
+        """The start date; 0 if it has none."""
+        return 0 if self.in_force_from is None else int(self.in_force_from.timestamp())
+
+    @property
+    def reach_s(self) -> int:
+        """How far from now an end can lie at most."""
+        return UNITS_MAX * self.until_unit_s
+
+
+class ExpiryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[expiry]: how long what is published is valid."""
+
+    manifest_hours: Annotated[int, Meta(ge=EXPIRES_AFTER_S_MIN // HOUR_S, le=24 * 366)] = 120
+    timestamp_hours: Annotated[int, Meta(ge=1, le=24 * 7)] = 6
+    metadata_days: Annotated[int, Meta(ge=7, le=366)] = 14
+    root_days: Annotated[int, Meta(ge=30, le=3_660)] = 365
+
+
+class ScheduleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[schedule]: how long pieces are kept on offer, and when a new snapshot is made."""
+
+    minute_pieces_hours: Annotated[int, Meta(ge=1, le=24)] = 2
+    hour_pieces_hours: Annotated[int, Meta(ge=24, le=24 * 7)] = 48
+    day_pieces_days: Annotated[int, Meta(ge=2, le=366)] = 60
+    snapshot_percent: Annotated[int, Meta(ge=1, le=100)] = 25
+    snapshot_days: Annotated[int, Meta(ge=1, le=366)] = 30
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file, and the home that it was found in."""
+
+    home: Path
+    rules: Annotated[tuple[RuleConfig, ...], Meta(min_length=1, max_length=RULES_MAX)]
+    database: str = ""
+    published: str = "published"
+    expiry: ExpiryConfig = ExpiryConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+
+    @property
+    def database_url(self) -> str:
+        """The registry's URL, as Registry.open takes it."""
+        return self.database or f"sqlite:///{self.home / 'registry.db'}"
+
+    @property
+    def office(self) -> Office:
+        """The folders, and how long what is signed there is valid."""
+        expiry = self.expiry
+        expiries = Expiries(
+            root_s=expiry.root_days * DAY_S,
+            targets_s=expiry.metadata_days * DAY_S,
+            snapshot_s=expiry.metadata_days * DAY_S,
+            timestamp_s=expiry.timestamp_hours * HOUR_S,
+        )
+        return Office(self.home, self.home / self.published, expiries)
+
+    @property
+    def manifest_valid_s(self) -> int:
+        """How long a manifest is valid."""
+        return self.expiry.manifest_hours * HOUR_S
+
+    def rule(self, name: str) -> RuleConfig:
+        """The rule of this name. ConfigError if there is none."""
+        for rule in self.rules:
+            if rule.name == name:
+                return rule
+        known = ", ".join(rule.name for rule in self.rules)
+        raise ConfigError(f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}")
+
+
+def example() -> str:
+    """The text of a backoffice.toml that explains each key, to begin with."""
+    return (files("backoffice") / EXAMPLE).read_text(encoding="utf-8")
+
+
+def load(home: Path) -> Config:
+    """Read and check the backoffice.toml of this home. Raises ConfigError."""
+    path = home / FILE_NAME
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: is not there; name a home with --home, or make one with turnike-backoffice init"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, a number or a nesting beyond reason
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    if "home" in values:
+        raise ConfigError(f"{path}: home is not a key of the configuration; see {EXAMPLE}")
+    rules = values.get("rules", [])
+    if isinstance(rules, list):  # one by one, since msgspec says of a list only that something in it is wrong
+        values["rules"] = tuple(_rule(path, place, rule) for place, rule in enumerate(rules, start=1))
+    config = _converted(path, "", values | {"home": home.resolve()}, Config)
+    _check_together(path, config)
+    return config
+
+
+def _rule(path: Path, place: int, values: Any) -> RuleConfig:
+    name = values.get("name") if isinstance(values, dict) else None
+    called = name if isinstance(name, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", name) else place
+    return _converted(path, f"rules[{called}]", values, RuleConfig)
+
+
+def _converted(path: Path, table: str, values: Any, kind: type[_ValueT]) -> _ValueT:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_named(table, str(error))}; see {EXAMPLE}") from error
+
+
+def _named(table: str, message: str) -> str:
+    """Msgspec's "… - at `$.expiry.root_days`" and "missing required field `effect`", with the key in front."""
+    what, _, where = message.partition(" - at ")
+    below = where.strip("`").removeprefix("$").removeprefix(".")
+    within = _key(table, below)
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
+    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", what)
+    if missing:
+        return f"{_key(within, missing[1])} is missing and has no default"
+    if unknown:
+        return f"{_key(within, unknown[1])} is not a key of the configuration"
+    return f"{within or 'it'}: {what[:1].lower()}{what[1:]}"
+
+
+def _key(table: str, name: str) -> str:
+    return f"{table}.{name}" if table and name else table or name
+
+
+def _check_together(path: Path, config: Config) -> None:
+    names = [rule.name for rule in config.rules]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"{path}: rules[{twice}].name: two rules have this name")
+    if not config.published or "\0" in config.published or "\0" in config.database:
+        raise ConfigError(f"{path}: published: names no folder")
+    published = (config.home / config.published).resolve()
+    if published in (config.home, *config.home.parents):
+        raise ConfigError(f"{path}: published: the world would see the keys; name a folder of its own")
+    if config.expiry.timestamp_hours >= 24 * config.expiry.metadata_days:
+        raise ConfigError(f"{path}: expiry.timestamp_hours: is not below expiry.metadata_days")
