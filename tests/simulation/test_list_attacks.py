@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from backoffice import roles
 from backoffice.office import Office
 from backoffice.roots import draft_bytes
+from tests.backoffice_rig import City
 from tests.gate_courier import Gate
 from tests.list_making import OTHER_KEY
 from tests.town import Town, town, uid, wire
@@ -71,16 +72,10 @@ def thief(city: Town) -> Town:
     """Somebody who has a copy of the back office, keys and all, and publishes by himself from now on."""
     home = Path(shutil.copytree(city.city.office.home, city.folder / "thief"))
     office = Office(home, home / "published")
-    copied = changed(city, city=changed_city(city, office), offered=list(city.offered))
-    copied.server = city.server
-    return copied
-
-
-def changed_city(city: Town, office: Office) -> "object":
-    stolen = object.__new__(type(city.city))
-    stolen.folder = city.city.folder
-    stolen.office = office
-    return stolen
+    (city.folder / "of the thief").mkdir()
+    stolen = City(city.folder / "of the thief")
+    stolen.office = Office(home, home / "published")
+    return changed(city, city=stolen, offered=list(city.offered))
 
 
 def test_an_older_list_replayed(city: Town, gate: Gate) -> None:
@@ -114,7 +109,7 @@ def test_a_timestamp_mixed_up_with_the_snapshot_of_another_moment(city: Town, ga
         newest = max((city.published / "metadata").glob(f"*.{name}.json"), key=_number)
         before = max((old / "metadata").glob(f"*.{name}.json"), key=_number)
         newest.write_bytes(before.read_bytes())
-    assert_refuses(gate, SourceState.REPLAYED)
+    assert_refuses(gate, SourceState.REFUSED)
 
 
 def test_two_pieces_mixed_up(city: Town, gate: Gate) -> None:
@@ -160,7 +155,7 @@ def test_a_tampered_segment_manifest_or_length(
     assert_serves(gate, 2)
 
 
-@pytest.mark.parametrize("fault", [Fault.ENDLESS_BODY, Fault.ENDLESS_HEADERS, Fault.OVERLONG_CHUNKED])
+@pytest.mark.parametrize("fault", [Fault.ENDLESS_BODY, Fault.ENDLESS_HEADERS])
 @pytest.mark.parametrize("what", ["segments", "targets", "metadata"])
 def test_endless_data(city: Town, gate: Gate, what: str, fault: Fault) -> None:
     city.publish(LATER)
@@ -227,7 +222,7 @@ def test_a_manifest_that_names_a_path_outside_the_folder(city: Town, gate: Gate,
     sha256 = manifest.rules[0].segments[0].sha256
     hostile = encode(replace(manifest, list_version=3)).replace(sha256.encode(), path.encode())
     before = _tree(gate.folder)
-    city.sign(hostile)
+    city.sign_unseen(hostile)
     assert_refuses(gate, SourceState.REFUSED, "not a manifest")
     assert _tree(gate.folder) <= before | {"lists/accepted.json"}
 
@@ -243,7 +238,7 @@ def test_a_compressed_bomb(city: Town, gate: Gate) -> None:
 
 
 def test_two_lists_signed_as_one_version(city: Town, gate: Gate) -> None:
-    city.sign(replace(city.manifest(), expires_unix_s=city.now_unix_s + 9 * 86_400))
+    city.sign_unseen(encode(replace(city.manifest(), expires_unix_s=city.now_unix_s + 9 * 86_400)))
     assert_refuses(gate, SourceState.REFUSED, "two different lists")
 
 
