@@ -71,7 +71,6 @@ def snapshot_of(city: Town, name: str) -> Path:
 def thief(city: Town) -> Town:
     """Somebody who has a copy of the back office, keys and all, and publishes by himself from now on."""
     home = Path(shutil.copytree(city.city.office.home, city.folder / "thief"))
-    office = Office(home, home / "published")
     (city.folder / "of the thief").mkdir()
     stolen = City(city.folder / "of the thief")
     stolen.office = Office(home, home / "published")
