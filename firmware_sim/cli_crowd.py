@@ -10,7 +10,7 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError
-from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, plan, read_deck
+from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, in_place_of, plan, read_deck
 from firmware_sim.crowd_devices import CrowdError, Devices, Stopped, say
 from firmware_sim.crowd_score import Score
 from firmware_sim.passenger import Passenger
@@ -33,7 +33,8 @@ Of a thousand taps the crowd makes up, on top of the deck: {mix}
 
 \b
 Output, one JSON object a line: ready; tap, for each; waiting and served; error; summary at the end.
-Verbs on standard input: reader VERB, board VERB, pause, resume, quit.
+Verbs on standard input: reader VERB, board VERB, pause, resume, quit, and next UID OUTCOME REPORT: the next passenger comes with that
+card and expects that (an outcome, or either: admitted or denied; report is due: true, false). It takes the place of a planned one, and its kind is asked.
 
 Exit 0 if every tap was right, 1 if not, or if nobody serves the gate.
 
@@ -128,8 +129,10 @@ def _play(run: _Run, devices: Devices, score: Score) -> None:
     say(event="ready", reader=paths["reader"], board=paths["board"])
     passenger = Passenger(devices)
     pace = Random(run.seed)  # noqa: S311  (a run must repeat)
-    for tap in itertools.islice(plan(run.deck, run.seed, human=run.human), run.taps):
+    for planned in itertools.islice(plan(run.deck, run.seed, human=run.human), run.taps):
         spread = pace.uniform(0.67, 1.33) if run.human else 1.0
         next_ns = time.monotonic_ns() + int(run.pace_ms * spread * NS_PER_MS)
+        devices.wait_served()  # whoever is asked for meanwhile comes next
+        tap = in_place_of(planned, devices.asked.popleft()) if devices.asked else planned
         say(**score.count(tap, passenger.play(tap)))
         devices.wait_until(next_ns)

@@ -15,9 +15,12 @@ import msgspec
 from firmware_sim.cards import parse_uid
 
 ADMITTED = ("admitted", "admitted_with_notice")
-VERDICTS = (*ADMITTED, "denied")
+DENIED = "denied"
+VERDICTS = (*ADMITTED, DENIED)
 Expected = Literal["admitted", "admitted_with_notice", "denied", "try_again", "unsupported"]
 OUTCOMES = get_args(Expected)
+EITHER = "either"  # of an asked passenger: admitted or denied, while a new list is on its way to the gate
+ASKED_MAX = 1_000  # passengers who were asked for and have not come yet
 DECK_CARDS_MAX = 1_000_000  # a deck is held in memory
 MADE_UP_UID_BYTES = 7
 WALK_MIN_MS, WALK_MAX_MS = 300, 900  # from the green lamp to the other side, at human pace
@@ -45,6 +48,10 @@ class DeckError(ValueError):
     """The deck cannot be used; the text is one clear line."""
 
 
+class AskedError(ValueError):
+    """No such passenger can be asked for; the text is one clear line, and may hold the card."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeckCard:
     """One card, and what the city knows to be right for it."""
@@ -67,6 +74,43 @@ class Tap:
     report: bool
     leaves: str | None
     walk_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A passenger somebody asks for. `expect` is an outcome or EITHER; with EITHER a report is due only of a denial."""
+
+    uid: str
+    expect: str
+    report: bool
+
+
+def read_asked(words: Sequence[str]) -> Asked:
+    """The words after the verb `next`. Raises AskedError."""
+    if len(words) != len(("UID", "OUTCOME", "REPORT")):
+        raise AskedError("write next UID OUTCOME REPORT")
+    uid, expect, report = words
+    if expect not in (*OUTCOMES, EITHER):
+        raise AskedError(f"{expect} is not an outcome; write one of {', '.join((*OUTCOMES, EITHER))}")
+    if report not in {"true", "false"}:
+        raise AskedError(f"{report} does not say whether a report is due; write true or false")
+    try:
+        return Asked(parse_uid(uid).hex(), expect, report == "true")
+    except ValueError as error:
+        raise AskedError(str(error)) from error
+
+
+def in_place_of(tap: Tap, asked: Asked) -> Tap:
+    """The asked passenger comes instead of a planned one, and does as told."""
+    return replace(
+        tap,
+        play=Play.PLAIN,
+        uids=(asked.uid,),
+        kind="asked",
+        expect=asked.expect,
+        report=asked.report,
+        leaves=None,
+    )
 
 
 def read_deck(text: str, name: str) -> list[DeckCard]:

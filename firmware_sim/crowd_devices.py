@@ -14,9 +14,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+from firmware_sim.crowd import ASKED_MAX, Asked, AskedError, read_asked
 from firmware_sim.passenger import Scene
 
 NS_PER_MS = 1_000_000
@@ -132,6 +134,7 @@ class Devices:
 
     def __init__(self, reader: Sequence[str], board: Sequence[str], *, wait_limit_s: float) -> None:
         self.scene = Scene()
+        self.asked: deque[Asked] = deque()  # passengers somebody asked for by the verb `next`, in order
         self._arguments = {"reader": reader, "board": board}
         self._wait_limit_ns = int(wait_limit_s * NS_PER_S)
         self._devices: dict[str, Device] = {}
@@ -250,8 +253,20 @@ class Devices:
                 self._paused = word == "pause"
             case ["reader" | "board" as device, _, *_] if "quit" not in words:
                 self.verb(device, " ".join(words[1:]))
+            case ["next", *_] if len(self.asked) >= ASKED_MAX:
+                _complain(f"next: {ASKED_MAX} passengers wait already; wait for their taps")
+            case ["next", *what]:
+                self._ask(what)
             case _:
-                known = "reader VERB, board VERB, pause, resume, quit"
-                say(
-                    event="error", message=f"{_UIDS.sub('(uid)', ' '.join(words))}: not a verb; write {known}"
-                )
+                known = "next UID OUTCOME REPORT, reader VERB, board VERB, pause, resume, quit"
+                _complain(f"{' '.join(words)}: not a verb; write {known}")
+
+    def _ask(self, what: Sequence[str]) -> None:
+        try:
+            self.asked.append(read_asked(what))
+        except AskedError as error:
+            _complain(f"next: {error}")
+
+
+def _complain(message: str) -> None:
+    say(event="error", message=_UIDS.sub("(uid)", message))

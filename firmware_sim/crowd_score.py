@@ -6,7 +6,7 @@ No UID gets in here, so none can get out.
 from collections import deque
 from dataclasses import dataclass
 
-from firmware_sim.crowd import ADMITTED, Play, Tap
+from firmware_sim.crowd import ADMITTED, DENIED, EITHER, Play, Tap
 
 TAP_TIMES_MAX = 200_000  # the newest; two days at human pace
 NS_PER_US = 1_000
@@ -38,10 +38,15 @@ class Sight:
 
 def is_right(tap: Tap, sight: Sight) -> bool:
     """Whether everything that happened to this passenger is what had to happen, and nothing else did."""
-    admitted = tap.expect in ADMITTED
+    expect = sight.saw if tap.expect == EITHER and sight.saw in {"admitted", DENIED} else tap.expect
+    admitted = expect in ADMITTED
     passed = (tap.play is not Play.STAYS) if admitted else None
     ended = sight.passed is passed or (sight.interrupted and sight.passed is None)
-    return ended and (sight.saw, sight.opens) == (tap.expect, int(admitted))
+    return ended and (sight.saw, sight.opens) == (expect, int(admitted))
+
+
+def _report_is_due(tap: Tap, sight: Sight) -> bool:
+    return tap.report and sight.saw == (DENIED if tap.expect == EITHER else tap.expect)
 
 
 def _after_us(start_ns: int | None, end_ns: int | None) -> int | None:
@@ -61,9 +66,9 @@ class Score:
         to_gate_us = _after_us(sight.present_ns, sight.open_ns)
         self.taps += 1
         self.admitted += sight.saw in ADMITTED
-        self.denied += sight.saw == "denied"
+        self.denied += sight.saw == DENIED
         self.wrong += not right
-        self.reports_expected += tap.report and sight.saw == tap.expect
+        self.reports_expected += _report_is_due(tap, sight)
         if to_gate_us is not None:
             self._to_gate_us.append(to_gate_us)
         return {

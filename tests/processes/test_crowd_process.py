@@ -82,6 +82,10 @@ def test_verbs_go_to_the_devices_and_no_uid_comes_out(deck: Path) -> None:
         assert "(uid)" in crowd.event("error", device="reader")["message"]
         crowd.say("board quit")
         crowd.event("error")
+        for bad in ("next", "next 04a1b2c3d4e5f6 denied maybe", "next 04a1b2c3d4e5f6 gone true"):
+            crowd.say(bad)
+            assert crowd.event("error")["message"].startswith("next: ")
+        assert "04a1b2c3d4e5f6" not in json.dumps(crowd.heard)
         assert crowd.process.poll() is None
 
 
@@ -108,6 +112,28 @@ def test_taps_at_a_lane_that_admits_everybody(deck: Path) -> None:
         assert summary["admitted"] + summary["retry"] == 25
         assert is_over(crowd, deck.parent) == 0
         assert not any("04000000" in json.dumps(line) for line in crowd.heard)
+
+
+def test_an_asked_passenger_counts_as_one_of_the_taps(deck: Path) -> None:
+    (deck.parent / "keys").mkdir()
+    (deck.parent / "lists").mkdir()
+    (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
+    config = lane_config(deck.parent, missing="deny")  # so that nobody but the asked one expects what comes
+    with program("firmware_sim", *arguments(deck, "--taps", "3", "--seed", "8")) as crowd:
+        crowd.event("ready")
+        for outcome in ("denied", "either", "denied"):
+            crowd.say(f"next 04a1b2c3d4e5f6 {outcome} false")
+        crowd.event("waiting")
+        with program("validator", "lane", "--config", str(config)):
+            taps = [crowd.event("tap") for _ in range(3)]
+            summary = crowd.event("summary")
+        assert [(tap["kind"], tap["expect"], tap["right"]) for tap in taps] == [
+            ("asked", "denied", True),
+            ("asked", "either", True),
+            ("asked", "denied", True),
+        ]
+        assert (summary["taps"], summary["denied"], summary["reports_expected"]) == (3, 3, 0)
+        assert is_over(crowd, deck.parent) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,18 @@ import pytest
 
 from firmware_sim.crowd import (
     EARLY_STAGES,
+    EITHER,
     MIX_PER_MILLE,
+    Asked,
+    AskedError,
     DeckCard,
     DeckError,
     Expected,
     Play,
     Tap,
+    in_place_of,
     plan,
+    read_asked,
     read_deck,
 )
 from firmware_sim.crowd_score import Score, Sight, is_right
@@ -89,6 +94,32 @@ def test_only_who_is_let_in_can_stay_or_hold() -> None:
     assert plays == {Play.PLAIN, Play.PHONE, Play.CLASH, Play.PULLED}
 
 
+def test_an_asked_passenger_takes_the_place_of_a_planned_one() -> None:
+    asked = read_asked(["04:A1:B2:C3:D4:E5:F6", "denied", "true"])
+    assert asked == Asked("04a1b2c3d4e5f6", "denied", report=True)
+    planned = Tap(
+        7, Play.PULLED, ("04ffffffffffff",), "staff", "admitted", report=False, leaves="", walk_after_ms=3
+    )
+    assert in_place_of(planned, asked) == Tap(
+        7, Play.PLAIN, ("04a1b2c3d4e5f6",), "asked", "denied", report=True, leaves=None, walk_after_ms=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "write next UID OUTCOME REPORT"),
+        (["04a1b2c3d4e5f6", "denied"], "write next UID OUTCOME REPORT"),
+        (["04a1b2c3d4e5f6", "refused", "true"], "refused is not an outcome; write one of admitted, "),
+        (["04a1b2c3d4e5f6", "denied", "yes"], "yes does not say whether a report is due"),
+        (["04a1", "denied", "true"], "has 2 bytes"),
+    ],
+)
+def test_a_passenger_who_cannot_be_asked_for_is_one_line(words: list[str], says: str) -> None:
+    with pytest.raises(AskedError, match=says):
+        read_asked(words)
+
+
 def sight(saw: str | None, opens: int, *, passed: bool | None, interrupted: bool = False) -> Sight:
     return Sight(0, saw, 1_000_000, opens, 2_000 if opens else None, passed, 1, interrupted)
 
@@ -114,6 +145,25 @@ def sight(saw: str | None, opens: int, *, passed: bool | None, interrupted: bool
 )
 def test_judgement(of: Tap, seen: Sight, right: bool) -> None:
     assert is_right(of, seen) is right
+
+
+@pytest.mark.parametrize(
+    ("seen", "right", "reports"),
+    [
+        (sight("admitted", 1, passed=True), True, 0),
+        (sight("denied", 0, passed=None), True, 1),
+        (sight("admitted", 0, passed=None), False, 0),
+        (sight("denied", 1, passed=True), False, 1),
+        (sight("admitted_with_notice", 1, passed=True), False, 0),
+        (sight("try_again", 0, passed=None), False, 0),
+        (sight(None, 0, passed=None), False, 0),
+    ],
+)
+def test_either_is_one_verdict_and_what_belongs_to_it(seen: Sight, right: bool, reports: int) -> None:
+    score = Score()
+    asked = in_place_of(tap(Play.PLAIN, "denied"), Asked("04a1b2c3d4e5f6", EITHER, report=True))
+    assert score.count(asked, seen)["right"] is right
+    assert score.summary()["reports_expected"] == reports
 
 
 def test_a_tap_s_line_and_the_summary() -> None:
