@@ -12,11 +12,11 @@ import hashlib
 import os
 import re
 import stat
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from validator.adapters.durable import sync_folder
@@ -81,7 +81,7 @@ class PieceCache:
         _require_hash(entry.sha256)
         path = self._folder / f"{entry.sha256}{_SUFFIX}"
         with _disk(path):
-            self._asked_s[entry.sha256] = time.monotonic()
+            self._asked_s[entry.sha256] = monotonic()
             if not _is_right(path, entry):
                 self._make_room(entry)
                 url = f"{self._base_url}segments/{entry.sha256}{_SUFFIX}"
@@ -138,7 +138,7 @@ class PieceCache:
     def _make_room(self, entry: SegmentEntry) -> None:
         """Let go of the oldest that nobody asked for lately until this one fits, or raise TownError."""
         kept = [each for each in self._kept() if each.sha256 != entry.sha256]
-        long_ago_s = time.monotonic() - self._limits.wanted_s
+        long_ago_s = monotonic() - self._limits.wanted_s
         idle = [each for each in kept if self._asked_s.get(each.sha256, long_ago_s) <= long_ago_s]
         idle.sort(key=lambda each: (each.is_whole, each.modified_ns), reverse=True)
         while problem := self._lack(entry, kept):
