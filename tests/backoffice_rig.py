@@ -47,13 +47,13 @@ class City:
         (self.folder / "safe").mkdir()
 
     @classmethod
-    def founded(cls, folder: Path) -> "City":
+    def founded(cls, folder: Path, now_unix_s: int = NOW_UNIX_S) -> "City":
         """One whose root 1 is in force."""
         city = cls(folder)
         online = {role: keys.make_online_key(city.office, role) for role in keys.ONLINE_ROLES}
-        expires_unix_s = NOW_UNIX_S + city.office.expiries.root_s
+        expires_unix_s = now_unix_s + city.office.expiries.root_s
         draft = roots.first_root([city.root_key(name) for name in "abc"], 2, online, expires_unix_s)
-        city.accept(city.signed(draft, "ab"))
+        city.accept(city.signed(draft, "ab"), now_unix_s=now_unix_s)
         return city
 
     @property
@@ -117,10 +117,10 @@ class Seen(NamedTuple):
 class Client:
     """python-tuf's own client, which keeps its files from one time to the next and began with root 1."""
 
-    def __init__(self, city: City, folder: Path) -> None:
-        self._city = city
+    def __init__(self, office: Office, folder: Path) -> None:
+        self._office = office
         self._folder = folder
-        self._root = (city.office.metadata / "1.root.json").read_bytes()
+        self._root = (office.metadata / "1.root.json").read_bytes()
         (folder / "targets").mkdir(parents=True)
 
     def refresh(self, now_unix_s: int = NOW_UNIX_S) -> Seen:
@@ -130,7 +130,7 @@ class Client:
             "https://city.example/metadata/",
             str(self._folder / "targets"),
             "https://city.example/targets/",
-            fetcher=_Folder(self._city.office.published),
+            fetcher=_Folder(self._office.published),
             bootstrap=self._root,
         )
         trusted = updater._trusted_set

@@ -125,8 +125,8 @@ class Town:
 
 
 @contextmanager
-def town(folder: Path) -> Iterator[Town]:
+def town(folder: Path, now_unix_s: int = NOW_UNIX_S) -> Iterator[Town]:
     """A town whose root is in force and that has published nothing."""
-    city = City.founded(folder)
+    city = City.founded(folder, now_unix_s)
     with WebServer(city.office.published) as server:
-        yield Town(folder, city, server)
+        yield Town(folder, city, server, now_unix_s=now_unix_s)

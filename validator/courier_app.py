@@ -103,13 +103,13 @@ class _Teller:
     def __call__(self, status: Status) -> None:
         fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
+        self._keep(msgspec.json.encode(fields), is_news=is_news)
         if is_news:
             now = self._clock.now()
             self._told = told
             self._log.line(
                 {"event": "courier", **fields, "unix_s": now.unix_s, "clock_synchronised": now.synchronised}
             )
-        self._keep(msgspec.json.encode(fields), is_news=is_news)
 
     def _keep(self, content: bytes, *, is_news: bool) -> None:
         """On a memory-backed folder at each poll; a disk is written to only when there is news."""

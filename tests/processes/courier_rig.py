@@ -1,0 +1,63 @@
+"""A courier as a process, in a town whose clock is this machine's: what a gate's supervisor starts, and what its lane would find."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.list_making import KEY
+from tests.programs import Line, Program, lane_config
+from tests.town import Town, town
+from validator.formats.fingerprint_keys import format_key_file
+
+
+class CourierGate:
+    """The folders of one gate, and its configuration."""
+
+    def __init__(self, folder: Path, of: Town, *, poll_s: int = 1) -> None:
+        self.folder = folder
+        self._town = of
+        self._poll_s = poll_s
+        for made in ("lists", "keys"):
+            (folder / made).mkdir(parents=True)
+        (folder / "keys" / "city.key").write_bytes(format_key_file(KEY))
+        (folder / "root.json").write_bytes((of.published / "metadata" / "1.root.json").read_bytes())
+
+    def configured(self, url: str = "", more: str = "") -> Path:
+        """The configuration, with this address and these other lines of [courier]."""
+        courier = f"""
+[courier]
+url = "{url or self._town.server.url}"
+root = "{self.folder}/root.json"
+poll_s = {self._poll_s}
+{more}
+"""
+        path = lane_config(self.folder, more=courier)
+        path.write_text(path.read_text().replace('keys = "', f'recent = "{self.folder}/recent"\nkeys = "'))
+        return path
+
+    def courier(self, url: str = "", more: str = "") -> Program:
+        """Start it."""
+        return Program("validator", "courier", "--config", str(self.configured(url, more)))
+
+    def lane(self) -> Program:
+        """Start the lane of this gate; its devices are linked here."""
+        return Program("validator", "lane", "--config", str(self.configured()))
+
+    def status(self) -> Line:
+        """What the courier's own file says."""
+        line: Line = json.loads((self.folder / "recent" / "courier.json").read_text())
+        return line
+
+
+def state(courier: Program, wanted: str, **fields: object) -> Line:
+    """The next line of the courier with this state."""
+    return courier.event("courier", state=wanted, **fields)
+
+
+@contextmanager
+def courier_town(folder: Path) -> Iterator[Town]:
+    """A town of today: a courier's process asks the system for the time."""
+    with town(folder, int(time.time())) as made:
+        yield made
