@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.list_making import KEY
-from tests.programs import Line, Program, lane_config
+from tests.programs import WAIT_S, Line, Program, lane_config
 from tests.town import Town, town
 from validator.formats.fingerprint_keys import format_key_file
 
@@ -53,7 +53,7 @@ poll_s = {self._poll_s}
 
 def state(courier: Program, wanted: str, **fields: object) -> Line:
     """The next line of the courier with this state."""
-    return courier.event("courier", state=wanted, **fields)
+    return courier.event("courier", WAIT_S, state=wanted, **fields)
 
 
 @contextmanager
