@@ -4,21 +4,22 @@ A piece spans (from, to] in list versions: the last state of every card that cha
 There are four tiers of them, each coarser than the one before, so that a gate that missed a minute, a day or a month finds a few pieces
 that bring what it missed and hardly anything else. docs/decisions/0011-pieces.md says why these.
 
-    wanted = due(offered, version=42, now_unix_s=now, changed=True, tiers=tiers(3))
-    offered = kept(joined(offered, wanted, build, now), now, tiers(3))
+    schedule = Schedule.of(rules=3)
+    wanted = due(offered, version=42, now_unix_s=now, changed=True, schedule=schedule)
+    offered = kept(joined(offered, wanted, build, now), now, schedule)
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+
+from validator.formats.manifest import SEGMENTS_MAX
+from validator.formats.piece_index import PIECES_MAX as RULE_PIECES_MAX
 
 HOUR_S = 3_600
 DAY_S = 86_400
 PIECES_MAX = 2_000  # of all rules together: 240 KiB of an index that may have 256
-RECENT_MAX = 3  # of a rule, in the manifest
 SNAPSHOTS_KEPT = 2
-SNAPSHOT_WORN_S = 30 * DAY_S
-SNAPSHOT_WORN_SHARE = 0.25  # of its bytes, in day pieces that a new gate would have to fetch besides
 
 
 class Kind(IntEnum):
@@ -65,15 +66,37 @@ class Tier:
     crowd: int
 
 
-Tiers = dict[Kind, Tier]
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The tiers below the snapshot, and when a snapshot is worn: its age, or the day pieces since, as a share of its bytes."""
 
+    tiers: Mapping[Kind, Tier]
+    worn_s: int
+    worn_share: float
 
-def tiers(rules: int) -> Tiers:
-    """The tiers when so many rules share the index; minutes get what hours and days leave."""
-    hours = Tier(HOUR_S, 2 * DAY_S, 64, 56)
-    days = Tier(DAY_S, 60 * DAY_S, 64, 56)
-    minutes = PIECES_MAX // max(rules, 1) - hours.kept_max - days.kept_max - SNAPSHOTS_KEPT
-    return {Kind.MINUTE: Tier(0, 2 * HOUR_S, minutes, minutes // 2), Kind.HOUR: hours, Kind.DAY: days}
+    @classmethod
+    def of(
+        cls,
+        rules: int,
+        minutes_kept_s: int = 2 * HOUR_S,
+        hours_kept_s: int = 2 * DAY_S,
+        days_kept_s: int = 60 * DAY_S,
+        worn_s: int = 30 * DAY_S,
+        worn_share: float = 0.25,
+    ) -> "Schedule":
+        """The schedule when so many rules share the index: minutes get what hours and days leave."""
+        share = min(PIECES_MAX // rules, RULE_PIECES_MAX)
+        hours, days = (
+            min(kept_s // period_s + 16, share // 3)
+            for kept_s, period_s in ((hours_kept_s, HOUR_S), (days_kept_s, DAY_S))
+        )
+        minutes = share - hours - days - SNAPSHOTS_KEPT
+        tiers = {
+            Kind.MINUTE: Tier(0, minutes_kept_s, minutes, minutes // 2),
+            Kind.HOUR: Tier(HOUR_S, hours_kept_s, hours, hours - hours // 8),
+            Kind.DAY: Tier(DAY_S, days_kept_s, days, days - days // 8),
+        }
+        return cls(tiers, worn_s, worn_share)
 
 
 def newest(offered: Iterable[Piece]) -> int:
@@ -87,7 +110,7 @@ def due(
     version: int,
     now_unix_s: int,
     changed: bool,
-    tiers: Tiers,
+    schedule: Schedule,
     lost: Sequence[Piece] = (),
 ) -> tuple[Due, ...]:
     """The pieces of one rule that are wanted with this list version, by falling `from`, no two of them with one span.
@@ -99,10 +122,10 @@ def due(
     last = newest(offered)
     to_version = version if changed or not last else last
     anew = not any(piece.kind is Kind.SNAPSHOT for piece in offered)
-    is_day = anew or bool(lost) or _is_over(offered, Kind.DAY, now_unix_s, tiers)
-    is_hour = is_day or _is_over(offered, Kind.HOUR, now_unix_s, tiers)
+    is_day = anew or bool(lost) or _is_over(offered, Kind.DAY, now_unix_s, schedule)
+    is_hour = is_day or _is_over(offered, Kind.HOUR, now_unix_s, schedule)
     # A snapshot comes with a day piece alone: at night, and so that all tiers have a joint wherever one begins or ends.
-    is_snapshot = anew or (is_day and _is_worn(offered, now_unix_s, tiers))
+    is_snapshot = anew or (is_day and _is_worn(offered, now_unix_s, schedule))
     spans = {last: Kind.MINUTE} if changed else {}
     for kind, is_due in ((Kind.HOUR, is_hour), (Kind.DAY, is_day)):
         joint = newest(_of(offered, kind))
@@ -133,14 +156,14 @@ def joined(
     return tuple(pieces[span] for span in sorted(pieces))
 
 
-def kept(pieces: Sequence[Piece], now_unix_s: int, tiers: Tiers) -> tuple[Piece, ...]:
+def kept(pieces: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> tuple[Piece, ...]:
     """Of one rule's pieces, those that stay on offer, by rising (to, from), as the index has them.
 
     What the next tier does not span yet stays, whatever its age: so from every version there is a way forward.
     """
     snapshots = sorted((piece for piece in pieces if piece.kind is Kind.SNAPSHOT), key=_span, reverse=True)
     stay = snapshots[:SNAPSHOTS_KEPT]
-    for kind, tier in tiers.items():
+    for kind, tier in schedule.tiers.items():
         spanned = newest(_of(pieces, Kind(kind + 1)))
         own = sorted((piece for piece in pieces if piece.kind is kind), key=_span, reverse=True)
         stay += [
@@ -152,7 +175,7 @@ def kept(pieces: Sequence[Piece], now_unix_s: int, tiers: Tiers) -> tuple[Piece,
     return tuple(sorted(stay, key=_span))
 
 
-def recent(offered: Iterable[Piece], count_max: int = RECENT_MAX) -> tuple[Piece, ...]:
+def recent(offered: Iterable[Piece], count_max: int = SEGMENTS_MAX) -> tuple[Piece, ...]:
     """What the manifest names: the newest by falling `to`, the smallest of each `to`."""
     smallest: dict[int, Piece] = {}
     for piece in offered:
@@ -176,21 +199,23 @@ def _unspanned(offered: Sequence[Piece], kind: Kind) -> list[Piece]:
     return [piece for piece in offered if piece.kind is kind and piece.to_version > spanned]
 
 
-def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, tiers: Tiers) -> bool:
+def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, schedule: Schedule) -> bool:
     """Whether the hour or day (UTC) of the last piece of this tier is over, or too many pieces wait to be spanned by the next one."""
     last = _of(offered, kind)[-1]
     # Not "later than": a clock that ran ahead once must not hold up pieces until it is right.
-    is_another = now_unix_s // tiers[kind].period_s != last.made_unix_s // tiers[kind].period_s
+    is_another = (
+        now_unix_s // schedule.tiers[kind].period_s != last.made_unix_s // schedule.tiers[kind].period_s
+    )
     below = Kind(kind - 1)
-    return is_another or len(_unspanned(offered, below)) >= tiers[below].crowd
+    return is_another or len(_unspanned(offered, below)) >= schedule.tiers[below].crowd
 
 
-def _is_worn(offered: Sequence[Piece], now_unix_s: int, tiers: Tiers) -> bool:
+def _is_worn(offered: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> bool:
     """Whether the newest snapshot is old, or what a new gate has to fetch besides it has grown too large."""
     snapshot = _of(offered, Kind.SNAPSHOT)[-1]
     days = _unspanned(offered, Kind.DAY)
     return (
-        now_unix_s - snapshot.made_unix_s >= SNAPSHOT_WORN_S
-        or sum(piece.bytes for piece in days) > SNAPSHOT_WORN_SHARE * snapshot.bytes
-        or len(days) >= tiers[Kind.DAY].crowd
+        now_unix_s - snapshot.made_unix_s >= schedule.worn_s
+        or sum(piece.bytes for piece in days) > schedule.worn_share * snapshot.bytes
+        or len(days) >= schedule.tiers[Kind.DAY].crowd
     )

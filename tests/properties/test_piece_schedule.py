@@ -17,12 +17,12 @@ from backoffice.pieces import (
     Due,
     Kind,
     Piece,
+    Schedule,
     due,
     joined,
     kept,
     newest,
     recent,
-    tiers,
 )
 from validator.domain.chain import cheapest_chain
 
@@ -55,12 +55,12 @@ class Rule:
             version=self.version,
             now_unix_s=self.now_unix_s,
             changed=any(self.changes[newest(there) + 1 :]),
-            tiers=tiers(self.rules),
+            schedule=Schedule.of(self.rules),
             lost=lost,
         )
         self.built = []
         pieces = joined(there, wanted, self.build, self.now_unix_s)
-        self.offered = kept(pieces, self.now_unix_s, tiers(self.rules))
+        self.offered = kept(pieces, self.now_unix_s, Schedule.of(self.rules))
 
     def build(self, one: Due) -> Piece:
         """A piece of the cards that changed in its span."""
