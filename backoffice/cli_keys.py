@@ -4,78 +4,41 @@
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from backoffice.cli_shared import (
+    OperatorError,
+    file_argument,
+    folder_argument,
+    held,
+    home_option,
+    now_unix_s,
+    office_of,
+    one_line,
+)
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as in roots.py
 
     from backoffice.office import Office
 
-PASSPHRASE_CHARACTERS_MIN = 16  # whoever finds the stick has years to try
+PASSPHRASE_CHARACTERS_MIN = (
+    20  # the file format slows a guess down by little, and whoever finds the stick has years
+)
 ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 
-file_argument = click.Path(path_type=Path, dir_okay=False)
-folder_argument = click.Path(path_type=Path, file_okay=False)
-home_option = click.option(
-    "--home",
-    type=folder_argument,
-    envvar="TURNIKE_HOME",
-    required=True,
-    metavar="DIR",
-    help="The home folder of the back office; TURNIKE_HOME in the environment says it too.",
-)
 passphrase_option = click.option(
     "--passphrase-file",
     type=file_argument,
     metavar="FILE",
     help="Its first line is the passphrase; otherwise it is asked for.",
 )
-
-
-class OperatorError(click.ClickException):
-    """Something that the operator can mend, in one line."""
-
-    exit_code = 2
-
-
-@contextmanager
-def one_line() -> Iterator[None]:
-    """Turn what can go wrong into one line and exit 2."""
-    from backoffice.office import OfficeError
-
-    try:
-        yield
-    except OfficeError as error:
-        raise OperatorError(str(error)) from error
-    except OSError as error:
-        raise OperatorError(f"{error.filename or 'this machine'}: {error.strerror or error}") from error
-
-
-@contextmanager
-def held(home: Path) -> "Iterator[Office]":
-    """The back office of this home, held: one command at a time writes."""
-    with one_line():
-        office = office_of(home)
-        with office.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
-            yield office
-
-
-def office_of(home: Path) -> "Office":
-    """The back office of this home, as its configuration says."""
-    from backoffice.office import Office
-
-    return Office(home, home / "published")
-
-
-def now_unix_s() -> int:
-    """The time to sign with."""
-    return int(time.time())
 
 
 @click.command(
@@ -145,7 +108,7 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
         passphrase = None if no_passphrase else _passphrase(passphrase_file, confirm=True)()
         if passphrase is not None and len(passphrase) < PASSPHRASE_CHARACTERS_MIN:
             raise OperatorError(
-                f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: four words drawn by dice will do"
+                f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: six words drawn by dice will do"
             )
         key = make_root_key(out, name, passphrase)
     click.echo(f"{out / name}.pem: the private key; two copies, in two safes, and no other")
@@ -209,7 +172,10 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
 
     with held(home) as office:
         accepted = ceremonies.accept(office, drafts, now_unix_s())
-        click.echo(f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}.")
+        path = office.roots / f"{accepted.version}.root.json"
+        click.echo(
+            f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}. A new gate begins with {path}"
+        )
         try:
             published = sign_timestamp(office, now_unix_s())
         except OfficeError as error:
@@ -253,7 +219,6 @@ def root_show(home: Path, as_json: bool) -> None:
 @click.argument(
     "what",
     nargs=-1,
-    required=True,
     type=click.Choice([*ONLINE_ROLES, "root", "fingerprint-key"]),
     metavar="WHAT...",
 )
@@ -291,6 +256,8 @@ def rotate(
     without any change renews the root before it expires.
     """
     of_root = bool(remove or add or threshold)
+    if not what:
+        raise OperatorError("say what to rotate: timestamp, snapshot, targets and root, or fingerprint-key")
     if "fingerprint-key" in what:
         if len(set(what)) > 1 or of_root or step is None:
             raise OperatorError("rotate fingerprint-key stands alone, with --start or with --switch")
@@ -340,17 +307,33 @@ def _rotate_fingerprint_key(home: Path, step: str) -> None:
 
 
 def _made_home(home: Path) -> "Office":
+    """A home with its configuration and its registry, and no key yet."""
+    from backoffice.config import FILE_NAME, example, load
+    from backoffice.office import SECRET_MODE, make_file
+    from backoffice.registry import Registry, RegistryError
+
     if home.exists() and any(home.iterdir()):
         raise OperatorError(f"{home}: is not empty; a back office begins in a folder of its own")
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
-    return office_of(home)
+    make_file(home / FILE_NAME, example().encode(), SECRET_MODE)
+    config = load(home)
+    before = os.umask(0o077)  # the registry knows who is suspended
+    try:
+        Registry.open(config.database_url).close()
+    except RegistryError as error:
+        raise OperatorError(str(error)) from error
+    finally:
+        os.umask(before)
+    return config.office
 
 
 def _passphrase(file: Path | None, *, confirm: bool = False) -> Callable[[], str]:
     """Something that gives the passphrase when it is needed."""
 
     def ask() -> str:
+        if file is None and not sys.stdin.isatty():
+            raise OperatorError("nobody is here to give the passphrase; --passphrase-file says it too")
         if file is None:
             answer: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
             return answer
@@ -366,7 +349,8 @@ def _passphrase(file: Path | None, *, confirm: bool = False) -> Callable[[], str
 def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
     from backoffice.roots import unmet
 
-    return unmet(root, before.signed if before else None) or "Enough keys have signed; next: root accept."
+    missing = unmet(root, before.signed if before else None)
+    return f"Not enough yet: {missing}." if missing else "Enough keys have signed; next: root accept."
 
 
 def _tell_ceremony(office: "Office", draft: Path) -> None:

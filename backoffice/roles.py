@@ -109,7 +109,7 @@ def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator
     signing = _Signing(office, root, seen, used_versions(office, seen), _not_before(seen, root, now_unix_s))
     versions = signing.renew(manifest)
     if manifest is not None:
-        yield from _manifest_steps(office, seen, manifest)
+        yield from _manifest_steps(office, seen, manifest, signing.now_unix_s)
     if signing.files:  # the versions are spent before anybody can see them
         yield from put_steps(office.home / "versions.json", msgspec.json.encode(signing.used))
     for name, content in signing.files.items():
@@ -117,18 +117,24 @@ def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator
     return Publication(versions, {name: len(content) for name, content in signing.files.items()})
 
 
-def _manifest_steps(office: Office, seen: Standing, manifest: bytes) -> Generator[str, None, None]:
-    """Put the manifest where targets is going to say, unless it is there."""
+def _manifest_steps(
+    office: Office, seen: Standing, manifest: bytes, now_unix_s: int
+) -> Generator[str, None, None]:
+    """Put the manifest where targets is going to say, unless it is there. Raises RoleError for one that no gate would take."""
     before = published_manifest(office, seen)
     if before == manifest:
         return
     try:
-        version, newest = decode(manifest).list_version, decode(before).list_version if before else 0
+        coming, newest = decode(manifest), decode(before).list_version if before else 0
     except ManifestError as error:
         raise RoleError(str(error)) from error
-    if version <= newest:
+    if coming.list_version <= newest:
         raise RoleError(
-            f"list {version} would follow list {newest}, which is public already; list versions always rise"
+            f"list {coming.list_version} would follow list {newest}, which is public already; list versions always rise"
+        )
+    if coming.issued_unix_s > now_unix_s:
+        raise RoleError(
+            f"list {coming.list_version} is issued later than it is signed, which every gate refuses"
         )
     yield from put_steps(office.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
 

@@ -162,7 +162,7 @@ def unmet(root: Metadata[Root], previous: Root | None) -> str:
         if not result:
             lines.append(
                 f"of root {judge.version}'s keys {len(result.signed)} of {result.threshold} signed"
-                f" (missing {result.missing} of {', '.join(map(_called, result.unsigned.values()))})"
+                f" (missing {result.missing} of {', '.join(map(_short, result.unsigned.values()))})"
             )
     return "; ".join(lines)
 
@@ -286,7 +286,7 @@ def _root_key_id(root: Root, called: str) -> str:
         if called == key_name(root.keys[key]) or (len(called) >= KEY_ID_DIGITS_MIN and key.startswith(called))
     ]
     if len(found) != 1:
-        known = ", ".join(_called(root.keys[key]) for key in ids)
+        known = ", ".join(_short(root.keys[key]) for key in ids)
         raise RootError(
             f"{called[:80]!r} is {'no' if not found else 'more than one'} root key of root {root.version}: {known}"
         )
@@ -337,6 +337,10 @@ def _require_sound_key(key_id: str, key: Key) -> None:
         or not KEY_NAME.fullmatch(name)
     ):
         raise ValueError("a key has a name or a field that it cannot have")
+
+
+def _short(key: Key) -> str:
+    return key_name(key) or key.keyid[:16]
 
 
 def _called(key: Key) -> str:

@@ -13,7 +13,7 @@ from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  
 
 from backoffice import keys, roles, roots, standing
 from backoffice.keys import KeyFileError
-from backoffice.office import Expiries, Office, OfficeError
+from backoffice.office import Expiries, Office, OfficeError, put
 from backoffice.roles import RoleError
 from backoffice.roots import RootError
 from tests.backoffice_rig import DAY_S, NOW_UNIX_S, City, Client, Seen, manifest
@@ -31,7 +31,7 @@ def city(tmp_path: Path) -> City:
 @pytest.fixture
 def client(city: City, tmp_path: Path) -> Client:
     """A gate's client that began with root 1."""
-    return Client(city, tmp_path / "gate")
+    return Client(city.office, tmp_path / "gate")
 
 
 def test_before_the_first_root_nothing_is_signed(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_rotated_keys_are_followed_by_a_gate_that_began_with_the_first_root(
     assert after.manifest == before.manifest
     assert {role for role in keys.ONLINE_ROLES if after.keys[role] != before.keys[role]} == set(rotated)
     city.publish(2)
-    assert client.refresh() == Client(city, tmp_path / "new gate").refresh()
+    assert client.refresh() == Client(city.office, tmp_path / "new gate").refresh()
     assert len(list(city.office.retired_keys.iterdir())) == len(rotated)
 
 
@@ -335,6 +335,11 @@ def test_what_is_no_manifest_is_not_published(city: City) -> None:
     assert sorted(path.name for path in city.office.published.rglob("*.json")) == ["1.root.json"]
 
 
+def test_a_list_that_is_issued_after_it_is_signed_is_not_published(city: City) -> None:
+    with pytest.raises(RoleError, match="issued later than it is signed, which every gate refuses"):
+        roles.sign_publication(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S)
+
+
 def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(city: City, client: Client) -> None:
     city.publish(1)
     city.publish(2, NOW_UNIX_S - 200)
@@ -460,6 +465,17 @@ def test_a_second_command_waits_until_the_first_has_let_go(city: City) -> None:
     assert order == ["first", "second"]
     with city.office.hold(lambda: order.append("waited")):
         assert order == ["first", "second"]
+
+
+def test_a_draft_is_put_on_a_stick_that_knows_no_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_fd: int, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.fchmod", refuse)
+    put(tmp_path / "draft.json", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["draft.json"]
 
 
 def test_a_folder_that_is_no_home_is_one_line(tmp_path: Path) -> None:

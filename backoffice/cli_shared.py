@@ -1,0 +1,64 @@
+"""What the commands of the back office have in common: where its home is, who may write there, and errors in one line."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from backoffice.office import Office
+
+file_argument = click.Path(path_type=Path, dir_okay=False)
+folder_argument = click.Path(path_type=Path, file_okay=False)
+home_option = click.option(
+    "--home",
+    type=folder_argument,
+    envvar="TURNIKE_HOME",
+    required=True,
+    metavar="DIR",
+    help="The home folder of the back office; TURNIKE_HOME in the environment says it too.",
+)
+
+
+class OperatorError(click.ClickException):
+    """Something that the operator can mend, in one line."""
+
+    exit_code = 2
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn what can go wrong into one line and exit 2."""
+    from backoffice.config import ConfigError
+    from backoffice.office import OfficeError
+
+    try:
+        yield
+    except (OfficeError, ConfigError) as error:
+        raise OperatorError(str(error)) from error
+    except OSError as error:
+        raise OperatorError(f"{error.filename or 'this machine'}: {error.strerror or error}") from error
+
+
+@contextmanager
+def held(home: Path) -> "Iterator[Office]":
+    """The back office of this home, held: one command at a time writes."""
+    with one_line():
+        office = office_of(home)
+        with office.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
+            yield office
+
+
+def office_of(home: Path) -> "Office":
+    """The back office of this home, as its configuration says. Raises ConfigError."""
+    from backoffice.config import load
+
+    return load(home).office
+
+
+def now_unix_s() -> int:
+    """The time to sign with."""
+    return int(time.time())
