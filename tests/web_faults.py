@@ -53,6 +53,7 @@ class Fault(Enum):
     TAMPERED = auto()  # the first byte is another
     HOSTILE_TAG = auto()  # right, with an ETag of 4,000 characters
     GARBAGE = auto()  # no HTTP
+    RAW = auto()  # the file is all that is sent, head and body, and then the connection ends
     SILENT = auto()  # accepts and never answers
 
 
@@ -101,6 +102,9 @@ class Exchange:
                 return self._file()
             case Fault.GARBAGE:
                 self.sock.sendall(b"220 mail.example.org ESMTP\r\n\r\n")
+                return False
+            case Fault.RAW:
+                self.sock.sendall(self.content or b"")
                 return False
             case Fault.RESET:
                 return False

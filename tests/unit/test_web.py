@@ -107,7 +107,7 @@ class TestSmallFile:
     def test_comes_from_a_server_with_other_manners(self, server: WebServer, web: Web, fault: Fault) -> None:
         server.faults["*"] = fault
         for _ in range(3):
-            assert small(server, web) == Answer(SMALL, "")
+            assert web.get(f"{server.url}small.json", len(SMALL)) == Answer(SMALL, "")
 
     def test_a_cookie_is_not_sent_back(self, server: WebServer, web: Web) -> None:
         server.faults["*"] = Fault.COOKIE
@@ -214,6 +214,16 @@ def test_a_large_file_that_drips_is_given_up(
     with pytest.raises(TownError) as error:
         large(server, hurried, tmp_path)
     assert state(error, server) is SourceState.SLOW
+
+
+def test_silence_ends_a_request_long_before_its_deadline(server: WebServer, tmp_path: Path) -> None:
+    web = Web(limits=replace(LIMITS, silence_s=0.1, answer_s=200.0, window_s=200.0))
+    server.faults["*"] = Fault.STALL
+    server.cut_after_bytes = 5
+    with pytest.raises(TownError, match=r"silent for 0\.1 s"):
+        small(server, web)
+    with pytest.raises(TownError, match=r"silent for 0\.1 s"):
+        large(server, web, tmp_path)
 
 
 def test_a_dripping_request_does_not_keep_the_next_one_from_its_time(server: WebServer, hurried: Web) -> None:

@@ -96,7 +96,8 @@ class Pace:
 
     def body(self, bytes_max: int) -> None:
         """The headers are there, and so many bytes may follow."""
-        self._bytes_max = self.answered_bytes + bytes_max + bytes_max // 16  # chunks have a line each
+        chunk_lines = bytes_max // 16 + io.DEFAULT_BUFFER_SIZE
+        self._bytes_max = self.answered_bytes + bytes_max + chunk_lines
 
     def wait_s(self) -> float:
         """How long the next step may wait, in seconds, above 0. Raises PaceError."""
