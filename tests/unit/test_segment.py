@@ -26,14 +26,12 @@ from validator.formats.fingerprint_keys import (
 )
 from validator.formats.segment import NO_END, REMOVED, Header, MappedTable, Segment, SegmentError
 from validator.formats.segment_builder import (
-    Built,
     Head,
     fingerprint_cards,
     read_segment,
     until_units,
     write_segment,
 )
-from validator.formats.segment_fold import fold_into
 
 GOLDEN_FOLDER = Path(__file__).parent.parent / "golden"
 GOLDEN = json.loads((GOLDEN_FOLDER / "segments.json").read_text())
@@ -291,41 +289,6 @@ def test_two_cards_with_one_fingerprint_are_refused(monkeypatch: pytest.MonkeyPa
 def test_an_impossible_card_is_refused_by_position(card: tuple[bytes, int]) -> None:
     with pytest.raises(SegmentError, match="card 1 has"):
         fingerprint_cards([(bytes(7), 1), card], KEY)
-
-
-def folded(segments: list[bytes], epoch_unix_s: int) -> tuple[Header, dict[int, int]]:
-    """The header and the cards of what these, newest first, fold into."""
-    out = io.BytesIO()
-    built = fold_into(out, segments, epoch_unix_s)
-    header, fingerprints, until = read_segment(out.getvalue())
-    assert built == Built(header, len(out.getvalue()), hashlib.sha256(out.getvalue()).hexdigest())
-    return header, dict(zip(fingerprints.tolist(), until.tolist(), strict=True))
-
-
-def test_folding_keeps_removed_cards_until_the_snapshot_is_folded_in() -> None:
-    snapshot = segment_bytes({1: NO_END, 2: 5, 3: NO_END}, to_version=1)
-    hour = segment_bytes({1: REMOVED, 4: 5}, from_version=1, to_version=2)
-    minute = segment_bytes({4: 9, 5: 1}, from_version=2, to_version=3)
-    later = EPOCH_UNIX_S + 120
-    header, cards = folded([minute, hour], later)
-    assert (header.from_version, header.to_version) == (1, 3)
-    assert cards == {1: REMOVED, 4: 7, 5: REMOVED}
-    header, cards = folded([minute, hour, snapshot], later)
-    assert (header.from_version, header.epoch_unix_s) == (0, later)
-    assert cards == {2: 3, 3: NO_END, 4: 7}
-
-
-def test_segments_that_leave_a_gap_or_differ_are_not_folded() -> None:
-    old = segment_bytes({1: 1}, to_version=1)
-    for newer in (
-        segment_bytes({1: 1}, from_version=2, to_version=3),
-        segment_bytes({1: 1}, from_version=1, to_version=2, unit_s=3_600),
-        segment_bytes({1: 1}, from_version=1, to_version=2, key=OTHER_KEY),
-    ):
-        with pytest.raises(SegmentError, match="segments to fold"):
-            folded([newer, old], EPOCH_UNIX_S)
-    with pytest.raises(SegmentError, match="nothing to fold"):
-        folded([], EPOCH_UNIX_S)
 
 
 def test_reading_back_notices_a_torn_body() -> None:
