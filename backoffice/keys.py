@@ -127,7 +127,7 @@ def make_online_key(office: Office, role: str, *, following: bool = False) -> SS
     """Make the key of an online role, or the one that is to follow it; returns its public part. Raises KeyFileError."""
     key = Ed25519PrivateKey.generate()
     try:
-        make_file(_online(office, role, following=following), _pem(key, None), SECRET_MODE)
+        make_file(_online_paths(office, role)[following], _pem(key, None), SECRET_MODE)
     except OSError as error:
         raise KeyFileError(f"{error.filename or office.online_keys}: {error.strerror or error}") from error
     return SSlibKey.from_crypto(key.public_key())
@@ -135,19 +135,27 @@ def make_online_key(office: Office, role: str, *, following: bool = False) -> SS
 
 def online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey | None:
     """The public part of a role's key, or of the one that is to follow it; None if there is none. Raises KeyFileError."""
-    path = _online(office, role, following=following)
+    path = _online_paths(office, role)[following]
     return _read_online(path).public_key if path.exists() else None
+
+
+def online_key_ids(office: Office, role: str) -> set[str]:
+    """The ids of the keys of this role that could sign here, the following one included; a damaged file is passed over."""
+    return {_id(path) for path in _online_paths(office, role)}
 
 
 def online_signer(office: Office, role: str, key_ids: Collection[str], root_version: int) -> CryptoSigner:
     """The key of this role that the root names. Raises KeyFileError: a key that the root does not name signs nothing."""
     found = []
-    for path in (_online(office, role), _online(office, role, following=True)):
-        if path.exists():
+    for path in filter(Path.exists, _online_paths(office, role)):
+        try:
             signer = _read_online(path)
-            if signer.public_key.keyid in key_ids:
-                return signer
-            found.append(f"{path.name} is {signer.public_key.keyid[:16]}")
+        except KeyFileError as error:
+            found.append(str(error))
+            continue
+        if signer.public_key.keyid in key_ids:
+            return signer
+        found.append(f"{path.name} is {signer.public_key.keyid[:16]}")
     raise KeyFileError(
         f"{office.online_keys}: no key of {role} here is one that root {root_version} names"
         f" ({', '.join(key[:16] for key in sorted(key_ids))}): {', '.join(found) or 'there is none'}"
@@ -155,22 +163,20 @@ def online_signer(office: Office, role: str, key_ids: Collection[str], root_vers
 
 
 def settle_steps(office: Office, key_ids: Mapping[str, Collection[str]]) -> Generator[str, None, None]:
-    """Where the root in force names the following key: retire the one before, and call the following by the role. Raises KeyFileError."""
+    """Where the root in force names the following key: retire the one before, and call the following by the role. Raises OSError."""
     for role in ONLINE_ROLES:
-        following = online_key(office, role, following=True)
-        if following is None or following.keyid not in key_ids[role]:
-            continue
-        before = online_key(office, role)
-        if before is not None:
-            yield from _retire_steps(office, role, before, following=False)
-        yield from move_steps(_online(office, role, following=True), _online(office, role))
+        before, following = _online_paths(office, role)
+        if _id(following) in key_ids[role]:
+            if before.exists():
+                yield from _retire_steps(office, role, before)
+            yield from move_steps(following, before)
 
 
 def retire_following(office: Office, role: str) -> None:
-    """Give up a following key. Raises KeyFileError, OSError."""
-    key = online_key(office, role, following=True)
-    if key is not None:
-        for _ in _retire_steps(office, role, key, following=True):
+    """Give up a following key. Raises OSError."""
+    _, following = _online_paths(office, role)
+    if following.exists():
+        for _ in _retire_steps(office, role, following):
             pass
 
 
@@ -256,8 +262,17 @@ def _pointer(path: Path) -> str:
     return name
 
 
-def _online(office: Office, role: str, *, following: bool = False) -> Path:
-    return office.online_keys / (f"{role}.next.pem" if following else f"{role}.pem")
+def _online_paths(office: Office, role: str) -> tuple[Path, Path]:
+    """Where the key of a role is, and the one that is to follow it."""
+    return office.online_keys / f"{role}.pem", office.online_keys / f"{role}.next.pem"
+
+
+def _id(path: Path) -> str:
+    """The id of an online key; what no root can name, for a file that is damaged or not there."""
+    try:
+        return _read_online(path).public_key.keyid
+    except KeyFileError:
+        return "damaged"
 
 
 def _read_online(path: Path) -> CryptoSigner:
@@ -268,10 +283,10 @@ def _read_online(path: Path) -> CryptoSigner:
     return signer
 
 
-def _retire_steps(office: Office, role: str, key: SSlibKey, *, following: bool) -> Generator[str, None, None]:
+def _retire_steps(office: Office, role: str, path: Path) -> Generator[str, None, None]:
+    """A damaged key is retired as well: replacing it is how it is mended."""
     office.retired_keys.mkdir(mode=0o700, exist_ok=True)
-    to = office.retired_keys / f"{role}-{key.keyid[:16]}.pem"
-    yield from move_steps(_online(office, role, following=following), to)
+    yield from move_steps(path, office.retired_keys / f"{role}-{_id(path)[:16]}.pem")
 
 
 def _unlocked(path: Path, content: bytes, passphrase: Passphrase | None) -> object:

@@ -4,7 +4,13 @@ from typing import Any, NamedTuple
 
 from tuf.api.metadata import Signed  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.keys import ONLINE_ROLES, current_fingerprint_key, key_name, next_fingerprint_key, online_key
+from backoffice.keys import (
+    ONLINE_ROLES,
+    current_fingerprint_key,
+    key_name,
+    next_fingerprint_key,
+    online_key_ids,
+)
 from backoffice.office import DAY_S, Office
 from backoffice.roles import SIGNED_AT
 from backoffice.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
@@ -38,9 +44,8 @@ def _root(office: Office, now_unix_s: int) -> Overview:
     if left["days_left"] < RENEW_DAYS:
         lines.append(f"RENEW IT NOW: {left['days_left']} days are left; rotate root")
     for role in ONLINE_ROLES:
-        held = [online_key(office, role, following=following) for following in (False, True)]
-        if not {key.keyid for key in held if key} & set(root.roles[role].keyids):
-            lines.append(f"MISSING: the key of {role} is not in {office.online_keys}")
+        if not online_key_ids(office, role) & set(root.roles[role].keyids):
+            lines.append(f"MISSING: the key of {role} is not in {office.online_keys}, or damaged")
     named = {
         role: {
             "threshold": root.roles[role].threshold,

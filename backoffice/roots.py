@@ -19,7 +19,7 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
-from backoffice.keys import KEY_NAME, NAME_FIELD, ONLINE_ROLES, key_name, online_key, retire_following
+from backoffice.keys import KEY_NAME, NAME_FIELD, ONLINE_ROLES, key_name, online_key_ids, retire_following
 from backoffice.office import Office, OfficeError, put_steps, sync_folder
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
@@ -250,10 +250,7 @@ def _require_acceptable(
             f"root {version} has expired already ({draft.signed.expires:%Y-%m-%d}); make a new draft"
         )
     for role in ONLINE_ROLES:
-        held = {
-            key.keyid for following in (False, True) if (key := online_key(office, role, following=following))
-        }
-        if not held & set(draft.signed.roles[role].keyids):
+        if not online_key_ids(office, role) & set(draft.signed.roles[role].keyids):
             raise RootError(
                 f"root {version} names a key of {role} that is not in {office.online_keys}; nothing could be signed"
             )

@@ -241,6 +241,24 @@ def test_a_key_that_the_root_does_not_name_signs_nothing(city: City, client: Cli
     assert client.refresh().manifest == manifest(1)
 
 
+@pytest.mark.parametrize("damage", ["not there", "empty", "readable by others"])
+def test_a_key_that_is_damaged_is_mended_by_rotating_it(city: City, client: Client, damage: str) -> None:
+    city.publish(1)
+    path = city.office.online_keys / "snapshot.pem"
+    match damage:
+        case "not there":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case _:
+            path.chmod(0o644)
+    with pytest.raises(KeyFileError, match="no key of snapshot here is one that root 1 names"):
+        city.publish(2)
+    city.rotate("snapshot")
+    city.publish(2)
+    assert client.refresh().manifest == manifest(2)
+
+
 def test_timestamp_is_signed_again_on_a_machine_that_lacks_the_key_of_targets(
     city: City, client: Client
 ) -> None:
