@@ -9,11 +9,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -28,6 +29,7 @@ _FETCHED_ROWS = 20_000  # of a long read at a time: some megabytes
 
 OPEN_VERSION = "open_version"
 CARDS_ADDED = "cards_added"
+CARDS_CHECKED = "cards_checked"
 _SCHEMA = "schema"
 _POSTGRES = "postgresql+psycopg"
 
@@ -61,8 +63,6 @@ class Database:
     @property
     def insert(self) -> Any:
         """The dialect's own `insert`, with ON CONFLICT."""
-        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 one of the two
-
         return sqlite.insert if self.is_sqlite else postgresql.insert
 
     @contextmanager
@@ -94,6 +94,19 @@ class Database:
             result = connection.execution_options(yield_per=_FETCHED_ROWS).execute(statement)
             for rows in result.partitions():
                 yield from rows
+
+    def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[Sequence[Any]]:
+        """As `stream`, but many rows at a time, and each a plain tuple of the driver's: a tenth of the time. SQLite's booleans are 0 and 1."""
+        with self.reading() as connection:
+            # The driver's own cursor: SQLAlchemy's rows cost most of the time, and it keeps some of them back from whoever goes around it.
+            literal = {"literal_binds": True}  # numbers alone
+            text = str(statement.compile(dialect=connection.dialect, compile_kwargs=literal))
+            connection.exec_driver_sql("SELECT 1")  # which begins the transaction
+            driver: Any = connection.connection
+            with closing(driver.cursor(*(() if self.is_sqlite else ("batches",)))) as cursor:
+                cursor.execute(text)
+                while rows := cursor.fetchmany(_FETCHED_ROWS):
+                    yield rows
 
     def stage(self, connection: sa.Connection, rows: Iterable[IncomingRow]) -> None:
         """Put a batch into `incoming`, in a writing transaction. What was there before is gone."""
@@ -127,7 +140,7 @@ class Database:
             if not self.is_sqlite:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(8427)")  # two first starts at once
             metadata.create_all(connection)
-            start = {OPEN_VERSION: 1, CARDS_ADDED: 0, _SCHEMA: SCHEMA_VERSION}
+            start = {OPEN_VERSION: 1, CARDS_ADDED: 0, CARDS_CHECKED: 0, _SCHEMA: SCHEMA_VERSION}
             fresh = self.insert(counters).on_conflict_do_nothing()
             connection.execute(fresh, [{"name": name, "value": value} for name, value in start.items()])
             found = counter(connection, _SCHEMA)
@@ -171,6 +184,11 @@ def counter(connection: sa.Connection, name: str) -> int:
     return value
 
 
+def set_counter(connection: sa.Connection, name: str, value: int) -> None:
+    """Set a counter, in a writing transaction."""
+    connection.execute(sa.update(counters).where(counters.c.name == name).values(value=value))
+
+
 def _checked(text: str) -> URL:
     try:
         url = make_url(text)
@@ -204,7 +222,7 @@ def _sqlite_session(connection: Any, record: object) -> None:
     cursor.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     cursor.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute(_staging_table())
+    cursor.execute(_staging_table(sqlite.dialect()))
     cursor.close()
 
 
@@ -212,12 +230,12 @@ def _postgres_session(connection: Any, record: object) -> None:
     del record
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'")
-        cursor.execute(_staging_table())
+        cursor.execute(_staging_table(postgresql.dialect()))
     connection.commit()
 
 
-def _staging_table() -> str:
-    return str(CreateTable(incoming)).replace("BLOB", "BYTEA")
+def _staging_table(dialect: sa.Dialect) -> str:
+    return str(CreateTable(incoming).compile(dialect=dialect))
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -58,7 +58,17 @@ Index("states_by_version", states.c.rule, states.c.version)
 # What the newest claimed version carries of a card that has changed since; empty after each claim.
 outdated = _states("outdated_states")
 
-# open_version: the version that will carry what changes now; cards_added: how many cards were ever added; schema.
+# Cards that were added since the publisher last compared all of them; see new_cards.py.
+new_cards = Table(
+    "new_cards",
+    metadata,
+    Column("uid", LargeBinary, primary_key=True),
+    Column("place", BigInteger, nullable=False),  # cards_added when it was added, with its whole batch
+    sqlite_with_rowid=False,
+)
+
+# open_version: the version that will carry what changes now; cards_added: how many cards were ever added; cards_checked: how many of them
+# new_cards leaves out; schema.
 counters = Table(
     "counters",
     metadata,
