@@ -35,6 +35,7 @@ class Scale:
     denials: int = 1_000
     looks: int = 5_000
     adoptions: int = 10
+    changes: int = 100
     idle_s: float = 10.0
 
 
@@ -52,6 +53,7 @@ SMALL = Scale(
     denials=4,
     looks=100,
     adoptions=1,
+    changes=2,
     idle_s=0.3,
 )
 
