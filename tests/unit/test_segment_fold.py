@@ -64,6 +64,11 @@ def test_an_end_too_far_after_an_earlier_epoch_is_refused() -> None:
     for earlier in (EPOCH_UNIX_S - 120, 0):
         with pytest.raises(SegmentError, match="too far after the new epoch"):
             folded([segment], earlier)
+    latest = segment_bytes(
+        {1: 65_534}, from_version=1, to_version=2, epoch_unix_s=(1 << 63) - 1, unit_s=1
+    )  # so far that 64 bits go round
+    with pytest.raises(SegmentError, match="too far after the new epoch"):
+        folded([latest], 0)
     with pytest.raises(SegmentError, match="epoch"):
         folded([segment], EPOCH_UNIX_S + 1)
 

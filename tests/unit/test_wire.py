@@ -107,6 +107,13 @@ def test_the_golden_wires_know_every_method() -> None:
     assert methods == {CONSTANT, STORED, DEFLATED}
 
 
+def test_the_page_shows_the_worked_example_as_it_is() -> None:
+    page = (GOLDEN_FOLDER.parent.parent / "docs" / "list-format.md").read_text()
+    shown = page.partition("The one chunk is\n\n")[2].partition("\n")[0]
+    segment = segment_bytes({5: NO_END, 0x105: NO_END, 0x106: 60})
+    assert encoded(segment)[BODY:] == bytes.fromhex(shown)
+
+
 @pytest.mark.parametrize("count", [104, 65_536, 600_000])
 def test_a_wire_is_within_a_twentieth_of_what_its_cards_need(count: int) -> None:
     rng = np.random.default_rng(count)
