@@ -251,6 +251,8 @@ class TestRoom:
         limited.keep_only({TWO.entry.sha256})
         limited.fetch(THREE.entry)
         assert names(folder) == {TWO.name, THREE.name}
+        limited.fetch(PIECES[3].entry)
+        assert names(folder) == {THREE.name, PIECES[3].name}
 
     def test_what_nobody_asked_for_in_a_day_is_no_chain_of_today(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
     Delegations,
+    MetaFile,
     Signed,
     Snapshot,
     Targets,
@@ -18,7 +19,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 from tuf.ngclient.updater import Updater
 
-from tests.tuf_making import DAY_S, HOUR_S, MANIFEST, NOW_UNIX_S, ONLINE, TufRepository
+from tests.tuf_making import DAY_S, HOUR_S, MANIFEST, NOW_UNIX_S, ONLINE, TufRepository, new_signer
 from tests.web_server import Fault, WebServer
 from validator.adapters import tuf_town
 from validator.adapters.tuf_town import TufTown, set_reference_time
@@ -413,6 +414,12 @@ class TestAttack:
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
 
+    def test_more_keys_than_a_ledger_could_keep(self, town: TufTown, city: TufRepository) -> None:
+        city.signers["snapshot"] = [new_signer() for _ in range(17)]
+        city.publish_root()
+        city.publish(SECOND)
+        assert refusal(town) is SourceState.REFUSED
+
     @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
     @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
     def test_hostile_json(self, town: TufTown, city: TufRepository, name: str, content: bytes) -> None:
@@ -495,6 +502,8 @@ class TestManifest:
                         ],
                     }
                 )
+            if isinstance(signed, Snapshot):
+                signed.meta["other.json"] = MetaFile(1)
 
         city.edit = delegated
         city.publish(SECOND)
