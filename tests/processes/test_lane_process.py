@@ -107,14 +107,18 @@ def test_sigterm_shows_out_of_service_and_leaves_the_chip_as_a_fresh_program_exp
         assert one_gate.reader.event("status")["baud"] == 115_200
 
 
-def publish(of: Gate, version: int, suspended: list[str], issued_unix_s: int) -> None:
-    """A list with one refusing rule about these cards."""
+def publish(
+    of: Gate, version: int, suspended: list[str], issued_unix_s: int, *, era: int = 0, recent: bool = False
+) -> None:
+    """A list with one refusing rule about these cards, on the disk or in memory."""
     content = segment_bytes(
         {CardUid(bytes.fromhex(uid)).fingerprint(KEY): NO_END for uid in suspended}, to_version=version
     )
     rule = RuleEntry("suspended", Effect.REFUSE, (entry_of(content),), reports=True)
     manifest = Manifest(version, issued_unix_s, issued_unix_s + 5 * 86_400, (rule,))
-    ListInstaller(of.folder / "lists").install(encode(manifest), {entry_of(content).file_name: content})
+    disk, memory = of.folder / "lists", of.folder / "recent"
+    installer = ListInstaller(memory, also=disk) if recent else ListInstaller(disk)
+    installer.install(encode(manifest), {entry_of(content).file_name: content}, era=era)
 
 
 @pytest.mark.parametrize("told", ["SIGHUP", "by itself"])
@@ -144,6 +148,33 @@ def test_a_torn_newer_list_is_told_in_one_line_and_the_last_good_one_serves(one_
         replaced.rename(newest)
         assert "body checksum" in lane.event("list problem")["problem"]
         assert one_gate.serves(lane)["list_version"] == 7
+
+
+def test_a_fingerprint_key_that_is_put_there_is_used_without_a_restart(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        uid = one_gate.card("matched")
+        publish(one_gate, 7, [uid], 1_780_000_100)
+        assert "put that key into list.keys" in lane.event("list problem")["problem"]
+        assert one_gate.serves(lane)["list_state"] == "corrupt"
+        (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
+        assert lane.event("list", list_version=7)
+        assert one_gate.tap(lane, uid)["outcome"] == "denied"
+
+
+def test_a_list_in_memory_and_then_a_newer_era_replace_what_is_on_the_disk(one_gate: Gate) -> None:
+    (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
+    text = one_gate.config.read_text().replace("[list]", f'[list]\nrecent = "{one_gate.folder}/recent"')
+    one_gate.config.write_text(text)
+    with serving(one_gate) as lane:
+        uid = one_gate.card("matched")
+        (one_gate.folder / "recent").mkdir()
+        publish(one_gate, 900, [uid], 1_780_000_100, era=1, recent=True)
+        assert lane.event("list", list_version=900)
+        assert one_gate.tap(lane, uid)["outcome"] == "denied"
+        publish(one_gate, 3, [], 1_780_000_200, era=2)
+        assert lane.event("list", list_version=3)
+        assert one_gate.tap(lane, uid)["outcome"] == "admitted"
+        assert not [line for line in lane.heard if line["event"] == "list problem"]
 
 
 def test_a_lane_that_starts_on_a_torn_list_uses_the_one_before(one_gate: Gate) -> None:

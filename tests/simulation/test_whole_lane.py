@@ -5,217 +5,25 @@ the gate must never open for a card that is not admitted, never twice for one ta
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from random import Random
 
 import pytest
 
-from firmware_sim.board import Board as SimulatedBoard
-from firmware_sim.board import Setup
-from firmware_sim.board_faults import BoardFaults
-from firmware_sim.outcomes import Event as BoardLine
-from firmware_sim.outcomes import Say
-from validator.domain.cards import Card, CardUid
-from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
-from validator.domain.events import (
-    BoardEvent,
-    BoardLost,
-    CardSeen,
-    Clash,
-    LeftEarly,
-    ReaderBack,
-    ReaderEvent,
-    ReaderLost,
-    Unsupported,
+from tests.simulation.simulated_gate import (
+    GOOD,
+    MS,
+    START_NS,
+    SUSPENDED,
+    S,
+    SimulatedLane,
+    SimulatedReader,
+    World,
+    card,
+    rules,
+    simulated,
 )
-from validator.domain.outcomes import Direction, Outcome
-from validator.domain.passage import PassagePolicy, SameCardAfterPassing
-from validator.domain.report import Report
-from validator.domain.rules import Effect, Rule, RuleSet
-from validator.domain.trusted_time import Now
-from validator.formats.board_frames import OpenFrame, ShowFrame
-from validator.formats.board_link import BoardLink, LinkEvent
-from validator.lane import Lane
-from validator.ports import Note, TapDone
-
-MS = 1_000_000
-S = 1_000 * MS
-START_NS = 50 * S
-REOPEN_NS = 250 * MS
-FOR_EVER_NS = 10**15
-SUSPENDED, GOOD = range(100), range(100, 400)
-
-
-@dataclass(frozen=True, slots=True)
-class SetTable:
-    """A table as the model of one."""
-
-    fingerprints: frozenset[int]
-    key: bytes = bytes(32)
-
-    def fingerprint(self, uid: bytes) -> int:
-        return CardUid(uid).fingerprint(self.key)
-
-    def holds(self, fingerprint: int, unix_s: int) -> bool:
-        del unix_s
-        return fingerprint in self.fingerprints
-
-
-def card(number: int) -> Card:
-    return Card(CardUid(b"\x04" + number.to_bytes(6, "big")), 0x0344, 0x20)
-
-
-def rules(version: int) -> RuleSet:
-    known = frozenset(card(number).uid.fingerprint(bytes(32)) for number in SUSPENDED)
-    return RuleSet(version, 0, 2**40, (Rule("suspended", Effect.REFUSE, SetTable(known), reports=True),))
-
-
-@dataclass(slots=True)
-class SimulatedReader:
-    """ports.Reader from a plan of events."""
-
-    plan: deque[ReaderEvent]
-    world: "World"
-
-    def fileno(self) -> int:
-        return -1
-
-    def deadline_ns(self) -> int:
-        return self.plan[0].at_ns if self.plan else FOR_EVER_NS
-
-    def arm(self) -> None:
-        """The plan tells a card once."""
-
-    def forget(self) -> None:
-        """The plan does not wait for anybody."""
-
-    def take(self) -> ReaderEvent | None:
-        return self.plan.popleft() if self.plan and self.plan[0].at_ns <= self.world.now_ns else None
-
-    def close(self) -> None:
-        """Nothing to let go."""
-
-
-@dataclass(slots=True)
-class World:
-    """ports.Board over a lossy line to the simulated board, the other ports, the clock, and what must hold."""
-
-    random: Random
-    loss: float
-    now_ns: int = START_NS
-    reports: list[Report] = field(default_factory=list)
-    taps: dict[int, TapDone] = field(default_factory=dict)
-    lines: list[BoardLine] = field(default_factory=list)
-    current: RuleSet | None = None
-    device: SimulatedBoard = field(init=False)
-    link: BoardLink | None = field(init=False, default=None)
-    reopen_ns: int = START_NS
-    told: deque[BoardEvent] = field(default_factory=deque)
-    losses: int = 0
-
-    def __post_init__(self) -> None:
-        faults = BoardFaults(self.random)
-        self.device = SimulatedBoard(Setup(walk_ms=400), self.random, faults, self.now_ns)
-        self.current = rules(1)
-
-    # ports.Board
-    def fileno(self) -> int:
-        return -1
-
-    def deadline_ns(self) -> int:
-        device_ns = self.device.due_ns()
-        mine_ns = self.reopen_ns if self.link is None else self.link.deadline_ns
-        return min(mine_ns, FOR_EVER_NS if device_ns is None else device_ns)
-
-    def take(self) -> BoardEvent | None:
-        if not self.told:
-            self.turn()
-        return self.told.popleft() if self.told else None
-
-    def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
-        self.command(OpenFrame(tap, direction, hold_ms))
-
-    def show(self, outcome: Outcome, hold_ms: int, date: int) -> None:
-        self.command(ShowFrame(outcome, hold_ms, date))
-
-    def close(self) -> None:
-        """Nothing to let go."""
-
-    # ports.Desk and ports.WallClock
-    def file(self, report: Report) -> bool:
-        self.reports.append(report)
-        return True
-
-    def note(self, note: Note) -> None:
-        if isinstance(note, TapDone):
-            assert note.tap.tap not in self.taps, "one tap told twice"
-            self.taps[note.tap.tap] = note
-
-    def now(self) -> Now:
-        return Now(self.now_ns // S, synchronised=True)
-
-    # the line
-    def command(self, frame: OpenFrame | ShowFrame) -> None:
-        if self.link is not None:
-            self.link.send(frame, self.now_ns)
-            self.exchange()
-
-    def turn(self) -> None:
-        if self.link is None and self.now_ns >= self.reopen_ns:
-            self.link = BoardLink(self.random.getrandbits(32) | 1, b"lane0001", "sim", self.now_ns)
-        if self.link is not None:
-            self.hear(self.link.tick(self.now_ns))
-        self.exchange()
-
-    def exchange(self) -> None:
-        """Carry bytes both ways until neither side has more to say; each piece may be lost, damaged or repeated."""
-        while True:
-            up = b"".join(self.device_says())
-            down = bytes(self.link.outgoing) if self.link is not None else b""
-            if self.link is not None:
-                self.link.outgoing.clear()
-            if not up and not down:
-                return
-            if down:
-                self.device.hear(self.spoilt(down), self.now_ns)
-            if up and self.link is not None:
-                self.hear(self.link.receive(self.spoilt(up), self.now_ns))
-
-    def device_says(self) -> Iterator[bytes]:
-        for outcome in self.device.advance(self.now_ns):
-            if isinstance(outcome, Say):
-                yield outcome.data
-            elif isinstance(outcome, BoardLine):
-                self.lines.append(outcome)
-
-    def spoilt(self, data: bytes) -> bytes:
-        fate = self.random.random()
-        if fate < self.loss:
-            return b""
-        if fate < 1.5 * self.loss:
-            at = self.random.randrange(len(data))
-            return data[:at] + bytes([data[at] ^ (1 << self.random.randrange(8))]) + data[at + 1 :]
-        return data * 2 if fate < 2 * self.loss else data
-
-    def hear(self, events: list[LinkEvent]) -> None:
-        for event in events:
-            if isinstance(event, BoardLost):
-                self.losses += 1
-                self.link = None
-                self.reopen_ns = self.now_ns + REOPEN_NS
-            if not isinstance(event, ReaderLost | ReaderBack | CardSeen | Clash | LeftEarly | Unsupported):
-                self.told.append(event)
-
-
-class SimulatedLane(Lane):
-    """The lane, waiting in simulated time."""
-
-    world: World
-
-    def _wait(self) -> set[int]:
-        self.world.now_ns = max(self.world.now_ns, min(self._deadlines()))
-        return set()
+from validator.domain.events import CardSeen, Clash, LeftEarly, ReaderBack, ReaderEvent, ReaderLost
+from validator.domain.outcomes import Outcome
 
 
 def plan(random: Random, taps: int) -> deque[ReaderEvent]:
@@ -257,29 +65,17 @@ def run(lane: SimulatedLane, world: World, reader: SimulatedReader, random: Rand
         world.device.obey(["emergency", "off"], world.now_ns)
 
 
-def simulated(seed: int, loss: float, taps: int) -> tuple[SimulatedLane, World, SimulatedReader, Random]:
+def begun(seed: int, loss: float, taps: int) -> tuple[SimulatedLane, World, SimulatedReader, Random]:
     random = Random(seed)
     world = World(random, loss)
-    reader = SimulatedReader(plan(random, taps), world)
-    lane = SimulatedLane(
-        reader=reader,
-        board=world,
-        desk=world,
-        lists=world,
-        clock=world,
-        passage_policy=PassagePolicy(Direction.ENTRY, 5_000, 1_500, 60, SameCardAfterPassing.ADMIT),
-        list_policy=ListPolicy(WhenStale.DECIDE, WhenMissing.DENY),
-        token_key=bytes(32),
-        monotonic_ns=lambda: world.now_ns,
-    )
-    lane.world = world
+    lane, reader = simulated(world, plan(random, taps))
     return lane, world, reader, random
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.02, 0.25])
 @pytest.mark.parametrize("seed", range(8))
 def test_the_gate_never_opens_wrongly_and_serves_again(seed: int, loss: float) -> None:
-    lane, world, reader, random = simulated(seed, loss, 400)
+    lane, world, reader, random = begun(seed, loss, 400)
     by_time = {event.at_ns: event.card for event in reader.plan if isinstance(event, CardSeen)}
     run(lane, world, reader, random, trouble=0.003)
 
@@ -311,7 +107,7 @@ def test_the_gate_never_opens_wrongly_and_serves_again(seed: int, loss: float) -
 
 def test_the_same_seed_is_the_same_run() -> None:
     def outcomes(seed: int) -> list[tuple[int, Outcome]]:
-        lane, world, reader, random = simulated(seed, 0.1, 60)
+        lane, world, reader, random = begun(seed, 0.1, 60)
         run(lane, world, reader, random, trouble=0.02)
         return [(tap, done.tap.outcome) for tap, done in world.taps.items()]
 

@@ -1,0 +1,238 @@
+"""The lane on clocks that are wrong: nobody suspended is let through early, and no clock closes the station."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.list_making import (
+    EPOCH_UNIX_S,
+    EXPIRES_UNIX_S,
+    KEY,
+    NOW_UNIX_S,
+    entry_of,
+    seg,
+    segment_bytes,
+)
+from tests.processes.gate_rig import Gate, gate
+from tests.programs import Line, Program
+from validator.adapters.list_installer import ListInstaller
+from validator.domain.cards import CardUid
+from validator.domain.rules import Effect
+from validator.formats.fingerprint_keys import format_key_file
+from validator.formats.manifest import Manifest, RuleEntry, encode
+from validator.formats.segment import NO_END
+
+S = 1_000_000_000
+DAY_S = 86_400
+Y1970, Y2038 = 60, 2**31
+SUSPENDED, MATCHED, UNMATCHED = "04aa0000000001", "04aa0000000002", "04aa0000000003"
+ENDS_UNIX_S = NOW_UNIX_S + 2 * DAY_S  # of the suspension
+STARTS_UNIX_S = NOW_UNIX_S + 3 * DAY_S  # when a card must be matched
+
+
+@dataclass(frozen=True, slots=True)
+class ClockedGate:
+    """A gate of real processes whose list knows three cards, and whose clocks are a file."""
+
+    gate: Gate
+
+    def publish(self, version: int = 1) -> None:
+        """A list issued at NOW: one card suspended, one matched, and a start date for everybody who is not."""
+        numbers = {uid: CardUid(bytes.fromhex(uid)).fingerprint(KEY) for uid in (SUSPENDED, MATCHED)}
+        suspended = segment_bytes({numbers[SUSPENDED]: (ENDS_UNIX_S - EPOCH_UNIX_S) // 60})
+        matched = segment_bytes(dict.fromkeys(numbers.values(), NO_END), rule="matched")
+        rules = (
+            RuleEntry("suspended", Effect.REFUSE, (entry_of(suspended),), reports=True),
+            RuleEntry(
+                "matched",
+                Effect.REQUIRE,
+                (entry_of(matched),),
+                in_force_from_unix_s=STARTS_UNIX_S,
+                notice=True,
+            ),
+        )
+        manifest = Manifest(version, NOW_UNIX_S, EXPIRES_UNIX_S, rules)
+        sources: dict[str, Path | bytes] = {seg(content): content for content in (suspended, matched)}
+        ListInstaller(self.gate.folder / "lists").install(encode(manifest), sources)
+
+    def set(self, unix_s: int, *, synchronised: bool = False, boottime_s: int = 100) -> None:
+        """Set the system's clocks."""
+        values = {
+            "unix_s": unix_s,
+            "synchronised": synchronised,
+            "boottime_ns": boottime_s * S,
+            "boot_id": "this",
+        }
+        self._put(self.gate.folder / "clock.json", values)
+
+    def accepted(self, signed_unix_s: int, boot_id: str = "this", key: str = "a1") -> None:
+        """Leave a signed time there, as the courier does."""
+        values = {
+            "signed_unix_s": signed_unix_s,
+            "boot_id": boot_id,
+            "boottime_ns": 100 * S,
+            "timestamp_keys": [key],
+        }
+        self._put(self.gate.folder / "lists" / "accepted.json", values)
+
+    @contextmanager
+    def serving(self) -> Iterator[Program]:
+        """A lane that shows "ready"."""
+        clock = self.gate.folder / "clock.json"
+        lane = Program("tests.processes.clocked_lane", str(self.gate.config), str(clock))
+        try:
+            self.gate.board.event("show", outcome="ready", by="lane")
+            yield lane
+        finally:
+            lane.close()
+
+    def tap(self, lane: Program, uid: str) -> Line:
+        """Present a card; one that is admitted goes through."""
+        line = self.gate.tap(lane, uid)
+        if line["outcome"].startswith("admitted"):
+            lane.event("passage", tap=line["tap"])
+        return line
+
+    def _put(self, path: Path, values: dict[str, object]) -> None:
+        new = path.with_name(".new-" + path.name)
+        new.write_text(json.dumps(values))
+        new.rename(path)
+
+
+@pytest.fixture
+def clocked(tmp_path: Path) -> Iterator[ClockedGate]:
+    """A gate that is synchronised to NOW."""
+    with gate(tmp_path) as made:
+        for path in (tmp_path / "lists").iterdir():
+            path.unlink()
+        (tmp_path / "keys" / "fleet.key").write_bytes(format_key_file(KEY))
+        clocked = ClockedGate(made)
+        clocked.publish()
+        clocked.set(NOW_UNIX_S, synchronised=True)
+        yield clocked
+
+
+def told(line: Line) -> tuple[str, str, str, bool]:
+    return line["outcome"], line["ground"], line["list_state"], line["clock_synchronised"]
+
+
+@pytest.mark.parametrize("unix_s", [Y1970, Y2038])
+def test_a_gate_that_boots_in_another_year_serves_by_the_time_of_its_list(
+    clocked: ClockedGate, unix_s: int
+) -> None:
+    clocked.set(unix_s)
+    with clocked.serving() as lane:
+        line = clocked.tap(lane, SUSPENDED)
+        assert told(line) == ("denied", "in table", "fresh", False)
+        assert line["unix_s"] == NOW_UNIX_S
+        assert told(clocked.tap(lane, MATCHED)) == ("admitted", "no rule speaks", "fresh", False)
+        assert told(clocked.tap(lane, UNMATCHED)) == (
+            "admitted_with_notice",
+            "no rule speaks",
+            "fresh",
+            False,
+        )
+
+
+def test_a_clock_that_steps_while_the_gate_runs_lets_nobody_through_early_and_locks_nobody_out(
+    clocked: ClockedGate,
+) -> None:
+    clocked.accepted(NOW_UNIX_S)
+    with clocked.serving() as lane:
+        assert told(clocked.tap(lane, SUSPENDED)) == ("denied", "in table", "fresh", True)
+        steps = [(Y2038, False), (Y1970, False), (NOW_UNIX_S - DAY_S, True), (NOW_UNIX_S + 30 * DAY_S, False)]
+        for unix_s, synchronised in steps:
+            clocked.set(unix_s, synchronised=synchronised)
+            assert told(clocked.tap(lane, SUSPENDED)) == ("denied", "in table", "fresh", False)
+        assert told(clocked.tap(lane, UNMATCHED)) == (
+            "admitted_with_notice",
+            "no rule speaks",
+            "fresh",
+            False,
+        )
+        clocked.set(NOW_UNIX_S + 60, synchronised=True)
+        assert told(clocked.tap(lane, MATCHED)) == ("admitted", "no rule speaks", "fresh", True)
+
+
+def test_a_suspension_ends_while_the_gate_is_offline(clocked: ClockedGate) -> None:
+    clocked.accepted(NOW_UNIX_S)
+    with clocked.serving() as lane:
+        clocked.set(ENDS_UNIX_S - 1, synchronised=True)
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "denied"
+        clocked.set(ENDS_UNIX_S, synchronised=True)
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
+
+
+def test_without_a_clock_it_ends_when_so_much_time_has_gone_by(clocked: ClockedGate) -> None:
+    clocked.accepted(NOW_UNIX_S)
+    gone_s = ENDS_UNIX_S - NOW_UNIX_S
+    with clocked.serving() as lane:
+        clocked.set(Y2038, boottime_s=100 + gone_s - 1)
+        assert told(clocked.tap(lane, SUSPENDED)) == ("denied", "in table", "fresh", False)
+        clocked.set(Y1970, boottime_s=100 + gone_s)
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
+
+
+def test_after_a_power_cut_it_counts_from_this_boot_and_ends_late(clocked: ClockedGate) -> None:
+    clocked.accepted(NOW_UNIX_S, boot_id="the boot before")
+    gone_s = ENDS_UNIX_S - NOW_UNIX_S
+    clocked.set(Y1970, boottime_s=gone_s - 1)
+    with clocked.serving() as lane:
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "denied"
+        clocked.set(Y1970, boottime_s=gone_s)
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
+
+
+def test_a_rule_begins_on_its_day_and_on_no_other_clocks_word(clocked: ClockedGate) -> None:
+    clocked.accepted(NOW_UNIX_S)
+    with clocked.serving() as lane:
+        clocked.set(Y2038)
+        assert clocked.tap(lane, UNMATCHED)["outcome"] == "admitted_with_notice"
+        clocked.set(STARTS_UNIX_S, synchronised=True)
+        assert told(clocked.tap(lane, UNMATCHED)) == ("denied", "not in table", "fresh", True)
+        assert clocked.tap(lane, MATCHED)["outcome"] == "admitted"
+
+
+@pytest.mark.parametrize(
+    ("stale", "matched"),
+    [("decide", ("admitted", "no rule speaks", "stale")), ("deny", ("denied", "list stale", "stale"))],
+)
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_a_list_past_its_expiry_does_what_the_operator_chose(
+    clocked: ClockedGate, stale: str, matched: tuple[str, str, str], synchronised: bool
+) -> None:
+    text = clocked.gate.config.read_text().replace('stale = "decide"', f'stale = "{stale}"')
+    clocked.gate.config.write_text(text)
+    if synchronised:
+        clocked.set(EXPIRES_UNIX_S, synchronised=True)
+    else:
+        clocked.set(Y1970)
+        clocked.accepted(EXPIRES_UNIX_S)
+    with clocked.serving() as lane:
+        assert told(clocked.tap(lane, MATCHED)) == (*matched, synchronised)
+        assert told(clocked.tap(lane, UNMATCHED)) == ("denied", "not in table", "stale", synchronised)
+
+
+def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: ClockedGate) -> None:
+    clocked.set(Y1970)
+    clocked.accepted(ENDS_UNIX_S, key="stolen")
+    with clocked.serving() as lane:
+        assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
+        clocked.accepted(NOW_UNIX_S + DAY_S, key="new")
+        clocked.publish(2)
+        lane.event("list", list_version=2)  # time is looked at first
+        line = clocked.tap(lane, SUSPENDED)
+        assert (line["outcome"], line["unix_s"]) == ("denied", NOW_UNIX_S + DAY_S)
+
+
+def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(clocked: ClockedGate) -> None:
+    (clocked.gate.folder / "lists" / "accepted.json").write_bytes(b"\0" * 100)
+    clocked.set(Y2038)
+    with clocked.serving() as lane:
+        line = clocked.tap(lane, SUSPENDED)
+        assert (*told(line), line["unix_s"]) == ("denied", "in table", "fresh", False, NOW_UNIX_S)
+        assert [line["event"] for line in lane.heard].count("time problem") == 1
