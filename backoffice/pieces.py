@@ -6,10 +6,11 @@ that bring what it missed and hardly anything else. docs/decisions/0011-pieces.m
 
     schedule = Schedule.of(rules=3)
     wanted = due(offered, version=42, now_unix_s=now, changed=True, schedule=schedule)
-    offered = kept(joined(offered, wanted, build, now), now, schedule)
+    built = [build(one) for one in missing(offered, wanted)]
+    offered = kept(joined(offered, wanted, built, now), now, schedule)
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -144,16 +145,27 @@ def due(
     )
 
 
+def missing(offered: Iterable[Piece], wanted: Iterable[Due]) -> tuple[Due, ...]:
+    """Of what is wanted, what must be built: there may be a piece of that span already, of a lower tier."""
+    there = {_span(piece) for piece in offered}
+    return tuple(one for one in wanted if (one.to_version, one.from_version) not in there)
+
+
 def joined(
-    offered: Iterable[Piece], wanted: Iterable[Due], build: Callable[[Due], Piece], now_unix_s: int
+    offered: Iterable[Piece], wanted: Iterable[Due], built: Iterable[Piece], now_unix_s: int
 ) -> tuple[Piece, ...]:
-    """The pieces with those that are wanted. One that has the span of a piece of a lower tier is that piece, raised, and not built again."""
-    pieces = {_span(piece): piece for piece in offered}
+    """The pieces on offer with those that were built, each raised to the tier in which it is wanted."""
+    pieces = {_span(piece): piece for piece in (*offered, *built)}
     for one in wanted:
         span = (one.to_version, one.from_version)
-        same = pieces.get(span)
-        pieces[span] = replace(same, kind=one.kind, made_unix_s=now_unix_s) if same else build(one)
+        pieces[span] = replace(pieces[span], kind=one.kind, made_unix_s=now_unix_s)
     return tuple(pieces[span] for span in sorted(pieces))
+
+
+def recalled(known: Sequence[Piece], from_version: int) -> Kind:
+    """The tier of a newer piece than these that was published by somebody who could not write down which it was: the highest it may be."""
+    joints = {newest(_of(known, kind)): kind for kind in Kind if kind is not Kind.SNAPSHOT}
+    return Kind.SNAPSHOT if from_version == 0 else joints.get(from_version, Kind.DAY)
 
 
 def kept(pieces: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> tuple[Piece, ...]:

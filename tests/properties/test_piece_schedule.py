@@ -21,6 +21,7 @@ from backoffice.pieces import (
     due,
     joined,
     kept,
+    missing,
     newest,
     recent,
 )
@@ -58,13 +59,12 @@ class Rule:
             schedule=Schedule.of(self.rules),
             lost=lost,
         )
-        self.built = []
-        pieces = joined(there, wanted, self.build, self.now_unix_s)
+        self.built = list(missing(there, wanted))
+        pieces = joined(there, wanted, map(self.build, self.built), self.now_unix_s)
         self.offered = kept(pieces, self.now_unix_s, Schedule.of(self.rules))
 
     def build(self, one: Due) -> Piece:
         """A piece of the cards that changed in its span."""
-        self.built.append(one)
         cards = frozenset().union(*self.changes[one.from_version + 1 : one.to_version + 1])
         size = PIECE_BYTES + CARD_BYTES * len(cards)
         return Piece(one.kind, one.from_version, one.to_version, size, self.now_unix_s)

@@ -1,0 +1,119 @@
+"""Makes sure that no two issued cards have one fingerprint: at a gate, one would be refused for what the other did.
+
+Among 34 million cards that happens once in a hundred keys, so it must be looked for. All cards are compared when the key is new; their
+fingerprints are then kept, sorted, in a file of the home, and only cards added since are compared with them. The file is a convenience:
+without it, or with one that does not fit the registry, all are compared again.
+"""
+
+import os
+import secrets
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from backoffice.fingerprints import Fingerprints, Hash, check_distinct
+from backoffice.new_cards import NewCards
+from backoffice.office import SECRET_MODE, TEMPORARY, sync_folder
+from backoffice.registry import Registry
+
+NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"
+MERGED_MIN = (
+    50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most
+)
+
+_HEAD = struct.Struct("<8s8s16sQ")  # magic, key id, token, count; then so many fingerprints, ascending
+_MAGIC = b"\x89TNKFPS\n"
+_TOKEN_BYTES = 16
+
+Progress = Callable[[int, int], None]
+
+
+class Comparison:
+    """Compares the cards of one registry under one key."""
+
+    def __init__(self, registry: Registry, folder: Path, key_id: bytes, hashed: Hash) -> None:
+        """`folder` keeps the fingerprints of the cards compared so far; it is made if it is not there."""
+        self._registry = registry
+        self._path = folder / "compared.u64"
+        self._key_id = key_id
+        self._hashed = hashed
+
+    def check(self, progress: Progress) -> int:
+        """Compare what was not compared yet; how many cards were. Raises CardsError for a collision, RegistryError, OSError."""
+        new = self._registry.new_cards.since()
+        key, count, token = (*(self._registry.get_meta(NOTE) or "").split(), "", "", "")[:3]
+        if (key, count) == (self._key_id.hex(), str(new.added)):
+            return 0
+        compared = self._compared(bytes.fromhex(token), new) if key == self._key_id.hex() else None
+        if compared is None or new.uids is None:
+            return self._compare_all(new.added, progress)
+        return self._compare_new(compared, new, token, progress)
+
+    def _compare_new(self, compared: Fingerprints, new: NewCards, token: str, progress: Progress) -> int:
+        uids = new.uids or ()
+        fingerprints = np.sort(self._hashed(uids))
+        check_distinct(fingerprints)
+        places = np.searchsorted(compared, fingerprints)
+        inside = places < len(compared)
+        if (compared[places[inside]] == fingerprints[inside]).any():
+            # It may be a card that was compared before: it was added while the others were being read.
+            return self._compare_all(new.added, progress)
+        if len(uids) >= MERGED_MIN:
+            self._keep(np.sort(np.concatenate((compared, fingerprints)), kind="stable"))
+        else:
+            self._note(new.added, token)
+        return len(uids)
+
+    def _compare_all(self, expected: int, progress: Progress) -> int:
+        fingerprints = np.empty(expected, np.uint64)
+        count = 0
+        for uids in self._registry.card_batches():
+            end = count + len(uids)
+            if end > len(fingerprints):  # cards are being added meanwhile
+                fingerprints.resize(end + expected // 16 + len(uids), refcheck=False)
+            fingerprints[count:end] = self._hashed(uids)
+            count = end
+            progress(count, expected)
+        fingerprints.resize(count, refcheck=False)
+        fingerprints.sort()
+        check_distinct(fingerprints)
+        self._keep(fingerprints)
+        return count
+
+    def _compared(self, token: bytes, new: NewCards) -> Fingerprints | None:
+        """The fingerprints that were kept, if they are those of the cards that the registry takes for compared."""
+        try:
+            with self._path.open("rb") as file:
+                head = file.read(_HEAD.size)
+            size = self._path.stat().st_size
+        except FileNotFoundError:
+            return None
+        wanted = _HEAD.pack(_MAGIC, self._key_id, token, new.checked)
+        if head != wanted or size != _HEAD.size + 8 * new.checked or not new.checked:
+            return None
+        return np.memmap(self._path, "<u8", "r", _HEAD.size, (new.checked,))
+
+    def _keep(self, fingerprints: Fingerprints) -> None:
+        """Keep these as compared. Killed in between, the token does not fit, and all are compared again."""
+        token = secrets.token_bytes(_TOKEN_BYTES)
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = self._path.with_name(f"{TEMPORARY}{self._path.name}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(temporary, flags, SECRET_MODE), "wb") as out:
+                out.write(_HEAD.pack(_MAGIC, self._key_id, token, len(fingerprints)))
+                fingerprints.astype("<u8", copy=False).tofile(out)
+                out.flush()
+                os.fsync(out.fileno())
+            temporary.rename(self._path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(self._path.parent)
+        self._registry.new_cards.checked(len(fingerprints))
+        self._note(len(fingerprints), token.hex())
+
+    def _note(self, count: int, token: str) -> None:
+        self._registry.set_meta(NOTE, f"{self._key_id.hex()} {count} {token}")

@@ -1,0 +1,83 @@
+"""The manifest and the index of a list version, from its rules and the pieces on offer. Not what is due (pieces.py), nor who signs (roles.py)."""
+
+from collections.abc import Mapping, Sequence
+
+from backoffice.config import RuleConfig
+from backoffice.office import OfficeError
+from backoffice.pieces import Piece, recent
+from validator.formats.manifest import (
+    SEGMENTS_MAX,
+    IndexEntry,
+    Manifest,
+    ManifestError,
+    RuleEntry,
+    SegmentEntry,
+    encode,
+)
+from validator.formats.piece_index import PieceIndex
+
+Offered = Mapping[str, Sequence[Piece]]
+"""The pieces on offer by rule, in the order of the index."""
+
+
+def index_of(offered: Offered) -> PieceIndex:
+    """The index of these pieces."""
+    return PieceIndex({rule: tuple(map(_segment, pieces)) for rule, pieces in offered.items()})
+
+
+def manifest_of(
+    version: int,
+    issued_unix_s: int,
+    valid_s: int,
+    rules: Sequence[RuleConfig],
+    offered: Offered,
+    index: IndexEntry,
+    fingerprint_key: str,
+) -> bytes:
+    """The manifest, with as many recent pieces of each rule as it has room for: whoever needs another finds it in the index.
+
+    Raises OfficeError if there is no room for one of each.
+    """
+    refused = ""
+    for count in range(SEGMENTS_MAX, 0, -1):
+        entries = tuple(_entry(rule, recent(offered[rule.name], count)) for rule in rules)
+        try:
+            return encode(
+                Manifest(
+                    version,
+                    issued_unix_s,
+                    issued_unix_s + valid_s,
+                    entries,
+                    index=index,
+                    fingerprint_key=fingerprint_key,
+                )
+            )
+        except ManifestError as error:
+            refused = str(error)
+    raise OfficeError(f"no manifest can be made: {refused}; give the rules shorter names, or make them fewer")
+
+
+def says(manifest: Manifest, rules: Sequence[RuleConfig]) -> bool:
+    """Whether a manifest says of its rules what the configuration says now."""
+    return [_without_pieces(entry) for entry in manifest.rules] == [_entry(rule, ()) for rule in rules]
+
+
+def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry:
+    return RuleEntry(
+        rule.name,
+        rule.effect,
+        tuple(map(_segment, pieces)),
+        rule.scope,
+        rule.in_force_from_unix_s,
+        rule.reports,
+        rule.notice,
+    )
+
+
+def _without_pieces(entry: RuleEntry) -> RuleEntry:
+    start_unix_s = entry.in_force_from_unix_s
+    return RuleEntry(entry.name, entry.effect, (), entry.scope, start_unix_s, entry.reports, entry.notice)
+
+
+def _segment(piece: Piece) -> SegmentEntry:
+    return SegmentEntry(piece.from_version, piece.to_version, piece.bytes, piece.sha256)

@@ -1,0 +1,90 @@
+"""Builds one piece: from the registry's states to fingerprints, a segment, and its wire form in the published folder.
+
+A piece is built while its list version is the newest claimed one, so the registry says exactly what that version says.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from backoffice.config import RuleConfig
+from backoffice.fingerprints import Hash, table_of
+from backoffice.pieces import DAY_S, Due, Piece
+from backoffice.public_folder import PublicFolder
+from backoffice.registry import Registry
+from validator.formats.segment_builder import Head, write_segment
+from validator.formats.wire import WireBuilt, encode
+
+Say = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, and of how much (0: nobody knows)."""
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """All that the pieces of one list version have in common."""
+
+    registry: Registry
+    folder: PublicFolder
+    version: int
+    now_unix_s: int
+    key_id: bytes
+    hashed: Hash
+    say: Say = silent
+
+    def build(self, rule: RuleConfig, one: Due, cards: int = 0) -> Generator[str, None, Piece]:
+        """Make a piece, step by step; `cards` is how many it will have, for whoever watches. Raises CardsError, RegistryError, OSError."""
+        name = f"{rule.name}-{one.from_version}-{one.to_version}.wire"
+        built = yield from self.folder.put_piece(
+            name, lambda out: self._print(rule, one, cards, out), self.now_unix_s
+        )
+        return Piece(one.kind, one.from_version, one.to_version, built.bytes, self.now_unix_s, built.sha256)
+
+    def _print(self, rule: RuleConfig, one: Due, cards: int, out: BinaryIO) -> WireBuilt:
+        def said(what: str) -> Callable[[int, int], None]:
+            return lambda done, total: self.say(f"{rule.name}: {what}", done, total)
+
+        with self._segment(rule, one, cards, said) as segment:
+            return encode(segment, out, progress=said("packing"))
+
+    @contextmanager
+    def _segment(
+        self, rule: RuleConfig, one: Due, cards: int, said: Callable[[str], Callable[[int, int], None]]
+    ) -> Iterator[mmap]:
+        """The segment in a file without a name, mapped: it is as large as all the cards, and memory is not."""
+        is_snapshot = one.from_version == 0
+        # Up to the version now, which may be above the piece's `to`: then nothing has changed in between.
+        states = (
+            self.registry.snapshot_batches(rule.name, self.version)
+            if is_snapshot
+            else self.registry.state_batches(rule.name, one.from_version, self.version)
+        )
+        epoch_unix_s = epoch(self.now_unix_s, rule.until_unit_s)
+        reading = said("reading cards")
+        fingerprints, until = table_of(
+            states,
+            self.hashed,
+            epoch_unix_s,
+            rule.until_unit_s,
+            is_snapshot=is_snapshot,
+            progress=lambda done: reading(done, cards),
+        )
+        head = Head(rule.name, one.from_version, one.to_version, self.key_id, epoch_unix_s, rule.until_unit_s)
+        with TemporaryFile(dir=self.folder.segments) as file:
+            write_segment(file, head, fingerprints, until, progress=said("writing"))
+            del fingerprints, until
+            file.flush()
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+                yield mapped
+
+
+def epoch(now_unix_s: int, until_unit_s: int) -> int:
+    """From when a segment made now counts its units: from midnight, UTC, if a day is a whole number of them."""
+    step_s = until_unit_s if DAY_S % until_unit_s else DAY_S
+    return now_unix_s - now_unix_s % step_s

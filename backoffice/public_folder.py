@@ -1,0 +1,152 @@
+"""The published folder's own files: pieces in `segments/`, indexes in `indexes/`. Manifests and metadata are put by roles.py.
+
+Each file is named by its sha256 and never changes; it is durable before anything names it. One process writes here (publisher.py holds the
+lock), so a file that is being written and has no writer was left by a crash.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from backoffice.office import PUBLIC_MODE, TEMPORARY, Office, sync_folder
+from backoffice.pieces import DAY_S, Piece
+from validator.formats.manifest import IndexEntry, ManifestError
+from validator.formats.piece_index import PieceIndex, decode, encode
+from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+from validator.formats.wire import WIRE_HEADER_AT, WireBuilt
+
+KEPT_S = DAY_S  # a gate may be in the middle of what is offered no more
+
+_PIECE_NAME = re.compile(r"([0-9a-f]{64})\.wire")
+_INDEX_NAME = re.compile(r"([0-9a-f]{64})\.json")
+
+Fill = Callable[[BinaryIO], WireBuilt]
+"""Writes a piece into an open file, and says what it wrote."""
+
+
+class PublicFolder:
+    """Pieces and indexes of one back office. Every method raises OSError."""
+
+    def __init__(self, office: Office) -> None:
+        self.segments = office.published / "segments"
+        self.indexes = office.published / "indexes"
+
+    def prepare(self) -> None:
+        """Make what is missing of the folder, and remove what a crash left half written."""
+        for folder in (self.segments, self.indexes):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.iterdir():
+                if path.name.startswith(TEMPORARY):
+                    path.unlink()
+
+    def has(self, piece: Piece) -> bool:
+        """Whether the piece's file is there, by name and size."""
+        try:
+            found = self._path(piece).lstat()
+        except FileNotFoundError:
+            return False
+        return found.st_size == piece.bytes
+
+    def header(self, piece: Piece) -> Header | None:
+        """What a piece says of itself; None if that cannot be read."""
+        try:
+            with self._path(piece).open("rb") as file:
+                return Header.parse(file.read(WIRE_HEADER_AT + HEADER_BYTES)[WIRE_HEADER_AT:])
+        except (FileNotFoundError, SegmentError):
+            return None
+
+    def index(self, entry: IndexEntry | None) -> PieceIndex | None:
+        """The index that a manifest names; None if it is not there or not what was named."""
+        if entry is None:
+            return None
+        try:
+            with (self.indexes / f"{entry.sha256}.json").open("rb") as file:
+                content = file.read(entry.bytes + 1)
+            if hashlib.sha256(content).hexdigest() == entry.sha256:
+                return decode(content)
+        except (FileNotFoundError, ManifestError):
+            pass
+        return None
+
+    def put_piece(self, name: str, fill: Fill, now_unix_s: int) -> Generator[str, None, WireBuilt]:
+        """Put a piece, step by step; `name` is what the steps call it. Durable once `sync` is done."""
+        temporary = self.segments / f"{TEMPORARY}{name}"
+        with _new(temporary) as out:
+            built = fill(out)
+            yield from _finish(out, temporary, now_unix_s)
+        temporary.rename(self.segments / f"{built.sha256}.wire")
+        yield f"renamed {name}"
+        return built
+
+    def put_index(self, index: PieceIndex, now_unix_s: int) -> Generator[str, None, IndexEntry]:
+        """Put an index, step by step. Raises ManifestError for one that no gate would take."""
+        content = encode(index)
+        entry = IndexEntry(len(content), hashlib.sha256(content).hexdigest())
+        temporary = self.indexes / f"{TEMPORARY}{entry.sha256}"
+        with _new(temporary) as out:
+            out.write(content)
+            yield from _finish(out, temporary, now_unix_s)
+        temporary.rename(self.indexes / f"{entry.sha256}.json")
+        yield "renamed index"
+        return entry
+
+    def sync(self) -> None:
+        """Make the names of what was put durable."""
+        sync_folder(self.segments)
+        sync_folder(self.indexes)
+
+    def prune(
+        self, offered: Collection[str], retired: Mapping[str, int], index_sha256: str, now_unix_s: int
+    ) -> Generator[str, None, None]:
+        """Remove, step by step, what nobody has been told of for a day: pieces by when they were retired, others by when they were made.
+
+        `offered` and `retired` are of hashes; a hash in both is offered. Indexes go a day after another one was made.
+        """
+        before_unix_s = now_unix_s - KEPT_S
+        for path, sha256 in _named(self.segments, _PIECE_NAME):
+            if sha256 not in offered and retired.get(sha256, _made_unix_s(path)) < before_unix_s:
+                yield from _remove(path)
+        indexes = sorted(_named(self.indexes, _INDEX_NAME), key=lambda found: _made_unix_s(found[0]))
+        successors = [_made_unix_s(path) for path, _ in indexes[1:]]
+        for (path, sha256), superseded_unix_s in zip(indexes, successors, strict=False):
+            if sha256 != index_sha256 and superseded_unix_s < before_unix_s:
+                yield from _remove(path)
+
+    def _path(self, piece: Piece) -> Path:
+        return self.segments / f"{piece.sha256}.wire"
+
+
+def _new(temporary: Path) -> BinaryIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    out = os.fdopen(os.open(temporary, flags, PUBLIC_MODE), "w+b")
+    os.fchmod(out.fileno(), PUBLIC_MODE)  # whatever the umask: the web server reads it
+    return out
+
+
+def _finish(out: BinaryIO, temporary: Path, now_unix_s: int) -> Generator[str, None, None]:
+    out.flush()
+    # The publisher's time and not the system's, since ages are counted by it.
+    os.utime(out.fileno(), (now_unix_s, now_unix_s))
+    yield f"written {temporary.name}"
+    os.fsync(out.fileno())
+    yield f"synced {temporary.name}"
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, str]]:
+    """The files of such a name, and the hash in it."""
+    found = ((path, pattern.fullmatch(path.name)) for path in folder.iterdir())
+    return [(path, match[1]) for path, match in found if match]
+
+
+def _made_unix_s(path: Path) -> int:
+    return int(path.stat().st_mtime)
+
+
+def _remove(path: Path) -> Generator[str, None, None]:
+    with suppress(FileNotFoundError):
+        path.unlink()
+    yield f"removed {path.name}"

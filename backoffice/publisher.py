@@ -1,0 +1,346 @@
+"""Publishes: gives what changed a list version, builds the pieces that are due, and signs the manifest that names them.
+
+    publisher = Publisher(config, registry)
+    with publisher.alone():
+        outcome = publisher.publish(now_unix_s)
+
+What is public is what the published folder says, from timestamp.json on; the registry only records it. Files that never change are put first,
+durably, and timestamp.json last: killed anywhere, the world sees the list before or the list after, whole. The next run goes on: a list version
+that nobody has seen is built again, one that is public is written down as published.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backoffice.collisions import Comparison
+from backoffice.config import Config, RuleConfig
+from backoffice.fingerprints import Hash, hasher
+from backoffice.keys import FingerprintKey, current_fingerprint_key
+from backoffice.naming import Offered, index_of, manifest_of, says
+from backoffice.office import DAY_S, SECRET_MODE, OfficeError
+from backoffice.piece_building import Press, Say, epoch, silent
+from backoffice.pieces import (
+    HOUR_S,
+    Kind,
+    Piece,
+    Schedule,
+    due,
+    joined,
+    kept,
+    missing,
+    newest,
+    recalled,
+)
+from backoffice.public_folder import KEPT_S, PublicFolder
+from backoffice.registry import Registry
+from backoffice.roles import publication_steps, timestamp_steps
+from backoffice.standing import prune, published_manifest
+from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
+
+ISSUED_IN_A_LIFE = 10  # a manifest is issued again after this part of its validity, with or without a change
+
+_EVER = 1 << 62  # later than any time
+_FINGERPRINTS = "fingerprints"  # the folder of the home where collisions.py keeps what it has compared
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did. `version` is the list version that is public now, 0 if none is.
+
+    Without a reason in `why` no list was published; `files` then names what was signed again. `files` are sizes in bytes by name: the
+    manifest, the index, and each file of metadata. `built` are the pieces that were made, by rule.
+    """
+
+    version: int
+    why: tuple[str, ...] = ()
+    changes: int = 0
+    compared: int = 0
+    built: tuple[tuple[str, Piece], ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A rule and its pieces: those that can be fetched, and those whose files are gone."""
+
+    rule: RuleConfig
+    there: tuple[Piece, ...] = ()
+    lost: tuple[Piece, ...] = ()
+
+
+class Publisher:
+    """The publisher of one back office. Whoever calls it is `alone`.
+
+    Raises OfficeError, CardsError, RegistryError and OSError, each one clear line that names no card; what was public then is public still.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        *,
+        say: Say = silent,
+        hashing: Callable[[bytes], Hash] = hasher,
+    ) -> None:
+        """`say` is told what takes long; `hashing` makes fingerprints under a key."""
+        self._config = config
+        self._office = config.office
+        self._folder = PublicFolder(config.office)
+        self._registry = registry
+        self._log = registry.publications
+        self._say = say
+        self._hashing = hashing
+        schedule = config.schedule
+        self._schedule = Schedule.of(
+            len(config.rules),
+            schedule.minute_pieces_hours * HOUR_S,
+            schedule.hour_pieces_hours * HOUR_S,
+            schedule.day_pieces_days * DAY_S,
+            schedule.snapshot_days * DAY_S,
+            schedule.snapshot_percent / 100,
+        )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only publisher of this home, until the block or the process ends. Raises OfficeError if there is another."""
+        home = self._office.home
+        try:
+            fd = os.open(home / ".publisher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+        except OSError as error:
+            raise OfficeError(f"{home}: is no home of a back office ({error.strerror})") from error
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OfficeError(
+                    f"{home}: another publisher is at work; one is enough, it takes up every change"
+                ) from None
+            yield
+        finally:
+            os.close(fd)
+
+    def is_pending(self) -> bool:
+        """Whether a change waits to be published: cheap, to be asked every second."""
+        return self._registry.pending() > 0
+
+    def publish(self, now_unix_s: int) -> Outcome:
+        """Publish if there is a reason to; else sign again what is due, which may be nothing."""
+        steps = self.steps(now_unix_s)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                outcome: Outcome = done.value
+                return outcome
+
+    def steps(self, now_unix_s: int) -> Generator[str, None, Outcome]:
+        """The same, step by step, so that a test can kill between any two."""
+        self._folder.prepare()
+        public = self._public()
+        yield from self._settle(public)
+        key = current_fingerprint_key(self._office)
+        offers = self._offers(public, key)
+        why = self._why(public, offers, now_unix_s)
+        if why:
+            return (yield from self._publish(public, offers, key, why, now_unix_s))
+        with self._office.hold():
+            signed = yield from timestamp_steps(self._office, now_unix_s)
+        return Outcome(public.list_version if public else 0, files=signed.files)
+
+    # What is public, and what the registry knows of it
+
+    def _public(self) -> Manifest | None:
+        content = published_manifest(self._office)
+        try:
+            return None if content is None else decode(content)
+        except ManifestError as error:
+            raise OfficeError(
+                f"{self._office.targets}: the published manifest is not one of this program: {error}"
+            ) from error
+
+    def _settle(self, public: Manifest | None) -> Generator[str, None, None]:
+        """Write down what was published by a run that was killed before it could."""
+        building = self._log.building()
+        if building is None or public is None or public.list_version < building.version:
+            return
+        index = self._folder.index(public.index)
+        if public.list_version == building.version and index is not None and public.fingerprint_key:
+            offered = {
+                rule: self._recalled(rule, entries, public, public.fingerprint_key)
+                for rule, entries in index.rules.items()
+            }
+            yield from self._record(offered, public.fingerprint_key, public.issued_unix_s)
+        self._log.finish(building.version)
+        yield f"recorded that list {building.version} is published"
+
+    def _recalled(
+        self, rule: str, entries: Sequence[SegmentEntry], public: Manifest, key: str
+    ) -> tuple[Piece, ...]:
+        known = self._log.offered(rule) if self._log.key_ids(rule) == {key} else ()
+        by_hash = {piece.sha256: piece for piece in known}
+        return tuple(
+            by_hash.get(entry.sha256)
+            or Piece(
+                recalled(known, entry.from_version),
+                entry.from_version,
+                entry.to_version,
+                entry.bytes,
+                public.issued_unix_s,
+                entry.sha256,
+            )
+            for entry in entries
+        )
+
+    def _offers(self, public: Manifest | None, key: FingerprintKey) -> list[_Offer]:
+        """Each rule with its pieces. Without any, it begins anew: the rule is new, or its key, its unit or the registry is another."""
+        if public is not None and not self._knows(public):
+            return [_Offer(rule) for rule in self._config.rules]
+        return [self._offer(rule, key) for rule in self._config.rules]
+
+    def _knows(self, public: Manifest) -> bool:
+        """Whether the registry is the one that this list was made from, and no older copy of it: then its versions say nothing to gates."""
+        known = self._log.newest()
+        return known is not None and known.version >= public.list_version
+
+    def _offer(self, rule: RuleConfig, key: FingerprintKey) -> _Offer:
+        pieces = self._log.offered(rule.name) if self._log.key_ids(rule.name) == {key.id} else ()
+        there = tuple(piece for piece in pieces if self._folder.has(piece))
+        if there:
+            header = self._folder.header(there[-1])
+            if header is None or header.until_unit_s != rule.until_unit_s:
+                return _Offer(rule)
+        return _Offer(rule, there, tuple(piece for piece in pieces if piece not in there))
+
+    def _why(self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int) -> tuple[str, ...]:
+        """The reasons to publish."""
+        if public is None:
+            return ("no list is public",)
+        building, pending = self._log.building(), self._registry.pending()
+        reasons = {
+            f"{pending} changed": pending > 0,
+            "a list was begun": building is not None,
+            "the registry does not know the public list": not self._knows(public),
+            "the rules changed": not says(public, self._config.rules),
+            "its time has come": now_unix_s - public.issued_unix_s
+            >= self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
+        }
+        anew = [f"{offer.rule.name} begins anew" for offer in offers if not (offer.there or offer.lost)]
+        lost = [f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost]
+        return (*(reason for reason, holds in reasons.items() if holds), *anew, *lost)
+
+    # A publication
+
+    def _publish(
+        self,
+        public: Manifest | None,
+        offers: Sequence[_Offer],
+        key: FingerprintKey,
+        why: tuple[str, ...],
+        now_unix_s: int,
+    ) -> Generator[str, None, Outcome]:
+        issued_unix_s = max(now_unix_s, public.issued_unix_s if public else 0)
+        version = self._begin(public, issued_unix_s)
+        yield f"begun {version}"
+        changes = self._registry.claim(version)
+        yield f"claimed {version}"
+        hashed = self._hashing(key.key)
+        comparison = Comparison(
+            self._registry, self._office.home / _FINGERPRINTS, bytes.fromhex(key.id), hashed
+        )
+        compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
+        yield "compared"
+        press = Press(
+            self._registry, self._folder, version, issued_unix_s, bytes.fromhex(key.id), hashed, self._say
+        )
+        offered: dict[str, tuple[Piece, ...]] = {}
+        built: list[tuple[str, Piece]] = []
+        for offer in offers:
+            name = offer.rule.name
+            pieces, made = yield from self._pieces(press, offer)
+            offered[name] = pieces
+            built += [(name, piece) for piece in made]
+        self._folder.sync()
+        index = yield from self._folder.put_index(index_of(offered), issued_unix_s)
+        self._folder.sync()
+        yield "folders synced"
+        valid_s, rules = self._config.manifest_valid_s, self._config.rules
+        manifest = manifest_of(version, issued_unix_s, valid_s, rules, offered, index, key.id)
+        with self._office.hold():
+            signed = yield from publication_steps(self._office, manifest, issued_unix_s)
+        yield f"list {version} is public"
+        yield from self._record(offered, key.id, issued_unix_s)
+        self._log.finish(version)
+        yield "finished"
+        yield from self._tidy(offered, built, index, issued_unix_s)
+        files = {"manifest": len(manifest), "index": index.bytes, **signed.files}
+        return Outcome(version, why, changes, compared, tuple(built), files)
+
+    def _begin(self, public: Manifest | None, issued_unix_s: int) -> int:
+        """The list version to publish: the one that was begun if nobody has seen it, else one above all that were ever used."""
+        seen = public.list_version if public else 0
+        building, known = self._log.building(), self._log.newest()
+        if building is not None:
+            return building.version
+        version = max(seen, known.version if known else 0, self._registry.claimed()) + 1
+        return self._log.begin(version, issued_unix_s).version
+
+    def _pieces(
+        self, press: Press, offer: _Offer
+    ) -> Generator[str, None, tuple[tuple[Piece, ...], list[Piece]]]:
+        """Build what is due of a rule; what is offered of it then, and what was built."""
+        changed = self._registry.changed_rules(newest(offer.there))
+        wanted = due(
+            offer.there,
+            version=press.version,
+            now_unix_s=press.now_unix_s,
+            changed=offer.rule.name in changed,
+            schedule=self._schedule,
+            lost=offer.lost,
+        )
+        built = []
+        for one in missing(offer.there, wanted):
+            piece = yield from press.build(offer.rule, one, self._cards(offer, one.kind))
+            built.append(piece)
+        pieces = joined(offer.there, wanted, built, press.now_unix_s)
+        return kept(pieces, press.now_unix_s, self._schedule), built
+
+    def _cards(self, offer: _Offer, kind: Kind) -> int:
+        """About how many cards a snapshot will have: as many as the last one. 0: nobody knows."""
+        snapshots = [piece for piece in offer.there if piece.kind is Kind.SNAPSHOT]
+        header = self._folder.header(snapshots[-1]) if snapshots and kind is Kind.SNAPSHOT else None
+        return header.count if header else 0
+
+    # Afterwards
+
+    def _record(self, offered: Offered, key: str, now_unix_s: int) -> Generator[str, None, None]:
+        for rule in {*offered, *self._log.rules()}:
+            self._log.offer(rule, offered.get(rule, ()), key, now_unix_s)
+            yield f"recorded {rule}"
+
+    def _tidy(
+        self,
+        offered: Offered,
+        built: Sequence[tuple[str, Piece]],
+        index: IndexEntry,
+        now_unix_s: int,
+    ) -> Generator[str, None, None]:
+        """Remove files that nobody can be in the middle of any more, and states that no piece will have to say again."""
+        retired = self._log.retired(_EVER)
+        since = {
+            one.piece.sha256: one.retired_unix_s
+            for one in sorted(retired, key=lambda one: one.retired_unix_s)
+        }
+        hashes = {piece.sha256 for pieces in offered.values() for piece in pieces}
+        yield from self._folder.prune(hashes, since, index.sha256, now_unix_s)
+        self._log.forget(one for one in retired if one.retired_unix_s < now_unix_s - KEPT_S)
+        with self._office.hold():
+            prune(self._office, now_unix_s)
+        for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
+            # It costs a look at every card of the rule, as the snapshot did.
+            begins = (piece.from_version or piece.to_version for piece in offered[rule])
+            ended_before_unix_s = epoch(now_unix_s, DAY_S)
+            self._registry.forget(rule, min(begins), ended_before_unix_s)
+            yield f"forgot what {rule} has not to say any more"
