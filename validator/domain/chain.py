@@ -42,9 +42,7 @@ def cheapest_chain(held: int, offers: Iterable[PieceT], piece_cost_bytes: int = 
     for piece in pieces:
         if piece.to_version <= held:
             continue
-        ways = [
-            way for version, way in reached.items() if piece.from_version <= version < piece.to_version
-        ]
+        ways = [way for version, way in reached.items() if piece.from_version <= version < piece.to_version]
         if piece.from_version == 0:
             ways.append((0, ()))  # begin anew
         if not ways:
