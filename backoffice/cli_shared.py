@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backoffice.office import Office
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
@@ -62,3 +64,25 @@ def office_of(home: Path) -> "Office":
 def now_unix_s() -> int:
     """The time to sign with."""
     return int(time.time())
+
+
+@contextmanager
+def progress() -> "Iterator[Callable[[str, int, int], None]]":
+    """What to tell of work that lasts: what is done, how much of it, and of how much (0: nobody knows). Bars on a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _what, _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks = {}
+
+        def say(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield say

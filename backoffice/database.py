@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
+from backoffice.office import OfficeError
 from backoffice.schema import SCHEMA_VERSION, counters, incoming, metadata
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
@@ -37,7 +38,7 @@ IncomingRow = tuple[bytes, int | None, int | None, bool | None]
 """uid, number, ends_unix_s, is_in."""
 
 
-class RegistryError(Exception):
+class RegistryError(OfficeError):
     """The registry cannot be used; the message is one clear line for the operator and names no card."""
 
 

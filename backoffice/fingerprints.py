@@ -12,6 +12,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from backoffice.office import OfficeError
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
 from validator.formats.segment import NO_END, REMOVED
 from validator.formats.segment_builder import UNITS_MAX
@@ -31,7 +32,7 @@ _SHIFT = np.uint64(8 * FINGERPRINT_DIGEST_BYTES - FINGERPRINT_BITS)
 _NEVER = 1 << 62  # stands for None in a vector of ends
 
 
-class CardsError(Exception):
+class CardsError(OfficeError):
     """These cards cannot be published; the message is one clear line and names none of them."""
 
 

@@ -217,7 +217,7 @@ class Publisher:
     def _why(self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int) -> tuple[str, ...]:
         """The reasons to publish."""
         if public is None:
-            return ("no list is public",)
+            return ("the first list",)
         building, pending = self._log.building(), self._registry.pending()
         reasons = {
             f"{pending} changed": pending > 0,

@@ -1,0 +1,193 @@
+"""The commands that bring lists to the gates: `publish` makes what is public, `serve` hands it out. The group they belong to is in cli.py."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Self
+
+import click
+
+from backoffice.cli_shared import OperatorError, home_option, now_unix_s, office_of, one_line, progress
+
+if TYPE_CHECKING:
+    from backoffice.publisher import Outcome
+    from backoffice.registry import Registry
+
+ASK_S = 1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
+SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
+GRACE_S = 2
+
+
+@click.command(epilog="Example: turnike-backoffice publish --home city --watch")
+@home_option
+@click.option("--watch", is_flag=True, help="Go on until a signal comes, and publish whatever changes.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(0.1, 3_600),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: publish at most so often. A single change is published at once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each list.")
+def publish(home: Path, watch: bool, every_s: float, as_json: bool) -> None:
+    """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
+
+    Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
+    """
+    with one_line(), _Publishing.alone(home) as publishing:
+        if watch:
+            _watch(publishing, every_s, as_json=as_json)
+        _tell(publishing.publish(), as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """A publisher that is alone in its home, by the configuration as it is at each publication."""
+
+    home: Path
+    registry: "Registry"
+    database_url: str
+
+    @classmethod
+    @contextmanager
+    def alone(cls, home: Path) -> "Iterator[Self]":
+        """Open the home for the length of a block."""
+        from backoffice.config import load
+        from backoffice.publisher import Publisher
+        from backoffice.registry import Registry
+
+        config = load(home)
+        with Registry.open(config.database_url) as registry, Publisher(config, registry).alone():
+            yield cls(home, registry, config.database_url)
+
+    def is_pending(self) -> bool:
+        """Whether a change waits to be published."""
+        return self.registry.pending() > 0
+
+    def publish(self) -> "Outcome":
+        """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""
+        from backoffice.config import ConfigError, load
+        from backoffice.publisher import Publisher
+
+        config = load(self.home)
+        if config.database_url != self.database_url:
+            raise ConfigError("the configuration names another database: start publish again")
+        with progress() as say:
+            return Publisher(config, self.registry, say=say).publish(now_unix_s())
+
+
+def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoReturn:
+    """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
+    told = ""
+    published_s = signed_s = float("-inf")
+    while True:
+        now_s = time.monotonic()
+        try:
+            with one_line():
+                is_due = now_s - published_s >= every_s and publishing.is_pending()
+                if is_due or now_s - signed_s >= SIGN_S:
+                    outcome = publishing.publish()
+                    signed_s = now_s
+                    if outcome.why:
+                        published_s = now_s
+                        _tell(outcome, as_json=as_json)
+                if told:
+                    click.echo("well again", err=True)
+                told = ""
+        except OperatorError as error:
+            published_s = signed_s = now_s
+            if error.message != told:
+                told = error.message
+                click.echo(f"{told}; trying again every {min(every_s, SIGN_S):g} s", err=True)
+        time.sleep(min(ASK_S, every_s))
+
+
+def _tell(outcome: "Outcome", *, as_json: bool) -> None:
+    if as_json:
+        pieces = [
+            {
+                "rule": rule,
+                "kind": piece.kind.name.lower(),
+                "from": piece.from_version,
+                "to": piece.to_version,
+                "bytes": piece.bytes,
+            }
+            for rule, piece in outcome.built
+        ]
+        told = {
+            "event": "published" if outcome.why else "unchanged",
+            "list_version": outcome.version,
+            "why": outcome.why,
+            "changes": outcome.changes,
+            "pieces": pieces,
+            "files": dict(outcome.files),
+        }
+        click.echo(json.dumps(told))
+        return
+    if not outcome.why:
+        signed = f"; signed again: {', '.join(outcome.files)}" if outcome.files else ""
+        click.echo(f"list {outcome.version} is public, and nothing has changed{signed}")
+        return
+    click.echo(f"list {outcome.version} is public: {', '.join(outcome.why)}")
+    for rule, piece in outcome.built:
+        span = f"from {piece.from_version}" if piece.from_version else "whole"
+        click.echo(f"  {rule}: a {piece.kind.name.lower()} piece, {span}, {piece.bytes:,} bytes")
+
+
+@click.command(epilog="Example: turnike-backoffice serve --home city --port 8080")
+@home_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one."
+)
+def serve(home: Path, host: str, port: int) -> None:
+    """Hand out the published folder over HTTP, on this machine: for development. A city puts a web server or a CDN before the folder.
+
+    The first line printed is the address, for courier.url.
+    """
+    import uvicorn
+
+    from backoffice.web_app import app
+
+    if host not in LOOPBACK:
+        raise OperatorError(
+            f"--host {host}: serve is for this machine; put a web server with TLS before the published folder"
+        )
+    with one_line(), _listener(host, port) as listening:
+        application = app(office_of(home).published)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                application,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"http://{shown}:{listening.getsockname()[1]}/")
+        # uvicorn ends in its own time, and then raises the signal again for whoever listened before it: to end so is no fault.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family) as listening:
+            yield listening
+    except OSError as error:
+        raise OperatorError(f"port {port} of {host}: {error.strerror}") from error
