@@ -1,4 +1,4 @@
-"""The registry: which cards are issued, and which of them stand under which rule. One city has one; docs/decisions/0012-registry.md says why so.
+"""The registry: which cards are issued, and which of them stand under which rule. One city has one; docs/decisions/0013-registry.md says why so.
 
     registry = Registry.open("sqlite:////var/lib/turnike/city/registry.db")
     registry.set_state("suspended", uid, ends_unix_s=1_612_137_600)
