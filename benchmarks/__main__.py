@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import adoption, courier, decisions, denial, lookup, memory, start, wire
+from benchmarks import adoption, courier, decisions, denial, distribution, lookup, memory, start, wire
 from benchmarks.context import SMALL, Bench, Scale
 from benchmarks.machine import Machine
 from benchmarks.rows import Row
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "start": start.run,
     "denial": denial.run,
     "adoption": adoption.run,
+    "distribution": distribution.run,
     "courier": courier.run,
 }
 

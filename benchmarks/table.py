@@ -11,6 +11,7 @@ from benchmarks.machine import Machine
 from benchmarks.rows import Row
 
 WIDTH = 175  # of a table that nobody watches on a terminal
+EXACT_UNITS = ("×", "bits/card", "bytes/card")  # counted, not timed: the third digit is not noise there
 
 
 def draw(console: Console, machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool) -> None:
@@ -35,7 +36,8 @@ def draw(console: Console, machine: Machine, results: Mapping[str, Sequence[Row]
 
 
 def _cells(row: Row) -> list[str | Text]:
-    values = [_number(value) for value in (row.p50, row.p99, row.p999, row.max)]
+    digits = 4 if row.unit in EXACT_UNITS else 3
+    values = [_number(value, digits) for value in (row.p50, row.p99, row.p999, row.max)]
     one_number = row.max is None
     budget = ", ".join(f"≤ {limit.at_most:g}" if one_number else str(limit) for limit in row.budget)
     name = f"  {row.name}"
@@ -48,10 +50,10 @@ def _met(row: Row) -> Text:
     return Text("met", style="green") if row.met else Text("not met", style="bold red")
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, digits: int) -> str:
     if value is None:
         return "–"
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:#.{digits}g}".removesuffix(".")
 
 
 def as_json(machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool) -> dict[str, Any]:
