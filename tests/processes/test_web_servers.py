@@ -1,0 +1,164 @@
+"""What is published is a folder of files: three web servers hand it out, nginx as deploy/ configures it, and a gate cannot tell which."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+
+from tests.backoffice_rig import NOW_UNIX_S, City
+from tests.gate_courier import Gate, SetClock
+from tests.programs import WAIT_S
+from tests.town import RULE, Town, uid
+from tests.web_server import WebServer
+from validator.courier_ports import SourceState
+
+SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "turnike-lists.conf"
+NGINX = """\
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log {folder}/access.log;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  server {{ listen 127.0.0.1:{port}; root {published}; include {snippet}; }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(*command: str) -> Iterator[None]:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(WAIT_S)
+
+
+@contextmanager
+def nginx(town: Town, folder: Path) -> Iterator[str]:
+    if (program := shutil.which("nginx", path="/usr/sbin:/usr/bin")) is None:
+        pytest.skip("nginx is not here: apt-get install nginx-light")
+    port, config = free_port(), folder / "nginx.conf"
+    for part in (folder, *town.published.parents):  # its worker is another user, who has to get there
+        part.chmod(part.stat().st_mode | 0o011)
+    config.write_text(NGINX.format(folder=folder, port=port, published=town.published, snippet=SNIPPET))
+    with started(program, "-e", f"{folder}/error.log", "-c", str(config)):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def serve(town: Town, folder: Path) -> Iterator[str]:
+    del folder
+    port, home = free_port(), town.city.office.home
+    (home / "backoffice.toml").write_text(
+        '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
+    )
+    with started(sys.executable, "-m", "backoffice", "serve", "--home", str(home), "--port", str(port)):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def http_server(town: Town, folder: Path) -> Iterator[str]:
+    del folder
+    port = free_port()
+    module = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
+    with started(*module, "--directory", str(town.published)):
+        yield f"http://127.0.0.1:{port}/"
+
+
+Serve = Callable[[Town, Path], AbstractContextManager[str]]
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    """A town that has published; its own web server is never started."""
+    city = City.founded(tmp_path)
+    with WebServer() as unused:
+        made = Town(tmp_path, city, unused)
+    made.publish(*(uid(number) for number in range(2_000)))
+    return made
+
+
+def gate_before(town: Town, url: str) -> Gate:
+    """A new gate, once the server answers."""
+    with requests.Session() as session:
+        patient = Retry(total=100, backoff_factor=0.05, backoff_max=0.2)
+        session.mount("http://", HTTPAdapter(max_retries=patient))
+        root = session.get(f"{url}metadata/1.root.json", timeout=WAIT_S).content
+    return Gate(town.folder / "gate", url, root, SetClock(NOW_UNIX_S), (town.key,))
+
+
+@pytest.mark.parametrize("server", [nginx, serve, http_server])
+def test_a_gate_lives_on_any_web_server(server: Serve, town: Town, tmp_path: Path) -> None:
+    with server(town, tmp_path) as url:
+        gate = gate_before(town, url)
+        assert gate.poll().state is SourceState.FRESH
+        assert gate.holds(RULE, uid(7))
+        town.publish(lifted=(uid(7),))
+        assert gate.poll().state is SourceState.FRESH
+        assert gate.version == 2
+        assert not gate.holds(RULE, uid(7))
+        assert gate.poll().state is SourceState.FRESH
+
+
+@pytest.mark.parametrize("server", [nginx, serve])
+def test_a_download_that_was_cut_goes_on_where_it_ended(server: Serve, town: Town, tmp_path: Path) -> None:
+    entry, _ = town.offered[0]
+    whole = (town.published / "segments" / f"{entry.sha256}.wire").read_bytes()
+    with server(town, tmp_path) as url:
+        gate = gate_before(town, url)
+        (gate.lists / "pieces" / f"{entry.sha256}.wire.part").write_bytes(whole[:-100])
+        assert gate.poll().state is SourceState.FRESH
+        assert gate.holds(RULE, uid(7))
+        if server is nginx:
+            assert " 206 100 " in (tmp_path / "access.log").read_text()
+        asked = requests.get(
+            f"{url}segments/{entry.sha256}.wire", headers={"Range": "bytes=-100"}, timeout=WAIT_S
+        )
+        assert (asked.status_code, asked.content) == (206, whole[-100:])
+
+
+@pytest.mark.parametrize("server", [nginx, serve])
+def test_nobody_keeps_the_timestamp_and_everybody_the_rest(server: Serve, town: Town, tmp_path: Path) -> None:
+    with server(town, tmp_path) as url:
+        gate_before(town, url)
+        timestamp = requests.get(f"{url}metadata/timestamp.json", timeout=WAIT_S)
+        assert timestamp.headers["Cache-Control"] == "no-cache"
+        known = {"If-None-Match": timestamp.headers["ETag"]}
+        assert requests.get(timestamp.url, headers=known, timeout=WAIT_S).status_code == 304
+        for path in sorted(town.published.rglob("*")):
+            if path.is_file() and path.name != "timestamp.json":
+                found = requests.get(f"{url}{path.relative_to(town.published)}", timeout=WAIT_S)
+                assert found.content == path.read_bytes()
+                assert "max-age=31" in found.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("server", [nginx, serve])
+def test_nothing_but_what_is_published_can_be_asked_for(server: Serve, town: Town, tmp_path: Path) -> None:
+    (town.published / "segments" / ".new-half").write_bytes(b"half")
+    (town.published / "notes.txt").write_bytes(b"mine")
+    with server(town, tmp_path) as url:
+        gate_before(town, url)
+        for name in (
+            "",
+            "notes.txt",
+            "segments/",
+            "segments/.new-half",
+            "metadata/%2e%2e/notes.txt",
+            "%2e%2e/backoffice.toml",
+        ):
+            assert requests.get(f"{url}{name}", timeout=WAIT_S).status_code in {400, 404}, name
