@@ -1,0 +1,107 @@
+"""Looks at an outbox's database before it is opened: whether it is whole, empty, or damaged; and saves from a damaged one what can be read.
+
+SQLite opens a file of zero bytes as an empty database, and garbage in its log as an older state. So what must be there is written in a second
+file, `outbox.json`, and each record has a checksum of its own.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from validator.formats.stored_report import RecordError, StoredReport, decode
+
+DATABASE = "cache.db"  # as diskcache calls it
+HEAD = "head"  # the key of the row that is written with each report
+REJECTED = "rejected/"  # begins the key of a report that the back office did not take
+HEAD_CHARACTERS_MAX = 512
+
+_ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one
+_OURS = (
+    "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
+    " AND (typeof(key) = 'integer' OR key = 'head' OR key LIKE 'rejected/%')"
+)
+
+
+class DamagedError(Exception):
+    """An outbox that cannot be gone on with; the message is one clear line."""
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is committed with each report: whose outbox it is, the next `seq`, and how many places came before the first."""
+
+    outbox_id: str
+    next_seq: Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
+    places_before: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] = 0
+
+    @property
+    def next_place(self) -> int:
+        """The key of the next report: it only rises, also past what was saved from an older outbox."""
+        return self.places_before + self.next_seq
+
+
+class Examined(NamedTuple):
+    """A whole outbox: its head, how many reports wait, how many were rejected, and how many rows were planted and are gone now."""
+
+    head: Head
+    waiting: int
+    rejected: int
+    planted: int
+
+
+def examine(folder: Path, outbox_id: str) -> Examined:
+    """Look at the outbox in this folder, which must be the one of this id. Raises DamagedError, and OSError if the disk does not answer."""
+    path = folder / DATABASE
+    if not path.is_file():
+        raise DamagedError(f"{path}: is gone")
+    try:
+        with closing(_opened(path)) as database:
+            (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            if told != "ok":
+                raise DamagedError(f"{path}: {' '.join(str(told).split())[:120]}")
+            planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
+            found = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)).fetchone()
+            waiting, rejected = database.execute(
+                "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%') FROM Cache"
+            ).fetchone()
+    except sqlite3.Error as error:
+        raise DamagedError(f"{path}: {error}") from error
+    return Examined(_head(path, found, outbox_id), waiting, rejected, planted)
+
+
+def _head(path: Path, found: tuple[object] | None, outbox_id: str) -> Head:
+    if found is None:
+        raise DamagedError(f"{path}: is empty, and should not be")
+    try:
+        head = msgspec.json.decode(str(found[0])[:HEAD_CHARACTERS_MAX], type=Head)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise DamagedError(f"{path}: its head cannot be read") from error
+    if head.outbox_id != outbox_id:
+        raise DamagedError(f"{path}: is not the outbox that outbox.json names")
+    return head
+
+
+def salvage(folder: Path) -> Iterator[StoredReport]:
+    """Every report that can still be read, by rising place, each once. Never raises: what cannot be read is not there."""
+    with suppress(sqlite3.Error, OSError), closing(_opened(folder / DATABASE)) as database:
+        place = skipped = 0
+        while skipped <= _ROWS_SKIPPED_MAX:
+            try:
+                for rowid, value in database.execute(
+                    "SELECT rowid, value FROM Cache WHERE rowid > ? AND typeof(key) = 'integer' ORDER BY rowid",
+                    (place,),
+                ):
+                    place = rowid
+                    with suppress(RecordError):
+                        yield decode(value)
+            except sqlite3.Error:
+                place, skipped = place + 1, skipped + 1  # past a page that cannot be read, if the next can
+            else:
+                return
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=1.0, isolation_level=None)

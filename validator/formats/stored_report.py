@@ -1,0 +1,74 @@
+"""A report as it waits on the gate and as it travels: one JSON object. Only its values and bytes; where it waits is adapters/disk_outbox.py.
+
+    stored = decode(record)         # "<crc-32, 8 hex digits> <JSON>", as it stands in the outbox
+    body = stored.json()            # as it is uploaded, docs/reports.md
+
+A report names nobody: the UID is sealed to the back office's key, and whoever holds the gate cannot open it.
+"""
+
+from typing import Annotated
+from zlib import crc32
+
+import msgspec
+from msgspec import Meta, Struct
+
+from validator.domain.report import ReportKind
+
+RECORD_CHARACTERS_MAX = 2_048  # three times the longest report
+_CRC_DIGITS = 8
+
+_Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
+_Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
+_Name = Annotated[str, Meta(max_length=64)]
+
+
+class RecordError(Exception):
+    """A record that is not what an outbox wrote; the message is one clear line and shows nothing of it."""
+
+
+class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
+    """One report. `seq` counts from 1 within an outbox, without gaps; `refused_before` is how many were refused since the one before it."""
+
+    report_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    kind: ReportKind
+    gate_id: _Name
+    lane: Annotated[int, Meta(ge=1, le=99)]
+    outbox_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    seq: _Number
+    refused_before: _Count
+    boot_id: _Name
+    boottime_ns: _Count
+    unix_s: _Count
+    clock_synced: bool
+    list_version: _Count
+    rule: _Name
+    sealed: Annotated[str, Meta(max_length=128)]  # base64; empty when the list named no key to seal to
+    sealed_to: Annotated[str, Meta(max_length=64)]  # the id of that key
+
+    def json(self) -> bytes:
+        """The JSON object."""
+        return _encoder.encode(self)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(StoredReport, strict=True)
+
+
+def encode(report: StoredReport) -> str:
+    """The record of a report."""
+    content = report.json()
+    return f"{crc32(content):0{_CRC_DIGITS}x} {content.decode()}"
+
+
+def decode(record: object) -> StoredReport:
+    """The report of a record. Raises RecordError, and nothing else, whatever it is given."""
+    if not isinstance(record, str) or len(record) > RECORD_CHARACTERS_MAX:
+        raise RecordError("not a text of a report's length")
+    crc, _, text = record.partition(" ")
+    content = text.encode(errors="replace")
+    if crc != f"{crc32(content):0{_CRC_DIGITS}x}" or not content:
+        raise RecordError("its checksum is wrong")
+    try:
+        return _decoder.decode(content)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise RecordError(" ".join(str(error).split())[:200]) from None
