@@ -142,11 +142,13 @@ def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_says_how_many(tm
     assert box.trouble == ""
 
 
+def _nearly_full(_path: object) -> SimpleNamespace:
+    return SimpleNamespace(f_bavail=255, f_frsize=4_096)
+
+
 def test_the_reserve_of_the_disk_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
-    monkeypatch.setattr(
-        disk_outbox.os, "statvfs", lambda _path: SimpleNamespace(f_bavail=255, f_frsize=4_096)
-    )
+    monkeypatch.setattr("validator.adapters.disk_outbox.os.statvfs", _nearly_full)
     assert not box.append(report())
     assert "the disk is full" in box.trouble
     monkeypatch.undo()
