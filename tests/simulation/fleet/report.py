@@ -1,0 +1,230 @@
+"""What a fleet's run comes to: percentiles of what was counted, and the same as tables for a person."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from tests.simulation.fleet.city import CityPlan
+from tests.simulation.fleet.fleet import Counted, FleetPlan
+from tests.simulation.fleet.sizes import SNAPSHOTS
+from tests.simulation.fleet.tally import AWAY, DAY_S, DOWN, LATENCY_STEP_S, NEW, ON_CARD, Of
+
+CITY_GATES = 20_000
+MINUTE_S = 60
+MB = 1e6
+_PARTS = {
+    "signed metadata": Of.METADATA,
+    "manifests": Of.MANIFESTS,
+    "indexes": Of.INDEX,
+    "pieces of changes": Of.PIECES,
+    "snapshots": Of.SNAPSHOTS,
+    "headers, TLS": Of.DOWN_LINE,
+}
+
+
+class Spread(NamedTuple):
+    """Of a sample: its size, and some of its percentiles."""
+
+    size: int
+    mean: float
+    p50: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any] | Sequence[float]) -> "Spread":
+        """Of these; all zeros if there are none."""
+        vector = np.asarray(values, np.float64)
+        if not vector.size:
+            return cls(0, 0, 0, 0, 0)
+        p50, p99 = (float(np.percentile(vector, percent, method="higher")) for percent in (50, 99))
+        return cls(vector.size, float(vector.mean()), p50, p99, float(vector.max()))
+
+
+class Delay(NamedTuple):
+    """From the publication of a list until it decides at a gate that had its line and was in step: seconds, to 0.05."""
+
+    size: int
+    p50: float
+    p99: float
+    p999: float
+    max: float
+
+
+class Return(NamedTuple):
+    """Gates whose line came back after an absence of this class: how many, how many of them took a snapshot, seconds until current."""
+
+    away: str
+    returns: int
+    snapshots: int
+    seconds: Spread
+
+
+class ServerLoad(NamedTuple):
+    """What the server carries, both ways, as if the fleet were the whole city. Of a part of it, the busiest second shows chance, not load."""
+
+    requests_s_mean: float
+    requests_s_busiest_minute: float
+    requests_s_busiest_second: float
+    mbit_s_mean: float
+    mbit_s_busiest_minute: float
+    mbit_s_busiest_second: float
+    handshakes_s_mean: float
+
+
+class Report(NamedTuple):
+    """Everything. Bytes are a gate's and a day's; `quiet` ones are of days on which the gate had line and power throughout."""
+
+    gates: int
+    days: float
+    city: CityPlan
+    fleet: FleetPlan
+    kinds: dict[str, int]
+    down_bytes: Spread
+    both_ways_bytes: Spread
+    quiet_down_bytes: Spread
+    quiet_both_ways_bytes: Spread
+    requests: Spread
+    parts_bytes: dict[str, float]
+    card_bytes: Spread
+    enforced_s: Delay
+    returns: list[Return]
+    polls: dict[str, int]
+    power_cuts: dict[str, int]
+    pieces_thrown_away: int
+    fetched_twice_share: float
+    load: ServerLoad
+
+
+def report_of(counted: Counted, city: CityPlan, fleet: FleetPlan) -> Report:
+    """The run's figures. A last day that is not whole is scaled to a day."""
+    whole = np.array([min(1.0, city.days - day) for day in range(counted.days.shape[1])])[None, :]
+    down = counted.days[:, :, list(DOWN)].sum(axis=2) / whole
+    both = down + counted.days[:, :, Of.UP] / whole
+    quiet = counted.undisturbed
+    names = [NEW, *(name for name, _ in AWAY)]
+    parts = counted.days.sum(axis=(0, 1)) / (len(counted.kinds) * city.days)
+    return Report(
+        len(counted.kinds),
+        city.days,
+        city,
+        fleet,
+        {kind: counted.kinds.count(kind) for kind in sorted(set(counted.kinds))},
+        Spread.of(down.ravel()),
+        Spread.of(both.ravel()),
+        Spread.of(down[quiet]),
+        Spread.of(both[quiet]),
+        Spread.of((counted.days[:, :, Of.REQUESTS] / whole).ravel()),
+        {name: float(parts[of]) for name, of in _PARTS.items()} | {"sent by the gate": float(parts[Of.UP])},
+        Spread.of((counted.days[:, :, list(ON_CARD)].sum(axis=2) / whole).ravel()),
+        _delay(counted),
+        [
+            Return(name, counted.returns[name], counted.snapshots[name], Spread.of(counted.back_s[name]))
+            for name in names
+            if counted.returns[name]
+        ],
+        dict(counted.states),
+        dict(counted.replays),
+        counted.thrown_away,
+        counted.fetched_twice / max(counted.fetched_changes, 1),
+        _load(counted, city),
+    )
+
+
+def as_json(report: Report) -> bytes:
+    """One object, with names."""
+    return msgspec.json.format(msgspec.json.encode(_named(report)), indent=1) + b"\n"
+
+
+def _named(value: object) -> object:
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _named(each) for name, each in value._asdict().items()}
+    if isinstance(value, list):
+        return [_named(each) for each in value]
+    return None if value == float("inf") else value
+
+
+def _delay(counted: Counted) -> Delay:
+    steps = np.cumsum(counted.enforced)
+    count = int(steps[-1])
+
+    def percentile(share: float) -> float:
+        return float(np.searchsorted(steps, share * count) + 1) * LATENCY_STEP_S if count else 0.0
+
+    return Delay(count, percentile(0.5), percentile(0.99), percentile(0.999), counted.enforced_max_s)
+
+
+def _load(counted: Counted, city: CityPlan) -> ServerLoad:
+    scale = CITY_GATES / len(counted.kinds)
+    requests, mbit = counted.requests * scale, counted.bytes_ * (8 * scale / MB)
+    handshakes = counted.days[:, :, Of.HANDSHAKES].sum() * scale / (city.days * DAY_S)
+    return ServerLoad(
+        float(requests.mean()),
+        _busiest_minute(requests),
+        float(requests.max()),
+        float(mbit.mean()),
+        _busiest_minute(mbit),
+        float(mbit.max()),
+        float(handshakes),
+    )
+
+
+def _busiest_minute(by_second: NDArray[Any]) -> float:
+    whole = by_second[: len(by_second) // MINUTE_S * MINUTE_S]
+    return float(whole.reshape(-1, MINUTE_S).mean(axis=1).max()) if whole.size else float(by_second.mean())
+
+
+def draw(report: Report, console: Console) -> None:
+    """For a person."""
+    city, load, delay = report.city, report.load, report.enforced_s
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
+    console.print(
+        f"{report.gates:,} gates ({kinds}), {report.days:g} days, {city.changes_a_day:,} changes a day, "
+        f"published every {city.publish_every_s} s, polled every {report.fleet.poll_s:g} s, seed {city.seed}"
+    )
+    table = _table("A gate and day", "mean", "p50", "p99", "max", "of")
+    for name, spread in (
+        ("to the gate, MB", report.down_bytes),
+        ("both ways, MB", report.both_ways_bytes),
+        ("to the gate, undisturbed days, MB", report.quiet_down_bytes),
+        ("both ways, undisturbed days, MB", report.quiet_both_ways_bytes),
+        ("written to the SD card, MB", report.card_bytes),
+    ):
+        table.add_row(name, *(f"{value / MB:.2f}" for value in spread[1:]), f"{spread.size:,}")
+    table.add_row("requests", *(f"{value:,.0f}" for value in report.requests[1:]), "")
+    console.print(table)
+    parts = ", ".join(f"{name} {bytes_ / MB:.2f}" for name, bytes_ in report.parts_bytes.items())
+    console.print(f"Mean MB of a gate and day: {parts}")
+    console.print(f"Changes fetched more than once: {report.fetched_twice_share:.2%} of those fetched")
+    console.print(
+        f"Published → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
+        f"max {delay.max:.2f} (of {delay.size:,}; gates on line and in step)"
+    )
+    table = _table("Came back after", "gates", "took a snapshot", "current after s p50", "p99", "max")
+    for each in report.returns:
+        seconds = (f"{value:.1f}" for value in each.seconds[2:])
+        table.add_row(each.away, f"{each.returns:,}", f"{each.snapshots:,}", *seconds)
+    console.print(table)
+    cuts = ", ".join(f"{name} {count:,}" for name, count in sorted(report.power_cuts.items())) or "none"
+    console.print(f"Power cuts: {cuts}; pieces thrown away for want of room: {report.pieces_thrown_away:,}")
+    console.print(f"Polls: {', '.join(f'{name} {count:,}' for name, count in sorted(report.polls.items()))}")
+    scaled = f"scaled to {CITY_GATES:,} gates" if report.gates != CITY_GATES else "the whole city"
+    table = _table(f"The server, {scaled}", "mean", "busiest minute", "busiest second")
+    table.add_row("requests a second", *(f"{value:,.0f}" for value in load[:3]))
+    table.add_row("Mbit/s, both ways", *(f"{value:,.1f}" for value in load[3:6]))
+    table.add_row("TLS handshakes a second", f"{load.handshakes_s_mean:,.1f}", "", "")
+    console.print(table)
+    bytes_ = SNAPSHOTS["matched"][1] / MB
+    console.print(f"A snapshot of the matched table has {bytes_:.1f} MB in wire form.")
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
