@@ -57,7 +57,7 @@ class Delay(NamedTuple):
 
 
 class Return(NamedTuple):
-    """Gates whose line came back after an absence of this class: how many, how many of them took a snapshot, seconds until current."""
+    """Gates whose line came back after an absence of this class: how many, how many of them took the matched table's snapshot, seconds until current."""
 
     away: str
     returns: int
@@ -205,7 +205,9 @@ def draw(report: Report, console: Console) -> None:
         f"Published → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
         f"max {delay.max:.2f} (of {delay.size:,}; gates on line and in step)"
     )
-    table = _table("Came back after", "gates", "took a snapshot", "current after s p50", "p99", "max")
+    table = _table(
+        "Came back after", "gates", "took the whole matched table", "current after s p50", "p99", "max"
+    )
     for each in report.returns:
         seconds = (f"{value:.1f}" for value in each.seconds[2:])
         table.add_row(each.away, f"{each.returns:,}", f"{each.snapshots:,}", *seconds)
