@@ -1,0 +1,215 @@
+"""The lane socket against callers that are slow, rude, many, or gone."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from validator.adapters.lane_socket import CALLERS_MAX, LaneSocket
+from validator.formats.lane_requests import (
+    LINE_BYTES_MAX,
+    Delivered,
+    ListChanged,
+    Reports,
+    RequestError,
+    Status,
+    Watch,
+    parse,
+)
+
+LIMIT_S = 5.0
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Iterator[LaneSocket]:
+    made = LaneSocket(tmp_path / "run" / "lane.sock")
+    yield made
+    made.close()
+
+
+def call(tmp_path: Path) -> socket.socket:
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    caller.settimeout(LIMIT_S)
+    caller.connect(str(tmp_path / "run" / "lane.sock"))
+    return caller
+
+
+def serve(lane: LaneSocket, turns: int = 20) -> list[Any]:
+    """Turn until nothing comes any more; what was asked."""
+    asked = []
+    for _ in range(turns):
+        lane.wait(0.0)
+        while (one := lane.take()) is not None:
+            asked.append(one.request)
+            lane.answer(one.caller, {"answer": len(asked)})
+    return asked
+
+
+def heard(caller: socket.socket, count: int) -> list[dict[str, Any]]:
+    with caller.makefile("rb") as file:
+        return [json.loads(file.readline()) for _ in range(count)]
+
+
+def test_a_request_is_answered(lane: LaneSocket, tmp_path: Path) -> None:
+    with call(tmp_path) as caller:
+        caller.sendall(b'{"request":"reports","max":3}\n')
+        assert serve(lane) == [Reports(3)]
+        assert heard(caller, 1) == [{"answer": 1}]
+
+
+def test_requests_in_pieces_and_many_at_once_are_answered_in_their_order(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
+    with call(tmp_path) as caller:
+        for byte in b'{"request":"status"}\n':
+            caller.sendall(bytes([byte]))
+            lane.wait(0.0)
+        caller.sendall(
+            b'{"request":"list_changed"}\n{"request":"delivered","ids":["a"]}\n{"request":"status"}\n'
+        )
+        assert serve(lane) == [Status(), ListChanged(), Delivered(("a",)), Status()]
+        assert [told["answer"] for told in heard(caller, 4)] == [1, 2, 3, 4]
+
+
+def test_one_who_asks_without_end_does_not_keep_others_waiting(lane: LaneSocket, tmp_path: Path) -> None:
+    with call(tmp_path) as greedy, call(tmp_path) as other:
+        greedy.sendall(b'{"request":"status"}\n' * 50)
+        other.sendall(b'{"request":"list_changed"}\n')
+        for _ in range(5):
+            lane.wait(0.0)
+        assert {type(asked.request) for asked in (lane.take(), lane.take()) if asked} == {Status, ListChanged}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"hello\n",
+        b"{}\n",
+        b'{"request":"reports","max":21}\n',
+        b'{"request":"open"}\n',
+        b"x" * (LINE_BYTES_MAX + 1),
+        b"[" * 4_000 + b"\n",
+    ],
+)
+def test_rubbish_is_told_so_and_dropped(line: bytes, lane: LaneSocket, tmp_path: Path) -> None:
+    with call(tmp_path) as caller:
+        caller.sendall(line)
+        assert serve(lane) == []
+        assert set(heard(caller, 1)[0]) == {"error"}
+        assert caller.recv(1) == b""
+
+
+def test_a_line_that_never_ends_takes_no_memory(lane: LaneSocket, tmp_path: Path) -> None:
+    with call(tmp_path) as caller:
+        caller.setblocking(False)
+        sent = 0
+        with suppress(BlockingIOError):
+            while sent < 100 << 20:
+                sent += caller.send(b"x" * 4_096)
+        asked = serve(lane)
+        assert asked == []
+        caller.settimeout(LIMIT_S)
+        assert b"error" in caller.recv(4_096)
+
+
+def test_a_watcher_that_does_not_read_loses_events_and_is_told_how_many(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
+    with call(tmp_path) as watcher:
+        watcher.sendall(b'{"request":"watch"}\n')
+        assert serve(lane) == [Watch()]
+        for number in range(20_000):
+            lane.tell({"event": "tap", "number": number})
+        told: list[dict[str, Any]] = []
+        reader = threading.Thread(target=lambda: told.extend(_until(watcher, 30_000)))
+        reader.start()
+        number = 20_000
+        until_s = time.monotonic() + LIMIT_S
+        while reader.is_alive() and time.monotonic() < until_s:
+            lane.wait(0.001)
+            lane.tell({"event": "tap", "number": number})
+            number = 30_000 if any(each.get("event") == "dropped" for each in told) else number + 1
+        reader.join(LIMIT_S)
+        dropped = sum(each["count"] for each in told if each.get("event") == "dropped")
+        assert dropped > 0
+        numbers = [each["number"] for each in told if each.get("event") == "tap" and each["number"] < 30_000]
+        assert numbers == sorted(set(numbers))
+
+
+def _until(watcher: socket.socket, number: int) -> Iterator[dict[str, Any]]:
+    with watcher.makefile("rb") as file:
+        for line in file:
+            told = json.loads(line)
+            yield told
+            if told.get("number") == number:
+                return
+
+
+def test_no_more_callers_than_there_are_programs_on_a_gate(lane: LaneSocket, tmp_path: Path) -> None:
+    callers = [call(tmp_path) for _ in range(CALLERS_MAX)]
+    serve(lane)
+    with call(tmp_path) as one_more:
+        serve(lane)
+        assert one_more.recv(1) == b""
+    callers.pop().close()
+    serve(lane)
+    with call(tmp_path) as next_one:
+        next_one.sendall(b'{"request":"status"}\n')
+        assert serve(lane) == [Status()]
+    for caller in callers:
+        caller.close()
+
+
+def test_a_caller_that_has_gone_is_forgotten(lane: LaneSocket, tmp_path: Path) -> None:
+    for _ in range(3 * CALLERS_MAX):
+        with call(tmp_path) as caller:
+            caller.sendall(b'{"request":"reports"}\n{"request":"status"}\n')
+        serve(lane)
+
+
+def test_wake_ends_the_wait_from_another_thread(lane: LaneSocket) -> None:
+    lane.wake()
+    lane.wait(60.0)
+    thread = threading.Thread(target=lane.wake)
+    thread.start()
+    lane.wait(60.0)
+    thread.join()
+
+
+def test_the_socket_of_a_dead_process_is_replaced_and_that_of_a_living_one_is_not(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
+    del lane
+    path = tmp_path / "run" / "lane.sock"
+    with pytest.raises(OSError, match="another process listens here"):
+        LaneSocket(path)
+    dead = tmp_path / "dead.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(dead))
+    second = LaneSocket(dead)
+    assert dead.stat().st_mode & 0o777 == 0o660
+    second.close()
+    assert not dead.exists()
+
+
+def test_a_file_in_its_place_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    with pytest.raises(OSError, match="is no socket"):
+        LaneSocket(path)
+    assert path.read_text() == "mine"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_request_or_a_request_error(line: bytes) -> None:
+    with suppress(RequestError):
+        parse(line)

@@ -1,0 +1,221 @@
+"""The lane socket: a Unix stream socket on which the gate's other programs ask the clerk. docs/lane-socket.md describes what they may say.
+
+    socket = LaneSocket(path)
+    socket.wait(1.0)                     # until somebody asks, `wake` is called from another thread, or the limit
+    while asked := socket.take():        # (Caller, Request), whole and valid
+        socket.answer(asked.caller, {"looking": True})
+    socket.tell({"event": "tap", ...})   # to whoever watches
+
+One thread, the clerk's, but for `wake`. Nobody can hold it up: nothing here blocks, a caller that does not read is dropped, one that sends
+rubbish is told so and dropped, and events that a slow watcher does not take are counted instead of kept.
+"""
+
+import errno
+import os
+import select
+import socket
+import stat
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from validator.formats.lane_requests import LINE_BYTES_MAX, Request, RequestError, Watch, parse
+
+CALLERS_MAX = 8  # the courier, a console, a person or two
+UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events
+MODE = 0o660  # only the service's group may connect
+_READ_BYTES = 4_096
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(slots=True, eq=False)
+class Caller:
+    """One connection."""
+
+    socket: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+    unsent: bytearray = field(default_factory=bytearray)
+    watches: bool = False
+    dropped: int = 0  # events since the last that was told
+    ends: bool = False  # when all is sent
+
+    @property
+    def awaited(self) -> int:
+        """What is waited for: that it takes answers, else more requests, unless enough of them wait already."""
+        if self.unsent:
+            return select.POLLOUT
+        return select.POLLIN if len(self.received) <= LINE_BYTES_MAX else 0
+
+
+class Asked(NamedTuple):
+    """A request, and who asks."""
+
+    caller: Caller
+    request: Request
+
+
+class LaneSocket:
+    """The listening side. Without a path nobody can ask, and `wait` only waits."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Listen there, in place of whatever an earlier process left. Raises OSError, also if a living process listens there."""
+        self._path = path
+        self._wakened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._listener = _listening(path) if path else None
+        self._callers: dict[int, Caller] = {}
+        self._asked: deque[Asked] = deque()
+
+    def wake(self) -> None:
+        """End the `wait` under way, or the next one. Any thread may call it."""
+        with suppress(BlockingIOError):
+            os.eventfd_write(self._wakened, 1)
+
+    def wait(self, limit_s: float) -> None:
+        """Until somebody asks something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
+        poll = select.poll()
+        poll.register(self._wakened, select.POLLIN)
+        if self._listener is not None:
+            poll.register(self._listener, select.POLLIN)
+        for number, caller in self._callers.items():
+            poll.register(number, caller.awaited)
+        for number, _ in poll.poll(max(limit_s, 0.0) * 1_000):
+            if number == self._wakened:
+                os.eventfd_read(self._wakened)
+            elif number in self._callers:
+                self._attend(self._callers[number])
+            else:
+                self._accept()
+
+    def take(self) -> Asked | None:
+        """The next request that has come, or None."""
+        while self._asked:
+            asked = self._asked.popleft()
+            if asked.caller.socket.fileno() in self._callers:
+                return asked
+        return None
+
+    def answer(self, caller: Caller, answer: Mapping[str, Any]) -> None:
+        """Answer a request."""
+        self._send(caller, answer)
+        self._take_line(caller)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Tell an event to whoever watches."""
+        for caller in [caller for caller in self._callers.values() if caller.watches]:
+            if len(caller.unsent) > UNSENT_BYTES_MAX // 2:
+                caller.dropped += 1
+                continue
+            if caller.dropped:
+                self._send(caller, {"event": "dropped", "count": caller.dropped})
+                caller.dropped = 0
+            self._send(caller, event)
+
+    def close(self) -> None:
+        """Hang up, and take the socket away."""
+        for caller in list(self._callers.values()):
+            self._hang_up(caller)
+        if self._listener is not None and self._path is not None:
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
+        os.close(self._wakened)
+
+    def _accept(self) -> None:
+        assert self._listener is not None  # noqa: S101 — only it is registered besides
+        with suppress(OSError):  # whoever called may have gone
+            called, _ = self._listener.accept()
+            called.setblocking(False)
+            if len(self._callers) >= CALLERS_MAX:
+                called.close()
+                return
+            self._callers[called.fileno()] = Caller(called)
+
+    def _attend(self, caller: Caller) -> None:
+        if caller.unsent:
+            self._flush(caller)
+            if not caller.unsent:
+                self._take_line(caller)
+            return
+        try:
+            data = caller.socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up(caller)
+            return
+        caller.received += data
+        self._take_line(caller)
+
+    def _take_line(self, caller: Caller) -> None:
+        """Put the caller's next line among what is asked, one at a time: nobody is answered twice while others wait."""
+        if caller.unsent or caller.ends or any(asked.caller is caller for asked in self._asked):
+            return
+        line, end, rest = caller.received.partition(b"\n")
+        if not end and len(line) <= LINE_BYTES_MAX:
+            return
+        caller.received = rest
+        try:
+            request = parse(bytes(line))
+        except RequestError as error:
+            caller.ends = True
+            self._send(caller, {"error": str(error)})
+            return
+        caller.watches = caller.watches or isinstance(request, Watch)
+        self._asked.append(Asked(caller, request))
+
+    def _send(self, caller: Caller, told: Mapping[str, Any]) -> None:
+        caller.unsent += _encoder.encode(told) + b"\n"
+        self._flush(caller)
+        if len(caller.unsent) > UNSENT_BYTES_MAX:
+            self._hang_up(caller)
+
+    def _flush(self, caller: Caller) -> None:
+        try:
+            while caller.unsent:
+                del caller.unsent[: caller.socket.send(caller.unsent)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._hang_up(caller)
+            return
+        if caller.ends:
+            self._hang_up(caller)
+
+    def _hang_up(self, caller: Caller) -> None:
+        if self._callers.pop(caller.socket.fileno(), None) is not None:
+            caller.socket.close()
+
+
+def _listening(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        with suppress(FileNotFoundError):
+            _take_away(path)
+        # Nobody can connect before the mode is right: it listens only then.
+        listening.bind(str(path))
+        path.chmod(MODE)
+        listening.listen(CALLERS_MAX)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _take_away(path: Path) -> None:
+    """Remove what an ended process left. Raises OSError if somebody answers, or if it is no socket."""
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise OSError(errno.EEXIST, "is no socket, and stands where the lane's should be", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, "another process listens here", str(path))
