@@ -112,9 +112,9 @@ def published_manifest(office: Office, seen: Standing | None = None) -> bytes | 
 
 
 def prune(office: Office, now_unix_s: int) -> list[str]:
-    """Remove metadata and manifests that nothing has named for a day; returns their names. Roots stay for ever.
+    """Remove metadata and manifests that nothing has named for a day, and what a crash left half written; returns their names.
 
-    The office is held. Raises RootError, OSError.
+    Roots stay for ever. The office is held, so nobody is writing any more what is half written. Raises RootError, OSError.
     """
     seen = standing(office)
     if seen.snapshot is None or seen.targets is None:
@@ -135,7 +135,7 @@ def prune(office: Office, now_unix_s: int) -> list[str]:
 
 
 def _removed(path: Path, older_than_unix_s: int) -> bool:
-    if path.stat().st_mtime >= older_than_unix_s:
+    if not path.name.startswith(TEMPORARY) and path.stat().st_mtime >= older_than_unix_s:
         return False
     path.unlink()
     return True

@@ -460,6 +460,13 @@ def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(city: City,
     assert client.refresh().manifest == manifest(5)
 
 
+def test_what_a_crash_left_half_written_goes_with_the_next_publication(city: City) -> None:
+    city.publish(1)
+    (city.office.metadata / ".new-2.targets.json").write_bytes(b"{")
+    (city.office.targets / f".new-{'0' * 64}.manifest.json").write_bytes(b"{")
+    assert len(standing.prune(city.office, NOW_UNIX_S)) == 2
+
+
 def test_nothing_is_pruned_while_what_is_public_cannot_be_told(city: City) -> None:
     city.publish(1)
     city.publish(2)
