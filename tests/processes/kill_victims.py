@@ -1,0 +1,140 @@
+"""Who dies and who looks on: programs that are killed at random instants of their work, and a crowd that taps cards meanwhile."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from random import Random
+from typing import NamedTuple
+
+from tests.processes.forked_programs import Fork, Forks
+from tests.processes.kill_rig import People, System
+from tests.programs import Line, program
+
+IDLE_S_MAX = 2.0  # one life in ten may last so long: past the start's work, into what comes after it
+TAP_EVERY_S = 0.04  # a pace, so that the crowd leaves the processor to those that are to be killed
+WORK_S = 0.2  # what a first guess takes for the work of a life
+
+
+class Victim:
+    """A program that dies at random: uniformly over twice the time that it seems to need to get its work done, so every second life does.
+
+    It never complains, and never ends by itself; AssertionError if it does.
+    """
+
+    def __init__(
+        self,
+        forks: Forks,
+        random: Random,
+        kills: int,
+        command: tuple[str, ...],
+        is_done: Callable[[Line], bool],
+    ) -> None:
+        self.kills_left = kills
+        self.lives_done = 0
+        self._forks = forks
+        self._random = random
+        self._command = command
+        self._is_done = is_done
+        self._work_s = WORK_S
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and draw when it dies."""
+        self.program: Fork = self._forks.start(*self._command)
+        self._has_worked = False
+        is_long = self._random.randrange(10) == 0
+        life_s = self._random.uniform(0, IDLE_S_MAX if is_long else 2 * self._work_s)
+        self.due_s = self.program.started_s + life_s if self.kills_left else float("inf")
+
+    def hear(self) -> list[Line]:
+        """What it has said since the last time."""
+        return self._checked(self.program.read())
+
+    def kill(self) -> list[Line]:
+        """Kill it; its last words."""
+        assert not self.program.has_ended(), f"{self.program.name} ended by itself: {self.hear()}"
+        self.kills_left -= 1
+        last = self._checked(self.program.kill())
+        if not self._has_worked:
+            self._work_s *= 1.1
+        return last
+
+    def _checked(self, lines: list[Line]) -> list[Line]:
+        complaints = [line for line in lines if "text" in line or line["event"] == "courier problem"]
+        assert not complaints, f"{self.program.name}: {complaints}"
+        if not self._has_worked and any(map(self._is_done, lines)):
+            self._has_worked = True
+            self.lives_done += 1
+            self._work_s += (time.monotonic() - self.program.started_s - self._work_s) / 4
+        return lines
+
+
+class Tap(NamedTuple):
+    """A card that was decided about. It was presented when the lane had adopted one version, and decided before another one was public."""
+
+    uid: bytes
+    adopted: int
+    public: int
+    line: Line
+
+
+class Crowd:
+    """Presents cards to the gate, one after another, and keeps what became of each. A lane that dies takes its answer with it."""
+
+    def __init__(self, stack: ExitStack, of: System, people: People, random: Random) -> None:
+        self.taps: list[Tap] = []
+        self.adopted = 0
+        self.due_s = float("inf")
+        """When the next card comes: `present_next`."""
+        self._of = of
+        self._people = people
+        self._random = random
+        self._present: bytes | None = None
+        self._adopted_before = 0
+        board = ("firmware_sim", "board", "--link", str(of.gate / "board"), "--walk-ms", "5")
+        reader = ("firmware_sim", "pn532", "--link", str(of.gate / "reader"))
+        self._reader, self._board = (stack.enter_context(program(*command)) for command in (reader, board))
+        for device in (self._reader, self._board):
+            device.first_line()
+
+    def hear(self, lines: list[Line]) -> None:
+        """What the lane says."""
+        for line in lines:
+            match line["event"]:
+                case "started":
+                    self.due_s = time.monotonic()
+                case "list":
+                    version = line["list_version"] or 0
+                    assert version >= self.adopted, f"the lane fell from list {self.adopted} to {version}"
+                    self.adopted = version
+                case "list problem":
+                    assert not self.adopted, line
+                case "tap":
+                    self._tapped(line)
+
+    def present_next(self, uid: bytes | None = None) -> None:
+        """The next passenger comes, with this card or any."""
+        self._present = uid or self._random.choice(self._people.restless)
+        self._adopted_before = self.adopted
+        self._reader.say(f"present {self._present.hex()}")
+        self.due_s = float("inf")
+
+    def lane_is_dead(self) -> None:
+        """Nobody stands before the next one when it starts, so that no answer is taken for another card's."""
+        self._take_away()
+        self.due_s = float("inf")
+
+    def _tapped(self, line: Line) -> None:
+        assert self._present is not None
+        # What was adopted when the card came, not now: a list may be adopted between a tap and its line.
+        self.taps.append(Tap(self._present, self._adopted_before, self._of.public_version(), line))
+        self.adopted = max(self.adopted, line["list_version"])
+        self._take_away()
+        self.due_s = time.monotonic() + TAP_EVERY_S
+
+    def _take_away(self) -> None:
+        if self._present is not None:
+            self._reader.say("remove")
+            self._reader.event("removed", uid=self._present.hex())
+            self._present = None
+        self._board.catch_up()

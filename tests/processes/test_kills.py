@@ -1,0 +1,240 @@
+"""kill -9 of publisher, courier and lane at random instants, two hundred times, while cards change and a crowd taps them.
+
+A city publishes, a gate brings its lists home and decides by them, and one of the three programs dies and is started again all the time.
+What was half done then harms nobody: each tap is decided by one whole list version, versions never fall, and when the killing ends the
+newest list arrives without anybody's help.
+
+    TURNIKE_KILLS=1000 pytest tests/processes/test_kills.py    # longer; TURNIKE_KILL_SEED=… draws the same again
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random, SystemRandom
+
+import pytest
+
+from backoffice.config import load
+from backoffice.registry import Registry
+from tests.gate_courier import Gate, SetClock
+from tests.processes.forked_programs import Forks
+from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict
+from tests.processes.kill_victims import Crowd, Victim
+from tests.programs import WAIT_S, Line, program
+from validator.adapters.ledger import Ledger
+from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.web import WebLimits
+from validator.courier_ports import SourceState
+from validator.formats.fingerprint_keys import parse_key_file
+
+KILLS = int(os.environ.get("TURNIKE_KILLS", "200")) // 2  # in each of two tests, which run beside each other
+SEED = int(os.environ.get("TURNIKE_KILL_SEED", "0")) or SystemRandom().randrange(1, 1 << 32)
+SHARES = {"publisher": 0.4, "courier": 0.4, "lane": 0.2}
+CHANGE_EVERY_S = 0.1  # a pace; nothing waits for it
+SLEEPS = 8  # publishers die between two polls of a gate that is mostly asleep
+PATIENT = ("fresh", "unreachable", "slow")  # what a courier may find in a city whose web server lives
+
+Commands = dict[str, tuple[tuple[str, ...], Callable[[Line], bool]]]
+
+
+def commands(of: System) -> Commands:
+    """Each program's command, and by which line it has done its work."""
+    publish = ("turnike-backoffice", "publish", "--home", str(of.city), "--watch", "--every", "0.1", "--json")
+    config = ("--config", str(of.gate_config))
+    return {
+        "publisher": (publish, lambda line: line.get("event") == "published"),
+        "courier": (("turnike", "courier", *config), lambda line: line.get("state") == "fresh"),
+        "lane": (("turnike", "lane", *config), lambda line: line.get("event") == "tap"),
+    }
+
+
+class Run:
+    """One system under the killer, and everything that was seen of it."""
+
+    def __init__(self, stack: ExitStack, of: System, seed: int) -> None:
+        self.of = of
+        self.registry = stack.enter_context(Registry.open(load(of.city).database_url))
+        self.people = People(self.registry, Random(f"{seed} people"))
+        self.crowd = Crowd(stack, of, self.people, Random(f"{seed} crowd"))
+        self.died_at_work = {"publisher": 0, "courier": 0}
+        self.seen = dict.fromkeys(("published", "public", "installed", "accepted", "ledger"), 0)
+        """The highest list version that each source told; none ever falls."""
+        self._stack = stack
+        self._seed = seed
+        self._sleeper = self.new_gate("sleeper")
+        self._counted: list[Counted] = []
+        self._victims: dict[str, Victim] = {}
+
+    def new_gate(self, name: str) -> Gate:
+        """A gate in this process that has nothing but the root that it was given."""
+        keys = tuple(parse_key_file(path.read_bytes()) for path in self.of.keys)
+        gate = Gate(
+            self.of.folder / name, self.of.url, self.of.root, SetClock(int(time.time())), keys, WebLimits()
+        )
+        self._stack.callback(gate.web.close)
+        return gate
+
+    def kill(self, forks: Forks, kills: int) -> None:
+        """Kill so many, each at its instant, while cards change."""
+        self._victims = {
+            name: Victim(forks, Random(f"{self._seed} {name}"), round(kills * SHARES[name]), *command)
+            for name, command in commands(self.of).items()
+        }
+        with _changing(self.people) as changing:
+            while any(victim.kills_left for victim in self._victims.values()):
+                self._turn()
+                assert not changing.done(), changing.exception()
+        for name in self._victims:
+            self._die(name)
+
+    def _turn(self) -> None:
+        dues_s = (self.crowd.due_s, *(victim.due_s for victim in self._victims.values()))
+        programs = [victim.program for victim in self._victims.values()]
+        select.select(programs, [], [], max(0.0, min(dues_s) - time.monotonic()))
+        for name, victim in self._victims.items():
+            if victim.due_s <= time.monotonic():
+                self._die(name)
+                victim.start()
+            else:
+                self._hear(name, victim.hear())
+        if self.crowd.due_s <= time.monotonic():
+            self.crowd.present_next()
+
+    def _die(self, name: str) -> None:
+        victim = self._victims[name]
+        self._hear(name, victim.kill())
+        match name:
+            case "publisher":
+                self.died_at_work[name] += self.registry.publications.building() is not None
+                self._rise("public", self.of.look_from_outside())
+                if victim.kills_left % SLEEPS == 0:
+                    self._wake_sleeper()
+            case "courier":
+                ledger = Ledger(self.of.gate / "lists")
+                assert ledger.problem == ""
+                self._rise("ledger", ledger.accepted.list_version if ledger.accepted else 0)
+                self.died_at_work[name] += self.seen["ledger"] > self.seen["installed"]
+            case _:
+                self.crowd.lane_is_dead()
+
+    def _hear(self, name: str, lines: list[Line]) -> None:
+        match name:
+            case "lane":
+                self.crowd.hear(lines)
+            case "publisher":
+                for line in lines:
+                    self._rise("published", line["list_version"])
+            case _:
+                for line in (line for line in lines if line["event"] == "courier"):
+                    self._courier_says(line)
+
+    def _courier_says(self, line: Line) -> None:
+        assert line["state"] in PATIENT or not self.seen["installed"], line
+        if line["list_version"] > self.seen["installed"]:
+            lane = self._victims["lane"].program
+            if any(each["event"] == "started" for each in lane.heard):  # before, it does not listen yet
+                lane.signal(signal.SIGHUP)
+        self._rise("installed", line["list_version"])
+        self._rise("accepted", line["accepted_version"])
+
+    def _rise(self, what: str, version: int) -> None:
+        assert version >= self.seen[what], f"{what} fell from list {self.seen[what]} to {version}"
+        self.seen[what] = version
+
+    def _wake_sleeper(self) -> None:
+        """A gate that was away comes back, by whatever pieces lead there now."""
+        if not self.seen["public"]:
+            return
+        self._sleeper.clock.unix_s = int(time.time())
+        status = self._sleeper.poll()
+        assert status.state is SourceState.FRESH, status
+        assert self._sleeper.rules is not None
+        self._counted.append(Counted.of(self._sleeper.rules, self.people.uids))
+
+    def judge(self) -> None:
+        """Hold every tap, and every list that a gate had, against how the cards stood in that version."""
+        for tap in self.crowd.taps:
+            version = tap.line["list_version"]
+            assert tap.adopted <= version <= tap.public
+            said = Verdict(tap.line["outcome"], tap.line["ground"], tap.line["rule"])
+            assert said == verdict(self.people.under(tap.uid, version)), (tap, self.people.history[tap.uid])
+            assert tap.line["list_state"] == ("fresh" if version else "missing"), tap
+        for counted in self._counted:
+            assert counted == self.people.counted(counted.version)
+
+
+@contextmanager
+def _changing(people: People) -> Iterator["Future[None]"]:
+    """Cards change for the length of a block, in a thread, as other programs of the city would do it."""
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.wait(CHANGE_EVERY_S):
+            people.step()
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        try:
+            yield changing
+        finally:
+            stop.set()
+
+
+def goes_on_by_itself(run: Run) -> int:
+    """Each program is started once more, by its command, as a supervisor does it; the last change comes to the gate. Its list version."""
+    of = run.of
+    run.people.step()
+    with program("backoffice", "publish", "--home", str(of.city), "--json") as publish:
+        newest: int = publish.event("published")["list_version"]
+        assert publish.process.wait(WAIT_S) == 0
+    config = ("--config", str(of.gate_config))
+    with program("validator", "courier", *config) as courier, program("validator", "lane", *config) as lane:
+        courier.event("courier", state="fresh", list_version=newest)
+        run.crowd.hear([lane.event("started")])
+        if lane.heard[0].get("list_version") != newest:
+            run.crowd.hear([lane.event("list", list_version=newest)])
+        for uid in run.people.restless:
+            run.crowd.present_next(uid)
+            run.crowd.hear([lane.event("tap", list_version=newest)])
+    return newest
+
+
+def nothing_is_left_behind(run: Run, newest: int) -> None:
+    """What stands in the folders of city and gate says the newest list, all of it, and nothing half."""
+    of = run.of
+    assert newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
+    assert run.registry.publications.building() is None
+    ledger = Ledger(of.gate / "lists")
+    assert (ledger.problem, ledger.accepted and ledger.accepted.list_version) == ("", newest)
+    fresh = run.new_gate("fresh")
+    assert fresh.poll().state is SourceState.FRESH
+    keys, recent = held_keys(of.gate / "keys"), of.gate / "recent"
+    found = ListFolder(of.gate / "lists", keys, recent if recent.exists() else None).settled()
+    assert found.problems == ()
+    for rules in (fresh.rules, found.rules):
+        assert rules is not None
+        assert Counted.of(rules, run.people.uids) == run.people.counted(newest)
+    assert of.left_over() == []
+
+
+@pytest.mark.parametrize("recent", [True, False], ids=["changes in memory", "all on the SD card"])
+def test_a_hundred_kills_harm_nobody_and_need_no_hand(tmp_path: Path, recent: bool) -> None:
+    try:
+        with ExitStack() as stack:
+            of = stack.enter_context(system(tmp_path, recent=recent))
+            run = Run(stack, of, SEED)
+            run.kill(stack.enter_context(Forks()), KILLS)
+            newest = goes_on_by_itself(run)
+            run.judge()
+            nothing_is_left_behind(run, newest)
+            assert all(run.died_at_work.values()), run.died_at_work
+            assert len({tap.line["list_version"] for tap in run.crowd.taps}) > 2
+    except BaseException as error:
+        error.add_note(f"TURNIKE_KILL_SEED={SEED} draws the same again")
+        raise
