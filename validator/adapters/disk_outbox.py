@@ -4,7 +4,7 @@
     outbox.open()                        # in the thread that will own it; looks the database over first
     outbox.append(report)                # True: it is on the disk, and outlives a power cut
     for stored in outbox.oldest(20): ...
-    outbox.forget(["<report id>", ...])  # delivered; only ids of the last `oldest`
+    outbox.forget(["<report id>", ...])  # delivered; only what `oldest` told since it was asked for the first
 
 One transaction, so one sync, a report: the record and the number after it are committed together, so no `seq` is used twice and none left out. A
 disk that fails is told in `trouble` and tried again every second; what could not be kept meanwhile is counted in `refused`, and
@@ -109,7 +109,9 @@ class DiskOutbox:
         self._head = Head("", 1)
         self._refused_before = 0  # since the last report that was kept
         self._in_doubt = 0  # the `seq` of a report whose commit failed, and may have been done all the same
-        self._told: dict[str, int] = {}  # places of the reports that `oldest` told last
+        self._told: dict[
+            str, int
+        ] = {}  # places of the reports that `oldest` told since it was last asked for the first
         self._retry_s = 0.0
 
     def open(self) -> bool:
@@ -143,15 +145,17 @@ class DiskOutbox:
         self.trouble = ""
         return True
 
-    def oldest(self, count_max: int) -> Sequence[StoredReport]:
-        """The reports that have waited longest, at most so many. Raises OutboxError."""
+    def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
+        """The reports that have waited longest, after so many of them. Raises OutboxError."""
         with self._asked() as cache:
-            found = dict(self._read(cache, count_max))
-            self._told = {stored.report_id: place for place, stored in found.items()}
+            found = dict(self._read(cache, count_max, skipped))
+            if not skipped:
+                self._told.clear()
+            self._told |= {stored.report_id: place for place, stored in found.items()}
             return tuple(found.values())
 
     def forget(self, report_ids: Iterable[str]) -> int:
-        """Drop delivered reports, of those that `oldest` told last; how many. Durable when it returns. Raises OutboxError."""
+        """Drop delivered reports, of those that `oldest` told; how many. Durable when it returns. Raises OutboxError."""
         return self._drop(report_ids, None)
 
     def reject(self, report_id: str, reason: str) -> int:
@@ -287,9 +291,9 @@ class DiskOutbox:
 
     # Delivering
 
-    def _read(self, cache: Any, count_max: int) -> Iterator[tuple[int, StoredReport]]:
+    def _read(self, cache: Any, count_max: int, skipped: int) -> Iterator[tuple[int, StoredReport]]:
         places = (key for key in cache.iterkeys() if isinstance(key, int))
-        for place in islice(places, count_max):
+        for place in islice(places, skipped, skipped + count_max):
             yield place, decode(cache.get(place))
 
     def _drop(self, report_ids: Iterable[str], reason: str | None) -> int:

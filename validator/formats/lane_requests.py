@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 LINE_BYTES_MAX = 4_096  # `delivered` with twenty ids is 900
+SKIP_MAX = 180  # an upload has two hundred at most
 BATCH_MAX = 20  # reports in an answer: what the clerk reads while the interpreter is not the loop's
 
 _Id = Annotated[str, Meta(max_length=64)]
@@ -29,9 +30,10 @@ class Watch(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request"
 
 
 class Reports(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="reports"):
-    """The reports that have waited longest."""
+    """The reports that have waited longest, after the first `skip` of them."""
 
     max: Annotated[int, Meta(ge=1, le=BATCH_MAX)] = BATCH_MAX
+    skip: Annotated[int, Meta(ge=0, le=SKIP_MAX)] = 0
 
 
 class Delivered(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="delivered"):

@@ -1,0 +1,246 @@
+"""The carrier against lanes and back offices that answer, refuse, lie, break off, or are gone for days."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from validator.adapters.disk_outbox import uuid7
+from validator.carrier import (
+    BATCH_MAX,
+    LOOK_S,
+    RETRY_AFTER_S_MAX,
+    WAIT_S_MAX,
+    Answer,
+    BatchError,
+    Carrier,
+    LaneGoneError,
+    Result,
+)
+from validator.courier_ports import SourceState, TownError
+from validator.domain.report import ReportKind
+from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
+from validator.formats.lane_requests import SKIP_MAX
+from validator.formats.stored_report import StoredReport
+
+
+def stored(seq: int) -> StoredReport:
+    head = (uuid7(1_800_000_000 + seq), ReportKind.DENIED_BOARDING, "gate", 1, "0" * 32, seq, 0)
+    return StoredReport(*head, "boot", 1, 1_800_000_000, True, 7, "suspended", "sealed", "key")
+
+
+@dataclass
+class Lane:
+    """A lane's outbox in memory; it counts what it is told of reports that it does not have."""
+
+    reports: list[StoredReport] = field(default_factory=list)
+    aside: dict[str, str] = field(default_factory=dict)
+    is_gone: bool = False
+
+    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
+        """See LaneReports."""
+        if self.is_gone:
+            raise LaneGoneError("lane 1 does not answer")
+        assert count_max <= ASKED_MAX
+        assert skipped <= SKIP_MAX
+        return self.reports[skipped : skipped + count_max]
+
+    def delivered(self, report_ids: Sequence[str]) -> None:
+        """See LaneReports."""
+        assert len(report_ids) <= ASKED_MAX
+        assert set(report_ids) <= {report.report_id for report in self.reports}
+        self.reports = [report for report in self.reports if report.report_id not in set(report_ids)]
+
+    def rejected(self, report_id: str, reason: str) -> None:
+        """See LaneReports."""
+        self.delivered([report_id])
+        self.aside[report_id] = reason
+
+
+Rule = Callable[[Sequence[StoredReport]], Mapping[str, Answer]]
+
+
+@dataclass
+class Office:
+    """A back office that stores by id; `rules` stand before it, one a call, then it is well."""
+
+    rules: list[Rule] = field(default_factory=list)
+    stored: dict[str, StoredReport] = field(default_factory=dict)
+    sent: list[int] = field(default_factory=list)
+    copies: Counter[str] = field(default_factory=Counter)
+
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        """See ReportOffice."""
+        self.sent.append(len(reports))
+        return self.rules.pop(0)(reports) if self.rules else self.take(reports)
+
+    def take(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        """Store them, as it does when it is well."""
+        answers = {}
+        for report in reports:
+            known = report.report_id in self.stored
+            self.copies[report.report_id] += 1
+            self.stored.setdefault(report.report_id, report)
+            answers[report.report_id] = Answer(Result.ALREADY if known else Result.STORED)
+        return answers
+
+
+def failing(state: SourceState = SourceState.UNREACHABLE, retry_after_s: float = 0.0) -> Rule:
+    def rule(_reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        raise TownError(state, "no", retry_after_s)
+
+    return rule
+
+
+def carrier(lane: Lane, office: Office, *more: Lane) -> Carrier:
+    return Carrier([lane, *more], office, random.Random(1).random)
+
+
+def test_the_oldest_go_first_two_hundred_at_a_time_until_none_waits() -> None:
+    lane, office = Lane([stored(seq) for seq in range(450)]), Office()
+    carrying = carrier(lane, office)
+    told = [carrying.round() for _ in range(4)]
+    assert office.sent == [BATCH_MAX, BATCH_MAX, 50]
+    assert [wait_s for _, wait_s in told] == [0.0, 0.0, LOOK_S, LOOK_S]
+    assert list(office.stored.values()) == sorted(office.stored.values(), key=lambda report: report.seq)
+    assert lane.reports == []
+
+
+def test_the_same_report_sent_twice_is_forgotten_once_it_is_known() -> None:
+    lane, office = Lane([stored(1)]), Office()
+    office.take(lane.reports)
+    state, _ = carrier(lane, office).round()
+    assert (state.delivered, lane.reports, len(office.stored)) == (1, [], 1)
+
+
+def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else() -> None:
+    lane, office = Lane([stored(seq) for seq in range(3)]), Office()
+
+    def lost(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        office.take(reports)
+        raise TownError(SourceState.UNREACHABLE, "the connection broke")
+
+    office.rules = [lost]
+    carrying = carrier(lane, office)
+    assert carrying.round()[0].state is SourceState.UNREACHABLE
+    assert len(lane.reports) == 3
+    assert carrying.round()[0].delivered == 3
+    assert set(office.copies.values()) == {2}
+    assert len(office.stored) == 3
+
+
+def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
+    lane, office = Lane([stored(1)]), Office([lambda _reports: {stored(99).report_id: Answer(Result.STORED)}])
+    state, wait_s = carrier(lane, office).round()
+    assert (state.state, len(lane.reports)) == (SourceState.NOT_OURS, 1)
+    assert wait_s > 0
+
+
+def test_a_report_that_is_not_answered_for_stays() -> None:
+    lane = Lane([stored(seq) for seq in range(4)])
+    office = Office([lambda reports: {reports[2].report_id: Answer(Result.STORED)}])
+    carrier(lane, office).round()
+    assert [report.seq for report in lane.reports] == [0, 1, 3]
+
+
+def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
+    lane, office = Lane([stored(seq) for seq in range(3)]), Office()
+
+    def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        return {**office.take(reports), reports[0].report_id: Answer(Result.REJECTED, "unknown gate")}
+
+    office.rules = [rejecting]
+    state, _ = carrier(lane, office).round()
+    assert (state.delivered, state.rejected, list(lane.aside.values())) == (2, 1, ["unknown gate"])
+
+
+def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
+    lane, office = Lane([stored(seq) for seq in range(300)]), Office()
+    poison = lane.reports[77].report_id
+
+    def choking(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        if any(report.report_id == poison for report in reports):
+            raise BatchError(SourceState.REFUSED, "422")
+        return office.take(reports)
+
+    office.rules = [choking] * 60
+    carrying = carrier(lane, office)
+    for _ in range(40):
+        carrying.round()
+    assert (list(lane.aside), lane.reports, len(office.stored)) == ([poison], [], 299)
+
+
+def test_the_wait_grows_and_is_drawn_whole_and_ends_with_the_fault() -> None:
+    lane, office = Lane([stored(1)]), Office([failing()] * 12)
+    drawn = Carrier([lane], office, lambda: 0.999_999)
+    waits = [drawn.round()[1] for _ in range(12)]
+    assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
+    assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
+    assert drawn.round()[1] == 0.0
+    least = Carrier([Lane([stored(1)])], Office([failing()] * 3), lambda: 0.0)
+    assert [least.round()[1] for _ in range(3)] == [0.1] * 3, "never a busy loop"
+
+
+def test_what_the_server_asks_for_is_waited_at_least_but_not_for_ever() -> None:
+    lane = Lane([stored(1)])
+    office = Office([failing(SourceState.BUSY, 120.0), failing(SourceState.BUSY, 1e9)])
+    carrying = carrier(lane, office)
+    assert 120 <= carrying.round()[1] <= 122
+    assert RETRY_AFTER_S_MAX <= carrying.round()[1] <= RETRY_AFTER_S_MAX + 4
+
+
+def test_a_lane_that_is_gone_does_not_hold_up_the_other() -> None:
+    gone, well, office = Lane([stored(1)], is_gone=True), Lane([stored(2)]), Office()
+    carrying = carrier(gone, office, well)
+    state, _ = carrying.round()
+    assert (well.reports, state.state, state.problem) == ([], SourceState.FRESH, "lane 1 does not answer")
+    gone.is_gone = False
+    carrying.round()
+    assert gone.reports == []
+
+
+faults = st.sampled_from(["ok", "gone", "lost answer", "half", "rejects", "wrong ids", "choke"])
+
+
+@settings(max_examples=150)
+@given(st.lists(faults, max_size=40), st.integers(0, 260), st.randoms(use_true_random=False))
+def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
+    plan: list[str], count: int, drawn: random.Random
+) -> None:
+    lane, office = Lane([stored(seq) for seq in range(count)]), Office()
+    sent = {report.report_id for report in lane.reports}
+
+    def played(fault: str) -> Rule:
+        def rule(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+            match fault:
+                case "gone":
+                    raise TownError(SourceState.UNREACHABLE, "gone")
+                case "lost answer":
+                    office.take(reports)
+                    raise TownError(SourceState.UNREACHABLE, "broke")
+                case "half":
+                    return office.take(reports[::2])
+                case "rejects":
+                    return {reports[0].report_id: Answer(Result.REJECTED, "no"), **office.take(reports[1:])}
+                case "wrong ids":
+                    return {"someone else's": Answer(Result.STORED)}
+                case "choke":
+                    raise BatchError(SourceState.REFUSED, "413")
+            return office.take(reports)
+
+        return rule
+
+    office.rules = [played(fault) for fault in plan]
+    carrying = Carrier([lane], office, drawn.random)
+    for _ in range(len(plan) + 600):
+        _, wait_s = carrying.round()
+        assert wait_s >= 0
+        if not lane.reports and not office.rules:
+            break
+    waiting = {report.report_id for report in lane.reports}
+    assert waiting == set()
+    assert set(office.stored) | set(lane.aside) == sent

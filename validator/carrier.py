@@ -1,0 +1,165 @@
+"""The carrier: brings the reports that wait in the lanes' outboxes to the back office. The courier's second loop; it knows no socket and no network.
+
+One round a lane: take the oldest reports, send them, and tell the lane which of them are in the city. A report is forgotten only when
+the back office has answered for it by its id; whatever else happens, it stays where it is and is sent again. Sending twice is harmless: the id
+is the key on the other side.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from validator.courier_ports import SourceState, TownError
+from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
+from validator.formats.stored_report import StoredReport
+
+BATCH_MAX = 200
+LOOK_S = 2.0  # how often the lanes are asked when nothing waits: they are on this machine
+WAIT_S_MIN, WAIT_S_MAX = (
+    1.0,
+    300.0,
+)  # between attempts, doubled each time, drawn whole: 20,000 gates come back at once
+RETRY_AFTER_S_MAX = 3_600.0
+_DOUBLINGS_MAX = 16
+
+
+class Result(Enum):
+    """What the back office says of one report."""
+
+    STORED = "stored"
+    ALREADY = "already"
+    REJECTED = "rejected"
+
+
+class Answer(NamedTuple):
+    """The same, with its reason if it was rejected."""
+
+    result: Result
+    reason: str = ""
+
+
+class LaneGoneError(Exception):
+    """A lane that does not answer; the message is one clear line."""
+
+
+class BatchError(TownError):
+    """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
+
+
+class LaneReports(Protocol):
+    """The reports of one lane. Every method raises LaneGoneError."""
+
+    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
+        """The reports that have waited longest, after so many of them."""
+
+    def delivered(self, report_ids: Sequence[str]) -> None:
+        """These are in the city."""
+
+    def rejected(self, report_id: str, reason: str) -> None:
+        """This one will never be."""
+
+
+class ReportOffice(Protocol):
+    """The back office."""
+
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        """What it says of each report, by id. Raises TownError, BatchError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How it stands after a round: the state of the way to the back office, why it is so, and counts since the start."""
+
+    state: SourceState
+    problem: str
+    delivered: int
+    rejected: int
+
+
+class Carrier:
+    """One gate's way to the back office. For one thread."""
+
+    def __init__(self, lanes: Sequence[LaneReports], office: ReportOffice, draw: Callable[[], float]) -> None:
+        """`draw` is uniform in [0, 1)."""
+        self._lanes = lanes
+        self._office = office
+        self._draw = draw
+        self._batch_max = BATCH_MAX
+        self._failures = 0
+        self._delivered = self._rejected = 0
+
+    def round(self) -> tuple[Carried, float]:
+        """Carry one batch from each lane. Returns how it stands, and how many seconds to wait before the next round."""
+        problem, waits = "", False
+        try:
+            for lane in self._lanes:
+                try:
+                    waits = self._carry(lane) or waits
+                except LaneGoneError as error:
+                    problem = str(error)  # its reports are safe; the other lanes' go on
+        except TownError as error:
+            self._failures += 1
+            return self._stand(error.state, str(error)), self._wait_s(error)
+        self._failures = 0
+        return self._stand(SourceState.FRESH, problem), 0.0 if waits else LOOK_S
+
+    def _carry(self, lane: LaneReports) -> bool:
+        """Carry the oldest reports of a lane; whether more may wait."""
+        batch = self._oldest(lane)
+        if not batch:
+            return False
+        try:
+            answers = self._office.send(batch)
+        except BatchError as error:
+            return self._divide(lane, batch, error)
+        told = {
+            report.report_id: answers[report.report_id] for report in batch if report.report_id in answers
+        }
+        self._tell(lane, told)
+        if not told:
+            raise TownError(
+                SourceState.NOT_OURS, "the back office answered for none of the reports that it was sent"
+            )
+        is_full = len(batch) >= self._batch_max
+        self._batch_max = min(2 * self._batch_max, BATCH_MAX)
+        return is_full
+
+    def _oldest(self, lane: LaneReports) -> list[StoredReport]:
+        batch: list[StoredReport] = []
+        while len(batch) < self._batch_max:
+            wanted = min(ASKED_MAX, self._batch_max - len(batch))
+            found = lane.oldest(wanted, len(batch))
+            batch += found
+            if len(found) < wanted:
+                break
+        return batch
+
+    def _divide(self, lane: LaneReports, batch: Sequence[StoredReport], error: BatchError) -> bool:
+        """Send fewer at a time, until the one that is not taken stands alone and can be put aside."""
+        if len(batch) == 1:
+            self._tell(lane, {batch[0].report_id: Answer(Result.REJECTED, str(error))})
+        self._batch_max = max(len(batch) // 2, 1)
+        return True
+
+    def _tell(self, lane: LaneReports, answers: Mapping[str, Answer]) -> None:
+        done = [report_id for report_id, answer in answers.items() if answer.result is not Result.REJECTED]
+        for some in _parts(done, ASKED_MAX):
+            lane.delivered(some)
+            self._delivered += len(some)
+        for report_id, answer in answers.items():
+            if answer.result is Result.REJECTED:
+                lane.rejected(report_id, answer.reason)
+                self._rejected += 1
+
+    def _wait_s(self, error: TownError) -> float:
+        """Full jitter: the whole of a wait that doubles is drawn; what the server asks for comes first."""
+        longest_s = min(WAIT_S_MIN * (1 << min(self._failures, _DOUBLINGS_MAX)), WAIT_S_MAX)
+        return min(error.retry_after_s, RETRY_AFTER_S_MAX) + max(longest_s * self._draw(), 0.1)
+
+    def _stand(self, state: SourceState, problem: str) -> Carried:
+        return Carried(state, problem, self._delivered, self._rejected)
+
+
+def _parts(all_: Sequence[str], count_max: int) -> Iterable[Sequence[str]]:
+    return (all_[at : at + count_max] for at in range(0, len(all_), count_max))
