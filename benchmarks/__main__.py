@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import adoption, courier, decisions, denial, distribution, lookup, memory, start, wire
+from benchmarks import adoption, courier, decisions, denial, distribution, fleet, lookup, memory, start, wire
 from benchmarks.context import SMALL, Bench, Scale
 from benchmarks.machine import Machine
 from benchmarks.rows import Row
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "adoption": adoption.run,
     "distribution": distribution.run,
     "courier": courier.run,
+    "fleet": fleet.run,
 }
 
 
