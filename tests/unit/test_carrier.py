@@ -180,7 +180,7 @@ def test_the_wait_grows_and_is_drawn_whole_and_ends_with_the_fault() -> None:
     waits = [drawn.round()[1] for _ in range(12)]
     assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
-    assert drawn.round()[1] == 0.0
+    assert drawn.round()[1] == LOOK_S
     least = Carrier([Lane([stored(1)])], Office([failing()] * 3), lambda: 0.0)
     assert [least.round()[1] for _ in range(3)] == [0.1] * 3, "never a busy loop"
 
