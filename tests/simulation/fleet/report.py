@@ -93,6 +93,8 @@ class Report(NamedTuple):
     parts_bytes: dict[str, float]
     card_bytes: Spread
     enforced_s: Delay
+    changed_to_enforced_s: Delay
+    """The same from the change in the registry, which waits for the next publication: evenly spread over the interval between two."""
     returns: list[Return]
     polls: dict[str, int]
     power_cuts: dict[str, int]
@@ -122,7 +124,12 @@ def report_of(counted: Counted, city: CityPlan, fleet: FleetPlan) -> Report:
         Spread.of((counted.days[:, :, Of.REQUESTS] / whole).ravel()),
         {name: float(parts[of]) for name, of in _PARTS.items()} | {"sent by the gate": float(parts[Of.UP])},
         Spread.of((counted.days[:, :, list(ON_CARD)].sum(axis=2) / whole).ravel()),
-        _delay(counted),
+        _delay(counted.enforced, counted.enforced_max_s),
+        _delay(
+            np.convolve(counted.enforced, np.ones(round(city.publish_every_s / LATENCY_STEP_S))),
+            counted.enforced_max_s + city.publish_every_s,
+            counted=int(counted.enforced.sum()),
+        ),
         [
             Return(name, counted.returns[name], counted.snapshots[name], Spread.of(counted.back_s[name]))
             for name in names
@@ -149,14 +156,15 @@ def _named(value: object) -> object:
     return None if value == float("inf") else value
 
 
-def _delay(counted: Counted) -> Delay:
-    steps = np.cumsum(counted.enforced)
-    count = int(steps[-1])
+def _delay(histogram: NDArray[Any], max_s: float, counted: int | None = None) -> Delay:
+    """Of a histogram in steps; `counted` if its numbers are no counts."""
+    steps = np.cumsum(histogram)
 
     def percentile(share: float) -> float:
-        return float(np.searchsorted(steps, share * count) + 1) * LATENCY_STEP_S if count else 0.0
+        return float(np.searchsorted(steps, share * steps[-1]) + 1) * LATENCY_STEP_S if steps[-1] else 0.0
 
-    return Delay(count, percentile(0.5), percentile(0.99), percentile(0.999), counted.enforced_max_s)
+    size = int(steps[-1]) if counted is None else counted
+    return Delay(size, percentile(0.5), percentile(0.99), percentile(0.999), max_s)
 
 
 def _load(counted: Counted, city: CityPlan) -> ServerLoad:
@@ -181,7 +189,7 @@ def _busiest_minute(by_second: NDArray[Any]) -> float:
 
 def draw(report: Report, console: Console) -> None:
     """For a person."""
-    city, load, delay = report.city, report.load, report.enforced_s
+    city, load = report.city, report.load
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
     console.print(
         f"{report.gates:,} gates ({kinds}), {report.days:g} days, {city.changes_a_day:,} changes a day, "
@@ -201,10 +209,11 @@ def draw(report: Report, console: Console) -> None:
     parts = ", ".join(f"{name} {bytes_ / MB:.2f}" for name, bytes_ in report.parts_bytes.items())
     console.print(f"Mean MB of a gate and day: {parts}")
     console.print(f"Changes fetched more than once: {report.fetched_twice_share:.2%} of those fetched")
-    console.print(
-        f"Published → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
-        f"max {delay.max:.2f} (of {delay.size:,}; gates on line and in step)"
-    )
+    for name, delay in (("Published", report.enforced_s), ("Changed", report.changed_to_enforced_s)):
+        console.print(
+            f"{name} → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
+            f"max {delay.max:.2f} (of {delay.size:,} lists at gates on line and in step)"
+        )
     table = _table(
         "Came back after", "gates", "took the whole matched table", "current after s p50", "p99", "max"
     )
