@@ -35,7 +35,8 @@ class Scale:
     denials: int = 1_000
     looks: int = 5_000
     adoptions: int = 10
-    changes: int = 100
+    polls: int = 200
+    changes: int = 200
     idle_s: float = 10.0
 
 
@@ -53,6 +54,7 @@ SMALL = Scale(
     denials=4,
     looks=100,
     adoptions=1,
+    polls=2,
     changes=2,
     idle_s=0.3,
 )

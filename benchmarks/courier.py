@@ -1,27 +1,40 @@
-"""What it costs a gate to bring lists home: a whole one, as a new gate does, and then change after change.
+"""What it costs a gate to bring lists home: a whole one, as a new gate does, and then poll after poll, with a change and without.
 
-Serves the claims about the courier's memory (a Pi has 512 MB) and about what it writes to the SD card, and the way of a change from the
-published folder to the list folder. The real courier as a process, real signatures, a plain web server over loopback without TLS.
+Serves the claims about the courier's memory (a Pi has 512 MB, the unit allows 200 MiB), about what it writes to the SD card, and the way of
+a change from the published folder to the gate. The real courier as a process, with the priorities of its unit; real signatures; a web server
+over loopback without TLS. The lists are those of the other benchmarks: what the back office has to do for one is in publish.py.
 """
 
-import signal
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.as_unit import memory_max_mb
 from benchmarks.context import Bench
-from benchmarks.published import BROUGHT_S, Published, courier, peak_mb
-from benchmarks.rows import Row, counted, timed
+from benchmarks.published import COURIER_UNIT, Courier, Published, Server, gate_of
+from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import MATCHED_UNIT_S, SUSPENDED_UNIT_S, Town
-from tests.programs import Program
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.fingerprint_keys import format_key_file, key_id
+from validator.formats.fingerprint_keys import key_id
 from validator.formats.segment import NO_END
 from validator.formats.segment_builder import Head, write_segment
 
-CHANGED_CARDS = 104  # 150,000 a day in pieces of a minute
+CHANGED_CARDS = 26  # of each of two rules: 150,000 a day in pieces of half a minute
 MB = 1e6
+KB = 1e3
+
+
+class Polls(NamedTuple):
+    """Some polls: ns that each took, and what passed on the line and to the disk in all of them."""
+
+    taken_ns: list[int]
+    line_bytes: int
+    requests: int
+    written_mb: float
 
 
 def run(bench: Bench) -> list[Row]:
@@ -31,60 +44,103 @@ def run(bench: Bench) -> list[Row]:
 
 def _bring(bench: Bench, cards: int) -> list[Row]:
     town = bench.town(cards)
-    published = _published(bench, town)
-    gate = bench.folder / f"gate-{cards}"
-    for made in ("lists", "keys"):
-        (gate / made).mkdir(parents=True)
-    (gate / "keys" / "city.key").write_bytes(format_key_file(town.key))
-    size = f"{cards / 1e6:.2f} M cards"
-    with published.served() as url, courier(gate, published, url) as process:
-        started_s = time.monotonic()
-        line = process.event("courier", BROUGHT_S, state="fresh", list_version=1)
-        brought_s = time.monotonic() - started_s
-        first_mb = peak_mb(process)
-        wire_bytes = sum(entry.bytes for each in published.offered.values() for entry in each)
-        changes_ns = [
-            _change(town, published, process, version)
-            for version in bench.track(range(2, bench.scale.changes + 2), f"changes to {size}")
+    published = publication(bench, town, bench.folder / f"city-{cards}")
+    with gate_of(bench.folder / f"gate-{cards}", town.key, published.public) as (_, server, courier):
+        rows = first_sync(f"list of {cards / 1e6:.2f} M cards", server, courier)
+        unchanged = polls(
+            server, courier, bench.track([courier.poll] * bench.scale.polls, "polls without a change")
+        )
+        changes = [
+            partial(_change, town, published, courier, version)
+            for version in range(2, bench.scale.changes + 2)
         ]
-        last, last_mb = process.heard[-1], peak_mb(process)
-    written = last["disk_bytes"] - line["disk_bytes"]
+        changed = polls(server, courier, bench.track(changes, "polls with a change"))
+        peak = courier.peak()
+    what = f"poll with {2 * CHANGED_CARDS} changed cards → installed"
     return [
-        counted(
-            f"courier brings a list of {size}", "s", brought_s, note=f"{wire_bytes / MB:.1f} MB in wire form"
-        ),
-        counted("– its greatest memory meanwhile", "MB", first_mb),
-        counted("– written to the list folder on the SD card", "MB", line["disk_bytes"] / MB),
-        timed(f"a change of {2 * CHANGED_CARDS} cards, signed → in the gate's list folder", "ms", changes_ns),
-        counted("– written to the list folder on the SD card by all of them", "MB", written / MB),
-        counted("– greatest memory after them", "MB", last_mb),
+        *rows,
+        *_poll_rows("poll without a change", unchanged),
+        *_poll_rows(what, changed),
+        counted("– greatest memory of the courier after that, with mapped files", "MB", peak),
     ]
 
 
-def _published(bench: Bench, town: Town) -> Published:
-    published = Published(bench.folder / f"city-{town.cards}", town.key)
+def publication(bench: Bench, town: Town, folder: Path) -> Published:
+    """The town's list, published as version 1."""
+    published = Published(folder, town.key)
     for rule in bench.track(town.manifest.rules, "wire forms"):
         for segment in rule.segments:
-            published.offer(
-                rule.name, town.lists / segment.file_name, segment.from_version, segment.to_version
-            )
+            path = town.lists / segment.file_name
+            published.offer(rule.name, path, segment.from_version, segment.to_version)
     published.publish(1, town.manifest.rules)
     return published
 
 
-def _change(town: Town, published: Published, process: Program, version: int) -> int:
-    """Ns from the signed publication to the gate's list folder; the courier is told to ask at once."""
+def first_sync(what: str, server: Server, courier: Courier) -> list[Row]:
+    """Wait until the first list is here, from the courier's start on."""
+    line = courier.watch(1)
+    brought_s = (time.monotonic_ns() - courier.started_ns) / 1e9
+    allowed = Limit("p50", memory_max_mb(COURIER_UNIT), "MemoryMax of its unit")
+    return [
+        counted(
+            f"courier started → {what} installed",
+            "s",
+            brought_s,
+            note=f"{server.passed()['sent_bytes'] / MB:.1f} MB over the line",
+        ),
+        counted(
+            "– its greatest memory meanwhile",
+            "MB",
+            courier.peak_own,
+            allowed,
+            note=f"of its own, seen every 5 ms; {courier.peak():.1f} with the files that it maps",
+        ),
+        counted(
+            "– written to the SD card",
+            "MB",
+            courier.written(),
+            note=f"{line['disk_bytes'] / MB:.1f} of it the list; the rest are its wire forms, deleted afterwards",
+        ),
+    ]
+
+
+def polls(server: Server, courier: Courier, asked: Iterable[Callable[[], int]]) -> Polls:
+    """Do these, each of which returns the ns it took."""
+    before, written = server.passed(), courier.written()
+    taken_ns = [poll() for poll in asked]
+    after = server.passed()
+    line_bytes = sum(after[way] - before[way] for way in ("received_bytes", "sent_bytes"))
+    return Polls(taken_ns, line_bytes, after["requests"] - before["requests"], courier.written() - written)
+
+
+def _poll_rows(name: str, of: Polls) -> list[Row]:
+    count = len(of.taken_ns)
+    return [
+        timed(name, "ms", of.taken_ns),
+        counted(
+            "– on the line, both ways, headers included",
+            "bytes",
+            of.line_bytes / count,
+            note=f"{of.requests / count:.2g} requests; without TLS",
+        ),
+        counted(
+            "– written to the SD card", "kB", of.written_mb / count * MB / KB, note="in whole pages of 4 KiB"
+        ),
+    ]
+
+
+def _change(town: Town, published: Published, courier: Courier, version: int) -> int:
+    """Publish a change; ns from the moment the courier is told to ask until the list is installed."""
     rng = np.random.default_rng(version)
     epoch_unix_s = int(time.time()) // MATCHED_UNIT_S * MATCHED_UNIT_S
     for rule, unit_s in (("suspended", SUSPENDED_UNIT_S), ("matched", MATCHED_UNIT_S)):
         drawn = np.unique(rng.integers(0, 1 << FINGERPRINT_BITS, size=CHANGED_CARDS, dtype=np.uint64))
         head = Head(rule, version - 1, version, key_id(town.key), epoch_unix_s, unit_s)
-        path = Path(published.folder) / f"{rule}.seg"
+        path = published.folder / f"{rule}.seg"
         with path.open("w+b") as out:
             write_segment(out, head, drawn, np.full(len(drawn), NO_END, np.uint16))
         published.offer(rule, path, version - 1, version)
     published.publish(version, town.manifest.rules)
-    published_ns = time.monotonic_ns()
-    process.process.send_signal(signal.SIGHUP)
-    process.event("courier", BROUGHT_S, state="fresh", list_version=version)
-    return time.monotonic_ns() - published_ns
+    asked_ns = courier.ask()
+    courier.fresh(version)
+    return time.monotonic_ns() - asked_ns

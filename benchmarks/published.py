@@ -2,16 +2,20 @@
 
 import hashlib
 import mmap
+import signal
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from backoffice import roles
+from benchmarks.as_unit import MB
 from tests.backoffice_rig import City
-from tests.programs import Program, lane_config, program
-from validator.formats.fingerprint_keys import key_id
+from tests.programs import Line, Program, lane_config, program
+from validator.courier_app import STATUS_NAME
+from validator.formats.fingerprint_keys import format_key_file, key_id
 from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.formats.piece_index import PieceIndex
 from validator.formats.piece_index import encode as encode_index
@@ -19,6 +23,10 @@ from validator.formats.wire import encode as encode_wire
 
 DAY_S = 86_400
 BROUGHT_S = 600.0
+COURIER_UNIT = "turnike-courier"
+MEMORY_BACKED = Path("/dev/shm")  # noqa: S108  as /run on a gate; in a folder of its own below it
+_LOOK_S = 0.000_2
+_WATCH_S = 0.005
 
 
 @dataclass
@@ -41,8 +49,8 @@ class Published:
         """What the web server shows."""
         return self.city.office.published
 
-    def offer(self, rule: str, segment: Path, from_version: int, to_version: int) -> SegmentEntry:
-        """Put a segment on offer, in wire form."""
+    def wire(self, segment: Path, from_version: int, to_version: int) -> SegmentEntry:
+        """Put a segment where it can be fetched, in wire form; no list names it yet."""
         temporary = self.public / "segments" / "new"
         with (
             segment.open("rb") as file,
@@ -51,9 +59,11 @@ class Published:
         ):
             built = encode_wire(mapped, out)
         temporary.rename(temporary.with_name(f"{built.sha256}.wire"))
-        entry = SegmentEntry(from_version, to_version, built.bytes, built.sha256)
-        self.offered.setdefault(rule, []).append(entry)
-        return entry
+        return SegmentEntry(from_version, to_version, built.bytes, built.sha256)
+
+    def offer(self, rule: str, segment: Path, from_version: int, to_version: int) -> None:
+        """Put a segment on offer besides what is offered already."""
+        self.offered.setdefault(rule, []).append(self.wire(segment, from_version, to_version))
 
     def publish(self, version: int, rules: tuple[RuleEntry, ...]) -> None:
         """Sign this list, of what is on offer for its rules."""
@@ -83,27 +93,137 @@ class Published:
         )
         roles.sign_publication(self.city.office, encode(manifest), now_unix_s)
 
-    @contextmanager
-    def served(self) -> Iterator[str]:
-        """A plain static web server of its own over the folder; its address."""
-        options = ["-p", "HTTP/1.1", "--bind", "127.0.0.1", "--directory", str(self.public), "0"]
-        with program("http.server", *options, env={"PYTHONUNBUFFERED": "1"}) as server:
-            port = server.first_line().split()[5]
-            yield f"http://127.0.0.1:{port}/"
+
+class Server:
+    """The web server (benchmarks/web.py)."""
+
+    def __init__(self, process: Program) -> None:
+        self.url = process.first_line()
+        self._process = process
+
+    def passed(self) -> Line:
+        """Requests and bytes since the start."""
+        self._process.say("")
+        return self._process.event("passed")
 
 
 @contextmanager
-def courier(folder: Path, published: Published, url: str) -> Iterator[Program]:
-    """The courier of the gate in this folder, which has `lists` and `keys`. It asks each hour, and whenever SIGHUP comes."""
-    (folder / "root.json").write_bytes((published.public / "metadata" / "1.root.json").read_bytes())
-    more = f'[courier]\nurl = "{url}"\nroot = "{folder}/root.json"\npoll_s = 3600\n'
-    config = lane_config(folder, more=more)
-    config.write_text(config.read_text().replace('keys = "', f'recent = "{folder}/recent"\nkeys = "'))
-    with program("validator", "courier", "--config", str(config)) as started:
-        yield started
+def served(public: Path) -> Iterator[Server]:
+    """A web server over a published folder."""
+    with program("benchmarks.web", str(public)) as process:
+        yield Server(process)
 
 
-def peak_mb(of: Program) -> float:
-    """The most memory the process has held at any time, in MB: VmHWM of proc(5)."""
-    status = Path(f"/proc/{of.process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The folders of a gate; `recent` is memory-backed, as on a gate."""
+
+    folder: Path
+    recent: Path
+
+    @property
+    def lists(self) -> Path:
+        """The list folder."""
+        return self.folder / "lists"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of fingerprint keys."""
+        return self.folder / "keys"
+
+
+@contextmanager
+def new_gate(folder: Path, key: bytes, public: Path) -> Iterator[Gate]:
+    """A gate without a list, that trusts root 1 of this published folder."""
+    memory = MEMORY_BACKED if MEMORY_BACKED.is_dir() else folder.parent
+    with tempfile.TemporaryDirectory(prefix="turnike-bench-", dir=memory) as recent:
+        gate = Gate(folder, Path(recent))
+        for made in (gate.lists, gate.keys):
+            made.mkdir(parents=True)
+        (gate.keys / "city.key").write_bytes(format_key_file(key))
+        (folder / "root.json").write_bytes((public / "metadata" / "1.root.json").read_bytes())
+        yield gate
+
+
+class Courier:
+    """The courier's process, with the priorities of its unit. It asks when it starts, then whenever it is told to."""
+
+    def __init__(self, process: Program, gate: Gate, started_ns: int) -> None:
+        self.process = process
+        self.started_ns = started_ns
+        """When it was started (CLOCK_MONOTONIC)."""
+        self.peak_own = 0.0
+        """The most memory of its own in MB that `watch` saw."""
+        self._proc = Path(f"/proc/{process.process.pid}")
+        self._status = gate.recent / STATUS_NAME
+
+    def ask(self) -> int:
+        """Let it poll, once it has come to rest; the time (CLOCK_MONOTONIC ns)."""
+        while not self._sleeps():
+            time.sleep(_LOOK_S)
+        at_ns = time.monotonic_ns()
+        self.process.process.send_signal(signal.SIGHUP)
+        return at_ns
+
+    def poll(self) -> int:
+        """Let it poll, and wait until it has told how it stands; ns taken."""
+        before = self._status.stat().st_ino
+        asked_ns, ends_s = self.ask(), time.monotonic() + BROUGHT_S
+        while self._status.stat().st_ino == before:
+            if time.monotonic() > ends_s:
+                raise TimeoutError("the courier did not poll")
+            time.sleep(_LOOK_S)
+        return time.monotonic_ns() - asked_ns
+
+    def fresh(self, version: int) -> Line:
+        """Wait until it holds this list; its line in the log."""
+        return self.process.event("courier", BROUGHT_S, state="fresh", list_version=version)
+
+    def watch(self, version: int) -> Line:
+        """The same, while its own memory is looked at."""
+        ends_s, lines = time.monotonic() + BROUGHT_S, self.process.heard
+        while time.monotonic() < ends_s:
+            self.peak_own = max(self.peak_own, self._memory("RssAnon"))
+            self.process.catch_up()
+            for line in lines:
+                if (line.get("state"), line.get("list_version")) == ("fresh", version):
+                    return line
+            time.sleep(_WATCH_S)
+        raise TimeoutError(f"the courier did not bring list {version}: {lines[-3:]}")
+
+    def peak(self) -> float:
+        """The most memory it has held at any time in MB, pages of mapped files included."""
+        return self._memory("VmHWM")
+
+    def written(self) -> float:
+        """MB that it has handed to the disk's file system since its start, in whole pages: what is written to the SD card."""
+        lines = (self._proc / "io").read_text("ascii").splitlines()
+        return int(dict(line.split(": ") for line in lines)["write_bytes"]) / MB
+
+    def _sleeps(self) -> bool:
+        return (self._proc / "stat").read_text("ascii").rpartition(")")[2].split()[0] == "S"
+
+    def _memory(self, name: str) -> float:
+        status = (self._proc / "status").read_text("utf-8")
+        return int(status.partition(f"{name}:")[2].split()[0]) * 1_024 / MB
+
+
+@contextmanager
+def courier(gate: Gate, url: str) -> Iterator[Courier]:
+    """The courier of this gate."""
+    more = f'[courier]\nurl = "{url}"\nroot = "{gate.folder}/root.json"\npoll_s = 3600\n'
+    config = lane_config(gate.folder, more=more)
+    config.write_text(config.read_text().replace('keys = "', f'recent = "{gate.recent}"\nkeys = "'))
+    command = ("benchmarks.as_unit", COURIER_UNIT, "validator", "courier", "--config", str(config))
+    started_ns = time.monotonic_ns()
+    with program(*command) as process:
+        yield Courier(process, gate, started_ns)
+
+
+@contextmanager
+def gate_of(folder: Path, key: bytes, public: Path) -> Iterator[tuple[Gate, Server, Courier]]:
+    """A new gate, the web server that it asks, and its courier, which is bringing the first list."""
+    with ExitStack() as stack:
+        gate = stack.enter_context(new_gate(folder, key, public))
+        server = stack.enter_context(served(public))
+        yield gate, server, stack.enter_context(courier(gate, server.url))
