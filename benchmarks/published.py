@@ -150,6 +150,7 @@ class Courier:
 
     def __init__(self, process: Program, gate: Gate, started_ns: int) -> None:
         self.process = process
+        self.gate = gate
         self.started_ns = started_ns
         """When it was started (CLOCK_MONOTONIC)."""
         self.peak_own = 0.0
@@ -179,17 +180,20 @@ class Courier:
         """Wait until it holds this list; its line in the log."""
         return self.process.event("courier", BROUGHT_S, state="fresh", list_version=version)
 
+    def holds(self, version: int) -> bool:
+        """Whether it has said by now that it holds this list. Never waits."""
+        lines = self.process.catch_up()
+        return any((line.get("state"), line.get("list_version")) == ("fresh", version) for line in lines)
+
     def watch(self, version: int) -> Line:
         """The same, while its own memory is looked at."""
-        ends_s, lines = time.monotonic() + BROUGHT_S, self.process.heard
-        while time.monotonic() < ends_s:
+        ends_s = time.monotonic() + BROUGHT_S
+        while not self.holds(version):
+            if time.monotonic() > ends_s:
+                raise TimeoutError(f"the courier did not bring list {version}: {self.process.heard[-3:]}")
             self.peak_own = max(self.peak_own, self._memory("RssAnon"))
-            self.process.catch_up()
-            for line in lines:
-                if (line.get("state"), line.get("list_version")) == ("fresh", version):
-                    return line
             time.sleep(_WATCH_S)
-        raise TimeoutError(f"the courier did not bring list {version}: {lines[-3:]}")
+        return self.process.heard[-1]
 
     def peak(self) -> float:
         """The most memory it has held at any time in MB, pages of mapped files included."""

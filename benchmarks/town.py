@@ -59,17 +59,11 @@ class Town:
             raise RuntimeError(f"{self.lists}: no usable list; this benchmark built a wrong one: {adopted}")
         return adopted.rules
 
-    def publish_again(self, version: int) -> tuple[bytes, Path]:
-        """Another version, with another matched table of the same size: its manifest and its new segment, not installed."""
-        vector = np.fromfile(self.fingerprints, "<u8")
+    def matched_again(self, version: int) -> Path:
+        """The matched table of another version, of the same size: its segment, not installed."""
         path = self.folder / f"matched-{version}.seg"
-        entry = _write(path, "matched", version, self.key, vector, NO_END)
-        *others, matched = self.manifest.rules
-        rule = RuleEntry("matched", matched.effect, (entry,), matched.scope, matched.in_force_from_unix_s)
-        issued_unix_s = self.manifest.issued_unix_s + version
-        return encode(
-            Manifest(version, issued_unix_s, self.manifest.expires_unix_s + version, (*others, rule))
-        ), path
+        _write(path, "matched", version, self.key, np.fromfile(self.fingerprints, "<u8"), NO_END)
+        return path
 
 
 def build(folder: Path, cards: int, known_max: int, seed: int = 1) -> Town:

@@ -1,0 +1,171 @@
+"""What it costs the back office to publish, and a day of the city in fast motion: the real publisher, web server and courier, change after change.
+
+Serves the budgets "change published → every gate refuses or admits by it" and "download for a day of 150,000 changes at a 30 s poll", and the
+claim about what a gate writes to its SD card. The day is simulated in that nobody waits: half a minute passes for the publisher from one list
+to the next, and the courier is told to ask as soon as it is signed. Everything else is what a city and a gate run, pieces of hours and of the
+day included.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from backoffice.keys import current_fingerprint_key
+from backoffice.pieces import Kind
+from backoffice.registry import Registry
+from benchmarks.context import Bench
+from benchmarks.courier import Polls, polls
+from benchmarks.office import CityOffice, publish, publisher
+from benchmarks.published import Courier, gate_of
+from benchmarks.rows import Limit, Row, counted, timed
+from benchmarks.town import DAY_S
+from tests.programs import Line, Program
+
+EVERY_S = 30  # publish --every, and the gates' poll
+DAY_LISTS = DAY_S // EVERY_S
+CHANGED_CARDS = 52  # 150,000 a day
+EARLIER_S = 60  # a list from the future is taken up to a day ahead
+SNAPSHOT_AFTER_S = 31 * DAY_S
+DOWNLOAD_MB_MAX = 16.0
+ENFORCED_MS_MAX = 60_000.0
+WAITS_MS = 37_000.0  # 30 s and a fifth until the gate asks, a second until its lane looks
+TLS_RECORD_BYTES = 22
+TLS_RECORD_MAX = 1 << 14
+TLS_HANDSHAKE_BYTES = 2_409  # TLS 1.3, an ECDSA certificate and one intermediate, both ways
+MB = 1e6
+KINDS = {
+    Kind.MINUTE: "nothing but the change",
+    Kind.HOUR: "an hour's pieces too",
+    Kind.DAY: "a day's pieces too",
+    Kind.SNAPSHOT: "new snapshots too",
+}
+
+
+@dataclass
+class Day:
+    """A city and its publisher, at a time that it sets itself; what each publication took is kept."""
+
+    city: CityOffice
+    registry: Registry
+    publisher: Program
+    now_unix_s: int
+    told: list[Line] = field(default_factory=list)
+
+    def publish(self) -> Line:
+        """Publish now."""
+        told = publish(self.publisher, self.now_unix_s)
+        self.told.append(told)
+        return told
+
+    def change(self, after_s: int = EVERY_S) -> Line:
+        """Let this time pass, in which some cards change, and publish."""
+        self.now_unix_s += after_s
+        self.city.change(self.registry, CHANGED_CARDS, self.now_unix_s)
+        return self.publish()
+
+    def reach(self, courier: Courier) -> int:
+        """The same, and wait until the gate has installed it; ns from the moment that it is told to ask."""
+        version = self.change()["list_version"]
+        asked_ns = courier.ask()
+        courier.fresh(version)
+        return time.monotonic_ns() - asked_ns
+
+
+def run(bench: Bench) -> list[Row]:
+    """The first list, a day, and new snapshots after a month."""
+    scale, now_unix_s = bench.scale, int(time.time()) - EARLIER_S
+    spare = (scale.day_lists + 1) * CHANGED_CARDS
+    city = CityOffice.founded(bench.folder / "office", scale.cards, spare, now_unix_s)
+    filled_ns = city.fill(bench, now_unix_s)
+    with Registry.open(city.config.database_url) as registry, publisher(city) as process:
+        day = Day(city, registry, process, now_unix_s)
+        for _ in bench.track([None], "the first list"):
+            day.publish()
+        passed, unchanged, peak = _live(bench, day)
+        day.change(SNAPSHOT_AFTER_S)
+    first, *changes = day.told
+    size = f"{scale.cards / 1e6:.2f} M matched cards and {len(city.suspended):,} suspended"
+    return [
+        timed(f"registry filled, {size}, SQLite", "s", [filled_ns]),
+        timed("first list published", "s", [first["took_ns"]]),
+        _peak([first]),
+        *_kinds(changes),
+        *_day_rows(changes[:-1], passed, unchanged, peak),
+    ]
+
+
+def _live(bench: Bench, day: Day) -> tuple[Polls, Polls, float]:
+    """Publish and fetch through a day; its polls, some without a change after it, and the most memory of the courier in MB."""
+    office = day.city.config.office
+    key = current_fingerprint_key(office).key
+    with gate_of(bench.folder / "office-gate", key, office.published) as (_, server, courier):
+        courier.watch(1)
+        lists: list[Callable[[], int]] = [lambda: day.reach(courier)] * bench.scale.day_lists
+        passed = polls(server, courier, bench.track(lists, "a day of the city, list after list"))
+        unchanged = polls(server, courier, [courier.poll] * bench.scale.polls)
+        return passed, unchanged, courier.peak()
+
+
+def _kinds(changes: Sequence[Line]) -> list[Row]:
+    """Publications by the highest tier of the pieces that were built with them."""
+    by_kind: defaultdict[Kind, list[Line]] = defaultdict(list)
+    for told in changes:
+        by_kind[max(Kind[kind] for _, kind, _ in told["built"])].append(told)
+    rows = []
+    for kind in sorted(by_kind):
+        some = by_kind[kind]
+        name = f"change of {CHANGED_CARDS} cards published: {KINDS[kind]}"
+        rows += [timed(name, "ms", [told["took_ns"] for told in some]), _peak(some)]
+    return rows
+
+
+def _peak(some: Sequence[Line]) -> Row:
+    return counted("– greatest memory of the publisher", "MB", max(told["peak"] for told in some))
+
+
+def _day_rows(changes: Sequence[Line], passed: Polls, unchanged: Polls, peak: float) -> list[Row]:
+    lists = len(passed.taken_ns)
+    day = DAY_LISTS / lists
+    work_ns = [told["took_ns"] + poll_ns for told, poll_ns in zip(changes, passed.taken_ns, strict=True)]
+    limit = Limit("max", ENFORCED_MS_MAX - WAITS_MS, "60 s less 37 s of waiting")
+    of = "" if lists == DAY_LISTS else f", from {lists} of {DAY_LISTS:,} lists"
+    pieces = sum(size for told in changes for _, kind, size in told["built"] if kind == Kind.MINUTE.name)
+    # Lists half as often: pieces no larger than two together, and every other poll finds nothing.
+    rarer = (_line_bytes(passed) + pieces) / lists + _line_bytes(unchanged) / len(unchanged.taken_ns)
+    return [
+        timed(f"poll with {CHANGED_CARDS} changed cards → installed", "ms", passed.taken_ns),
+        timed(
+            "publisher begins → installed on the gate: the work",
+            "ms",
+            work_ns,
+            limit,
+            note="besides, up to 36 s until the gate asks and 1 s until its lane looks",
+        ),
+        counted(
+            f"download of a gate in a day of 150,000 changes, a list every {EVERY_S} s{of}",
+            "MB",
+            day * _line_bytes(passed) / MB,
+            Limit("p50", DOWNLOAD_MB_MAX),
+            note=f"{passed.requests / lists:.1f} requests a poll; TLS computed, the rest counted",
+        ),
+        counted(
+            "– with a list every 60 s, computed from it",
+            "MB",
+            DAY_LISTS / 2 * rarer / MB,
+            Limit("p50", DOWNLOAD_MB_MAX),
+        ),
+        counted(
+            "– written to the SD card",
+            "MB",
+            day * passed.written_mb,
+            note="all files, in whole pages of 4 KiB",
+        ),
+        counted("– greatest memory of the courier, with mapped files", "MB", peak),
+    ]
+
+
+def _line_bytes(of: Polls) -> float:
+    """With what TLS adds: a record for each request and for each 16 KiB of an answer, head and body apart, and one handshake."""
+    records = 3 * of.requests + of.line_bytes // TLS_RECORD_MAX
+    return of.line_bytes + records * TLS_RECORD_BYTES + TLS_HANDSHAKE_BYTES
