@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from validator.adapters.clock import Clock
-from validator.adapters.counting_outbox import CountingOutbox
+from validator.adapters.disk_outbox import DiskOutbox, Origin
+from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder, Looking, held_keys
 from validator.adapters.log import JsonLog
 from validator.adapters.process import lock_memory, run_in_real_time
+from validator.adapters.sealing import Sealer
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import Card, CardUid
@@ -156,12 +158,15 @@ def main() -> None:
     """Serve until the socket ends, then print what was noted."""
     folder, reader = Path(sys.argv[1]), SocketReader(_accepted(sys.argv[2]))
     source, lists, clock = NotedFolder(folder / "lists", held_keys(folder / "keys")), ListInForce(), Clock()
+    sealer = Sealer()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
         source=source,
         times=TimeFile(folder / "lists" / SIGNED_TIME_FILE),
         lists=lists,
-        outbox=CountingOutbox(1_000),
+        outbox=DiskOutbox(folder / "reports", Origin("bench", 1, "boot"), sealer.seal, time.monotonic_ns),
+        seals=sealer,
+        callers=LaneSocket(None),
         clock=clock,
         log=log,
         commit_budget_ms=150,

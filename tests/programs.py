@@ -154,6 +154,10 @@ folder = "{folder}/lists"
 keys = "{folder}/keys"
 stale = "{stale}"
 missing = "{missing}"
+[reports]
+folder = "{folder}/reports"
+socket = "{folder}/lane.sock"
+reserve_mb = 0
 [passage]
 feedback_ms = 300
 {more}

@@ -15,11 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 from validator.adapters.clock import Clock
-from validator.adapters.counting_outbox import CountingOutbox
+from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder, held_keys
 from validator.adapters.log import JsonLog
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd
+from validator.adapters.sealing import Sealer
 from validator.adapters.serial_board import BoardReader, SerialBoard
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
@@ -33,6 +35,7 @@ from validator.lane import Lane
 from validator.ports import Reader
 
 TOKEN_KEY_BYTES = 32
+MIB = 1 << 20
 
 
 class StartError(Exception):
@@ -80,12 +83,22 @@ def list_folder(config: Config) -> ListFolder:
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
     log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
-    outbox = CountingOutbox(config.reports.reports_max)
+    sealer, callers = Sealer(), _lane_socket(config)
+    boot_id, _ = clock.boot()
+    outbox = DiskOutbox(
+        Path(config.reports.folder),
+        Origin(config.gate_id, config.lane, boot_id),
+        sealer.seal,
+        lambda: clock.boot()[1],
+        OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
+    )
     clerk = Clerk(
         source=_list_folder(config),
         times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
         lists=lists,
         outbox=outbox,
+        seals=sealer,
+        callers=callers,
         clock=clock,
         log=log,
         commit_budget_ms=config.reports.denial_commit_budget_ms,
@@ -130,6 +143,7 @@ def serve(config: Config, log_fd: int) -> None:
         tell_systemd("STOPPING=1")
         clerk.stop()
         thread.join()
+        callers.close()
     if thread.failed:
         raise SystemExit(1)
 
@@ -139,6 +153,13 @@ def _list_folder(config: Config) -> ListFolder:
         return list_folder(config)
     except FingerprintKeyError as error:
         raise StartError(str(error)) from error
+
+
+def _lane_socket(config: Config) -> LaneSocket:
+    try:
+        return LaneSocket(Path(config.reports.socket) if config.reports.socket else None)
+    except OSError as error:
+        raise StartError(f"reports.socket: {config.reports.socket}: {error.strerror}") from error
 
 
 class _ClerkThread(threading.Thread):

@@ -2,7 +2,7 @@
 
 It decides nothing and touches no device. It never holds the interpreter for long: no loops over lists, no big JSON. It looks at a list step
 by step and does what waits between two steps, so that a report never waits for a list to be verified. The loop speaks to it through `file`
-and `note` (ports.Desk) and reads one reference back: the list in force.
+and `note` (ports.Desk) and reads one reference back: the list in force. The gate's other programs ask it on the lane socket.
 """
 
 import queue
@@ -16,8 +16,17 @@ from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, Rea
 from validator.domain.passage import RecordPassage
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
+from validator.formats.lane_requests import (
+    Delivered,
+    ListChanged,
+    Rejected,
+    Reports,
+    Request,
+    Status,
+    Watch,
+)
 from validator.formats.signed_time import SignedTime
-from validator.ports import DeviceNote, Note, Outbox, TapDone, WallClock
+from validator.ports import DeviceNote, Note, Outbox, OutboxError, TapDone, WallClock
 
 LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
 SUMMARY_S = 60.0  # how often the latencies go into the log
@@ -88,6 +97,44 @@ class Log(Protocol):
         """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
 
 
+class Asked(Protocol):
+    """A request, and who asks."""
+
+    @property
+    def caller(self) -> Any:
+        """For `Callers.answer`."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked."""
+
+
+class Callers(Protocol):
+    """The gate's other programs, as far as they have something to ask. `wake` may be called from any thread."""
+
+    def wait(self, limit_s: float) -> None:
+        """Until somebody asks, or `wake`, or the limit."""
+
+    def wake(self) -> None:
+        """End the wait."""
+
+    def take(self) -> Asked | None:
+        """The next request."""
+
+    def answer(self, caller: Any, answer: Mapping[str, Any]) -> None:
+        """Answer it; a caller that has gone hears nothing."""
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Tell an event to whoever watches."""
+
+
+class Seals(Protocol):
+    """Seals what reports say of a card."""
+
+    def seal_to(self, public: bytes | None) -> None:
+        """Seal to this key from now on."""
+
+
 class ListInForce:
     """ports.Lists: one reference, swapped by the clerk between two taps; a tap in flight keeps what it has pinned."""
 
@@ -120,6 +167,8 @@ class Clerk:
         times: TimeSource,
         lists: ListInForce,
         outbox: Outbox,
+        seals: Seals,
+        callers: Callers,
         clock: KeptClock,
         log: Log,
         commit_budget_ms: int,
@@ -130,11 +179,15 @@ class Clerk:
         self._times = times
         self._lists = lists
         self._outbox = outbox
+        self._seals = seals
+        self._callers = callers
         self._clock = clock
         self._log = log
         self._commit_budget_s = commit_budget_ms / 1_000
         self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
         self._figures: Callable[[], dict[str, Any]] = dict
+        self._devices: dict[str, str] = {}  # state of reader and board
+        self._problems: tuple[str, ...] = ()  # of the last look
         self._looking: Generator[None, None, Looked | None] | None = None  # a look that is not at its end
         self._look_s = self._summary_s = 0.0
 
@@ -142,23 +195,23 @@ class Clerk:
         """See ports.Desk. The wait ends at the budget; the commit goes on."""
         filing = _Filing(report, threading.Lock())
         filing.done.acquire()
-        self._in.put(filing)
+        self._put(filing)
         return filing.done.acquire(timeout=self._commit_budget_s) and filing.kept
 
     def note(self, note: Note) -> None:
         """See ports.Desk."""
         if self._in.qsize() < NOTES_MAX:
-            self._in.put(note)
+            self._put(note)
         else:
             self.notes_dropped += 1
 
     def look_now(self) -> None:
         """Look at the list folder before the second is over."""
-        self._in.put(_Look())
+        self._put(_Look())
 
     def stop(self) -> None:
         """Ask `run` to end after what waits already."""
-        self._in.put(_Stop())
+        self._put(_Stop())
 
     def watch(self, figures: Callable[[], dict[str, Any]]) -> None:
         """Put `figures` into the log every minute and at the end. Before `run`."""
@@ -166,6 +219,7 @@ class Clerk:
 
     def run(self) -> None:
         """Work until `stop`."""
+        self._outbox.open()
         self._look_s = time.monotonic() + LOOK_S
         self._summary_s = time.monotonic() + SUMMARY_S
         while self._turn():
@@ -173,6 +227,7 @@ class Clerk:
         if self._looking is not None:
             self._looking.close()
         self._summary("stopped")
+        self._outbox.close()
 
     def look(self) -> None:
         """Look at the list folder and adopt what is new, to its end. At start the main thread calls it, before `run`."""
@@ -181,33 +236,61 @@ class Clerk:
             self._step()
 
     def _turn(self) -> bool:
-        """One thing that was asked for, if there is one, and one step of the look, if one is under way."""
-        asked = self._asked()
-        if isinstance(asked, _Stop):
+        """One thing that was handed over, one that a caller asks, and one step of the look, if there are; else a wait for one of them."""
+        try:
+            handed = self._in.get_nowait()
+        except queue.Empty:
+            handed = None
+        if isinstance(handed, _Stop):
             return False
-        if isinstance(asked, _Filing):
-            self._commit(asked)
-        elif isinstance(asked, _Look):
+        if isinstance(handed, _Filing):
+            self._commit(handed)
+        elif isinstance(handed, _Look):
             self._look_s = 0.0  # after the one under way, which may have seen the folder too early
-        elif asked is not None:
-            self._say(self._line(asked))
+        elif handed is not None:
+            self._say(self._line(handed))
+        is_busy = handed is not None or self._looking is not None
+        self._callers.wait(0.0 if is_busy else min(self._look_s, self._summary_s) - time.monotonic())
+        asked = self._callers.take()
+        if asked is not None:
+            self._callers.answer(asked.caller, self._answer(asked.request))
         self._regular()
         self._step()
         return True
 
-    def _asked(self) -> "_Filing | Note | _Look | _Stop | None":
-        try:
-            if self._looking is not None:
-                return self._in.get_nowait()
-            return self._in.get(timeout=max(0.0, min(self._look_s, self._summary_s) - time.monotonic()))
-        except queue.Empty:
-            return None
+    def _put(self, item: "_Filing | Note | _Look | _Stop") -> None:
+        self._in.put(item)
+        self._callers.wake()
 
     def _commit(self, filing: _Filing) -> None:
         filing.kept = self._outbox.append(filing.report)
         filing.done.release()
 
+    def _answer(self, request: Request) -> dict[str, Any]:
+        """What the caller gets; what cannot be done now is an error to it, and to nobody else."""
+        try:
+            match request:
+                case Status():
+                    return {"status": self._status()}
+                case Watch():
+                    return {"watching": True}
+                case Reports():
+                    return {"reports": self._outbox.oldest(request.max, request.skip)}
+                case Delivered():
+                    return {"forgotten": self._outbox.forget(request.ids)}
+                case Rejected():
+                    self._say({"event": "report rejected", "report_id": request.id, "reason": request.reason})
+                    return {"put_aside": self._outbox.reject(request.id, request.reason)}
+                case ListChanged():
+                    self._look_s = 0.0
+                    return {"looking": True}
+        except OutboxError as error:
+            return {"error": str(error)}
+        assert_never(request)
+
     def _regular(self) -> None:
+        while self._outbox.news:
+            self._say({"event": "reports problem", "problem": self._outbox.news.pop(0)})
         now_s = time.monotonic()
         if self._looking is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
@@ -240,6 +323,8 @@ class Clerk:
         if looked.rules is not None:
             self._clock.raise_floor(looked.rules.issued_unix_s)
         self._lists.current = looked.rules
+        self._problems = looked.problems
+        self._seals.seal_to(looked.rules.sealing_key if looked.rules else None)
         for problem in looked.problems:
             self._say({"event": "list problem", "problem": problem})
         if looked.is_news:
@@ -248,7 +333,9 @@ class Clerk:
     def _say(self, line: dict[str, Any]) -> None:
         """Every line says when, and whether the clock was worth believing."""
         now = self._clock.now()
-        self._log.line(line | {"unix_s": now.unix_s, "clock_synchronised": now.synchronised})
+        line |= {"unix_s": now.unix_s, "clock_synchronised": now.synchronised}
+        self._log.line(line)
+        self._callers.tell(line)
 
     def _line(self, note: Note) -> dict[str, Any]:
         match note:
@@ -257,7 +344,10 @@ class Clerk:
             case RecordPassage():
                 return {"event": "passage", "tap": note.tap, "passed": note.passed, "after_ms": note.after_ms}
             case _:
-                return _device_line(note)
+                line = _device_line(note)
+                if "state" in line:
+                    self._devices[line["event"]] = line["state"]
+                return line
 
     def _tap_line(self, done: TapDone) -> dict[str, Any]:
         tap, times, decision = done.tap, done.times, done.tap.decision
@@ -282,11 +372,32 @@ class Clerk:
             }
         return line
 
+    def _status(self) -> dict[str, Any]:
+        """How the lane fares, for the courier and for a person."""
+        now, rules = self._clock.now(), self._lists.current
+        outbox = self._outbox
+        return {
+            "unix_s": now.unix_s,
+            "clock_synchronised": now.synchronised,
+            "list_version": rules.version if rules else None,
+            "list_issued_unix_s": rules.issued_unix_s if rules else None,
+            "list_expires_unix_s": rules.expires_unix_s if rules else None,
+            "list_problems": self._problems,
+            "devices": self._devices,
+            "reports_waiting": outbox.waiting,
+            "reports_refused": outbox.refused,
+            "reports_rejected": outbox.rejected,
+            "reports_trouble": outbox.trouble,
+            "notes_dropped": self.notes_dropped,
+            **self._figures(),
+        }
+
     def _summary(self, event: str) -> None:
         line: dict[str, Any] = {
             "event": event,
             "reports_waiting": self._outbox.waiting,
             "reports_refused": self._outbox.refused,
+            "reports_rejected": self._outbox.rejected,
             "notes_dropped": self.notes_dropped,
             "list_version": self._lists.current.version if self._lists.current else None,
         }

@@ -53,8 +53,11 @@ class PassageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ReportsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[reports]: how long a passenger waits for the disk, and how many reports may wait."""
+    """[reports]: where reports wait, how many may, how long a passenger waits for the disk, and who may ask for them."""
 
+    folder: str
+    socket: str = ""  # empty: nobody can ask this lane, and its reports stay
+    reserve_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 32
     denial_commit_budget_ms: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 150
     reports_max: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 500_000
 
@@ -78,7 +81,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     board: BoardConfig
     list: ListConfig
     passage: PassageConfig = PassageConfig()
-    reports: ReportsConfig = ReportsConfig()
+    reports: ReportsConfig
     courier: CourierConfig | None = None
 
 

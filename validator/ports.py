@@ -5,6 +5,7 @@ Reader and Board have one owner thread, the lane's loop, and never hold it up fo
 and closing a serial port is as quick as its driver, and happens while the gate is out of service anyway.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
+from validator.formats.stored_report import StoredReport
 
 
 class Reader(Protocol):
@@ -119,8 +121,12 @@ class Desk(Protocol):
         """Hand over bookkeeping; never waits."""
 
 
+class OutboxError(Exception):
+    """The outbox cannot be used now; the message is one clear line."""
+
+
 class Outbox(Protocol):
-    """Where reports wait. One owner thread, the clerk."""
+    """Where reports wait until they are in the city. One owner thread, the clerk."""
 
     @property
     def waiting(self) -> int:
@@ -128,7 +134,34 @@ class Outbox(Protocol):
 
     @property
     def refused(self) -> int:
-        """How many were refused because the outbox was full."""
+        """How many were refused since the start: no room, or a disk that failed."""
+
+    @property
+    def rejected(self) -> int:
+        """How many the back office did not take: put aside, for a person to look at."""
+
+    @property
+    def trouble(self) -> str:
+        """Why reports cannot be kept now, in one line; empty while they can."""
+
+    @property
+    def news(self) -> list[str]:
+        """What a person should hear of, a line each; whoever tells it takes it out."""
+
+    def open(self) -> bool:
+        """Look it over and open it, in the thread that will own it; whether it is open. What is wrong is in `trouble`, and tried again."""
+
+    def close(self) -> None:
+        """Give it up; nothing is lost without."""
 
     def append(self, report: Report) -> bool:
-        """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted."""
+        """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted. Never raises."""
+
+    def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
+        """The reports that have waited longest, after so many of them. Raises OutboxError."""
+
+    def forget(self, report_ids: Iterable[str]) -> int:
+        """Drop delivered reports, of those that `oldest` told; how many. Durable when it returns. Raises OutboxError."""
+
+    def reject(self, report_id: str, reason: str) -> int:
+        """Put a report aside that the back office will never take; how many. Durable when it returns. Raises OutboxError."""

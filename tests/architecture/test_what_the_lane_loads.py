@@ -13,7 +13,6 @@ NEVER = (
     "asyncio",
     "urllib3",
     "firmware_sim",
-    "diskcache",
 )
 
 

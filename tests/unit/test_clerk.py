@@ -1,9 +1,10 @@
 """The clerk: reports are handed over within a limit, lists swap one reference, and the log tells what the passenger is not told."""
 
+import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,8 +18,10 @@ from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report, ReportKind
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
+from validator.formats.lane_requests import Delivered, ListChanged, Rejected, Reports, Request, Status, Watch
 from validator.formats.signed_time import SignedTime
-from validator.ports import TapDone, TapTimes
+from validator.formats.stored_report import StoredReport
+from validator.ports import OutboxError, TapDone, TapTimes
 
 REPORT = Report(
     ReportKind.DENIED_BOARDING, 1, CardUid(bytes(7)), "suspended", 3, 100, clock_synchronised=True
@@ -26,6 +29,68 @@ REPORT = Report(
 
 
 WHEN = {"unix_s": 77, "clock_synchronised": True}  # on every line
+
+
+STORED = StoredReport(
+    "0" * 8 + "-0000-7000-8000-" + "0" * 12,
+    ReportKind.DENIED_BOARDING,
+    "gate",
+    1,
+    "0" * 32,
+    1,
+    0,
+    "boot",
+    1,
+    100,
+    True,
+    3,
+    "suspended",
+    "",
+    "",
+)
+WAITING = (STORED,)
+
+
+class Asked(NamedTuple):
+    """A request, and where its answer goes."""
+
+    caller: "queue.SimpleQueue[Mapping[str, Any]]"
+    request: Request
+
+
+class Callers:
+    """clerk.Callers on queues: a caller is where its answer goes."""
+
+    def __init__(self, told: list[dict[str, Any]]) -> None:
+        self._asked: queue.SimpleQueue[Asked] = queue.SimpleQueue()
+        self._woken = threading.Event()
+        self._told = told
+
+    def ask(self, request: Request) -> Mapping[str, Any]:
+        """Ask, and wait for the answer."""
+        answers: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._asked.put(Asked(answers, request))
+        self.wake()
+        return answers.get(timeout=10)
+
+    def wait(self, limit_s: float) -> None:
+        self._woken.wait(max(limit_s, 0.0))
+        self._woken.clear()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def take(self) -> Asked | None:
+        try:
+            return self._asked.get_nowait()
+        except queue.Empty:
+            return None
+
+    def answer(self, caller: "queue.SimpleQueue[Mapping[str, Any]]", answer: Mapping[str, Any]) -> None:
+        caller.put(answer)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        self._told.append(dict(event))
 
 
 class Looked:
@@ -53,8 +118,23 @@ class World:
         self.floor = 0
         self.is_signed = False
         self.lists = ListInForce()
+        self.rejected = 0
+        self.trouble = ""
+        self.news: list[str] = []
+        self.is_open = False
+        self.sealed_to: bytes | None = None
+        self.told: list[dict[str, Any]] = []
+        self.callers = Callers(self.told)
         self.clerk = Clerk(
-            source=self, times=self, lists=self.lists, outbox=self, clock=self, log=self, commit_budget_ms=60
+            source=self,
+            times=self,
+            lists=self.lists,
+            outbox=self,
+            seals=self,
+            callers=self.callers,
+            clock=self,
+            log=self,
+            commit_budget_ms=60,
         )
 
     @contextmanager
@@ -102,6 +182,29 @@ class World:
     @property
     def refused(self) -> int:
         return int(self.full)
+
+    def open(self) -> bool:
+        self.is_open = True
+        return True
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
+        if self.trouble:
+            raise OutboxError(self.trouble)
+        return WAITING[skipped : skipped + count_max]
+
+    def forget(self, report_ids: Iterable[str]) -> int:
+        return len(list(report_ids))
+
+    def reject(self, report_id: str, reason: str) -> int:
+        del report_id, reason
+        self.rejected += 1
+        return 1
+
+    def seal_to(self, public: bytes | None) -> None:
+        self.sealed_to = public
 
     def append(self, report: Report) -> bool:
         self.disk.wait()
@@ -303,3 +406,79 @@ def test_a_clerk_that_is_stuck_drops_notes_and_counts_them() -> None:
     for _ in range(NOTES_MAX + 5):
         world.clerk.note(Forced(1))
     assert world.clerk.notes_dropped == 5
+
+
+def test_the_outbox_is_opened_and_closed_by_the_thread_that_owns_it() -> None:
+    world = World()
+    with world.running() as clerk:
+        clerk.file(REPORT)
+        assert world.is_open
+    assert not world.is_open
+
+
+def test_a_caller_gets_reports_and_says_which_are_in_the_city() -> None:
+    world = World()
+    with world.running():
+        assert world.callers.ask(Reports(20)) == {"reports": (STORED,)}
+        assert world.callers.ask(Reports(20, 1)) == {"reports": ()}
+        assert world.callers.ask(Delivered((STORED.report_id,))) == {"forgotten": 1}
+        assert world.callers.ask(Rejected("an id", "no such gate")) == {"put_aside": 1}
+    (line,) = [line for line in world.lines if line["event"] == "report rejected"]
+    assert line["reason"] == "no such gate"
+
+
+def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_nobody_else() -> None:
+    world = World()
+    world.trouble = "the disk is gone"
+    with world.running() as clerk:
+        assert world.callers.ask(Reports(20)) == {"error": "the disk is gone"}
+        assert clerk.file(REPORT)
+
+
+def test_status_says_how_the_lane_fares() -> None:
+    world = World()
+    world.looks = [Looked(3)]
+    with world.running() as clerk:
+        clerk.note(ReaderLost("unplugged", 1))
+        clerk.file(REPORT)
+        status = world.callers.ask(Status())["status"]
+    assert status["devices"] == {"reader": "lost"}
+    assert (status["reports_waiting"], status["reports_trouble"], status["notes_dropped"]) == (1, "", 0)
+
+
+def test_whoever_watches_hears_what_goes_into_the_log() -> None:
+    world = World()
+    with world.running() as clerk:
+        assert world.callers.ask(Watch()) == {"watching": True}
+        clerk.note(ReaderBack(1))
+        clerk.file(REPORT)
+    assert {"event": "reader", "state": "ready"} | WHEN in world.told
+
+
+def test_a_list_that_was_installed_is_looked_for_at_once_when_told() -> None:
+    world = World()
+    with world.running():
+        world.looks = [Looked(9)]
+        assert world.callers.ask(ListChanged()) == {"looking": True}
+        world.callers.ask(Status())
+        world.callers.ask(Status())
+    assert world.lists.current is not None
+    assert world.lists.current.version == 9
+
+
+def test_reports_are_sealed_to_the_key_of_the_list_in_force() -> None:
+    world = World()
+    looked = Looked(3)
+    looked.rules = RuleSet(3, 1_000, 9_000, (), sealing_key=b"k" * 32)
+    world.looks = [looked]
+    world.clerk.look()
+    assert world.sealed_to == b"k" * 32
+
+
+def test_what_is_wrong_with_the_outbox_goes_into_the_log() -> None:
+    world = World()
+    world.news = ["outbox: 3 reports were saved"]
+    with world.running() as clerk:
+        clerk.file(REPORT)
+        clerk.file(REPORT)
+    assert {"event": "reports problem", "problem": "outbox: 3 reports were saved"} | WHEN in world.lines

@@ -20,6 +20,8 @@ folder = "/l"
 keys = "/k"
 stale = "decide"
 missing = "deny"
+[reports]
+folder = "/o"
 """
 
 

@@ -16,10 +16,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from validator.adapters.disk_outbox import REJECTED_MAX, DiskOutbox, Origin, OutboxError, OutboxLimits, uuid7
+from validator.adapters.disk_outbox import REJECTED_MAX, DiskOutbox, Origin, OutboxLimits, uuid7
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.stored_report import StoredReport
+from validator.ports import OutboxError
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 NOW_UNIX_S = 1_800_000_000
@@ -342,6 +343,17 @@ def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
     assert box.append(report(6))
     assert (box.trouble, box.refused) == ("", 4)
     assert [(stored.seq, stored.refused_before) for stored in box.oldest(9)] == [(1, 0), (2, 4)]
+
+
+def test_two_lanes_never_share_an_outbox(tmp_path: Path) -> None:
+    first, second = outbox(tmp_path), outbox(tmp_path, open_=False)
+    assert not second.open()
+    assert "another lane keeps its reports here" in second.trouble
+    assert not second.append(report())
+    assert first.append(report())
+    first.close()
+    assert second.open()
+    assert seqs(second) == [1]
 
 
 def test_it_writes_nothing_that_names_the_card(tmp_path: Path) -> None:

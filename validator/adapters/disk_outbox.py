@@ -11,6 +11,7 @@ disk that fails is told in `trouble` and tried again every second; what could no
 the next report that is kept says how many there were.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -31,6 +32,7 @@ from validator.adapters.inline_disk import InlineTextDisk, PlantedError
 from validator.adapters.outbox_rescue import DATABASE, HEAD, REJECTED, DamagedError, Head, examine, salvage
 from validator.domain.report import Report
 from validator.formats.stored_report import RecordError, StoredReport, decode, encode
+from validator.ports import OutboxError
 
 IDENTITY = "outbox.json"
 REOPEN_S = 1.0
@@ -74,10 +76,6 @@ Seal = Callable[[bytes], tuple[str, str]]
 """Seals a UID: base64, and the id of the key that opens it; both empty while there is none."""
 
 
-class OutboxError(Exception):
-    """The outbox is not open; the message is one clear line."""
-
-
 class DiskOutbox:
     """One outbox in one folder. For one thread, which opens it too: diskcache has a connection for each thread that touches it."""
 
@@ -113,10 +111,11 @@ class DiskOutbox:
             str, int
         ] = {}  # places of the reports that `oldest` told since it was last asked for the first
         self._retry_s = 0.0
+        self._lock_fd = -1
 
     def open(self) -> bool:
         """Look it over and open it; whether it is open. A damaged one is put aside, and what can be read of it goes into a new one."""
-        self.close()
+        self._disconnect()
         try:
             self._open()
         except (OSError, sqlite3.Error, Timeout, DamagedError) as error:
@@ -164,6 +163,12 @@ class DiskOutbox:
 
     def close(self) -> None:
         """Give it up. Nothing is lost without."""
+        self._disconnect()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _disconnect(self) -> None:
         cache, self._cache = self._cache, None
         if cache is not None:
             with suppress(sqlite3.Error, OSError):
@@ -173,6 +178,7 @@ class DiskOutbox:
 
     def _open(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock()
         outbox_id = self._identity()
         if not outbox_id and not (self._folder / DATABASE).exists():
             self._begin(Head(secrets.token_hex(16), 1))
@@ -193,6 +199,18 @@ class DiskOutbox:
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
         self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — diskcache has no word for it
         self.trouble = ""
+
+    def _lock(self) -> None:
+        """Be the only process here, until it ends: two that write one WAL database can lose commits."""
+        if self._lock_fd >= 0:
+            return
+        fd = os.open(self._folder / "outbox.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise BlockingIOError("another lane keeps its reports here") from None
+        self._lock_fd = fd
 
     def _identity(self) -> str:
         """The id of the outbox that should be here; empty if nobody knows."""
@@ -243,7 +261,7 @@ class DiskOutbox:
         return self._cache is not None
 
     def _fail(self, error: Exception) -> None:
-        self.close()
+        self._disconnect()
         self._retry_s = time.monotonic() + REOPEN_S
         trouble = f"{self._folder}: {error}"
         if trouble != self.trouble:

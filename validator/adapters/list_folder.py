@@ -252,8 +252,14 @@ class ListFolder:
         for entry in manifest.rules:
             table = yield from self._table(entry, seen, used)
             rules.append(_rule(entry, table))
-        times = manifest.issued_unix_s, manifest.expires_unix_s
-        return _Loaded(name, content, file.path, RuleSet(name.version, *times, tuple(rules)), frozenset(used))
+        rule_set = RuleSet(
+            name.version,
+            manifest.issued_unix_s,
+            manifest.expires_unix_s,
+            tuple(rules),
+            sealing_key=bytes.fromhex(manifest.sealing_key) if manifest.sealing_key else None,
+        )
+        return _Loaded(name, content, file.path, rule_set, frozenset(used))
 
     def _table(self, entry: RuleEntry, seen: Seen, used: set[SeenFile]) -> Generator[None, None, MappedTable]:
         if entry.segments[-1].from_version or any(

@@ -45,6 +45,9 @@ folder = "{lists}"
 keys = "{keys}"
 stale = "decide"
 missing = "deny"
+[reports]
+folder = "{folder}/reports"
+reserve_mb = 0
 """
 
 

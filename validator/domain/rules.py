@@ -73,7 +73,7 @@ class Rule:
 class RuleSet:
     """One list version: rules in order, the first that speaks decides. Times are Unix seconds.
 
-    `is_fallback` says that a newer list is here and cannot be used.
+    `is_fallback` says that a newer list is here and cannot be used; `sealing_key` is the X25519 key to which reports seal the card, if there is one.
     """
 
     version: int
@@ -81,3 +81,4 @@ class RuleSet:
     expires_unix_s: int
     rules: tuple[Rule, ...]
     is_fallback: bool = False
+    sealing_key: bytes | None = None

@@ -32,6 +32,7 @@ Version = Annotated[int, Meta(ge=1, lt=1 << 53)]  # exact in every JSON reader
 UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 # \Z, since $ would let a line end through.
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+X25519Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 KeyIdHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 RuleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
 
@@ -107,7 +108,7 @@ class IndexEntry(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True, omit_defaults=True):
-    """One list version: its number, which always rises, its times in Unix seconds, and its rules in order.
+    """One list version: its number, which always rises, its times in Unix seconds, its rules in order, and the key to which reports are sealed.
 
     A published one says besides where its index stands, and the id (hex) of the fingerprint key under which all of its pieces were made.
     Its entries describe files in wire form, those of an installed one the segments themselves.
@@ -120,6 +121,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     format: int = FORMAT
     index: IndexEntry | None = None
     fingerprint_key: KeyIdHex | None = None
+    sealing_key: X25519Hex | None = None
 
     def __post_init__(self) -> None:
         _require(self.format == FORMAT, f"its format is {self.format}, this program reads {FORMAT}")
