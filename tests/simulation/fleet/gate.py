@@ -34,6 +34,7 @@ class SimGate:
         self._current_s: float | None = None if life.begins_with_s is None else -life.begins_with_s
         self._is_current = life.begins_with_s == 0
         self._before = self._shelf.held[1]
+        self._in_step_s = 0.0
         self._boot()
 
     def run(self) -> Tally:
@@ -118,11 +119,12 @@ class SimGate:
         if not self._is_current:
             self._note_return()
             self._disturb(line.now_s)
+            self._in_step_s = line.now_s  # what was published while it fetched belongs to its return
         elif (before := self._before) != public.version:
             enforced_s = line.now_s + INSTALLS_S + self._rng.random() * LANE_LOOKS_S
             for version in range(before + 1, public.version + 1):
                 at_s = city.version(version).at_s
-                if at_s >= line.online_since_s:
+                if at_s >= self._in_step_s:
                     self.tally.enforce(enforced_s - at_s)
         if not self._is_current or self._before != public.version:
             self._check(public)
