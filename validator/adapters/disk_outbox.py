@@ -29,12 +29,24 @@ from diskcache import Cache, Timeout
 
 from validator.adapters.durable import replace_file, sync_folder
 from validator.adapters.inline_disk import InlineTextDisk, PlantedError
-from validator.adapters.outbox_rescue import DATABASE, HEAD, REJECTED, DamagedError, Head, examine, salvage
+from validator.adapters.outbox_rescue import (
+    DATABASE,
+    HEAD,
+    REJECTED,
+    DamagedError,
+    Head,
+    Saved,
+    examine,
+    salvage,
+)
 from validator.domain.report import Report
 from validator.formats.stored_report import RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
 
 IDENTITY = "outbox.json"
+COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
+COLLECTED = "damaged"  # all of it, until what it held is in a new one
+RESCUED = "damaged.kept"  # the last one, for a person to look at
 REOPEN_S = 1.0
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
 REJECTED_MAX = 10_000  # reports that the back office did not take; past it the newest is only counted
@@ -180,7 +192,11 @@ class DiskOutbox:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock()
         outbox_id = self._identity()
-        if not outbox_id and not (self._folder / DATABASE).exists():
+        is_collected = (self._folder / COLLECTED).exists()
+        if (self._folder / COLLECTING).exists():
+            self._rescue(DamagedError(f"{self._folder}: a rescue was cut short"))
+            return
+        if not outbox_id and not is_collected and not (self._folder / DATABASE).exists():
             self._begin(Head(secrets.token_hex(16), 1))
             return
         try:
@@ -188,6 +204,8 @@ class DiskOutbox:
         except DamagedError as error:
             self._rescue(error)
             return
+        if is_collected:
+            self._put_away()
         if found.planted:
             self.news.append(f"{self._folder}: {found.planted} rows that no outbox wrote were removed")
         if self._in_doubt and found.head.next_seq > self._in_doubt:
@@ -218,19 +236,21 @@ class DiskOutbox:
             return msgspec.json.decode((self._folder / IDENTITY).read_bytes(), type=Head).outbox_id
         return ""
 
-    def _begin(self, head: Head, saved: Iterable[StoredReport] = ()) -> None:
+    def _begin(self, head: Head, saved: Iterable[Saved] = ()) -> None:
         """Make a new outbox, with what was saved of an older one in its first places."""
-        for path in self._folder.glob("cache.db*"):
+        for path in self._folder.glob(f"{DATABASE}*"):
             path.unlink()
-        self._head = head
         self._connect()
-        place = 0
+        self.waiting = self.rejected = self._in_doubt = 0
         with self._cache.transact():
-            for place, stored in enumerate(saved, start=1):
-                self._cache.set(place, encode(stored))
-            self._head = msgspec.structs.replace(head, places_before=place)
+            for stored, is_rejected in saved:
+                self.waiting += not is_rejected
+                self.rejected += is_rejected
+                self._cache.set(
+                    f"{REJECTED}{stored.report_id}" if is_rejected else self.waiting, encode(stored)
+                )
+            self._head = msgspec.structs.replace(head, places_before=self.waiting)
             self._cache.set(HEAD, _encoded(self._head))
-        self.waiting, self.rejected, self._in_doubt = place, 0, 0
         sync_folder(self._folder)
         sync_folder(self._folder.parent)
         # Last: from now on an empty database is a damaged one.
@@ -238,18 +258,32 @@ class DiskOutbox:
         self.trouble = ""
 
     def _rescue(self, damage: DamagedError) -> None:
-        """Put a damaged outbox aside, and go on with a new one that has all that can be read of it. Done again if it is killed in between."""
-        aside = self._folder / "damaged"
-        aside.mkdir(mode=0o700, exist_ok=True)
-        for path in self._folder.glob("cache.db*"):
-            path.rename(aside / path.name)
-        sync_folder(aside)
-        saved = {stored.report_id: stored for stored in salvage(aside)}
+        """Put a damaged outbox aside, and go on with a new one that has all that can be read of it.
+
+        Cut short anywhere, it goes on at the next start: until the damaged one is collected, what lies in the folder belongs to it; from then on, to a
+        new one that is not done before its identity is written.
+        """
+        collecting, collected = self._folder / COLLECTING, self._folder / COLLECTED
+        if not collected.exists():
+            collecting.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(
+                self._folder
+            )  # before a log is away from its database: without it that may look whole, and is older
+            for path in self._folder.glob(f"{DATABASE}*"):
+                path.rename(collecting / path.name)
+            sync_folder(collecting)
+            collecting.rename(collected)
+            sync_folder(self._folder)
+        saved = {one.report.report_id: one for one in salvage(collected)}
         self._begin(Head(secrets.token_hex(16), 1), saved.values())
-        kept = self._folder / "damaged.kept"
-        shutil.rmtree(kept, ignore_errors=True)
-        aside.rename(kept)
+        self._put_away()
         self.news.append(f"{damage}; {len(saved)} reports were saved from it, and a new outbox was begun")
+
+    def _put_away(self) -> None:
+        """End a rescue, before the new outbox takes a report: what was collected is never rescued again."""
+        shutil.rmtree(self._folder / RESCUED, ignore_errors=True)
+        (self._folder / COLLECTED).rename(self._folder / RESCUED)
+        sync_folder(self._folder)
 
     def _connect(self) -> None:
         self._cache = Cache(str(self._folder), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)

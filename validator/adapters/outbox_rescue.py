@@ -52,6 +52,13 @@ class Examined(NamedTuple):
     planted: int
 
 
+class Saved(NamedTuple):
+    """A report of a damaged outbox, and whether the back office had not taken it."""
+
+    report: StoredReport
+    is_rejected: bool
+
+
 def examine(folder: Path, outbox_id: str) -> Examined:
     """Look at the outbox in this folder, which must be the one of this id. Raises DamagedError, and OSError if the disk does not answer."""
     path = folder / DATABASE
@@ -84,19 +91,20 @@ def _head(path: Path, found: tuple[object] | None, outbox_id: str) -> Head:
     return head
 
 
-def salvage(folder: Path) -> Iterator[StoredReport]:
+def salvage(folder: Path) -> Iterator[Saved]:
     """Every report that can still be read, by rising place, each once. Never raises: what cannot be read is not there."""
     with suppress(sqlite3.Error, OSError), closing(_opened(folder / DATABASE)) as database:
         place = skipped = 0
         while skipped <= _ROWS_SKIPPED_MAX:
             try:
-                for rowid, value in database.execute(
-                    "SELECT rowid, value FROM Cache WHERE rowid > ? AND typeof(key) = 'integer' ORDER BY rowid",
+                for rowid, is_rejected, value in database.execute(
+                    "SELECT rowid, typeof(key) = 'text', value FROM Cache"
+                    " WHERE rowid > ? AND (typeof(key) = 'integer' OR key LIKE 'rejected/%') ORDER BY rowid",
                     (place,),
                 ):
                     place = rowid
                     with suppress(RecordError):
-                        yield decode(value)
+                        yield Saved(decode(value), bool(is_rejected))
             except sqlite3.Error:
                 place, skipped = place + 1, skipped + 1  # past a page that cannot be read, if the next can
             else:
