@@ -38,7 +38,7 @@ class Scale:
     adoptions_large: int = 4
     polls: int = 200
     changes: int = 200
-    day_lists: int = 2_880
+    day_lists: int = 240
     idle_s: float = 10.0
 
 
