@@ -176,6 +176,18 @@ class System:
         return self.folder / "gate"
 
     @property
+    def city_folders(self) -> tuple[Path, ...]:
+        """The folders in which a publisher puts files."""
+        published = self.office.published
+        return self.city, *(published / name for name in ("metadata", "targets", "indexes", "segments"))
+
+    @property
+    def gate_folders(self) -> tuple[Path, ...]:
+        """The folders in which a courier puts files."""
+        lists, recent = self.gate / "lists", self.gate / "recent"
+        return lists, lists / "pieces", *([recent] if recent.exists() else [])
+
+    @property
     def root(self) -> bytes:
         """What a new gate is given."""
         return (self.office.metadata / "1.root.json").read_bytes()
@@ -242,8 +254,10 @@ def system(folder: Path, *, recent: bool) -> Iterator[System]:
     city, gate = folder / "city", folder / "gate"
     with program("backoffice", "init", str(city), "--development") as init:
         assert init.process.wait() == 0
-    for part in ("lists", "keys", *(["recent"] if recent else [])):
+    for part in ("lists/pieces", "keys", *(["recent"] if recent else [])):
         (gate / part).mkdir(parents=True)
+    for part in ("indexes", "segments"):
+        (city / "published" / part).mkdir()
     with program("backoffice", "serve", "--home", str(city), "--port", "0") as server:
         made = System(folder, load(city).office, server.first_line(), gate / "validator.toml")
         for path in made.keys:

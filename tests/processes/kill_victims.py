@@ -1,8 +1,12 @@
 """Who dies and who looks on: programs that are killed at random instants of their work, and a crowd that taps cards meanwhile."""
 
+import ctypes
+import os
+import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
@@ -12,13 +16,49 @@ from tests.programs import Line, program
 
 IDLE_S_MAX = 2.0  # one life in ten may last so long: past the start's work, into what comes after it
 TAP_EVERY_S = 0.04  # a pace, so that the crowd leaves the processor to those that are to be killed
-WORK_S = 0.2  # what a first guess takes for the work of a life
+WORK_S, WORK_FILES = 0.2, 10.0  # what a first guess takes for the work of a life
+
+_CLOSE_WRITE, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x80, 0x100, 0x200  # of <sys/inotify.h>
+_EVENT = struct.Struct("iIII")
+
+
+class FolderWatch:
+    """Counts what is done to files in some folders, the moment it is done (inotify(7))."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        mask = _CLOSE_WRITE | _MOVED_TO | _CREATE | _DELETE
+        for folder in folders:
+            assert libc.inotify_add_watch(self._fd, bytes(folder), mask) >= 0, os.strerror(ctypes.get_errno())
+
+    def fileno(self) -> int:
+        """For select: readable when something was done."""
+        return int(self._fd)
+
+    def count(self) -> int:
+        """How many things were done since the last time."""
+        try:
+            events = os.read(self._fd, 1 << 16)
+        except BlockingIOError:
+            return 0
+        at = counted = 0
+        while at < len(events):
+            at += _EVENT.size + _EVENT.unpack_from(events, at)[3]
+            counted += 1
+        return counted
+
+    def close(self) -> None:
+        """Watch no more."""
+        os.close(self._fd)
 
 
 class Victim:
-    """A program that dies at random: uniformly over twice the time that it seems to need to get its work done, so every second life does.
+    """A program that dies at random: after a time, or after it has done so many things to files, whichever was drawn for this life.
 
-    It never complains, and never ends by itself; AssertionError if it does.
+    Both are uniform over twice what it seems to need to get its work done, so every second life does. By time alone hardly any would die
+    between two steps on the disk, which is where something can go wrong. It never complains and never ends by itself; AssertionError if
+    it does.
     """
 
     def __init__(
@@ -28,23 +68,38 @@ class Victim:
         kills: int,
         command: tuple[str, ...],
         is_done: Callable[[Line], bool],
+        watch: FolderWatch | None,
     ) -> None:
+        """`watch` is on the folders that it writes to, if it does."""
         self.kills_left = kills
+        self.watch = watch
         self.lives_done = 0
         self._forks = forks
         self._random = random
         self._command = command
         self._is_done = is_done
-        self._work_s = WORK_S
+        self._work_s, self._work_files = WORK_S, WORK_FILES
         self.start()
 
     def start(self) -> None:
         """Start it, and draw when it dies."""
-        self.program: Fork = self._forks.start(*self._command)
-        self._has_worked = False
-        is_long = self._random.randrange(10) == 0
+        is_long, by_files = self._random.randrange(10) == 0, self.watch and self._random.randrange(2) == 0
         life_s = self._random.uniform(0, IDLE_S_MAX if is_long else 2 * self._work_s)
-        self.due_s = self.program.started_s + life_s if self.kills_left else float("inf")
+        self._files_left = self._random.uniform(0, 2 * self._work_files) if by_files else float("inf")
+        self._files = 0
+        self._has_worked = False
+        if self.watch:
+            self.watch.count()
+        self.program: Fork = self._forks.start(*self._command)
+        self.due_s = self.program.started_s + (IDLE_S_MAX if by_files else life_s)
+        if not self.kills_left:
+            self.due_s = self._files_left = float("inf")
+
+    def is_due(self) -> bool:
+        """Whether it is time to die."""
+        if self.watch:
+            self._files += self.watch.count()
+        return self._files >= self._files_left or time.monotonic() >= self.due_s
 
     def hear(self) -> list[Line]:
         """What it has said since the last time."""
@@ -57,6 +112,7 @@ class Victim:
         last = self._checked(self.program.kill())
         if not self._has_worked:
             self._work_s *= 1.1
+            self._work_files *= 1.1
         return last
 
     def _checked(self, lines: list[Line]) -> list[Line]:
@@ -66,6 +122,7 @@ class Victim:
             self._has_worked = True
             self.lives_done += 1
             self._work_s += (time.monotonic() - self.program.started_s - self._work_s) / 4
+            self._work_files += (self._files - self._work_files) / 4
         return lines
 
 

@@ -23,9 +23,9 @@ import pytest
 from backoffice.config import load
 from backoffice.registry import Registry
 from tests.gate_courier import Gate, SetClock
-from tests.processes.forked_programs import Forks
+from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict
-from tests.processes.kill_victims import Crowd, Victim
+from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.programs import WAIT_S, Line, program
 from validator.adapters.ledger import Ledger
 from validator.adapters.list_folder import ListFolder, held_keys
@@ -82,10 +82,13 @@ class Run:
 
     def kill(self, forks: Forks, kills: int) -> None:
         """Kill so many, each at its instant, while cards change."""
-        self._victims = {
-            name: Victim(forks, Random(f"{self._seed} {name}"), round(kills * SHARES[name]), *command)
-            for name, command in commands(self.of).items()
-        }
+        writes_to = {"publisher": self.of.city_folders, "courier": self.of.gate_folders}
+        for name, command in commands(self.of).items():
+            watch = FolderWatch(writes_to[name]) if name in writes_to else None
+            if watch:
+                self._stack.callback(watch.close)
+            random = Random(f"{self._seed} {name}")
+            self._victims[name] = Victim(forks, random, round(kills * SHARES[name]), *command, watch)
         with _changing(self.people) as changing:
             while any(victim.kills_left for victim in self._victims.values()):
                 self._turn()
@@ -95,10 +98,11 @@ class Run:
 
     def _turn(self) -> None:
         dues_s = (self.crowd.due_s, *(victim.due_s for victim in self._victims.values()))
-        programs = [victim.program for victim in self._victims.values()]
-        select.select(programs, [], [], max(0.0, min(dues_s) - time.monotonic()))
+        heard: list[Fork | FolderWatch] = [victim.program for victim in self._victims.values()]
+        heard += [victim.watch for victim in self._victims.values() if victim.watch]
+        select.select(heard, [], [], max(0.0, min(dues_s) - time.monotonic()))
         for name, victim in self._victims.items():
-            if victim.due_s <= time.monotonic():
+            if victim.is_due():
                 self._die(name)
                 victim.start()
             else:
@@ -187,13 +191,22 @@ def _changing(people: People) -> Iterator["Future[None]"]:
             stop.set()
 
 
+def published(of: System, *events: str) -> int:
+    """What a publisher without a terminal makes public, by its own words; it says one of these."""
+    with program("backoffice", "publish", "--home", str(of.city), "--json") as publish:
+        version: int = publish.wait_for(lambda line: line["event"] in events)["list_version"]
+        assert publish.process.wait(WAIT_S) == 0
+    return version
+
+
 def goes_on_by_itself(run: Run) -> int:
     """Each program is started once more, by its command, as a supervisor does it; the last change comes to the gate. Its list version."""
     of = run.of
+    published(of, "published", "unchanged")
+    assert run.registry.pending() == 0
+    assert run.registry.claimed() == of.public_version()
     run.people.step()
-    with program("backoffice", "publish", "--home", str(of.city), "--json") as publish:
-        newest: int = publish.event("published")["list_version"]
-        assert publish.process.wait(WAIT_S) == 0
+    newest = published(of, "published")
     config = ("--config", str(of.gate_config))
     with program("validator", "courier", *config) as courier, program("validator", "lane", *config) as lane:
         courier.event("courier", state="fresh", list_version=newest)
