@@ -1,0 +1,128 @@
+"""`turnike check` and `turnike list show`: looks at everything a gate needs and says what is wrong and how to mend it. Changes nothing.
+
+Only what keeps the lane from serving is "bad". The courier is never that: without it a gate goes on by the list it has.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from validator.adapters.clock import Clock
+from validator.adapters.list_folder import held_keys
+from validator.adapters.time_file import FoundTime, TimeFile
+from validator.app import list_folder
+from validator.check.courier import examine_courier
+from validator.check.devices import examine_devices
+from validator.check.finding import Finding, date
+from validator.check.list_show import show_list
+from validator.config import Config
+from validator.domain.rules import RuleSet
+from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.formats.segment import MappedTable
+from validator.formats.signed_time import SIGNED_TIME_FILE
+
+__all__ = ["Finding", "examine", "show", "show_list"]
+
+FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
+MARKS = {"ok": "green", "note": "yellow", "bad": "red"}
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield Finding(
+        "configuration", "ok", f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}"
+    )
+    clock = Clock()
+    found = TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE).look()
+    if found is not None and found.signed is not None:
+        clock.begin_with(found.signed)
+    yield from _list(config, clock)
+    yield from examine_courier(config, clock.now().unix_s)
+    yield from _clock(clock, found)
+    yield _disk(config)
+    yield from examine_devices(config)
+
+
+def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
+    """Print each finding as it comes; returns whether the gate could serve."""
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not as_json:
+            click.echo(
+                f"{click.style(f'{finding.mark:4}', fg=MARKS[finding.mark])}  {finding.subject:13}  {finding.text}"
+            )
+    serves = not any(finding.fatal for finding in seen)
+    if as_json:
+        click.echo(json.dumps({"serves": serves, "findings": [asdict(finding) for finding in seen]}))
+    return serves
+
+
+def _list(config: Config, clock: Clock) -> Iterator[Finding]:
+    try:
+        keys = held_keys(Path(config.list.keys))
+    except FingerprintKeyError as error:
+        yield Finding("keys", "bad", str(error))
+        return
+    adopted = list_folder(config).settled()
+    used = _used_keys(adopted.rules)
+    told = (f"{key.hex()}{' (in use)' if key in used else ''}" for key in keys)
+    yield Finding("keys", "ok", f"{len(keys)} fingerprint key(s): {', '.join(told)}")
+    for problem in adopted.problems:
+        yield Finding("list", "note", problem)
+    if adopted.rules is None:
+        admits = config.list.missing == "admit"
+        yield Finding(
+            "list",
+            "note" if admits else "bad",
+            f"missing: every card is {'admitted' if admits else 'denied'} (list.missing)",
+        )
+        return
+    clock.raise_floor(adopted.rules.issued_unix_s)
+    stale = clock.now().unix_s >= adopted.rules.expires_unix_s
+    kept = "decided by it" if config.list.stale == "decide" else "denied"
+    state = f"stale: every card is {kept} (list.stale)" if stale else "fresh"
+    mark = "ok" if not stale else "note" if config.list.stale == "decide" else "bad"
+    yield Finding(
+        "list", mark, f"version {adopted.rules.version}, {len(adopted.rules.rules)} rule(s), {state}"
+    )
+
+
+def _used_keys(rules: RuleSet | None) -> set[bytes]:
+    """The ids of the keys under which the list in force was made: one of them, or two while a key is being replaced."""
+    tables = [rule.table for rule in rules.rules] if rules else []
+    return {header.key_id for table in tables if isinstance(table, MappedTable) for header in table.headers}
+
+
+def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
+    if found is not None and found.problem:
+        yield Finding("clock", "note", found.problem)
+    behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
+    floor = f"it is {date(clock.floor_unix_s())} at least, counted from the time {behind}"
+    if clock.now().synchronised:
+        yield Finding("clock", "ok", f"synchronised, says the kernel; {floor}")
+    elif clock.system().synchronised:
+        text = f"the kernel calls it synchronised, and it is behind: {floor}; check the time service (timedatectl)"
+        yield Finding("clock", "note", text)
+    else:
+        yield Finding("clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)")
+
+
+def _disk(config: Config) -> Finding:
+    try:
+        status = os.statvfs(config.list.folder)
+    except OSError as error:
+        return Finding(
+            "disk", "note", f"{config.list.folder}: {error.strerror}; create it, owned by the courier"
+        )
+    free = status.f_bavail * status.f_frsize
+    text = f"{free >> 20:,} MiB free at {config.list.folder}"
+    return (
+        Finding("disk", "ok", text)
+        if free >= FREE_BYTES_MIN
+        else Finding("disk", "note", f"{text}; a full list may not fit")
+    )

@@ -1,0 +1,218 @@
+"""What the courier needs, and how it fares: its configuration, the roots it believes, what it has accepted, its folders, its certificates.
+
+All of it is a note at most: a gate serves without a courier, by an ever older list.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
+from validator.adapters.list_folder import held_keys
+from validator.adapters.mounts import is_in_memory
+from validator.adapters.tuf_town import is_root
+from validator.adapters.web import Web
+from validator.check.finding import Finding, date, printable
+from validator.config import Config, CourierConfig
+from validator.courier_ports import SourceState
+from validator.formats.accepted import Accepted
+from validator.formats.courier_status import (
+    COURIER_STATUS_BYTES_MAX,
+    COURIER_STATUS_FILE,
+    CourierStatus,
+    CourierStatusError,
+    decode,
+)
+from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.formats.manifest import Manifest, ManifestError
+from validator.formats.manifest import decode as decode_manifest
+
+POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
+ASKED_WAIT_S_MAX = 4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
+_UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+
+MENDS = {
+    SourceState.UNREACHABLE: "check the network and courier.url",
+    SourceState.NOT_OURS: "something else answers there: check courier.url, or register this gate in that network",
+    SourceState.TLS: "check courier.ca_file, the server's certificate and the clock",
+    SourceState.PROXY: "check courier.proxy",
+    SourceState.BUSY: "it asks again by itself",
+    SourceState.SLOW: "it asks again by itself; check the network",
+    SourceState.FROZEN: "nobody publishes, or somebody holds it back: tell the back office (docs/runbook.md)",
+    SourceState.REPLAYED: "tell the back office (docs/runbook.md)",
+    SourceState.REFUSED: "tell the back office (docs/runbook.md)",
+    SourceState.NO_KEY: "it comes from the back office (docs/runbook.md)",
+    SourceState.DISK: "check the disk",
+}
+
+
+class _RootFacts(msgspec.Struct, frozen=True):
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    expires: datetime
+
+
+class _RootFile(msgspec.Struct, frozen=True):
+    """What is shown of root metadata."""
+
+    signed: _RootFacts
+
+
+def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
+    """Look at each of them; `now_unix_s` by the floor rule."""
+    settings = config.courier
+    if settings is None:
+        text = "not configured: lists come only by hand; config/validator.example.toml explains [courier]"
+        yield Finding("courier", "note", text)
+        return
+    yield _status(config, settings, now_unix_s)
+    ledger = Ledger(Path(config.list.folder))
+    yield from _root(ledger, Path(config.list.folder), settings, now_unix_s)
+    yield from _accepted(ledger, config)
+    yield from _folders(config)
+    yield _authorities(settings)
+
+
+def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Finding:
+    path = Path(config.list.recent or config.list.folder) / COURIER_STATUS_FILE
+    mend = "is it running? (systemctl status turnike-courier)"
+    try:
+        with path.open("rb") as file:
+            status = decode(file.read(COURIER_STATUS_BYTES_MAX + 1))
+    except FileNotFoundError:
+        since = " since the boot" if config.list.recent else ""
+        return Finding("courier", "note", f"has said nothing{since}: {mend}")
+    except OSError as error:
+        return Finding("courier", "note", f"{path}: {error.strerror}; check its owner")
+    except CourierStatusError as error:
+        return Finding("courier", "note", f"{path}: {error}; the courier writes it anew")
+    silent_s = now_unix_s - status.polled_unix_s
+    asked = f"asked last {date(status.polled_unix_s)} ({_age(silent_s)} ago)"
+    version = f"version {status.list_version}" if status.list_version else "no list"
+    # Where there is no memory-backed folder, the file is written only when there is news: it may be old.
+    if config.list.recent and silent_s > _silence_s_max(status, settings):
+        return Finding("courier", "note", f"{asked}: {mend}; the gate goes on by {version}")
+    since = f"{printable(status.state)} since {date(status.since_unix_s)}"
+    if status.state == SourceState.FRESH.value:
+        return Finding("courier", "ok", f"{since}, {asked}, {version}")
+    told = f"{since}: {printable(status.problem)}; {_mend(status.state)}"
+    return Finding("courier", "note", f"{told}{asked}; the gate goes on by {version}")
+
+
+def _silence_s_max(status: CourierStatus, settings: CourierConfig) -> float:
+    is_busy = status.state == SourceState.BUSY.value
+    return POLL_S_MAX + (ASKED_WAIT_S_MAX if is_busy else 1.2 * settings.poll_s)
+
+
+def _mend(state: str) -> str:
+    """What helps, with what divides it from the next; nothing for a state that only a newer courier knows."""
+    return next((f"{mend}; " for known, mend in MENDS.items() if known.value == state), "")
+
+
+def _root(ledger: Ledger, folder: Path, settings: CourierConfig, now_unix_s: int) -> Iterator[Finding]:
+    """The newest root that this gate has seen counts; the one it was given only as long as there is none."""
+    kept = ledger.root if ledger.root is not None and is_root(ledger.root) else None
+    if ledger.root is not None and kept is None:
+        text = (
+            f"{folder / ROOT_NAME}: damaged; the courier begins with courier.root and fetches the later ones"
+        )
+        yield Finding("root", "note", text)
+    given, wrong = _given_root(settings)
+    if wrong:
+        comes = "the courier goes on by the root it has kept" if kept else "the courier cannot start"
+        yield Finding(
+            "root", "note", f"{wrong}; put the city's root.json there, from a source you trust: {comes}"
+        )
+    root = kept or given
+    if root is None:
+        return
+    facts = msgspec.json.decode(root, type=_RootFile).signed
+    expires_unix_s = int(facts.expires.timestamp())
+    if expires_unix_s <= now_unix_s:
+        text = f"root {facts.version} expired {date(expires_unix_s)}: nothing new is accepted until the back office renews it"
+        yield Finding("root", "note", f"{text} (docs/runbook.md)")
+    else:
+        yield Finding("root", "ok", f"root {facts.version}, expires {date(expires_unix_s)}")
+
+
+def _given_root(settings: CourierConfig) -> tuple[bytes | None, str]:
+    """The root that the gate was given, or what is wrong with it."""
+    try:
+        with Path(settings.root).open("rb") as file:
+            content = file.read(ROOT_BYTES_MAX + 1)
+    except OSError as error:
+        return None, f"{settings.root}: {error.strerror}"
+    return (content, "") if is_root(content) else (None, f"{settings.root}: is no root metadata")
+
+
+def _accepted(ledger: Ledger, config: Config) -> Iterator[Finding]:
+    accepted = ledger.accepted
+    if accepted is None:
+        text = ledger.problem or "nothing yet: the courier has not reached its city"
+        yield Finding("accepted", "note", text)
+        return
+    signed = f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
+    if missing := _missing_key(accepted, config):
+        text = f"{signed}: made under fingerprint key {missing}, which this gate does not hold; put it into list.keys"
+        yield Finding("accepted", "note", text)
+    else:
+        yield Finding("accepted", "ok", signed)
+
+
+def _missing_key(accepted: Accepted, config: Config) -> str | None:
+    """The id of the key under which the accepted list was made, if this gate does not hold it."""
+    try:
+        manifest: Manifest = decode_manifest(accepted.manifest.encode())
+        held = {key_id.hex() for key_id in held_keys(Path(config.list.keys))}
+    except (ManifestError, FingerprintKeyError):  # the first is the courier's to tell, the second is told
+        return None
+    key = manifest.fingerprint_key
+    return key if key is not None and key not in held else None
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    """Where what is written each minute goes, and whether what must outlive a power cut does."""
+    folder, recent = Path(config.list.folder), Path(config.list.recent)
+    try:
+        if is_in_memory(folder):
+            text = f"{folder}: in memory, and gone after a power cut; list.folder must be on the disk"
+            yield Finding("folders", "note", text)
+    except OSError:
+        return  # the disk's finding tells it
+    wears = "every change is written to the disk, which wears an SD card out"
+    if not config.list.recent:
+        yield Finding("folders", "note", f"{wears}; name a memory-backed folder in list.recent")
+        return
+    try:
+        kept_in_memory = is_in_memory(recent)
+    except FileNotFoundError:
+        yield Finding("folders", "note", f"{recent}: not there; the courier makes it when it starts")
+    except OSError as error:
+        yield Finding(
+            "folders", "note", f"{recent}: {error.strerror}; the courier must be able to write there"
+        )
+    else:
+        text = f"what changed lately is in memory, at {recent}"
+        on_disk = (
+            f"{recent}: not in memory: {wears}; let list.recent be on a tmpfs, such as /run/turnike/lists"
+        )
+        yield Finding("folders", "ok" if kept_in_memory else "note", text if kept_in_memory else on_disk)
+
+
+def _authorities(settings: CourierConfig) -> Finding:
+    try:
+        Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None).close()
+    except ValueError as error:
+        return Finding("certificates", "note", f"[courier]: {error}; the courier cannot start")
+    if settings.url.startswith("http://"):
+        return Finding("certificates", "ok", "none needed: it asks this machine itself")
+    whose = f"by the authorities in {settings.ca_file}" if settings.ca_file else "by the public authorities"
+    return Finding("certificates", "ok", f"the web server is to be known {whose}")
+
+
+def _age(seconds: int) -> str:
+    """About how long: "35 s", "3 days"."""
+    size, name = next(((size, name) for size, name in _UNITS if seconds >= 2 * size), _UNITS[-1])
+    return f"{max(seconds, 0) // size} {name}"

@@ -1,0 +1,73 @@
+"""`turnike list show`: what the list in force is made of, never a card."""
+
+import json
+from typing import Any
+
+import click
+
+from validator.adapters.list_folder import Adopted
+from validator.app import list_folder
+from validator.check.finding import date
+from validator.config import Config
+from validator.domain.rules import Rule
+from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.formats.segment import MappedTable
+
+
+def show_list(config: Config, *, as_json: bool) -> bool:
+    """Print what the list in force is made of; returns whether there is one."""
+    try:
+        adopted = list_folder(config).settled()
+    except FingerprintKeyError as error:
+        adopted = Adopted(None, (str(error),))
+    for problem in adopted.problems:
+        click.echo(f"turnike: {problem}", err=True)
+    if adopted.rules is None:
+        click.echo(json.dumps({"list_version": None}) if as_json else "no list")
+        return False
+    rules = [_described(rule) for rule in adopted.rules.rules]
+    whole = {
+        "list_version": adopted.rules.version,
+        "issued_unix_s": adopted.rules.issued_unix_s,
+        "expires_unix_s": adopted.rules.expires_unix_s,
+        "rules": rules,
+    }
+    click.echo(json.dumps(whole) if as_json else _as_text(whole))
+    return True
+
+
+def _described(rule: Rule) -> dict[str, Any]:
+    headers = rule.table.headers if isinstance(rule.table, MappedTable) else ()
+    return {
+        "name": rule.name,
+        "effect": rule.effect.value,
+        "in_force_from_unix_s": rule.in_force_from_unix_s,
+        "reports": rule.reports,
+        "notice": rule.notice,
+        "segments": [
+            {
+                "from": header.from_version,
+                "to": header.to_version,
+                "cards": header.count,
+                "key_id": header.key_id.hex(),
+            }
+            for header in headers
+        ],
+    }
+
+
+def _as_text(whole: dict[str, Any]) -> str:
+    lines = [
+        f"list version {whole['list_version']}, issued {date(whole['issued_unix_s'])}, expires {date(whole['expires_unix_s'])}"
+    ]
+    for rule in whole["rules"]:
+        flags = ", reported" if rule["reports"] else ""
+        since = (
+            f", in force from {date(rule['in_force_from_unix_s'])}" if rule["in_force_from_unix_s"] else ""
+        )
+        lines.append(f"  {rule['effect']:8} {rule['name']}{since}{flags}")
+        lines += [
+            f"           versions {part['from']} to {part['to']}: {part['cards']:,} cards"
+            for part in rule["segments"]
+        ]
+    return "\n".join(lines)
