@@ -34,11 +34,13 @@ class PublicFolder:
     def __init__(self, office: Office) -> None:
         self.segments = office.published / "segments"
         self.indexes = office.published / "indexes"
+        self._folders = (office.metadata, office.targets, self.segments, self.indexes)
 
     def prepare(self) -> None:
         """Make what is missing of the folder, and remove what a crash left half written."""
-        for folder in (self.segments, self.indexes):
+        for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.segments, self.indexes):
             for path in folder.iterdir():
                 if path.name.startswith(TEMPORARY):
                     path.unlink()
@@ -93,6 +95,13 @@ class PublicFolder:
         temporary.rename(self.indexes / f"{entry.sha256}.json")
         yield "renamed index"
         return entry
+
+    def date(self, index: PieceIndex | None, now_unix_s: int) -> None:
+        """Let the pieces of this index count as made now, since nobody else knows that they have been on offer until now."""
+        for entries in index.rules.values() if index else ():
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    os.utime(self.segments / f"{entry.sha256}.wire", (now_unix_s, now_unix_s))
 
     def sync(self) -> None:
         """Make the names of what was put durable."""

@@ -37,7 +37,7 @@ from backoffice.pieces import (
 from backoffice.public_folder import KEPT_S, PublicFolder
 from backoffice.registry import Registry
 from backoffice.roles import publication_steps, timestamp_steps
-from backoffice.standing import prune, published_manifest
+from backoffice.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
 ISSUED_IN_A_LIFE = 10  # a manifest is issued again after this part of its validity, with or without a change
@@ -203,7 +203,8 @@ class Publisher:
     def _knows(self, public: Manifest) -> bool:
         """Whether the registry is the one that this list was made from, and no older copy of it: then its versions say nothing to gates."""
         known = self._log.newest()
-        return known is not None and known.version >= public.list_version
+        newest = min(known.version if known else 0, self._registry.claimed())
+        return newest >= public.list_version
 
     def _offer(self, rule: RuleConfig, key: FingerprintKey) -> _Offer:
         pieces = self._log.offered(rule.name) if self._log.key_ids(rule.name) == {key.id} else ()
@@ -224,6 +225,7 @@ class Publisher:
             "a list was begun": building is not None,
             "the registry does not know the public list": not self._knows(public),
             "the rules changed": not says(public, self._config.rules),
+            "the index is gone": self._folder.index(public.index) is None,
             "its time has come": now_unix_s - public.issued_unix_s
             >= self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
         }
@@ -242,6 +244,8 @@ class Publisher:
         now_unix_s: int,
     ) -> Generator[str, None, Outcome]:
         issued_unix_s = max(now_unix_s, public.issued_unix_s if public else 0)
+        if public is not None and not self._knows(public):
+            self._folder.date(self._folder.index(public.index), issued_unix_s)
         version = self._begin(public, issued_unix_s)
         yield f"begun {version}"
         changes = self._registry.claim(version)
@@ -283,7 +287,11 @@ class Publisher:
         seen = public.list_version if public else 0
         building, known = self._log.building(), self._log.newest()
         if building is not None:
-            return building.version
+            if public is not None or used_versions(self._office, standing(self._office)) == Used():
+                return building.version
+            # What was public is lost, so nobody can tell whether this version was: gates refuse two lists of one version.
+            self._log.finish(building.version)
+            known = building
         version = max(seen, known.version if known else 0, self._registry.claimed()) + 1
         return self._log.begin(version, issued_unix_s).version
 

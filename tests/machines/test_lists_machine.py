@@ -1,0 +1,294 @@
+"""Lists from the registry to the gate, whatever happens on the way: the real publisher and real couriers over simulated weeks.
+
+Cards change, publishers and gates are killed between any two steps, keys rotate, files are lost, a backup comes back. Whenever what is
+public is whole, a gate that polls follows, and its tables say exactly what the registry said when that list version was published.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.gate_courier import Gate
+from tests.publishing_rig import (
+    MATCHED,
+    STAFF,
+    SUSPENDED,
+    Backup,
+    KilledError,
+    PublishingOffice,
+    SocketlessGate,
+    durable_steps,
+    is_whole,
+    named_files,
+    view,
+)
+from tests.town import uid
+from validator.adapters.list_folder import ListFolder, held_keys
+from validator.courier import Status
+from validator.courier_ports import SourceState
+from validator.formats.manifest import INDEX_BYTES_MAX, MANIFEST_BYTES_MAX
+
+if TYPE_CHECKING:
+    from backoffice.publisher import Outcome
+
+HOUR_S, DAY_S = 3_600, 86_400
+GATES_MAX = 3
+ROOT_RENEWED_S = 90 * DAY_S  # before it expires
+SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothing here outlives a test
+
+cards = st.integers(0, 5).map(uid)
+rules = st.sampled_from([SUSPENDED.name, SUSPENDED.name, MATCHED.name, STAFF.name])
+ends = st.one_of(
+    st.none(), st.sampled_from([1, 59, 61, HOUR_S, 5 * HOUR_S, DAY_S, 10 * DAY_S]), st.integers(1, 30 * DAY_S)
+)
+whiles = st.sampled_from([30, 60, 60, 600, HOUR_S, HOUR_S, 5 * HOUR_S, DAY_S, 3 * DAY_S, 21 * DAY_S])
+roles = st.lists(st.sampled_from(["targets", "snapshot", "timestamp"]), unique=True, max_size=3)
+gates = st.integers(0, GATES_MAX - 1)
+
+
+class ListsMachine(RuleBasedStateMachine):
+    """One town, its registry and its publisher, and up to three gates."""
+
+    @initialize()
+    def found(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="lists-", dir=SHELVES))
+        self.town = PublishingOffice(self.folder)
+        self.town.issue(*map(uid, range(3)))
+        self.gates: list[SocketlessGate] = []
+        self.lowest: dict[int, int] = {}
+        self.backup: Backup | None = None
+        self.numbers = count(1)
+        self.publish()
+        self.new_gate()
+
+    def teardown(self) -> None:
+        if hasattr(self, "town"):
+            self.town.close()
+            for gate in self.gates:
+                gate.web.close()
+            shutil.rmtree(self.folder)
+
+    # The back office
+
+    @rule(name=rules, card=cards, end_s=ends)
+    def put_in(self, name: str, card: bytes, end_s: int | None) -> None:
+        self.town.issue(card)
+        self.town.change(name, card, None if end_s is None else self.town.now_unix_s + end_s)
+
+    @rule(name=rules, card=cards)
+    def take_out(self, name: str, card: bytes) -> None:
+        self.town.issue(card)
+        self.town.remove(name, card)
+
+    @rule()
+    def publish(self) -> None:
+        was_whole = is_whole(self.town.published)
+        steps = self.town.steps()
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as done:
+                outcome: Outcome = done.value
+                break
+            assert not was_whole or view(self.town.published), f"{step}: something named is not there"
+        seen = view(self.town.published)
+        assert seen is not None
+        assert seen.manifest.list_version == outcome.version
+        assert seen.timestamp_expires_unix_s > self.town.now_unix_s
+        assert seen.index_bytes <= INDEX_BYTES_MAX
+        assert len(seen.manifest_bytes) <= MANIFEST_BYTES_MAX
+        for reason in outcome.why:
+            event(f"published: {reason.lstrip('0123456789 ')}")
+
+    @rule(steps=st.integers(1, 60))
+    def publisher_is_killed(self, steps: int) -> None:
+        was_whole = is_whole(self.town.published)
+        step = self.town.publish_killed(steps)
+        assert not was_whole or is_whole(self.town.published), f"{step}: something named is not there"
+        event(f"publisher killed: {step is not None}")
+
+    @rule(seconds=whiles)
+    def time_goes_by(self, seconds: int) -> None:
+        self.town.now_unix_s += seconds
+        if int(self.town.city.root.expires.timestamp()) - self.town.now_unix_s < ROOT_RENEWED_S:
+            self.rotate_root([])
+
+    @rule(roles=roles)
+    def rotate_root(self, roles: list[str]) -> None:
+        if not is_whole(self.town.published):
+            self.publish()  # else the ceremony says: publish again
+        self.town.city.rotate(*roles, now_unix_s=self.town.now_unix_s)
+
+    @rule(prompt=st.sets(gates))
+    def rotate_fingerprint_key(self, prompt: set[int]) -> None:
+        self.town.rotate_fingerprint_key()
+        for number in prompt:
+            self.hand_out_key(number)
+
+    @rule(number=gates)
+    def hand_out_key(self, number: int) -> None:
+        self.gate(number).hold(self.town.key)
+
+    @rule(unit_s=st.sampled_from([60, 300]), with_staff=st.booleans())
+    def configure(self, unit_s: int, with_staff: bool) -> None:
+        suspended = type(SUSPENDED)(
+            name=SUSPENDED.name, effect=SUSPENDED.effect, until_unit_s=unit_s, reports=True
+        )
+        self.town.rules = (suspended, *((STAFF,) if with_staff else ()), MATCHED)
+
+    # What can be lost
+
+    @rule(place=st.integers(0, 30))
+    def lose_a_file(self, place: int) -> None:
+        there = named_files(self.town.published)
+        if there:
+            there[place % len(there)].unlink(missing_ok=True)
+
+    @rule(what=st.sampled_from(["the timestamp", "everything", "fingerprints", "publications"]))
+    def lose(self, what: str) -> None:
+        match what:
+            case "the timestamp":
+                (self.town.office.metadata / "timestamp.json").unlink(missing_ok=True)
+            case "everything":
+                shutil.rmtree(self.town.published, ignore_errors=True)
+            case "fingerprints":
+                shutil.rmtree(self.town.office.home / "fingerprints", ignore_errors=True)
+            case _:
+                self.town.lose_publications()
+
+    @rule(again=st.booleans())
+    def back_up_or_restore(self, again: bool) -> None:
+        if not is_whole(self.town.published):
+            return  # with both lost nobody knows which list versions were used
+        if again and self.backup is not None:
+            self.town.restore(self.backup)
+            event("restored")
+        else:
+            self.backup = self.town.back_up()
+
+    # Gates
+
+    def gate(self, number: int) -> SocketlessGate:
+        gate = self.gates[number % len(self.gates)]
+        gate.clock.boottime_s += max(0, self.town.now_unix_s - gate.clock.unix_s)
+        gate.clock.unix_s = self.town.now_unix_s
+        return gate
+
+    @precondition(lambda self: len(self.gates) < GATES_MAX)
+    @rule()
+    def new_gate(self) -> None:
+        self.gates.append(self.town.gate(f"gate-{next(self.numbers)}"))
+
+    @rule(number=gates)
+    def gate_is_replaced(self, number: int) -> None:
+        place = number % len(self.gates)
+        self.gates[place].web.close()
+        self.gates[place] = self.town.gate(f"gate-{next(self.numbers)}")
+
+    @rule(number=gates)
+    def poll(self, number: int) -> None:
+        self.polled(self.gate(number), lambda gate: gate.poll())
+
+    @rule(number=gates)
+    def publish_and_poll(self, number: int) -> None:
+        self.publish()
+        self.poll(number)
+
+    @rule(number=gates)
+    def poll_while_a_lane_looks_at_every_step(self, number: int) -> None:
+        def poll(gate: Gate) -> Status:
+            with durable_steps(lambda: self.look(gate)):
+                return gate.poll()
+            raise AssertionError("a look killed the gate")
+
+        self.polled(self.gate(number), poll)
+
+    @rule(number=gates, after=st.integers(0, 8))
+    def publish_in_the_middle_of_a_poll(self, number: int, after: int) -> None:
+        """What was public when the poll began stays there until it ends."""
+        gate, left = self.gate(number), count(after, -1)
+
+        def asked(_path: str) -> None:
+            if next(left) == 0:
+                self.publish()
+
+        def poll(gate: SocketlessGate) -> Status:
+            with gate.asking(asked):
+                return gate.poll()
+
+        self.polled(gate, poll, newest=False)
+
+    @rule(number=gates, steps=st.integers(1, 30), power=st.booleans())
+    def gate_is_killed_in_a_poll(self, number: int, steps: int, power: bool) -> None:
+        gate, left = self.gate(number), count(steps - 1, -1)
+        before = gate.version
+
+        def step() -> None:
+            if next(left) == 0:
+                raise KilledError
+
+        with durable_steps(step):
+            gate.poll()
+        if power:
+            gate.power_cut()
+        else:
+            gate.start()
+        assert gate.version >= before
+        self.look(gate)
+
+    @rule(number=gates)
+    def power_cut(self, number: int) -> None:
+        gate = self.gate(number)
+        before = gate.version
+        gate.power_cut()
+        assert gate.version == before, gate.problems
+
+    def polled(
+        self, gate: SocketlessGate, poll: Callable[[SocketlessGate], Status], *, newest: bool = True
+    ) -> None:
+        """A poll, which follows what is public if that can be followed, and keeps what the gate has if not."""
+        before, public = gate.version, self.followed(gate)
+        status = poll(gate)
+        event(f"polled: {status.state.value}")
+        if public:
+            assert status.state is SourceState.FRESH, status
+            assert not gate.problems
+            seen = view(self.town.published)
+            assert seen is not None
+            assert gate.version == seen.manifest.list_version or (not newest and gate.version >= public)
+        else:
+            assert gate.version in (before, status.list_version)
+        assert gate.version >= before
+        if gate.rules is not None:
+            self.town.assert_says(gate.rules)
+
+    def followed(self, gate: SocketlessGate) -> int:
+        """The list version that the gate must reach by a poll now, 0 if nobody could."""
+        if not is_whole(self.town.published):
+            return 0
+        seen = view(self.town.published)
+        assert seen is not None
+        held = {held.hex() for held in held_keys(gate.folder / "keys")}
+        if seen.timestamp_expires_unix_s <= self.town.now_unix_s or seen.manifest.fingerprint_key not in held:
+            return 0
+        return seen.manifest.list_version
+
+    def look(self, gate: Gate) -> None:
+        """A lane that starts at this moment finds a whole list, or none."""
+        held = held_keys(gate.folder / "keys")
+        found = ListFolder(gate.lists, held, gate.recent, read_keys=lambda: held).settled()
+        assert found.rules is not None or gate.version == 0 or found.problems
+        if found.rules is not None:
+            self.town.assert_says(found.rules)
+
+
+TestLists = ListsMachine.TestCase
+TestLists.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
