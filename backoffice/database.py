@@ -89,6 +89,17 @@ class Database:
             else:
                 connection.rollback()
 
+    @contextmanager
+    def adding(self) -> Iterator[sa.Connection]:
+        """A transaction that only adds rows of its own: on PostgreSQL it waits for no other writer. Durable when the block ends."""
+        if self.is_sqlite:
+            with self.writing() as connection:
+                yield connection
+            return
+        with self._told(), self._writer() as connection:
+            yield connection
+            connection.commit()
+
     def stream(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[Sequence[Any]]:
         """The rows of a long read, in bounded memory; it sees one state of the database however long it takes."""
         with self.reading() as connection:
@@ -104,7 +115,8 @@ class Database:
             text = str(statement.compile(dialect=connection.dialect, compile_kwargs=literal))
             connection.exec_driver_sql("SELECT 1")  # which begins the transaction
             driver: Any = connection.connection
-            with closing(driver.cursor(*(() if self.is_sqlite else ("batches",)))) as cursor:
+            cursor = driver.cursor() if self.is_sqlite else driver.cursor("batches")
+            with closing(cursor):
                 cursor.execute(text)
                 while rows := cursor.fetchmany(_FETCHED_ROWS):
                     yield rows
@@ -231,7 +243,7 @@ def _postgres_session(connection: Any, record: object) -> None:
     del record
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'")
-        cursor.execute(_staging_table(postgresql.dialect()))
+        cursor.execute(_staging_table(postgresql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's
     connection.commit()
 
 

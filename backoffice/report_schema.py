@@ -1,0 +1,87 @@
+"""The tables of reports, in the registry's database: which gates may speak, what they reported, and who took it out. report_store.py says what they mean.
+
+No table has a UID: `sealed` is opened by whoever holds the private half of the sealing key, which is not kept here.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table
+
+from backoffice.schema import metadata
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),  # Ed25519
+    Column("enrolled_unix_s", BigInteger, nullable=False),
+    Column("struck_off_unix_s", BigInteger),  # NULL: it may speak
+    sqlite_with_rowid=False,
+)
+
+# A token enrols one gate, once. Only its hash is kept: whoever reads the database enrols nobody.
+enrolments = Table(
+    "enrolments",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("gate_id", String(64), nullable=False),
+    Column("expires_unix_s", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("report_id", String(36), primary_key=True),
+    Column("gate_id", String(64), nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("outbox_id", String(32), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("refused_before", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("boot_id", String(64), nullable=False),
+    Column("boottime_ns", BigInteger, nullable=False),
+    Column("unix_s", BigInteger, nullable=False),
+    Column("clock_synced", Boolean, nullable=False),
+    Column("list_version", BigInteger, nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("sealed", String(128), nullable=False),
+    Column("sealed_to", String(64), nullable=False),
+    Column("received_unix_s", BigInteger, nullable=False),
+)
+# An outbox gives a number once: two reports with one number are a gate that was copied, or lies.
+Index("reports_by_seq", reports.c.gate_id, reports.c.outbox_id, reports.c.seq, unique=True)
+Index("reports_by_time", reports.c.received_unix_s)
+
+# What was forgotten when its time had come, by outbox, so that a gap is told from what is deleted: numbers up to `seq`, and how many of them.
+forgotten = Table(
+    "forgotten_reports",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("outbox_id", String(32), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+statuses = Table(
+    "gate_statuses",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("created_unix_s", BigInteger, nullable=False),  # by the gate's clock; only rises
+    Column("received_unix_s", BigInteger, nullable=False),
+    Column("status", String, nullable=False),  # JSON, as the gate sent it
+    sqlite_with_rowid=False,
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at_unix_s", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("to", String(128), nullable=False),
+    Column("from_unix_s", BigInteger, nullable=False),
+    Column("up_to_unix_s", BigInteger, nullable=False),
+    Column("reports", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)

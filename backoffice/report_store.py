@@ -1,0 +1,295 @@
+"""Reports as the city holds them: who may send them, what was sent, and what is missing. Exactly once, by the report's id.
+
+    store = ReportStore.open("sqlite:////var/lib/turnike/city/registry.db")
+    store.add("kadikoy-03", reports, now_unix_s)     # {"<id>": Answer("stored")}
+    store.outboxes()                                 # what is missing of each outbox
+
+Every method raises RegistryError. Nothing here can open what is sealed.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import sqlalchemy as sa
+
+from backoffice.database import Database
+from backoffice.report_schema import enrolments, exports, forgotten, gates, reports, statuses
+from validator.formats.stored_report import StoredReport
+
+TOKEN_BYTES = 20
+TOKEN_VALID_S = 7 * 86_400
+STORED, ALREADY, REJECTED = "stored", "already", "rejected"
+
+
+class Answer(NamedTuple):
+    """What became of a report."""
+
+    result: str
+    reason: str = ""
+
+
+class OutboxView(NamedTuple):
+    """One outbox of a gate: how many reports came of it, which number is the highest, how many below it never came, and how many it refused."""
+
+    gate_id: str
+    lane: int
+    outbox_id: str
+    received: int
+    newest_seq: int
+    missing: int
+    refused: int
+    newest_unix_s: int
+
+
+class Export(NamedTuple):
+    """One export, as the log has it."""
+
+    number: int
+    at_unix_s: int
+    who: str
+    to: str
+    from_unix_s: int
+    up_to_unix_s: int
+    reports: int
+    sha256: str
+
+
+class EnrolmentError(Exception):
+    """This gate is not enrolled by that; the message is one clear line."""
+
+
+class ReportStore:
+    """The reports of one city. Safe for several processes at once, and for several threads of one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open it, and make its tables if there are none."""
+        return cls(Database(url))
+
+    def close(self) -> None:
+        """Give it up; what a method has done is durable when it returns."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # Gates
+
+    def invite(self, gate_id: str, now_unix_s: int, valid_s: int = TOKEN_VALID_S) -> str:
+        """A token with which this gate, and no other, enrols itself, once."""
+        token = secrets.token_hex(TOKEN_BYTES)
+        row = {"token_hash": _hash(token), "gate_id": gate_id, "expires_unix_s": now_unix_s + valid_s}
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(enrolments).where(enrolments.c.expires_unix_s < now_unix_s))
+            connection.execute(sa.delete(enrolments).where(enrolments.c.gate_id == gate_id))
+            connection.execute(sa.insert(enrolments).values(row))
+        return token
+
+    def enrol(self, gate_id: str, token: str, public_key: bytes, now_unix_s: int) -> None:
+        """Let this gate speak with this key from now on; an older key of it is void. Raises EnrolmentError.
+
+        The same key again is no fault: the answer to the first time may have been lost on the way.
+        """
+        with self._database.writing() as connection:
+            known = connection.execute(sa.select(gates).where(gates.c.gate_id == gate_id)).one_or_none()
+            if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
+                return
+            invited = connection.execute(
+                sa.delete(enrolments).where(
+                    enrolments.c.token_hash == _hash(token),
+                    enrolments.c.gate_id == gate_id,
+                    enrolments.c.expires_unix_s >= now_unix_s,
+                )
+            ).rowcount
+            if not invited:
+                raise EnrolmentError(f"{gate_id}: this token enrols no such gate, or not any more")
+            row = {"public_key": public_key, "enrolled_unix_s": now_unix_s, "struck_off_unix_s": None}
+            insert = self._database.insert(gates).values(gate_id=gate_id, **row)
+            connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
+
+    def strike_off(self, gate_id: str, now_unix_s: int) -> bool:
+        """Hear this gate no more, until it is invited again; whether it was heard."""
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(enrolments).where(enrolments.c.gate_id == gate_id))
+            struck = sa.update(gates).where(gates.c.gate_id == gate_id, gates.c.struck_off_unix_s.is_(None))
+            return bool(connection.execute(struck.values(struck_off_unix_s=now_unix_s)).rowcount)
+
+    def public_key(self, gate_id: str) -> bytes | None:
+        """The key with which this gate speaks; None if it may not."""
+        chosen = sa.select(gates.c.public_key).where(
+            gates.c.gate_id == gate_id, gates.c.struck_off_unix_s.is_(None)
+        )
+        with self._database.reading() as connection:
+            key = connection.execute(chosen).scalar_one_or_none()
+            return None if key is None else bytes(key)
+
+    def set_status(self, gate_id: str, created_unix_s: int, now_unix_s: int, status: str) -> bool:
+        """Keep how a gate fares; False, and nothing kept, if it is not newer than what it said before."""
+        row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
+        insert = self._database.insert(statuses).values(gate_id=gate_id, **row)
+        newer = statuses.c.created_unix_s < created_unix_s
+        with self._database.writing() as connection:
+            statement = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
+            return bool(connection.execute(statement).rowcount)
+
+    def gate_rows(self) -> list[Mapping[str, Any]]:
+        """Each gate, with what it said last of itself."""
+        joined = gates.outerjoin(statuses, statuses.c.gate_id == gates.c.gate_id)
+        chosen = (
+            sa.select(
+                gates.c.gate_id,
+                gates.c.enrolled_unix_s,
+                gates.c.struck_off_unix_s,
+                statuses.c.received_unix_s,
+                statuses.c.status,
+            )
+            .select_from(joined)
+            .order_by(gates.c.gate_id)
+        )
+        with self._database.reading() as connection:
+            return [dict(row._mapping) for row in connection.execute(chosen)]  # noqa: SLF001 — SQLAlchemy's own word for it
+
+    # Reports
+
+    def add(self, gate_id: str, sent: Sequence[StoredReport], now_unix_s: int) -> dict[str, Answer]:
+        """Store what is new, in one transaction; what became of each, by its id. A report of another gate is rejected."""
+        answers = {
+            report.report_id: Answer(REJECTED, "it is another gate's report")
+            for report in sent
+            if report.gate_id != gate_id
+        }
+        ours = {report.report_id: report for report in sent if report.gate_id == gate_id}
+        if not ours:
+            return answers
+        rows = [_row(report, now_unix_s) for report in ours.values()]
+        insert = self._database.insert(reports).on_conflict_do_nothing().returning(reports.c.report_id)
+        with self._database.adding() as connection:
+            stored = set(connection.scalars(insert, rows))
+            rest = ours.keys() - stored
+            known: set[str] = set()
+            if rest:
+                same = sa.select(reports.c.report_id).where(
+                    reports.c.report_id.in_(rest), reports.c.gate_id == gate_id
+                )
+                known = set(connection.scalars(same))
+        for report_id in ours:
+            if report_id in stored:
+                answers[report_id] = Answer(STORED)
+            elif report_id in known:
+                answers[report_id] = Answer(ALREADY)
+            else:
+                answers[report_id] = Answer(REJECTED, "another report has its number")
+        return answers
+
+    def outboxes(self) -> list[OutboxView]:
+        """Each outbox, with what is missing of it."""
+        by = (reports.c.gate_id, reports.c.outbox_id)
+        grouped = (
+            sa.select(
+                *by,
+                sa.func.max(reports.c.lane).label("lane"),
+                sa.func.count().label("count"),
+                sa.func.max(reports.c.seq).label("seq"),
+                sa.func.sum(reports.c.refused_before).label("refused"),
+                sa.func.max(reports.c.unix_s).label("unix_s"),
+            )
+            .group_by(*by)
+            .subquery()
+        )
+        gone = forgotten.c
+        joined = grouped.outerjoin(
+            forgotten, (gone.gate_id == grouped.c.gate_id) & (gone.outbox_id == grouped.c.outbox_id)
+        )
+        chosen = sa.select(
+            grouped,
+            sa.func.coalesce(gone.count, 0).label("gone"),
+            sa.func.coalesce(gone.refused, 0).label("gone_refused"),
+            sa.func.coalesce(gone.seq, 0).label("gone_seq"),
+        ).select_from(joined)
+        with self._database.reading() as connection:
+            return [
+                OutboxView(
+                    row.gate_id,
+                    row.lane,
+                    row.outbox_id,
+                    row.count + row.gone,
+                    newest := max(row.seq, row.gone_seq),
+                    newest - row.count - row.gone,
+                    int(row.refused) + row.gone_refused,
+                    row.unix_s,
+                )
+                for row in connection.execute(chosen.order_by(grouped.c.gate_id, grouped.c.unix_s))
+            ]
+
+    def select(self, from_unix_s: int, up_to_unix_s: int) -> Iterator[Mapping[str, Any]]:
+        """The reports received in [from, up to), oldest first, in bounded memory."""
+        chosen = (
+            sa.select(reports)
+            .where(reports.c.received_unix_s >= from_unix_s, reports.c.received_unix_s < up_to_unix_s)
+            .order_by(reports.c.received_unix_s, reports.c.report_id)
+        )
+        names = reports.c.keys()
+        for row in self._database.stream(chosen):
+            yield dict(zip(names, row, strict=True))
+
+    def count(self) -> int:
+        """How many reports are held."""
+        with self._database.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(reports)).scalar_one())
+
+    def forget(self, received_before_unix_s: int) -> int:
+        """Delete the reports whose time has come; how many. What they said of gaps is kept."""
+        old = reports.c.received_unix_s < received_before_unix_s
+        by = (reports.c.gate_id, reports.c.outbox_id)
+        summed = sa.select(
+            *by, sa.func.count(), sa.func.sum(reports.c.refused_before), sa.func.max(reports.c.seq)
+        ).where(old)
+        with self._database.writing() as connection:
+            insert = self._database.insert(forgotten).from_select(
+                list(forgotten.c.keys()), summed.group_by(*by)
+            )
+            new, was = insert.excluded, forgotten.c
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["gate_id", "outbox_id"],
+                    set_={
+                        "count": was.count + new.count,
+                        "refused": was.refused + new.refused,
+                        "seq": sa.case((new.seq > was.seq, new.seq), else_=was.seq),
+                    },
+                )
+            )
+            return connection.execute(sa.delete(reports).where(old)).rowcount
+
+    # Exports
+
+    def log_export(self, export: Export) -> int:
+        """Write down who took what out, before it is handed over; its number."""
+        row = export._asdict()
+        del row["number"]
+        with self._database.writing() as connection:
+            return int(
+                connection.execute(sa.insert(exports).values(row).returning(exports.c.number)).scalar_one()
+            )
+
+    def export_log(self) -> list[Export]:
+        """Every export there was."""
+        with self._database.reading() as connection:
+            return [Export(*row) for row in connection.execute(sa.select(exports).order_by(exports.c.number))]
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _row(report: StoredReport, now_unix_s: int) -> dict[str, Any]:
+    row = {name: getattr(report, name) for name in report.__struct_fields__}
+    return row | {"kind": report.kind.value, "received_unix_s": now_unix_s}
