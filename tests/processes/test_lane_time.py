@@ -1,9 +1,6 @@
 """The lane on clocks that are wrong: nobody suspended is let through early, and no clock closes the station."""
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,8 +14,8 @@ from tests.list_making import (
     seg,
     segment_bytes,
 )
+from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
 from tests.processes.gate_rig import Gate, gate
-from tests.programs import Line, Program
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
@@ -26,19 +23,14 @@ from validator.formats.fingerprint_keys import format_key_file
 from validator.formats.manifest import Manifest, RuleEntry, encode
 from validator.formats.segment import NO_END
 
-S = 1_000_000_000
 DAY_S = 86_400
-Y1970, Y2038 = 60, 2**31
 SUSPENDED, MATCHED, UNMATCHED = "04aa0000000001", "04aa0000000002", "04aa0000000003"
 ENDS_UNIX_S = NOW_UNIX_S + 2 * DAY_S  # of the suspension
 STARTS_UNIX_S = NOW_UNIX_S + 3 * DAY_S  # when a card must be matched
 
 
-@dataclass(frozen=True, slots=True)
-class ClockedGate:
-    """A gate of real processes whose list knows three cards, and whose clocks are a file."""
-
-    gate: Gate
+class TimedGate(ClockedGate):
+    """One whose list knows three cards."""
 
     def publish(self, version: int = 1) -> None:
         """A list issued at NOW: one card suspended, one matched, and a start date for everybody who is not."""
@@ -57,17 +49,7 @@ class ClockedGate:
         )
         manifest = Manifest(version, NOW_UNIX_S, EXPIRES_UNIX_S, rules)
         sources: dict[str, Path | bytes] = {seg(content): content for content in (suspended, matched)}
-        ListInstaller(self.gate.folder / "lists").install(encode(manifest), sources)
-
-    def set(self, unix_s: int, *, synchronised: bool = False, boottime_s: int = 100) -> None:
-        """Set the system's clocks."""
-        values = {
-            "unix_s": unix_s,
-            "synchronised": synchronised,
-            "boottime_ns": boottime_s * S,
-            "boot_id": "this",
-        }
-        self._put(self.gate.folder / "clock.json", values)
+        ListInstaller(self.folder / "lists").install(encode(manifest), sources)
 
     def accepted(self, signed_unix_s: int, boot_id: str = "this", key: str = "a1") -> None:
         """Leave a signed time there, as the courier does."""
@@ -77,52 +59,29 @@ class ClockedGate:
             "boottime_ns": 100 * S,
             "timestamp_keys": [key],
         }
-        self._put(self.gate.folder / "lists" / "accepted.json", values)
+        self.put(self.folder / "lists" / "accepted.json", values)
 
-    @contextmanager
-    def serving(self) -> Iterator[Program]:
-        """A lane that shows "ready"."""
-        clock = self.gate.folder / "clock.json"
-        lane = Program("tests.processes.clocked_lane", str(self.gate.config), str(clock))
-        try:
-            self.gate.board.event("show", outcome="ready", by="lane")
-            yield lane
-        finally:
-            lane.close()
 
-    def tap(self, lane: Program, uid: str) -> Line:
-        """Present a card; one that is admitted goes through."""
-        line = self.gate.tap(lane, uid)
-        if line["outcome"].startswith("admitted"):
-            lane.event("passage", tap=line["tap"])
-        return line
-
-    def _put(self, path: Path, values: dict[str, object]) -> None:
-        new = path.with_name(".new-" + path.name)
-        new.write_text(json.dumps(values))
-        new.rename(path)
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A reader and a board for all tests here, one after the other."""
+    with gate(tmp_path_factory.mktemp("devices")) as made:
+        yield made
 
 
 @pytest.fixture
-def clocked(tmp_path: Path) -> Iterator[ClockedGate]:
+def clocked(tmp_path: Path, devices: Gate) -> TimedGate:
     """A gate that is synchronised to NOW."""
-    with gate(tmp_path) as made:
-        for path in (tmp_path / "lists").iterdir():
-            path.unlink()
-        (tmp_path / "keys" / "fleet.key").write_bytes(format_key_file(KEY))
-        clocked = ClockedGate(made)
-        clocked.publish()
-        clocked.set(NOW_UNIX_S, synchronised=True)
-        yield clocked
-
-
-def told(line: Line) -> tuple[str, str, str, bool]:
-    return line["outcome"], line["ground"], line["list_state"], line["clock_synchronised"]
+    clocked = TimedGate(tmp_path, devices)
+    (tmp_path / "keys" / "fleet.key").write_bytes(format_key_file(KEY))
+    clocked.publish()
+    clocked.set(NOW_UNIX_S, synchronised=True)
+    return clocked
 
 
 @pytest.mark.parametrize("unix_s", [Y1970, Y2038])
 def test_a_gate_that_boots_in_another_year_serves_by_the_time_of_its_list(
-    clocked: ClockedGate, unix_s: int
+    clocked: TimedGate, unix_s: int
 ) -> None:
     clocked.set(unix_s)
     with clocked.serving() as lane:
@@ -139,7 +98,7 @@ def test_a_gate_that_boots_in_another_year_serves_by_the_time_of_its_list(
 
 
 def test_a_clock_that_steps_while_the_gate_runs_lets_nobody_through_early_and_locks_nobody_out(
-    clocked: ClockedGate,
+    clocked: TimedGate,
 ) -> None:
     clocked.accepted(NOW_UNIX_S)
     with clocked.serving() as lane:
@@ -158,7 +117,7 @@ def test_a_clock_that_steps_while_the_gate_runs_lets_nobody_through_early_and_lo
         assert told(clocked.tap(lane, MATCHED)) == ("admitted", "no rule speaks", "fresh", True)
 
 
-def test_a_suspension_ends_while_the_gate_is_offline(clocked: ClockedGate) -> None:
+def test_a_suspension_ends_while_the_gate_is_offline(clocked: TimedGate) -> None:
     clocked.accepted(NOW_UNIX_S)
     with clocked.serving() as lane:
         clocked.set(ENDS_UNIX_S - 1, synchronised=True)
@@ -167,7 +126,7 @@ def test_a_suspension_ends_while_the_gate_is_offline(clocked: ClockedGate) -> No
         assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
 
 
-def test_without_a_clock_it_ends_when_so_much_time_has_gone_by(clocked: ClockedGate) -> None:
+def test_without_a_clock_it_ends_when_so_much_time_has_gone_by(clocked: TimedGate) -> None:
     clocked.accepted(NOW_UNIX_S)
     gone_s = ENDS_UNIX_S - NOW_UNIX_S
     with clocked.serving() as lane:
@@ -177,7 +136,7 @@ def test_without_a_clock_it_ends_when_so_much_time_has_gone_by(clocked: ClockedG
         assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
 
 
-def test_after_a_power_cut_it_counts_from_this_boot_and_ends_late(clocked: ClockedGate) -> None:
+def test_after_a_power_cut_it_counts_from_this_boot_and_ends_late(clocked: TimedGate) -> None:
     clocked.accepted(NOW_UNIX_S, boot_id="the boot before")
     gone_s = ENDS_UNIX_S - NOW_UNIX_S
     clocked.set(Y1970, boottime_s=gone_s - 1)
@@ -187,7 +146,7 @@ def test_after_a_power_cut_it_counts_from_this_boot_and_ends_late(clocked: Clock
         assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
 
 
-def test_a_rule_begins_on_its_day_and_on_no_other_clocks_word(clocked: ClockedGate) -> None:
+def test_a_rule_begins_on_its_day_and_on_no_other_clocks_word(clocked: TimedGate) -> None:
     clocked.accepted(NOW_UNIX_S)
     with clocked.serving() as lane:
         clocked.set(Y2038)
@@ -203,10 +162,10 @@ def test_a_rule_begins_on_its_day_and_on_no_other_clocks_word(clocked: ClockedGa
 )
 @pytest.mark.parametrize("synchronised", [True, False])
 def test_a_list_past_its_expiry_does_what_the_operator_chose(
-    clocked: ClockedGate, stale: str, matched: tuple[str, str, str], synchronised: bool
+    clocked: TimedGate, stale: str, matched: tuple[str, str, str], synchronised: bool
 ) -> None:
-    text = clocked.gate.config.read_text().replace('stale = "decide"', f'stale = "{stale}"')
-    clocked.gate.config.write_text(text)
+    text = clocked.config.read_text().replace('stale = "decide"', f'stale = "{stale}"')
+    clocked.config.write_text(text)
     if synchronised:
         clocked.set(EXPIRES_UNIX_S, synchronised=True)
     else:
@@ -217,7 +176,7 @@ def test_a_list_past_its_expiry_does_what_the_operator_chose(
         assert told(clocked.tap(lane, UNMATCHED)) == ("denied", "not in table", "stale", synchronised)
 
 
-def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: ClockedGate) -> None:
+def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: TimedGate) -> None:
     clocked.set(Y1970)
     clocked.accepted(ENDS_UNIX_S, key="stolen")
     with clocked.serving() as lane:
@@ -229,8 +188,8 @@ def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: Cloc
         assert (line["outcome"], line["unix_s"]) == ("denied", NOW_UNIX_S + DAY_S)
 
 
-def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(clocked: ClockedGate) -> None:
-    (clocked.gate.folder / "lists" / "accepted.json").write_bytes(b"\0" * 100)
+def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(clocked: TimedGate) -> None:
+    (clocked.folder / "lists" / "accepted.json").write_bytes(b"\0" * 100)
     clocked.set(Y2038)
     with clocked.serving() as lane:
         line = clocked.tap(lane, SUSPENDED)
