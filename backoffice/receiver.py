@@ -1,0 +1,261 @@
+"""The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; report_store.py remembers.
+
+    routes = receiver(store, limits, now_unix_s)   # mounted by web_app.py
+
+Whoever sends is a stranger until the signature says otherwise (validator/formats/signed_request.py); bodies are bounded before and after they are
+unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
+"""
+
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from backoffice.database import RegistryError
+from backoffice.receiver_page import OPENAPI
+from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
+from validator.formats.signed_request import SignatureError, Speaker, verify
+from validator.formats.stored_report import StoredReport
+
+GATE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
+REPORT_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+RETRY_AFTER_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverLimits:
+    """What one request, and one gate, may cost."""
+
+    packed_bytes_max: int = 256 << 10  # two hundred reports are 40 KiB
+    body_bytes_max: int = 1 << 20
+    batch_max: int = 200
+    status_bytes_max: int = 64 << 10
+    requests_per_minute: int = 240  # a gate that drains 100,000 reports sends 500
+    gates_remembered: int = 100_000
+
+
+class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an enrolment."""
+
+    gate_id: Annotated[str, Meta(pattern=GATE_ID)]
+    token: Annotated[str, Meta(min_length=1, max_length=128)]
+    public_key: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class _Named(Struct, frozen=True):
+    """As much of a report as an answer needs."""
+
+    report_id: Annotated[str, Meta(pattern=REPORT_ID)]
+
+
+class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
+    reports: tuple[msgspec.Raw, ...]
+
+
+_batch = msgspec.json.Decoder(_Batch, strict=True)
+_named = msgspec.json.Decoder(_Named, strict=True)
+_report = msgspec.json.Decoder(StoredReport, strict=True)
+_enrolment = msgspec.json.Decoder(Enrolment, strict=True)
+_object = msgspec.json.Decoder(dict[str, Any], strict=True)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Receiver:
+    """The endpoints, on one store. Any number of processes may run one each."""
+
+    def __init__(
+        self,
+        store: ReportStore,
+        limits: ReceiverLimits = ReceiverLimits(),
+        now_unix_s: Callable[[], int] = lambda: int(time.time()),
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._now_unix_s = now_unix_s
+        self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # gate → minute, requests in it
+
+    @property
+    def routes(self) -> list[Route]:
+        """To be mounted."""
+        return [
+            Route("/v1/enrol", self._guarded(self.enrol), methods=["POST"]),
+            Route("/v1/reports", self._guarded(self.reports), methods=["POST"]),
+            Route("/v1/gates/{gate_id}/status", self._guarded(self.status), methods=["POST"]),
+            Route("/v1/openapi.json", self.page, methods=["GET"]),
+        ]
+
+    async def page(self, _request: Request) -> Response:
+        """What this is, as OpenAPI says it."""
+        return JSONResponse(OPENAPI)
+
+    async def enrol(self, request: Request) -> Response:
+        """Let a gate speak that has a token."""
+        body = await self._body(request, self._limits.status_bytes_max)
+        try:
+            told = _enrolment.decode(body)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _bad(f"no enrolment: {_line(error)}") from None
+        public_key = bytes.fromhex(told.public_key)
+        try:
+            await run_in_threadpool(
+                self._store.enrol, told.gate_id, told.token, public_key, self._now_unix_s()
+            )
+        except EnrolmentError as error:
+            raise HTTPException(HTTPStatus.FORBIDDEN, str(error)) from None
+        return JSONResponse({"gate_id": told.gate_id}, HTTPStatus.CREATED)
+
+    async def reports(self, request: Request) -> Response:
+        """Take a batch of reports; the answer says what became of each."""
+        packed = await self._body(request, self._limits.packed_bytes_max)
+        speaker = await self._speaker(request, packed)
+        content = self._unpacked(request, packed)
+        try:
+            raw = _batch.decode(content).reports
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _bad(f"no batch of reports: {_line(error)}") from None
+        if len(raw) > self._limits.batch_max:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.batch_max} reports"
+            )
+        good, answers = _parsed(raw)
+        if good:
+            answers |= await run_in_threadpool(self._store.add, speaker.gate_id, good, self._now_unix_s())
+        results = [{"id": report_id, **_told(answer)} for report_id, answer in answers.items()]
+        return JSONResponse({"results": results})
+
+    async def status(self, request: Request) -> Response:
+        """Keep how a gate fares."""
+        packed = await self._body(request, self._limits.packed_bytes_max)
+        speaker = await self._speaker(request, packed)
+        if speaker.gate_id != request.path_params["gate_id"]:
+            raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
+        content = self._unpacked(request, packed)
+        if len(content) > self._limits.status_bytes_max:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.status_bytes_max} bytes"
+            )
+        try:
+            told = msgspec.json.encode(_object.decode(content)).decode()
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _bad(f"no status: {_line(error)}") from None
+        kept = await run_in_threadpool(
+            self._store.set_status, speaker.gate_id, speaker.created_unix_s, self._now_unix_s(), told
+        )
+        return JSONResponse({"kept": kept})
+
+    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+        """Every fault as JSON, in one line; a database that is away is a 503 that says when to come again."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except HTTPException as error:
+                return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+            except RegistryError:
+                headers = {"retry-after": str(RETRY_AFTER_S)}
+                return JSONResponse(
+                    {"error": "the database is away"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers
+                )
+
+        return guarded
+
+    async def _body(self, request: Request, bytes_max: int) -> bytes:
+        """The bytes of the body, never more than so many in memory."""
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > bytes_max:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > bytes_max:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
+        return bytes(body)
+
+    async def _speaker(self, request: Request, packed: bytes) -> Speaker:
+        """Which gate has signed this."""
+        keys: dict[str, bytes | None] = {}
+        named = _key_id(request.headers.get("signature-input", ""))
+        if named:
+            keys[named] = await run_in_threadpool(self._store.public_key, named)
+        try:
+            speaker = verify(request.method, str(request.url), dict(request.headers), packed, keys.get)
+        except SignatureError as error:
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, str(error)) from None
+        if self._is_too_much(speaker.gate_id):
+            headers = {"retry-after": str(RETRY_AFTER_S)}
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many requests in a minute", headers)
+        return speaker
+
+    def _is_too_much(self, gate_id: str) -> bool:
+        """Count this request. In this process alone: the limit is against a gate that has gone mad, and need not be exact."""
+        minute = self._now_unix_s() // 60
+        before, count = self._asked.pop(gate_id, (minute, 0))
+        count = count + 1 if before == minute else 1
+        self._asked[gate_id] = (minute, count)
+        if len(self._asked) > self._limits.gates_remembered:
+            self._asked.popitem(last=False)
+        return count > self._limits.requests_per_minute
+
+    def _unpacked(self, request: Request, packed: bytes) -> bytes:
+        """The body as JSON text, never more than the limit whatever it is packed from."""
+        if request.headers.get("content-encoding", "identity") != "gzip":
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is packed with gzip")
+        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            content = inflate.decompress(packed, self._limits.body_bytes_max + 1)
+        except zlib.error as error:
+            raise _bad(f"not gzip: {_line(error)}") from None
+        if len(content) > self._limits.body_bytes_max:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.body_bytes_max} bytes"
+            )
+        if not inflate.eof or inflate.unused_data:
+            raise _bad("not one whole gzip stream")
+        return content
+
+
+def _parsed(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str, Answer]]:
+    """The reports that are some, and an answer for each that is none but has an id. Raises HTTPException for one without: nothing can be said of it."""
+    good: list[StoredReport] = []
+    answers: dict[str, Answer] = {}
+    for each in raw:
+        try:
+            named = _named.decode(each)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise _bad(f"a report without an id: {_line(error)}") from None
+        try:
+            good.append(_report.decode(each))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            answers[named.report_id] = Answer(REJECTED, f"no report: {_line(error)}")
+    return good, answers
+
+
+def _told(answer: Answer) -> Mapping[str, str]:
+    return {"result": answer.result, **({"reason": answer.reason} if answer.reason else {})}
+
+
+def _key_id(signature_input: str) -> str:
+    """The gate that a signature names, to look its key up; whether it has signed is seen then."""
+    _, found, rest = signature_input.partition(';keyid="')
+    return rest.partition('"')[0][:64] if found else ""
+
+
+def _bad(text: str) -> HTTPException:
+    return HTTPException(HTTPStatus.BAD_REQUEST, text)
+
+
+def _line(error: Exception) -> str:
+    """The error in a line that shows nothing of the body but names of fields."""
+    return " ".join(str(error).split())[:120].encode("ascii", "replace").decode()

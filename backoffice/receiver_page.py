@@ -1,0 +1,195 @@
+"""The receiver in the words of OpenAPI 3.1, as it is served at /v1/openapi.json. What a report is stands in docs/reports.md too."""
+
+from http import HTTPStatus
+from typing import Any
+
+_GATE_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
+_REPORT_ID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
+_COUNT = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**53}
+_NAME = {"type": "string", "maxLength": 64}
+_ERROR = {
+    "description": "Refused, and why in one line.",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+        }
+    },
+}
+_LATER = {**_ERROR, "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}}
+
+_REPORT_FIELDS: dict[str, Any] = {
+    "report_id": _REPORT_ID
+    | {"description": "A UUID of version 7, made at the gate: sent again, it is the same report."},
+    "kind": {"enum": ["denied boarding", "staff card used"]},
+    "gate_id": _NAME,
+    "lane": {"type": "integer", "minimum": 1, "maximum": 99},
+    "outbox_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "seq": {
+        "type": "integer",
+        "minimum": 1,
+        "exclusiveMaximum": 2**53,
+        "description": "Counts within an outbox, without gaps.",
+    },
+    "refused_before": _COUNT
+    | {"description": "How many reports were refused, for want of room, since the one before."},
+    "boot_id": _NAME,
+    "boottime_ns": _COUNT,
+    "unix_s": _COUNT,
+    "clock_synced": {"type": "boolean"},
+    "list_version": _COUNT,
+    "rule": _NAME,
+    "sealed": {
+        "type": "string",
+        "maxLength": 128,
+        "description": "The UID in a libsodium sealed box, base64; empty if the gate knew no key.",
+    },
+    "sealed_to": _NAME,
+}
+
+
+def _answers(good: int, what: str, schema: dict[str, Any], *more: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        str(good): {"description": what, "content": {"application/json": {"schema": schema}}}
+    }
+    told |= {str(code): _ERROR for code in (400, 413, *more)}
+    told["503"] = _LATER
+    if HTTPStatus.UNAUTHORIZED in more:
+        told["429"] = _LATER
+    return told
+
+
+def _body(schema: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+_SIGNED: list[dict[str, list[str]]] = [{"gate": []}]
+
+OPENAPI: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Turnike receiver",
+        "version": "1",
+        "description": "Where gates upload reports. Bodies are JSON packed with gzip, but for an enrolment, which is plain JSON.",
+    },
+    "paths": {
+        "/v1/enrol": {
+            "post": {
+                "operationId": "enrol",
+                "summary": "Let a gate speak that was given a token.",
+                "requestBody": _body("Enrolment"),
+                "responses": _answers(
+                    201,
+                    "Enrolled.",
+                    {"type": "object", "required": ["gate_id"], "properties": {"gate_id": _GATE_ID}},
+                    403,
+                ),
+            }
+        },
+        "/v1/reports": {
+            "post": {
+                "operationId": "reports",
+                "summary": "Upload reports, at most 200, oldest first. Only a report that the answer names as stored or already there is safe.",
+                "security": _SIGNED,
+                "requestBody": _body("Reports"),
+                "responses": _answers(
+                    200, "What became of each.", {"$ref": "#/components/schemas/Results"}, 401, 415
+                ),
+            }
+        },
+        "/v1/gates/{gate_id}/status": {
+            "post": {
+                "operationId": "status",
+                "summary": "Say how a gate fares: any JSON object up to 64 KiB. One that is older than the last is not kept.",
+                "security": _SIGNED,
+                "parameters": [{"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}],
+                "requestBody": _body("Status"),
+                "responses": _answers(
+                    200,
+                    "Whether it was kept.",
+                    {"type": "object", "required": ["kept"], "properties": {"kept": {"type": "boolean"}}},
+                    401,
+                    403,
+                    415,
+                ),
+            }
+        },
+        "/v1/openapi.json": {
+            "get": {
+                "operationId": "page",
+                "summary": "This page.",
+                "responses": {
+                    "200": {
+                        "description": "OpenAPI.",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
+    },
+    "components": {
+        "securitySchemes": {
+            "gate": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Signature",
+                "description": "RFC 9421 with the Ed25519 key of the gate: covers @method, @authority, @path, content-type, content-encoding and content-digest (RFC 9530); keyid is the gate's id, tag is turnike-gate.",
+            }
+        },
+        "schemas": {
+            "Enrolment": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["gate_id", "token", "public_key"],
+                "properties": {
+                    "gate_id": _GATE_ID,
+                    "token": {"type": "string", "minLength": 1, "maxLength": 128},
+                    "public_key": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{64}$",
+                        "description": "Ed25519, hex.",
+                    },
+                },
+            },
+            "Report": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": list(_REPORT_FIELDS),
+                "properties": _REPORT_FIELDS,
+            },
+            "Reports": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["reports"],
+                "properties": {
+                    "reports": {
+                        "type": "array",
+                        "maxItems": 200,
+                        "items": {"$ref": "#/components/schemas/Report"},
+                    }
+                },
+            },
+            "Results": {
+                "type": "object",
+                "required": ["results"],
+                "properties": {
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["id", "result"],
+                            "properties": {
+                                "id": _REPORT_ID,
+                                "result": {"enum": ["stored", "already", "rejected"]},
+                                "reason": {"type": "string"},
+                            },
+                        },
+                    }
+                },
+            },
+            "Status": {"type": "object"},
+        },
+    },
+}
