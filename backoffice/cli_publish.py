@@ -46,7 +46,11 @@ def publish(home: Path, watch: bool, every_s: float, as_json: bool) -> None:
     with one_line(), _Publishing.alone(home) as publishing:
         if watch:
             _watch(publishing, every_s, as_json=as_json)
+        was_begun = publishing.is_begun()
         _tell(publishing.publish(), as_json=as_json)
+        if was_begun and publishing.is_pending():
+            # What was begun is finished as it was claimed; what changed since is the next list.
+            _tell(publishing.publish(), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class _Publishing:
         config = load(home)
         with Registry.open(config.database_url) as registry, Publisher(config, registry).alone():
             yield cls(home, registry, config.database_url)
+
+    def is_begun(self) -> bool:
+        """Whether a run was killed in the middle of a list."""
+        return self.registry.publications.building() is not None
 
     def is_pending(self) -> bool:
         """Whether a change waits to be published."""

@@ -21,6 +21,7 @@ from random import Random, SystemRandom
 import pytest
 
 from backoffice.config import load
+from backoffice.publisher import Publisher
 from backoffice.registry import Registry
 from tests.gate_courier import Gate, SetClock
 from tests.processes.forked_programs import Fork, Forks
@@ -191,22 +192,22 @@ def _changing(people: People) -> Iterator["Future[None]"]:
             stop.set()
 
 
-def published(of: System, *events: str) -> int:
-    """What a publisher without a terminal makes public, by its own words; it says one of these."""
+def published(of: System) -> int:
+    """The list version that is public after one run of the publisher, by its own words."""
     with program("backoffice", "publish", "--home", str(of.city), "--json") as publish:
-        version: int = publish.wait_for(lambda line: line["event"] in events)["list_version"]
+        publish.wait_for(lambda line: line["event"] in ("published", "unchanged"))
         assert publish.process.wait(WAIT_S) == 0
+        version: int = publish.catch_up()[-1]["list_version"]
     return version
 
 
 def goes_on_by_itself(run: Run) -> int:
     """Each program is started once more, by its command, as a supervisor does it; the last change comes to the gate. Its list version."""
     of = run.of
-    published(of, "published", "unchanged")
+    assert published(of) == run.registry.claimed() == of.public_version()
     assert run.registry.pending() == 0
-    assert run.registry.claimed() == of.public_version()
     run.people.step()
-    newest = published(of, "published")
+    newest = published(of)
     config = ("--config", str(of.gate_config))
     with program("validator", "courier", *config) as courier, program("validator", "lane", *config) as lane:
         courier.event("courier", state="fresh", list_version=newest)
@@ -252,3 +253,16 @@ def test_a_hundred_kills_harm_nobody_and_need_no_hand(tmp_path: Path, recent: bo
     except BaseException as error:
         error.add_note(f"TURNIKE_KILL_SEED={SEED} draws the same again")
         raise
+
+
+def test_one_run_after_a_kill_publishes_what_was_begun_and_what_changed_since(tmp_path: Path) -> None:
+    with system(tmp_path, recent=True) as of, Registry.open(load(of.city).database_url) as registry:
+        people = People(registry, Random(0))
+        publisher = Publisher(load(of.city), registry)
+        with publisher.alone():
+            steps = publisher.steps(int(time.time()))
+            assert "claimed 1" in steps
+            steps.close()
+        people.step()
+        assert published(of) == of.look_from_outside() == 2
+        assert registry.pending() == 0
