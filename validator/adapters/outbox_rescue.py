@@ -94,6 +94,7 @@ def _head(path: Path, found: tuple[object] | None, outbox_id: str) -> Head:
 def salvage(folder: Path) -> Iterator[Saved]:
     """Every report that can still be read, by rising place, each once. Never raises: what cannot be read is not there."""
     with suppress(sqlite3.Error, OSError), closing(_opened(folder / DATABASE)) as database:
+        database.execute("SELECT rowid FROM Cache LIMIT 0")  # without the table there is nothing to skip to
         place = skipped = 0
         while skipped <= _ROWS_SKIPPED_MAX:
             try:

@@ -1,0 +1,246 @@
+"""What an outbox goes through on the recording file system, told as it happens: each life is a process that ends without a goodbye, as by kill -9.
+
+Every step is told twice, before it is begun and when it is done (acknowledged); truth.py says what each of them makes certain.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import diskcache
+import msgspec
+
+from tests.power_cut.truth import Found, Step, Told
+from validator.adapters import disk_outbox, durable
+from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.domain.cards import CardUid
+from validator.domain.report import Report, ReportKind
+from validator.formats.stored_report import StoredReport, encode
+
+NOW_UNIX_S = 1_800_000_000
+ROOMY = OutboxLimits(reports_max=100_000, reserve_bytes=0)
+
+Tell = Callable[[Told], None]
+
+
+def report(tap: int) -> Report:
+    """The report of a tap."""
+    uid = CardUid(tap.to_bytes(7, "big"))
+    return Report(
+        ReportKind.DENIED_BOARDING, tap, uid, "suspended", 7, NOW_UNIX_S + tap, clock_synchronised=True
+    )
+
+
+def _seal(uid: bytes) -> tuple[str, str]:
+    return f"sealed {uid.hex()}" + "=" * 64, "key 1"
+
+
+class WitnessedOutbox(DiskOutbox):
+    """An outbox that tells what it is given and what it answers."""
+
+    def __init__(self, folder: Path, tell: Tell, limits: OutboxLimits = ROOMY) -> None:
+        super().__init__(folder, Origin("gate", 1, "boot 1"), _seal, itertools.count(5).__next__, limits)
+        self._tell = tell
+        self._newest = ""
+
+    def begin(self) -> None:
+        """Open it; what it holds is now known to others, so it must stay."""
+        self._tell(Told(Step.OPENING))
+        assert self.open(), self.trouble
+        self.tell_opened()
+
+    def tell_opened(self) -> None:
+        """Tell what was found."""
+        self._tell(Told(Step.OPENED, tuple(self.ids(1_000_000)), self.quarantined()))
+
+    def ids(self, count_max: int) -> list[str]:
+        """Of the oldest reports."""
+        return [stored.report_id for stored in self.oldest(count_max)]
+
+    def quarantined(self) -> tuple[str, ...]:
+        """The ids of the reports that the back office did not take."""
+        keys = (key for key in self._cache.iterkeys() if isinstance(key, str))
+        return tuple(key.removeprefix("rejected/") for key in keys if key.startswith("rejected/"))
+
+    def found(self) -> Found:
+        """All that it holds."""
+        return Found(
+            {stored.report_id: stored.json() for stored in self.oldest(1_000_000)},
+            {
+                report_id: self._cache.get(f"rejected/{report_id}").partition(" ")[2].encode()
+                for report_id in self.quarantined()
+            },
+        )
+
+    def append(self, report: Report) -> bool:
+        """Tell, and append."""
+        kept = super().append(report)
+        self._tell(Told(Step.KEPT if kept else Step.REFUSED, (self._newest,) if kept else ()))
+        return kept
+
+    def _stored(self, report: Report) -> StoredReport:
+        stored = super()._stored(report)
+        self._newest = stored.report_id
+        self._tell(Told(Step.HANDED, (stored.report_id,), record=stored.json()))
+        return stored
+
+    def forget(self, report_ids: Iterable[str]) -> int:
+        """Tell, and forget."""
+        ids = tuple(report_ids)
+        self._tell(Told(Step.FORGETTING, ids))
+        count = super().forget(ids)
+        self._tell(Told(Step.FORGOTTEN, ids))
+        return count
+
+    def reject(self, report_id: str, reason: str) -> int:
+        """Tell, and reject."""
+        self._tell(Told(Step.REJECTING, (report_id,)))
+        count = super().reject(report_id, reason)
+        self._tell(Told(Step.REJECTED, (report_id,)))
+        return count
+
+
+def _ends(life: Callable[[], None]) -> None:
+    """Live it in a process of its own, which ends at once after it."""
+    child = os.fork()
+    if child == 0:
+        ending = 1
+        try:
+            life()
+            ending = 0
+        finally:
+            os._exit(ending)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def days_of_a_lane(folder: Path, tell: Tell) -> None:
+    """First start, appends, delivery, a rejected one, restarts, a drain, a full outbox."""
+
+    def first() -> None:
+        box = WitnessedOutbox(folder, tell)
+        box.begin()
+        for tap in range(1, 7):
+            box.append(report(tap))
+        box.forget(box.ids(3))
+        box.reject(box.ids(20)[0], "not a report")
+        for tap in range(7, 20):
+            box.append(report(tap))
+
+    def drains() -> None:
+        box = WitnessedOutbox(folder, tell)
+        box.begin()
+        box.forget(reversed(box.ids(20)))
+        for tap in range(20, 26):
+            box.append(report(tap))
+        box.reject(box.ids(20)[2], "not a report")
+        box.close()
+
+    def fills_up() -> None:
+        box = WitnessedOutbox(folder, tell, OutboxLimits(reports_max=7, reserve_bytes=0))
+        box.begin()
+        assert [box.append(report(tap)) for tap in range(26, 30)] == [True, True, False, False]
+        box.forget(box.ids(1))
+        assert box.append(report(30))
+        box.forget(box.ids(5))
+
+    for life in (first, drains, fills_up):
+        _ends(life)
+
+
+def a_long_queue(folder: Path, tell: Tell) -> None:
+    """So many appends that SQLite writes its log back into the database, while the courier delivers."""
+
+    def lives() -> None:
+        box = WitnessedOutbox(folder, tell)
+        box.begin()
+        for tap in range(1, 261):
+            box.append(report(tap))
+            if tap % 70 == 0:
+                box.forget(box.ids(20))
+
+    _ends(lives)
+    _ends(lambda: a_start(folder, tell))
+
+
+def a_start(folder: Path, tell: Tell) -> None:
+    """A start and the first tap, with whatever it finds."""
+    box = WitnessedOutbox(folder, tell)
+    box.begin()
+    box.append(report(901))
+    box.forget(box.ids(1))
+    box.append(report(902))
+
+
+def two_starts(folder: Path, tell: Tell) -> None:
+    """A start that ends without a goodbye, and another."""
+    _ends(lambda: a_start(folder, tell))
+    _ends(lambda: a_start(folder, tell))
+
+
+def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
+    """A queue in diskcache with its own settings."""
+    stored = StoredReport(
+        report_id="00000000-0000-7000-8000-000000000000",
+        kind=ReportKind.DENIED_BOARDING,
+        gate_id="gate",
+        lane=1,
+        outbox_id="0" * 32,
+        seq=1,
+        refused_before=0,
+        boot_id="boot 1",
+        boottime_ns=5,
+        unix_s=NOW_UNIX_S,
+        clock_synced=True,
+        list_version=7,
+        rule="suspended",
+        sealed="sealed",
+        sealed_to="key 1",
+    )
+
+    def lives() -> None:
+        cache: Any = diskcache.Cache(str(folder))
+        tell(Told(Step.OPENED))
+        for seq in range(1, 31):
+            one = msgspec.structs.replace(stored, seq=seq, report_id=disk_outbox.uuid7(NOW_UNIX_S))
+            tell(Told(Step.HANDED, (one.report_id,), record=one.json()))
+            cache.push(encode(one))
+            tell(Told(Step.KEPT, (one.report_id,)))
+
+    _ends(lives)
+
+
+LIVES: dict[str, Callable[[Path, Tell], None]] = {
+    life.__name__: life for life in (days_of_a_lane, a_long_queue, two_starts, diskcache_as_it_comes)
+}
+
+
+def _written_and_renamed(path: Path, content: bytes) -> None:
+    path.with_suffix(".new").write_bytes(content)
+    path.with_suffix(".new").rename(path)
+
+
+def _transact(cache: object, *, retry: bool = False) -> AbstractContextManager[None]:
+    del cache, retry
+    return nullcontext()
+
+
+def _no_sync(folder: Path) -> None:
+    del folder
+
+
+PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "": nullcontext,
+    "the database is synced as diskcache does it": lambda: patch.dict(
+        disk_outbox.SETTINGS, sqlite_synchronous=1
+    ),
+    "the identity is not synced": lambda: patch.object(disk_outbox, "replace_file", _written_and_renamed),
+    "the name of the identity is not synced": lambda: patch.object(durable, "sync_folder", _no_sync),
+    "a report and its number are two transactions": lambda: patch.object(
+        diskcache.Cache, "transact", _transact
+    ),
+}
+"""Mistakes that the test must see."""
