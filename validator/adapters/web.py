@@ -132,6 +132,18 @@ class Web:
                     raise refused(url, f"more than {bytes_max} bytes long")
             return Answer(bytes(content), _tag(response))
 
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> bytes:
+        """The answer, of at most so many bytes, to a body that may be sent twice. Raises TownError, StatusError for a status that is not 200 or 201."""
+        with self._asked(url, headers, bytes_max, large=False, body=body) as response:
+            if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
+                raise not_ours(url, f"answered {response.status_code}, which was not asked for")
+            content = bytearray()
+            for step in self._steps(response, bytes_max + 1):
+                content += step
+                if len(content) > bytes_max:
+                    raise refused(url, f"more than {bytes_max} bytes long")
+            return bytes(content)
+
     def download(self, url: str, path: Path, bytes_: int, sha256: str) -> None:
         """Bring this file to `path`: there are `bytes_` bytes with this sha256 at the end, durable. Raises TownError.
 
@@ -200,10 +212,10 @@ class Web:
 
     @contextmanager
     def _asked(
-        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool
+        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool, body: bytes | None = None
     ) -> Iterator[requests.Response]:
         """The answer to one request, its status one that brings something. A connection whose answer is not read to its end is closed."""
-        with closing(self._send(url, headers, bytes_max, large=large)) as response:
+        with closing(self._send(url, headers, bytes_max, large=large, body=body)) as response:
             status = response.status_code
             if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.NOT_MODIFIED:
                 with suppress(TownError):
@@ -218,22 +230,25 @@ class Web:
             yield response
 
     def _send(
-        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool
+        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool, body: bytes | None
     ) -> requests.Response:
         while True:
             connections = self._pace.connections
             self._pace.begin(bytes_max, large=large)
             try:
-                return self._begun(url, headers)
+                return self._begun(url, headers, body)
             except TownError as error:
                 # A kept connection that the server closed meanwhile breaks at the first use: no fault, and it is asked once more.
                 kept = self._pace.connections == connections and not self._pace.answered_bytes
                 if not kept or error.state is not SourceState.UNREACHABLE:
                     raise
 
-    def _begun(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _begun(self, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.Response:
+        method = "GET" if body is None else "POST"
         with OnTheLine(url):
-            return self._session.get(url, headers=dict(headers), stream=True, timeout=None)
+            return self._session.request(
+                method, url, headers=dict(headers), data=body, stream=True, timeout=None
+            )
 
     def _steps(self, response: requests.Response, bytes_max: int) -> Iterator[bytes]:
         step = b"..."

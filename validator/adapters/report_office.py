@@ -1,0 +1,111 @@
+"""The back office as the carrier sees it: carrier.ReportOffice over HTTPS. Each request is signed with the gate's own key (signed_request.py).
+
+office = ReportOffice("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
+office.send(reports)          # what became of each
+office.tell_status({...})
+"""
+
+import gzip
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from validator.adapters.web import StatusError, Web
+from validator.carrier import Answer, BatchError, Result
+from validator.courier_ports import SourceState, TownError
+from validator.formats.signed_request import sign
+from validator.formats.stored_report import StoredReport
+
+ANSWER_BYTES_MAX = 1 << 16  # two hundred ids, each with a reason
+_NEVER = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_NOT_HEARD = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_PACKING = 6
+
+
+class GateKeyError(Exception):
+    """The gate's key cannot be used; the message is one clear line."""
+
+
+class _Result(msgspec.Struct):
+    id: str
+    result: Literal["stored", "already", "rejected"]
+    reason: str = ""
+
+
+class _Results(msgspec.Struct):
+    results: tuple[_Result, ...]
+
+
+_results = msgspec.json.Decoder(_Results, strict=True)
+
+
+def gate_key(path: Path) -> Ed25519PrivateKey:
+    """The key that `turnike enroll` made. Raises GateKeyError."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise GateKeyError(f"{path}: {error.strerror}; turnike enroll makes it") from error
+    except (ValueError, TypeError) as error:
+        raise GateKeyError(f"{path}: is no private key; turnike enroll makes a new one") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise GateKeyError(f"{path}: is another kind of key; turnike enroll makes the right one")
+    return key
+
+
+class ReportOffice:
+    """One gate's way to one back office. For one thread."""
+
+    def __init__(
+        self, url: str, web: Web, gate_id: str, key: Ed25519PrivateKey, now_unix_s: Callable[[], int]
+    ) -> None:
+        self._url = url if url.endswith("/") else f"{url}/"
+        self._web = web
+        self._gate_id = gate_id
+        self._key = key
+        self._now_unix_s = now_unix_s
+
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        """See carrier.ReportOffice."""
+        try:
+            content = self._post(
+                "v1/reports", b'{"reports":[' + b",".join(each.json() for each in reports) + b"]}"
+            )
+        except StatusError as error:
+            if error.status in _NEVER:
+                raise BatchError(error.state, str(error)) from error
+            raise
+        try:
+            return {
+                each.id: Answer(Result(each.result), each.reason) for each in _results.decode(content).results
+            }
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise TownError(
+                SourceState.NOT_OURS, f"{self._url}v1/reports: an answer that cannot be understood"
+            ) from error
+
+    def tell_status(self, status: Mapping[str, Any]) -> None:
+        """Say how this gate fares. Raises TownError."""
+        self._post(f"v1/gates/{self._gate_id}/status", msgspec.json.encode(status))
+
+    def _post(self, path: str, content: bytes) -> bytes:
+        # mtime 0: the same reports are the same bytes.
+        body, url = gzip.compress(content, _PACKING, mtime=0), self._url + path
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        signed = sign("POST", url, headers, body, self._key, self._gate_id, self._now_unix_s())
+        try:
+            return self._web.post(url, body, signed, ANSWER_BYTES_MAX)
+        except StatusError as error:
+            if error.status in _NOT_HEARD:
+                text = f"{error}: the back office does not know this gate's key; turnike enroll"
+                raise StatusError(SourceState.REFUSED, text, error.status) from error
+            raise
