@@ -29,10 +29,11 @@ KB = 1e3
 
 
 class Polls(NamedTuple):
-    """Some polls: ns that each took, and what passed on the line and to the disk in all of them."""
+    """Some polls: ns that each took, and what passed on the line, to the gate and from it, and to the disk in all of them."""
 
     taken_ns: list[int]
-    line_bytes: int
+    to_gate_bytes: int
+    from_gate_bytes: int
     requests: int
     written_mb: float
 
@@ -109,8 +110,10 @@ def polls(server: Server, courier: Courier, asked: Iterable[Callable[[], int]]) 
     before, written = server.passed(), courier.written()
     taken_ns = [poll() for poll in asked]
     after = server.passed()
-    line_bytes = sum(after[way] - before[way] for way in ("received_bytes", "sent_bytes"))
-    return Polls(taken_ns, line_bytes, after["requests"] - before["requests"], courier.written() - written)
+    to_gate, from_gate, requests = (
+        after[what] - before[what] for what in ("sent_bytes", "received_bytes", "requests")
+    )
+    return Polls(taken_ns, to_gate, from_gate, requests, courier.written() - written)
 
 
 def _poll_rows(name: str, of: Polls) -> list[Row]:
@@ -118,10 +121,10 @@ def _poll_rows(name: str, of: Polls) -> list[Row]:
     return [
         timed(name, "ms", of.taken_ns),
         counted(
-            "– on the line, both ways, headers included",
+            "– to the gate, headers included",
             "bytes",
-            of.line_bytes / count,
-            note=f"{of.requests / count:.2g} requests; without TLS",
+            of.to_gate_bytes / count,
+            note=f"{of.requests / count:.2g} requests, and {of.from_gate_bytes / count:,.0f} bytes from it; without TLS",
         ),
         counted(
             "– written to the SD card", "kB", of.written_mb / count * MB / KB, note="in whole pages of 4 KiB"
