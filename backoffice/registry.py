@@ -77,10 +77,18 @@ class Counts(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a batch: how many rows changed something, and the UIDs that were refused; all others were so already."""
+    """What became of a batch: how many rows changed something, and the UIDs that were refused; all others were so already.
+
+    `added` of those that changed something were not issued before, or not in.
+    """
 
     changed: int
     refused: frozenset[bytes] = frozenset()
+    added: int = 0
+
+    def __repr__(self) -> str:
+        """Hide the cards."""
+        return f"Outcome(changed={self.changed}, refused={len(self.refused)}, added={self.added})"
 
 
 class Registry:
@@ -134,7 +142,8 @@ class Registry:
             if taken:
                 rows = ((c.uid, c.number, None, None) for c in batch if c.uid not in taken)
                 self._database.stage(connection, rows)
-            return Outcome(self._issue(connection), frozenset(taken))
+            added, changed = self._issue(connection)
+            return Outcome(changed, frozenset(taken), added)
 
     def unissued(self, uids: Iterable[bytes]) -> frozenset[bytes]:
         """Those of these that are no issued card's."""
@@ -196,7 +205,9 @@ class Registry:
             if refused:
                 rows = ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch if s.uid not in refused)
                 self._database.stage(connection, rows)
-            return Outcome(self._change(connection, self._rule_id(connection, rule)), refused)
+            number = self._rule_id(connection, rule)
+            added = self._newly_in(connection, number)
+            return Outcome(self._change(connection, number), refused, added)
 
     def set_state(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> bool:
         """Put one issued card in, until this time if one is given; whether that changed anything. RegistryError if it is not issued."""
@@ -354,8 +365,8 @@ class Registry:
             found = connection.execute(sa.select(cards.c.uid, cards.c.number).where(condition)).one_or_none()
             return None if found is None else IssuedCard(*found)
 
-    def _issue(self, connection: sa.Connection) -> int:
-        """Issue what is staged."""
+    def _issue(self, connection: sa.Connection) -> tuple[int, int]:
+        """Issue what is staged; how many cards were added, and how many rows changed something, these among them."""
         added: int = connection.scalars(sa.select(sa.func.count()).select_from(_UNISSUED.subquery())).one()
         row = self._database.insert(cards).from_select(
             ["uid", "number"], sa.select(incoming.c.uid, incoming.c.number).where(sa.true())
@@ -368,7 +379,14 @@ class Registry:
         )
         if added:
             record(connection, self._database, _UNISSUED, added)
-        return connection.execute(row).rowcount
+        return added, connection.execute(row).rowcount
+
+    def _newly_in(self, connection: sa.Connection, rule: int) -> int:
+        """How many of what is staged will be in, and are not."""
+        joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
+        newly = sa.select(sa.func.count()).select_from(joined)
+        newly = newly.where(incoming.c.is_in, sa.func.coalesce(states.c.is_in, sa.false()) == sa.false())
+        return int(connection.scalars(newly).one())
 
     def _set_one(self, rule: str, state: State) -> bool:
         outcome = self.set_states(rule, [state])

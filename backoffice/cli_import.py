@@ -1,0 +1,188 @@
+"""The command `import`: a file of cards, or of their states under a rule, into the registry. The group it belongs to is in cli.py."""
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TYPE_CHECKING
+
+import click
+
+from backoffice.cli_shared import OperatorError, file_argument, home_option, now_unix_s, one_line, progress
+
+if TYPE_CHECKING:
+    from backoffice.config import Config
+    from backoffice.importer import Imported
+    from backoffice.row_files import Format
+    from backoffice.scratch import Scratch
+
+CARDS = "cards"
+STDIN = Path("-")
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+@click.command(
+    name="import",
+    epilog="Example: turnike-backoffice import suspended today.csv --home city",
+)
+@home_option
+@click.argument("what", metavar="cards|RULE")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["csv", "jsonl"]),
+    help="How the file holds its rows, if neither its name nor its first byte say it.",
+)
+@click.option(
+    "--refused",
+    "report",
+    type=file_argument,
+    metavar="PATH",
+    help="Where refused rows are told, by line, field and reason; FILE.refused.jsonl otherwise.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Change nothing; tell what would be added, changed and refused."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def import_(
+    home: Path,
+    what: str,
+    file: Path,
+    format_name: str | None,
+    report: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Import the cards that are issued, or which of them stand under a RULE, from CSV or JSON Lines; "-" is standard input.
+
+    Cards have a uid (hex) and, if it is known, a number (the 16 printed digits). Under a rule a card is named by either, and has ends (ISO
+    8601 with its offset from UTC, or Unix seconds; none: no end) and state (in or out; none: in). CSV names its columns in the first line,
+    JSON Lines in each object. gzip is unpacked.
+
+    Exit 0: every row is in effect; 1: so is every row but those told as refused; 2: nothing could be imported, or not all of it: run it again.
+    """
+    report = report or (Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl"))
+    with one_line():
+        from backoffice.config import load
+        from backoffice.row_files import RowFileError
+        from backoffice.scratch import Scratch
+
+        config = load(home)
+        if what != CARDS:
+            config.rule(what)
+        _check_report(report, file)
+        try:
+            with _opened(file) as raw, Scratch() as scratch:
+                done = _imported(config, what, raw, _format(file, format_name), scratch, keep=not dry_run)
+                _write_report(report, scratch)
+        except RowFileError as error:
+            raise OperatorError(f"{'standard input' if file == STDIN else file}: {error}") from error
+        except sqlite3.Error as error:
+            raise OperatorError(
+                f"{os.environ.get('TMPDIR', 'the folder for temporary files')}: {error}; then import again"
+            ) from error
+    _tell(done, report, as_json=as_json, dry_run=dry_run)
+    if what != CARDS and done.added + done.changed and not dry_run and not as_json:
+        click.echo("It goes out with the next publish.")
+    sys.exit(1 if done.refused else 0)
+
+
+def _imported(
+    config: "Config",
+    what: str,
+    raw: BufferedReader,
+    format_: "Format | None",
+    scratch: "Scratch",
+    *,
+    keep: bool,
+) -> "Imported":
+    from backoffice.card_rows import Limits
+    from backoffice.cards_ends import latest_end_unix_s
+    from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import
+    from backoffice.registry import Registry
+    from backoffice.row_files import opened
+
+    rule = None if what == CARDS else config.rule(what)
+    now = now_unix_s()
+    # An end in the past is taken: it says that the card is not suspended any more, and the registry may know no end.
+    limits = Limits(0, latest_end_unix_s(rule, now)) if rule else Limits(0)
+    with Registry.open(config.database_url) as registry, progress() as say:
+        rows = opened(raw, STATE_COLUMNS if rule else CARD_COLUMNS, format_)
+        name = rule.name if rule else None
+        return Import(registry, scratch, limits, name, now_unix_s=now, say=say, keep=keep).run(rows)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BufferedReader]:
+    if file == STDIN:
+        with open(sys.stdin.fileno(), "rb", closefd=False) as standard_input:
+            yield standard_input
+    else:
+        with file.open("rb") as named:
+            yield named
+
+
+def _format(file: Path, format_name: str | None) -> "Format | None":
+    from backoffice.row_files import Format
+
+    suffixes = [SUFFIXES[suffix] for suffix in file.suffixes if suffix in SUFFIXES]
+    name = format_name or (suffixes[-1] if suffixes else None)
+    return Format(name) if name else None
+
+
+def _check_report(report: Path, file: Path) -> None:
+    """Find out before the import whether its report can be written."""
+    if report.exists() and (not report.is_file() or (file.exists() and report.samefile(file))):
+        raise OperatorError(f"--refused {report}: is no place for a report; name a file of its own")
+    if not os.access(report.parent, os.W_OK):
+        raise OperatorError(
+            f"--refused {report}: its folder cannot be written; name another place with --refused"
+        )
+
+
+def _write_report(report: Path, scratch: "Scratch") -> None:
+    """Replace an earlier report, whole; without a refused row there is none afterwards, since an earlier one would be taken for this import's."""
+    if not scratch.count("refusals"):
+        report.unlink(missing_ok=True)
+        return
+    fd, temporary = mkstemp(dir=report.parent, prefix=f".{report.name}-")  # mode 0600
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as out:
+            for refusal in scratch.refusals():
+                told = {
+                    "line": refusal.line,
+                    "field": refusal.field,
+                    "reason": str(refusal.reason),
+                    "text": refusal.text,
+                }
+                out.write(json.dumps({name: value for name, value in told.items() if value}) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        Path(temporary).replace(report)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> None:
+    if as_json:
+        told = done._asdict() | {"report": str(report) if done.refused else None, "dry_run": dry_run}
+        click.echo(json.dumps(told))
+        return
+    begins = "nothing is changed; this would be: " if dry_run else ""
+    counts = ("added", "changed", "unchanged", "refused")
+    click.echo(
+        f"{begins}{done.rows:,} rows: {', '.join(f'{getattr(done, name):,} {name}' for name in counts)}"
+    )
+    if done.ended:
+        click.echo(f"  {done.ended:,} cards are in until a time that has passed")
+    for reason, count in done.reasons.items():
+        click.echo(f"  {count:,} refused: {reason}")
+    if done.refused:
+        click.echo(f"  each of them, by its line: {report}")

@@ -1,0 +1,203 @@
+"""Imports: from a file of any bytes to the registry, so that each of its rows is in effect or refused, and told.
+
+    with Scratch() as scratch:
+        done = Import(registry, scratch, Limits(0), rule="suspended").run(opened(file, COLUMNS))
+        for refusal in scratch.refusals(): ...
+
+First the whole file is read and put in order, in a file of SQLite's own, and nothing is changed: a file that ends in the middle imports nothing.
+Then batches of cards, by rising UID, each a transaction of its own. One transaction for all would keep every other command out of the registry
+for minutes, and at 34 million cards would be undone by whatever happens in the last second. Batches can be cut off anywhere, and the import be run
+again: a row that is in effect already changes nothing, and what is refused follows from the file and from what the registry holds at the end, not
+from the order in which batches came.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from backoffice.card_rows import Limits, Reason, Refused, Row, meant
+from backoffice.registry import IssuedCard, Outcome, Registry, State
+from backoffice.row_files import Line, Parse, Rows
+from backoffice.scratch import Refusal, Scratch
+
+BATCH_CARDS = 50_000  # a second or two of the registry's lock
+READ_LINES = 20_000
+CARD_COLUMNS = ("uid", "number")
+STATE_COLUMNS = ("uid", "number", "ends", "state")
+
+_ItemT = TypeVar("_ItemT")
+
+Say = Callable[[str, int, int], None]
+"""What is being done, how much of it is done, and of how much (0: nobody knows)."""
+
+
+class Imported(NamedTuple):
+    """What became of a file's rows; `added`, `changed`, `unchanged` and `refused` are all of them. `ended` cards are in, until a time that has passed."""
+
+    rows: int
+    added: int
+    changed: int
+    unchanged: int
+    refused: int
+    ended: int
+    reasons: dict[str, int]
+
+
+class Import:
+    """One import of cards (`rule` None) or of states under a rule. What was refused stands in the scratch afterwards.
+
+    An end has to lie within `limits`. With `keep=False` the registry is left as it is, and only told what would become of it.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        scratch: Scratch,
+        limits: Limits,
+        rule: str | None = None,
+        *,
+        now_unix_s: int,
+        say: Say = lambda _what, _done, _total: None,
+        keep: bool = True,
+    ) -> None:
+        self._registry = registry
+        self._scratch = scratch
+        self._limits = limits
+        self._rule = rule
+        self._now_unix_s = now_unix_s
+        self._say = say
+        self._keep = keep
+        self._rows = self._added = self._changed = self._ended = 0
+
+    def run(self, rows: Rows) -> Imported:
+        """Import these. Raises RowFileError and OSError before anything is changed; RegistryError and sqlite3.Error, after which it can be run again."""
+        for batch in _batches(rows.lines, READ_LINES):
+            self._take_in(batch, rows.parse)
+        self._say("putting them in order", 0, 0)
+        if self._rule is None:
+            self._scratch.refuse_second_uses()
+        self._store()
+        refused = self._scratch.count("refusals")
+        unchanged = self._rows - self._added - self._changed - refused
+        return Imported(
+            self._rows,
+            self._added,
+            self._changed,
+            unchanged,
+            refused,
+            self._ended,
+            self._scratch.reasons(),
+        )
+
+    def _take_in(self, batch: Sequence[Line], parse: Parse) -> None:
+        rows, refusals = [], []
+        for line in batch:
+            try:
+                rows.append(meant(line.number, parse(line.content), self._limits))
+            except Refused as error:
+                refusals.append(Refusal(line.number, error.field, error.reason, error.text))
+        named = self._by_number(rows, refusals) if self._rule else _with_uid(rows, refusals)
+        self._scratch.add(named)
+        self._scratch.refuse(refusals)
+        self._rows += len(batch)
+        self._say("reading rows", self._rows, 0)
+
+    def _by_number(self, rows: Sequence[Row], refusals: list[Refusal]) -> Iterator[Row]:
+        """These rows with the UIDs that their printed numbers stand for."""
+        numbers = {row.number for row in rows if row.number is not None}
+        holders = self._registry.uids_by_number(numbers) if numbers else {}
+        for row in rows:
+            if row.number is None:
+                yield row
+                continue
+            holder = holders.get(row.number)
+            if holder is None or row.uid not in (None, holder):
+                reason = Reason.UNKNOWN_CARD if row.uid is None else Reason.NOT_ITS_NUMBER
+                refusals.append(Refusal(row.line, "number", reason))
+                continue
+            yield row._replace(uid=holder, number=None)
+
+    def _store(self) -> None:
+        moved = self._pass(unwanted=False)
+        # A number is free once the card that had it was given another, which may have come later in the order. Each such card moves once.
+        while moved and self._keep and self._scratch.count("unwanted"):
+            moved = self._pass(unwanted=True)
+        if self._rule is None:
+            self._scratch.refuse_unwanted("number", Reason.NUMBER_TAKEN)
+        else:
+            self._scratch.refuse_unwanted("uid", Reason.UNKNOWN_CARD)
+
+    def _pass(self, *, unwanted: bool) -> bool:
+        """Go through the rows once; whether an issued card was changed."""
+        total = self._scratch.count("unwanted" if unwanted else "rows")
+        what = "giving numbers that became free" if unwanted else "importing cards"
+        changed_before, done = self._changed, 0
+        for batch in _batches(self._cards(self._scratch.by_uid(unwanted=unwanted)), BATCH_CARDS):
+            outcome = self._stored(batch)
+            self._count(batch, outcome)
+            if unwanted:
+                self._scratch.take_back(
+                    row.uid for row in batch if row.uid and row.uid not in outcome.refused
+                )
+            self._scratch.put_aside(outcome.refused)
+            done += len(batch)
+            self._say(what, done, total)
+        return self._changed > changed_before
+
+    def _cards(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """One row for each card: what its rows agree about. The first one stands, and those that say otherwise are refused."""
+        card: Row | None = None
+        refusals: list[Refusal] = []
+        for row in rows:
+            if card is None or row.uid != card.uid:
+                if card is not None:
+                    yield card
+                card = row
+            elif (agreed := self._agreed(card, row)) is not None:
+                card = agreed
+            else:
+                refusals.append(Refusal(row.line, "", Reason.TWICE))
+                if len(refusals) == READ_LINES:
+                    self._scratch.refuse(refusals)
+                    refusals.clear()
+        if card is not None:
+            yield card
+        self._scratch.refuse(refusals)
+
+    def _agreed(self, one: Row, other: Row) -> Row | None:
+        if self._rule is not None:
+            return one if one[3:] == other[3:] else None
+        if other.number is None or other.number == one.number:
+            return one
+        return one._replace(number=other.number) if one.number is None else None
+
+    def _stored(self, batch: Sequence[Row]) -> Outcome:
+        if self._rule is None:
+            return self._registry.add_cards(
+                [IssuedCard(row.uid, row.number) for row in batch if row.uid], keep=self._keep
+            )
+        states = [State(row.uid, row.is_in, row.ends_unix_s) for row in batch if row.uid]
+        return self._registry.set_states(self._rule, states, keep=self._keep)
+
+    def _count(self, batch: Sequence[Row], outcome: Outcome) -> None:
+        self._added += outcome.added
+        self._changed += outcome.changed - outcome.added
+        now_unix_s = self._now_unix_s
+        self._ended += sum(
+            row.ends_unix_s is not None and row.ends_unix_s <= now_unix_s and row.uid not in outcome.refused
+            for row in batch
+        )
+
+
+def _with_uid(rows: Sequence[Row], refusals: list[Refusal]) -> Iterator[Row]:
+    """Those of these that name a UID: a card cannot be issued without."""
+    for row in rows:
+        if row.uid is None:
+            refusals.append(Refusal(row.line, "uid", Reason.NO_CARD))
+        else:
+            yield row
+
+
+def _batches(items: Iterator[_ItemT], size: int) -> Iterator[list[_ItemT]]:
+    while batch := list(islice(items, size)):
+        yield batch

@@ -1,0 +1,116 @@
+"""Where an import keeps its rows while it puts them in order: a file of SQLite's own that nobody else can open, gone when it is closed.
+
+Sorted by UID, a card that stands twice in the file stands side by side, and the registry's pages are written one after another. SQLite sorts
+any number of rows in the memory it is given; the file lies where TMPDIR says, and is about as large as the import.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from backoffice.card_rows import Reason, Refused, Row
+
+_CACHE_KIB = 64 * 1024
+_FETCHED_ROWS = 10_000
+
+
+class Refusal(Refused):
+    """A refused row: its line in the file besides."""
+
+    def __init__(self, line: int, field: str, reason: Reason, text: str = "") -> None:
+        super().__init__(field, reason, text)
+        self.line = line
+
+
+class Scratch:
+    """The rows and refusals of one import. Raises sqlite3.Error, when the disk is full for example."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "PRAGMA temp_store = FILE",
+            f"PRAGMA cache_size = -{_CACHE_KIB}",
+            "CREATE TABLE rows (line INTEGER PRIMARY KEY, uid BLOB, number INTEGER, ends INTEGER, is_in INTEGER)",
+            "CREATE TABLE refusals (line INTEGER PRIMARY KEY, field TEXT, reason TEXT, text TEXT)",
+            "CREATE TABLE unwanted (uid BLOB PRIMARY KEY) WITHOUT ROWID",
+            "BEGIN",
+        ):
+            self._db.execute(statement)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Keep rows, each of a line of its own."""
+        self._db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        """Keep refusals; a line that is refused twice keeps its first one."""
+        rows = ((one.line, one.field, one.reason.value, one.text) for one in refusals)
+        self._db.executemany("INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)", rows)
+
+    def refuse_second_uses(self) -> None:
+        """Refuse every row whose number stands in an earlier line with another UID."""
+        self._db.execute(
+            """
+            INSERT OR IGNORE INTO refusals
+            SELECT rows.line, 'number', ?, ''
+            FROM (SELECT number, min(line) AS line FROM rows WHERE number IS NOT NULL GROUP BY number HAVING count(*) > 1) AS first
+            JOIN rows AS holder ON holder.line = first.line
+            JOIN rows ON rows.number = first.number AND rows.uid <> holder.uid
+            """,
+            (Reason.NUMBER_TAKEN.value,),
+        )
+        self._db.execute("DELETE FROM rows WHERE line IN (SELECT line FROM refusals)")
+
+    def by_uid(self, *, unwanted: bool = False) -> Iterator[Row]:
+        """The rows that are left, by rising UID, those of one card in the order of the file; `unwanted` only those of cards put aside."""
+        among = "JOIN unwanted USING (uid)" if unwanted else ""
+        found = self._fetched(
+            f"SELECT line, uid, number, ends, is_in FROM rows {among} ORDER BY uid, line"  # noqa: S608 words of our own
+        )
+        return (Row(line, uid, number, ends, is_in=bool(is_in)) for line, uid, number, ends, is_in in found)
+
+    def put_aside(self, uids: Iterable[bytes]) -> None:
+        """Note cards that the registry did not want."""
+        self._db.executemany("INSERT OR IGNORE INTO unwanted VALUES (?)", ((uid,) for uid in uids))
+
+    def take_back(self, uids: Iterable[bytes]) -> None:
+        """Note that it wanted these after all."""
+        self._db.executemany("DELETE FROM unwanted WHERE uid = ?", ((uid,) for uid in uids))
+
+    def refuse_unwanted(self, field: str, reason: Reason) -> None:
+        """Refuse every row of the cards that are put aside."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO refusals SELECT line, ?, ?, '' FROM rows JOIN unwanted USING (uid)",
+            (field, reason.value),
+        )
+
+    def count(self, table: str) -> int:
+        """How many `rows`, `refusals` or `unwanted` cards there are."""
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 the caller's own word
+
+    def refusals(self) -> Iterator[Refusal]:
+        """The refusals, in the order of the file."""
+        for line, field, reason, text in self._fetched(
+            "SELECT line, field, reason, text FROM refusals ORDER BY line"
+        ):
+            yield Refusal(line, field, Reason(reason), text)
+
+    def reasons(self) -> dict[str, int]:
+        """How many rows were refused for each reason, the commonest first."""
+        counted = self._db.execute("SELECT reason, count(*) FROM refusals GROUP BY reason ORDER BY 2 DESC, 1")
+        return dict(counted.fetchall())
+
+    def _fetched(self, select: str) -> Iterator[tuple[Any, ...]]:
+        cursor = self._db.execute(select)
+        while rows := cursor.fetchmany(_FETCHED_ROWS):
+            yield from rows
