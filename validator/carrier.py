@@ -6,10 +6,9 @@ is the key on the other side.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from validator.carrier_ports import Answer, BatchError, LaneGoneError, LaneReports, ReportOffice, Result
 from validator.courier_ports import SourceState, TownError
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
 from validator.formats.stored_report import StoredReport
@@ -24,51 +23,7 @@ RETRY_AFTER_S_MAX = 3_600.0
 _DOUBLINGS_MAX = 16
 
 
-class Result(Enum):
-    """What the back office says of one report."""
-
-    STORED = "stored"
-    ALREADY = "already"
-    REJECTED = "rejected"
-
-
-class Answer(NamedTuple):
-    """The same, with its reason if it was rejected."""
-
-    result: Result
-    reason: str = ""
-
-
-class LaneGoneError(Exception):
-    """A lane that does not answer; the message is one clear line."""
-
-
-class BatchError(TownError):
-    """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
-
-
-class LaneReports(Protocol):
-    """The reports of one lane. Every method raises LaneGoneError."""
-
-    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
-        """The reports that have waited longest, after so many of them."""
-
-    def delivered(self, report_ids: Sequence[str]) -> None:
-        """These are in the city."""
-
-    def rejected(self, report_id: str, reason: str) -> None:
-        """This one will never be."""
-
-
-class ReportOffice(Protocol):
-    """The back office."""
-
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """What it says of each report, by id. Raises TownError, BatchError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(NamedTuple):
     """How it stands after a round: the state of the way to the back office, why it is so, and counts since the start."""
 
     state: SourceState

@@ -6,7 +6,7 @@ Wrong input ends in one clear line on standard error and exit 2; the daemons' lo
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -102,6 +102,33 @@ def courier(config_path: Path) -> None:
         serve(config, sys.stdout.fileno())
     except StartError as error:
         raise OperatorError(str(error)) from error
+
+
+@main.command(epilog="Example: turnike enroll --config /etc/turnike/validator.toml --token-file token.txt")
+@config_option
+@click.option(
+    "--token-file",
+    type=click.File(),
+    default="-",
+    show_default=True,
+    help="The one-time token of turnike-backoffice enroll; - is standard input, so that it stands in no history.",
+)
+def enroll(config_path: Path, token_file: TextIO) -> None:
+    """Enrol this gate with the back office: makes its key (upload.key), and tells the public half."""
+    config = _load(config_path)
+    if config.upload is None or config.courier is None:
+        raise OperatorError(
+            f"{config_path}: has no [upload] and [courier]; config/validator.example.toml explains them"
+        )
+    from validator.adapters.web import Web
+    from validator.enrolment import EnrolmentError, enrol
+
+    try:
+        web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
+        enrol(config.gate_id, config.upload.url, Path(config.upload.key), token_file.read().strip(), web)
+    except (EnrolmentError, ValueError) as error:
+        raise OperatorError(str(error)) from error
+    click.echo(f"{config.gate_id}: enrolled")
 
 
 @main.command(epilog="Example: turnike check --config validator.toml --json")

@@ -72,6 +72,14 @@ class CourierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     proxy: str = ""  # empty: none; what the environment says is never asked
 
 
+class UploadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[upload]: where reports go, with which key, and from which lanes. The courier's web settings hold for it too."""
+
+    url: str
+    key: str
+    lanes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=99)]
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -83,6 +91,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     passage: PassageConfig = PassageConfig()
     reports: ReportsConfig
     courier: CourierConfig | None = None
+    upload: UploadConfig | None = None
 
 
 class ConfigError(Exception):

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import msgspec
 
@@ -24,9 +26,11 @@ from validator.adapters.list_shelf import ListShelf
 from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache
 from validator.adapters.process import tell_systemd
+from validator.adapters.report_office import GateKeyError
 from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web
-from validator.config import Config, CourierConfig
+from validator.carrier_app import CarrierThread
+from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier import Courier, Status
 from validator.formats.fingerprint_keys import FingerprintKeyError
 
@@ -53,10 +57,7 @@ def serve(config: Config, log_fd: int) -> None:
             f"{error.filename}: {error.strerror}; the courier must be able to write there"
         ) from error
     ledger, clock = Ledger(folder), Clock()
-    try:
-        web = Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None)
-    except ValueError as error:
-        raise StartError(f"[courier]: {error}") from error
+    web = _web(settings)
     courier = Courier(
         town=TufTown(recent / "metadata", settings.url, web, _root(ledger, settings)),
         pieces=PieceCache(folder / "pieces", settings.url, web),
@@ -73,6 +74,8 @@ def serve(config: Config, log_fd: int) -> None:
     log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
     wake = _listen_to_signals()
     tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
+    if config.upload is not None:
+        _carry(config.gate_id, config.upload, _web(settings), clock, tell)
     with os.fdopen(locked):
         tell(courier.replay())
         tell_systemd("READY=1")
@@ -90,11 +93,27 @@ def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller", wake: thre
         wake.wait(wait_s)
 
 
+def _web(settings: CourierConfig) -> Web:
+    try:
+        return Web(ca_file=settings.ca_file or None, proxy=settings.proxy or None)
+    except ValueError as error:
+        raise StartError(f"[courier]: {error}") from error
+
+
+def _carry(gate_id: str, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> None:
+    try:
+        CarrierThread(gate_id, upload, web, clock, tell.log, lambda: tell.fields).start()
+    except GateKeyError as error:
+        raise StartError(f"upload.key: {error}") from error
+
+
 class _Teller:
     """Says how it stands: a line in the log when something has changed, and a file for whoever looks."""
 
     def __init__(self, log: JsonLog, clock: Clock, shelf: ListShelf, path: Path) -> None:
-        self._log = log
+        self.log = log
+        self.fields: Mapping[str, Any] = {}
+        """How it stood last, as in the file."""
         self._clock = clock
         self._shelf = shelf
         self._path = path
@@ -102,12 +121,13 @@ class _Teller:
 
     def __call__(self, status: Status) -> None:
         fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
+        self.fields = fields
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
         self._keep(msgspec.json.encode(fields), is_news=is_news)
         if is_news:
             now = self._clock.now()
             self._told = told
-            self._log.line(
+            self.log.line(
                 {"event": "courier", **fields, "unix_s": now.unix_s, "clock_synchronised": now.synchronised}
             )
 
@@ -117,7 +137,7 @@ class _Teller:
             if is_news or self._path.parent != self._shelf.disk:
                 replace_file(self._path, content)
         except OSError as error:
-            self._log.line({"event": "courier problem", "problem": f"{self._path}: {error.strerror}"})
+            self.log.line({"event": "courier problem", "problem": f"{self._path}: {error.strerror}"})
 
 
 def _locked(folder: Path) -> int:

@@ -15,12 +15,9 @@ from validator.carrier import (
     LOOK_S,
     RETRY_AFTER_S_MAX,
     WAIT_S_MAX,
-    Answer,
-    BatchError,
     Carrier,
-    LaneGoneError,
-    Result,
 )
+from validator.carrier_ports import Answer, BatchError, LaneGoneError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.domain.report import ReportKind
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX

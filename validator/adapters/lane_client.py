@@ -1,4 +1,4 @@
-"""The lane socket from the courier's side: carrier.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
+"""The lane socket from the courier's side: carrier_ports.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from validator.carrier import LaneGoneError
+from validator.carrier_ports import LaneGoneError
 from validator.formats.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
@@ -32,7 +32,7 @@ class LaneClient:
         self._rest = b""
 
     def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
-        """See carrier.LaneReports."""
+        """See carrier_ports.LaneReports."""
         line = self._ask({"request": "reports", "max": count_max, "skip": skipped})
         try:
             return _reports.decode(line).reports
@@ -40,11 +40,11 @@ class LaneClient:
             raise self._gone(f"its reports cannot be read ({error})") from error
 
     def delivered(self, report_ids: Sequence[str]) -> None:
-        """See carrier.LaneReports."""
+        """See carrier_ports.LaneReports."""
         self._ask({"request": "delivered", "ids": report_ids})
 
     def rejected(self, report_id: str, reason: str) -> None:
-        """See carrier.LaneReports."""
+        """See carrier_ports.LaneReports."""
         self._ask({"request": "rejected", "id": report_id, "reason": reason[:200]})
 
     def status(self) -> Mapping[str, Any]:

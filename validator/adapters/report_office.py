@@ -1,4 +1,4 @@
-"""The back office as the carrier sees it: carrier.ReportOffice over HTTPS. Each request is signed with the gate's own key (signed_request.py).
+"""The back office as the carrier sees it: carrier_ports.ReportOffice over HTTPS. Each request is signed with the gate's own key (signed_request.py).
 
 office = ReportOffice("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
 office.send(reports)          # what became of each
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from validator.adapters.web import StatusError, Web
-from validator.carrier import Answer, BatchError, Result
+from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.formats.signed_request import sign
 from validator.formats.stored_report import StoredReport
@@ -75,7 +75,7 @@ class ReportOffice:
         self._now_unix_s = now_unix_s
 
     def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See carrier.ReportOffice."""
+        """See carrier_ports.ReportOffice."""
         try:
             content = self._post(
                 "v1/reports", b'{"reports":[' + b",".join(each.json() for each in reports) + b"]}"

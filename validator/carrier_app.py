@@ -1,0 +1,102 @@
+"""The courier's second thread put together: carries reports from the lanes to the back office, and says each minute how the gate fares.
+
+A thread of its own, since a full list may take the first one minutes. It shares nothing with it but what it reads of its state. It may be
+killed at any instant: what was not acknowledged is still with the lane.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from validator.adapters.clock import Clock
+from validator.adapters.lane_client import LaneClient
+from validator.adapters.log import JsonLog
+from validator.adapters.report_office import ReportOffice, gate_key
+from validator.adapters.web import Web
+from validator.carrier import Carried, Carrier
+from validator.carrier_ports import LaneGoneError
+from validator.config import UploadConfig
+from validator.courier_ports import TownError
+
+STATUS_S = 60.0
+STATUS_LOOK_S = 2.0  # how often it looks whether something has changed meanwhile
+
+
+class CarrierThread(threading.Thread):
+    """Carries until the process ends."""
+
+    def __init__(
+        self,
+        gate_id: str,
+        upload: UploadConfig,
+        web: Web,
+        clock: Clock,
+        log: JsonLog,
+        courier: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        """`web` is this thread's own; `clock` is read only; `courier` tells how the list half fares. Raises GateKeyError."""
+        super().__init__(name="carrier", daemon=True)
+        self._gate_id = gate_id
+        self._clock = clock
+        self._web = web
+        self._log = log
+        self._courier = courier
+        self._lanes = [LaneClient(Path(path)) for path in upload.lanes]
+        key = gate_key(Path(upload.key))
+        self._office = ReportOffice(upload.url, web, gate_id, key, self._now_unix_s)
+        self._carrier = Carrier(self._lanes, self._office, random.random)
+        self._told: tuple[object, ...] = ()
+        self._look_s = self._status_s = 0.0
+        self._status_told: object = None
+
+    def run(self) -> None:
+        """Carry."""
+        while True:
+            self._web.check_dates(checked=self._clock.now().synchronised)
+            carried, wait_s = self._carrier.round()
+            self._tell(carried)
+            self._tell_status(carried)
+            time.sleep(wait_s)
+
+    def _now_unix_s(self) -> int:
+        return self._clock.now().unix_s
+
+    def _tell(self, carried: Carried) -> None:
+        told = (carried.state, carried.problem)
+        if told != self._told:
+            self._told = told
+            fields = carried._asdict() | {"state": carried.state.value}
+            self._log.line({"event": "carrier", **fields, "unix_s": self._now_unix_s()})
+
+    def _tell_status(self, carried: Carried) -> None:
+        """Each minute, and soon when something has changed that an operator would want to know."""
+        now_s = time.monotonic()
+        if now_s < self._look_s:
+            return
+        self._look_s = now_s + STATUS_LOOK_S
+        lanes = [self._lane_status(lane) for lane in self._lanes]
+        telling = [
+            (lane.get("devices"), lane.get("list_version"), lane.get("reports_trouble")) for lane in lanes
+        ]
+        if telling == self._status_told and now_s < self._status_s:
+            return
+        status = {
+            "gate_id": self._gate_id,
+            "unix_s": self._now_unix_s(),
+            "courier": self._courier(),
+            "carrier": {**carried._asdict(), "state": carried.state.value},
+            "lanes": lanes,
+        }
+        with suppress(TownError):  # the next round of reports tells the log what is wrong
+            self._office.tell_status(status)
+            self._status_told, self._status_s = telling, now_s + STATUS_S
+
+    def _lane_status(self, lane: LaneClient) -> Mapping[str, Any]:
+        try:
+            return lane.status()
+        except LaneGoneError as error:
+            return {"problem": str(error)}

@@ -1,0 +1,61 @@
+"""Enrols this gate with the back office: makes its own key, and tells the public half with the one-time token. `turnike enroll`.
+
+The private half is made here and goes nowhere. It is on the disk before anything is said of it, so a power cut in between costs nothing: the same
+command again sends the same key.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from validator.adapters.durable import sync_folder
+from validator.adapters.report_office import GateKeyError, gate_key
+from validator.adapters.web import StatusError, Web
+from validator.courier_ports import TownError
+
+ANSWER_BYTES_MAX = 4_096
+SECRET_MODE = 0o600
+_FORBIDDEN = 403
+
+
+class EnrolmentError(Exception):
+    """This gate is not enrolled; the message is one clear line."""
+
+
+def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
+    """Make the key if there is none, and enrol it. Raises EnrolmentError."""
+    try:
+        if not key_path.exists():
+            _make_key(key_path)
+        key = gate_key(key_path)
+    except (GateKeyError, OSError) as error:
+        raise EnrolmentError(str(error)) from error
+    public = key.public_key().public_bytes_raw().hex()
+    body = msgspec.json.encode({"gate_id": gate_id, "token": token, "public_key": public})
+    where = f"{url if url.endswith('/') else f'{url}/'}v1/enrol"
+    try:
+        web.post(where, body, {"content-type": "application/json"}, ANSWER_BYTES_MAX)
+    except StatusError as error:
+        if error.status == _FORBIDDEN:
+            raise EnrolmentError(
+                f"{gate_id}: the back office takes this token for no such gate, or not any more; ask for another (turnike-backoffice enroll)"
+            ) from error
+        raise EnrolmentError(str(error)) from error
+    except TownError as error:
+        raise EnrolmentError(str(error)) from error
+
+
+def _make_key(path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    temporary = path.with_name(f".new-{path.name}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, SECRET_MODE)
+    with os.fdopen(fd, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.rename(path)
+    sync_folder(path.parent)
