@@ -1,6 +1,5 @@
 """The lane on clocks that are wrong: nobody suspended is let through early, and no clock closes the station."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.list_making import (
     segment_bytes,
 )
 from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
-from tests.processes.gate_rig import Gate, gate
+from tests.processes.gate_rig import Gate
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
@@ -60,13 +59,6 @@ class TimedGate(ClockedGate):
             "timestamp_keys": [key],
         }
         self.put(self.folder / "lists" / "accepted.json", values)
-
-
-@pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A reader and a board for all tests here, one after the other."""
-    with gate(tmp_path_factory.mktemp("devices")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tests.gate_courier import Gate as Brought
 from tests.list_making import EPOCH_UNIX_S, NOW_UNIX_S
 from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, told
-from tests.processes.gate_rig import Gate, gate
+from tests.processes.gate_rig import Gate
 from tests.programs import Program
 from tests.town import Town, town, uid, wire
 from tests.web_server import Fault
@@ -83,13 +83,6 @@ class ServedGate:
             yield
         finally:
             lane.process.send_signal(signal.SIGCONT)
-
-
-@pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A reader and a board for all tests here, one after the other."""
-    with gate(tmp_path_factory.mktemp("devices")) as made:
-        yield made
 
 
 @pytest.fixture
