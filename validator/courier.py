@@ -226,13 +226,9 @@ class Courier:
         }
         self._shelf.install(manifest, era, fetched)
         held = self._pieces.held()
+        kept = {rule: self._shelf.kept(rule) for rule in chains}
         self._pieces.keep_only(
-            {
-                piece.sha256
-                for rule in chains
-                for piece in held.get(rule, ())
-                if piece.to_version > self._shelf.kept(rule)
-            }
+            {piece.sha256 for rule in chains for piece in held.get(rule, ()) if piece.to_version > kept[rule]}
         )
 
     def _stand(self, error: TownError | None) -> Status:

@@ -41,7 +41,7 @@ class CacheLimits:
     bytes_max: int = (
         1 << 30
     )  # a snapshot of all 34 million cards is 190 MB; there may be two and their successors
-    files_max: int = 4_000  # as many pieces as an index can offer, twice
+    files_max: int = 10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
     reserve_bytes: int = (
         64 << 20
     )  # left free on the disk: reports of refused passengers must always find room
