@@ -5,14 +5,14 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
-from backoffice.cli_shared import OperatorError, home_option, now_unix_s, office_of, one_line, progress
+from backoffice.cli_shared import OperatorError, home_option, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
     from backoffice.publisher import Outcome
@@ -158,23 +158,27 @@ def _tell(outcome: "Outcome", *, as_json: bool) -> None:
     "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one."
 )
 def serve(home: Path, host: str, port: int) -> None:
-    """Hand out the published folder over HTTP, on this machine: for development. A city puts a web server or a CDN before the folder.
+    """Receive the gates' reports, and hand out the published folder, over HTTP on this machine.
 
-    The first line printed is the address, for courier.url.
+    A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
+    The first line printed is the address, for courier.url and upload.url.
     """
     import uvicorn
 
+    from backoffice.config import load
+    from backoffice.receiver import Receiver
+    from backoffice.report_store import ReportStore
     from backoffice.web_app import app
 
     if host not in LOOPBACK:
-        raise OperatorError(
-            f"--host {host}: serve is for this machine; put a web server with TLS before the published folder"
-        )
-    with one_line(), _listener(host, port) as listening:
-        application = app(office_of(home).published)
+        raise OperatorError(f"--host {host}: serve is for this machine; put a web server with TLS before it")
+    with one_line(), ExitStack() as stack:
+        config = load(home)
+        listening = stack.enter_context(_listener(host, port))
+        store = stack.enter_context(ReportStore.open(config.database_url))
         server = uvicorn.Server(
             uvicorn.Config(
-                application,
+                app(config.office.published, Receiver(store).routes),
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -1,17 +1,18 @@
-"""The published folder as a web application, for development and for one machine: `turnike-backoffice serve`. Any web server or CDN does the same.
+"""The back office as a web application: `turnike-backoffice serve`. The published folder, which any web server or CDN hands out as well, and the receiver.
 
 What it must do is little, and docs/list-format.md ("What is published") says it for whoever sets up another: answer ranges, so that downloads
 resume; let nobody between keep `metadata/timestamp.json`, and let everybody keep all else for ever, since it never changes.
 """
 
 import hashlib
+from collections.abc import Sequence
 from os import PathLike, stat_result
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -20,8 +21,8 @@ FOR_EVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 
 
-def app(published: Path) -> Starlette:
-    """The application for a published folder. It needs not be there yet: what is not there is answered 404."""
+def app(published: Path, receiver: Sequence[BaseRoute] = ()) -> Starlette:
+    """The application for a published folder, and for what receives reports. The folder needs not be there yet: what is not there is answered 404."""
 
     def timestamp(request: Request) -> Response:
         """The one file that changes: read whole, so that nobody gets the length of one and the bytes of the next."""
@@ -35,7 +36,7 @@ def app(published: Path) -> Starlette:
         return Response(content, headers=headers, media_type="application/json")
 
     folders = [Mount(f"/{name}", _Immutable(directory=published / name, check_dir=False)) for name in FOLDERS]
-    return Starlette(routes=[Route("/metadata/timestamp.json", timestamp), *folders])
+    return Starlette(routes=[Route("/metadata/timestamp.json", timestamp), *folders, *receiver])
 
 
 class _Immutable(StaticFiles):
