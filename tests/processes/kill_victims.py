@@ -91,7 +91,7 @@ class Victim:
         if self.watch:
             self.watch.count()
         self.program: Fork = self._forks.start(*self._command)
-        self.due_s = self.program.started_s + (IDLE_S_MAX if by_files else life_s)
+        self.due_s = self.program.started_s + (2 * self._work_s if by_files else life_s)
         if not self.kills_left:
             self.due_s = self._files_left = float("inf")
 
