@@ -1,0 +1,90 @@
+"""A PostgreSQL of the tests' own: a cluster in a folder that is made for it, behind a socket there and no port, run by a user who is not root."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+NAME = "turnike"
+DEBIAN = Path("/usr/lib/postgresql")  # where its package puts programs that are not on the PATH
+# What is lost when the machine fails does not matter here; how transactions see each other does.
+OPTIONS = (
+    "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=30 -c shared_buffers=32MB"
+)
+
+
+class PostgresServer:
+    """A running server. Each database that it gives is empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+
+    def new_database(self) -> str:
+        """The URL of a registry that nobody has used: a schema of its own, which is quicker made than a database."""
+        name = f"city{next(self._numbers)}"
+        with psycopg.connect(
+            host=str(self._folder), user=NAME, dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
+        return f"postgresql+psycopg://{NAME}@/postgres?host={self._folder}&options=-csearch_path%3D{name}"
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server for the length of a block; the test is skipped on a machine without PostgreSQL."""
+    programs = _programs()
+    folder = Path(tempfile.mkdtemp(prefix="turnike-pg-"))  # short: a socket's path has 107 bytes
+    user = _user()
+    if user is not None:
+        shutil.chown(folder, user)
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [programs / program, *arguments],
+            user=user,
+            extra_groups=None if user is None else [],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+        assert done.returncode == 0, f"{program}: {(folder / 'log').read_text()[-2_000:]}"
+
+    data = str(folder / "data")
+    try:
+        with (folder / "log").open("wb") as log:
+            run("initdb", "-D", data, "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            run("pg_ctl", "-D", data, "-w", "-o", f"{OPTIONS} -k {folder}", "start")
+            try:
+                yield PostgresServer(folder)
+            finally:
+                run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _programs() -> Path:
+    on_path = shutil.which("pg_ctl")
+    found = [path for path in DEBIAN.glob("*/bin") if (path / "pg_ctl").exists()]
+    if not found and on_path is None:
+        pytest.skip("PostgreSQL is not here: apt-get install postgresql")
+    return max(found, key=lambda path: float(path.parent.name)) if found else Path(str(on_path)).parent
+
+
+def _user() -> str | None:
+    """Who runs it: PostgreSQL refuses to be run by root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)
