@@ -5,17 +5,10 @@ gate or a web server. A gate that holds no list with such a key makes reports th
 """
 
 from base64 import b64encode
-from hashlib import blake2b
 
 from nacl.public import PublicKey, SealedBox
 
-KEY_BYTES = 32
-KEY_ID_BYTES = 8
-
-
-def sealing_key_id(public: bytes) -> bytes:
-    """The name of a sealing key: 8 bytes of BLAKE2b over its public half."""
-    return blake2b(public, digest_size=KEY_ID_BYTES, person=b"turnike seal").digest()
+from validator.formats.sealing_keys import SEALING_KEY_BYTES, sealing_key_id
 
 
 class Sealer:
@@ -31,8 +24,8 @@ class Sealer:
         if public is None:
             self._box, self._public, self._key_id = None, b"", ""
         elif public != self._public:
-            if len(public) != KEY_BYTES:
-                raise ValueError(f"a sealing key has {KEY_BYTES} bytes, not {len(public)}")
+            if len(public) != SEALING_KEY_BYTES:
+                raise ValueError(f"a sealing key has {SEALING_KEY_BYTES} bytes, not {len(public)}")
             self._box, self._public = SealedBox(PublicKey(public)), public
             self._key_id = sealing_key_id(public).hex()
 

@@ -1,0 +1,11 @@
+"""The keys to which reports seal a UID: X25519, named by the list. Both sides call one by the same short name, which stands in every report."""
+
+from hashlib import blake2b
+
+SEALING_KEY_BYTES = 32
+SEALING_KEY_ID_BYTES = 8
+
+
+def sealing_key_id(public: bytes) -> bytes:
+    """The name of a sealing key: 8 bytes of BLAKE2b over its public half."""
+    return blake2b(public, digest_size=SEALING_KEY_ID_BYTES, person=b"turnike seal").digest()
