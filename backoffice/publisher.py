@@ -36,7 +36,8 @@ from backoffice.pieces import (
 )
 from backoffice.public_folder import KEPT_S, PublicFolder
 from backoffice.registry import Registry
-from backoffice.roles import publication_steps, timestamp_steps
+from backoffice.report_keys import published_sealing_key
+from backoffice.roles import CLOCK_STEP_S_MAX, publication_steps, timestamp_steps
 from backoffice.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
@@ -225,9 +226,12 @@ class Publisher:
             "a list was begun": building is not None,
             "the registry does not know the public list": not self._knows(public),
             "the rules changed": not says(public, self._config.rules),
+            "the sealing key changed": public.sealing_key != published_sealing_key(self._config),
             "the index is gone": self._folder.index(public.index) is None,
-            "its time has come": now_unix_s - public.issued_unix_s
-            >= self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
+            # Issued later than now: by a clock that ran ahead. Nothing that is signed now may name that.
+            "its time has come": not -CLOCK_STEP_S_MAX
+            <= now_unix_s - public.issued_unix_s
+            < self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
         }
         anew = [f"{offer.rule.name} begins anew" for offer in offers if not (offer.there or offer.lost)]
         lost = [f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost]
@@ -243,10 +247,9 @@ class Publisher:
         why: tuple[str, ...],
         now_unix_s: int,
     ) -> Generator[str, None, Outcome]:
-        issued_unix_s = max(now_unix_s, public.issued_unix_s if public else 0)
         if public is not None and not self._knows(public):
-            self._folder.date(self._folder.index(public.index), issued_unix_s)
-        version = self._begin(public, issued_unix_s)
+            self._folder.date(self._folder.index(public.index), now_unix_s)
+        version = self._begin(public, now_unix_s)
         yield f"begun {version}"
         changes = self._registry.claim(version)
         yield f"claimed {version}"
@@ -257,7 +260,7 @@ class Publisher:
         compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
         yield "compared"
         press = Press(
-            self._registry, self._folder, version, issued_unix_s, bytes.fromhex(key.id), hashed, self._say
+            self._registry, self._folder, version, now_unix_s, bytes.fromhex(key.id), hashed, self._say
         )
         offered: dict[str, tuple[Piece, ...]] = {}
         built: list[tuple[str, Piece]] = []
@@ -267,18 +270,19 @@ class Publisher:
             offered[name] = pieces
             built += [(name, piece) for piece in made]
         self._folder.sync()
-        index = yield from self._folder.put_index(index_of(offered), issued_unix_s)
+        index = yield from self._folder.put_index(index_of(offered), now_unix_s)
         self._folder.sync()
         yield "folders synced"
         valid_s, rules = self._config.manifest_valid_s, self._config.rules
-        manifest = manifest_of(version, issued_unix_s, valid_s, rules, offered, index, key.id)
+        sealing_key = published_sealing_key(self._config)
+        manifest = manifest_of(version, now_unix_s, valid_s, rules, offered, index, key.id, sealing_key)
         with self._office.hold():
-            signed = yield from publication_steps(self._office, manifest, issued_unix_s)
+            signed = yield from publication_steps(self._office, manifest, now_unix_s)
         yield f"list {version} is public"
-        yield from self._record(offered, key.id, issued_unix_s)
+        yield from self._record(offered, key.id, now_unix_s)
         self._log.finish(version)
         yield "finished"
-        yield from self._tidy(offered, built, index, issued_unix_s)
+        yield from self._tidy(offered, built, index, now_unix_s)
         files = {"manifest": len(manifest), "index": index.bytes, **signed.files}
         return Outcome(version, why, changes, compared, tuple(built), files)
 

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -14,12 +16,14 @@ from urllib.parse import urlsplit
 
 import requests
 import sqlalchemy as sa
+from requests.adapters import BaseAdapter
 from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]  # not re-exported in words
 from urllib3.response import HTTPResponse
 
 from backoffice import keys
 from backoffice.config import Config, RuleConfig
 from backoffice.fingerprints import Hash, hasher
+from backoffice.office import Office
 from backoffice.publisher import Outcome, Publisher
 from backoffice.registry import IssuedCard, Registry
 from backoffice.schema import pieces, publications
@@ -69,7 +73,7 @@ class PublishingOffice:
         self.states: dict[Key, int | None] = {}
         self.said: dict[int, Said] = {}
         self.hashing: Callable[[bytes], Hash] = hasher
-        self._stamped: set[Path] = set()
+        self._stamped: set[str] = set()
 
     @property
     def published(self) -> Path:
@@ -158,9 +162,9 @@ class PublishingOffice:
         """Date what was put into the metadata folders by the simulated clock, as all else is dated."""
         for folder in (self.office.metadata, self.office.targets):
             for path in folder.iterdir() if folder.exists() else ():
-                if path not in self._stamped and path.name[0] not in ".t":
+                if path.name not in self._stamped and path.name[0] not in ".t":
                     os.utime(path, (self.now_unix_s, self.now_unix_s))
-                    self._stamped.add(path)
+                    self._stamped.add(path.name)
 
     # Accidents
 
@@ -186,6 +190,19 @@ class PublishingOffice:
         self.registry = Registry.open(self.config.database_url)
         self.states = dict(backup.states)
         self.said |= {version: said for version, said in backup.said.items() if version not in self.said}
+
+    def copied(self, folder: Path) -> "PublishingOffice":
+        """The same town once more, in another folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy(self)
+        other.folder = folder
+        other.city = copy(self.city)
+        other.city.folder = folder
+        other.city.office = other.office = Office(folder / "city", folder / "city" / "published")
+        other.rules = self.rules
+        other.registry = Registry.open(other.config.database_url)
+        other.states, other.said, other._stamped = dict(self.states), dict(self.said), set(self._stamped)
+        return other
 
     def close(self) -> None:
         """Close the registry."""
@@ -321,35 +338,55 @@ def _named(folder: Path, sha256: str, suffix: str) -> bytes:
 
 
 class FolderWeb(Web):
-    """The way to a web server, from the answer's status line on; the server is a folder. `asking` is called before each answer."""
+    """The way to a web server; the server is a folder. `asking` is called before each answer."""
 
     def __init__(self, folder: Path, limits: WebLimits) -> None:
         super().__init__(limits=limits)
-        self._folder = folder
         self.asking: Callable[[str], None] = lambda _path: None
+        self._session.mount("http://", _FolderAdapter(folder, self._tell))
 
-    def _begun(self, url: str, headers: Mapping[str, str]) -> requests.Response:
-        """See Web; it knows If-None-Match and Range as nginx does."""
-        path = urlsplit(url).path.lstrip("/")
+    def _tell(self, path: str) -> None:
         self.asking(path)
-        file = self._folder / path
-        content = file.read_bytes() if file.is_file() else b""
-        tag = f'"{hashlib.sha256(content).hexdigest()}"'
-        status, answered = (200, {"ETag": tag}) if file.is_file() else (404, {})
-        if status == 200 and headers.get("If-None-Match") == tag:
-            status, content = 304, b""
-        elif status == 200 and "Range" in headers:
-            begin = int(headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            answered["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-            status, content = 206, content[begin:]
-        answered["Content-Length"] = str(len(content))
+
+
+class _FolderAdapter(BaseAdapter):
+    """Answers as nginx does; it knows If-None-Match and Range."""
+
+    def __init__(self, folder: Path, asked: Callable[[str], None]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._asked = asked
+
+    def send(
+        self, request: requests.PreparedRequest, *_arguments: object, **_more: object
+    ) -> requests.Response:
+        """One answer."""
+        path = urlsplit(request.url or "").path
+        assert isinstance(path, str)
+        self._asked(path.lstrip("/"))
+        status, headers, content = self._answer(self._folder / path.lstrip("/"), request.headers)
+        headers["Content-Length"] = str(len(content))
         response = requests.Response()
-        response.url, response.status_code = url, status
-        response.headers.update(answered)
-        response.raw = HTTPResponse(
-            io.BytesIO(content), headers=answered, status=status, preload_content=False
-        )
+        response.url, response.status_code = str(request.url), status
+        response.headers.update(headers)
+        body = io.BytesIO(content)
+        response.raw = HTTPResponse(body, headers=headers, status=status, preload_content=False)
         return response
+
+    def _answer(self, file: Path, asked: Mapping[str, str | bytes]) -> tuple[int, dict[str, str], bytes]:
+        if not file.is_file():
+            return 404, {}, b""
+        content = file.read_bytes()
+        tag = f'"{hashlib.sha256(content).hexdigest()}"'
+        if asked.get("If-None-Match") == tag:
+            return 304, {"ETag": tag}, b""
+        if "Range" not in asked:
+            return 200, {"ETag": tag}, content
+        begin = int(str(asked["Range"]).removeprefix("bytes=").removesuffix("-"))
+        return 206, {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}, content[begin:]
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass
