@@ -23,7 +23,6 @@ from tests.web_server import Authority
 from validator import check
 from validator.adapters.clock import Clock
 from validator.adapters.ledger import Ledger
-from validator.adapters.mounts import is_in_memory
 from validator.check import courier as check_courier
 from validator.config import Config, load
 from validator.courier_ports import SourceState
@@ -249,6 +248,14 @@ def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
     assert found(config, "list") == [("ok", "version 1, 1 rule(s), fresh")]
 
 
+def test_before_the_first_list_no_time_is_made_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SetClock, "is_synchronised", False)
+    for path in Path(config.list.folder).iterdir():
+        path.unlink()
+    told = "not synchronised: neither the city nor a list has told the time yet; check the time service (timedatectl)"
+    assert found(config, "clock") == [("note", told)]
+
+
 def test_a_spoiled_signed_time_is_told(config: Config) -> None:
     (Path(config.list.folder) / "accepted.json").write_bytes(b"?")
     assert [mark for mark, _ in found(config, "clock")] == ["note", "ok"]
@@ -382,14 +389,3 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
         ((mark, text),) = found(set_courier(config, ca_file=wrong), "certificates")
         assert (mark, text.startswith(f"[courier]: {wrong}: ")) == ("note", True)
         assert text.endswith("write a file of certificates in PEM; the courier cannot start")
-
-
-def test_memory_is_told_from_a_disk_by_what_the_kernel_mounts() -> None:
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    tmpfs = [
-        Path(place) for _, place, kind, *_ in mounts if kind == "tmpfs" and place.endswith(("/shm", "/run"))
-    ]
-    assert all(map(is_in_memory, tmpfs))
-    assert not is_in_memory(Path("/proc"))
-    with pytest.raises(FileNotFoundError):
-        is_in_memory(Path("/nowhere"))

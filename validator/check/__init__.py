@@ -21,6 +21,7 @@ from validator.check.finding import Finding, date
 from validator.check.list_show import show_list
 from validator.config import Config
 from validator.domain.rules import RuleSet
+from validator.domain.trusted_time import NS_PER_S
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.segment import MappedTable
 from validator.formats.signed_time import SIGNED_TIME_FILE
@@ -101,8 +102,7 @@ def _used_keys(rules: RuleSet | None) -> set[bytes]:
 def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
     if found is not None and found.problem:
         yield Finding("clock", "note", found.problem)
-    behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
-    floor = f"it is {date(clock.floor_unix_s())} at least, counted from the time {behind}"
+    floor = _floor(clock, found)
     if clock.now().synchronised:
         yield Finding("clock", "ok", f"synchronised, says the kernel; {floor}")
     elif clock.system().synchronised:
@@ -110,6 +110,13 @@ def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
         yield Finding("clock", "note", text)
     else:
         yield Finding("clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)")
+
+
+def _floor(clock: Clock, found: FoundTime | None) -> str:
+    if clock.floor_unix_s() * NS_PER_S <= clock.system().boottime_ns:
+        return "neither the city nor a list has told the time yet"
+    behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
+    return f"it is {date(clock.floor_unix_s())} at least, counted from the time {behind}"
 
 
 def _disk(config: Config) -> Finding:
