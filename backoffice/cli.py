@@ -24,6 +24,7 @@ COMMANDS = {
     "remove": "cli_cards",
     "show": "cli_cards",
     "rotate": "cli_keys",
+    "report-key": "cli_reports",
 }
 
 

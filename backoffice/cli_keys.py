@@ -5,8 +5,7 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,12 @@ from backoffice.cli_shared import (
     folder_argument,
     held,
     home_option,
+    new_passphrase,
     now_unix_s,
     office_of,
     one_line,
+    passphrase,
+    passphrase_option,
 )
 
 if TYPE_CHECKING:
@@ -28,17 +30,7 @@ if TYPE_CHECKING:
 
     from backoffice.office import Office
 
-PASSPHRASE_CHARACTERS_MIN = (
-    20  # the file format slows a guess down by little, and whoever finds the stick has years
-)
 ONLINE_ROLES = ("timestamp", "snapshot", "targets")
-
-passphrase_option = click.option(
-    "--passphrase-file",
-    type=file_argument,
-    metavar="FILE",
-    help="Its first line is the passphrase; otherwise it is asked for.",
-)
 
 
 @click.command(
@@ -102,15 +94,8 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
     """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
     from backoffice.keys import make_root_key
 
-    if no_passphrase and passphrase_file:
-        raise OperatorError("give a passphrase or say --no-passphrase, not both")
     with one_line():
-        passphrase = None if no_passphrase else _passphrase(passphrase_file, confirm=True)()
-        if passphrase is not None and len(passphrase) < PASSPHRASE_CHARACTERS_MIN:
-            raise OperatorError(
-                f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: six words drawn by dice will do"
-            )
-        key = make_root_key(out, name, passphrase)
+        key = make_root_key(out, name, new_passphrase(passphrase_file, none=no_passphrase))
     click.echo(f"{out / name}.pem: the private key; two copies, in two safes, and no other")
     click.echo(f"{out / name}.pub: the public part, for the back office")
     click.echo(f"id {key.keyid}")
@@ -148,7 +133,7 @@ def root_key_sign(
             click.echo("not compared with the root before; --previous would show what changes")
         if not yes and not click.confirm("Sign this?"):
             raise OperatorError(f"{draft}: not signed")
-        sign_root(root, read_private_key(key_file, _passphrase(passphrase_file)), before)
+        sign_root(root, read_private_key(key_file, passphrase(passphrase_file)), before)
         put(draft, draft_bytes(root))
         click.echo(f"{draft}: signed. {_signatures(root, before)}")
 
@@ -326,24 +311,6 @@ def _made_home(home: Path) -> "Office":
     finally:
         os.umask(before)
     return config.office
-
-
-def _passphrase(file: Path | None, *, confirm: bool = False) -> Callable[[], str]:
-    """Something that gives the passphrase when it is needed."""
-
-    def ask() -> str:
-        if file is None and not sys.stdin.isatty():
-            raise OperatorError("nobody is here to give the passphrase; --passphrase-file says it too")
-        if file is None:
-            answer: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-            return answer
-        with one_line():
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        if not lines:
-            raise OperatorError(f"{file}: is empty; its first line is to be the passphrase")
-        return lines[0]
-
-    return ask
 
 
 def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:

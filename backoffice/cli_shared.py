@@ -1,7 +1,8 @@
 """What the commands of the back office have in common: where its home is, who may write there, and errors in one line."""
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from backoffice.office import Office
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
@@ -22,6 +21,16 @@ home_option = click.option(
     required=True,
     metavar="DIR",
     help="The home folder of the back office; TURNIKE_HOME in the environment says it too.",
+)
+passphrase_option = click.option(
+    "--passphrase-file",
+    type=file_argument,
+    metavar="FILE",
+    help="Its first line is the passphrase; otherwise it is asked for.",
+)
+
+PASSPHRASE_CHARACTERS_MIN = (
+    20  # the file format slows a guess down by little, and whoever finds the stick has years
 )
 
 
@@ -66,8 +75,41 @@ def now_unix_s() -> int:
     return int(time.time())
 
 
+def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Callable[[], str]:
+    """Something that gives the passphrase when it is needed; `of` names the key to whoever is asked."""
+
+    def ask() -> str:
+        if file is None and not sys.stdin.isatty():
+            raise OperatorError("nobody is here to give the passphrase; --passphrase-file says it too")
+        if file is None:
+            text = f"Passphrase of {of}" if of else "Passphrase"
+            answer: str = click.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
+            return answer
+        with one_line():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not lines:
+            raise OperatorError(f"{file}: is empty; its first line is to be the passphrase")
+        return lines[0]
+
+    return ask
+
+
+def new_passphrase(file: Path | None, *, none: bool) -> str | None:
+    """The passphrase of a key that is to be made; None if it is to have none. Raises OperatorError for one that protects little."""
+    if none and file:
+        raise OperatorError("give a passphrase or say --no-passphrase, not both")
+    if none:
+        return None
+    given = passphrase(file, confirm=True)()
+    if len(given) < PASSPHRASE_CHARACTERS_MIN:
+        raise OperatorError(
+            f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: six words drawn by dice will do"
+        )
+    return given
+
+
 @contextmanager
-def progress() -> "Iterator[Callable[[str, int, int], None]]":
+def progress() -> Iterator[Callable[[str, int, int], None]]:
     """What to tell of work that lasts: what is done, how much of it, and of how much (0: nobody knows). Bars on a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

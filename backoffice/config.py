@@ -76,6 +76,13 @@ class ScheduleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     snapshot_days: Annotated[int, Meta(ge=1, le=366)] = 30
 
 
+class ReportsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[reports]: to which key gates seal the UID of a report, and how long reports are kept."""
+
+    sealing_key: str = ""
+    retention_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file, and the home that it was found in."""
 
@@ -85,6 +92,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     published: str = "published"
     expiry: ExpiryConfig = ExpiryConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    reports: ReportsConfig = ReportsConfig()
 
     @property
     def database_url(self) -> str:
@@ -107,6 +115,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def manifest_valid_s(self) -> int:
         """How long a manifest is valid."""
         return self.expiry.manifest_hours * HOUR_S
+
+    @property
+    def sealing_key_file(self) -> Path | None:
+        """Where the public part of the sealing key is; None: gates seal to none."""
+        return self.home / self.reports.sealing_key if self.reports.sealing_key else None
 
     def rule(self, name: str) -> RuleConfig:
         """The rule of this name. ConfigError if there is none."""
@@ -183,6 +196,8 @@ def _check_together(path: Path, config: Config) -> None:
         raise ConfigError(f"{path}: rules[{twice}].name: two rules have this name")
     if not config.published or "\0" in config.published or "\0" in config.database:
         raise ConfigError(f"{path}: published: names no folder")
+    if "\0" in config.reports.sealing_key:
+        raise ConfigError(f"{path}: reports.sealing_key: names no file")
     published = (config.home / config.published).resolve()
     if published in (config.home, *config.home.parents):
         raise ConfigError(f"{path}: published: the world would see the keys; name a folder of its own")

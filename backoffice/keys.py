@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -62,6 +63,15 @@ class KeyFileError(OfficeError):
 
 def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
     """Make `<name>.pem` and `<name>.pub` in a folder; returns the public key. Raises KeyFileError, and OfficeError if one is there."""
+    key = Ed25519PrivateKey.generate()
+    make_key_files(folder, name, key, passphrase)
+    return _named(SSlibKey.from_crypto(key.public_key()), name)
+
+
+def make_key_files(
+    folder: Path, name: str, key: Ed25519PrivateKey | X25519PrivateKey, passphrase: str | None
+) -> None:
+    """Put a new key into `<name>.pem` and its public part into `<name>.pub`. Raises KeyFileError, and OfficeError if one is there."""
     if not KEY_NAME.fullmatch(name):
         raise KeyFileError(
             f"{name[:40]!r} is no name for a key: at most 32 letters, digits, '.', '_' and '-', no path"
@@ -69,7 +79,6 @@ def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
     public, private = folder / f"{name}.pub", folder / f"{name}.pem"
     if public.exists():
         raise KeyFileError(f"{public}: is there already, and a key is never overwritten")
-    key = Ed25519PrivateKey.generate()
     try:
         make_file(private, _pem(key, passphrase), SECRET_MODE)
         make_file(
@@ -79,11 +88,18 @@ def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
         )
     except OSError as error:
         raise KeyFileError(f"{error.filename or folder}: {error.strerror or error}") from error
-    return _named(SSlibKey.from_crypto(key.public_key()), name)
 
 
 def read_public_key(path: Path) -> SSlibKey:
     """The public key in a `.pub` file, called by the file's name. Raises KeyFileError."""
+    key = public_key_in(path)
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFileError(f"{path}: is no Ed25519 key")
+    return _named(SSlibKey.from_crypto(key), path.stem)
+
+
+def public_key_in(path: Path) -> object:
+    """The public key, of whatever kind, in a `.pub` file that is called as a key may be. Raises KeyFileError."""
     content = _read(path)
     if b"PRIVATE KEY" in content:
         raise KeyFileError(f"{path}: is a private key; it stays where it is, give the .pub file made with it")
@@ -92,29 +108,30 @@ def read_public_key(path: Path) -> SSlibKey:
             f"{path}: the key is called by its file, and {path.stem[:40]!r} is no name for one"
         )
     try:
-        key = load_pem_public_key(content)
+        return load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
         raise KeyFileError(f"{path}: is no public key in PEM") from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise KeyFileError(f"{path}: is no Ed25519 key")
-    return _named(SSlibKey.from_crypto(key), path.stem)
 
 
 def read_private_key(path: Path, passphrase: Passphrase | None = None) -> CryptoSigner:
     """The key that signs, from its PEM file. Raises KeyFileError, also for one with a passphrase if there is no way to ask for it."""
-    content = _read(path)
-    if b"PUBLIC KEY" in content:
-        raise KeyFileError(f"{path}: is the public part; signing needs the private key made with it")
-    key: object
-    try:
-        key = load_pem_private_key(content, None)
-    except TypeError:  # what the library says of a key that has a passphrase
-        key = _unlocked(path, content, passphrase)
-    except (ValueError, UnsupportedAlgorithm):
-        raise KeyFileError(f"{path}: is no private key in PEM") from None
+    key = private_key_in(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(f"{path}: is no Ed25519 key")
     return CryptoSigner(key)
+
+
+def private_key_in(path: Path, passphrase: Passphrase | None = None) -> object:
+    """The private key, of whatever kind, in a PEM file. Raises KeyFileError."""
+    content = _read(path)
+    if b"PUBLIC KEY" in content:
+        raise KeyFileError(f"{path}: is the public part; this needs the private key made with it")
+    try:
+        return load_pem_private_key(content, None)
+    except TypeError:  # what the library says of a key that has a passphrase
+        return _unlocked(path, content, passphrase)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{path}: is no private key in PEM") from None
 
 
 def key_name(key: object) -> str:
@@ -298,7 +315,7 @@ def _unlocked(path: Path, content: bytes, passphrase: Passphrase | None) -> obje
         raise KeyFileError(f"{path}: the passphrase is not right") from None
 
 
-def _pem(key: Ed25519PrivateKey, passphrase: str | None) -> bytes:
+def _pem(key: Ed25519PrivateKey | X25519PrivateKey, passphrase: str | None) -> bytes:
     hidden = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden)
 

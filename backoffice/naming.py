@@ -33,10 +33,11 @@ def manifest_of(
     offered: Offered,
     index: IndexEntry,
     fingerprint_key: str,
+    sealing_key: str | None = None,
 ) -> bytes:
     """The manifest, with as many recent pieces of each rule as it has room for: whoever needs another finds it in the index.
 
-    Raises OfficeError if there is no room for one of each.
+    Both keys are in hex; without a sealing key reports name nobody. Raises OfficeError if there is no room for one of each.
     """
     refused = ""
     for count in range(SEGMENTS_MAX, 0, -1):
@@ -50,6 +51,7 @@ def manifest_of(
                     entries,
                     index=index,
                     fingerprint_key=fingerprint_key,
+                    sealing_key=sealing_key,
                 )
             )
         except ManifestError as error:
