@@ -1,0 +1,81 @@
+"""A lane that has only its clerk: the real thread with the real outbox and socket, and in place of passengers denials as fast as they are kept.
+
+    python -m tests.processes.denial_lane FOLDER FIRST COUNT
+
+Prints the number of each denial of which the passenger would have been told, which is after it was committed; then serves until it is ended.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+from validator.adapters.clock import Clock
+from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.adapters.lane_socket import LaneSocket
+from validator.adapters.log import JsonLog
+from validator.adapters.sealing import Sealer
+from validator.adapters.time_file import TimeFile
+from validator.clerk import Clerk, ListInForce
+from validator.domain.cards import CardUid
+from validator.domain.report import Report, ReportKind
+
+GATE_ID = "test"
+BUDGET_MS = (
+    60_000  # nobody is told here before the commit, so that a denial is either told and kept, or neither
+)
+
+
+class NoLists:
+    """No list ever comes."""
+
+    def looking(self) -> Generator[None, None, None]:
+        """See clerk.ListSource."""
+        yield
+
+
+def tell(line: dict[str, object]) -> None:
+    """Print a line."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Deny."""
+    folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    clock, sealer = Clock(), Sealer()
+    outbox = DiskOutbox(
+        folder / "reports",
+        Origin(GATE_ID, 1, clock.boot()[0]),
+        sealer.seal,
+        lambda: clock.boot()[1],
+        OutboxLimits(reserve_bytes=0),
+    )
+    clerk = Clerk(
+        source=NoLists(),
+        times=TimeFile(folder / "signed"),
+        lists=ListInForce(),
+        outbox=outbox,
+        seals=sealer,
+        callers=LaneSocket(folder / "lane.sock"),
+        clock=clock,
+        log=JsonLog(os.open(os.devnull, os.O_WRONLY)),
+        commit_budget_ms=BUDGET_MS,
+    )
+    thread = threading.Thread(target=clerk.run, daemon=True)
+    thread.start()
+    for number in range(first, first + count):
+        uid = CardUid(b"\x04" + number.to_bytes(6, "big"))
+        denial = Report(
+            ReportKind.DENIED_BOARDING, number, uid, "suspended", 7, number, clock_synchronised=True
+        )
+        if clerk.file(denial):
+            tell({"event": "told", "number": number})
+    tell({"event": "done"})
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()
