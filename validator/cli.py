@@ -184,6 +184,23 @@ def list_show(config_path: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
+@main.group()
+def reports() -> None:
+    """Look at the reports that wait on this gate."""
+
+
+@reports.command(name="show", epilog="Example: turnike reports show --config validator.toml --json")
+@config_option
+@json_option
+def reports_show(config_path: Path, as_json: bool) -> None:
+    """Show how many reports wait, and the oldest of them; never a card."""
+    config = _load(config_path)
+    from validator.reports_show import show_reports
+
+    if not show_reports(config, as_json=as_json):
+        sys.exit(1)
+
+
 @main.command(epilog="Example: turnike demo --taps 200")
 @click.option(
     "--cards",

@@ -4,7 +4,7 @@
     outbox.open()                        # in the thread that will own it; looks the database over first
     outbox.append(report)                # True: it is on the disk, and outlives a power cut
     for stored in outbox.oldest(20): ...
-    outbox.forget(["<report id>", ...])  # delivered; only what `oldest` told since it was asked for the first
+    outbox.forget(["<report id>", ...])  # delivered; only what `oldest` told
 
 One transaction, so one sync, a report: the record and the number after it are committed together, so no `seq` is used twice and none left out. A
 disk that fails is told in `trouble` and tried again every second; what could not be kept meanwhile is counted in `refused`, and
@@ -49,6 +49,7 @@ COLLECTED = "damaged"  # all of it, until what it held is in a new one
 RESCUED = "damaged.kept"  # the last one, for a person to look at
 REOPEN_S = 1.0
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
+TOLD_MAX = 1_000  # several may ask, and each for two hundred
 REJECTED_MAX = 10_000  # reports that the back office did not take; past it the newest is only counted
 _CACHE_PAGES = 256  # 1 MiB: it is asked for the oldest and the newest only
 _UUID7_VERSION = 0x7000
@@ -119,9 +120,7 @@ class DiskOutbox:
         self._head = Head("", 1)
         self._refused_before = 0  # since the last report that was kept
         self._in_doubt = 0  # the `seq` of a report whose commit failed, and may have been done all the same
-        self._told: dict[
-            str, int
-        ] = {}  # places of the reports that `oldest` told since it was last asked for the first
+        self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
         self._lock_fd = -1
 
@@ -160,9 +159,9 @@ class DiskOutbox:
         """The reports that have waited longest, after so many of them. Raises OutboxError."""
         with self._asked() as cache:
             found = dict(self._read(cache, count_max, skipped))
-            if not skipped:
-                self._told.clear()
             self._told |= {stored.report_id: place for place, stored in found.items()}
+            for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
+                del self._told[report_id]
             return tuple(found.values())
 
     def forget(self, report_ids: Iterable[str]) -> int:
@@ -189,6 +188,7 @@ class DiskOutbox:
     # Opening
 
     def _open(self) -> None:
+        self._told.clear()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock()
         outbox_id = self._identity()
