@@ -3,13 +3,12 @@
 import json
 import re
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import OperatorError, home_option, now_unix_s, one_line, progress
+from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +103,7 @@ def _put_in(home: Path, rule: str, card: str, until: str | None, lasting: str | 
     with _registry(home) as (config, registry):
         ends_unix_s = _end(config.rule(rule), until, lasting)
         changed = registry.set_state(rule, _issued(registry, card), ends_unix_s)
-    what = f"{rule} until {_moment(ends_unix_s)}" if ends_unix_s else f"{rule}, without an end"
+    what = f"{rule} until {moment(ends_unix_s)}" if ends_unix_s else f"{rule}, without an end"
     click.echo(f"{what}: {NEXT}" if changed else f"{what}: it is so already")
 
 
@@ -134,7 +133,7 @@ def _end(rule: "RuleConfig", until: str | None, lasting: str | None) -> int | No
     try:
         return read_end(until, Limits(now, latest))
     except Refused as error:
-        reach = f"; its steps reach to {_moment(latest)}" if error.reason is Reason.TOO_FAR else ""
+        reach = f"; its steps reach to {moment(latest)}" if error.reason is Reason.TOO_FAR else ""
         raise OperatorError(f"the end of {rule.name}: {error.reason}{reach}") from error
 
 
@@ -169,10 +168,10 @@ def _show_counts(config: "Config", registry: "Registry", *, as_json: bool) -> No
         rules = {each.rule: {"in": each.in_, "pending": each.pending} for each in counts}
         click.echo(json.dumps({"cards": cards, "rules": rules}))
         return
-    click.echo(f"{cards:,} cards are issued")
+    click.echo(f"cards issued: {cards:,}")
     for each in counts:
-        waiting = f", {each.pending:,} changes wait for the next publish" if each.pending else ""
-        click.echo(f"  {each.rule}: {each.in_:,} cards{waiting}")
+        waiting = f"; changes that wait for the next publish: {each.pending:,}" if each.pending else ""
+        click.echo(f"  {each.rule}: {each.in_:,}{waiting}")
 
 
 def _show_card(registry: "Registry", uid: bytes, *, as_json: bool) -> None:
@@ -195,10 +194,6 @@ def _show_card(registry: "Registry", uid: bytes, *, as_json: bool) -> None:
     if not standings:
         click.echo("issued, and under no rule")
     for each in standings:
-        end = f" until {_moment(each.ends_unix_s)}" if each.ends_unix_s and each.is_in else ""
+        end = f" until {moment(each.ends_unix_s)}" if each.ends_unix_s and each.is_in else ""
         since = f"since list {each.version}" if each.version else NEXT
         click.echo(f"{'' if each.is_in else 'not '}{each.rule}{end}: {since}")
-
-
-def _moment(unix_s: int) -> str:
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -177,12 +177,11 @@ def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> No
         return
     begins = "nothing is changed; this would be: " if dry_run else ""
     counts = ("added", "changed", "unchanged", "refused")
-    click.echo(
-        f"{begins}{done.rows:,} rows: {', '.join(f'{getattr(done, name):,} {name}' for name in counts)}"
-    )
+    counted = ", ".join(f"{name} {getattr(done, name):,}" for name in counts)
+    click.echo(f"{begins}rows {done.rows:,}: {counted}")
     if done.ended:
-        click.echo(f"  {done.ended:,} cards are in until a time that has passed")
+        click.echo(f"  in, until a time that has passed: {done.ended:,}")
     for reason, count in done.reasons.items():
-        click.echo(f"  {count:,} refused: {reason}")
+        click.echo(f"  refused, {reason}: {count:,}")
     if done.refused:
         click.echo(f"  each of them, by its line: {report}")

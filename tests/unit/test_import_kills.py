@@ -55,7 +55,7 @@ def test_killed_at_any_step_and_run_again_it_ends_in_the_same_state(rows: str, r
             done = run(registry, path, rule or None)
         assert done.changed >= 4
         assert done.refused == 2
-        victim = [sys.executable, "-m", "tests.import_victim", folder, path, rule]
+        victim = [sys.executable, "-m", "tests.import_victim", str(folder), str(path), rule]
         steps = int(subprocess.run(victim, capture_output=True, check=True).stdout)
         assert steps > 10, "it was killed often"
         for step in range(1, steps + 1):

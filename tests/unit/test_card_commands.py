@@ -1,0 +1,247 @@
+"""The commands about cards as people meet them: import, suspend, lift, add, remove and show, and one clear line for whatever is wrong."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from click.testing import CliRunner
+
+from backoffice.cli import main
+from backoffice.config import FILE_NAME, example
+from backoffice.registry import IssuedCard, Registry, State
+
+SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
+A, B, C = (bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number]) for number in (0xA1, 0xB2, 0xC3))
+NOBODY = bytes([4, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99])
+NUMBER = "1234567812345678"
+FAR = "2035-01-01T00:00Z"
+
+
+class Desk:
+    """Somebody who types commands at a back office that has issued three cards; the first one has a printed number."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        (home / FILE_NAME).write_text(example(), encoding="utf-8")
+        with self.registry() as registry:
+            registry.add_cards([IssuedCard(A, int(NUMBER)), IssuedCard(B), IssuedCard(C)])
+
+    def registry(self) -> Registry:
+        return Registry.open(f"sqlite:///{self.home}/registry.db")
+
+    def types(self, *arguments: str, code: int = 0) -> str:
+        """Run a command; what it said. It never tells a card."""
+        ended = CliRunner(catch_exceptions=False).invoke(
+            main, arguments, env={"TURNIKE_HOME": str(self.home)}
+        )
+        assert ended.exit_code == code, ended.output
+        for card in (A, B, C, NOBODY):
+            assert card.hex() not in ended.output.lower().replace(":", "")
+        assert NUMBER not in ended.output
+        if code == 2:
+            assert ended.stderr.count("\n") == 1, ended.stderr
+        return str(ended.output)
+
+    def file(self, name: str, content: str) -> Path:
+        path = self.home / name
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    def members(self, rule: str = "suspended") -> list[State]:
+        with self.registry() as registry:
+            return list(registry.members(rule))
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with TemporaryDirectory(dir=SHELVES) as home:
+        yield Desk(Path(home))
+
+
+# One card
+
+
+def test_a_card_is_suspended_and_lifted(desk: Desk) -> None:
+    said = desk.types("suspend", A.hex())
+    assert said == "suspended, without an end: it goes out with the next publish\n"
+    assert desk.members() == [State(A, is_in=True)]
+    assert "so already" in desk.types("suspend", NUMBER)
+    assert desk.types("lift", A.hex(":")) == "not suspended any more: it goes out with the next publish\n"
+    assert "so already" in desk.types("lift", "1234 5678 1234 5678")
+    assert desk.members() == []
+
+
+def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backoffice.cli_cards.now_unix_s", lambda: 1_612_000_000)
+    assert "2021-02-09 09:46:40 UTC" in desk.types("suspend", A.hex(), "--for", "10d")
+    desk.types("suspend", B.hex(), "--until", "2021-02-01T03:00+03:00")
+    desk.types("suspend", C.hex(), "--until", "1612137601")
+    assert [state.ends_unix_s for state in desk.members()] == [1_612_864_000, 1_612_137_600, 1_612_137_601]
+
+
+def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
+    desk.types("add", "staff", A.hex(), "--until", "2029-01-01T00:00Z")
+    desk.types("add", "matched", NUMBER)
+    desk.types("suspend", A.hex(), "--rule", "staff")
+    assert (desk.members("staff"), desk.members("matched")) == (
+        [State(A, is_in=True)],
+        [State(A, is_in=True)],
+    )
+    desk.types("remove", "staff", A.hex())
+    assert (desk.members("staff"), desk.members("suspended")) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("suspend", NOBODY.hex()), "no such card is issued"),
+        (("suspend", "0000000000000009"), "no such card is issued"),
+        (("lift", NOBODY.hex()), "no such card is issued"),
+        (("show", NOBODY.hex()), "no such card is issued"),
+        (("suspend", "card"), "UID in hex, or by its printed number: not hex"),
+        (("suspend", A.hex()[:10]), "not 4, 7 or 10 bytes"),
+        (("suspend", "08112233"), "a random UID"),
+        (("suspend", A.hex(), "--for", "10"), "give a span such as 90s, 30m, 12h or 10d"),
+        (("suspend", A.hex(), "--for", "1d", "--until", FAR), "not both"),
+        (("suspend", A.hex(), "--until", "2021-01-01T00:00Z"), "the end of suspended: in the past"),
+        (("suspend", A.hex(), "--until", "2029-01-01"), "without its offset from UTC"),
+        (
+            ("suspend", A.hex(), "--until", FAR),
+            "further away than this rule's steps reach; its steps reach to 20",
+        ),
+        (("suspend", A.hex(), "--for", "46d"), "further away than this rule's steps reach"),
+        (("add", "nothing", A.hex()), "has no rule 'nothing'; its rules are suspended, staff, matched"),
+        (("remove", "nothing", A.hex()), "its rules are suspended, staff, matched"),
+        (("import", "nothing", "-"), "its rules are suspended, staff, matched"),
+        (("import", "cards", "/nowhere.csv"), "/nowhere.csv: No such file or directory"),
+        (("suspend",), "Missing argument"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(desk: Desk, arguments: tuple[str, ...], told: str) -> None:
+    assert told in desk.types(*arguments, code=2)
+    assert desk.members() == []
+
+
+def test_show_tells_how_the_registry_and_a_card_stand(desk: Desk) -> None:
+    desk.types("suspend", A.hex(), "--for", "10d")
+    desk.types("add", "staff", A.hex())
+    with desk.registry() as registry:
+        registry.claim(1)
+    desk.types("remove", "staff", A.hex())
+    assert desk.types("show").splitlines() == [
+        "cards issued: 3",
+        "  suspended: 1",
+        "  staff: 0; changes that wait for the next publish: 1",
+        "  matched: 0",
+    ]
+    assert json.loads(desk.types("show", "--json"))["rules"]["staff"] == {"in": 0, "pending": 1}
+    suspended, staff = desk.types("show", NUMBER).splitlines()
+    assert suspended.startswith("suspended until 20")
+    assert suspended.endswith("UTC: since list 1")
+    assert staff == "not staff: it goes out with the next publish"
+    shown = json.loads(desk.types("show", A.hex(), "--json"))
+    assert [(each["rule"], each["in"], each["list_version"]) for each in shown] == [
+        ("suspended", True, 1),
+        ("staff", False, None),
+    ]
+    assert desk.types("show", B.hex()) == "issued, and under no rule\n"
+
+
+# Files
+
+
+def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk) -> None:
+    rows = f"uid,number,ends,state\n{A.hex()},,,\n,9,,\n{NOBODY.hex()},,,\n{B.hex()},{NUMBER},,\n{C.hex()},,{FAR},\n,{NUMBER},,out\n"
+    path = desk.file("today.csv", rows)
+    said = desk.types("import", "suspended", str(path), code=1)
+    assert said.splitlines()[0] == "rows 6: added 1, changed 0, unchanged 0, refused 5"
+    report = desk.home / "today.csv.refused.jsonl"
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert [json.loads(line) for line in report.read_text().splitlines()] == [
+        {"line": 3, "field": "number", "reason": "not 16 digits"},
+        {"line": 4, "field": "uid", "reason": "no such card is issued"},
+        {"line": 5, "field": "number", "reason": "not the number of this card"},
+        {"line": 6, "field": "ends", "reason": "further away than this rule's steps reach", "text": FAR},
+        {"line": 7, "reason": "the card stands earlier in the file, otherwise"},
+    ]
+    assert desk.members() == [State(A, is_in=True)]
+    path.write_text(f"uid\n{A.hex()}\n", encoding="utf-8")
+    assert "unchanged 1, refused 0" in desk.types("import", "suspended", str(path))
+    assert not report.exists(), "an earlier report would be taken for this import's"
+
+
+def test_a_program_reads_what_became_of_an_import(desk: Desk) -> None:
+    path = desk.file(
+        "cards", f'{{"uid": "{A.hex()}"}}\n{{"uid": "{NOBODY.hex()}", "number": "{NUMBER[::-1]}"}}\nnone\n'
+    )
+    report = desk.home / "report"
+    arguments = ("import", "cards", str(path), "--json", "--refused", str(report))
+    told = {
+        "rows": 3,
+        "added": 1,
+        "changed": 0,
+        "unchanged": 1,
+        "refused": 1,
+        "ended": 0,
+        "reasons": {"the line is not a JSON object of texts and numbers": 1},
+        "report": str(report),
+        "dry_run": False,
+    }
+    assert json.loads(desk.types(*arguments, "--dry-run", code=1)) == told | {"dry_run": True}
+    assert json.loads(desk.types(*arguments, code=1)) == told
+    assert json.loads(desk.types(*arguments, code=1)) == told | {"added": 0, "unchanged": 2}
+
+
+def test_a_suspension_that_has_ended_is_imported_and_counted(desk: Desk) -> None:
+    path = desk.file("ended.jsonl", f'{{"uid": "{A.hex()}", "ends": 1600000000}}\n')
+    assert "  in, until a time that has passed: 1" in desk.types("import", "suspended", str(path))
+    assert desk.members() == [State(A, is_in=True, ends_unix_s=1_600_000_000)]
+
+
+def test_standard_input_may_be_packed(desk: Desk) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "backoffice",
+            "import",
+            "staff",
+            "-",
+            "--home",
+            desk.home,
+            "--refused",
+            desk.home / "r",
+        ],
+        input=gzip.compress(f"uid\n{B.hex()}\n".encode()),
+        capture_output=True,
+        check=True,
+    )
+    assert ended.stdout.startswith(b"rows 1: added 1")
+    assert ended.stderr == b"", "nobody is watching"
+    assert desk.members("staff") == [State(B, is_in=True)]
+
+
+def test_half_a_file_imports_nothing(desk: Desk) -> None:
+    path = desk.home / "half.csv.gz"
+    path.write_bytes(gzip.compress(f"uid\n{A.hex()}\n{B.hex()}\n".encode())[:-10])
+    assert "half.csv.gz: is a damaged gzip file; nothing of it was imported" in desk.types(
+        "import", "suspended", str(path), code=2
+    )
+    assert desk.members() == []
+
+
+def test_a_report_never_takes_the_place_of_something_else(desk: Desk) -> None:
+    path = desk.file("today.csv", "uid\n")
+    for place in (str(path), "/dev/null"):
+        assert "is no place for a report" in desk.types(
+            "import", "suspended", str(path), "--refused", place, code=2
+        )
+    assert "its folder cannot be written" in desk.types(
+        "import", "suspended", str(path), "--refused", "/nowhere/report", code=2
+    )
