@@ -78,8 +78,8 @@ class _Publishing:
         return self.registry.publications.building() is not None
 
     def is_pending(self) -> bool:
-        """Whether a change waits to be published."""
-        return self.registry.pending() > 0
+        """Whether a change waits to be published, or a list that was begun waits to be finished."""
+        return self.registry.pending() > 0 or self.registry.publications.building() is not None
 
     def publish(self) -> "Outcome":
         """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""

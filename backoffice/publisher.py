@@ -123,10 +123,6 @@ class Publisher:
         finally:
             os.close(fd)
 
-    def is_pending(self) -> bool:
-        """Whether a change waits to be published: cheap, to be asked every second."""
-        return self._registry.pending() > 0
-
     def publish(self, now_unix_s: int) -> Outcome:
         """Publish if there is a reason to; else sign again what is due, which may be nothing."""
         steps = self.steps(now_unix_s)

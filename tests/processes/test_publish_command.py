@@ -1,0 +1,203 @@
+"""`publish` and `serve` as processes: a change is public by itself, an error that is mended heals, and a second publisher is sent away."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+
+from backoffice.cli import main
+from backoffice.config import load
+from backoffice.registry import IssuedCard, Registry
+from tests.programs import Program, program
+from tests.publishing_rig import is_whole, view
+from tests.town import uid
+
+EVERY = ("--every", "0.2")
+
+
+class Home:
+    """A home that was founded for development, with a few cards."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.published = folder / "published"
+        CliRunner(catch_exceptions=False).invoke(main, ["init", str(folder), "--development"])
+        self.registry = Registry.open(load(folder).database_url)
+        self.registry.add_cards([IssuedCard(uid(number)) for number in range(9)])
+
+    def suspend(self, number: int) -> None:
+        """A change."""
+        self.registry.set_state("suspended", uid(number))
+
+    def publish(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """One run to its end."""
+        command = [sys.executable, "-m", "backoffice", "publish", "--home", str(self.folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    def watching(self) -> Program:
+        """`publish --watch`."""
+        return Program("backoffice", "publish", "--home", str(self.folder), "--watch", "--json", *EVERY)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home that has published nothing."""
+    made = Home(tmp_path / "city")
+    yield made
+    made.registry.close()
+
+
+@pytest.fixture
+def watch(home: Home) -> Iterator[Program]:
+    """A publisher that watches it, and has published the first list."""
+    started = home.watching()
+    try:
+        started.event("published", list_version=1)
+        yield started
+    finally:
+        started.close()
+
+
+def said(program: Program, text: str) -> None:
+    """Wait for a line on the standard error that has this in it."""
+    assert program.process.stderr is not None
+    for line in program.process.stderr:
+        if text in line.decode():
+            return
+    raise AssertionError(f"{program.name} ended without saying {text!r}")
+
+
+def test_publish_says_what_it_did_in_words_and_as_json(home: Home) -> None:
+    first = home.publish()
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("list 1 is public: the first list\n  suspended: a snapshot piece, whole, ")
+    home.suspend(1)
+    told = json.loads(home.publish("--json").stdout)
+    assert (told["event"], told["list_version"], told["why"], told["changes"]) == (
+        "published",
+        2,
+        ["1 changed"],
+        1,
+    )
+    [minute, *_] = told["pieces"]
+    assert (minute["rule"], minute["from"], minute["to"]) == ("suspended", 1, 2)
+    assert {"manifest", "index", "timestamp.json"} <= set(told["files"])
+    same = json.loads(home.publish("--json").stdout)
+    assert (same["event"], same["list_version"], same["files"]) == ("unchanged", 2, {})
+    assert is_whole(home.published)
+
+
+def test_a_change_is_published_by_itself(home: Home, watch: Program) -> None:
+    for version in (2, 3):
+        home.suspend(version)
+        assert watch.event("published")["list_version"] == version
+    assert watch.end() in (0, -15, 143)
+    assert is_whole(home.published)
+
+
+def test_killed_while_it_watches_the_next_one_goes_on(home: Home, watch: Program) -> None:
+    home.suspend(1)
+    watch.kill()
+    home.suspend(2)
+    with program(
+        "backoffice", "publish", "--home", str(home.folder), "--watch", "--json", *EVERY
+    ) as following:
+        following.event("published")
+        home.suspend(3)
+        following.event("published")
+    assert home.registry.pending() == 0
+    assert is_whole(home.published)
+
+
+def test_a_key_that_is_missing_is_told_once_and_the_change_is_published_when_it_is_back(
+    home: Home, watch: Program
+) -> None:
+    key = home.folder / "keys" / "online" / "timestamp.pem"
+    away = key.rename(home.folder / "timestamp.pem")
+    home.suspend(1)
+    said(watch, "no key of timestamp")
+    away.rename(key)
+    assert watch.event("published", wait_s=50)["list_version"] == 2
+    said(watch, "well again")
+    assert is_whole(home.published)
+
+
+def test_a_folder_that_takes_no_files_is_told_and_the_change_is_published_when_it_does(
+    home: Home, watch: Program
+) -> None:
+    indexes = home.published / "indexes"
+    away = indexes.rename(home.folder / "indexes")
+    indexes.write_bytes(b"in the way")
+    home.suspend(1)
+    said(watch, "indexes")
+    indexes.unlink()
+    away.rename(indexes)
+    watch.event("published", wait_s=50)
+    said(watch, "well again")
+    assert is_whole(home.published)
+
+
+def test_another_configuration_is_taken_up_and_a_wrong_one_is_told(home: Home, watch: Program) -> None:
+    path = home.folder / "backoffice.toml"
+    text = path.read_text()
+    path.write_text("nonsense")
+    home.suspend(1)
+    said(watch, "is not TOML")
+    path.write_text(re.sub(r"(?m)^reports = true", "reports = false", text, count=1))
+    assert watch.event("published", wait_s=50)["why"] == ["1 changed", "the rules changed"]
+    found = view(home.published)
+    assert found is not None
+    assert not found.manifest.rules[0].reports
+
+
+def test_a_second_publisher_is_sent_away(home: Home, watch: Program) -> None:
+    second = home.publish()
+    assert second.returncode == 2
+    assert "another publisher is at work" in second.stderr
+    assert second.stderr.count("\n") == 1
+    home.suspend(1)
+    watch.event("published", list_version=2)
+
+
+def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> None:
+    with program("backoffice", "serve", "--home", str(home.folder), "--port", "0") as server:
+        address = urlsplit(server.first_line())
+        line = http.client.HTTPConnection(str(address.hostname), address.port or 0, timeout=20)
+
+        def ask(path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+            line.request(method, path, headers=headers)
+            answer = line.getresponse()
+            return answer.status, answer.read()
+
+        assert ask("/metadata/timestamp.json")[0] == 404
+        home.publish()
+        status, first = ask("/metadata/timestamp.json")
+        assert (status, first) == (200, (home.published / "metadata" / "timestamp.json").read_bytes())
+        assert ask("/metadata/timestamp.json", "HEAD") == (200, b"")
+        home.suspend(1)
+        home.publish()
+        assert ask("/metadata/timestamp.json")[1] != first
+        [piece, *_] = (home.published / "segments").iterdir()
+        assert ask(f"/segments/{piece.name}", Range="bytes=100-") == (206, piece.read_bytes()[100:])
+        for hidden in (
+            "/backoffice.toml",
+            "/../backoffice.toml",
+            "/segments/../../backoffice.toml",
+            "/.hold",
+        ):
+            assert ask(hidden)[0] == 404
+        line.close()
+        assert server.end() == 0
+
+
+def test_serve_is_for_this_machine_alone(home: Home) -> None:
+    ended = CliRunner().invoke(main, ["serve", "--home", str(home.folder), "--host", "0.0.0.0"])  # noqa: S104
+    assert ended.exit_code == 2
+    assert "serve is for this machine" in ended.output
