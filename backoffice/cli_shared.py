@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,11 @@ def office_of(home: Path) -> "Office":
 def now_unix_s() -> int:
     """The time to sign with."""
     return int(time.time())
+
+
+def moment(unix_s: int) -> str:
+    """A time as people read it."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Callable[[], str]:
