@@ -79,7 +79,7 @@ class _Publishing:
 
     def is_pending(self) -> bool:
         """Whether a change waits to be published, or a list that was begun waits to be finished."""
-        return self.registry.pending() > 0 or self.registry.publications.building() is not None
+        return self.registry.pending() > 0 or self.is_begun()
 
     def publish(self) -> "Outcome":
         """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""
