@@ -129,25 +129,14 @@ def test_a_gate_without_the_new_key_keeps_the_last_list_and_says_so_until_it_get
     assert gate.tap(lane, KNOWN) == ("denied", "fresh", 1)
     assert gate.tap(lane, LATER) == ("admitted", "fresh", 1)
 
+    spoilt = gate.folder / "keys" / f"{NEW_ID}.key"
+    spoilt.write_text("not a key\n")
+    assert gate.check("keys") == [("bad", f"{spoilt}: line 1 of the key file is not 64 hex digits")]
+    assert gate.tap(lane, KNOWN) == ("denied", "fresh", 1)
+
     gate.hold(OTHER_KEY)
     state(courier, "fresh", list_version=2)
     lane.event("list", list_version=2)
     assert gate.tap(lane, LATER) == ("denied", "fresh", 2)
     assert gate.check("courier")[0][0] == "ok"
     assert gate.check("accepted")[0][0] == "ok"
-
-
-def test_a_key_file_that_is_spoilt_is_told_and_what_serves_goes_on_serving(
-    city: Town, processes: tuple[RotatedGate, Program, Program]
-) -> None:
-    gate, courier, lane = processes
-    spoilt = gate.folder / "keys" / "new.key"
-    spoilt.write_text("not a key\n")
-    switch(city)
-    state(courier, "no fingerprint key", list_version=1)
-    assert gate.check("keys") == [("bad", f"{spoilt}: line 1 of the key file is not 64 hex digits")]
-    assert gate.tap(lane, KNOWN) == ("denied", "fresh", 1)
-    spoilt.write_bytes(format_key_file(OTHER_KEY))
-    state(courier, "fresh", list_version=2)
-    lane.event("list", list_version=2)
-    assert gate.tap(lane, LATER) == ("denied", "fresh", 2)
