@@ -9,7 +9,7 @@ Every method raises RegistryError. Nothing here can open what is sealed.
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -229,16 +229,26 @@ class ReportStore:
                 for row in connection.execute(chosen.order_by(grouped.c.gate_id, grouped.c.unix_s))
             ]
 
-    def select(self, from_unix_s: int, up_to_unix_s: int) -> Iterator[Mapping[str, Any]]:
-        """The reports received in [from, up to), oldest first, in bounded memory."""
-        chosen = (
-            sa.select(reports)
-            .where(reports.c.received_unix_s >= from_unix_s, reports.c.received_unix_s < up_to_unix_s)
-            .order_by(reports.c.received_unix_s, reports.c.report_id)
-        )
-        names = reports.c.keys()
-        for row in self._database.stream(chosen):
+    def select(self, from_unix_s: int, up_to_unix_s: int) -> Generator[Mapping[str, Any], None, None]:
+        """The reports received in [from, up to), oldest first, in bounded memory; `selected` in each is how many they are."""
+
+        def in_period(table: sa.FromClause) -> sa.ColumnElement[bool]:
+            received = table.c.received_unix_s
+            return (received >= from_unix_s) & (received < up_to_unix_s)
+
+        # Counted by the same statement: a second one might see another state of the database.
+        counted = reports.alias()
+        count = sa.select(sa.func.count()).select_from(counted).where(in_period(counted)).scalar_subquery()
+        chosen = sa.select(reports, count.label("selected")).where(in_period(reports))
+        names = [*reports.c.keys(), "selected"]
+        for row in self._database.stream(chosen.order_by(reports.c.received_unix_s, reports.c.report_id)):
             yield dict(zip(names, row, strict=True))
+
+    def oldest_unix_s(self) -> int | None:
+        """When the report was received that is held longest."""
+        with self._database.reading() as connection:
+            oldest = connection.execute(sa.select(sa.func.min(reports.c.received_unix_s))).scalar_one()
+            return None if oldest is None else int(oldest)
 
     def count(self) -> int:
         """How many reports are held."""
