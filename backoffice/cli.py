@@ -24,7 +24,11 @@ COMMANDS = {
     "remove": "cli_cards",
     "show": "cli_cards",
     "rotate": "cli_keys",
+    "enroll": "cli_gates",
+    "strike-off": "cli_gates",
+    "gates": "cli_gates",
     "report-key": "cli_reports",
+    "reports": "cli_reports",
 }
 
 

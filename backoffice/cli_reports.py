@@ -3,11 +3,36 @@
 `report-key` and `reports open` need no home and no network. No UID comes to a terminal except by `reports open`, which is the authority's.
 """
 
+import json
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import folder_argument, new_passphrase, one_line, passphrase_option
+from backoffice.cli_shared import (
+    OperatorError,
+    file_argument,
+    folder_argument,
+    home_option,
+    moment,
+    new_passphrase,
+    now_unix_s,
+    one_line,
+    passphrase,
+    passphrase_option,
+    progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from backoffice.config import Config
+    from backoffice.report_store import OutboxView, ReportStore
+
+WHO_CHARACTERS_MAX = 128
+UNIX_S_DIGITS_MAX = 11
 
 
 @click.group(name="report-key")
@@ -40,3 +65,217 @@ def report_key_make(
     click.echo(f"{out / name}.pem: the private key, which {use}; it stays here, and never on the back office")
     click.echo(f"{out / name}.pub: the public part")
     click.echo(f"id {key_id}")
+
+
+@click.group()
+def reports() -> None:
+    """Look at the reports that came, and export them for the authority."""
+
+
+@reports.command(name="list", epilog="Example: turnike-backoffice reports list --home city")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def reports_list(home: Path, as_json: bool) -> None:
+    """Show what came from each gate, by outbox, and what is missing: numbers that never came, reports that a gate refused, outboxes that began anew."""
+    with _store(home) as (_config, store):
+        seen = _numbered(store.outboxes())
+    if as_json:
+        click.echo(json.dumps([{**view._asdict(), "is_new": is_new} for view, is_new in seen]))
+        return
+    for view, is_new in seen:
+        newest = moment(view.newest_unix_s)
+        click.echo(
+            f"{view.gate_id}  lane {view.lane}, outbox {view.outbox_id[:8]}: {view.received:,} reports, the newest of {newest}"
+        )
+        if view.missing:
+            click.echo(f"    MISSING {view.missing:,} of {view.newest_seq:,}: they never came")
+        if view.refused:
+            click.echo(f"    REFUSED {view.refused:,}: the gate could not keep them")
+        if is_new:
+            click.echo("    NEW OUTBOX: the one before ended; what had not come of it is lost")
+    received, missing, refused = (
+        sum(column)
+        for column in zip((0, 0, 0), *((v.received, v.missing, v.refused) for v, _ in seen), strict=True)
+    )
+    click.echo(f"{received:,} reports came, {missing:,} are missing, {refused:,} were refused by gates")
+
+
+@reports.command(
+    name="export",
+    epilog="Example: turnike-backoffice reports export --key report-2026.pem --to ministry.pub --sign exporter.pem --who 'Ayşe Kaya' march.export",
+)
+@home_option
+@click.argument("out", type=file_argument)
+@click.option(
+    "--key",
+    "key_files",
+    type=file_argument,
+    multiple=True,
+    required=True,
+    metavar="PEM",
+    help="A private sealing key; several after a rotation.",
+)
+@click.option(
+    "--to", "to_file", type=file_argument, required=True, metavar="PUB", help="The authority's public key."
+)
+@click.option(
+    "--sign", "sign_file", type=file_argument, required=True, metavar="PEM", help="The exporter's key."
+)
+@click.option(
+    "--who", required=True, metavar="NAME", help="Who exports: it stands in the file and in the log."
+)
+@click.option(
+    "--from", "from_", default="0", metavar="TIME", help="Received from then on; left out: all that is held."
+)
+@click.option("--up-to", metavar="TIME", help="Received before then; left out: five minutes ago.")
+@passphrase_option
+def reports_export(
+    home: Path,
+    out: Path,
+    key_files: tuple[Path, ...],
+    to_file: Path,
+    sign_file: Path,
+    who: str,
+    from_: str,
+    up_to: str | None,
+    passphrase_file: Path | None,
+) -> None:
+    """Write the reports of a period into a file that the authority alone can read, signed, and write down who took them.
+
+    Times are ISO 8601 with an offset from UTC, or Unix seconds: when a report came to the city. A UID whose key is not given is left out, and told.
+    """
+    from backoffice.exports import SETTLED_S, Order, export
+    from backoffice.report_keys import Opener, read_opening_key, read_sealing_key, read_signing_key
+
+    now = now_unix_s()
+    if not 0 < len(who) <= WHO_CHARACTERS_MAX or not who.isprintable():
+        raise OperatorError(f"--who: a name has 1 to {WHO_CHARACTERS_MAX} characters, in one line")
+    with _store(home) as (_config, store), progress() as say:
+        opener = Opener([read_opening_key(each, _asking(passphrase_file, each)) for each in key_files])
+        signing = read_signing_key(sign_file, _asking(passphrase_file, sign_file))
+        to_unix_s = _time("--up-to", up_to) if up_to else now - SETTLED_S
+        period = (_time("--from", from_), to_unix_s)
+        order = Order(*period, now, who, signing, to_file.stem, read_sealing_key(to_file))
+        done = export(store, opener, order, out, say)
+    logged = done.logged
+    click.echo(
+        f"{out}: {logged.reports:,} reports, received until {moment(logged.up_to_unix_s)}, for {logged.to}"
+    )
+    for reason, count in sorted(done.without.items()):
+        click.echo(f"    WITHOUT A UID {count:,}: {reason}")
+    click.echo(f"written down as export {logged.number}, sha256 {logged.sha256}")
+
+
+@reports.command(
+    name="open",
+    epilog="Example: turnike-backoffice reports open march.export --key ministry.pem --signer exporter.pub",
+)
+@click.argument("file", type=file_argument)
+@click.option(
+    "--key", "key_file", type=file_argument, required=True, metavar="PEM", help="The authority's private key."
+)
+@click.option(
+    "--signer",
+    "signer_file",
+    type=file_argument,
+    required=True,
+    metavar="PUB",
+    help="The exporter's public key.",
+)
+@passphrase_option
+def reports_open(file: Path, key_file: Path, signer_file: Path, passphrase_file: Path | None) -> None:
+    """For the authority: check an export, and print its reports, one JSON object a line, UIDs and all. Needs no back office."""
+    from backoffice.export_file import ExportError, read_export, read_header
+    from backoffice.report_keys import read_opening_key, read_signer
+
+    with one_line():
+        signer, opening = (
+            read_signer(signer_file),
+            read_opening_key(key_file, _asking(passphrase_file, key_file)),
+        )
+        with file.open("rb") as source:
+            try:
+                lines = read_export(source, opening, signer)
+                header = read_header(next(lines))
+                for line in lines:
+                    click.echo(line, nl=False)
+            except ExportError as error:
+                raise OperatorError(f"{file}: {error}") from error
+    period = f"{moment(header.from_unix_s)} to {moment(header.up_to_unix_s)}"
+    click.echo(
+        f"{header.reports:,} reports, received {period}; exported {moment(header.made_unix_s)} by {header.who!r}",
+        err=True,
+    )
+
+
+@reports.command(name="log", epilog="Example: turnike-backoffice reports log --home city")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def reports_log(home: Path, as_json: bool) -> None:
+    """Show every export: who took what, when, for whom."""
+    with _store(home) as (_config, store):
+        rows = store.export_log()
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in rows]))
+        return
+    for row in rows:
+        period = f"{moment(row.from_unix_s)} to {moment(row.up_to_unix_s)}"
+        click.echo(
+            f"{row.number}  {moment(row.at_unix_s)}  {row.who} for {row.to}: {row.reports:,} reports, {period}"
+        )
+        click.echo(f"    sha256 {row.sha256}")
+    click.echo(f"{len(rows):,} exports")
+
+
+@reports.command(name="forget", epilog="Example: turnike-backoffice reports forget --home city")
+@home_option
+def reports_forget(home: Path) -> None:
+    """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
+    from backoffice.retention import ends_unix_s, forget
+
+    with _store(home) as (config, store):
+        before = ends_unix_s(config, now_unix_s())
+        count = forget(store, before)
+    days = config.reports.retention_days
+    click.echo(f"{count:,} reports deleted: received before {moment(before)}, {days} days ago")
+
+
+@contextmanager
+def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
+    from backoffice.config import load
+    from backoffice.report_store import ReportStore
+
+    with one_line():
+        config = load(home)
+        with ReportStore.open(config.database_url) as store:
+            yield config, store
+
+
+def _numbered(views: "Sequence[OutboxView]") -> "list[tuple[OutboxView, bool]]":
+    """Each outbox, and whether its lane had another before."""
+    seen: set[tuple[str, int]] = set()
+    numbered = []
+    for view in views:
+        lane = (view.gate_id, view.lane)
+        numbered.append((view, lane in seen))
+        seen.add(lane)
+    return numbered
+
+
+def _asking(passphrase_file: Path | None, key_file: Path) -> "Callable[[], str]":
+    return passphrase(passphrase_file, of=key_file.name)
+
+
+def _time(option: str, text: str) -> int:
+    """A time that somebody typed. Raises OperatorError."""
+    try:
+        if text.isascii() and text.isdecimal() and len(text) <= UNIX_S_DIGITS_MAX:
+            return int(text)
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None and at.timestamp() >= 0:
+            return int(at.timestamp())
+    except ValueError:
+        pass
+    raise OperatorError(
+        f"{option} {text[:40]!r}: give a time such as 2021-01-15T00:00:00+03:00, or Unix seconds"
+    )

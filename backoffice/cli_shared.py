@@ -33,6 +33,7 @@ passphrase_option = click.option(
 PASSPHRASE_CHARACTERS_MIN = (
     20  # the file format slows a guess down by little, and whoever finds the stick has years
 )
+YEAR_10000_UNIX_S = 253_402_300_800
 
 
 class OperatorError(click.ClickException):
@@ -77,7 +78,9 @@ def now_unix_s() -> int:
 
 
 def moment(unix_s: int) -> str:
-    """A time as people read it."""
+    """A time as people read it. A gate may say any."""
+    if not 0 <= unix_s < YEAR_10000_UNIX_S:
+        return f"{unix_s} s"
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

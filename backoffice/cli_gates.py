@@ -1,0 +1,98 @@
+"""The commands about gates: enroll, strike-off, gates. The group they belong to is in cli.py; docs/runbook.md walks through them."""
+
+import json
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backoffice.gate_views import GateView
+    from backoffice.report_store import ReportStore
+
+GATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")  # as validator.toml has it
+
+
+@click.command(epilog="Example: turnike-backoffice enroll kadikoy-03 --home city")
+@click.argument("gate_id")
+@home_option
+def enroll(gate_id: str, home: Path) -> None:
+    """Print a token with which this gate, and no other, enrols itself once, within seven days: turnike enroll, on the gate.
+
+    A gate that is enrolled already goes on with its key until the token is used; a token from before is void.
+    """
+    if not GATE_ID.match(gate_id):
+        raise OperatorError(
+            f"{gate_id[:64]!r} is no gate's name: at most 32 letters, digits, '.', '_' and '-', as gate_id in its validator.toml"
+        )
+    with _store(home) as store:
+        click.echo(store.invite(gate_id, now_unix_s()))
+
+
+@click.command(name="strike-off", epilog="Example: turnike-backoffice strike-off kadikoy-03 --home city")
+@click.argument("gate_id")
+@home_option
+def strike_off(gate_id: str, home: Path) -> None:
+    """Hear a gate no more, from this moment on, and void its token; for a stolen gate. Enrol it again to hear it again."""
+    with _store(home) as store:
+        if store.strike_off(gate_id, now_unix_s()):
+            click.echo(f"{gate_id}: struck off. Next, if it was stolen: rotate fingerprint-key --start")
+        elif any(row["gate_id"] == gate_id for row in store.gate_rows()):
+            click.echo(f"{gate_id}: was struck off already")
+        else:
+            raise OperatorError(
+                f"{gate_id[:64]!r}: no such gate is enrolled; turnike-backoffice gates lists them"
+            )
+
+
+@click.command(epilog="Example: turnike-backoffice gates --home city")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def gates(home: Path, as_json: bool) -> None:
+    """Show each gate: when it was heard last, its list, its reader and board, the reports that wait there, and what is wrong."""
+    from backoffice.gate_views import views
+
+    now = now_unix_s()
+    with _store(home) as store:
+        seen = list(views(store.gate_rows(), now))
+    if as_json:
+        click.echo(json.dumps([each._asdict() for each in seen]))
+        return
+    for each in seen:
+        click.echo(_line(each, now))
+        for trouble in each.troubles:
+            click.echo(f"    TROUBLE {trouble}")
+    heard = [each for each in seen if each.struck_off_unix_s is None]
+    troubled = sum(1 for each in heard if each.troubles)
+    click.echo(f"{len(heard):,} gates, {troubled:,} in trouble, {len(seen) - len(heard):,} struck off")
+
+
+@contextmanager
+def _store(home: Path) -> "Iterator[ReportStore]":
+    from backoffice.config import load
+    from backoffice.report_store import ReportStore
+
+    with one_line(), ReportStore.open(load(home).database_url) as store:
+        yield store
+
+
+def _line(view: "GateView", now: int) -> str:
+    from backoffice.gate_views import span
+
+    if view.struck_off_unix_s is not None:
+        return f"{view.gate_id}  STRUCK OFF {moment(view.struck_off_unix_s)}"
+    if view.heard_unix_s is None:
+        return f"{view.gate_id}  enrolled {moment(view.enrolled_unix_s)}, never heard"
+    told = [f"heard {span(now - view.heard_unix_s)} ago"]
+    if view.list_version is not None:
+        age = f" ({span(now - view.list_issued_unix_s)} old)" if view.list_issued_unix_s else ""
+        told.append(f"list {view.list_version}{age}")
+    told += [f"{name} {state}" for lane in view.devices for name, state in sorted(lane.items())]
+    told.append(f"{view.reports_waiting:,} reports wait")
+    return f"{view.gate_id}  {', '.join(told)}"

@@ -1,0 +1,135 @@
+"""How each gate fares, from what it said last of itself. What a gate sends is anybody's who has stolen it: it is checked, and made fit for a terminal.
+
+for view in views(store.gate_rows(), now_unix_s):
+    print(view.gate_id, view.troubles)
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from validator.formats.courier_status import FRESH
+
+SILENT_S = (
+    180  # a gate says each minute how it fares; three that did not come are a gate that cannot, or may not
+)
+READY = "ready"
+TROUBLE_CHARACTERS_MAX = 200
+
+_Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
+
+
+class _Way(Struct, frozen=True):
+    """One direction of the courier: lists (`courier`) or reports (`carrier`)."""
+
+    state: str = FRESH
+    problem: str = ""
+
+
+class _Lane(Struct, frozen=True):
+    """A lane's status (validator/clerk.py), or why there is none."""
+
+    problem: str = ""
+    list_version: _Count | None = None
+    list_issued_unix_s: _Count | None = None
+    list_problems: tuple[str, ...] = ()
+    devices: dict[str, str] = {}
+    reports_waiting: _Count = 0
+    reports_refused: _Count = 0
+    reports_rejected: _Count = 0
+    reports_trouble: str | None = ""
+
+
+class _Status(Struct, frozen=True):
+    courier: _Way = _Way()
+    carrier: _Way = _Way()
+    lanes: tuple[_Lane, ...] = ()
+
+
+_decoder = msgspec.json.Decoder(_Status, strict=True)
+
+
+class GateView(NamedTuple):
+    """One gate. Times in Unix seconds, None if there is none; of several lanes the one with the oldest list counts."""
+
+    gate_id: str
+    enrolled_unix_s: int
+    struck_off_unix_s: int | None
+    heard_unix_s: int | None
+    list_version: int | None
+    list_issued_unix_s: int | None
+    devices: tuple[Mapping[str, str], ...]
+    reports_waiting: int
+    troubles: tuple[str, ...]
+
+
+def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateView]:
+    """The view of each row of ReportStore.gate_rows."""
+    return (_view(row, now_unix_s) for row in rows)
+
+
+def span(seconds: int) -> str:
+    """A span of time as people say it."""
+    for unit_s, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds // unit_s} {name}"
+    return f"{max(seconds, 0)} s"
+
+
+def shown(text: str) -> str:
+    """A gate's text, fit for a terminal: one line, nothing that moves a cursor."""
+    return "".join(each if each.isprintable() else "?" for each in text)[:TROUBLE_CHARACTERS_MAX]
+
+
+def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
+    heard_unix_s, is_off = row["received_unix_s"], row["struck_off_unix_s"] is not None
+    troubles: list[str] = []
+    status = _Status()
+    if heard_unix_s is not None and not is_off:
+        if now_unix_s - heard_unix_s >= SILENT_S:
+            troubles.append(f"silent for {span(now_unix_s - heard_unix_s)}")
+        try:
+            status = _decoder.decode(row["status"])
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            troubles.append("what it says of itself cannot be understood")
+    troubles += _troubles(status)
+    known = [lane for lane in status.lanes if lane.list_version is not None]
+    oldest = min(known, key=lambda lane: lane.list_version or 0, default=_Lane())
+    return GateView(
+        row["gate_id"],
+        row["enrolled_unix_s"],
+        row["struck_off_unix_s"],
+        heard_unix_s,
+        oldest.list_version,
+        oldest.list_issued_unix_s,
+        tuple({shown(name): shown(state) for name, state in lane.devices.items()} for lane in status.lanes),
+        sum(lane.reports_waiting for lane in status.lanes),
+        tuple(map(shown, troubles)),
+    )
+
+
+def _troubles(status: _Status) -> Iterator[str]:
+    for name, way in (("lists", status.courier), ("reports", status.carrier)):
+        if way.problem or way.state != FRESH:
+            yield f"{name}: {way.problem or way.state}"
+    for place, lane in enumerate(status.lanes, start=1):
+        of = f"lane {place}: " if len(status.lanes) > 1 else ""
+        yield from (f"{of}{trouble}" for trouble in _lane_troubles(lane))
+
+
+def _lane_troubles(lane: _Lane) -> Iterator[str]:
+    if lane.problem:
+        yield lane.problem
+        return
+    if lane.list_version is None:
+        yield "no list"
+    yield from lane.list_problems
+    yield from (f"{name} {state}" for name, state in lane.devices.items() if state != READY)
+    if lane.reports_trouble:
+        yield lane.reports_trouble
+    if lane.reports_refused:
+        yield f"{lane.reports_refused} reports refused: its outbox was full, or its disk failed"
+    if lane.reports_rejected:
+        yield f"{lane.reports_rejected} reports put aside, since they were rejected here"
