@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backoffice.registry import Registry
 
 ASK_S = 1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
+FORGET_S = 3_600.0  # how often it deletes the reports whose time is over
 SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
@@ -42,15 +43,19 @@ def publish(home: Path, watch: bool, every_s: float, as_json: bool) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
     Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
+    Reports whose time is over are deleted as well ([reports] retention_days).
     """
     with one_line(), _Publishing.alone(home) as publishing:
         if watch:
             _watch(publishing, every_s, as_json=as_json)
-        was_begun = publishing.is_begun()
-        _tell(publishing.publish(), as_json=as_json)
-        if was_begun and publishing.is_pending():
-            # What was begun is finished as it was claimed; what changed since is the next list.
+        try:
+            was_begun = publishing.is_begun()
             _tell(publishing.publish(), as_json=as_json)
+            if was_begun and publishing.is_pending():
+                # What was begun is finished as it was claimed; what changed since is the next list.
+                _tell(publishing.publish(), as_json=as_json)
+        finally:  # whatever is wrong with lists
+            _tell_forgotten(publishing.forget(), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +97,52 @@ class _Publishing:
         with progress() as say:
             return Publisher(config, self.registry, say=say).publish(now_unix_s())
 
+    def forget(self) -> int:
+        """Delete the reports whose time is over; how many. Raises what can go wrong, see `one_line`."""
+        from backoffice.config import load
+        from backoffice.retention import forget_due
+
+        return forget_due(load(self.home), now_unix_s())
+
 
 def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoReturn:
     """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
     told = ""
-    published_s = signed_s = float("-inf")
+    published_s = signed_s = forgot_s = float("-inf")
     while True:
         now_s = time.monotonic()
         try:
             with one_line():
-                is_due = now_s - published_s >= every_s and publishing.is_pending()
+                is_due = now_s - published_s >= every_s and (bool(told) or publishing.is_pending())
                 if is_due or now_s - signed_s >= SIGN_S:
                     outcome = publishing.publish()
                     signed_s = now_s
                     if outcome.why:
                         published_s = now_s
                         _tell(outcome, as_json=as_json)
-                if told:
-                    click.echo("well again", err=True)
-                told = ""
+                    if told:
+                        click.echo("well again", err=True)
+                    told = ""
         except OperatorError as error:
             published_s = signed_s = now_s
             if error.message != told:
                 told = error.message
                 click.echo(f"{told}; trying again every {min(every_s, SIGN_S):g} s", err=True)
+        if now_s - forgot_s >= FORGET_S:
+            forgot_s = now_s
+            try:
+                with one_line():
+                    _tell_forgotten(publishing.forget(), as_json=as_json)
+            except OperatorError as error:
+                click.echo(error.message, err=True)
         time.sleep(min(ASK_S, every_s))
+
+
+def _tell_forgotten(count: int, *, as_json: bool) -> None:
+    if count and as_json:
+        click.echo(json.dumps({"event": "forgotten", "reports": count}))
+    elif count:
+        click.echo(f"{count:,} reports are deleted: their time is over")
 
 
 def _tell(outcome: "Outcome", *, as_json: bool) -> None:

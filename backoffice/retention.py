@@ -7,7 +7,6 @@ from backoffice.config import Config
 from backoffice.office import DAY_S
 from backoffice.report_store import ReportStore
 
-EACH_S = 3_600.0  # how often the publisher looks
 SLICE_S = 3_600  # of reports that are deleted at once: a gate that sends meanwhile waits for no more
 
 

@@ -19,6 +19,7 @@ from backoffice.config import Config, ConfigError, ReportsConfig, load
 from backoffice.keys import KeyFileError
 from backoffice.office import DAY_S
 from backoffice.report_store import EnrolmentError, ReportStore
+from tests.programs import Program
 from tests.publishing_rig import PublishingOffice, SocketlessGate, view
 from tests.reports import NOW_UNIX_S, stored
 from validator.adapters.sealing import Sealer
@@ -409,3 +410,24 @@ def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk)
     exporter.store.add("gate", [stored(99)], NOW_UNIX_S - 31 * DAY_S)
     assert exporter.types("reports", "forget").startswith("1 reports deleted: received before 2026-12-16")
     assert exporter.store.count() == 8
+
+
+def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_made(
+    exporter: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backoffice.cli_publish.now_unix_s", lambda: NOW_UNIX_S + 21 * DAY_S)
+    (exporter.city / "keys/online/targets.pem").rename(exporter.folder / "targets.pem")
+    ended = exporter.run("publish")
+    assert ended.exit_code == 2, ended.output
+    assert "8 reports are deleted: their time is over\n" in ended.stdout
+    assert exporter.store.count() == 0
+
+
+def test_publish_watch_deletes_them_as_well(city: Desk) -> None:
+    city.store.add("gate", [stored(seq) for seq in (1, 2)], 0)
+    watch = Program("backoffice", "publish", "--home", str(city.city), "--watch", "--json")
+    try:
+        watch.event("forgotten", reports=2)
+    finally:
+        watch.close()
+    assert city.store.count() == 0
