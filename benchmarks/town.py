@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
 from validator.adapters.list_folder import ListFolder, held_keys
@@ -145,6 +146,7 @@ def _install(folder: Path, tables: dict[str, Fingerprints], key: bytes) -> Manif
                 "matched", Effect.REQUIRE, (entries["matched"],), ScopeEntry((UID_BYTES,)), now_unix_s - DAY_S
             ),
         ),
+        sealing_key=bytes(PrivateKey(key).public_key).hex(),  # reports are sealed, as they are in the city
     )
     ListInstaller(folder / "lists").install(
         encode(manifest), {entries[rule].file_name: path for rule, path in paths.items()}
