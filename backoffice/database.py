@@ -58,6 +58,8 @@ class Database:
         )
         sa.event.listen(self._engine, "connect", _sqlite_session if self.is_sqlite else _postgres_session)
         sa.event.listen(self._engine, "begin", _begin)
+        if self.is_sqlite:
+            _make_secret(str(self._url.database))
         with self._told():
             self._create()
 
@@ -217,6 +219,14 @@ def _checked(text: str) -> URL:
             f"the registry is kept on sqlite or {_POSTGRES}, not on {url.drivername}: mend the URL"
         )
     return url
+
+
+def _make_secret(path: str) -> None:
+    """Let a file that SQLite is about to make be its owner's alone, as are then those that SQLite puts beside it: it tells who is suspended."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
 def _connection_options(url: URL) -> dict[str, Any]:

@@ -153,6 +153,15 @@ def test_show_tells_how_the_registry_and_a_card_stand(desk: Desk) -> None:
     assert desk.types("show", B.hex()) == "issued, and under no rule\n"
 
 
+def test_a_registry_is_its_owners_alone(desk: Desk) -> None:
+    with desk.registry() as registry:
+        registry.set_state("suspended", A)
+        files = list(desk.home.glob("registry.db*"))
+        assert {path.name: path.stat().st_mode & 0o777 for path in files} == dict.fromkeys(
+            ("registry.db", "registry.db-wal", "registry.db-shm", "registry.db.lock"), 0o600
+        )
+
+
 # Files
 
 
