@@ -47,7 +47,7 @@ def strike_off(gate_id: str, home: Path) -> None:
             click.echo(f"{gate_id}: was struck off already")
         else:
             raise OperatorError(
-                f"{gate_id[:64]!r}: no such gate is enrolled; turnike-backoffice gates lists them"
+                f"{gate_id[:64]!r}: no such gate is enrolled, and no token enrols it now; turnike-backoffice gates lists them"
             )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl import bindings
 from nacl.public import PrivateKey
 
 from backoffice import retention
@@ -185,6 +186,24 @@ def header_of(desk: Desk, reports: int, **more: Any) -> Header:
     exporter = desk.signing.public_key().public_bytes_raw().hex()
     fields = {"exporter": exporter, "to": sealing_key_id(bytes(desk.authority.public_key)).hex()} | more
     return Header(who="Ayşe", made_unix_s=1, from_unix_s=0, up_to_unix_s=1, reports=reports, **fields)
+
+
+def test_the_file_is_what_the_runbook_says_to_whoever_reads_it_with_other_tools(full: Desk) -> None:
+    full.export()
+    content = (full.folder / "out").read_bytes()
+    assert content[:8] == bytes.fromhex("89 54 4E 4B 45 58 50 0A")
+    file_key = bindings.crypto_box_seal_open(
+        content[8:88], bytes(full.authority.public_key), bytes(full.authority)
+    )
+    state = bindings.crypto_secretstream_xchacha20poly1305_state()
+    bindings.crypto_secretstream_xchacha20poly1305_init_pull(state, content[88:112], file_key)
+    text, tag = bindings.crypto_secretstream_xchacha20poly1305_pull(state, content[112:])
+    assert tag == bindings.crypto_secretstream_xchacha20poly1305_TAG_FINAL
+    *before, last = text.splitlines(keepends=True)
+    signature = bytes.fromhex(json.loads(last)["signature"])
+    digest = hashlib.sha512(b"".join(before)).digest()
+    full.signing.public_key().verify(signature, b"turnike reports 1\n" + digest)
+    assert len(before) == 1 + json.loads(before[0])["reports"]
 
 
 # Attacks
