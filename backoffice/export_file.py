@@ -64,10 +64,10 @@ _signature = msgspec.json.Decoder(_Signature, strict=True)
 
 
 class ExportWriter:
-    """Writes one export. Nothing that it writes can be read by anybody but the authority."""
+    """Writes one export. Nothing that it writes can be read by anybody but the authority, and by nobody at all before `release`."""
 
     def __init__(self, out: BinaryIO, to: bytes, signing: Ed25519PrivateKey) -> None:
-        """`to` is the public half of the authority's X25519 key."""
+        """`to` is the public half of the authority's X25519 key; `out` is empty and can be sought."""
         self._out = out
         self._signing = signing
         self._said = hashlib.sha512()
@@ -75,7 +75,9 @@ class ExportWriter:
         self._waiting = bytearray()
         self._state = bindings.crypto_secretstream_xchacha20poly1305_state()
         key = bindings.crypto_secretstream_xchacha20poly1305_keygen()
-        self._put(MAGIC + SealedBox(PublicKey(to)).encrypt(key))
+        self._box = SealedBox(PublicKey(to)).encrypt(key)
+        self._written.update(MAGIC + self._box)
+        self._out.write(MAGIC + bytes(_BOX_BYTES))  # the file's key comes last
         self._put(bindings.crypto_secretstream_xchacha20poly1305_init_push(self._state, key))
 
     def line(self, fields: Any) -> None:
@@ -85,11 +87,16 @@ class ExportWriter:
         self._add(content)
 
     def end(self) -> str:
-        """Sign, and end the file; returns its sha256. It is not synced."""
+        """Sign, and end the text; returns the sha256 that the file will have."""
         signature = self._signing.sign(SIGNED + self._said.digest()).hex()
         self._add(msgspec.json.encode(_Signature(signature)) + b"\n")
         self._put(self._pushed(bytes(self._waiting), _FINAL))
         return self._written.hexdigest()
+
+    def release(self) -> None:
+        """Put the file's key in: from here on the authority can read it. Nothing is synced."""
+        self._out.seek(len(MAGIC))
+        self._out.write(self._box)
 
     def _add(self, content: bytes) -> None:
         self._waiting += content

@@ -2,8 +2,8 @@
 
     done = export(store, Opener(keys), order, path)      # raises OfficeError, OSError
 
-The log is written before the file gets its name: no export is handed over that it does not know. Killed before, there is at most a file `.new-…`,
-which the authority alone could read.
+The log is written before the file gets its key and its name: there is no export that it does not know. Killed before, there is at most a file
+`.new-…` that nobody can read.
 """
 
 import os
@@ -84,12 +84,15 @@ def export_steps(
             writer = ExportWriter(out, order.to, order.signing)
             count = _write(writer, store, opener, order, without, say)
             sha256 = writer.end()
-            yield "written"
             out.flush()
+            yield "written"
+            logged = _log(store, order, count, sha256)
+            yield f"logged {logged.number}"
+            writer.release()
+            out.flush()
+            yield "released"
             os.fsync(out.fileno())
         yield "synced"
-        logged = _log(store, order, count, sha256)
-        yield f"logged {logged.number}"
         _refuse_if_there(path)
         temporary.rename(path)
     except BaseException:
