@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
+from backoffice import staged
 from backoffice.database import (
     CARDS_ADDED,
     OPEN_VERSION,
@@ -25,7 +26,7 @@ from backoffice.database import (
     counter,
     set_counter,
 )
-from backoffice.new_cards import NewCardsRecord, record
+from backoffice.new_cards import NewCardsRecord
 from backoffice.publications import Publications
 from backoffice.schema import cards, incoming, notes, outdated, rules, states
 
@@ -131,25 +132,18 @@ class Registry:
             self._database.stage(
                 connection, ((c.uid, c.number, None, None) for c in batch if c.uid not in taken)
             )
-            other = cards.alias()
-            taken |= set(
-                connection.scalars(
-                    sa.select(incoming.c.uid)
-                    .select_from(incoming.outerjoin(other, other.c.number == incoming.c.number))
-                    .where(sa.func.coalesce(other.c.uid, incoming.c.uid) != incoming.c.uid)
-                )
-            )
+            taken |= staged.with_numbers_of_others(connection)
             if taken:
                 rows = ((c.uid, c.number, None, None) for c in batch if c.uid not in taken)
                 self._database.stage(connection, rows)
-            added, changed = self._issue(connection)
+            added, changed = staged.issue(connection, self._database)
             return Outcome(changed, frozenset(taken), added)
 
     def unissued(self, uids: Iterable[bytes]) -> frozenset[bytes]:
         """Those of these that are no issued card's."""
         with self._database.reading() as connection:
             self._database.stage(connection, ((uid, None, None, None) for uid in uids))
-            return frozenset(connection.scalars(_UNISSUED))
+            return staged.unissued(connection)
 
     def uids_by_number(self, numbers: Iterable[int]) -> dict[int, bytes]:
         """The UIDs of the cards that have these printed numbers; a number that no card has is left out."""
@@ -199,15 +193,15 @@ class Registry:
             self._database.stage(connection, ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch))
             refused: frozenset[bytes] = frozenset()
             if issue:
-                self._issue(connection)
+                staged.issue(connection, self._database)
             else:
-                refused = frozenset(connection.scalars(_UNISSUED))
+                refused = staged.unissued(connection)
             if refused:
                 rows = ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch if s.uid not in refused)
                 self._database.stage(connection, rows)
             number = self._rule_id(connection, rule)
-            added = self._newly_in(connection, number)
-            return Outcome(self._change(connection, number), refused, added)
+            added = staged.newly_in(connection, number)
+            return Outcome(staged.change(connection, self._database, number), refused, added)
 
     def set_state(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> bool:
         """Put one issued card in, until this time if one is given; whether that changed anything. RegistryError if it is not issued."""
@@ -365,67 +359,11 @@ class Registry:
             found = connection.execute(sa.select(cards.c.uid, cards.c.number).where(condition)).one_or_none()
             return None if found is None else IssuedCard(*found)
 
-    def _issue(self, connection: sa.Connection) -> tuple[int, int]:
-        """Issue what is staged; how many cards were added, and how many rows changed something, these among them."""
-        added: int = connection.scalars(sa.select(sa.func.count()).select_from(_UNISSUED.subquery())).one()
-        row = self._database.insert(cards).from_select(
-            ["uid", "number"], sa.select(incoming.c.uid, incoming.c.number).where(sa.true())
-        )
-        given = row.excluded.number
-        row = row.on_conflict_do_update(
-            index_elements=["uid"],
-            set_={"number": given},
-            where=given.is_not(None) & cards.c.number.is_distinct_from(given),
-        )
-        if added:
-            record(connection, self._database, _UNISSUED, added)
-        return added, connection.execute(row).rowcount
-
-    def _newly_in(self, connection: sa.Connection, rule: int) -> int:
-        """How many of what is staged will be in, and are not."""
-        joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
-        newly = sa.select(sa.func.count()).select_from(joined)
-        newly = newly.where(incoming.c.is_in, sa.func.coalesce(states.c.is_in, sa.false()) == sa.false())
-        return int(connection.scalars(newly).one())
-
     def _set_one(self, rule: str, state: State) -> bool:
         outcome = self.set_states(rule, [state])
         if outcome.refused:
             raise RegistryError("no such card is issued")
         return outcome.changed > 0
-
-    def _change(self, connection: sa.Connection, rule: int) -> int:
-        """Bring what is staged into the states, and put aside what the newest claimed version said instead."""
-        open_version = counter(connection, OPEN_VERSION)
-        if open_version > 1:
-            connection.execute(self._put_aside(rule, open_version))
-        had = sa.exists().where(states.c.rule == rule, states.c.uid == incoming.c.uid)
-        fresh = sa.select(
-            sa.literal(rule),
-            incoming.c.uid,
-            incoming.c.ends_unix_s,
-            incoming.c.is_in,
-            sa.literal(open_version),
-        ).where(incoming.c.is_in | had)
-        row = self._database.insert(states).from_select(list(states.c.keys()), fresh)
-        row = row.on_conflict_do_update(
-            index_elements=["rule", "uid"],
-            set_={name: row.excluded[name] for name in ("ends_unix_s", "is_in", "version")},
-            where=_differs(states, row.excluded),
-        )
-        return connection.execute(row).rowcount
-
-    def _put_aside(self, rule: int, open_version: int) -> sa.Insert:
-        joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
-        # coalesce, so that no planner takes this for an inner join and begins with the states.
-        is_claimed = sa.func.coalesce(states.c.version, open_version) < open_version
-        claimed = sa.select(*states.c).select_from(joined).where(is_claimed, _differs(states, incoming))
-        insert: sa.Insert = (
-            self._database.insert(outdated)
-            .from_select(list(states.c.keys()), claimed)
-            .on_conflict_do_nothing()
-        )
-        return insert
 
     def _rule_id(self, connection: sa.Connection, rule: str) -> int:
         known: dict[str, int] = {row.name: row.id for row in connection.execute(sa.select(rules))}
@@ -457,21 +395,6 @@ class Registry:
     def _scalar(self, statement: sa.Select[int]) -> int:
         with self._database.reading() as connection:
             return connection.execute(statement).scalar_one()
-
-
-# Drives from `incoming`: one look into `cards` a row.
-_UNISSUED = (
-    sa.select(incoming.c.uid)
-    .select_from(incoming.outerjoin(cards, cards.c.uid == incoming.c.uid))
-    .where(cards.c.uid.is_(None))
-)
-
-
-def _differs(old: sa.Table, new: Any) -> sa.ColumnElement[bool]:
-    columns = new.c if isinstance(new, sa.Table) else new
-    return sa.or_(
-        old.c.ends_unix_s.is_distinct_from(columns.ends_unix_s), old.c.is_in.is_distinct_from(columns.is_in)
-    )
 
 
 def _each(batches: Iterable[Sequence[StateRow]]) -> Iterator[State]:

@@ -1,0 +1,95 @@
+"""What becomes of a batch that is staged in `incoming`: the statements of registry.py that bring it into the tables, on either database.
+
+Each drives from `incoming`, a look into a large table a row. All of them run within one writing transaction.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from backoffice.database import OPEN_VERSION, Database, counter
+from backoffice.new_cards import record
+from backoffice.schema import cards, incoming, outdated, states
+
+_UNISSUED = (
+    sa.select(incoming.c.uid)
+    .select_from(incoming.outerjoin(cards, cards.c.uid == incoming.c.uid))
+    .where(cards.c.uid.is_(None))
+)
+
+
+def unissued(connection: sa.Connection) -> frozenset[bytes]:
+    """The UIDs that are no issued card's."""
+    return frozenset(connection.scalars(_UNISSUED))
+
+
+def with_numbers_of_others(connection: sa.Connection) -> set[bytes]:
+    """The UIDs of which the number is another card's."""
+    joined = incoming.outerjoin(cards, cards.c.number == incoming.c.number)
+    of_another = sa.func.coalesce(cards.c.uid, incoming.c.uid) != incoming.c.uid
+    return set(connection.scalars(sa.select(incoming.c.uid).select_from(joined).where(of_another)))
+
+
+def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
+    """Issue what is staged; how many cards were added, and how many rows changed something, these among them."""
+    added: int = connection.scalars(sa.select(sa.func.count()).select_from(_UNISSUED.subquery())).one()
+    row = database.insert(cards).from_select(
+        ["uid", "number"], sa.select(incoming.c.uid, incoming.c.number).where(sa.true())
+    )
+    given = row.excluded.number
+    row = row.on_conflict_do_update(
+        index_elements=["uid"],
+        set_={"number": given},
+        where=given.is_not(None) & cards.c.number.is_distinct_from(given),
+    )
+    if added:
+        record(connection, database, _UNISSUED, added)
+    return added, connection.execute(row).rowcount
+
+
+def newly_in(connection: sa.Connection, rule: int) -> int:
+    """How many of what is staged will be in, and are not."""
+    joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
+    newly = sa.select(sa.func.count()).select_from(joined)
+    newly = newly.where(incoming.c.is_in, sa.func.coalesce(states.c.is_in, sa.false()) == sa.false())
+    return int(connection.scalars(newly).one())
+
+
+def change(connection: sa.Connection, database: Database, rule: int) -> int:
+    """Bring what is staged into the states, and put aside what the newest claimed version said instead."""
+    open_version = counter(connection, OPEN_VERSION)
+    if open_version > 1:
+        connection.execute(_put_aside(database, rule, open_version))
+    had = sa.exists().where(states.c.rule == rule, states.c.uid == incoming.c.uid)
+    fresh = sa.select(
+        sa.literal(rule),
+        incoming.c.uid,
+        incoming.c.ends_unix_s,
+        incoming.c.is_in,
+        sa.literal(open_version),
+    ).where(incoming.c.is_in | had)
+    row = database.insert(states).from_select(list(states.c.keys()), fresh)
+    row = row.on_conflict_do_update(
+        index_elements=["rule", "uid"],
+        set_={name: row.excluded[name] for name in ("ends_unix_s", "is_in", "version")},
+        where=_differs(states, row.excluded),
+    )
+    return connection.execute(row).rowcount
+
+
+def _put_aside(database: Database, rule: int, open_version: int) -> sa.Insert:
+    joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
+    # coalesce, so that no planner takes this for an inner join and begins with the states.
+    is_claimed = sa.func.coalesce(states.c.version, open_version) < open_version
+    claimed = sa.select(*states.c).select_from(joined).where(is_claimed, _differs(states, incoming))
+    insert: sa.Insert = (
+        database.insert(outdated).from_select(list(states.c.keys()), claimed).on_conflict_do_nothing()
+    )
+    return insert
+
+
+def _differs(old: sa.Table, new: Any) -> sa.ColumnElement[bool]:
+    columns = new.c if isinstance(new, sa.Table) else new
+    return sa.or_(
+        old.c.ends_unix_s.is_distinct_from(columns.ends_unix_s), old.c.is_in.is_distinct_from(columns.is_in)
+    )
