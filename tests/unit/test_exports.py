@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -384,9 +385,7 @@ def test_retention_ends_on_a_date(desk: Desk) -> None:
     assert desk.store.count() == 0
 
 
-def test_what_is_deleted_at_once_is_an_hour_of_reports_at_most(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_are_deleted_an_hour_at_a_time(desk: Desk) -> None:
     for seq in range(1, 31):
         desk.add_raw(seq, now_unix_s=NOW_UNIX_S + 600 * seq)
     slices: list[int] = []
@@ -396,6 +395,6 @@ def test_what_is_deleted_at_once_is_an_hour_of_reports_at_most(
         slices.append(forget(before_unix_s))
         return slices[-1]
 
-    monkeypatch.setattr(desk.store, "forget", noted)
-    assert retention.forget(desk.store, NOW_UNIX_S + 600 * 20) == 19
+    with patch.object(desk.store, "forget", noted):
+        assert retention.forget(desk.store, NOW_UNIX_S + 600 * 20) == 19
     assert slices == [6, 6, 6, 1]

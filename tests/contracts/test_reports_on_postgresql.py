@@ -1,0 +1,53 @@
+"""The reports of a city on a real PostgreSQL: they are stored, shown, exported and forgotten as on SQLite, where the same tests run one by one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backoffice.report_store import ReportStore
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.unit import test_exports as of_exports
+from tests.unit import test_report_store as of_store
+from tests.unit.test_exports import UIDS, Desk
+
+BEHAVIOURS = {name: each for name, each in vars(of_store).items() if name.startswith("test_")}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres_server() as started:
+        yield started
+
+
+@pytest.fixture
+def store(server: PostgresServer) -> Iterator[ReportStore]:
+    with ReportStore.open(server.new_database()) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_a_store_of_reports_on_postgresql(store: ReportStore, behaviour: str) -> None:
+    BEHAVIOURS[behaviour](store)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        of_exports.test_an_export_of_nothing_is_whole_as_well,
+        of_exports.test_only_what_was_received_in_the_period_is_exported,
+        of_exports.test_reports_are_deleted_an_hour_at_a_time,
+    ],
+)
+def test_an_export_on_postgresql(
+    store: ReportStore, tmp_path: Path, behaviour: Callable[[Desk], None]
+) -> None:
+    behaviour(Desk(tmp_path, store))
+
+
+def test_every_report_is_exported_on_postgresql(store: ReportStore, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, store)
+    for seq, uid in enumerate(UIDS, start=1):
+        desk.add(seq, uid)
+    desk.export()
+    assert {line["uid"] for line in desk.read()[1:]} == {uid.hex() for uid in UIDS}
