@@ -263,6 +263,8 @@ class ReportStore:
             *by, sa.func.count(), sa.func.sum(reports.c.refused_before), sa.func.max(reports.c.seq)
         ).where(old)
         with self._database.writing() as connection:
+            if self._database.is_sqlite:  # else the bytes stay in free pages of the file
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
             insert = self._database.insert(forgotten).from_select(
                 list(forgotten.c.keys()), summed.group_by(*by)
             )

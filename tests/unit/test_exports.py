@@ -398,3 +398,21 @@ def test_reports_are_deleted_an_hour_at_a_time(desk: Desk) -> None:
     with patch.object(desk.store, "forget", noted):
         assert retention.forget(desk.store, NOW_UNIX_S + 600 * 20) == 19
     assert slices == [6, 6, 6, 1]
+
+
+def test_what_is_deleted_does_not_stay_behind_in_the_file(full: Desk) -> None:
+    (row, *_) = full.store.select(0, 1 << 40)
+    marks = [str(row[name]).encode() for name in ("sealed", "report_id")]
+    others = [
+        ReportStore.open(f"sqlite:///{full.folder / 'registry.db'}") for _ in range(2)
+    ]  # as a receiver is
+    assert all(mark in on_disk(full.folder) for mark in marks)
+    retention.forget(full.store, 1 << 40)
+    for each in (full.store, *others):
+        each.close()
+    assert not any(mark in on_disk(full.folder) for mark in marks)
+
+
+def on_disk(folder: Path) -> bytes:
+    """All that the database's files hold."""
+    return b"".join(path.read_bytes() for path in folder.glob("registry.db*"))
