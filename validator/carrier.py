@@ -20,6 +20,9 @@ WAIT_S_MIN, WAIT_S_MAX = (
     300.0,
 )  # between attempts, doubled each time, drawn whole: 20,000 gates come back at once
 RETRY_AFTER_S_MAX = 3_600.0
+STATUS_S = 60.0
+STATUS_LOOK_S = 2.0  # how often it is looked whether something has changed meanwhile
+_WAIT_S_LEAST = 0.1
 _DOUBLINGS_MAX = 16
 
 
@@ -55,7 +58,7 @@ class Carrier:
                     problem = str(error)  # its reports are safe; the other lanes' go on
         except TownError as error:
             self._failures += 1
-            return self._stand(error.state, str(error)), self._wait_s(error)
+            return self._stand(error.state, str(error)), _wait_s(self._failures, error, self._draw)
         self._failures = 0
         return self._stand(SourceState.FRESH, problem), 0.0 if waits else LOOK_S
 
@@ -107,13 +110,44 @@ class Carrier:
                 lane.rejected(report_id, answer.reason)
                 self._rejected += 1
 
-    def _wait_s(self, error: TownError) -> float:
-        """Full jitter: the whole of a wait that doubles is drawn; what the server asks for comes first."""
-        longest_s = min(WAIT_S_MIN * (1 << min(self._failures, _DOUBLINGS_MAX)), WAIT_S_MAX)
-        return min(error.retry_after_s, RETRY_AFTER_S_MAX) + max(longest_s * self._draw(), 0.1)
-
     def _stand(self, state: SourceState, problem: str) -> Carried:
         return Carried(state, problem, self._delivered, self._rejected)
+
+
+class StatusTimes:
+    """When the gate says how it fares: each minute, soon after a change, and the less often the longer nobody takes it.
+
+    It backs off by itself: a gate where no report waits asks for nothing else, and would not notice that the city is away.
+    """
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        """`draw` is uniform in [0, 1)."""
+        self._draw = draw
+        self._failures = 0
+        self._told: object = None
+        self.look_s = 0.0
+        """Before that the lanes need not be asked how they fare."""
+        self._due_s = 0.0
+
+    def is_due(self, now_s: float, notable: object) -> bool:
+        """Whether it is to be said now, with this in it that an operator would want to know soon."""
+        self.look_s = now_s + STATUS_LOOK_S
+        return now_s >= self._due_s or notable != self._told
+
+    def told(self, now_s: float, notable: object) -> None:
+        """It was said."""
+        self._told, self._failures, self._due_s = notable, 0, now_s + STATUS_S
+
+    def failed(self, now_s: float, error: TownError) -> None:
+        """Nobody took it."""
+        self._failures += 1
+        self.look_s = self._due_s = now_s + _wait_s(self._failures, error, self._draw)
+
+
+def _wait_s(failures: int, error: TownError, draw: Callable[[], float]) -> float:
+    """Full jitter: the whole of a wait that doubles is drawn; what the server asks for comes first."""
+    longest_s = min(WAIT_S_MIN * (1 << min(failures, _DOUBLINGS_MAX)), WAIT_S_MAX)
+    return min(error.retry_after_s, RETRY_AFTER_S_MAX) + max(longest_s * draw(), _WAIT_S_LEAST)
 
 
 def _parts(all_: Sequence[str], count_max: int) -> Iterable[Sequence[str]]:

@@ -8,7 +8,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from validator.adapters.lane_client import LaneClient
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice, gate_key
 from validator.adapters.web import Web
-from validator.carrier import Carried, Carrier
+from validator.carrier import Carried, Carrier, StatusTimes
 from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
-from validator.courier_ports import TownError
+from validator.courier_ports import SourceState, TownError
 
-STATUS_S = 60.0
-STATUS_LOOK_S = 2.0  # how often it looks whether something has changed meanwhile
+# The back office would not hear how the gate fares either, or has asked to be left alone.
+_AWAY = {SourceState.UNREACHABLE, SourceState.SLOW, SourceState.BUSY, SourceState.TLS, SourceState.PROXY}
 
 
 class CarrierThread(threading.Thread):
@@ -50,8 +49,7 @@ class CarrierThread(threading.Thread):
         self._office = ReportOffice(upload.url, web, gate_id, key, self._now_unix_s)
         self._carrier = Carrier(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
-        self._look_s = self._status_s = 0.0
-        self._status_told: object = None
+        self._status_times = StatusTimes(random.random)
 
     def run(self) -> None:
         """Carry."""
@@ -59,7 +57,8 @@ class CarrierThread(threading.Thread):
             self._web.check_dates(checked=self._clock.now().synchronised)
             carried, wait_s = self._carrier.round()
             self._tell(carried)
-            self._tell_status(carried)
+            if carried.state not in _AWAY:
+                self._tell_status(carried)
             time.sleep(wait_s)
 
     def _now_unix_s(self) -> int:
@@ -74,15 +73,14 @@ class CarrierThread(threading.Thread):
 
     def _tell_status(self, carried: Carried) -> None:
         """Each minute, and soon when something has changed that an operator would want to know."""
-        now_s = time.monotonic()
-        if now_s < self._look_s:
+        now_s, times = time.monotonic(), self._status_times
+        if now_s < times.look_s:
             return
-        self._look_s = now_s + STATUS_LOOK_S
         lanes = [self._lane_status(lane) for lane in self._lanes]
-        telling = [
+        notable = [
             (lane.get("devices"), lane.get("list_version"), lane.get("reports_trouble")) for lane in lanes
         ]
-        if telling == self._status_told and now_s < self._status_s:
+        if not times.is_due(now_s, notable):
             return
         status = {
             "gate_id": self._gate_id,
@@ -91,9 +89,12 @@ class CarrierThread(threading.Thread):
             "carrier": {**carried._asdict(), "state": carried.state.value},
             "lanes": lanes,
         }
-        with suppress(TownError):  # the next round of reports tells the log what is wrong
+        try:
             self._office.tell_status(status)
-            self._status_told, self._status_s = telling, now_s + STATUS_S
+        except TownError as error:  # the next round of reports tells the log what is wrong
+            times.failed(time.monotonic(), error)
+        else:
+            times.told(now_s, notable)
 
     def _lane_status(self, lane: LaneClient) -> Mapping[str, Any]:
         try:

@@ -14,8 +14,11 @@ from validator.carrier import (
     BATCH_MAX,
     LOOK_S,
     RETRY_AFTER_S_MAX,
+    STATUS_LOOK_S,
+    STATUS_S,
     WAIT_S_MAX,
     Carrier,
+    StatusTimes,
 )
 from validator.carrier_ports import Answer, BatchError, LaneGoneError, Result
 from validator.courier_ports import SourceState, TownError
@@ -188,6 +191,34 @@ def test_what_the_server_asks_for_is_waited_at_least_but_not_for_ever() -> None:
     carrying = carrier(lane, office)
     assert 120 <= carrying.round()[1] <= 122
     assert RETRY_AFTER_S_MAX <= carrying.round()[1] <= RETRY_AFTER_S_MAX + 4
+
+
+def test_how_the_gate_fares_is_said_each_minute_and_soon_after_a_change() -> None:
+    times = StatusTimes(lambda: 0.5)
+    assert times.is_due(100, "well")
+    times.told(100, "well")
+    assert times.look_s == 100 + STATUS_LOOK_S
+    assert not times.is_due(102, "well")
+    assert times.is_due(104, "ill")
+    times.told(104, "ill")
+    assert not times.is_due(104 + STATUS_S - 1, "ill")
+    assert times.is_due(104 + STATUS_S, "ill")
+
+
+def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though_no_report_waits() -> None:
+    times, now_s, waits = StatusTimes(lambda: 0.999_999), 0.0, []
+    for _ in range(12):
+        assert times.is_due(now_s, now_s), "and a change does not hasten it"
+        times.failed(now_s, TownError(SourceState.UNREACHABLE, "gone"))
+        waits.append(times.look_s - now_s)
+        now_s = times.look_s
+    assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
+    assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
+    times.failed(now_s, TownError(SourceState.BUSY, "503", 900.0))
+    assert times.look_s >= now_s + 900
+    times.told(now_s := times.look_s, "well")
+    times.failed(now_s, TownError(SourceState.UNREACHABLE, "gone"))
+    assert times.look_s == pytest.approx(now_s + 2, rel=1e-3)
 
 
 def test_a_lane_that_is_gone_does_not_hold_up_the_other() -> None:
