@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from backoffice.config import Config
     from backoffice.report_store import OutboxView, ReportStore
 
+GAPS_SHOWN_MAX = 8
 WHO_CHARACTERS_MAX = 128
 UNIX_S_DIGITS_MAX = 11
 
@@ -78,9 +79,13 @@ def reports() -> None:
 def reports_list(home: Path, as_json: bool) -> None:
     """Show what came from each gate, by outbox, and what is missing: numbers that never came, reports that a gate refused, outboxes that began anew."""
     with _store(home) as (_config, store):
-        seen = _numbered(store.outboxes())
+        seen, gaps = _numbered(store.outboxes()), _gaps(store)
     if as_json:
-        click.echo(json.dumps([{**view._asdict(), "is_new": is_new} for view, is_new in seen]))
+        told = [
+            {**view._asdict(), "is_new": is_new, "gaps": gaps.get((view.gate_id, view.outbox_id), [])}
+            for view, is_new in seen
+        ]
+        click.echo(json.dumps(told))
         return
     for view, is_new in seen:
         newest = moment(view.newest_unix_s)
@@ -88,7 +93,8 @@ def reports_list(home: Path, as_json: bool) -> None:
             f"{view.gate_id}  lane {view.lane}, outbox {view.outbox_id[:8]}: {view.received:,} reports, the newest of {newest}"
         )
         if view.missing:
-            click.echo(f"    MISSING {view.missing:,} of {view.newest_seq:,}: they never came")
+            numbers = _ranges(gaps.get((view.gate_id, view.outbox_id), []))
+            click.echo(f"    MISSING {view.missing:,} of {view.newest_seq:,}, they never came: {numbers}")
         if view.refused:
             click.echo(f"    REFUSED {view.refused:,}: the gate could not keep them")
         if is_new:
@@ -260,6 +266,20 @@ def _numbered(views: "Sequence[OutboxView]") -> "list[tuple[OutboxView, bool]]":
         numbered.append((view, lane in seen))
         seen.add(lane)
     return numbered
+
+
+def _gaps(store: "ReportStore") -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """The first and last number of each gap, by gate and outbox."""
+    gaps: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for gap in store.gaps():
+        gaps.setdefault((gap.gate_id, gap.outbox_id), []).append((gap.first_seq, gap.last_seq))
+    return gaps
+
+
+def _ranges(gaps: "Sequence[tuple[int, int]]") -> str:
+    """Which numbers, as far as there is room."""
+    told = [f"{first}" if first == last else f"{first} to {last}" for first, last in gaps[:GAPS_SHOWN_MAX]]
+    return ", ".join(told) + (" …" if len(gaps) > GAPS_SHOWN_MAX else "") or "before what was deleted"
 
 
 def _asking(passphrase_file: Path | None, key_file: Path) -> "Callable[[], str]":

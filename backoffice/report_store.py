@@ -18,6 +18,7 @@ from backoffice.database import Database
 from backoffice.report_schema import enrolments, exports, forgotten, gates, reports, statuses
 from validator.formats.stored_report import StoredReport
 
+GAPS_MAX = 10_000  # a gate that has gone mad may leave any number
 TOKEN_BYTES = 20
 TOKEN_VALID_S = 7 * 86_400
 STORED, ALREADY, REJECTED = "stored", "already", "rejected"
@@ -41,6 +42,15 @@ class OutboxView(NamedTuple):
     missing: int
     refused: int
     newest_unix_s: int
+
+
+class Gap(NamedTuple):
+    """Numbers of an outbox that never came, though later ones did."""
+
+    gate_id: str
+    outbox_id: str
+    first_seq: int
+    last_seq: int
 
 
 class Export(NamedTuple):
@@ -228,6 +238,26 @@ class ReportStore:
                 )
                 for row in connection.execute(chosen.order_by(grouped.c.gate_id, grouped.c.unix_s))
             ]
+
+    def gaps(self) -> list[Gap]:
+        """The numbers that are missing between those that are held, in order; GAPS_MAX at most. A gap below what was forgotten is in `missing` alone."""
+        of = (reports.c.gate_id, reports.c.outbox_id)
+        before = sa.func.lag(reports.c.seq).over(partition_by=of, order_by=reports.c.seq)
+        held = sa.select(*of, reports.c.seq, before.label("before")).subquery()
+        gone = forgotten.c
+        joined = held.outerjoin(
+            forgotten, (gone.gate_id == held.c.gate_id) & (gone.outbox_id == held.c.outbox_id)
+        )
+        last = sa.func.coalesce(held.c.before, gone.seq, 0)
+        chosen = (
+            sa.select(held.c.gate_id, held.c.outbox_id, last + 1, held.c.seq - 1)
+            .select_from(joined)
+            .where(held.c.seq - last > 1)
+            .order_by(held.c.gate_id, held.c.outbox_id, held.c.seq)
+            .limit(GAPS_MAX)
+        )
+        with self._database.reading() as connection:
+            return [Gap(*row) for row in connection.execute(chosen)]
 
     def select(self, from_unix_s: int, up_to_unix_s: int) -> Generator[Mapping[str, Any], None, None]:
         """The reports received in [from, up to), oldest first, in bounded memory; `selected` in each is how many they are."""

@@ -386,18 +386,15 @@ def test_list_shows_what_is_missing_refused_and_begun_anew(city: Desk) -> None:
     city.store.add("mad", [far], NOW_UNIX_S)
     assert city.types("reports", "list").splitlines() == [
         "gate  lane 1, outbox 00000000: 3 reports, the newest of 2027-01-15 08:00:05 UTC",
-        "    MISSING 2 of 5: they never came",
+        "    MISSING 2 of 5, they never came: 3 to 4",
         "    REFUSED 2: the gate could not keep them",
         "gate  lane 1, outbox ffffffff: 2 reports, the newest of 2027-01-15 08:01:39 UTC",
         "    NEW OUTBOX: the one before ended; what had not come of it is lost",
         "mad  lane 1, outbox 00000000: 1 reports, the newest of 9007199254740991 s",
         "6 reports came, 2 are missing, 2 were refused by gates",
     ]
-    assert [each["is_new"] for each in json.loads(city.types("reports", "list", "--json"))] == [
-        False,
-        True,
-        False,
-    ]
+    told = json.loads(city.types("reports", "list", "--json"))
+    assert [(each["is_new"], each["gaps"]) for each in told] == [(False, [[3, 4]]), (True, []), (False, [])]
 
 
 def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:

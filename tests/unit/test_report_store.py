@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.report_store import ALREADY, REJECTED, STORED, EnrolmentError, Export, ReportStore
+from backoffice.report_store import ALREADY, REJECTED, STORED, EnrolmentError, Export, Gap, ReportStore
 from tests.reports import NOW_UNIX_S, OUTBOX, stored
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -85,6 +85,17 @@ def test_what_has_had_its_time_is_gone_and_not_missing(store: ReportStore) -> No
     store.forget(300)
     (view,) = store.outboxes()
     assert (view.received, view.newest_seq, view.missing) == (5, 6, 1)
+
+
+def test_the_numbers_that_are_missing_are_told(store: ReportStore) -> None:
+    results(store, 2, 3, 7, now_unix_s=100)
+    results(store, 8, 10, now_unix_s=200)
+    results(store, 1, 2, gate_id="another", now_unix_s=200)
+    assert store.gaps() == [Gap("gate", OUTBOX, *gap) for gap in ((1, 1), (4, 6), (9, 9))]
+    store.forget(200)
+    assert store.gaps() == [Gap("gate", OUTBOX, 9, 9)]
+    store.forget(300)
+    assert store.gaps() == []
 
 
 def test_reports_are_selected_by_when_they_came(store: ReportStore) -> None:
