@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.built_city import build
 from tests.programs import WAIT_S, Line, Program, lane_config, program
-from validator.demo.city import build
 
 NOW_UNIX_S = 1_780_000_000
 SERVED_S = 4.0  # a device that comes back is served within 2 s; the rest is the noise of a shared machine
@@ -60,7 +60,7 @@ class Gate:
 @contextmanager
 def gate(folder: Path, *, reads_on_board: bool = False, timing: str = "ideal") -> Iterator[Gate]:
     """Devices and a list in `folder`; no lane yet."""
-    build(folder, 1_000, 2_000, 1, NOW_UNIX_S, lambda *_: None)
+    build(folder, NOW_UNIX_S)
     with ExitStack() as stack:
         board_options = ["--reader"] if reads_on_board else []
         options = ["--walk-ms", "5", *board_options]

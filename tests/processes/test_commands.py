@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.built_city import build
 from tests.processes.gate_rig import NOW_UNIX_S, Gate, gate, serving
 from tests.programs import lane_config
-from validator.demo.city import build
 
 COMMANDS = (["lane"], ["check"], ["bench"], ["list"], ["list", "show"], ["demo"])
 
@@ -30,7 +30,7 @@ def turnike(*arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A configuration with a list, and no devices."""
-    build(tmp_path, 1_000, 2_000, 1, NOW_UNIX_S, lambda *_: None)
+    build(tmp_path, NOW_UNIX_S)
     return lane_config(tmp_path)
 
 
@@ -109,7 +109,9 @@ def test_check_of_a_good_gate_exits_0_and_of_a_running_one_leaves_it_alone(one_g
 
 
 def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(one_gate: Gate) -> None:
+    config = one_gate.config.read_text()
     with serving(one_gate) as lane:
+        one_gate.config.write_text(config.replace("/reports", "/reports-2").replace("/lane.sock", "/lane-2.sock"))
         second = one_gate.lane()
         try:
             reasons = [second.wait_for(lambda line: line.get("state") == "lost")["reason"] for _ in range(2)]
@@ -117,6 +119,14 @@ def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_firs
             second.end()
             second.close()
         assert all("by another pro" in reason for reason in reasons), reasons
+        one_gate.serves(lane)
+
+
+def test_a_second_lane_with_the_same_configuration_is_refused_in_one_line(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        ended = turnike("lane", "--config", str(one_gate.config))
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+        assert "another process listens here" in ended.stderr
         one_gate.serves(lane)
 
 
@@ -148,26 +158,6 @@ def test_bench_measures_this_machines_list(config: Path) -> None:
     told = json.loads(ended.stdout)
     assert told["decision_ns"]["count"] == 2_000
     assert 0 < told["decision_ns"]["p50"] <= told["decision_ns"]["p999"] <= told["decision_ns"]["max"]
-
-
-def test_the_demo_ends_with_one_json_line_and_counts_every_report() -> None:
-    ended = turnike("demo", "--cards", "5000", "--taps", "60", "--seed", "3", "--timing", "ideal")
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout.splitlines()[-1])
-    assert list(told) == [
-        "taps",
-        "admitted",
-        "denied",
-        "retry",
-        "reports_received",
-        "reports_lost",
-        "reports_duplicated",
-        "list_version",
-        "tap_to_gate_ms",
-    ]
-    assert told["taps"] == told["admitted"] + told["denied"] + told["retry"] == 60
-    assert (told["reports_lost"], told["reports_duplicated"], told["list_version"]) == (0, 0, 1)
-    assert set(told["tap_to_gate_ms"]) == {"p50", "p99", "p999", "max"}
 
 
 def test_a_closed_standard_output_is_one_clear_line(config: Path) -> None:

@@ -1,92 +1,69 @@
-"""The demo's city: cards at İstanbul's proportions, the list that knows them, and the deck from which the crowd draws. All of it seeded.
+"""The demo's city: people with cards at İstanbul's proportions, all of them seeded, and the files from which the back office imports them.
 
-The list is built and installed by the same code that the gate trusts; only its cards are invented.
+Only the people are invented here. What becomes of them, the city's own commands do.
 """
 
+import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_installer import ListInstaller
-from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
-from validator.formats.segment import NO_END
-from validator.formats.segment_builder import Head, fingerprint_cards, until_units, write_segment
-
 PERSONALISED = 0.241  # 8,260,087 of 34,260,087 issued cards are matched
 SUSPENDED = 0.009  # 300,000 of them are suspended
 STAFF = 0.000_3
+COMMUTERS = 20  # matched cards that the crowd does not have: the story is about them
 DAY_S = 86_400
-LIST_VERSION = 1
-SUSPENDED_UNIT_S = 60
-MATCHED_UNIT_S = 3_600
+ISOLATION_S = 5 * DAY_S
+SUSPENDED_UNIT_S = 10  # instead of a minute: a suspension that ends can be watched. Ends reach a week then
 
 # What the crowd brings, in per mille of the deck: on most days denials are well under 1 %, in a demo they are what one wants to see.
 DECK = {"matched": 850, "suspended": 45, "unmatched": 60, "ended": 15, "staff": 15, "classic": 15}
-
-Say = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
-
-
-@dataclass(frozen=True, slots=True)
-class City:
-    """What was built, by path."""
-
-    published: Path
-    lists: Path
-    keys: Path
-    deck: Path
-
-
-def build(folder: Path, cards: int, taps: int, seed: int, now_unix_s: int, say: Say) -> City:
-    """Build a city of so many issued cards under `folder`, with a deck for so many taps before a card comes twice."""
-    city = City(folder / "published", folder / "lists", folder / "keys", folder / "deck.jsonl")
-    for made in (city.published, city.lists, city.keys):
-        made.mkdir(parents=True)
-    rng = np.random.default_rng(seed)
-    fingerprint_key = rng.bytes(32)
-    key_file = city.keys / "demo.key"
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(format_key_file(fingerprint_key, "made for one demo"))
-    drawn = {kind: max(taps * share // 1_000 * 2, 50) for kind, share in DECK.items()}
-    people = _People.draw(rng, cards, drawn)
-    _publish(city, people, fingerprint_key, now_unix_s, say)
-    with city.deck.open("w") as out:
-        out.writelines(json.dumps(card) + "\n" for card in people.deck(drawn))
-    return city
+DECK_CARDS_MIN = 50  # of each kind
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
-    """UIDs by what the list will say about them. Suspended and ended cards are matched ones."""
+class People:
+    """UIDs by what the list will say about them. Suspended and ended cards and those of commuters are matched ones."""
 
     matched: list[bytes]
     suspended: list[bytes]
     ended: list[bytes]
+    commuters: list[bytes]
     staff: list[bytes]
     unmatched: list[bytes]
     classic: list[bytes]
+    drawn: dict[str, int]  # how many of each kind are in the deck
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, cards: int, drawn: dict[str, int]) -> "_People":
-        """Draw as many of each as the city has, and at least as many as the deck needs."""
-        known = max(int(cards * PERSONALISED), drawn["matched"] + 2 * drawn["suspended"] + drawn["ended"])
+    def draw(cls, rng: np.random.Generator, cards: int, taps: int) -> "People":
+        """So many issued cards, or more if a deck for so many taps before a card comes twice needs more of a kind."""
+        drawn = {kind: max(taps * share // 1_000 * 2, DECK_CARDS_MIN) for kind, share in DECK.items()}
         suspended = max(int(cards * SUSPENDED), drawn["suspended"])
-        ended = max(suspended // 10, drawn["ended"])
-        matched = _uids(rng, known)
+        ended = suspended + max(suspended // 10, drawn["ended"])
+        commuters = ended + COMMUTERS
+        matched = _uids(rng, max(int(cards * PERSONALISED), commuters + drawn["matched"]))
+        staff = _uids(rng, max(int(cards * STAFF), drawn["staff"]))
+        unmatched = max(cards - len(matched) - len(staff) - drawn["classic"], drawn["unmatched"])
         return cls(
             matched=matched,
             suspended=matched[:suspended],
-            ended=matched[suspended : suspended + ended],
-            staff=_uids(rng, max(int(cards * STAFF), drawn["staff"])),
-            unmatched=_uids(rng, drawn["unmatched"]),
-            classic=[b"\x12" + uid[1:4] for uid in _uids(rng, drawn["classic"])],
+            ended=matched[suspended:ended],
+            commuters=matched[ended:commuters],
+            staff=staff,
+            unmatched=_uids(rng, unmatched),
+            classic=list(dict.fromkeys(b"\x12" + uid[1:4] for uid in _uids(rng, drawn["classic"]))),
+            drawn=drawn,
         )
 
-    def deck(self, drawn: dict[str, int]) -> Iterator[dict[str, object]]:
+    def issued(self) -> Iterator[bytes]:
+        """Every card."""
+        return chain(self.matched, self.staff, self.unmatched, self.classic)
+
+    def deck(self) -> Iterator[dict[str, object]]:
         """The crowd's cards, each with what the crowd knows to be right about it."""
         pools = {
             "matched": (self.matched[::-1], "admitted", False),
@@ -97,8 +74,30 @@ class _People:
             "classic": (self.classic, "admitted", False),
         }
         for kind, (uids, expect, report) in pools.items():
-            for uid in uids[: drawn[kind]]:
+            for uid in uids[: self.drawn[kind]]:
                 yield {"uid": uid.hex(), "kind": kind, "expect": expect, "report": report}
+
+    def write(self, folder: Path, now_unix_s: int) -> dict[str, Path]:
+        """What the back office imports, in the order in which it has to: a file for each word after `import`."""
+        isolation, over = now_unix_s + ISOLATION_S, now_unix_s - DAY_S
+        suspended = [(uid, isolation) for uid in self.suspended] + [(uid, over) for uid in self.ended]
+        rows: dict[str, Iterable[Sequence[object]]] = {
+            "cards": chain([("uid",)], ((uid.hex(),) for uid in self.issued())),
+            "matched": chain([("uid",)], ((uid.hex(),) for uid in self.matched)),
+            "suspended": chain([("uid", "ends")], ((uid.hex(), ends) for uid, ends in suspended)),
+            "staff": chain([("uid",)], ((uid.hex(),) for uid in self.staff)),
+        }
+        paths = {}
+        for what, told in rows.items():
+            paths[what] = folder / f"{what}.csv"
+            with paths[what].open("w", newline="") as out:
+                csv.writer(out).writerows(told)
+        return paths
+
+    def write_deck(self, path: Path) -> None:
+        """The crowd's cards, as firmware-sim crowd reads them."""
+        with path.open("w") as out:
+            out.writelines(json.dumps(card) + "\n" for card in self.deck())
 
 
 def _uids(rng: np.random.Generator, count: int) -> list[bytes]:
@@ -107,49 +106,3 @@ def _uids(rng: np.random.Generator, count: int) -> list[bytes]:
     drawn[:, 0] = 0x04
     whole = drawn.tobytes()
     return [whole[at : at + 7] for at in range(0, len(whole), 7)]
-
-
-def _publish(city: City, people: _People, key: bytes, now_unix_s: int, say: Say) -> None:
-    """Suspended before staff, since a staff card's UID can be cloned; matched last: it speaks about everyone else."""
-    epoch_unix_s = (now_unix_s - DAY_S) // MATCHED_UNIT_S * MATCHED_UNIT_S
-
-    def ends(at_unix_s: int) -> int:
-        return until_units(at_unix_s, epoch_unix_s, SUSPENDED_UNIT_S)
-
-    isolation, over = ends(now_unix_s + 10 * DAY_S), ends(now_unix_s - 3_600)
-    suspended = [(uid, isolation) for uid in people.suspended] + [(uid, over) for uid in people.ended]
-    tables: dict[str, tuple[Iterable[tuple[bytes, int]], int, int]] = {
-        "suspended": (suspended, len(suspended), SUSPENDED_UNIT_S),
-        "staff": (((uid, NO_END) for uid in people.staff), len(people.staff), MATCHED_UNIT_S),
-        "matched": (((uid, NO_END) for uid in people.matched), len(people.matched), MATCHED_UNIT_S),
-    }
-    segments: dict[str, SegmentEntry] = {}
-    paths: dict[str, Path] = {}
-    for rule, (cards, count, unit_s) in tables.items():
-        head = Head(rule, 0, LIST_VERSION, key_id(key), epoch_unix_s, unit_s)
-
-        def tell(done: int, total: int, rule: str = rule) -> None:
-            say(rule, done, total)
-
-        fingerprints, until = fingerprint_cards(cards, key, progress=tell, total=count)
-        path = city.published / f"{rule}.seg"
-        with path.open("w+b") as out:
-            built = write_segment(out, head, fingerprints, until)
-        segments[rule] = SegmentEntry(0, LIST_VERSION, built.size, built.sha256)
-        paths[segments[rule].file_name] = path
-    ListInstaller(city.lists).install(encode(_manifest(segments, now_unix_s)), paths)
-
-
-def _manifest(segments: dict[str, SegmentEntry], now_unix_s: int) -> Manifest:
-    rules = (
-        RuleEntry("suspended", Effect.REFUSE, (segments["suspended"],), reports=True),
-        RuleEntry("staff", Effect.ADMIT, (segments["staff"],), reports=True),
-        RuleEntry(
-            "matched",
-            Effect.REQUIRE,
-            (segments["matched"],),
-            ScopeEntry(uid_lengths=(7,)),
-            now_unix_s - DAY_S,
-        ),
-    )
-    return Manifest(LIST_VERSION, now_unix_s, now_unix_s + 5 * DAY_S, rules)

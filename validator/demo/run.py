@@ -1,14 +1,12 @@
-"""Runs the demo: builds a city, starts the crowd with its simulated devices and the lane as children, and watches both.
+"""Runs the demo: founds a city, starts back office, courier, lane and a crowd with simulated devices as children, and watches them all.
 
-The children are the commands that anybody can start by hand; what is judged is judged by the crowd, from what its passengers saw.
-The result goes to standard output as one JSON object, the last line; everything for a person's eyes goes to standard error.
+The children are the commands that anybody can start by hand. What is judged is judged by the crowd, from what its passengers saw, and by the
+city, from the reports that it received. The result goes to standard output as one JSON object, the last line; everything for a person's eyes
+goes to standard error.
 """
 
-import ctypes
 import json
-import os
-import selectors
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,43 +14,64 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from validator.demo.city import City, build
+from validator.adapters.lane_client import LaneClient
+from validator.carrier_ports import LaneGoneError
+from validator.demo.children import Child, Ear, Heard
+from validator.demo.city import People
+from validator.demo.office import GATE_ID, Office, OfficeError
+from validator.demo.story import TAPS_MIN, Story, StoryError
+from validator.demo.terminal import single_keys
 from validator.demo.view import Seen, draw
 
-SCRIPTED_PACE_MS = 20
+SCRIPTED_PACE_MS = 60
 WATCHED_PACE_MS = 1_200  # about as a busy turnstile
 DECK_TAPS_MIN = 2_000
-REDRAW_S = 0.1
+TURN_S = 0.1
 TOLD_EVERY_TAPS = 50  # how often a run without a terminal says how far it is
-END_WAIT_S = 10
-_PR_SET_PDEATHSIG = 1
+TAPS_KEPT = 20  # the crowd waits here for the story to go on
+DRAINED_S = 120.0  # how long the last reports may take to the city
+STATUS_S = 1.0
 
 CONFIG = """\
-gate_id = "demo"
+gate_id = "{gate_id}"
 [reader]
 driver = "pn532"
 device = "{folder}/reader"
 [board]
 device = "{folder}/board"
 [list]
-folder = "{lists}"
+folder = "{folder}/lists"
+recent = "{folder}/recent"
 keys = "{keys}"
 stale = "decide"
 missing = "deny"
 [reports]
 folder = "{folder}/reports"
+socket = "{folder}/lane.sock"
 reserve_mb = 0
+[courier]
+url = "{url}"
+root = "{root}"
+poll_s = 1
+[upload]
+url = "{url}"
+key = "{folder}/gate.pem"
+lanes = ["{folder}/lane.sock"]
 """
 
 
+class DemoError(Exception):
+    """The demo could not be played; the message is one clear line."""
+
+
 class Demo:
-    """One run of the demo."""
+    """One run of the demo. It is the story's World."""
 
     def __init__(self, *, cards: int, taps: int | None, seed: int, timing: str) -> None:
         """`taps` None runs until Ctrl-C at a pace to watch."""
@@ -62,50 +81,126 @@ class Demo:
         self._timing = timing
         self._console = Console(stderr=True)
         self._seen = Seen(cards)
+        self._ear = Ear()
+        self._children = ExitStack()
         self._summary: dict[str, Any] = {}
-        self._final: dict[str, Any] = {}
-        self._told_taps = 0
+        self._problems: list[str] = []
+        self._is_paused = False
+        self._let_come_at = -1  # how many taps had been judged when the crowd was let go on
+        self._is_over = False
 
     def run(self) -> int:
-        """Run it; returns the exit code: 0 only if every tap was right and no report was lost or doubled."""
+        """Run it; returns the exit code: 0 only if every tap was right, the story went well, and no report was lost or doubled."""
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnike-demo-")))
-            city = self._build(folder)
-            config = folder / "validator.toml"
-            config.write_text(CONFIG.format(folder=folder, lists=city.lists, keys=city.keys))
-            crowd = stack.enter_context(_child(self._crowd_command(folder, city)))
-            lane = stack.enter_context(
-                _child([sys.executable, "-m", "validator", "lane", "--config", str(config)])
-            )
-            right = self._watch(crowd, lane)
-        result = self._result()
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnike-demo-")))
+            self._office = Office(self._folder)
+            try:
+                people = self._found()
+                stack.enter_context(self._ear)
+                stack.enter_context(self._children)
+                self._start()
+                self._watch(people)
+                result = self._result()
+            except (OfficeError, DemoError, StoryError) as error:
+                self._problems.append(str(error))
+                result = {}
+        for problem in self._problems:
+            self._console.print(f"[red]{problem}[/]")
+        if not result:
+            return 1
         print(json.dumps(result), flush=True)  # noqa: T201 — the command's answer
-        return 0 if right and not (result["reports_lost"] or result["reports_duplicated"]) else 1
+        is_right = not self._problems and not self._seen.wrong and self._summary.get("wrong", 0) == 0
+        return 0 if is_right and not (result["reports_lost"] or result["reports_duplicated"]) else 1
 
-    def _build(self, folder: Path) -> City:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._console) as progress:
-            tasks: dict[str, Any] = {}
+    # The story's world
 
-            def say(rule: str, done: int, total: int) -> None:
-                if rule not in tasks:
-                    tasks[rule] = progress.add_task(f"list of {rule} cards", total=total)
-                progress.update(tasks[rule], completed=done)
+    @property
+    def list_version(self) -> int:
+        """See story.World."""
+        return self._seen.list_version or 0
 
-            taps = max(self._taps or 0, DECK_TAPS_MIN)
-            return build(folder, self._cards, taps, self._seed, int(time.time()), say)
+    def city(self, name: str, *arguments: str) -> None:
+        """See story.World."""
+        self._listen(self._office.command(name, *arguments))
 
-    def _crowd_command(self, folder: Path, city: City) -> list[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "firmware_sim",
-            "crowd",
-            "--deck",
-            str(city.deck),
-            "--seed",
-            str(self._seed),
-        ]
+    def ask(self, uid: bytes, outcome: str, *, report: bool) -> None:
+        """See story.World."""
+        self._crowd.say(f"next {uid.hex()} {outcome} {'true' if report else 'false'}")
+        self.let_come()
+
+    def let_come(self) -> None:
+        """See story.World."""
+        self._let_come_at = self._seen.judged
+        if self._is_paused:
+            self._is_paused = False
+            self._crowd.say("resume")
+
+    def cut(self) -> None:
+        """See story.World: nobody answers any more, neither for lists nor for reports."""
+        self._seen.network = "cut"
+        self._server.end()
+
+    def mend(self) -> None:
+        """See story.World."""
+        self._seen.network = "up"
+        self._server = self._listen(self._office.server(self._port))
+
+    def say(self, what: str) -> None:
+        """See story.World."""
+        self._seen.story.append(what)
+        if not self._console.is_terminal:
+            self._console.print(what)
+
+    # Starting
+
+    def _found(self) -> People:
+        with self._console.status("founding a city") as status:
+            people = People.draw(
+                np.random.default_rng(self._seed), self._cards, max(self._taps or 0, DECK_TAPS_MIN)
+            )
+            self._office.found(people, int(time.time()), status.update)
+        people.write_deck(self._folder / "deck.jsonl")
+        return people
+
+    def _start(self) -> None:
+        self._port = _free_port()
+        url = f"http://127.0.0.1:{self._port}/"
+        config = self._folder / "validator.toml"
+        config.write_text(
+            CONFIG.format(
+                gate_id=GATE_ID,
+                folder=self._folder,
+                keys=self._office.fingerprint_keys,
+                root=self._office.root,
+                url=url,
+            )
+        )
+        for made in ("lists", "recent"):
+            (self._folder / made).mkdir()
+        self._server = self._listen(self._office.server(self._port))
+        self._wait_for("server", lambda heard: "text" in heard.line)
+        self._enrol(config)
+        self._listen(self._office.publisher())
+        self._listen(Child("courier", "validator", "courier", "--config", str(config)))
+        self._lane = self._listen(Child("lane", "validator", "lane", "--config", str(config)))
+        self._socket = LaneClient(self._folder / "lane.sock")
+        self._wait_for("lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"])
+        self._crowd = self._listen(Child("crowd", *self._crowd_command()))
+
+    def _enrol(self, config: Path) -> None:
+        ended = subprocess.run(
+            [sys.executable, "-m", "validator", "enroll", "--config", str(config)],
+            input=self._office.token(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            raise DemoError(ended.stderr.strip())
+
+    def _crowd_command(self) -> list[str]:
+        folder = self._folder
+        command = ["firmware_sim", "crowd", "--deck", f"{folder}/deck.jsonl", "--seed", str(self._seed)]
         command += [
             "--reader-link",
             f"{folder}/reader",
@@ -118,124 +213,174 @@ class Demo:
             return [*command, "--forever", "--pace-ms", str(WATCHED_PACE_MS)]
         return [*command, "--taps", str(self._taps), "--pace-ms", str(SCRIPTED_PACE_MS)]
 
-    def _watch(self, crowd: "subprocess.Popen[bytes]", lane: "subprocess.Popen[bytes]") -> bool:
-        """Follow both until the crowd is through or somebody presses Ctrl-C; returns whether all was right."""
-        asked_to_stop = []
+    def _listen(self, child: Child) -> Child:
+        self._children.callback(child.close)
+        self._ear.listen(child)
+        return child
 
-        def stop(number: int, _frame: object) -> None:
-            asked_to_stop.append(number)
-            for child in (crowd, lane) if crowd.poll() is not None else (crowd,):
-                child.terminate()
+    def _wait_for(self, source: str, wanted: Any) -> None:
+        until_s = time.monotonic() + DRAINED_S
+        while time.monotonic() < until_s:
+            for heard in self._ear.hear(TURN_S):
+                self._take(heard)
+                if heard.source == source and wanted(heard):
+                    return
+                if heard.is_(source, "ended"):
+                    raise DemoError(f"the {source} ended")
+        raise DemoError(f"the {source} does not come")
 
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
-        with self._view() as redraw:
-            for source, line in _lines({"crowd": crowd, "lane": lane}):
-                self._take(source, line)
+    # Watching
+
+    def _watch(self, people: People) -> None:
+        """Follow all of them until the crowd is through, or somebody ends it."""
+        self._commuter = people.commuters[-1].hex()
+        telling = None
+        if self._taps is not None and self._taps >= TAPS_MIN:
+            telling = Story(self, people.commuters).told()
+        elif self._taps is not None:
+            self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
+        if telling is not None:
+            next(telling)
+        with self._view() as redraw, single_keys(sys.stdin.fileno() if sys.stdin else -1) as has_keys:
+            if has_keys and self._taps is None:
+                self._ear.watch_keys(sys.stdin.fileno())
+            while not self._is_over:
+                heard_now = [*self._ear.hear(TURN_S), Heard("clock", {"event": "tick"})]
+                for heard in heard_now:
+                    self._take(heard)
+                    if telling is not None:
+                        try:
+                            telling.send(heard)
+                        except StopIteration:
+                            telling = None
+                            self.let_come()
+                if telling is not None:
+                    self._hold_back()
+                self._look()
                 redraw()
-                if source == "crowd" and line.get("event") in ("summary", "ended"):
-                    lane.terminate()
-        crowd_code, lane_code = crowd.wait(END_WAIT_S), lane.wait(END_WAIT_S)
-        return lane_code == 0 and (crowd_code == 0 or (bool(asked_to_stop) and not self._seen.wrong))
+        if telling is not None and not self._problems:
+            self._problems.append("the crowd was through before the story was")
+
+    def _hold_back(self) -> None:
+        """Keep some of the crowd for what is still to come."""
+        taps = self._seen.judged
+        is_late = self._taps is not None and taps >= self._taps - TAPS_KEPT
+        if is_late and taps > self._let_come_at and not self._is_paused:
+            self._is_paused = True
+            self._crowd.say("pause")
+
+    def _take(self, heard: Heard) -> None:
+        line = heard.line
+        match heard.source, line.get("event"):
+            case "crowd", "summary":
+                self._summary, self._is_over = line, True
+            case "crowd", "tap" if not line["right"]:
+                self._console.print(f"[red]wrong:[/] {line}")
+            case ("crowd" | "lane" | "courier" | "publisher") as name, "ended" if not self._is_over:
+                self._problems.append(f"the {name} ended before the demo")
+                self._is_over = True
+            case "operator", "signal":
+                self._end_crowd()
+            case "operator", "key":
+                self._press(line["key"])
+        if heard.source == "crowd":
+            self._seen.crowd_line(line)
+        elif heard.source == "lane":
+            self._seen.log_line(line)
+        elif heard.source == "courier":
+            self._seen.courier_line(line)
+
+    def _end_crowd(self) -> None:
+        self._crowd.say("quit")
+
+    def _press(self, key: str) -> None:
+        """What somebody at the terminal does to the city."""
+        match key:
+            case "q":
+                self._end_crowd()
+            case "n" if self._seen.network == "up":
+                self.cut()
+                self.say("the network is cut")
+            case "n":
+                self.mend()
+                self.say("the network is mended")
+            case "s":
+                self.say("a commuter's card is suspended; c lets the commuter come")
+                self.city("suspend", "suspend", self._commuter)
+            case "l":
+                self.say("the commuter's suspension is lifted; c lets the commuter come")
+                self.city("lift", "lift", self._commuter)
+            case "c":
+                self.say("the commuter comes")
+                self._crowd.say(f"next {self._commuter} either true")
+
+    def _look(self) -> None:
+        """Ask the lane how it fares, as its courier does."""
+        if time.monotonic() - self._seen.looked_s < STATUS_S:
+            return
+        self._seen.looked_s = time.monotonic()
+        try:
+            self._seen.status = self._socket.status()
+        except LaneGoneError:
+            self._seen.status = {}
 
     @contextmanager
     def _view(self) -> Iterator[Any]:
         """A live picture on a terminal; elsewhere a line now and then."""
         if not self._console.is_terminal:
-            yield self._tell_now_and_then
+            told = [0]
+
+            def tell() -> None:
+                taps = self._seen.judged
+                if taps // TOLD_EVERY_TAPS > told[0]:
+                    told[0] = taps // TOLD_EVERY_TAPS
+                    self._console.print(f"{taps} taps: {dict(self._seen.outcomes)}")
+
+            yield tell
             return
-        drawn_s = 0.0
         with Live(draw(self._seen), console=self._console, auto_refresh=False) as live:
+            yield lambda: live.update(draw(self._seen), refresh=True)
 
-            def redraw() -> None:
-                nonlocal drawn_s
-                if time.monotonic() - drawn_s >= REDRAW_S:
-                    drawn_s = time.monotonic()
-                    live.update(draw(self._seen), refresh=True)
-
-            yield redraw
-            live.update(draw(self._seen), refresh=True)
-
-    def _tell_now_and_then(self) -> None:
-        taps = self._seen.outcomes.total()
-        if taps % TOLD_EVERY_TAPS == 0 and taps > self._told_taps:
-            self._told_taps = taps
-            self._console.print(f"{taps} taps: {dict(self._seen.outcomes)}")
-
-    def _take(self, source: str, line: dict[str, Any]) -> None:
-        if source == "crowd":
-            self._seen.crowd_line(line)
-            if line.get("event") == "summary":
-                self._summary = line
-            elif line.get("event") == "tap" and not line["right"]:
-                self._console.print(f"[red]wrong:[/] {line}")
-        else:
-            self._seen.log_line(line)
-            if line.get("event") == "stopped":
-                self._final = line
+    # The end
 
     def _result(self) -> dict[str, Any]:
-        """The line that contracts promise. Until reports travel, a report waiting in the lane counts as received."""
-        summary, final = self._summary, self._final
-        expected, received = summary.get("reports_expected", 0), final.get("reports_waiting", 0)
+        """The line that contracts promise."""
+        self._drain()
+        told = self._office.reports()
+        summary = self._summary
+        expected, received = summary.get("reports_expected", 0), told["received"]
+        lane = self._lane
+        lane.end()
         return {
             "taps": summary.get("taps", 0),
             "admitted": summary.get("admitted", 0),
             "denied": summary.get("denied", 0),
             "retry": summary.get("retry", 0),
             "reports_received": received,
-            "reports_lost": max(expected - received, 0),
+            "reports_lost": max(expected - received, told["missing"], 0),
             "reports_duplicated": max(received - expected, 0),
-            "list_version": final.get("list_version"),
+            "list_version": self.list_version or None,
             "tap_to_gate_ms": summary.get("tap_to_gate_ms", {}),
         }
 
-
-@contextmanager
-def _child(command: list[str]) -> "Iterator[subprocess.Popen[bytes]]":
-    """A child in a group of its own, so that Ctrl-C is ours to pass on; it ends with us, whatever ends us."""
-    child = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        process_group=0,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 — this process has no other thread
-    )
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.terminate()
+    def _drain(self) -> None:
+        """Wait until no report waits on the gate."""
+        if self._seen.network == "cut":
+            self.mend()
+        until_s = time.monotonic() + DRAINED_S
+        while time.monotonic() < until_s:
+            for heard in self._ear.hear(TURN_S):
+                self._take(heard)
             try:
-                child.wait(END_WAIT_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+                if self._socket.status()["reports_waiting"] == 0:
+                    return
+            except LaneGoneError as error:
+                self._problems.append(str(error))
+                return
+        self._problems.append("reports still wait on the gate")
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _lines(children: "dict[str, subprocess.Popen[bytes]]") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The JSON lines of all children as they come, with an `ended` of each, until every one has closed its end."""
-    with selectors.DefaultSelector() as selector:
-        pending: dict[str, bytes] = {}
-        for name, child in children.items():
-            pipe: IO[bytes] | None = child.stdout
-            if pipe is not None:
-                selector.register(pipe, selectors.EVENT_READ, name)
-                pending[name] = b""
-        while selector.get_map():
-            for key, _ in selector.select():
-                name = str(key.data)
-                data = os.read(key.fd, 65_536)
-                if not data:
-                    selector.unregister(key.fileobj)
-                    yield name, {"event": "ended"}
-                    continue
-                *whole, pending[name] = (pending[name] + data).split(b"\n")
-                for line in whole:
-                    yield name, json.loads(line)
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

@@ -3,7 +3,9 @@
 It is fed lines of the lane's log and of the crowd, and never names a card otherwise than by the lane's own token.
 """
 
+import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,7 @@ from rich.text import Text
 from validator.domain.latency import LatencyHistogram
 
 TAPS_SHOWN = 10
+STORY_SHOWN = 5
 LAMPS = {  # the lamp beside the text, and the text's own ground
     "ready": ("yellow3", "bold grey11 on yellow3"),
     "admitted": ("green3", "bold white on green4"),
@@ -46,6 +49,12 @@ class Seen:
     told: LatencyHistogram = field(default_factory=LatencyHistogram)
     gate: LatencyHistogram = field(default_factory=LatencyHistogram)
     waiting_for: str = ""
+    judged: int = 0  # taps that the crowd has judged
+    network: str = "up"
+    courier: str = "starting"
+    status: Mapping[str, Any] = field(default_factory=dict)  # the lane's own
+    looked_s: float = 0.0
+    story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_SHOWN))
 
     def log_line(self, line: dict[str, Any]) -> None:
         """Take one line of the lane's log."""
@@ -72,6 +81,7 @@ class Seen:
         match line.get("event"):
             case "tap":
                 self.waiting_for = ""
+                self.judged += 1
                 self.wrong += not line["right"]
                 if line.get("tap_to_gate_us") is not None:
                     self.gate.add(line["tap_to_gate_us"] * 1_000)
@@ -79,6 +89,11 @@ class Seen:
                 self.display = line
             case "waiting":
                 self.waiting_for = str(line.get("for", ""))
+
+    def courier_line(self, line: dict[str, Any]) -> None:
+        """Take one line of the courier."""
+        if line.get("event") == "courier":
+            self.courier = line["state"]
 
     def _tap(self, line: dict[str, Any]) -> None:
         self.last.append(line)
@@ -95,8 +110,20 @@ def draw(seen: Seen) -> RenderableType:
         _side_by_side(_passenger(seen), _gate(seen)),
         _taps(seen),
         _side_by_side(_latencies(seen), _counts(seen)),
-        Text("Simulated hardware, real drivers. Ctrl-C ends it.", style="dim"),
+        _story(seen),
+        Text(KEYS, style="dim"),
     )
+
+
+KEYS = (
+    "s suspend a commuter   l lift it   c let the commuter come   n cut or mend the network   q quit"
+    "      Simulated hardware, real drivers."
+)
+
+
+def _story(seen: Seen) -> Panel:
+    lines = Text("\n".join([*seen.story, *[""] * (STORY_SHOWN - len(seen.story))]))
+    return Panel(lines, title="what happens in the city", box=box.ROUNDED)
 
 
 def _side_by_side(left: RenderableType, right: RenderableType) -> Table:
@@ -112,7 +139,7 @@ def _passenger(seen: Seen) -> Panel:
     outcome = str(seen.display.get("outcome", last))
     texts = _TEXTS[outcome]
     picture = Align.center(Text("\n".join(texts), justify="center"), vertical="middle")
-    return Panel(picture, title="what the passenger sees", height=8, box=box.ROUNDED, style=LAMPS[outcome][1])
+    return Panel(picture, title="what the passenger sees", height=9, box=box.ROUNDED, style=LAMPS[outcome][1])
 
 
 _TEXTS = {
@@ -139,10 +166,19 @@ def _gate(seen: Seen) -> Panel:
         if seen.list_version is None
         else f"version {seen.list_version}, {seen.list_state or 'in force'}"
     )
-    rows.add_row("list", f"{version}, for {seen.cards:,} cards")
+    rows.add_row("list", f"{version}, {_age(seen)}")
+    network = Text(seen.courier, style="green" if seen.courier == "fresh" else "red")
+    rows.add_row("network", Text(f"{seen.network}; the courier says ") + network)
     rows.add_row("emergency", Text("ON", style="bold red") if seen.emergency else "off")
     rows.add_row("waiting for", seen.waiting_for or "–")
-    return Panel(rows, title="the gate", height=8, box=box.ROUNDED)
+    return Panel(rows, title="the gate", height=9, box=box.ROUNDED)
+
+
+def _age(seen: Seen) -> str:
+    issued_unix_s = seen.status.get("list_issued_unix_s")
+    if not issued_unix_s:
+        return f"{seen.cards:,} cards"
+    return f"issued {max(int(time.time()) - issued_unix_s, 0)} s ago"
 
 
 def _taps(seen: Seen) -> Panel:

@@ -1,0 +1,173 @@
+"""The demo's child processes, each a command that anybody can start by hand, and one ear for all that they say.
+
+with Ear() as ear, child("lane", "validator", "lane", "--config", "v.toml") as lane:
+    ear.listen(lane)
+    for heard in ear.hear(limit_s): ...
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NamedTuple, Self
+
+END_WAIT_S = 10
+READ_BYTES = 65_536
+_PR_SET_PDEATHSIG = 1
+
+Line = dict[str, Any]
+
+
+class Heard(NamedTuple):
+    """A line of a child; `ended` when it has closed its output; `key` of the terminal, `signal` of the operator."""
+
+    source: str
+    line: Line
+
+    def is_(self, source: str, event: str) -> bool:
+        """Whether it is this event of that child."""
+        return self.source == source and self.line.get("event") == event
+
+
+class Child:
+    """A child process with its standard input, and its standard output as lines."""
+
+    def __init__(self, name: str, *command: str) -> None:
+        """Start `python -m command`. It has a group of its own, so that Ctrl-C is ours to pass on; it ends with us, whatever ends us."""
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 — nothing of this process runs in a thread
+        )
+        self._rest = b""
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Its standard output."""
+        assert self.process.stdout is not None  # noqa: S101 — it is a pipe
+        return self.process.stdout
+
+    def say(self, words: str) -> None:
+        """Write one line to its standard input; one that has ended hears nothing."""
+        assert self.process.stdin is not None  # noqa: S101 — it is a pipe
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(f"{words}\n".encode())
+            self.process.stdin.flush()
+
+    def take(self) -> Iterator[Line]:
+        """The lines that have come, without waiting for more; `ended` at the end."""
+        data = os.read(self.output.fileno(), READ_BYTES)
+        if not data:
+            yield {"event": "ended"}
+            return
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        yield from map(_parsed, whole)
+
+    def end(self) -> int:
+        """SIGTERM, unless it has ended already; its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(END_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def close(self) -> int:
+        """End it, and give back what it held; its exit code."""
+        code = self.end()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        return code
+
+
+@contextmanager
+def child(name: str, *command: str) -> Iterator[Child]:
+    """A child for the length of a block."""
+    started = Child(name, *command)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _parsed(line: bytes) -> Line:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"event": "text", "text": line.decode(errors="replace")}
+
+
+class Ear:
+    """Hears children, the keys of a terminal, and SIGINT and SIGTERM. A context manager: after it, signals do what they did before."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._selector.close()
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def listen(self, to: Child) -> None:
+        """Hear what this child says, until it has closed its output."""
+        self._selector.register(to.output, selectors.EVENT_READ, to)
+
+    def watch_keys(self, terminal: int) -> None:
+        """Hear the keys of this terminal."""
+        self._selector.register(terminal, selectors.EVENT_READ, terminal)
+
+    def hear(self, limit_s: float) -> Iterator[Heard]:
+        """What comes first, and what has come with it; nothing if nothing comes within the limit."""
+        for key, _ in self._selector.select(max(limit_s, 0)):
+            if isinstance(key.data, Child):
+                yield from self._hear_child(key.data)
+            elif key.data is None:
+                os.read(self._woken, READ_BYTES)
+                yield Heard("operator", {"event": "signal"})
+            else:
+                yield from self._hear_keys(key.data)
+
+    def _hear_child(self, of: Child) -> Iterator[Heard]:
+        for line in of.take():
+            if line.get("event") == "ended":
+                self._selector.unregister(of.output)
+                line = {"event": "ended", "code": of.close()}  # noqa: PLW2901 — it says one thing more
+            yield Heard(of.name, line)
+
+    def _hear_keys(self, terminal: int) -> Iterator[Heard]:
+        pressed = b""
+        with contextlib.suppress(OSError):  # a terminal that has gone away
+            pressed = os.read(terminal, READ_BYTES)
+        if not pressed:
+            self._selector.unregister(terminal)
+        for key in pressed.decode(errors="replace"):
+            yield Heard("operator", {"event": "key", "key": key})
