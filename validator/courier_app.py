@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -72,25 +71,24 @@ def serve(config: Config, log_fd: int) -> None:
     for problem in filter(None, notices):
         log.line({"event": "courier problem", "problem": problem})
     log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
-    wake = _listen_to_signals()
+    _listen_to_signals()
     tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
     if config.upload is not None:
         _carry(config.gate_id, config.upload, _web(settings), clock, tell)
     with os.fdopen(locked):
         tell(courier.replay())
         tell_systemd("READY=1")
-        _go_on(courier, clock, web, tell, wake)
+        _go_on(courier, clock, web, tell)
 
 
-def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller", wake: threading.Event) -> None:
+def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
     while True:
-        wake.clear()
         clock.refresh()
         # A certificate's dates cannot be judged by a clock that nobody has set; what counts is signed in any case.
         web.check_dates(checked=clock.now().synchronised)
         status, wait_s = courier.poll()
         tell(status)
-        wake.wait(wait_s)
+        signal.sigtimedwait({signal.SIGHUP}, wait_s)
 
 
 def _web(settings: CourierConfig) -> Web:
@@ -175,17 +173,13 @@ def _held_key_ids(folder: Path) -> AbstractSet[str]:
         return set()
 
 
-def _listen_to_signals() -> threading.Event:
-    wake = threading.Event()
+def _listen_to_signals() -> None:
+    """SIGTERM and SIGINT end it at once. SIGHUP is blocked and waited for: a handler that touched a lock could meet itself holding it."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         tell_systemd("STOPPING=1")
         sys.exit(0)
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        wake.set()
-
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGHUP, ask)
-    return wake
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -103,6 +104,21 @@ def test_a_small_change_goes_to_memory_and_writes_nothing_to_the_disk(folders: F
     assert (sorted(path.name for path in folders.disk.iterdir()), folders.shelf.disk_bytes) == before
     assert folders.held_cards(*range(30)) == {1, *range(5, 25)}
     assert len(list(folders.memory.iterdir())) <= 4  # two lists of one segment
+
+
+def test_after_a_power_cut_more_pieces_are_folded_than_files_may_be_open(folders: Folders) -> None:
+    folders.bring(folders.piece({uid(1): NO_END, uid(2): NO_END}, 0, 5))
+    pieces = [folders.piece({uid(version): NO_END}, version, version + 1) for version in range(5, 305)]
+    pieces.append(folders.piece({uid(2): REMOVED}, 305, 306))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (sum(1 for _ in Path("/proc/self/fd").iterdir()) + 300, hard))
+    try:
+        folders.bring(*pieces)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert folders.levels() == [("memory", 5, 306), ("disk", 0, 5)]
+    assert folders.held_cards(*range(400)) == {1, *range(5, 305)}
+    assert len(list(folders.memory.iterdir())) <= 4
 
 
 def test_a_card_taken_out_by_a_small_change_is_out_although_the_base_knows_it(folders: Folders) -> None:

@@ -33,6 +33,7 @@ from validator.formats.wire import decode as decode_wire
 
 TOP_CARDS_MAX = 65_535  # 0.6 MB in memory, folded in 20 ms; some ten hours of changes
 BASE_SHARE = 8  # the middle is folded into the base at an eighth of it
+FOLD_PARTS_MAX = 128  # each is held open twice meanwhile, and a service may hold 1,024 files; a day of minute pieces is 2,500
 _STEP_BYTES = 1 << 20
 
 Chains = Mapping[str, Sequence[Fetched]]
@@ -145,6 +146,9 @@ class ListShelf:
             return ()
         if len(entries) == 1 and (folder / entries[0].file_name).exists():
             return (entries[0],)
+        while len(entries) > FOLD_PARTS_MAX:
+            groups = [entries[at : at + FOLD_PARTS_MAX] for at in range(0, len(entries), FOLD_PARTS_MAX)]
+            entries = [folded for group in groups for folded in self._folded(group, folder)]
         with ExitStack() as stack:
             parts = [stack.enter_context(self._verified(entry)) for entry in entries]
             epoch_unix_s = max(Header.parse(part[:HEADER_BYTES]).epoch_unix_s for part in parts)
