@@ -8,7 +8,9 @@ retry inside a poll: the next one goes on with what has been fetched.
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from validator.courier_ports import (
     Book,
@@ -98,14 +100,23 @@ class Courier:
         error = None
         if accepted is not None:
             try:
-                manifest = decode(accepted.manifest.encode())
-                kept = self._pieces.held()
-                chains = self._chains(manifest, accepted.era, lambda rule: kept.get(rule, ()))
-                if chains is not None:
-                    self._bring(manifest, accepted.era, chains)
+                # The one that was held before, if the newest was accepted and never came to be installed.
+                if not self._again(accepted.manifest, accepted.era) and accepted.installed:
+                    self._again(accepted.installed, accepted.installed_era)
             except (TownError, ManifestError, OSError) as problem:
                 error = TownError(SourceState.DISK, str(problem))
         return self._stand(error or TownError(SourceState.UNREACHABLE, "not asked yet"))
+
+    def _again(self, content: str, era: int) -> bool:
+        """Install a list from the pieces on the disk, unless it stands here; whether it does then."""
+        manifest = decode(content.encode())
+        if self._shelf.held == (era, manifest.list_version):
+            return True
+        kept = self._pieces.held()
+        chains = self._chains(manifest, era, lambda rule: kept.get(rule, ()))
+        if chains is not None:
+            self._bring(manifest, era, chains)
+        return chains is not None
 
     def poll(self) -> tuple[Status, float]:
         """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there."""
@@ -150,10 +161,19 @@ class Courier:
             )
         if before is None or before.floor != floor:
             boot_id, boottime_ns = self._clock.boot()
-            before = Accepted.of(floor, signed.manifest, boot_id, boottime_ns)
+            accepted = Accepted.of(floor, signed.manifest, boot_id, boottime_ns)
+            before = replace(accepted, **self._installed(before, accepted))
             self._book.accept(before)
             self._clock.begin_with(before)
         return before, manifest
+
+    def _installed(self, before: Accepted | None, accepted: Accepted) -> dict[str, Any]:
+        """What is to be written of the list that is held here, beside one that is accepted and not installed yet."""
+        if before is None or self._shelf.held == (accepted.era, accepted.list_version):
+            return {}
+        if self._shelf.held == (before.era, before.list_version):
+            return {"installed": before.manifest, "installed_era": before.era}
+        return {"installed": before.installed, "installed_era": before.installed_era}
 
     def _check_times(self, signed_unix_s: int, manifest: Manifest) -> None:
         now = self._clock.now()

@@ -94,6 +94,22 @@ def test_at_start_a_gate_installs_again_from_its_pieces_what_a_power_cut_took_ou
     assert world.pieces.kept[RULE] == [MINUTES[5], MINUTES[6]], "they are needed at the next power cut"
 
 
+def test_a_list_that_was_accepted_and_never_came_does_not_take_away_the_one_before_it() -> None:
+    world = in_step()
+    world.publish(11, MINUTES[5])
+    state(world)
+    world.publish(12, MINUTES[6])
+    world.fails["fetch"] = TownError(SourceState.UNREACHABLE, "broke")
+    assert state(world)[0] is SourceState.UNREACHABLE
+    assert state(world)[0] is SourceState.UNREACHABLE
+    world.shelf.power_cut()
+    assert world.shelf.held == (1, 10)
+    assert world.courier().replay().list_version == 11
+    del world.fails["fetch"]
+    assert state(world)[0] is SourceState.FRESH
+    assert world.shelf.held == (1, 12)
+
+
 def test_a_replay_without_the_pieces_leaves_the_list_as_it_is() -> None:
     world = in_step()
     world.publish(11, MINUTES[5])

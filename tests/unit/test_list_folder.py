@@ -23,7 +23,7 @@ from tests.list_making import (
     version,
 )
 from validator.adapters import list_files, list_folder
-from validator.adapters.list_folder import held_keys
+from validator.adapters.list_folder import held_keys, read_keys
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
 from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file
@@ -373,6 +373,16 @@ def test_held_keys_are_read_by_id(tmp_path: Path) -> None:
     (tmp_path / "next.key").write_bytes(format_key_file(OTHER_KEY, "from March on"))
     (tmp_path / "notes.txt").write_bytes(b"?")
     assert sorted(held_keys(tmp_path).values()) == [KEY, OTHER_KEY]
+
+
+def test_a_key_that_was_copied_badly_does_not_take_away_the_good_one(tmp_path: Path) -> None:
+    (tmp_path / "fleet.key").write_bytes(format_key_file(KEY))
+    (tmp_path / "next.key").write_bytes(b"half a k")
+    assert list(held_keys(tmp_path).values()) == [KEY]
+    keys, spoilt = read_keys(tmp_path)
+    assert list(keys.values()) == [KEY]
+    assert len(spoilt) == 1
+    assert "next.key" in spoilt[0]
 
 
 def test_bad_key_files_are_told_by_name(tmp_path: Path) -> None:

@@ -377,18 +377,35 @@ def _rule(entry: RuleEntry, table: MappedTable) -> Rule:
 
 
 def held_keys(folder: Path) -> dict[bytes, bytes]:
-    """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError naming the file, never the key."""
+    """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError, naming the file and never the key, if there is none.
+
+    A file that is none does not take away the others: a new key that was copied badly must not stop a gate that needs the old one.
+    """
+    keys, spoilt = read_keys(folder)
+    if not keys:
+        none = f"{folder}: no *.key file; put the fleet's fingerprint key there"
+        raise FingerprintKeyError(spoilt[0] if spoilt else none)
+    return keys
+
+
+def read_keys(folder: Path) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
+    """The same, and a line for each file that is no key. Raises FingerprintKeyError if the folder cannot be read."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if _KEY_NAME.fullmatch(entry.name))
-        keys = [_key(folder / name) for name in names]
     except OSError as error:
         raise FingerprintKeyError(
             f"{error.filename or folder}: {reason(error)}; list.keys must be readable"
         ) from error
-    if not keys:
-        raise FingerprintKeyError(f"{folder}: no *.key file; put the fleet's fingerprint key there")
-    return keyring(keys)
+    keys, spoilt = [], []
+    for name in names:
+        try:
+            keys.append(_key(folder / name))
+        except OSError as error:
+            spoilt.append(f"{folder / name}: {reason(error)}; list.keys must be readable")
+        except FingerprintKeyError as error:
+            spoilt.append(str(error))
+    return keyring(keys), tuple(spoilt)
 
 
 def _key(path: Path) -> bytes:

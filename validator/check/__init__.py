@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from validator.adapters.clock import Clock
-from validator.adapters.list_folder import held_keys
+from validator.adapters.list_folder import held_keys, read_keys
 from validator.adapters.time_file import FoundTime, TimeFile
 from validator.app import list_folder
 from validator.check.courier import examine_courier
@@ -66,6 +66,7 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
 def _list(config: Config, clock: Clock) -> Iterator[Finding]:
     try:
         keys = held_keys(Path(config.list.keys))
+        _, spoilt = read_keys(Path(config.list.keys))
     except FingerprintKeyError as error:
         yield Finding("keys", "bad", str(error))
         return
@@ -73,6 +74,7 @@ def _list(config: Config, clock: Clock) -> Iterator[Finding]:
     used = _used_keys(adopted.rules)
     told = (f"{key.hex()}{' (in use)' if key in used else ''}" for key in keys)
     yield Finding("keys", "ok", f"{len(keys)} fingerprint key(s): {', '.join(told)}")
+    yield from (Finding("keys", "note", line) for line in spoilt)
     for problem in adopted.problems:
         yield Finding("list", "note", problem)
     if adopted.rules is None:

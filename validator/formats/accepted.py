@@ -24,7 +24,11 @@ class AcceptedError(Exception):
 
 
 class Accepted(Struct, frozen=True):
-    """What was accepted last: the versions and keys of the roles, the signed time and when it was accepted, and the published manifest."""
+    """What was accepted last: the versions and keys of the roles, the signed time and when it was accepted, and the published manifest.
+
+    `installed` is the published manifest of the list that the gate held then, if that is another one (empty: it is not, or there was none): until
+    the accepted one is installed, that is what a power cut must not take away.
+    """
 
     root: _Version
     timestamp: _Version
@@ -40,6 +44,8 @@ class Accepted(Struct, frozen=True):
     boottime_ns: Annotated[int, Meta(ge=0)]
     manifest: Annotated[str, Meta(max_length=MANIFEST_BYTES_MAX)]
     format: int = FORMAT
+    installed_era: Annotated[int, Meta(ge=0, lt=1 << 53)] = 0
+    installed: Annotated[str, Meta(max_length=MANIFEST_BYTES_MAX)] = ""
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
