@@ -108,7 +108,7 @@ class Town:
 
     def sign_unseen(self, content: bytes) -> None:
         """Sign whatever it is, as somebody who has the keys and another program."""
-        versions = iter([Mock(list_version=1), Mock(list_version=0)])
+        versions = iter([Mock(list_version=1, issued_unix_s=0), Mock(list_version=0)])
         with patch.object(roles, "decode", lambda _content: next(versions)):
             roles.sign_publication(self.city.office, content, self.now_unix_s)
 

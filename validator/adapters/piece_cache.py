@@ -41,7 +41,9 @@ class CacheLimits:
     bytes_max: int = (
         1 << 30
     )  # a snapshot of all 34 million cards is 190 MB; there may be two and their successors
-    files_max: int = 10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
+    files_max: int = (
+        10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
+    )
     reserve_bytes: int = (
         64 << 20
     )  # left free on the disk: reports of refused passengers must always find room
