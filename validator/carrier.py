@@ -20,8 +20,11 @@ WAIT_S_MIN, WAIT_S_MAX = (
     300.0,
 )  # between attempts, doubled each time, drawn whole: 20,000 gates come back at once
 RETRY_AFTER_S_MAX = 3_600.0
-STATUS_S = 60.0
+STATUS_S, STATUS_S_MAX = 60.0, 900.0  # a busy server slows them down
+_SLOWER, _FASTER = 2.0, 0.9
 STATUS_LOOK_S = 2.0  # how often it is looked whether something has changed meanwhile
+# The back office would not hear how the gate fares either, or has asked to be left alone.
+AWAY = {SourceState.UNREACHABLE, SourceState.SLOW, SourceState.BUSY, SourceState.TLS, SourceState.PROXY}
 _WAIT_S_LEAST = 0.1
 _DOUBLINGS_MAX = 16
 
@@ -117,31 +120,37 @@ class Carrier:
 class StatusTimes:
     """When the gate says how it fares: each minute, soon after a change, and the less often the longer nobody takes it.
 
-    It backs off by itself: a gate where no report waits asks for nothing else, and would not notice that the city is away.
+    It backs off by itself: a gate where no report waits asks for nothing else, and would not notice that the city is away. While a server is
+    too busy, gates find the pace at which it takes what they say: a report must not wait for it that 20,000 gates fare well.
     """
 
     def __init__(self, draw: Callable[[], float]) -> None:
         """`draw` is uniform in [0, 1)."""
         self._draw = draw
         self._failures = 0
+        self._every_s = STATUS_S
         self._told: object = None
         self.look_s = 0.0
         """Before that the lanes need not be asked how they fare."""
-        self._due_s = 0.0
+        self.due_s = 0.0
+        """When it is said, whatever has changed or not."""
 
     def is_due(self, now_s: float, notable: object) -> bool:
         """Whether it is to be said now, with this in it that an operator would want to know soon."""
         self.look_s = now_s + STATUS_LOOK_S
-        return now_s >= self._due_s or notable != self._told
+        return now_s >= self.due_s or notable != self._told
 
     def told(self, now_s: float, notable: object) -> None:
         """It was said."""
-        self._told, self._failures, self._due_s = notable, 0, now_s + STATUS_S
+        self._every_s = max(self._every_s * _FASTER, STATUS_S)
+        self._told, self._failures, self.due_s = notable, 0, now_s + self._every_s
 
     def failed(self, now_s: float, error: TownError) -> None:
         """Nobody took it."""
+        if error.state is SourceState.BUSY:
+            self._every_s = min(self._every_s * _SLOWER, STATUS_S_MAX)
         self._failures += 1
-        self.look_s = self._due_s = now_s + _wait_s(self._failures, error, self._draw)
+        self.look_s = self.due_s = now_s + _wait_s(self._failures, error, self._draw)
 
 
 def _wait_s(failures: int, error: TownError, draw: Callable[[], float]) -> float:

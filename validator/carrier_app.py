@@ -16,13 +16,10 @@ from validator.adapters.lane_client import LaneClient
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice, gate_key
 from validator.adapters.web import Web
-from validator.carrier import Carried, Carrier, StatusTimes
+from validator.carrier import AWAY, Carried, Carrier, StatusTimes
 from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
-from validator.courier_ports import SourceState, TownError
-
-# The back office would not hear how the gate fares either, or has asked to be left alone.
-_AWAY = {SourceState.UNREACHABLE, SourceState.SLOW, SourceState.BUSY, SourceState.TLS, SourceState.PROXY}
+from validator.courier_ports import TownError
 
 
 class CarrierThread(threading.Thread):
@@ -57,7 +54,7 @@ class CarrierThread(threading.Thread):
             self._web.check_dates(checked=self._clock.now().synchronised)
             carried, wait_s = self._carrier.round()
             self._tell(carried)
-            if carried.state not in _AWAY:
+            if carried.state not in AWAY:
                 self._tell_status(carried)
             time.sleep(wait_s)
 

@@ -16,6 +16,7 @@ from validator.carrier import (
     RETRY_AFTER_S_MAX,
     STATUS_LOOK_S,
     STATUS_S,
+    STATUS_S_MAX,
     WAIT_S_MAX,
     Carrier,
     StatusTimes,
@@ -219,6 +220,20 @@ def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though
     times.told(now_s := times.look_s, "well")
     times.failed(now_s, TownError(SourceState.UNREACHABLE, "gone"))
     assert times.look_s == pytest.approx(now_s + 2, rel=1e-3)
+
+
+def test_a_server_that_is_too_busy_hears_less_often_how_gates_fare_until_it_bears_more() -> None:
+    times, now_s = StatusTimes(lambda: 0.5), 0.0
+    for _ in range(9):
+        times.failed(now_s, TownError(SourceState.BUSY, "503", 30.0))
+        now_s = times.due_s
+    times.told(now_s, "well")
+    assert STATUS_S < times.due_s - now_s <= STATUS_S_MAX
+    assert times.is_due(now_s + STATUS_LOOK_S, "ill"), "a change is told soon all the same"
+    for _ in range(40):
+        now_s = times.due_s
+        times.told(now_s, "well")
+    assert times.due_s == now_s + STATUS_S
 
 
 def test_a_lane_that_is_gone_does_not_hold_up_the_other() -> None:

@@ -1,0 +1,261 @@
+"""What reaches the city when its server comes back and every gate has reports waiting: the real Carrier and StatusTimes, in simulated time.
+
+    python -m tests.simulation.stampede                          # 20,000 gates, the server back after eight hours
+    python -m tests.simulation.stampede --capacity 150           # it answers so many requests a second, and 503 with Retry-After to the rest
+    python -m tests.simulation.stampede --power                  # the city's power comes back: all gates start within a minute
+
+Prints requests a second over time as a curve, its peak, and when the last report is in. Nothing here takes time but the simulation: every second is
+simulated, and a seed makes every run the same. Each gate does what validator/carrier_app.py does in its loop: a round, then its status if it is time.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import click
+import numpy as np
+
+from backoffice.receiver import RETRY_AFTER_S
+from validator.carrier import AWAY, LOOK_S, Carrier, StatusTimes
+from validator.carrier_ports import Answer, Result
+from validator.courier_ports import SourceState, TownError
+from validator.domain.report import ReportKind
+from validator.formats.stored_report import StoredReport
+
+HOUR_S = 3_600.0
+# Of the outage only the end is simulated: no wait is longer than five minutes, so by then no gate remembers its beginning.
+OUTAGE_S = 1_800.0
+ANSWERED_S = 0.05  # a request, there and back, over a city's mobile network
+LOST_ANSWERS = 0.005  # of those to batches that were stored: the line breaks, and they are sent again
+STARTED_WITHIN_S = 60.0  # computers of the same kind, all with the same SD card
+AFTER_S = 60.0  # the curve goes on so long when the last report is in: what it settles to
+GIVEN_UP_S = 6 * HOUR_S  # a gate that still has reports then has given up
+SHOWN_BEFORE_S = 60
+ROWS = 40  # of the curve
+BAR_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many gates, how much waits on each, and what the server can bear."""
+
+    gates: int = 20_000
+    hours: float = 8.0
+    denials_per_hour: float = 2.0
+    capacity: int = 0
+    """Requests that are answered in a second; 0: any number."""
+    power: bool = False
+    """The gates were without power, and not the server."""
+    seed: int = 1
+
+
+@dataclass
+class City:
+    """The server: away until second 0, then it stores by id, as far as it can."""
+
+    capacity: int
+    draw: Random
+    now_s: float = 0.0
+    stored: set[str] = field(default_factory=set)
+    copies: int = 0  # that came again, because an answer was lost
+    arrived: dict[str, Counter[int]] = field(
+        default_factory=lambda: {"reports": Counter(), "statuses": Counter(), "turned away": Counter()}
+    )
+    last_stored_s: float = 0.0
+
+    def take(self, reports: Sequence[StoredReport]) -> None:
+        """Store a batch. Raises TownError, also when it is stored and nobody hears of it."""
+        self._hear("reports")
+        for report in reports:
+            if report.report_id in self.stored:
+                self.copies += 1
+            else:
+                self.stored.add(report.report_id)
+                self.last_stored_s = self.now_s
+        if self.draw.random() < LOST_ANSWERS:
+            raise TownError(SourceState.UNREACHABLE, "the line broke")
+
+    def hear_status(self) -> None:
+        """Take note of how a gate fares. Raises TownError."""
+        self._hear("statuses")
+
+    def _hear(self, kind: str) -> None:
+        second = int(self.now_s // 1)
+        self.arrived[kind][second] += 1
+        if self.now_s < 0:
+            raise TownError(SourceState.UNREACHABLE, "no route")
+        answered = sum(self.arrived[each][second] for each in ("reports", "statuses"))
+        if self.capacity and answered - self.arrived["turned away"][second] > self.capacity:
+            self.arrived["turned away"][second] += 1
+            raise TownError(SourceState.BUSY, "503", RETRY_AFTER_S)
+
+
+class Gate:
+    """A gate with its lane, as carrier_ports.LaneReports and ReportOffice. It knows the time only as its turn comes."""
+
+    def __init__(self, number: int, waiting: int, city: City, draw: Random) -> None:
+        self.waiting = waiting
+        """Reports on its disk."""
+        self.longest_s = 0.0
+        """How long it has waited at most until its next turn."""
+        self._number = number
+        self._delivered = 0
+        self._city = city
+        self._took_s = 0.0
+        self._carrier = Carrier([self], self, draw.random)
+        self._status = StatusTimes(draw.random)
+
+    def turn(self, now_s: float) -> float:
+        """Do what the carrier's thread does in one turn of its loop; when the next one is."""
+        self._took_s = 0.0
+        carried, wait_s = self._carrier.round()
+        if carried.state not in AWAY and now_s >= self._status.look_s:
+            self._tell_status(now_s)
+        next_s = now_s + self._took_s + wait_s
+        if wait_s == LOOK_S and not self.waiting:
+            # It would look at its lane in vain, every two seconds.
+            next_s = max(next_s, self._status.due_s)
+        self.longest_s = max(self.longest_s, next_s - now_s)
+        return next_s
+
+    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
+        """See LaneReports."""
+        first = self._delivered + skipped
+        return [self._report(seq) for seq in range(first, first + min(count_max, self.waiting - skipped))]
+
+    def delivered(self, report_ids: Sequence[str]) -> None:
+        """See LaneReports."""
+        seqs = range(self._delivered, self._delivered + len(report_ids))
+        if list(report_ids) != [self._report_id(seq) for seq in seqs]:
+            raise AssertionError("told of reports that it has not handed out, or out of order")
+        self._delivered += len(report_ids)
+        self.waiting -= len(report_ids)
+
+    def rejected(self, report_id: str, reason: str) -> None:
+        """See LaneReports."""
+        raise AssertionError(f"this city takes every report, and not: {report_id} {reason}")
+
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        """See ReportOffice."""
+        self._took_s += ANSWERED_S
+        self._city.take(reports)
+        return {report.report_id: Answer(Result.STORED) for report in reports}
+
+    def _tell_status(self, now_s: float) -> None:
+        if not self._status.is_due(now_s, "well"):
+            return
+        self._took_s += ANSWERED_S
+        try:
+            self._city.hear_status()
+        except TownError as error:
+            self._status.failed(now_s, error)
+        else:
+            self._status.told(now_s, "well")
+
+    def _report_id(self, seq: int) -> str:
+        return f"{self._number:08x}-0000-7000-8000-{seq:012x}"
+
+    def _report(self, seq: int) -> StoredReport:
+        head = (self._report_id(seq), ReportKind.DENIED_BOARDING, "gate", 1, "0" * 32, seq + 1, 0)
+        return StoredReport(*head, "boot", 1, 1_800_000_000, True, 7, "suspended", "sealed", "key")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it."""
+
+    plan: Plan
+    city: City
+    reports: int
+    ends_s: float
+    waiting: int
+    """Reports that were still on gates when the simulation ended."""
+    longest_s: float
+    """The longest that any gate waited between two attempts."""
+
+    def per_second(self, second: int) -> int:
+        """Requests that arrived in this second."""
+        return self.city.arrived["reports"][second] + self.city.arrived["statuses"][second]
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """The most requests in a second since the server is back, and in which."""
+        return max((self.per_second(second), -second) for second in range(int(self.ends_s)))
+
+    def mean(self, kind: str, from_s: int, to_s: int) -> float:
+        """Requests a second of a kind in a time."""
+        return sum(self.city.arrived[kind][second] for second in range(from_s, to_s)) / (to_s - from_s)
+
+
+def run(plan: Plan) -> Outcome:
+    """Simulate until every report is in, and a little longer."""
+    draw = Random(plan.seed)
+    city = City(plan.capacity, draw)
+    waiting = np.random.default_rng(plan.seed).poisson(plan.hours * plan.denials_per_hour, plan.gates)
+    gates = [Gate(number, int(count), city, draw) for number, count in enumerate(waiting)]
+    # An outage hits all at once: the worst that can be said of their first attempts.
+    start_s, within_s = (0.0, STARTED_WITHIN_S) if plan.power else (-OUTAGE_S, LOOK_S)
+    turns = [(start_s + draw.uniform(0, within_s), number) for number in range(plan.gates)]
+    heapq.heapify(turns)
+    missing = int(waiting.sum())
+    left, ends_s = missing, float("inf")
+    while turns[0][0] < ends_s:
+        city.now_s, number = turns[0]
+        gate = gates[number]
+        left -= gate.waiting
+        heapq.heapreplace(turns, (gate.turn(city.now_s), number))
+        left += gate.waiting
+        if not left:
+            ends_s = city.last_stored_s + AFTER_S
+        elif city.now_s > GIVEN_UP_S:
+            break
+    return Outcome(plan, city, missing, city.now_s, left, max(gate.longest_s for gate in gates))
+
+
+def show(outcome: Outcome) -> Iterator[str]:
+    """The curve, and what there is to say of it."""
+    plan, city = outcome.plan, outcome.city
+    what = "the power is back" if plan.power else f"the server is back after {plan.hours:g} h"
+    bears = f"answers {plan.capacity} requests/s" if plan.capacity else "answers whatever comes"
+    yield f"{plan.gates:,} gates, {outcome.reports:,} reports wait; {what}, and {bears}"
+    yield f"{'second':>12}  reports/s  statuses/s  turned away/s"
+    step_s = max(10, int(outcome.ends_s / ROWS / 10) * 10)
+    spans = [(at, at + step_s) for at in range(0, int(outcome.ends_s), step_s)]
+    if not plan.power:
+        spans.insert(0, (-SHOWN_BEFORE_S, 0))
+    means = [[outcome.mean(kind, *span) for kind in city.arrived] for span in spans]
+    scale = BAR_CHARACTERS / max(reports + statuses for reports, statuses, _ in means)
+    for (from_s, to_s), (reports, statuses, away) in zip(spans, means, strict=True):
+        bar = "█" * round(reports * scale) + "░" * round(statuses * scale)
+        yield f"{from_s:5d} … {to_s:4d}  {reports:9.1f}  {statuses:10.1f}  {away:13.1f}  {bar}"
+    most, second = outcome.peak
+    yield f"peak {most} requests in second {-second}; the last report is in after {city.last_stored_s:.0f} s"
+    yield (
+        f"{outcome.waiting} reports left on gates, {len(city.stored):,} in the city, {city.copies} came again"
+        f" and were known; no gate waited longer than {outcome.longest_s:.0f} s"
+    )
+
+
+DEFAULTS = Plan()
+
+
+@click.command(epilog="Example: python -m tests.simulation.stampede --capacity 150")
+@click.option("--gates", default=DEFAULTS.gates, show_default=True, type=click.IntRange(1))
+@click.option("--hours", default=DEFAULTS.hours, show_default=True, help="How long the server was away.")
+@click.option(
+    "--denials-per-hour", default=DEFAULTS.denials_per_hour, show_default=True, help="At each gate."
+)
+@click.option("--capacity", default=0, help="Requests a second that the server bears; 0: any number.")
+@click.option("--power", is_flag=True, help="It was the gates that were without power.")
+@click.option("--seed", default=DEFAULTS.seed, show_default=True)
+def main(**options: Any) -> None:
+    """Simulate gates that all come back at once, and print what arrives at the city's server."""
+    for line in show(run(Plan(**options))):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()
