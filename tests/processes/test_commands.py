@@ -111,7 +111,9 @@ def test_check_of_a_good_gate_exits_0_and_of_a_running_one_leaves_it_alone(one_g
 def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(one_gate: Gate) -> None:
     config = one_gate.config.read_text()
     with serving(one_gate) as lane:
-        one_gate.config.write_text(config.replace("/reports", "/reports-2").replace("/lane.sock", "/lane-2.sock"))
+        one_gate.config.write_text(
+            config.replace("/reports", "/reports-2").replace("/lane.sock", "/lane-2.sock")
+        )
         second = one_gate.lane()
         try:
             reasons = [second.wait_for(lambda line: line.get("state") == "lost")["reason"] for _ in range(2)]

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.adapters import durable
 from validator.adapters.ledger import FILE_NAME, ROOT_NAME, Ledger
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.formats.accepted import Accepted, AcceptedError, decode, encode
@@ -84,7 +83,7 @@ def test_a_full_disk_keeps_what_was_accepted_before(tmp_path: Path, monkeypatch:
     def full(_fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(durable.os, "fsync", full)
+    monkeypatch.setattr("validator.adapters.durable.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         ledger.accept(accepted(8))
     monkeypatch.undo()
