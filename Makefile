@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TAPS ?=
-DEMO_CARDS ?= 1000000
+CHAOS ?=
+DEMO_CARDS ?= 100000
 
 .PHONY: demo test check cover bench lock clean
 .DEFAULT_GOAL := help
 help:
-	@echo "make demo    one lane with simulated hardware, live, until Ctrl-C (TAPS=200 runs that many and stops)"
+	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C (TAPS=200 runs that many and stops;"
+	@echo "             TAPS=2000 CHAOS=1 without a network in the first half, and with kill -9 in the second)"
 	@echo "make test    every test that this machine can run"
 	@echo "make check   ruff, mypy strict, import-linter"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
@@ -26,7 +28,7 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	@touch $@
 
 demo: $(VENV)/.run
-	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS))
+	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS)) $(if $(CHAOS),--chaos)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -220,8 +220,15 @@ def reports_show(config_path: Path, as_json: bool) -> None:
     show_default=True,
     help="Of the simulated chip.",
 )
-def demo(cards: int, taps: int | None, seed: int, timing: str) -> None:
-    """Run one lane with simulated hardware and a crowd that taps, and watch it."""
+@click.option(
+    "--chaos",
+    is_flag=True,
+    help="With --taps: no network in the first half, and SIGKILL for lane and courier in the second.",
+)
+def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool) -> None:
+    """Run a city and one gate with simulated hardware and a crowd that taps, and watch it."""
+    if chaos and taps is None:
+        raise OperatorError("--chaos is for a run of so many --taps")
     from validator.demo.run import Demo
 
-    sys.exit(Demo(cards=cards, taps=taps, seed=seed, timing=timing).run())
+    sys.exit(Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos).run())

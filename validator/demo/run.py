@@ -22,6 +22,8 @@ from rich.live import Live
 
 from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
+from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
+from validator.demo.chaos import Chaos
 from validator.demo.children import Child, Ear, Heard
 from validator.demo.city import People
 from validator.demo.office import GATE_ID, Office, OfficeError
@@ -30,6 +32,7 @@ from validator.demo.terminal import single_keys
 from validator.demo.view import Seen, draw
 
 SCRIPTED_PACE_MS = 60
+CHAOS_PACE_MS = 20
 WATCHED_PACE_MS = 1_200  # about as a busy turnstile
 DECK_TAPS_MIN = 2_000
 TURN_S = 0.1
@@ -73,8 +76,11 @@ class DemoError(Exception):
 class Demo:
     """One run of the demo. It is the story's World."""
 
-    def __init__(self, *, cards: int, taps: int | None, seed: int, timing: str) -> None:
-        """`taps` None runs until Ctrl-C at a pace to watch."""
+    def __init__(self, *, cards: int, taps: int | None, seed: int, timing: str, chaos: bool = False) -> None:
+        """`taps` None runs until Ctrl-C at a pace to watch; `chaos` cuts the network and kills processes instead of telling the story."""
+        self._chaos = chaos
+        self._again = 0  # denials that a killed lane had reported and not shown: the passenger came again, and was reported again
+        self._killed: set[str] = set()
         self._cards = cards
         self._taps = taps
         self._seed = seed
@@ -151,6 +157,16 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(what)
 
+    @property
+    def judged(self) -> int:
+        """See chaos.World."""
+        return self._seen.judged
+
+    def kill(self, name: str) -> None:
+        """See chaos.World."""
+        self._killed.add(name)
+        self._daemons[name].process.kill()
+
     # Starting
 
     def _found(self) -> People:
@@ -181,11 +197,14 @@ class Demo:
         self._wait_for("server", lambda heard: "text" in heard.line)
         self._enrol(config)
         self._listen(self._office.publisher())
-        self._listen(Child("courier", "validator", "courier", "--config", str(config)))
-        self._lane = self._listen(Child("lane", "validator", "lane", "--config", str(config)))
+        self._config = config
+        self._daemons = {name: self._daemon(name) for name in ("courier", "lane")}
         self._socket = LaneClient(self._folder / "lane.sock")
         self._wait_for("lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"])
         self._crowd = self._listen(Child("crowd", *self._crowd_command()))
+
+    def _daemon(self, name: str) -> Child:
+        return self._listen(Child(name, "validator", name, "--config", str(self._config)))
 
     def _enrol(self, config: Path) -> None:
         ended = subprocess.run(
@@ -211,7 +230,8 @@ class Demo:
         ]
         if self._taps is None:
             return [*command, "--forever", "--pace-ms", str(WATCHED_PACE_MS)]
-        return [*command, "--taps", str(self._taps), "--pace-ms", str(SCRIPTED_PACE_MS)]
+        pace_ms = CHAOS_PACE_MS if self._chaos else SCRIPTED_PACE_MS
+        return [*command, "--taps", str(self._taps), "--pace-ms", str(pace_ms)]
 
     def _listen(self, child: Child) -> Child:
         self._children.callback(child.close)
@@ -235,7 +255,9 @@ class Demo:
         """Follow all of them until the crowd is through, or somebody ends it."""
         self._commuter = people.commuters[-1].hex()
         telling = None
-        if self._taps is not None and self._taps >= TAPS_MIN:
+        if self._taps is not None and self._chaos:
+            telling = Chaos(self, max(self._taps, CHAOS_TAPS_MIN)).told()
+        elif self._taps is not None and self._taps >= TAPS_MIN:
             telling = Story(self, people.commuters).told()
         elif self._taps is not None:
             self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
@@ -254,7 +276,7 @@ class Demo:
                         except StopIteration:
                             telling = None
                             self.let_come()
-                if telling is not None:
+                if telling is not None and not self._chaos:
                     self._hold_back()
                 self._look()
                 redraw()
@@ -274,6 +296,9 @@ class Demo:
         match heard.source, line.get("event"):
             case "crowd", "summary":
                 self._summary, self._is_over = line, True
+            case ("lane" | "courier") as name, "ended" if name in self._killed:
+                self._killed.remove(name)
+                self._daemons[name] = self._daemon(name)
             case "crowd", "tap" if not line["right"]:
                 self._console.print(f"[red]wrong:[/] {line}")
             case ("crowd" | "lane" | "courier" | "publisher") as name, "ended" if not self._is_over:
@@ -283,6 +308,8 @@ class Demo:
                 self._end_crowd()
             case "operator", "key":
                 self._press(line["key"])
+        if heard.is_("crowd", "tap") and line["report"]:
+            self._again += line["tries"] - 1
         if heard.source == "crowd":
             self._seen.crowd_line(line)
         elif heard.source == "lane":
@@ -349,8 +376,7 @@ class Demo:
         told = self._office.reports()
         summary = self._summary
         expected, received = summary.get("reports_expected", 0), told["received"]
-        lane = self._lane
-        lane.end()
+        self._daemons["lane"].end()
         return {
             "taps": summary.get("taps", 0),
             "admitted": summary.get("admitted", 0),
@@ -358,7 +384,7 @@ class Demo:
             "retry": summary.get("retry", 0),
             "reports_received": received,
             "reports_lost": max(expected - received, told["missing"], 0),
-            "reports_duplicated": max(received - expected, 0),
+            "reports_duplicated": max(received - expected - self._again, 0),
             "list_version": self.list_version or None,
             "tap_to_gate_ms": summary.get("tap_to_gate_ms", {}),
         }
