@@ -23,6 +23,7 @@ from benchmarks import (
     lookup,
     memory,
     publish,
+    reports,
     start,
     wire,
 )
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "distribution": distribution.run,
     "courier": courier.run,
     "publish": publish.run,
+    "reports": reports.run,
     "fleet": fleet.run,
 }
 

@@ -95,6 +95,10 @@ class Bench:
             self._progress.advance(task)
         self._progress.remove_task(task)
 
+    def say(self, line: str) -> None:
+        """A line for whoever looks on."""
+        self._console.print(line)
+
     def __enter__(self) -> Self:
         self._progress.start()
         return self

@@ -16,10 +16,9 @@ from psycopg.sql import SQL, Identifier
 
 NAME = "turnike"
 DEBIAN = Path("/usr/lib/postgresql")  # where its package puts programs that are not on the PATH
-# What is lost when the machine fails does not matter here; how transactions see each other does.
-OPTIONS = (
-    "-c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=30 -c shared_buffers=32MB"
-)
+OPTIONS = "-c listen_addresses='' -c max_connections=30 -c shared_buffers=32MB"
+# What is lost when the machine fails does not matter to a test; how transactions see each other does.
+NOT_DURABLE = "-c fsync=off -c full_page_writes=off"
 
 
 class PostgresServer:
@@ -40,8 +39,9 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A server for the length of a block; the test is skipped on a machine without PostgreSQL."""
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A server for the length of a block, which syncs if it is to be durable; the test is skipped on a machine without PostgreSQL."""
+    options = OPTIONS if durable else f"{OPTIONS} {NOT_DURABLE}"
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="turnike-pg-"))  # short: a socket's path has 107 bytes
     user = _user()
@@ -65,7 +65,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         with (folder / "log").open("wb") as log:
             run("initdb", "-D", data, "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-            run("pg_ctl", "-D", data, "-w", "-o", f"{OPTIONS} -k {folder}", "start")
+            run("pg_ctl", "-D", data, "-w", "-o", f"{options} -k {folder}", "start")
             try:
                 yield PostgresServer(folder)
             finally:

@@ -1,0 +1,90 @@
+"""What the receiving side bears: reports a second of the real receiver, on SQLite and on PostgreSQL, from gates that sign what they send.
+
+The receiver is the process that `turnike-backoffice serve` starts; the gates are another process, on the same CPUs, that has signed everything before.
+Both databases sync at each commit. The city's need stands beside it: a denial a second on most days, 250 if every tap were reported, and
+333 requests a second from 20,000 gates that each say every minute how they fare.
+"""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from backoffice.config import FILE_NAME, example, load
+from backoffice.report_store import ReportStore
+from benchmarks.context import SMALL, Bench
+from benchmarks.reporting_gates import GATES, gate_id, gate_key
+from benchmarks.rows import Row, counted, timed
+from tests.postgres_server import postgres_server
+from tests.programs import program
+
+NEED = "the city: 1/s on most days, 250/s if every tap were reported"
+STATUS_NEED = "20,000 gates, each every minute: 333/s"
+SENT_S = 300.0
+
+
+class Load(NamedTuple):
+    """So many requests of so many reports each; 0 reports: how a gate fares."""
+
+    batch: int
+    requests: int
+
+
+LOADS = (Load(1, 4_000), Load(20, 1_500), Load(200, 400), Load(0, 4_000))
+SMALL_LOADS = (Load(1, 4), Load(200, 1), Load(0, 2))
+
+
+def run(bench: Bench) -> list[Row]:
+    """On both databases; on SQLite alone where there is no PostgreSQL."""
+    rows = _received(bench, "SQLite", None)
+    try:
+        with postgres_server(durable=True) as server:
+            rows += _received(bench, "PostgreSQL", server.new_database())
+    except pytest.skip.Exception as skipped:
+        bench.say(f"no PostgreSQL: {skipped}")
+    return rows
+
+
+def _received(bench: Bench, name: str, database: str | None) -> list[Row]:
+    home = founded(bench.folder / f"city-{name}", database)
+    rows = []
+    with program("backoffice", "serve", "--home", str(home), "--port", "0") as receiver:
+        url = receiver.first_line()
+        for load in bench.track(SMALL_LOADS if bench.scale is SMALL else LOADS, f"uploads, {name}"):
+            rows += _rows(name, load, *_sent(url, load))
+    return rows
+
+
+def founded(home: Path, database: str | None) -> Path:
+    """A city's home, where the gates of `reporting_gates` are enrolled."""
+    home.mkdir()
+    line = f'database = "{database}"\n' if database else ""
+    (home / FILE_NAME).write_text(line + example(), "utf-8")
+    now_unix_s = int(time.time())
+    with ReportStore.open(load(home).database_url) as store:
+        for number in range(GATES):
+            gate = gate_id(number)
+            public = gate_key(number).public_key().public_bytes_raw()
+            store.enrol(gate, store.invite(gate, now_unix_s), public, now_unix_s)
+    return home
+
+
+def _sent(url: str, load: Load) -> tuple[int, list[int]]:
+    """Let the gates send it: ns that all took, and each."""
+    with program("benchmarks.reporting_gates", url, str(load.requests), str(load.batch)) as gates:
+        gates.event("ready", SENT_S)
+        gates.say("send")
+        line = gates.event("sent", SENT_S)
+    if line["wrong"]:
+        raise RuntimeError(f"the receiver did not store everything: {line['wrong']}")
+    return line["took_ns"], line["each_ns"]
+
+
+def _rows(name: str, load: Load, took_ns: int, each_ns: list[int]) -> list[Row]:
+    per_s = load.requests * max(load.batch, 1) / (took_ns / 1e9)
+    if load.batch:
+        what, unit, need = f"reports received, {name}, {load.batch} a request", "reports/s", NEED
+    else:
+        what, unit, need = f"statuses received, {name}", "requests/s", STATUS_NEED
+    return [counted(what, unit, per_s, note=need), timed("– a request, from 8 at once", "ms", each_ns)]
