@@ -7,6 +7,7 @@ commit is where both happen. On PostgreSQL a writer locks one row. So what happe
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -50,6 +51,9 @@ class Database:
         self._url = _checked(url)
         self._name = self._url.render_as_string(hide_password=True)
         self.is_sqlite = self._url.drivername == "sqlite"
+        self._turn = (
+            threading.Lock()
+        )  # the threads of this process, before the lock that is between processes
         self._engine = sa.create_engine(
             self._url,
             hide_parameters=True,
@@ -171,15 +175,14 @@ class Database:
             yield
             return
         path = f"{self._url.database}.lock"
+        # A file's lock wakes nobody, it can only be asked for again: threads that did so would leave it idle most of the time.
+        if not self._turn.acquire(timeout=LOCK_WAIT_S):
+            raise _is_held(path)
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
-        try:
-            _wait_for(fd, path)
-            yield
+            with _lock_file(path):
+                yield
         finally:
-            os.close(fd)  # which lets go of the lock, as the end of the process does
+            self._turn.release()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -267,6 +270,25 @@ def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+@contextmanager
+def _lock_file(path: str) -> Iterator[None]:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        _wait_for(fd, path)
+        yield
+    finally:
+        os.close(fd)  # which lets go of the lock, as the end of the process does
+
+
+def _is_held(path: str) -> RegistryError:
+    return RegistryError(
+        f"{path}: another command has been writing for {LOCK_WAIT_S:.0f} s; try again when it is done"
+    )
+
+
 def _wait_for(fd: int, path: str) -> None:
     until = time.monotonic() + LOCK_WAIT_S
     while True:
@@ -274,9 +296,7 @@ def _wait_for(fd: int, path: str) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise RegistryError(
-                    f"{path}: another command has been writing for {LOCK_WAIT_S:.0f} s; try again when it is done"
-                ) from None
+                raise _is_held(path) from None
             time.sleep(_LOCK_POLL_S)
         else:
             return

@@ -146,7 +146,7 @@ class ReportStore:
         row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
         insert = self._database.insert(statuses).values(gate_id=gate_id, **row)
         newer = statuses.c.created_unix_s < created_unix_s
-        with self._database.writing() as connection:
+        with self._database.adding() as connection:
             statement = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
             return bool(connection.execute(statement).rowcount)
 
