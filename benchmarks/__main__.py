@@ -19,6 +19,7 @@ from benchmarks import (
     decisions,
     denial,
     distribution,
+    drain,
     fleet,
     lookup,
     memory,
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "distribution": distribution.run,
     "courier": courier.run,
     "publish": publish.run,
+    "drain": drain.run,
     "reports": reports.run,
     "fleet": fleet.run,
 }

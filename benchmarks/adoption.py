@@ -31,11 +31,12 @@ _CARD = struct.Struct("<Q7s")
 
 
 class Tap(NamedTuple):
-    """One tap in CLOCK_MONOTONIC ns: seen by the lane, sent to it, and how long it took to decide from being seen."""
+    """One tap in CLOCK_MONOTONIC ns: seen by the lane, sent to it, how long it took to decide, and how long its report took (0: none)."""
 
     seen_ns: int
     sent_ns: int
     decided_ns: int
+    report_ns: int
 
 
 Window = tuple[int, int]

@@ -1,6 +1,6 @@
-"""The lane's own loop and clerk with a socket for a reader, as a program of its own. For benchmarks/adoption.py alone.
+"""The lane's own loop and clerk with a socket for a reader, as a program of its own. For benchmarks/adoption.py and drain.py.
 
-    python -m benchmarks.adoption_lane FOLDER SOCKET_PATH
+    python -m benchmarks.adoption_lane FOLDER SOCKET_PATH [LANE_SOCKET_PATH]
 
 Each 15 bytes on the socket are a card in the field: when it was sent (CLOCK_MONOTONIC ns, u64) and 7 bytes of UID. Its end is the end.
 A pty would add its own 3.5 ms to the 99th percentile (budget over a socketpair, realism over a pty), and a chip would let through fifty
@@ -37,6 +37,7 @@ from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
 from validator.ports import Note, TapDone
 
+LANE_SOCKET = 3  # the argument that need not be there
 CARD = struct.Struct("<Q7s")
 FAR_NS = 1 << 62
 ATQA, SAK = 0x0344, 0x20
@@ -121,12 +122,14 @@ class DeafBoard:
 class NotedClerk(Clerk):
     """The clerk, with every tap's times written down before it is handed over."""
 
-    taps: list[tuple[int, int]]  # when it was seen, and ns until it was decided
+    taps: list[
+        tuple[int, int, int]
+    ]  # when it was seen, ns until it was decided, and ns that its report took (0: none)
 
     def note(self, note: Note) -> None:
         """See ports.Desk."""
         if isinstance(note, TapDone):
-            self.taps.append((note.tap.seen_at_ns, note.times.decided_ns))
+            self.taps.append((note.tap.seen_at_ns, note.times.decided_ns, note.times.report_ns))
         super().note(note)
 
 
@@ -166,7 +169,7 @@ def main() -> None:
         lists=lists,
         outbox=DiskOutbox(folder / "reports", Origin("bench", 1, "boot"), sealer.seal, time.monotonic_ns),
         seals=sealer,
-        callers=LaneSocket(None),
+        callers=LaneSocket(Path(sys.argv[3]) if len(sys.argv) > LANE_SOCKET else None),
         clock=clock,
         log=log,
         commit_budget_ms=150,
@@ -185,7 +188,7 @@ def main() -> None:
         token_key=bytes(32),
     )
     _serve(lane, clerk, reader)
-    taps = [(seen_ns, reader.sent_ns[seen_ns], decided_ns) for seen_ns, decided_ns in clerk.taps]
+    taps = [(seen_ns, reader.sent_ns[seen_ns], *times_ns) for seen_ns, *times_ns in clerk.taps]
     print(json.dumps({"event": "noted", "taps": taps, "looks": source.looks[1:]}), flush=True)
 
 

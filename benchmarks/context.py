@@ -33,6 +33,7 @@ class Scale:
     connect_taps: int = 50  # a second each
     starts: int = 12
     denials: int = 1_000
+    waiting: int = 100_000  # reports, of a gate that was cut off for days
     looks: int = 5_000
     adoptions: int = 10
     adoptions_large: int = 4
@@ -54,6 +55,7 @@ SMALL = Scale(
     connect_taps=1,
     starts=1,
     denials=4,
+    waiting=300,
     looks=100,
     adoptions=1,
     adoptions_large=1,
