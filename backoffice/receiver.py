@@ -1,6 +1,6 @@
 """The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; report_store.py remembers.
 
-    routes = receiver(store, limits, now_unix_s)   # mounted by web_app.py
+    routes = Receiver(store, limits, now_unix_s, KeyDelivery(office)).routes   # mounted by web_app.py
 
 Whoever sends is a stranger until the signature says otherwise (validator/formats/signed_request.py); bodies are bounded before and after they are
 unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,8 +23,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backoffice.database import RegistryError
+from backoffice.key_delivery import KeyDelivery, sealed_to
 from backoffice.receiver_page import OPENAPI
 from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
+from validator.formats.sealed_keys import SealedKey
 from validator.formats.signed_request import SignatureError, Speaker, verify
 from validator.formats.stored_report import StoredReport
 
@@ -41,7 +43,7 @@ class ReceiverLimits:
     body_bytes_max: int = 1 << 20
     batch_max: int = 200
     status_bytes_max: int = 64 << 10
-    requests_per_minute: int = 240  # a gate that drains 100,000 reports sends 500
+    requests_per_minute: int = 2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
     gates_remembered: int = 100_000
 
 
@@ -63,6 +65,13 @@ class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
     reports: tuple[msgspec.Raw, ...]
 
 
+class _Kept(Struct, frozen=True):
+    """The answer to a status. Without `fingerprint_keys` none are given out from here."""
+
+    kept: bool
+    fingerprint_keys: list[SealedKey] | UnsetType = UNSET
+
+
 _batch = msgspec.json.Decoder(_Batch, strict=True)
 _named = msgspec.json.Decoder(_Named, strict=True)
 _report = msgspec.json.Decoder(StoredReport, strict=True)
@@ -80,8 +89,11 @@ class Receiver:
         store: ReportStore,
         limits: ReceiverLimits = ReceiverLimits(),
         now_unix_s: Callable[[], int] = lambda: int(time.time()),
+        keys: KeyDelivery | None = None,
     ) -> None:
+        """Without `keys` gates are given no fingerprint keys."""
         self._store = store
+        self._keys = keys
         self._limits = limits
         self._now_unix_s = now_unix_s
         self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # gate → minute, requests in it
@@ -136,7 +148,7 @@ class Receiver:
         return JSONResponse({"results": results})
 
     async def status(self, request: Request) -> Response:
-        """Keep how a gate fares."""
+        """Keep how a gate fares; the answer brings the fingerprint keys that it lacks."""
         packed = await self._body(request, self._limits.packed_bytes_max)
         speaker = await self._speaker(request, packed)
         if speaker.gate_id != request.path_params["gate_id"]:
@@ -147,13 +159,20 @@ class Receiver:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.status_bytes_max} bytes"
             )
         try:
-            told = msgspec.json.encode(_object.decode(content)).decode()
+            told = _object.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _bad(f"no status: {_line(error)}") from None
-        kept = await run_in_threadpool(
-            self._store.set_status, speaker.gate_id, speaker.created_unix_s, self._now_unix_s(), told
-        )
-        return JSONResponse({"kept": kept})
+        kept = await run_in_threadpool(self._keep, speaker, told)
+        return Response(msgspec.json.encode(kept), media_type="application/json")
+
+    def _keep(self, speaker: Speaker, told: dict[str, Any]) -> _Kept:
+        status = msgspec.json.encode(told).decode()
+        kept = self._store.set_status(speaker.gate_id, speaker.created_unix_s, self._now_unix_s(), status)
+        keys = self._keys.lacking(_held(told)) if self._keys else None
+        if not keys:
+            return _Kept(kept, UNSET if keys is None else [])
+        public_key = self._store.public_key(speaker.gate_id)  # asked again: it may have been struck off since
+        return _Kept(kept, sealed_to(public_key, keys) if public_key else [])
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         """Every fault as JSON, in one line; a database that is away is a 503 that says when to come again."""
@@ -244,6 +263,12 @@ def _parsed(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str,
 
 def _told(answer: Answer) -> Mapping[str, str]:
     return {"result": answer.result, **({"reason": answer.reason} if answer.reason else {})}
+
+
+def _held(status: Mapping[str, Any]) -> set[str]:
+    """The ids of the fingerprint keys that a gate says it holds; none, if what it says is no list."""
+    told = status.get("fingerprint_keys")
+    return {each for each in told if isinstance(each, str)} if isinstance(told, list) else set()
 
 
 def _key_id(signature_input: str) -> str:
