@@ -131,7 +131,10 @@ def test_a_gate_without_the_new_key_keeps_the_last_list_and_says_so_until_it_get
 
     spoilt = gate.folder / "keys" / f"{NEW_ID}.key"
     spoilt.write_text("not a key\n")
-    assert gate.check("keys") == [("bad", f"{spoilt}: line 1 of the key file is not 64 hex digits")]
+    assert gate.check("keys") == [
+        ("ok", f"1 fingerprint key(s): {OLD_ID} (in use)"),
+        ("note", f"{spoilt}: line 1 of the key file is not 64 hex digits"),
+    ]
     assert gate.tap(lane, KNOWN) == ("denied", "fresh", 1)
 
     gate.hold(OTHER_KEY)
