@@ -158,27 +158,40 @@ def _check_together(path: Path, config: Config) -> None:
         raise ConfigError(f"{path}: list.recent and list.folder are the same folder")
     if config.courier is not None:
         _check_courier(path, config.courier)
+    if config.upload is not None:
+        _check_upload(path, config.upload)
     if config.reader.device == config.board.device:
         raise ConfigError(f"{path}: reader.device and board.device are the same line")
 
 
 def _check_courier(path: Path, courier: CourierConfig) -> None:
     """Lists are signed, but who asks for them is not everybody's affair: without TLS only this machine itself may be asked."""
-    for key, value, schemes in (
-        ("url", courier.url, ("https", "http")),
-        ("proxy", courier.proxy, ("http", "https", "")),
-    ):
-        try:
-            parts = urlsplit(value)
-            is_wrong = (
-                parts.scheme not in schemes or bool(parts.scheme) != bool(parts.hostname) or parts.port == 0
-            )
-        except ValueError:
-            is_wrong = True
-        if is_wrong or (value and not value.isprintable()):
-            raise ConfigError(f"{path}: courier.{key}: {value!r} is not an address; write https://host/path/")
-    parts = urlsplit(courier.url)
+    _check_address(path, "courier.url", courier.url, ("https", "http"))
+    _check_address(path, "courier.proxy", courier.proxy, ("http", "https", ""))
+    _check_server(path, "courier.url", courier.url)
+
+
+def _check_upload(path: Path, upload: UploadConfig) -> None:
+    """Reports name nobody, but when and where somebody was refused is not everybody's affair, and only TLS says who answers for them."""
+    _check_address(path, "upload.url", upload.url, ("https", "http"))
+    _check_server(path, "upload.url", upload.url)
+
+
+def _check_address(path: Path, key: str, value: str, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(value)
+        is_wrong = (
+            parts.scheme not in schemes or bool(parts.scheme) != bool(parts.hostname) or parts.port == 0
+        )
+    except ValueError:
+        is_wrong = True
+    if is_wrong or (value and not value.isprintable()):
+        raise ConfigError(f"{path}: {key}: {value!r} is not an address; write https://host/path/")
+
+
+def _check_server(path: Path, key: str, value: str) -> None:
+    parts = urlsplit(value)
     if parts.query or parts.fragment or parts.username:
-        raise ConfigError(f"{path}: courier.url: an address without user, ? and #, please")
+        raise ConfigError(f"{path}: {key}: an address without user, ? and #, please")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigError(f"{path}: courier.url: http:// only for this machine itself; write https://")
+        raise ConfigError(f"{path}: {key}: http:// only for this machine itself; write https://")

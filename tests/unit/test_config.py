@@ -72,3 +72,50 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, change: tuple[str, st
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read \(No such file or directory\)"):
         load(tmp_path / "nothing.toml")
+
+
+WITH_UPLOAD = (
+    GOOD
+    + """
+[courier]
+url = "https://lists.example.org/"
+root = "/root.json"
+[upload]
+url = "{url}"
+key = "/gate.pem"
+lanes = ["/lane.sock"]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://reports.example.org/", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/"]
+)
+def test_reports_go_over_tls_or_to_this_machine(tmp_path: Path, url: str) -> None:
+    upload = load(written(tmp_path, WITH_UPLOAD.format(url=url))).upload
+    assert upload is not None
+    assert upload.url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://reports.example.org/", "http:// only for this machine itself; write https://"),
+        ("http://localhost.example.org/", "http:// only for this machine itself; write https://"),
+        ("http://127.0.0.1@example.org/", "an address without user, ? and #, please"),
+        ("https://reports.example.org/?gate=1", "an address without user, ? and #, please"),
+        ("reports.example.org", "is not an address; write https://host/path/"),
+        ("ftp://reports.example.org/", "is not an address; write https://host/path/"),
+        ("https://", "is not an address; write https://host/path/"),
+        ("", "is not an address; write https://host/path/"),
+    ],
+)
+def test_reports_that_anybody_on_the_way_could_read_are_refused_in_one_line(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    path = written(tmp_path, WITH_UPLOAD.format(url=url))
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: upload.url: ")
+    assert message.endswith(told)
