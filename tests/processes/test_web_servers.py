@@ -7,17 +7,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
+from backoffice.config import load
+from backoffice.report_store import ReportStore
 from tests.backoffice_rig import NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
 from tests.programs import WAIT_S
+from tests.reports import stored
 from tests.town import RULE, Town, uid
 from tests.web_server import WebServer
+from validator.adapters.report_office import ReportOffice
+from validator.adapters.web import Web
+from validator.carrier_ports import Result
 from validator.courier_ports import SourceState
 
 SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "turnike-lists.conf"
@@ -49,13 +57,15 @@ def started(*command: str) -> Iterator[None]:
 
 
 @contextmanager
-def nginx(town: Town, folder: Path) -> Iterator[str]:
+def nginx(town: Town, folder: Path, receiver: int = 8080) -> Iterator[str]:
     if (program := shutil.which("nginx", path="/usr/sbin:/usr/bin")) is None:
         pytest.skip("nginx is not here: apt-get install nginx-light")
     port, config = free_port(), folder / "nginx.conf"
     for part in (folder, *town.published.parents):  # its worker is another user, who has to get there
         part.chmod(part.stat().st_mode | 0o011)
-    config.write_text(NGINX.format(folder=folder, port=port, published=town.published, snippet=SNIPPET))
+    snippet = folder / "turnike-lists.conf"
+    snippet.write_text(SNIPPET.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{receiver}"))
+    config.write_text(NGINX.format(folder=folder, port=port, published=town.published, snippet=snippet))
     with started(program, "-e", f"{folder}/error.log", "-c", str(config)):
         yield f"http://127.0.0.1:{port}/"
 
@@ -162,3 +172,18 @@ def test_nothing_but_what_is_published_can_be_asked_for(server: Serve, town: Tow
             "%2e%2e/backoffice.toml",
         ):
             assert requests.get(f"{url}{name}", timeout=WAIT_S).status_code in {400, 404}, name
+
+
+def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    with serve(town, tmp_path) as behind, nginx(town, tmp_path, urlsplit(behind).port or 0) as url:
+        gate_before(town, behind)
+        gate_before(town, url)
+        with ReportStore.open(load(town.city.office.home).database_url) as store:
+            store.enrol(
+                "gate", store.invite("gate", NOW_UNIX_S), key.public_key().public_bytes_raw(), NOW_UNIX_S
+            )
+            office = ReportOffice(url, Web(), "gate", key, lambda: NOW_UNIX_S)
+            answers = office.send([stored(1), stored(2)])
+            assert {answer.result for answer in answers.values()} == {Result.STORED}
+            assert store.count() == 2
