@@ -45,6 +45,7 @@ class Child:
             [sys.executable, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=os.environ | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
             process_group=0,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 — nothing of this process runs in a thread
         )
