@@ -2,7 +2,7 @@
 
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,14 @@ import click
 from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from backoffice.gate_views import GateView
     from backoffice.report_store import ReportStore
 
 GATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")  # as validator.toml has it
+
+NAMED_MAX = 20  # gates in a line; --json has them all
 
 
 @click.command(epilog="Example: turnike-backoffice enroll kadikoy-03 --home city")
@@ -55,7 +57,10 @@ def strike_off(gate_id: str, home: Path) -> None:
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def gates(home: Path, as_json: bool) -> None:
-    """Show each gate: when it was heard last, its list, its reader and board, the reports that wait there, and what is wrong."""
+    """Show each gate: when it was heard last, its list, its reader and board, the reports that wait there, and what is wrong.
+
+    While a fingerprint key is to follow the one in use, it says which gates do not hold it yet.
+    """
     from backoffice.gate_views import views
 
     now = now_unix_s()
@@ -71,6 +76,8 @@ def gates(home: Path, as_json: bool) -> None:
     heard = [each for each in seen if each.struck_off_unix_s is None]
     troubled = sum(1 for each in heard if each.troubles)
     click.echo(f"{len(heard):,} gates, {troubled:,} in trouble, {len(seen) - len(heard):,} struck off")
+    if heard and (coming := _next_key(home)) is not None:
+        click.echo(_holding(coming, heard))
 
 
 @contextmanager
@@ -80,6 +87,25 @@ def _store(home: Path) -> "Iterator[ReportStore]":
 
     with one_line(), ReportStore.open(load(home).database_url) as store:
         yield store
+
+
+def _next_key(home: Path) -> str | None:
+    """The id of the fingerprint key that is to follow, where the keys may be read."""
+    from backoffice.config import load
+    from backoffice.keys import KeyFileError, next_fingerprint_key
+
+    with one_line(), suppress(KeyFileError, PermissionError):
+        return next_fingerprint_key(load(home).office)
+    return None
+
+
+def _holding(key_id: str, heard: "Sequence[GateView]") -> str:
+    lacking = [each.gate_id for each in heard if key_id not in each.fingerprint_keys]
+    if not lacking:
+        return f"next fingerprint key {key_id}: every gate holds it; rotate fingerprint-key --switch"
+    more = f" and {len(lacking) - NAMED_MAX:,} more" if len(lacking) > NAMED_MAX else ""
+    named = ", ".join(lacking[:NAMED_MAX])
+    return f"next fingerprint key {key_id}: {len(heard) - len(lacking):,} of {len(heard):,} gates hold it, not yet {named}{more}"
 
 
 def _line(view: "GateView", now: int) -> str:

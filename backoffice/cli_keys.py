@@ -279,7 +279,10 @@ def _rotate_fingerprint_key(home: Path, step: str) -> None:
             path = office.fingerprint_keys / f"{start_fingerprint_key(office)}.key"
             click.echo(f"{path}: made. Lists go on under the key before.")
             click.echo(
-                "Next: copy it into the list.keys folder of every gate (mode 0600), then rotate fingerprint-key --switch."
+                "Gates get it by themselves with their next status, a stolen one too until it is struck off; those that send none, by hand (list.keys, mode 0600)."
+            )
+            click.echo(
+                "Next: when turnike-backoffice gates says that every gate holds it, rotate fingerprint-key --switch."
             )
         else:
             before, now = switch_fingerprint_key(office)

@@ -184,7 +184,7 @@ def _tell(outcome: "Outcome", *, as_json: bool) -> None:
     "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one."
 )
 def serve(home: Path, host: str, port: int) -> None:
-    """Receive the gates' reports, and hand out the published folder, over HTTP on this machine.
+    """Receive the gates' reports, bring them fingerprint keys, and hand out the published folder, over HTTP on this machine.
 
     A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
     The first line printed is the address, for courier.url and upload.url.
@@ -192,6 +192,7 @@ def serve(home: Path, host: str, port: int) -> None:
     import uvicorn
 
     from backoffice.config import load
+    from backoffice.key_delivery import KeyDelivery
     from backoffice.receiver import Receiver
     from backoffice.report_store import ReportStore
     from backoffice.web_app import app
@@ -202,9 +203,11 @@ def serve(home: Path, host: str, port: int) -> None:
         config = load(home)
         listening = stack.enter_context(_listener(host, port))
         store = stack.enter_context(ReportStore.open(config.database_url))
+        delivery = KeyDelivery(config.office, lambda line: click.echo(line, err=True))
+        delivery.lacking(())  # says now what is wrong with the keys
         server = uvicorn.Server(
             uvicorn.Config(
-                app(config.office.published, Receiver(store).routes),
+                app(config.office.published, Receiver(store, keys=delivery).routes),
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -18,6 +18,7 @@ SILENT_S = (
 READY = "ready"
 TROUBLE_CHARACTERS_MAX = 200
 
+_KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
@@ -46,6 +47,7 @@ class _Status(Struct, frozen=True):
     courier: _Way = _Way()
     carrier: _Way = _Way()
     lanes: tuple[_Lane, ...] = ()
+    fingerprint_keys: tuple[_KeyId, ...] = ()
 
 
 _decoder = msgspec.json.Decoder(_Status, strict=True)
@@ -63,6 +65,8 @@ class GateView(NamedTuple):
     devices: tuple[Mapping[str, str], ...]
     reports_waiting: int
     troubles: tuple[str, ...]
+    fingerprint_keys: tuple[str, ...]
+    """The ids of those that it holds."""
 
 
 def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateView]:
@@ -107,6 +111,7 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
         tuple({shown(name): shown(state) for name, state in lane.devices.items()} for lane in status.lanes),
         sum(lane.reports_waiting for lane in status.lanes),
         tuple(map(shown, troubles)),
+        status.fingerprint_keys,
     )
 
 

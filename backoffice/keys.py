@@ -9,7 +9,7 @@ decided by the root in force and by nothing else.
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Container, Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -216,7 +216,7 @@ def start_fingerprint_key(office: Office) -> str:
     coming = next_fingerprint_key(office)
     if coming is not None:
         raise OfficeError(
-            f"{office.fingerprint_keys}: {coming}.key is the next one already; copy it to the gates, then --switch"
+            f"{office.fingerprint_keys}: {coming}.key is the next one already; when the gates hold it, --switch"
         )
     made = _new_fingerprint_key(office)
     put(office.fingerprint_keys / "next", f"{made}\n".encode())
@@ -249,6 +249,15 @@ def next_fingerprint_key(office: Office) -> str | None:
     coming = _pointer(path)
     # A crash inside a switch leaves both names for the same key: it is done then.
     return None if coming == _pointer(office.fingerprint_keys / "current") else coming
+
+
+def fingerprint_keys_but(office: Office, held: Container[str]) -> list[FingerprintKey]:
+    """The current key and the one that is to follow, but for those with these ids. Raises KeyFileError.
+
+    Only what is asked for is read: a receiver asks this at every status of every gate.
+    """
+    coming, current = next_fingerprint_key(office), _pointer(office.fingerprint_keys / "current")
+    return [_fingerprint_key(office, name) for name in (current, coming) if name and name not in held]
 
 
 def _new_fingerprint_key(office: Office) -> str:

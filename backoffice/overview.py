@@ -91,7 +91,7 @@ def _fingerprint(office: Office) -> Overview:
     lines = [f"fingerprint key {current}"]
     if coming:
         lines.append(
-            f"  {coming} is to follow: copy its file to every gate, then rotate fingerprint-key --switch"
+            f"  {coming} is to follow: when every gate holds it (turnike-backoffice gates), rotate fingerprint-key --switch"
         )
     return Overview({"fingerprint_key": current, "next_fingerprint_key": coming}, lines)
 

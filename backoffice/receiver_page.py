@@ -102,14 +102,14 @@ OPENAPI: dict[str, Any] = {
         "/v1/gates/{gate_id}/status": {
             "post": {
                 "operationId": "status",
-                "summary": "Say how a gate fares: any JSON object up to 64 KiB. One that is older than the last is not kept.",
+                "summary": "Say how a gate fares: any JSON object up to 64 KiB. One that is older than the last is not kept. The answer brings the fingerprint keys that the gate lacks.",
                 "security": _SIGNED,
                 "parameters": [{"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}],
                 "requestBody": _body("Status"),
                 "responses": _answers(
                     200,
-                    "Whether it was kept.",
-                    {"type": "object", "required": ["kept"], "properties": {"kept": {"type": "boolean"}}},
+                    "Whether it was kept, and the fingerprint keys that the gate did not say it holds.",
+                    {"$ref": "#/components/schemas/Kept"},
                     401,
                     403,
                     415,
@@ -189,7 +189,37 @@ OPENAPI: dict[str, Any] = {
                     }
                 },
             },
-            "Status": {"type": "object"},
+            "Status": {
+                "type": "object",
+                "properties": {
+                    "fingerprint_keys": {
+                        "description": "The ids of the fingerprint keys that the gate holds: an array of 16 hex digits each. Anything else is taken for none.",
+                    }
+                },
+            },
+            "Kept": {
+                "type": "object",
+                "required": ["kept"],
+                "properties": {
+                    "kept": {"type": "boolean"},
+                    "fingerprint_keys": {
+                        "type": "array",
+                        "description": "Absent where no keys are given out.",
+                        "items": {
+                            "type": "object",
+                            "required": ["id", "sealed"],
+                            "properties": {
+                                "id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+                                "sealed": {
+                                    "type": "string",
+                                    "contentEncoding": "base64",
+                                    "description": "The key's file in a libsodium sealed box for the gate's own Ed25519 key, converted to X25519.",
+                                },
+                            },
+                        },
+                    },
+                },
+            },
         },
     },
 }

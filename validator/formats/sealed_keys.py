@@ -1,0 +1,46 @@
+"""A fingerprint key on its way from the city to one gate: in a libsodium sealed box that nobody but this gate opens.
+
+    SealedKey("9f2c…", "<base64>")    # in the answer to the gate's status
+    key = unseal(sealed, seed)        # on the gate
+
+The box is for the gate's own Ed25519 key, converted to X25519, so that a gate has one key, and enrolment is all that the city must know of it. What
+is in the box is a key file (fingerprint_keys.py). A sealed box says nothing of who sealed it, and need not: a key does nothing until a signed list
+names its id, and the id is made from the key.
+"""
+
+from base64 import b64decode
+
+from msgspec import Struct
+from nacl.exceptions import CryptoError
+from nacl.public import SealedBox
+from nacl.signing import SigningKey
+
+from validator.formats.fingerprint_keys import KEY_FILE_BYTES_MAX, FingerprintKeyError, key_id, parse_key_file
+
+SEALED_CHARACTERS_MAX = 2 * KEY_FILE_BYTES_MAX  # base64 takes a third more, the box 48 bytes
+
+
+class SealedKey(Struct, frozen=True):
+    """The id of a fingerprint key (16 hex digits), and the box that it is in, base64. Neither is checked yet."""
+
+    id: str
+    sealed: str
+
+
+def unseal(sealed: SealedKey, seed: bytes) -> bytes:
+    """The key, opened with the 32 bytes of the gate's Ed25519 private key; it is the one that its id says.
+
+    Raises FingerprintKeyError, and nothing else for whatever it is given; the message shows nothing of what was in the box.
+    """
+    try:
+        if len(sealed.sealed) > SEALED_CHARACTERS_MAX:
+            raise FingerprintKeyError("larger than any key")
+        box = SealedBox(SigningKey(seed).to_curve25519_private_key())
+        key = parse_key_file(box.decrypt(b64decode(sealed.sealed, validate=True)))
+    except ValueError:  # also what b64decode says of text that is not ASCII
+        raise FingerprintKeyError("not base64") from None
+    except CryptoError:
+        raise FingerprintKeyError("not sealed to this gate") from None
+    if key_id(key).hex() != sealed.id:
+        raise FingerprintKeyError(f"another key is in it; its id is {key_id(key).hex()}")
+    return key
