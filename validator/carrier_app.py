@@ -1,17 +1,18 @@
-"""The courier's second thread put together: carries reports from the lanes to the back office, and says each minute how the gate fares.
+"""The courier's second thread put together: carries reports to the back office, and says each minute how the gate fares.
 
-A thread of its own, since a full list may take the first one minutes. It shares nothing with it but what it reads of its state. It may be
-killed at any instant: what was not acknowledged is still with the lane.
+The answer to that may bring fingerprint keys, which it puts into `list.keys`. A thread of its own, since a full list may take the first one minutes.
+It shares nothing with it but what it reads of its state. It may be killed at any instant: what was not acknowledged is still with the lane.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from validator.adapters.clock import Clock
+from validator.adapters.key_folder import KeyFolder
 from validator.adapters.lane_client import LaneClient
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice, gate_key
@@ -19,7 +20,8 @@ from validator.adapters.web import Web
 from validator.carrier import AWAY, Carried, Carrier, StatusTimes
 from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
-from validator.courier_ports import TownError
+from validator.courier_ports import SourceState, TownError
+from validator.formats.sealed_keys import SealedKey
 
 
 class CarrierThread(threading.Thread):
@@ -29,12 +31,13 @@ class CarrierThread(threading.Thread):
         self,
         gate_id: str,
         upload: UploadConfig,
+        keys: Path,
         web: Web,
         clock: Clock,
         log: JsonLog,
         courier: Callable[[], Mapping[str, Any]],
     ) -> None:
-        """`web` is this thread's own; `clock` is read only; `courier` tells how the list half fares. Raises GateKeyError."""
+        """`keys` is the folder of fingerprint keys; `web` is this thread's own; `clock` is read only; `courier` tells how the list half fares. Raises GateKeyError."""
         super().__init__(name="carrier", daemon=True)
         self._gate_id = gate_id
         self._clock = clock
@@ -44,6 +47,8 @@ class CarrierThread(threading.Thread):
         self._lanes = [LaneClient(Path(path)) for path in upload.lanes]
         key = gate_key(Path(upload.key))
         self._office = ReportOffice(upload.url, web, gate_id, key, self._now_unix_s)
+        self._keys = KeyFolder(keys, key)
+        self._key_problems: tuple[str, ...] = ()
         self._carrier = Carrier(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
         self._status_times = StatusTimes(random.random)
@@ -74,24 +79,39 @@ class CarrierThread(threading.Thread):
         if now_s < times.look_s:
             return
         lanes = [self._lane_status(lane) for lane in self._lanes]
+        courier, held = self._courier(), self._keys.ids()
         notable = [
-            (lane.get("devices"), lane.get("list_version"), lane.get("reports_trouble")) for lane in lanes
+            # A list that waits for a key: the answer brings it.
+            (held, courier.get("state") == SourceState.NO_KEY.value),
+            *((lane.get("devices"), lane.get("list_version"), lane.get("reports_trouble")) for lane in lanes),
         ]
         if not times.is_due(now_s, notable):
             return
         status = {
             "gate_id": self._gate_id,
             "unix_s": self._now_unix_s(),
-            "courier": self._courier(),
+            "courier": courier,
             "carrier": {**carried._asdict(), "state": carried.state.value},
             "lanes": lanes,
+            "fingerprint_keys": held,
         }
         try:
-            self._office.tell_status(status)
+            sealed = self._office.tell_status(status)
         except TownError as error:  # the next round of reports tells the log what is wrong
             times.failed(time.monotonic(), error)
         else:
             times.told(now_s, notable)
+            self._take_keys(sealed)
+
+    def _take_keys(self, sealed: Sequence[SealedKey]) -> None:
+        """What is wrong is told once, since the city sends a key again until the gate says that it holds it."""
+        taken = self._keys.take(sealed)
+        for key_id in taken.ids:
+            self._log.line({"event": "fingerprint key", "key_id": key_id, "unix_s": self._now_unix_s()})
+        if taken.problems != self._key_problems:
+            for problem in taken.problems:
+                self._log.line({"event": "fingerprint key problem", "problem": problem})
+        self._key_problems = taken.problems
 
     def _lane_status(self, lane: LaneClient) -> Mapping[str, Any]:
         try:

@@ -74,7 +74,7 @@ def serve(config: Config, log_fd: int) -> None:
     _listen_to_signals()
     tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
     if config.upload is not None:
-        _carry(config.gate_id, config.upload, _web(settings), clock, tell)
+        _carry(config, config.upload, _web(settings), clock, tell)
     with os.fdopen(locked):
         tell(courier.replay())
         tell_systemd("READY=1")
@@ -98,9 +98,10 @@ def _web(settings: CourierConfig) -> Web:
         raise StartError(f"[courier]: {error}") from error
 
 
-def _carry(gate_id: str, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> None:
+def _carry(config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> None:
+    keys = Path(config.list.keys)
     try:
-        CarrierThread(gate_id, upload, web, clock, tell.log, lambda: tell.fields).start()
+        CarrierThread(config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields).start()
     except GateKeyError as error:
         raise StartError(f"upload.key: {error}") from error
 

@@ -4,20 +4,18 @@ The private half is made here and goes nowhere. It is on the disk before anythin
 command again sends the same key.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from validator.adapters.durable import sync_folder
+from validator.adapters.durable import put_secret
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.adapters.web import StatusError, Web
 from validator.courier_ports import TownError
 
 ANSWER_BYTES_MAX = 4_096
-SECRET_MODE = 0o600
 _FORBIDDEN = 403
 
 
@@ -51,11 +49,4 @@ def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
 def _make_key(path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    temporary = path.with_name(f".new-{path.name}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, SECRET_MODE)
-    with os.fdopen(fd, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.rename(path)
-    sync_folder(path.parent)
+    put_secret(path, content)

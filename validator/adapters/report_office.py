@@ -2,14 +2,14 @@
 
 office = ReportOffice("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
 office.send(reports)          # what became of each
-office.tell_status({...})
+office.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed
 """
 
 import gzip
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from validator.adapters.web import StatusError, Web
 from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
+from validator.formats.sealed_keys import SealedKey
 from validator.formats.signed_request import sign
 from validator.formats.stored_report import StoredReport
 
@@ -28,6 +29,7 @@ _NEVER = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+_Answer = TypeVar("_Answer")
 _NOT_HEARD = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _PACKING = 6
 
@@ -46,6 +48,11 @@ class _Results(msgspec.Struct):
     results: tuple[_Result, ...]
 
 
+class _Heard(msgspec.Struct):
+    fingerprint_keys: tuple[SealedKey, ...] = ()
+
+
+_heard = msgspec.json.Decoder(_Heard, strict=True)
 _results = msgspec.json.Decoder(_Results, strict=True)
 
 
@@ -84,18 +91,21 @@ class ReportOffice:
             if error.status in _NEVER:
                 raise BatchError(error.state, str(error)) from error
             raise
+        results = self._decoded(_results, content, "v1/reports").results
+        return {each.id: Answer(Result(each.result), each.reason) for each in results}
+
+    def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
+        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises TownError."""
+        path = f"v1/gates/{self._gate_id}/status"
+        return self._decoded(_heard, self._post(path, msgspec.json.encode(status)), path).fingerprint_keys
+
+    def _decoded(self, decoder: msgspec.json.Decoder[_Answer], content: bytes, path: str) -> _Answer:
         try:
-            return {
-                each.id: Answer(Result(each.result), each.reason) for each in _results.decode(content).results
-            }
+            return decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise TownError(
-                SourceState.NOT_OURS, f"{self._url}v1/reports: an answer that cannot be understood"
+                SourceState.NOT_OURS, f"{self._url}{path}: an answer that cannot be understood"
             ) from error
-
-    def tell_status(self, status: Mapping[str, Any]) -> None:
-        """Say how this gate fares. Raises TownError."""
-        self._post(f"v1/gates/{self._gate_id}/status", msgspec.json.encode(status))
 
     def _post(self, path: str, content: bytes) -> bytes:
         # mtime 0: the same reports are the same bytes.

@@ -1,0 +1,81 @@
+"""The folder `list.keys`, as the courier writes it: fingerprint keys that the city has sealed to this gate. The lane reads it (list_folder.py).
+
+    folder = KeyFolder(Path("/var/lib/turnike/fingerprint-keys"), gate_key)
+    folder.ids()             # told with the gate's status
+    folder.take(sealed)      # what its answer brought: Taken(ids, problems)
+
+A file that is there is never written over, and none is deleted: what is in force may have been made under it.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from validator.adapters.durable import put_secret
+from validator.adapters.list_folder import read_keys
+from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
+from validator.formats.sealed_keys import SealedKey, unseal
+
+KEYS_MAX = 8  # one in use, one to follow, and some that nobody has deleted: more are no rotation
+_SHOWN_CHARACTERS_MAX = 16
+
+
+class Taken(NamedTuple):
+    """The ids of the keys that are new here, and a clear line for each that was not taken."""
+
+    ids: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class KeyFolder:
+    """The keys of one gate. For one thread."""
+
+    def __init__(self, path: Path, gate_key: Ed25519PrivateKey) -> None:
+        self._path = path
+        self._seed = gate_key.private_bytes_raw()
+
+    def ids(self) -> list[str]:
+        """The ids of the keys that are held now, in order; none if the folder cannot be read."""
+        try:
+            return sorted(held_id.hex() for held_id in read_keys(self._path)[0])
+        except FingerprintKeyError:
+            return []
+
+    def take(self, sealed: Iterable[SealedKey]) -> Taken:
+        """Keep each of these keys that is not held; those after the first KEYS_MAX are not looked at. Raises nothing for what they are."""
+        taken, problems = [], []
+        for each in islice(sealed, KEYS_MAX):
+            try:
+                if self._keep(unseal(each, self._seed)):
+                    taken.append(each.id)
+            except FingerprintKeyError as error:
+                problems.append(f"fingerprint key {_shown(each.id)} is not taken: {error}")
+        return Taken(tuple(taken), tuple(problems))
+
+    def _keep(self, key: bytes) -> bool:
+        """Whether it is new. Raises FingerprintKeyError."""
+        held, name = read_keys(self._path)[0], key_id(key).hex()
+        if key_id(key) in held:
+            return False
+        if len(held) >= KEYS_MAX:
+            raise FingerprintKeyError(f"{self._path}: {len(held)} keys are there; delete those not in use")
+        path = self._path / f"{name}.key"
+        try:
+            if path.is_symlink() or path.exists():
+                raise FingerprintKeyError(f"{path}: is there, and is not this key; delete it")
+            put_secret(path, format_key_file(key, f"Turnike fingerprint key {name}: the city sent it"))
+        except OSError as error:
+            raise FingerprintKeyError(
+                f"{path}: {error.strerror}; the courier must be able to write there"
+            ) from error
+        return True
+
+
+def _shown(text: str) -> str:
+    """An id that a stranger may have sent, fit for a log."""
+    return "".join(
+        each if each.isalnum() and each.isascii() else "?" for each in text[:_SHOWN_CHARACTERS_MAX]
+    )
