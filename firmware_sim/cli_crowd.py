@@ -35,6 +35,7 @@ Of a thousand taps the crowd makes up, on top of the deck: {mix}
 Output, one JSON object a line: ready; tap, for each; waiting and served; error; summary at the end.
 Verbs on standard input: reader VERB, board VERB, pause, resume, quit, and next UID OUTCOME REPORT: the next passenger comes with that
 card and expects that (an outcome, or either: admitted or denied; report is due: true, false). It takes the place of a planned one, and its kind is asked.
+pause TAP holds the crowd from that tap on, until resume; next and step let one come meanwhile.
 
 Exit 0 if every tap was right, 1 if not, or if nobody serves the gate.
 
@@ -132,6 +133,7 @@ def _play(run: _Run, devices: Devices, score: Score) -> None:
     for planned in itertools.islice(plan(run.deck, run.seed, human=run.human), run.taps):
         spread = pace.uniform(0.67, 1.33) if run.human else 1.0
         next_ns = time.monotonic_ns() + int(run.pace_ms * spread * NS_PER_MS)
+        devices.wait_turn(planned.n)
         devices.wait_served()  # whoever is asked for meanwhile comes next
         tap = in_place_of(planned, devices.asked.popleft()) if devices.asked else planned
         say(**score.count(tap, passenger.play(tap)))

@@ -140,6 +140,8 @@ class Devices:
         self._devices: dict[str, Device] = {}
         self._verbs: Lines | None = Lines(STDIN)
         self._paused = False
+        self._pause_at: int | None = None  # from this tap on nobody comes by himself
+        self._steps = 0  # how many come all the same
 
     def __enter__(self) -> Self:
         self._wake, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -186,6 +188,20 @@ class Devices:
         """Let things happen until this monotonic time."""
         while (left_ns := at_ns - time.monotonic_ns()) > 0:
             self._hear(left_ns)
+
+    def wait_turn(self, tap: int) -> None:
+        """Let things happen until tap number `tap` may come: from the tap of `pause TAP` on, only who is asked for, or let come by `step`."""
+        is_held = False
+        while self._pause_at is not None and tap >= self._pause_at:
+            if self.asked:
+                break
+            if self._steps:
+                self._steps -= 1
+                break
+            if not is_held:
+                is_held = True
+                say(event="waiting", **{"for": "resume"})
+            self._hear(NS_PER_S)
 
     def wait_served(self) -> None:
         """See `passenger.Gate`. Says what is waited for; time that somebody asked for by a verb is not limited.
@@ -250,7 +266,11 @@ class Devices:
             case ["quit"]:
                 raise Stopped
             case ["pause" | "resume" as word]:
-                self._paused = word == "pause"
+                self._paused, self._pause_at, self._steps = word == "pause", None, 0
+            case ["pause", tap] if re.fullmatch("[1-9][0-9]{0,8}", tap):
+                self._pause_at = int(tap)
+            case ["step"]:
+                self._steps += 1
             case ["reader" | "board" as device, _, *_] if "quit" not in words:
                 self.verb(device, " ".join(words[1:]))
             case ["next", *_] if len(self.asked) >= ASKED_MAX:
@@ -258,7 +278,7 @@ class Devices:
             case ["next", *what]:
                 self._ask(what)
             case _:
-                known = "next UID OUTCOME REPORT, reader VERB, board VERB, pause, resume, quit"
+                known = "next UID OUTCOME REPORT, reader VERB, board VERB, pause [TAP], step, resume, quit"
                 _complain(f"{' '.join(words)}: not a verb; write {known}")
 
     def _ask(self, what: Sequence[str]) -> None:

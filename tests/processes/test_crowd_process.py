@@ -136,6 +136,26 @@ def test_an_asked_passenger_counts_as_one_of_the_taps(deck: Path) -> None:
         assert is_over(crowd, deck.parent) == 0
 
 
+def test_held_from_a_tap_on_the_crowd_comes_only_when_it_is_let(deck: Path) -> None:
+    for made in ("keys", "lists"):
+        (deck.parent / made).mkdir()
+    (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
+    config = lane_config(deck.parent, missing="admit")
+    with (
+        program("validator", "lane", "--config", str(config)),
+        program("firmware_sim", *arguments(deck, "--taps", "8", "--seed", "8")) as crowd,
+    ):
+        crowd.say("pause 3")
+        crowd.wait_for(lambda line: line.get("for") == "resume")
+        for verb, kind in (("step", "matched"), ("next 04a1b2c3d4e5f6 admitted false", "asked")):
+            crowd.say(verb)
+            crowd.event("tap", kind=kind)
+            crowd.wait_for(lambda line: line.get("for") == "resume")
+        assert [line["n"] for line in crowd.heard if line.get("event") == "tap"] == [1, 2, 3, 4]
+        crowd.say("resume")
+        assert (crowd.event("summary")["taps"], is_over(crowd, deck.parent)) == (8, 0)
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

@@ -91,8 +91,6 @@ class Demo:
         self._children = ExitStack()
         self._summary: dict[str, Any] = {}
         self._problems: list[str] = []
-        self._is_paused = False
-        self._let_come_at = -1  # how many taps had been judged when the crowd was let go on
         self._is_over = False
 
     def run(self) -> int:
@@ -132,14 +130,10 @@ class Demo:
     def ask(self, uid: bytes, outcome: str, *, report: bool) -> None:
         """See story.World."""
         self._crowd.say(f"next {uid.hex()} {outcome} {'true' if report else 'false'}")
-        self.let_come()
 
     def let_come(self) -> None:
         """See story.World."""
-        self._let_come_at = self._seen.judged
-        if self._is_paused:
-            self._is_paused = False
-            self._crowd.say("resume")
+        self._crowd.say("step")
 
     def cut(self) -> None:
         """See story.World: nobody answers any more, neither for lists nor for reports."""
@@ -259,6 +253,7 @@ class Demo:
             telling = Chaos(self, max(self._taps, CHAOS_TAPS_MIN)).told()
         elif self._taps is not None and self._taps >= TAPS_MIN:
             telling = Story(self, people.commuters).told()
+            self._crowd.say(f"pause {self._taps - TAPS_KEPT}")
         elif self._taps is not None:
             self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
         if telling is not None:
@@ -275,21 +270,11 @@ class Demo:
                             telling.send(heard)
                         except StopIteration:
                             telling = None
-                            self.let_come()
-                if telling is not None and not self._chaos:
-                    self._hold_back()
+                            self._crowd.say("resume")
                 self._look()
                 redraw()
         if telling is not None and not self._problems:
             self._problems.append("the crowd was through before the story was")
-
-    def _hold_back(self) -> None:
-        """Keep some of the crowd for what is still to come."""
-        taps = self._seen.judged
-        is_late = self._taps is not None and taps >= self._taps - TAPS_KEPT
-        if is_late and taps > self._let_come_at and not self._is_paused:
-            self._is_paused = True
-            self._crowd.say("pause")
 
     def _take(self, heard: Heard) -> None:
         line = heard.line
