@@ -147,7 +147,7 @@ class StatusTimes:
 
     def failed(self, now_s: float, error: TownError) -> None:
         """Nobody took it."""
-        if error.state is SourceState.BUSY:
+        if error.state in (SourceState.BUSY, SourceState.SLOW):
             self._every_s = min(self._every_s * _SLOWER, STATUS_S_MAX)
         self._failures += 1
         self.look_s = self.due_s = now_s + _wait_s(self._failures, error, self._draw)
