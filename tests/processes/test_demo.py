@@ -29,7 +29,7 @@ RESULT = (
 )
 STORY = (
     "refused at the gate",
-    "an end: refused as well",
+    "without an end: refused as well",
     "lifted: admitted at the gate",
     "passengers noticed nothing",
     "the network is back",

@@ -17,8 +17,8 @@ SUSPENDED = 0.009  # 300,000 of them are suspended
 STAFF = 0.000_3
 COMMUTERS = 20  # matched cards that the crowd does not have: the story is about them
 DAY_S = 86_400
-ISOLATION_S = 5 * DAY_S
-SUSPENDED_UNIT_S = 10  # instead of a minute: a suspension that ends can be watched. Ends reach a week then
+ISOLATION_S = 3 * DAY_S
+SUSPENDED_UNIT_S = 5  # instead of a minute: a suspension that ends can be watched. Ends reach 91 hours then
 
 # What the crowd brings, in per mille of the deck: on most days denials are well under 1 %, in a demo they are what one wants to see.
 DECK = {"matched": 850, "suspended": 45, "unmatched": 60, "ended": 15, "staff": 15, "classic": 15}

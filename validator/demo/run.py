@@ -149,7 +149,7 @@ class Demo:
         """See story.World."""
         self._seen.story.append(what)
         if not self._console.is_terminal:
-            self._console.print(what)
+            self._console.print(what, soft_wrap=True)
 
     @property
     def judged(self) -> int:
