@@ -225,9 +225,15 @@ def _checked(text: str) -> URL:
 
 
 def _make_secret(path: str) -> None:
-    """Let a file that SQLite is about to make be its owner's alone, as are then those that SQLite puts beside it: it tells who is suspended."""
+    """Let a file that SQLite is about to make be its owner's alone, as are then those that SQLite puts beside it: it tells who is suspended.
+
+    One that is there is not opened: to close it would let go of the locks of every connection that this process has to it, another process
+    would take itself for the last one and remove the WAL, and neither would see what the other commits (sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
         raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
 
