@@ -295,7 +295,7 @@ class DiskOutbox:
         return self._cache is not None
 
     def _fail(self, error: Exception) -> None:
-        self._disconnect()
+        self.close()  # the lock too: a disk on which nothing is open can be unmounted, mended and mounted again
         self._retry_s = time.monotonic() + REOPEN_S
         trouble = f"{self._folder}: {error}"
         if trouble != self.trouble:

@@ -6,7 +6,7 @@ file, `outbox.json`, and each record has a checksum of its own.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -18,6 +18,23 @@ DATABASE = "cache.db"  # as diskcache calls it
 HEAD = "head"  # the key of the row that is written with each report
 REJECTED = "rejected/"  # begins the key of a report that the back office did not take
 HEAD_CHARACTERS_MAX = 512
+
+# What SQLite says of a disk that does not answer now (its primary result codes): nothing is known of the outbox then, and it is tried again.
+_AWAY = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_UNREADABLE = {
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+}  # a sector that is lost: damage after all
 
 _ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one
 _OURS = (
@@ -60,7 +77,10 @@ class Saved(NamedTuple):
 
 
 def examine(folder: Path, outbox_id: str) -> Examined:
-    """Look at the outbox in this folder, which must be the one of this id. Raises DamagedError, and OSError if the disk does not answer."""
+    """Look at the outbox in this folder, which must be the one of this id.
+
+    Raises DamagedError; and OSError or sqlite3.Error if the disk does not answer: a full one is no damage, nor is one that is read-only.
+    """
     path = folder / DATABASE
     if not path.is_file():
         raise DamagedError(f"{path}: is gone")
@@ -75,6 +95,8 @@ def examine(folder: Path, outbox_id: str) -> Examined:
                 "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%') FROM Cache"
             ).fetchone()
     except sqlite3.Error as error:
+        if _is_away(error):
+            raise
         raise DamagedError(f"{path}: {error}") from error
     return Examined(_head(path, found, outbox_id), waiting, rejected, planted)
 
@@ -92,8 +114,8 @@ def _head(path: Path, found: tuple[object] | None, outbox_id: str) -> Head:
 
 
 def salvage(folder: Path) -> Iterator[Saved]:
-    """Every report that can still be read, by rising place, each once. Never raises: what cannot be read is not there."""
-    with suppress(sqlite3.Error, OSError), closing(_opened(folder / DATABASE)) as database:
+    """Every report that can still be read, by rising place, each once: what is damaged is not there. Raises sqlite3.Error if the disk does not answer."""
+    with _damage_suppressed(), closing(_opened(folder / DATABASE)) as database:
         database.execute("SELECT rowid FROM Cache LIMIT 0")  # without the table there is nothing to skip to
         place = skipped = 0
         while skipped <= _ROWS_SKIPPED_MAX:
@@ -106,10 +128,26 @@ def salvage(folder: Path) -> Iterator[Saved]:
                     place = rowid
                     with suppress(RecordError):
                         yield Saved(decode(value), bool(is_rejected))
-            except sqlite3.Error:
+            except sqlite3.Error as error:
+                if _is_away(error):
+                    raise
                 place, skipped = place + 1, skipped + 1  # past a page that cannot be read, if the next can
             else:
                 return
+
+
+@contextmanager
+def _damage_suppressed() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _is_away(error):
+            raise
+
+
+def _is_away(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # Python's own errors have none
+    return code & 0xFF in _AWAY and code not in _UNREADABLE
 
 
 def _opened(path: Path) -> sqlite3.Connection:
