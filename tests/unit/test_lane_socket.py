@@ -156,15 +156,16 @@ def _until(watcher: socket.socket, number: int) -> Iterator[dict[str, Any]]:
 
 def test_no_more_callers_than_there_are_programs_on_a_gate(lane: LaneSocket, tmp_path: Path) -> None:
     callers = [call(tmp_path) for _ in range(CALLERS_MAX)]
+    callers[0].sendall(b'{"request":"status"}\n')
+    assert serve(lane) == [Status()]
+    callers[0].recv(100)
+    callers += [call(tmp_path) for _ in range(2)]
     serve(lane)
-    with call(tmp_path) as one_more:
-        serve(lane)
-        assert one_more.recv(1) == b""
-    callers.pop().close()
-    serve(lane)
-    with call(tmp_path) as next_one:
-        next_one.sendall(b'{"request":"status"}\n')
-        assert serve(lane) == [Status()]
+    for gone in callers[1:3]:
+        assert gone.recv(1) == b"", "those who have asked nothing for the longest time make room"
+    for caller in (callers[0], callers[-1]):
+        caller.sendall(b'{"request":"reports"}\n')
+        assert serve(lane) == [Reports()]
     for caller in callers:
         caller.close()
 

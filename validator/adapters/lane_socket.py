@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ import msgspec
 
 from validator.formats.lane_requests import LINE_BYTES_MAX, Request, RequestError, Watch, parse
 
-CALLERS_MAX = 8  # the courier, a console, a person or two
+CALLERS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
 UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events
 MODE = 0o660  # only the service's group may connect
 _READ_BYTES = 4_096
@@ -43,6 +44,7 @@ class Caller:
     watches: bool = False
     dropped: int = 0  # events since the last that was told
     ends: bool = False  # when all is sent
+    asked: int = 0  # the number of its last request
 
     @property
     def awaited(self) -> int:
@@ -69,6 +71,7 @@ class LaneSocket:
         self._listener = _listening(path) if path else None
         self._callers: dict[int, Caller] = {}
         self._asked: deque[Asked] = deque()
+        self._numbers = count(1)  # of requests
 
     def wake(self) -> None:
         """End the `wait` under way, or the next one. Any thread may call it."""
@@ -130,8 +133,7 @@ class LaneSocket:
             called, _ = self._listener.accept()
             called.setblocking(False)
             if len(self._callers) >= CALLERS_MAX:
-                called.close()
-                return
+                self._hang_up(min(self._callers.values(), key=lambda caller: caller.asked))
             self._callers[called.fileno()] = Caller(called)
 
     def _attend(self, caller: Caller) -> None:
@@ -166,6 +168,7 @@ class LaneSocket:
             caller.ends = True
             self._send(caller, {"error": str(error)})
             return
+        caller.asked = next(self._numbers)
         caller.watches = caller.watches or isinstance(request, Watch)
         self._asked.append(Asked(caller, request))
 
