@@ -267,6 +267,34 @@ def test_what_can_be_read_of_a_damaged_outbox_is_saved(tmp_path: Path) -> None:
     ]
 
 
+def test_a_damaged_outbox_on_a_full_disk_is_saved_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox(tmp_path)
+    for tap in range(5):
+        box.append(report(tap))
+    before = box.oldest(10)
+    box.close()
+    with database(tmp_path) as opened:
+        opened.execute("DELETE FROM Cache WHERE key = 'head'")
+
+    def full(path: Path) -> sqlite3.Connection:
+        if path.parent.name != "damaged":
+            return sqlite3.connect(path, isolation_level=None)
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as failing:
+        failing.setattr("validator.adapters.outbox_rescue._opened", full)
+        for _ in range(3):
+            again = outbox(tmp_path, open_=False)
+            assert not again.open()
+            assert "full" in again.trouble
+    assert again.open()
+    assert again.oldest(10) == before
+
+
 def test_garbage_in_the_log_becomes_no_report(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     for tap in range(50):
