@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
+from tests.asgi import Answered
+
 PORTAL = b"<!DOCTYPE html><html><title>Welcome to the station's WiFi</title></html>"
 NOT_FOUND = b"<html><head><title>404 Not Found</title></head></html>\r\n".ljust(153)  # as long as nginx's
 _TEXTS = {200: "OK", 206: "Partial Content", 302: "Found", 304: "Not Modified", 404: "Not Found"}
@@ -23,6 +25,7 @@ class Fault(Enum):
     NOT_FOUND = auto()
     FORBIDDEN = auto()
     TOO_MANY = auto()  # 429, Retry-After 7
+    TOO_MANY_UNTIL = auto()  # 429, Retry-After two minutes behind its Date
     UNAVAILABLE = auto()  # 503, Retry-After an hour behind its Date
     BROKEN = auto()  # 500
     PROXY_LOGIN = auto()  # 407
@@ -37,6 +40,7 @@ class Fault(Enum):
     DRIP_STATUS = auto()
     DRIP_CHUNK_SIZE = auto()
     CUT = auto()  # the connection ends after cut_after_bytes of the body
+    TORN = auto()  # the connection ends after cut_after_bytes of head and body
     CUT_CHUNKED = auto()  # likewise, the length not told
     STALL = auto()  # silence after cut_after_bytes of the body
     RESET = auto()  # closed as soon as the request is there
@@ -55,6 +59,7 @@ class Fault(Enum):
     GARBAGE = auto()  # no HTTP
     RAW = auto()  # the file is all that is sent, head and body, and then the connection ends
     SILENT = auto()  # accepts and never answers
+    HALF_CLOSED = auto()  # says that it will send nothing, and goes on listening
 
 
 class Asked(NamedTuple):
@@ -76,6 +81,7 @@ _PLAIN: Mapping[Fault, tuple[int, bytes, Mapping[str, str], str]] = {
     Fault.NO_TUNNEL: (403, b"", {}, _PAGE),
     Fault.FORBIDDEN: (403, NOT_FOUND, {}, _PAGE),
     Fault.TOO_MANY: (429, b"", {"Retry-After": "7"}, _PAGE),
+    Fault.TOO_MANY_UNTIL: (429, b"", {"Retry-After": "Sun, 06 Nov 1994 08:51:37 GMT"}, _PAGE),
     Fault.UNAVAILABLE: (503, b"", {"Retry-After": "Sun, 06 Nov 1994 09:49:37 GMT"}, _PAGE),
     Fault.BROKEN: (500, b"Traceback (most recent call last):\n", {}, "text/plain"),
     Fault.PROXY_LOGIN: (407, b"", {"Proxy-Authenticate": 'Basic realm="who"'}, _PAGE),
@@ -94,10 +100,14 @@ class Exchange:
     drip_s: float
     cut_after_bytes: int
     stopping: Callable[[float], bool]
+    answered: Answered | None = None
+    """What an application answers to this POST."""
 
     def answer(self) -> bool:
         """Answer. Returns whether the connection goes on."""
         match self.fault:
+            case None if self.answered:
+                return self._application(self.answered)
             case None:
                 return self._file()
             case Fault.GARBAGE:
@@ -109,6 +119,12 @@ class Exchange:
             case Fault.RESET:
                 return False
             case Fault.SILENT:
+                return self._silent()
+            case Fault.TORN:
+                self.sock.sendall(self._whole()[: self.cut_after_bytes])
+                return False
+            case Fault.HALF_CLOSED:
+                self.sock.shutdown(socket.SHUT_WR)
                 return self._silent()
         if self.fault in _PLAIN:
             return self._send(*_PLAIN[self.fault])
@@ -184,6 +200,19 @@ class Exchange:
             case Fault.TAMPERED if content:
                 return self._send(status, bytes([part[0] ^ 1]) + part[1:], self._range(start, content))
         return self._file()
+
+    def _application(self, answered: Answered) -> bool:
+        """As the application says."""
+        told = dict(answered.headers)
+        told.pop("content-length", None)
+        kind = told.pop("content-type", _PAGE)
+        return self._send(answered.status, answered.body, told, kind)
+
+    def _whole(self) -> bytes:
+        """A right answer, head and body."""
+        content = self.content or b""
+        told = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        return _head(200, told) + content
 
     def _file(self) -> bool:
         """As a static server should."""

@@ -5,6 +5,7 @@
         server.accepting = Fault.SILENT                     # from the first byte of a connection on
         fetch(server.url + "a/b.json")
         server.asked                                        # what was asked for, in order
+        server.app = app                                    # an ASGI application that is handed each POST, and what it answers may be spoilt too
 
     authority = Authority(folder)
     with WebServer(folder, tls=authority.context()) as server: ...   # https; a client that is given authority.file trusts it
@@ -22,6 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from starlette.types import ASGIApp
+
+from tests.asgi import Answered, ask
 from tests.web_authority import Authority
 from tests.web_faults import Asked, Exchange, Fault
 
@@ -43,6 +47,9 @@ class WebServer:
     asked: list[Asked] = field(default_factory=list)
     drip_s: float = 0.01
     cut_after_bytes: int = 1_000
+    app: ASGIApp | None = None
+    loses_posts: bool = False
+    """A fault stands before the application, which hears nothing of a spoilt POST; else behind it, and only the answer is spoilt."""
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
@@ -116,13 +123,15 @@ class WebServer:
             if self.tls:
                 line = self._secured(stack, line, self.tls)
             while asked := _request(line, number):
+                body = _body(line, asked)
                 self.asked.append(asked)
                 if asked.method == "CONNECT" and self.tunnel_tls and "*" not in self.faults:
                     line.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                     line = self._secured(stack, line, self.tunnel_tls)
                     continue
                 fault = self.faults.get(asked.target, self.faults.get("*"))
-                if not self._exchange(line, asked, fault).answer():
+                answered = self._posted(asked, body) if fault is None or not self.loses_posts else None
+                if not self._exchange(line, asked, fault, answered).answer():
                     return
 
     def _kept(self, stack: ExitStack, sock: socket.socket) -> socket.socket:
@@ -145,9 +154,32 @@ class WebServer:
         with self._lock:
             self._open.discard(sock)
 
-    def _exchange(self, sock: socket.socket, asked: Asked, fault: Fault | None) -> Exchange:
-        content = self.content(asked.target)
-        return Exchange(sock, asked, content, fault, self.drip_s, self.cut_after_bytes, self._stopping.wait)
+    def _posted(self, asked: Asked, body: bytes) -> Answered | None:
+        """What the application answers to a POST."""
+        if self.app is None or asked.method != "POST":
+            return None
+        scheme = "https" if self.tls or self.tunnel_tls else "http"
+        url = f"{scheme}://{asked.headers['host']}/{asked.target}"
+        return ask(self.app, "POST", url, asked.headers, body)
+
+    def _exchange(
+        self, sock: socket.socket, asked: Asked, fault: Fault | None, answered: Answered | None = None
+    ) -> Exchange:
+        content = answered.body if answered else self.content(asked.target)
+        cut = self.cut_after_bytes
+        return Exchange(sock, asked, content, fault, self.drip_s, cut, self._stopping.wait, answered)
+
+
+def _body(line: socket.socket, asked: Asked) -> bytes:
+    """The body of a request; its length is told, or it has none."""
+    missing = int(asked.headers.get("content-length", "0"))
+    body = bytearray()
+    while len(body) < missing:
+        part = line.recv(missing - len(body))
+        if not part:
+            raise ConnectionAbortedError
+        body += part
+    return bytes(body)
 
 
 def _request(line: socket.socket, number: int) -> Asked | None:

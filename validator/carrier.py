@@ -2,10 +2,12 @@
 
 One round a lane: take the oldest reports, send them, and tell the lane which of them are in the city. A report is forgotten only when
 the back office has answered for it by its id; whatever else happens, it stays where it is and is sent again. Sending twice is harmless: the id
-is the key on the other side.
+is the key on the other side. A report that makes a request fail is doubted, and put aside only when others are taken: a server, or a proxy in
+front of it, that takes nothing at all is no judge of reports.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from validator.carrier_ports import Answer, BatchError, LaneGoneError, LaneReports, ReportOffice, Result
@@ -25,6 +27,7 @@ _SLOWER, _FASTER = 2.0, 0.9
 STATUS_LOOK_S = 2.0  # how often it is looked whether something has changed meanwhile
 # The back office would not hear how the gate fares either, or has asked to be left alone.
 AWAY = {SourceState.UNREACHABLE, SourceState.SLOW, SourceState.BUSY, SourceState.TLS, SourceState.PROXY}
+DOUBTED_MAX = 20  # one after the other that are not taken alone either: then it is not they
 _WAIT_S_LEAST = 0.1
 _DOUBLINGS_MAX = 16
 
@@ -38,73 +41,117 @@ class Carried(NamedTuple):
     rejected: int
 
 
+@dataclass(slots=True)
+class _Doubts:
+    """The oldest reports of a lane, which were not taken alone either."""
+
+    doubted: list[str] = field(default_factory=list)
+    """Since then none was taken: it may not be they. Those after them are tried."""
+    suspected: set[str] = field(default_factory=set)
+    """Others were taken since. They are tried once more, since a server may have come to its senses meanwhile."""
+    why: str = ""
+    """Why the last of them was not taken."""
+
+
 class Carrier:
     """One gate's way to the back office. For one thread."""
 
     def __init__(self, lanes: Sequence[LaneReports], office: ReportOffice, draw: Callable[[], float]) -> None:
         """`draw` is uniform in [0, 1)."""
-        self._lanes = lanes
+        self._lanes = [(lane, _Doubts()) for lane in lanes]
         self._office = office
         self._draw = draw
         self._batch_max = BATCH_MAX
         self._failures = 0
+        self._is_divided = False  # in this round a batch was not taken as it is
+        self._is_untold = False  # in this round a lane could not be told of what is in the city
+        self._stood = (SourceState.FRESH, "")
         self._delivered = self._rejected = 0
 
     def round(self) -> tuple[Carried, float]:
         """Carry one batch from each lane. Returns how it stands, and how many seconds to wait before the next round."""
         problem, waits = "", False
+        self._is_divided = self._is_untold = False
         try:
-            for lane in self._lanes:
+            for lane, doubts in self._lanes:
                 try:
-                    waits = self._carry(lane) or waits
+                    waits = self._carry(lane, doubts) or waits
                 except LaneGoneError as error:
                     problem = str(error)  # its reports are safe; the other lanes' go on
+                    doubts.doubted.clear()
         except TownError as error:
             self._failures += 1
-            return self._stand(error.state, str(error)), _wait_s(self._failures, error, self._draw)
+            return self._stand(error.state, str(error)), self._wait_s(error.retry_after_s)
+        if self._is_untold:  # else all that it has would be sent again at once, and again
+            self._failures += 1
+            return self._stand(SourceState.FRESH, problem), self._wait_s()
+        if self._is_divided:  # it stands as it did until somebody has taken something
+            return self._stand(*self._stood), 0.0
         self._failures = 0
         return self._stand(SourceState.FRESH, problem), 0.0 if waits else LOOK_S
 
-    def _carry(self, lane: LaneReports) -> bool:
+    def _carry(self, lane: LaneReports, doubts: _Doubts) -> bool:
         """Carry the oldest reports of a lane; whether more may wait."""
-        batch = self._oldest(lane)
+        batch = self._oldest(lane, len(doubts.doubted))
         if not batch:
+            self._end_doubts(doubts)
             return False
         try:
             answers = self._office.send(batch)
         except BatchError as error:
-            return self._divide(lane, batch, error)
+            return self._divide(lane, batch, doubts, error)
         told = {
             report.report_id: answers[report.report_id] for report in batch if report.report_id in answers
         }
-        self._tell(lane, told)
         if not told:
             raise TownError(
                 SourceState.NOT_OURS, "the back office answered for none of the reports that it was sent"
             )
+        if doubts.doubted:
+            doubts.doubted, doubts.suspected = [], set(doubts.doubted)
+        self._tell(lane, told)
         is_full = len(batch) >= self._batch_max
         self._batch_max = min(2 * self._batch_max, BATCH_MAX)
         return is_full
 
-    def _oldest(self, lane: LaneReports) -> list[StoredReport]:
+    def _oldest(self, lane: LaneReports, doubted: int) -> list[StoredReport]:
+        """The reports that have waited longest, after those that are doubted."""
         batch: list[StoredReport] = []
         while len(batch) < self._batch_max:
             wanted = min(ASKED_MAX, self._batch_max - len(batch))
-            found = lane.oldest(wanted, len(batch))
+            found = lane.oldest(wanted, doubted + len(batch))
             batch += found
             if len(found) < wanted:
                 break
         return batch
 
-    def _divide(self, lane: LaneReports, batch: Sequence[StoredReport], error: BatchError) -> bool:
-        """Send fewer at a time, until the one that is not taken stands alone and can be put aside."""
-        if len(batch) == 1:
-            self._tell(lane, {batch[0].report_id: Answer(Result.REJECTED, str(error))})
+    def _divide(
+        self, lane: LaneReports, batch: Sequence[StoredReport], doubts: _Doubts, error: BatchError
+    ) -> bool:
+        """Send fewer at a time, until the one that is not taken stands alone."""
+        self._is_divided = True
         self._batch_max = max(len(batch) // 2, 1)
+        if len(batch) == 1:
+            report_id = batch[0].report_id
+            if report_id in doubts.suspected:
+                self._tell(lane, {report_id: Answer(Result.REJECTED, str(error))})
+            else:
+                doubts.doubted.append(report_id)
+                doubts.why = str(error)
+        if len(doubts.doubted) == DOUBTED_MAX:
+            self._end_doubts(doubts)
         return True
+
+    @staticmethod
+    def _end_doubts(doubts: _Doubts) -> None:
+        """Nobody is left to be taken instead of them. Raises TownError if there are any."""
+        if count := len(doubts.doubted):
+            doubts.doubted.clear()
+            raise TownError(SourceState.NOT_OURS, f"{doubts.why}; none of {count} was taken")
 
     def _tell(self, lane: LaneReports, answers: Mapping[str, Answer]) -> None:
         done = [report_id for report_id, answer in answers.items() if answer.result is not Result.REJECTED]
+        self._is_untold = True
         for some in _parts(done, ASKED_MAX):
             lane.delivered(some)
             self._delivered += len(some)
@@ -112,9 +159,14 @@ class Carrier:
             if answer.result is Result.REJECTED:
                 lane.rejected(report_id, answer.reason)
                 self._rejected += 1
+        self._is_untold = False
 
     def _stand(self, state: SourceState, problem: str) -> Carried:
+        self._stood = (state, problem)
         return Carried(state, problem, self._delivered, self._rejected)
+
+    def _wait_s(self, retry_after_s: float = 0.0) -> float:
+        return _wait_s(self._failures, retry_after_s, self._draw)
 
 
 class StatusTimes:
@@ -150,13 +202,13 @@ class StatusTimes:
         if error.state in (SourceState.BUSY, SourceState.SLOW):
             self._every_s = min(self._every_s * _SLOWER, STATUS_S_MAX)
         self._failures += 1
-        self.look_s = self.due_s = now_s + _wait_s(self._failures, error, self._draw)
+        self.look_s = self.due_s = now_s + _wait_s(self._failures, error.retry_after_s, self._draw)
 
 
-def _wait_s(failures: int, error: TownError, draw: Callable[[], float]) -> float:
+def _wait_s(failures: int, retry_after_s: float, draw: Callable[[], float]) -> float:
     """Full jitter: the whole of a wait that doubles is drawn; what the server asks for comes first."""
     longest_s = min(WAIT_S_MIN * (1 << min(failures, _DOUBLINGS_MAX)), WAIT_S_MAX)
-    return min(error.retry_after_s, RETRY_AFTER_S_MAX) + max(longest_s * draw(), _WAIT_S_LEAST)
+    return min(retry_after_s, RETRY_AFTER_S_MAX) + max(longest_s * draw(), _WAIT_S_LEAST)
 
 
 def _parts(all_: Sequence[str], count_max: int) -> Iterable[Sequence[str]]:

@@ -1,10 +1,11 @@
 """The lane socket from the courier's side: carrier_ports.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
 
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,15 +13,30 @@ from validator.carrier_ports import LaneGoneError
 from validator.formats.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
-ANSWER_S = 5.0  # a clerk that adopts a list on a slow disk answers late
+ANSWER_S = 5.0  # for a whole answer: a clerk that adopts a list on a slow disk answers late
 
 
 class _Reports(msgspec.Struct):
     reports: tuple[StoredReport, ...]
 
 
+class _Forgotten(msgspec.Struct):
+    forgotten: int
+
+
+class _PutAside(msgspec.Struct):
+    put_aside: int
+
+
+class _Status(msgspec.Struct):
+    status: dict[str, Any]
+
+
+_Answer = TypeVar("_Answer")
 _reports = msgspec.json.Decoder(_Reports, strict=True)
-_any = msgspec.json.Decoder(dict[str, Any])
+_forgotten = msgspec.json.Decoder(_Forgotten, strict=True)
+_put_aside = msgspec.json.Decoder(_PutAside, strict=True)
+_status = msgspec.json.Decoder(_Status, strict=True)
 
 
 class LaneClient:
@@ -29,27 +45,30 @@ class LaneClient:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket: socket.socket | None = None
-        self._rest = b""
 
     def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
         """See carrier_ports.LaneReports."""
-        line = self._ask({"request": "reports", "max": count_max, "skip": skipped})
-        try:
-            return _reports.decode(line).reports
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            raise self._gone(f"its reports cannot be read ({error})") from error
+        request = {"request": "reports", "max": count_max, "skip": skipped}
+        reports = self._answer(_reports, request).reports
+        if len(reports) > count_max:
+            raise self._gone(f"told {len(reports)} reports where {count_max} are the most")
+        return reports
 
     def delivered(self, report_ids: Sequence[str]) -> None:
         """See carrier_ports.LaneReports."""
-        self._ask({"request": "delivered", "ids": report_ids})
+        count = self._answer(_forgotten, {"request": "delivered", "ids": report_ids}).forgotten
+        if count < len(report_ids):
+            raise self._gone(f"has forgotten {count} of {len(report_ids)} reports that are in the city")
 
     def rejected(self, report_id: str, reason: str) -> None:
         """See carrier_ports.LaneReports."""
-        self._ask({"request": "rejected", "id": report_id, "reason": reason[:200]})
+        request = {"request": "rejected", "id": report_id, "reason": reason[:200]}
+        if not self._answer(_put_aside, request).put_aside:
+            raise self._gone("has not put aside a report that the back office does not take")
 
     def status(self) -> Mapping[str, Any]:
         """How the lane fares. Raises LaneGoneError."""
-        return dict(_any.decode(self._ask({"request": "status"}))["status"])
+        return self._answer(_status, {"request": "status"}).status
 
     def list_changed(self) -> None:
         """Tell it that a list was installed. Raises LaneGoneError."""
@@ -59,7 +78,16 @@ class LaneClient:
         """Hang up."""
         if self._socket is not None:
             self._socket.close()
-            self._socket, self._rest = None, b""
+            self._socket = None
+
+    def _answer(self, decoder: msgspec.json.Decoder[_Answer], request: Mapping[str, Any]) -> _Answer:
+        """What it answers. Raises LaneGoneError."""
+        line = self._ask(request)
+        try:
+            return decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
+            raise self._gone(f"its answer cannot be read ({told})") from error
 
     def _ask(self, request: Mapping[str, Any]) -> bytes:
         """The line that answers. Raises LaneGoneError; asked again later, it connects anew."""
@@ -68,22 +96,32 @@ class LaneClient:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 self._socket.settimeout(ANSWER_S)
                 self._socket.connect(str(self._path))
+            self._socket.settimeout(ANSWER_S)
             self._socket.sendall(msgspec.json.encode(request) + b"\n")
             line = self._line(self._socket)
         except OSError as error:
             raise self._gone(error.strerror or "no answer") from error
         if line.startswith(b'{"error"'):
-            raise self._gone(line.decode(errors="replace")[:200])
+            raise self._gone(line[:200].decode("ascii", "replace"))
         return line
 
     def _line(self, lane: socket.socket) -> bytes:
-        while b"\n" not in self._rest:
+        """One line, whole in time and alone."""
+        received, ends_s = bytearray(), time.monotonic() + ANSWER_S
+        while not received.endswith(b"\n"):
+            left_s = ends_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError(0, "no whole answer in time")
+            lane.settimeout(left_s)
             part = lane.recv(65_536)
-            if not part or len(self._rest) > ANSWER_BYTES_MAX:
+            if not part:
                 raise OSError(0, "it hung up")
-            self._rest += part
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line
+            received += part
+            if len(received) > ANSWER_BYTES_MAX:
+                raise OSError(0, f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+        if received.count(b"\n") > 1:
+            raise OSError(0, "it said more than it was asked")
+        return bytes(received[:-1])
 
     def _gone(self, why: str) -> LaneGoneError:
         with suppress(OSError):
