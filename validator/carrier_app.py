@@ -7,6 +7,7 @@ It shares nothing with it but what it reads of its state. It may be killed at an
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from validator.adapters.lane_client import LaneClient
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice, gate_key
 from validator.adapters.web import Web
-from validator.carrier import AWAY, Carried, Carrier, StatusTimes
+from validator.carrier import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
 from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
 from validator.courier_ports import SourceState, TownError
@@ -51,22 +52,36 @@ class CarrierThread(threading.Thread):
         self._key_problems: tuple[str, ...] = ()
         self._carrier = Carrier(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
+        self._delivered = 0
+        self._unheard: TownError | None = None  # why nobody has heard how the gate fares
         self._status_times = StatusTimes(random.random)
 
     def run(self) -> None:
         """Carry."""
         while True:
+            time.sleep(self._turn())
+
+    def _turn(self) -> float:
+        """Do what is to be done now; how many seconds to wait then."""
+        try:
             self._web.check_dates(checked=self._clock.now().synchronised)
             carried, wait_s = self._carrier.round()
             self._tell(carried)
             if carried.state not in AWAY:
                 self._tell_status(carried)
-            time.sleep(wait_s)
+        except Exception as error:  # noqa: BLE001  # a fault of ours; a thread that ended would leave a courier that carries nothing and seems well
+            self._log.line({"event": "carrier fault", "problem": _where(error), "unix_s": self._now_unix_s()})
+            return WAIT_S_MAX
+        return wait_s
 
     def _now_unix_s(self) -> int:
         return self._clock.now().unix_s
 
     def _tell(self, carried: Carried) -> None:
+        if carried.delivered > self._delivered:
+            self._delivered, self._unheard = carried.delivered, None  # the way is open
+        if self._unheard and not carried.problem:  # no report waits, and so nothing else would show it
+            carried = carried._replace(state=self._unheard.state, problem=str(self._unheard))
         told = (carried.state, carried.problem)
         if told != self._told:
             self._told = told
@@ -97,9 +112,11 @@ class CarrierThread(threading.Thread):
         }
         try:
             sealed = self._office.tell_status(status)
-        except TownError as error:  # the next round of reports tells the log what is wrong
+        except TownError as error:  # the next turn tells the log
+            self._unheard = error
             times.failed(time.monotonic(), error)
         else:
+            self._unheard = None
             times.told(now_s, notable)
             self._take_keys(sealed)
 
@@ -118,3 +135,9 @@ class CarrierThread(threading.Thread):
             return lane.status()
         except LaneGoneError as error:
             return {"problem": str(error)}
+
+
+def _where(error: Exception) -> str:
+    """What kind of fault it is and in which line of code; never its words, which might hold what somebody sent."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

@@ -19,6 +19,10 @@ ANSWER_BYTES_MAX = 4_096
 _FORBIDDEN = 403
 
 
+class _Enrolled(msgspec.Struct):
+    gate_id: str
+
+
 class EnrolmentError(Exception):
     """This gate is not enrolled; the message is one clear line."""
 
@@ -35,7 +39,7 @@ def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
     body = msgspec.json.encode({"gate_id": gate_id, "token": token, "public_key": public})
     where = f"{url if url.endswith('/') else f'{url}/'}v1/enrol"
     try:
-        web.post(where, body, {"content-type": "application/json"}, ANSWER_BYTES_MAX)
+        answer = web.post(where, body, {"content-type": "application/json"}, ANSWER_BYTES_MAX)
     except StatusError as error:
         if error.status == _FORBIDDEN:
             raise EnrolmentError(
@@ -44,6 +48,16 @@ def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
         raise EnrolmentError(str(error)) from error
     except TownError as error:
         raise EnrolmentError(str(error)) from error
+    if not _is_ours(answer, gate_id):
+        raise EnrolmentError(f"{where}: what answers is not the back office; nobody is enrolled there")
+
+
+def _is_ours(answer: bytes, gate_id: str) -> bool:
+    """Whether it says who was enrolled: not every server that answers well is the one that was meant."""
+    try:
+        return msgspec.json.decode(answer, type=_Enrolled).gate_id == gate_id
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
 
 
 def _make_key(path: Path) -> None:

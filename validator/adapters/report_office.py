@@ -63,9 +63,13 @@ def gate_key(path: Path) -> Ed25519PrivateKey:
     except OSError as error:
         raise GateKeyError(f"{path}: {error.strerror}; turnike enroll makes it") from error
     except (ValueError, TypeError) as error:
-        raise GateKeyError(f"{path}: is no private key; turnike enroll makes a new one") from error
+        raise GateKeyError(
+            f"{path}: is no private key; move it away, and turnike enroll makes a new one"
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise GateKeyError(f"{path}: is another kind of key; turnike enroll makes the right one")
+        raise GateKeyError(
+            f"{path}: is another kind of key; move it away, and turnike enroll makes the right one"
+        )
     return key
 
 
