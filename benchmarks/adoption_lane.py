@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin
 from validator.adapters.lane_socket import LaneSocket
@@ -164,6 +165,7 @@ def main() -> None:
     sealer = Sealer()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
+        account=Account("bench", 1, "bench"),
         source=source,
         times=TimeFile(folder / "lists" / SIGNED_TIME_FILE),
         lists=lists,

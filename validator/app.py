@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
@@ -93,6 +94,7 @@ def serve(config: Config, log_fd: int) -> None:
         OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
     )
     clerk = Clerk(
+        account=Account(config.gate_id, config.lane, version("turnike")),
         source=_list_folder(config),
         times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
         lists=lists,
@@ -119,7 +121,7 @@ def serve(config: Config, log_fd: int) -> None:
         wake_fd=wake_fd,
         alive=partial(tell_systemd, "WATCHDOG=1"),
     )
-    clerk.watch(lane.figures)
+    clerk.watch(lane.figures, lane.histograms())
     thread = _ClerkThread(lane, clerk)
     thread.start()
     _listen_to_signals(lane, clerk, wakened_fd)

@@ -10,14 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, assert_never
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, assert_never
 
-from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
-from validator.domain.passage import RecordPassage
+from validator.account import Account
+from validator.clerk_ports import Callers, KeptClock, ListSource, Log, Looked, Seals, TimeSource
+from validator.domain.decision import list_state
+from validator.domain.latency import LatencyHistogram
 from validator.domain.report import Report
-from validator.domain.rules import RuleSet
 from validator.formats.lane_requests import (
     Delivered,
+    Histograms,
     ListChanged,
     Rejected,
     Reports,
@@ -25,114 +28,16 @@ from validator.formats.lane_requests import (
     Status,
     Watch,
 )
-from validator.formats.signed_time import SignedTime
-from validator.ports import DeviceNote, Note, Outbox, OutboxError, TapDone, WallClock
+from validator.ports import Note, Outbox, OutboxError, TapDone
+
+if TYPE_CHECKING:
+    from validator.domain.rules import RuleSet
 
 LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
 SUMMARY_S = 60.0  # how often the latencies go into the log
 NOTES_MAX = (
     10_000  # hours of taps: a clerk so far behind is stuck on a dying disk, and memory must not pay for it
 )
-
-
-class Looked(Protocol):
-    """What a look at the list folder found: the rules in force from now on, and one clear line for each thing wrong."""
-
-    @property
-    def rules(self) -> RuleSet | None:
-        """None while there is no usable list."""
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """For the log."""
-
-    @property
-    def is_news(self) -> bool:
-        """False when the same list came from other files: not worth a line."""
-
-
-class ListSource(Protocol):
-    """Where lists come from."""
-
-    def looking(self) -> Generator[None, None, Looked | None]:
-        """What there is now, or None when nothing has changed since the last look, in steps that each take a moment. Never raises."""
-
-
-class FoundTime(Protocol):
-    """What the courier left of the newest signed time, or in one line why that cannot be told."""
-
-    @property
-    def signed(self) -> SignedTime | None:
-        """None if it cannot be told."""
-
-    @property
-    def problem(self) -> str:
-        """For the log."""
-
-
-class TimeSource(Protocol):
-    """Where signed times come from."""
-
-    def look(self) -> FoundTime | None:
-        """What there is now, or None when nothing has changed since the last look. Never raises."""
-
-
-class KeptClock(WallClock, Protocol):
-    """The clock, as its keeper sees it."""
-
-    def refresh(self) -> None:
-        """Ask the kernel whether it is synchronised."""
-
-    def begin_with(self, accepted: SignedTime) -> None:
-        """Count from this signed time."""
-
-    def raise_floor(self, issued_unix_s: int) -> None:
-        """Count from a list's own time while there is no signed one."""
-
-
-class Log(Protocol):
-    """Where one JSON object a line goes."""
-
-    def line(self, fields: Mapping[str, Any]) -> None:
-        """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
-
-
-class Asked(Protocol):
-    """A request, and who asks."""
-
-    @property
-    def caller(self) -> Any:
-        """For `Callers.answer`."""
-
-    @property
-    def request(self) -> Request:
-        """What is asked."""
-
-
-class Callers(Protocol):
-    """The gate's other programs, as far as they have something to ask. `wake` may be called from any thread."""
-
-    def wait(self, limit_s: float) -> None:
-        """Until somebody asks, or `wake`, or the limit."""
-
-    def wake(self) -> None:
-        """End the wait."""
-
-    def take(self) -> Asked | None:
-        """The next request."""
-
-    def answer(self, caller: Any, answer: Mapping[str, Any]) -> None:
-        """Answer it; a caller that has gone hears nothing."""
-
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Tell an event to whoever watches."""
-
-
-class Seals(Protocol):
-    """Seals what reports say of a card."""
-
-    def seal_to(self, public: bytes | None) -> None:
-        """Seal to this key from now on."""
 
 
 class ListInForce:
@@ -163,6 +68,7 @@ class Clerk:
     def __init__(
         self,
         *,
+        account: Account,
         source: ListSource,
         times: TimeSource,
         lists: ListInForce,
@@ -175,6 +81,7 @@ class Clerk:
     ) -> None:
         """`lists` is what the loop reads; nothing else writes it."""
         self.notes_dropped = 0
+        self._account = account
         self._source = source
         self._times = times
         self._lists = lists
@@ -186,8 +93,10 @@ class Clerk:
         self._commit_budget_s = commit_budget_ms / 1_000
         self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
         self._figures: Callable[[], dict[str, Any]] = dict
-        self._devices: dict[str, str] = {}  # state of reader and board
+        self._histograms: Mapping[str, LatencyHistogram] = {}
         self._problems: tuple[str, ...] = ()  # of the last look
+        self._cards = 0  # entries of the list in force
+        self._delivered = 0  # reports, since the start
         self._looking: Generator[None, None, Looked | None] | None = None  # a look that is not at its end
         self._look_s = self._summary_s = 0.0
 
@@ -213,9 +122,13 @@ class Clerk:
         """Ask `run` to end after what waits already."""
         self._put(_Stop())
 
-    def watch(self, figures: Callable[[], dict[str, Any]]) -> None:
-        """Put `figures` into the log every minute and at the end. Before `run`."""
-        self._figures = figures
+    def watch(
+        self,
+        figures: Callable[[], dict[str, Any]],
+        histograms: Mapping[str, LatencyHistogram] = MappingProxyType({}),
+    ) -> None:
+        """Put `figures` into the log every minute and at the end; tell `histograms` to whoever asks for them. Before `run`."""
+        self._figures, self._histograms = figures, histograms
 
     def run(self) -> None:
         """Work until `stop`."""
@@ -248,7 +161,7 @@ class Clerk:
         elif isinstance(handed, _Look):
             self._look_s = 0.0  # after the one under way, which may have seen the folder too early
         elif handed is not None:
-            self._say(self._line(handed))
+            self._take(handed)
         is_busy = handed is not None or self._looking is not None
         self._callers.wait(0.0 if is_busy else min(self._look_s, self._summary_s) - time.monotonic())
         asked = self._callers.take()
@@ -261,6 +174,12 @@ class Clerk:
     def _put(self, item: "_Filing | Note | _Look | _Stop") -> None:
         self._in.put(item)
         self._callers.wake()
+
+    def _take(self, note: Note) -> None:
+        line = self._account.line(note)
+        if isinstance(note, TapDone):
+            line["reports_waiting"] = self._outbox.waiting
+        self._say(line)
 
     def _commit(self, filing: _Filing) -> None:
         filing.kept = self._outbox.append(filing.report)
@@ -277,10 +196,14 @@ class Clerk:
                 case Reports():
                     return {"reports": self._outbox.oldest(request.max, request.skip)}
                 case Delivered():
-                    return {"forgotten": self._outbox.forget(request.ids)}
+                    forgotten = self._outbox.forget(request.ids)
+                    self._delivered += forgotten
+                    return {"forgotten": forgotten}
                 case Rejected():
                     self._say({"event": "report rejected", "report_id": request.id, "reason": request.reason})
                     return {"put_aside": self._outbox.reject(request.id, request.reason)}
+                case Histograms():
+                    return {"histograms": self._buckets(), "run_id": self._account.run_id}
                 case ListChanged():
                     self._look_s = 0.0
                     return {"looking": True}
@@ -288,12 +211,19 @@ class Clerk:
             return {"error": str(error)}
         assert_never(request)
 
+    def _buckets(self) -> dict[str, Any]:
+        return {
+            name: {"counts": histogram.buckets(), "max_ns": histogram.max_ns}
+            for name, histogram in self._histograms.items()
+        }
+
     def _regular(self) -> None:
         while self._outbox.news:
             self._say({"event": "reports problem", "problem": self._outbox.news.pop(0)})
         now_s = time.monotonic()
         if self._looking is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
+            self._outbox.try_again()
             self._begin_look()
         if now_s >= self._summary_s:
             self._summary_s = now_s + SUMMARY_S
@@ -323,7 +253,7 @@ class Clerk:
         if looked.rules is not None:
             self._clock.raise_floor(looked.rules.issued_unix_s)
         self._lists.current = looked.rules
-        self._problems = looked.problems
+        self._problems, self._cards = looked.problems, looked.cards
         self._seals.seal_to(looked.rules.sealing_key if looked.rules else None)
         for problem in looked.problems:
             self._say({"event": "list problem", "problem": problem})
@@ -337,85 +267,34 @@ class Clerk:
         self._log.line(line)
         self._callers.tell(line)
 
-    def _line(self, note: Note) -> dict[str, Any]:
-        match note:
-            case TapDone():
-                return self._tap_line(note)
-            case RecordPassage():
-                return {"event": "passage", "tap": note.tap, "passed": note.passed, "after_ms": note.after_ms}
-            case _:
-                line = _device_line(note)
-                if "state" in line:
-                    self._devices[line["event"]] = line["state"]
-                return line
-
-    def _tap_line(self, done: TapDone) -> dict[str, Any]:
-        tap, times, decision = done.tap, done.times, done.tap.decision
-        line: dict[str, Any] = {
-            "event": "tap",
-            "tap": tap.tap,
-            "token": tap.token,
-            "outcome": tap.outcome.name.lower(),
-            "decided_us": times.decided_ns // 1_000,
-            "told_us": times.told_ns // 1_000,
-            "waited": tap.waited,
-            "reported": tap.reported,
-            "reports_waiting": self._outbox.waiting,
-        }
-        if decision is not None:
-            line |= {
-                "verdict": decision.verdict.value,
-                "ground": decision.ground.value,
-                "rule": decision.rule,
-                "list_state": decision.list_state.value,
-                "list_version": decision.list_version,
-            }
-        return line
-
     def _status(self) -> dict[str, Any]:
-        """How the lane fares, for the courier and for a person."""
+        """How the lane fares, for the gate's other programs and for a person."""
         now, rules = self._clock.now(), self._lists.current
-        outbox = self._outbox
         return {
+            **self._account.status(),
             "unix_s": now.unix_s,
             "clock_synchronised": now.synchronised,
+            "list_state": list_state(rules, now).value,
             "list_version": rules.version if rules else None,
             "list_issued_unix_s": rules.issued_unix_s if rules else None,
             "list_expires_unix_s": rules.expires_unix_s if rules else None,
+            "list_cards": self._cards,
             "list_problems": self._problems,
-            "devices": self._devices,
-            "reports_waiting": outbox.waiting,
-            "reports_refused": outbox.refused,
-            "reports_rejected": outbox.rejected,
-            "reports_trouble": outbox.trouble,
-            "notes_dropped": self.notes_dropped,
+            **self._reports(),
+            "reports_delivered": self._delivered,
+            "reports_trouble": self._outbox.trouble,
+            "disk_free_bytes": self._outbox.free_bytes(),
             **self._figures(),
         }
 
-    def _summary(self, event: str) -> None:
-        line: dict[str, Any] = {
-            "event": event,
+    def _reports(self) -> dict[str, int]:
+        return {
             "reports_waiting": self._outbox.waiting,
             "reports_refused": self._outbox.refused,
             "reports_rejected": self._outbox.rejected,
             "notes_dropped": self.notes_dropped,
-            "list_version": self._lists.current.version if self._lists.current else None,
         }
-        self._say(line | self._figures())
 
-
-def _device_line(note: DeviceNote) -> dict[str, Any]:
-    match note:
-        case ReaderLost() | BoardLost():
-            device = "reader" if isinstance(note, ReaderLost) else "board"
-            return {"event": device, "state": "lost", "reason": note.reason}
-        case ReaderBack():
-            return {"event": "reader", "state": "ready"}
-        case BoardBack():
-            return {"event": "board", "state": "ready"}
-        case Emergency() | Tamper():
-            return {"event": type(note).__name__.lower(), "on": note.on}
-        case Forced():
-            return {"event": "forced"}
-        case _:
-            assert_never(note)
+    def _summary(self, event: str) -> None:
+        version = self._lists.current.version if self._lists.current else None
+        self._say({"event": event, **self._reports(), "list_version": version, **self._figures()})

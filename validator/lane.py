@@ -96,6 +96,10 @@ class Lane:
             "told_before_durable": self.told_before_durable,
         }
 
+    def histograms(self) -> dict[str, LatencyHistogram]:
+        """The same in full: any thread may read them."""
+        return {"decided": self.decided, "filed": self.filed, "told": self.told}
+
     def stop(self) -> None:
         """Ask `run` to return after this turn; for a signal handler."""
         self._stopping = True

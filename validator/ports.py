@@ -154,6 +154,12 @@ class Outbox(Protocol):
     def close(self) -> None:
         """Give it up; nothing is lost without."""
 
+    def try_again(self) -> None:
+        """Look whether what was wrong still is; asked about once a second. Never raises."""
+
+    def free_bytes(self) -> int | None:
+        """How much room its disk has; None while that cannot be told."""
+
     def append(self, report: Report) -> bool:
         """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted. Never raises."""
 

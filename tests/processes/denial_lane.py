@@ -12,6 +12,7 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
+from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
@@ -54,6 +55,7 @@ def main() -> None:
         OutboxLimits(reserve_bytes=0),
     )
     clerk = Clerk(
+        account=Account(GATE_ID, 1, "test"),
         source=NoLists(),
         times=TimeFile(folder / "signed"),
         lists=ListInForce(),

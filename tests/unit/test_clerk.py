@@ -8,17 +8,28 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from validator.account import Account
 from validator.adapters.time_file import FoundTime
 from validator.clerk import NOTES_MAX, Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
 from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost
+from validator.domain.latency import LatencyHistogram
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report, ReportKind
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
-from validator.formats.lane_requests import Delivered, ListChanged, Rejected, Reports, Request, Status, Watch
+from validator.formats.lane_requests import (
+    Delivered,
+    Histograms,
+    ListChanged,
+    Rejected,
+    Reports,
+    Request,
+    Status,
+    Watch,
+)
 from validator.formats.signed_time import SignedTime
 from validator.formats.stored_report import StoredReport
 from validator.ports import OutboxError, TapDone, TapTimes
@@ -99,6 +110,7 @@ class Looked:
     def __init__(self, version: int | None, *problems: str) -> None:
         self.rules = None if version is None else RuleSet(version, 1_000 + version, 9_000, ())
         self.problems = problems
+        self.cards = 0 if version is None else 1_000
         self.is_news = True
 
 
@@ -125,7 +137,9 @@ class World:
         self.sealed_to: bytes | None = None
         self.told: list[dict[str, Any]] = []
         self.callers = Callers(self.told)
+        self.tried_again = 0
         self.clerk = Clerk(
+            account=Account("kadikoy-03", 2, "1.2.3"),
             source=self,
             times=self,
             lists=self.lists,
@@ -202,6 +216,12 @@ class World:
         del report_id, reason
         self.rejected += 1
         return 1
+
+    def try_again(self) -> None:
+        self.tried_again += 1
+
+    def free_bytes(self) -> int | None:
+        return 7_000
 
     def seal_to(self, public: bytes | None) -> None:
         self.sealed_to = public
@@ -368,7 +388,9 @@ def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
             "tap": 9,
             "token": "ab12",
             "outcome": "denied",
+            "read_ns": 5,
             "decided_us": 7,
+            "report_us": 1,
             "told_us": 9,
             "waited": False,
             "reported": True,
@@ -384,7 +406,9 @@ def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
             "tap": 10,
             "token": "",
             "outcome": "try_again",
+            "read_ns": 6,
             "decided_us": 0,
+            "report_us": 0,
             "told_us": 0,
             "waited": False,
             "reported": False,
@@ -438,12 +462,50 @@ def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_nobody_else() -> 
 def test_status_says_how_the_lane_fares() -> None:
     world = World()
     world.looks = [Looked(3)]
+    world.clerk.look()
     with world.running() as clerk:
         clerk.note(ReaderLost("unplugged", 1))
         clerk.file(REPORT)
         status = world.callers.ask(Status())["status"]
+    assert (status["gate_id"], status["lane"], status["version"]) == ("kadikoy-03", 2, "1.2.3")
     assert status["devices"] == {"reader": "lost"}
+    assert (status["list_state"], status["list_version"], status["list_cards"]) == ("fresh", 3, 1_000)
+    assert (status["emergency"], status["tamper"], status["disk_free_bytes"]) == (False, False, 7_000)
     assert (status["reports_waiting"], status["reports_trouble"], status["notes_dropped"]) == (1, "", 0)
+
+
+def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the_city() -> None:
+    world = World()
+    denied = Decision(Verdict.DENY, Ground.IN_TABLE, "suspended", True, 0, ListState.FRESH, 3, True)
+    pulled = RecordTap(10, "", Outcome.TRY_AGAIN, None, reported=False, seen_at_ns=6)
+    with world.running() as clerk:
+        for number in (1, 2):
+            tap = RecordTap(number, "ab12", Outcome.DENIED, denied, reported=True, seen_at_ns=5)
+            clerk.note(TapDone(tap, TapTimes(7_000, 9_000, 1_000)))
+        clerk.note(TapDone(pulled, TapTimes(1, 2, 0)))
+        clerk.note(Emergency(on=True, at_ns=5))
+        assert world.callers.ask(Delivered((STORED.report_id,))) == {"forgotten": 1}
+        status = world.callers.ask(Status())["status"]
+    assert status["taps"] == [
+        {"outcome": "denied", "ground": "in table", "count": 2},
+        {"outcome": "try_again", "ground": "", "count": 1},
+    ]
+    assert (status["reports_delivered"], status["emergency"], status["list_state"]) == (1, True, "missing")
+
+
+def test_histograms_are_told_in_full_and_by_the_run_that_began_them() -> None:
+    world = World()
+    decided = LatencyHistogram()
+    for duration_ns in (20, 20, 7_000):
+        decided.add(duration_ns)
+    world.clerk.watch(dict, {"decided": decided})
+    with world.running():
+        answer = world.callers.ask(Histograms())
+        status = world.callers.ask(Status())["status"]
+    assert answer == {
+        "histograms": {"decided": {"counts": [(20, 2), (7_167, 1)], "max_ns": 7_000}},
+        "run_id": status["run_id"],
+    }
 
 
 def test_whoever_watches_hears_what_goes_into_the_log() -> None:

@@ -172,6 +172,22 @@ class DiskOutbox:
         """Put a report aside that the back office will never take. Durable when it returns. Raises OutboxError."""
         return self._drop([report_id], reason)
 
+    def try_again(self) -> None:
+        """See ports.Outbox."""
+        if self._is_open() and self.trouble:
+            with suppress(OSError):
+                self.trouble = self._room()
+
+    def free_bytes(self) -> int | None:
+        """See ports.Outbox."""
+        with suppress(OSError):
+            return self._free_bytes()
+        return None
+
+    def _free_bytes(self) -> int:
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize
+
     def close(self) -> None:
         """Give it up. Nothing is lost without."""
         self._disconnect()
@@ -308,8 +324,7 @@ class DiskOutbox:
         """Why there is no room for one more, or nothing."""
         if self.waiting >= self._limits.reports_max:
             return f"{self._folder}: {self.waiting} reports wait, and no more may"
-        disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize < self._limits.reserve_bytes:
+        if self._free_bytes() < self._limits.reserve_bytes:
             return f"{self._folder}: the disk is full"
         return ""
 

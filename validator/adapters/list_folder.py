@@ -60,11 +60,12 @@ _PUBLISHER = "tell the publisher of the list"
 class Adopted:
     """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong.
 
-    `is_news` is false when it is the same list, from other files.
+    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is the same list, from other files.
     """
 
     rules: RuleSet | None
     problems: tuple[str, ...] = ()
+    cards: int = field(default=0, compare=False)
     is_news: bool = field(default=True, compare=False)
 
 
@@ -78,6 +79,7 @@ class _Loaded(NamedTuple):
     path: str
     rules: RuleSet
     segments: frozenset[SeenFile]  # as they were when they were verified
+    cards: int
 
     def damaged(self, seen: Seen) -> str | None:
         """The name of a mapped file that was written to in place, or None."""
@@ -195,7 +197,7 @@ class ListFolder:
             rules = replace(rules, is_fallback=True)
         is_same = before is not None and name == self._told_name and problems == before.problems == ()
         self._told_name = name
-        return Adopted(rules, problems, is_news=not is_same)
+        return Adopted(rules, problems, current.cards if current else 0, is_news=not is_same)
 
     def _lasting(self, wrong: _Wrong) -> tuple[str, ...]:
         """The lines to tell. What the courier's work may explain is told when it was so in the last look too."""
@@ -248,10 +250,11 @@ class ListFolder:
         if manifest.list_version != name.version:
             raise UnusableError(f"{file.name}: it says version {manifest.list_version}; {AGAIN}")
         used: set[SeenFile] = set()
-        rules = []
+        rules, cards = [], 0
         for entry in manifest.rules:
             table = yield from self._table(entry, seen, used)
             rules.append(_rule(entry, table))
+            cards += sum(header.count for header in table.headers)
         rule_set = RuleSet(
             name.version,
             manifest.issued_unix_s,
@@ -259,7 +262,7 @@ class ListFolder:
             tuple(rules),
             sealing_key=bytes.fromhex(manifest.sealing_key) if manifest.sealing_key else None,
         )
-        return _Loaded(name, content, file.path, rule_set, frozenset(used))
+        return _Loaded(name, content, file.path, rule_set, frozenset(used), cards)
 
     def _table(self, entry: RuleEntry, seen: Seen, used: set[SeenFile]) -> Generator[None, None, MappedTable]:
         if entry.segments[-1].from_version or any(

@@ -97,21 +97,22 @@ _REQUIRE, _REFUSE = Effect.REQUIRE, Effect.REFUSE
 _ADMIT, _DENY = Verdict.ADMIT, Verdict.DENY
 
 
+def list_state(rules: RuleSet | None, now: Now) -> ListState:
+    """The state in which a decision by these rules is made at this time."""
+    if rules is None:
+        return ListState.MISSING
+    if now.unix_s >= rules.expires_unix_s:
+        return _STALE
+    return ListState.CORRUPT if rules.is_fallback else _FRESH
+
+
 def decide(card: Card, rules: RuleSet | None, now: Now, policy: ListPolicy) -> Decision:
     """Decide about one card under one list version at one time.
 
     A list that is stale or missing is decided as the policy says, and the decision tells so. Under `stale = "deny"` nobody is
     admitted, while a refusal by a rule keeps its own ground, so that it is still reported. A random UID is never looked up.
     """
-    if rules is None:
-        state, version = ListState.MISSING, 0
-    else:
-        state = _FRESH
-        if now.unix_s >= rules.expires_unix_s:
-            state = _STALE
-        elif rules.is_fallback:
-            state = ListState.CORRUPT
-        version = rules.version
+    state = list_state(rules, now)
     if card.uid.is_random:
         spoken = _RANDOM
     elif rules is None:
@@ -120,7 +121,7 @@ def decide(card: Card, rules: RuleSet | None, now: Now, policy: ListPolicy) -> D
         spoken = _first_that_speaks(card, rules, now.unix_s)
         if state is _STALE and policy.stale is WhenStale.DENY and spoken[0] is Verdict.ADMIT:
             spoken = _NOBODY
-    return _make(Decision, (*spoken, state, version, now.synchronised))
+    return _make(Decision, (*spoken, state, rules.version if rules else 0, now.synchronised))
 
 
 def _first_that_speaks(card: Card, rules: RuleSet, unix_s: int) -> _Spoken:

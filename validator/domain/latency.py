@@ -40,6 +40,10 @@ class LatencyHistogram:
             "max": self.max_ns // _NS_PER_US,
         }
 
+    def buckets(self) -> list[tuple[int, int]]:
+        """The upper edge in ns of each bucket in which there is something, rising, and how many are in it."""
+        return [(_upper_ns(index), count) for index, count in enumerate(self._counts) if count]
+
     def percentile_ns(self, percent: float) -> int:
         """The upper edge of the bucket in which this percentile lies; 0 when nothing was added."""
         total = self.count

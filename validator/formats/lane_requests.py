@@ -49,11 +49,15 @@ class Rejected(Struct, frozen=True, forbid_unknown_fields=True, tag_field="reque
     reason: Annotated[str, Meta(max_length=200)]
 
 
+class Histograms(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="histograms"):
+    """Every duration since the start, counted by size."""
+
+
 class ListChanged(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="list_changed"):
     """A list was installed: look now, not within a second."""
 
 
-Request = Status | Watch | Reports | Delivered | Rejected | ListChanged
+Request = Status | Watch | Reports | Delivered | Rejected | Histograms | ListChanged
 
 _decoder = msgspec.json.Decoder(Request, strict=True)
 
