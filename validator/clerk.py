@@ -149,7 +149,15 @@ class Clerk:
             self._step()
 
     def _turn(self) -> bool:
-        """One thing that was handed over, one that a caller asks, and one step of the look, if there are; else a wait for one of them."""
+        """A wait unless something is under way; then one thing that was handed over, one that a caller asks, and one step of the look, if there are.
+
+        What was handed over comes first after the wait: it may be a report, for which a passenger waits.
+        """
+        wait_s = 0.0
+        if self._looking is None and self._in.empty():
+            self._seals.prepare()
+            wait_s = min(self._look_s, self._summary_s) - time.monotonic()
+        self._callers.wait(wait_s)
         try:
             handed = self._in.get_nowait()
         except queue.Empty:
@@ -162,8 +170,6 @@ class Clerk:
             self._look_s = 0.0  # after the one under way, which may have seen the folder too early
         elif handed is not None:
             self._take(handed)
-        is_busy = handed is not None or self._looking is not None
-        self._callers.wait(0.0 if is_busy else min(self._look_s, self._summary_s) - time.monotonic())
         asked = self._callers.take()
         if asked is not None:
             self._callers.answer(asked.caller, self._answer(asked.request))

@@ -111,3 +111,6 @@ class Seals(Protocol):
 
     def seal_to(self, public: bytes | None) -> None:
         """Seal to this key from now on."""
+
+    def prepare(self) -> None:
+        """Do for the next card what can be done before it comes."""

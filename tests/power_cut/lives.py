@@ -15,8 +15,9 @@ import diskcache
 import msgspec
 
 from tests.power_cut.truth import Found, Step, Told
-from validator.adapters import disk_outbox, durable
+from validator.adapters import disk_outbox, durable, outbox_folder
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.adapters.outbox_rescue import Head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.stored_report import StoredReport, encode
@@ -228,6 +229,10 @@ def _transact(cache: object, *, retry: bool = False) -> AbstractContextManager[N
     return nullcontext()
 
 
+def _as_at_first(head: Head) -> str:
+    return msgspec.json.encode(msgspec.structs.replace(head, next_seq=1)).decode()
+
+
 def _no_sync(folder: Path) -> None:
     del folder
 
@@ -237,10 +242,11 @@ PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "the database is synced as diskcache does it": lambda: patch.dict(
         disk_outbox.SETTINGS, sqlite_synchronous=1
     ),
-    "the identity is not synced": lambda: patch.object(disk_outbox, "replace_file", _written_and_renamed),
+    "the identity is not synced": lambda: patch.object(outbox_folder, "replace_file", _written_and_renamed),
     "the name of the identity is not synced": lambda: patch.object(durable, "sync_folder", _no_sync),
-    "a report and its number are two transactions": lambda: patch.object(
-        diskcache.Cache, "transact", _transact
+    "the next number is not written down when reports go": lambda: patch.object(
+        disk_outbox, "_encoded", _as_at_first
     ),
+    "a report is put aside in two transactions": lambda: patch.object(diskcache.Cache, "transact", _transact),
 }
 """Mistakes that the test must see."""

@@ -207,7 +207,8 @@ def test_nor_when_it_fails_twice_in_a_rescue(place: int, scratch: Path) -> None:
         ("the database is synced as diskcache does it", "lost"),
         ("the identity is not synced", "it is called damaged"),
         ("the name of the identity is not synced", "it is called damaged"),
-        ("a report and its number are two transactions", "number given twice"),
+        ("the next number is not written down when reports go", "number given twice"),
+        ("a report is put aside in two transactions", "wrongly in quarantine"),
     ],
 )
 def test_a_planted_mistake_is_seen(plant: str, seen: str, scratch: Path) -> None:

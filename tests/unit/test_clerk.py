@@ -226,6 +226,9 @@ class World:
     def seal_to(self, public: bytes | None) -> None:
         self.sealed_to = public
 
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
     def append(self, report: Report) -> bool:
         self.disk.wait()
         if not self.full:

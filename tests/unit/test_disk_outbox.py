@@ -149,7 +149,7 @@ def _nearly_full(_path: object) -> SimpleNamespace:
 
 def test_the_reserve_of_the_disk_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
-    monkeypatch.setattr("validator.adapters.disk_outbox.os.statvfs", _nearly_full)
+    monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", _nearly_full)
     assert not box.append(report())
     assert "the disk is full" in box.trouble
     monkeypatch.undo()
@@ -360,7 +360,7 @@ def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as failing:
-        failing.setattr("validator.adapters.disk_outbox.os.statvfs", broken)
+        failing.setattr("validator.adapters.outbox_folder.os.statvfs", broken)
         assert [box.append(report(tap)) for tap in range(3)] == [False] * 3
         assert "Input/output error" in box.trouble
         with pytest.raises(OutboxError):
@@ -392,3 +392,48 @@ def test_it_writes_nothing_that_names_the_card(tmp_path: Path) -> None:
         content = path.read_bytes()
         assert UID not in content
         assert UID.hex().encode() not in content.lower()
+
+
+def test_a_first_start_that_was_cut_short_is_no_damage(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.close()
+    (tmp_path / "outbox" / "outbox.json").unlink()
+    again = outbox(tmp_path)
+    assert (again.news, again.waiting) == ([], 0)
+    assert again.append(report())
+
+
+def test_a_used_outbox_that_lost_its_name_is_damaged_even_when_nothing_waits(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.append(report())
+    box.forget(ids(box))
+    box.close()
+    (tmp_path / "outbox" / "outbox.json").unlink()
+    again = outbox(tmp_path)
+    assert "0 reports were saved" in again.news[0]
+
+
+def test_trouble_is_over_when_there_is_room_again_also_before_the_next_denial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
+    with monkeypatch.context() as full:
+        full.setattr("validator.adapters.outbox_folder.os.statvfs", _nearly_full)
+        assert not box.append(report())
+        box.try_again()
+        assert "the disk is full" in box.trouble
+    box.try_again()
+    assert box.trouble == ""
+
+
+def test_how_much_room_there_is_can_be_asked_and_need_not_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox(tmp_path)
+    assert (box.free_bytes() or 0) > 0
+    monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", _gone)
+    assert box.free_bytes() is None
+
+
+def _gone(_path: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")

@@ -6,15 +6,12 @@
     for stored in outbox.oldest(20): ...
     outbox.forget(["<report id>", ...])  # delivered; only what `oldest` told
 
-One transaction, so one sync, a report: the record and the number after it are committed together, so no `seq` is used twice and none left out. A
-disk that fails is told in `trouble` and tried again every second; what could not be kept meanwhile is counted in `refused`, and
+One transaction of one row, so one sync, a report: the number of the newest is the place in which it stands, so no `seq` is used twice and none left
+out; whatever takes reports away writes the next number down first. A disk that fails is told in `trouble` and tried again every second; what could not be kept meanwhile is counted in `refused`, and
 the next report that is kept says how many there were.
 """
 
-import fcntl
-import os
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,15 +19,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
 from diskcache import Cache, Timeout
 
-from validator.adapters.durable import replace_file, sync_folder
 from validator.adapters.inline_disk import InlineTextDisk, PlantedError
+from validator.adapters.outbox_folder import OutboxFolder
 from validator.adapters.outbox_rescue import (
-    DATABASE,
     HEAD,
     REJECTED,
     DamagedError,
@@ -38,21 +35,20 @@ from validator.adapters.outbox_rescue import (
     Saved,
     examine,
     salvage,
+    was_used,
 )
 from validator.domain.report import Report
 from validator.formats.stored_report import RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
 
-IDENTITY = "outbox.json"
-COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
-COLLECTED = "damaged"  # all of it, until what it held is in a new one
-RESCUED = "damaged.kept"  # the last one, for a person to look at
 REOPEN_S = 1.0
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
 TOLD_MAX = 1_000  # several may ask, and each for two hundred
 REJECTED_MAX = 10_000  # reports that the back office did not take; past it the newest is only counted
-_CACHE_PAGES = 256  # 1 MiB: it is asked for the oldest and the newest only
+_CACHE_PAGES = 1_024  # 1 MiB: it is asked for the oldest and the newest only
 _UUID7_VERSION = 0x7000
+_UUID7_BITS = 96  # 74, and the milliseconds
+_UUID7_SEED_BITS = 256
 _UUID_VARIANT = 1 << 63
 
 SETTINGS = {
@@ -111,7 +107,7 @@ class DiskOutbox:
         """What is wrong with the disk, in one line; empty while reports are kept."""
         self.news: list[str] = []
         """What a person should hear of, a line each; whoever tells it empties it."""
-        self._folder = folder
+        self._folder = OutboxFolder(folder)
         self._origin = origin
         self._seal = seal
         self._boottime_ns = boottime_ns
@@ -120,9 +116,10 @@ class DiskOutbox:
         self._head = Head("", 1)
         self._refused_before = 0  # since the last report that was kept
         self._in_doubt = 0  # the `seq` of a report whose commit failed, and may have been done all the same
+        # They must differ, not be secret; and the system is not asked while a passenger waits.
+        self._draw = Random(secrets.randbits(_UUID7_SEED_BITS)).getrandbits  # noqa: S311
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
-        self._lock_fd = -1
 
     def open(self) -> bool:
         """Look it over and open it; whether it is open. A damaged one is put aside, and what can be read of it goes into a new one."""
@@ -141,15 +138,12 @@ class DiskOutbox:
             room = self._room()
             if room:
                 return self._refuse(room)
-            head = msgspec.structs.replace(self._head, next_seq=self._head.next_seq + 1)
-            with self._cache.transact():
-                self._cache.set(self._head.next_place, encode(self._stored(report)))
-                self._cache.set(HEAD, _encoded(head))
+            self._cache.set(self._head.next_place, encode(self._stored(report)))
         except (OSError, sqlite3.Error, Timeout) as error:
             self._in_doubt = self._head.next_seq
             self._fail(error)
             return self._refuse(self.trouble)
-        self._head = head
+        self._head = msgspec.structs.replace(self._head, next_seq=self._head.next_seq + 1)
         self.waiting += 1
         self._refused_before = 0
         self.trouble = ""
@@ -181,19 +175,13 @@ class DiskOutbox:
     def free_bytes(self) -> int | None:
         """See ports.Outbox."""
         with suppress(OSError):
-            return self._free_bytes()
+            return self._folder.free_bytes()
         return None
-
-    def _free_bytes(self) -> int:
-        disk = os.statvfs(self._folder)
-        return disk.f_bavail * disk.f_frsize
 
     def close(self) -> None:
         """Give it up. Nothing is lost without."""
         self._disconnect()
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+        self._folder.unlock()
 
     def _disconnect(self) -> None:
         cache, self._cache = self._cache, None
@@ -205,25 +193,23 @@ class DiskOutbox:
 
     def _open(self) -> None:
         self._told.clear()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock()
-        outbox_id = self._identity()
-        is_collected = (self._folder / COLLECTED).exists()
-        if (self._folder / COLLECTING).exists():
-            self._rescue(DamagedError(f"{self._folder}: a rescue was cut short"))
+        folder = self._folder
+        folder.lock()
+        if folder.is_collecting:
+            self._rescue(DamagedError(f"{folder.path}: a rescue was cut short"))
             return
-        if not outbox_id and not is_collected and not (self._folder / DATABASE).exists():
+        if folder.is_new:
             self._begin(Head(secrets.token_hex(16), 1))
             return
         try:
-            found = examine(self._folder, outbox_id)
+            found = examine(folder.path, folder.outbox_id())
         except DamagedError as error:
             self._rescue(error)
             return
-        if is_collected:
-            self._put_away()
+        if folder.is_collected:
+            folder.put_away()
         if found.planted:
-            self.news.append(f"{self._folder}: {found.planted} rows that no outbox wrote were removed")
+            self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
         if self._in_doubt and found.head.next_seq > self._in_doubt:
             self.refused -= 1  # it was kept after all
             self._refused_before = max(self._refused_before - 1, 0)
@@ -234,28 +220,9 @@ class DiskOutbox:
         self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — diskcache has no word for it
         self.trouble = ""
 
-    def _lock(self) -> None:
-        """Be the only process here, until it ends: two that write one WAL database can lose commits."""
-        if self._lock_fd >= 0:
-            return
-        fd = os.open(self._folder / "outbox.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise BlockingIOError("another lane keeps its reports here") from None
-        self._lock_fd = fd
-
-    def _identity(self) -> str:
-        """The id of the outbox that should be here; empty if nobody knows."""
-        with suppress(FileNotFoundError, msgspec.MsgspecError, UnicodeError):
-            return msgspec.json.decode((self._folder / IDENTITY).read_bytes(), type=Head).outbox_id
-        return ""
-
     def _begin(self, head: Head, saved: Iterable[Saved] = ()) -> None:
         """Make a new outbox, with what was saved of an older one in its first places."""
-        for path in self._folder.glob(f"{DATABASE}*"):
-            path.unlink()
+        self._folder.make_empty()
         self._connect()
         self.waiting = self.rejected = self._in_doubt = 0
         with self._cache.transact():
@@ -267,42 +234,22 @@ class DiskOutbox:
                 )
             self._head = msgspec.structs.replace(head, places_before=self.waiting)
             self._cache.set(HEAD, _encoded(self._head))
-        sync_folder(self._folder)
-        sync_folder(self._folder.parent)
-        # Last: from now on an empty database is a damaged one.
-        replace_file(self._folder / IDENTITY, msgspec.json.encode(head))
+        self._folder.set_identity(head)
         self.trouble = ""
 
     def _rescue(self, damage: DamagedError) -> None:
-        """Put a damaged outbox aside, and go on with a new one that has all that can be read of it.
-
-        Cut short anywhere, it goes on at the next start: until the damaged one is collected, what lies in the folder belongs to it; from then on, to a
-        new one that is not done before its identity is written.
-        """
-        collecting, collected = self._folder / COLLECTING, self._folder / COLLECTED
-        if not collected.exists():
-            collecting.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(
-                self._folder
-            )  # before a log is away from its database: without it that may look whole, and is older
-            for path in self._folder.glob(f"{DATABASE}*"):
-                path.rename(collecting / path.name)
-            sync_folder(collecting)
-            collecting.rename(collected)
-            sync_folder(self._folder)
-        saved = {one.report.report_id: one for one in salvage(collected)}
+        """Put a damaged outbox aside, and go on with a new one that has all that can be read of it."""
+        folder, was_begun = self._folder, self._folder.has_identity
+        folder.collect()
+        was_begun = was_begun or was_used(folder.collected)
+        saved = {one.report.report_id: one for one in salvage(folder.collected)}
         self._begin(Head(secrets.token_hex(16), 1), saved.values())
-        self._put_away()
-        self.news.append(f"{damage}; {len(saved)} reports were saved from it, and a new outbox was begun")
-
-    def _put_away(self) -> None:
-        """End a rescue, before the new outbox takes a report: what was collected is never rescued again."""
-        shutil.rmtree(self._folder / RESCUED, ignore_errors=True)
-        (self._folder / COLLECTED).rename(self._folder / RESCUED)
-        sync_folder(self._folder)
+        folder.put_away()
+        if was_begun or saved:  # else a first start was cut short, and nothing was there yet
+            self.news.append(f"{damage}; {len(saved)} reports were saved from it, and a new outbox was begun")
 
     def _connect(self) -> None:
-        self._cache = Cache(str(self._folder), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
+        self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
 
     def _is_open(self) -> bool:
         """Whether it can be used; a failed one is tried again when a second has gone by."""
@@ -313,7 +260,7 @@ class DiskOutbox:
     def _fail(self, error: Exception) -> None:
         self.close()  # the lock too: a disk on which nothing is open can be unmounted, mended and mounted again
         self._retry_s = time.monotonic() + REOPEN_S
-        trouble = f"{self._folder}: {error}"
+        trouble = f"{self._folder.path}: {error}"
         if trouble != self.trouble:
             self.news.append(trouble)
         self.trouble = trouble
@@ -323,9 +270,9 @@ class DiskOutbox:
     def _room(self) -> str:
         """Why there is no room for one more, or nothing."""
         if self.waiting >= self._limits.reports_max:
-            return f"{self._folder}: {self.waiting} reports wait, and no more may"
-        if self._free_bytes() < self._limits.reserve_bytes:
-            return f"{self._folder}: the disk is full"
+            return f"{self._folder.path}: {self.waiting} reports wait, and no more may"
+        if self._folder.free_bytes() < self._limits.reserve_bytes:
+            return f"{self._folder.path}: the disk is full"
         return ""
 
     def _refuse(self, trouble: str) -> bool:
@@ -339,7 +286,7 @@ class DiskOutbox:
     def _stored(self, report: Report) -> StoredReport:
         sealed, sealed_to = self._seal(report.uid.raw)
         return StoredReport(
-            report_id=uuid7(report.unix_s),
+            report_id=uuid7(report.unix_s, self._draw),
             kind=report.kind,
             gate_id=self._origin.gate_id,
             lane=self._origin.lane,
@@ -367,7 +314,10 @@ class DiskOutbox:
         with self._asked() as cache:
             known = {report_id: self._told[report_id] for report_id in report_ids if report_id in self._told}
             keeps = reason is not None and self.rejected < REJECTED_MAX
+            if not known:
+                return 0
             with cache.transact():
+                cache.set(HEAD, _encoded(self._head))  # the newest may be among them
                 for report_id, place in known.items():
                     if keeps:
                         cache.set(f"{REJECTED}{report_id}", cache.get(place))
@@ -401,13 +351,14 @@ class _Asked:
             raise OutboxError(str(error)) from error
 
 
-def uuid7(unix_s: int) -> str:
+def uuid7(unix_s: int, draw: Callable[[int], int] = secrets.randbits) -> str:
     """A UUID that sorts by time, RFC 9562 section 5.7; the milliseconds are random too, since the tap's second is enough."""
-    unix_ms = unix_s * 1_000 + secrets.randbelow(1_000)
-    high = unix_ms << 16 | _UUID7_VERSION | secrets.randbits(12)
-    low = _UUID_VARIANT | secrets.randbits(62)
+    drawn = draw(_UUID7_BITS)
+    unix_ms = unix_s * 1_000 + (drawn >> 74) % 1_000
+    high = unix_ms << 16 | _UUID7_VERSION | (drawn >> 62) & 0xFFF
+    low = _UUID_VARIANT | drawn & (1 << 62) - 1
     text = f"{high:016x}{low:016x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _encoded(head: Head) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from validator.formats.stored_report import RecordError, StoredReport, decode
 
 DATABASE = "cache.db"  # as diskcache calls it
-HEAD = "head"  # the key of the row that is written with each report
+HEAD = "head"  # the key of the row that says whose outbox it is
 REJECTED = "rejected/"  # begins the key of a report that the back office did not take
 HEAD_CHARACTERS_MAX = 512
 
@@ -39,7 +39,7 @@ _UNREADABLE = {
 _ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one
 _OURS = (
     "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
-    " AND (typeof(key) = 'integer' OR key = 'head' OR key LIKE 'rejected/%')"
+    " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
 )
 
 
@@ -48,7 +48,10 @@ class DamagedError(Exception):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is committed with each report: whose outbox it is, the next `seq`, and how many places came before the first."""
+    """Whose outbox it is, the next `seq`, and how many places came before the first.
+
+    It is written when reports go away; until then the newest place says what the next `seq` is.
+    """
 
     outbox_id: str
     next_seq: Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
@@ -58,6 +61,10 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def next_place(self) -> int:
         """The key of the next report: it only rises, also past what was saved from an older outbox."""
         return self.places_before + self.next_seq
+
+    def after(self, place: int) -> "Head":
+        """The head when this place is taken."""
+        return msgspec.structs.replace(self, next_seq=max(self.next_seq, place - self.places_before + 1))
 
 
 class Examined(NamedTuple):
@@ -91,26 +98,27 @@ def examine(folder: Path, outbox_id: str) -> Examined:
                 raise DamagedError(f"{path}: {' '.join(str(told).split())[:120]}")
             planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
             found = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)).fetchone()
-            waiting, rejected = database.execute(
-                "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%') FROM Cache"
+            waiting, rejected, newest = database.execute(
+                "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%'),"
+                " coalesce(max(key) FILTER (WHERE typeof(key) = 'integer'), 0) FROM Cache"
             ).fetchone()
     except sqlite3.Error as error:
         if _is_away(error):
             raise
         raise DamagedError(f"{path}: {error}") from error
-    return Examined(_head(path, found, outbox_id), waiting, rejected, planted)
-
-
-def _head(path: Path, found: tuple[object] | None, outbox_id: str) -> Head:
     if found is None:
         raise DamagedError(f"{path}: is empty, and should not be")
-    try:
-        head = msgspec.json.decode(str(found[0])[:HEAD_CHARACTERS_MAX], type=Head)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise DamagedError(f"{path}: its head cannot be read") from error
+    head = _head(path, found)
     if head.outbox_id != outbox_id:
         raise DamagedError(f"{path}: is not the outbox that outbox.json names")
-    return head
+    return Examined(head.after(newest), waiting, rejected, planted)
+
+
+def _head(path: Path, found: tuple[object]) -> Head:
+    try:
+        return msgspec.json.decode(str(found[0])[:HEAD_CHARACTERS_MAX], type=Head)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise DamagedError(f"{path}: its head cannot be read") from error
 
 
 def salvage(folder: Path) -> Iterator[Saved]:
@@ -134,6 +142,14 @@ def salvage(folder: Path) -> Iterator[Saved]:
                 place, skipped = place + 1, skipped + 1  # past a page that cannot be read, if the next can
             else:
                 return
+
+
+def was_used(folder: Path) -> bool:
+    """Whether a report ever stood in this database, as far as it can still be read."""
+    with suppress(sqlite3.Error, DamagedError), closing(_opened(folder / DATABASE)) as database:
+        found = database.execute("SELECT value FROM Cache WHERE key = ?", (HEAD,)).fetchone()
+        return found is not None and _head(folder / DATABASE, found).next_seq > 1
+    return False
 
 
 @contextmanager
