@@ -10,7 +10,7 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError
-from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, in_place_of, plan, read_deck
+from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, either_for, in_place_of, plan, read_deck
 from firmware_sim.crowd_devices import CrowdError, Devices, Stopped, say
 from firmware_sim.crowd_score import Score
 from firmware_sim.passenger import Passenger
@@ -35,6 +35,7 @@ Of a thousand taps the crowd makes up, on top of the deck: {mix}
 Output, one JSON object a line: ready; tap, for each; waiting and served; error; summary at the end.
 Verbs on standard input: reader VERB, board VERB, pause, resume, quit, and next UID OUTCOME REPORT: the next passenger comes with that
 card and expects that (an outcome, or either: admitted or denied; report is due: true, false). It takes the place of a planned one, and its kind is asked.
+either KIND: from now on any verdict is right for cards of that kind, since somebody changes what the gate decides by; of a denial a report is due as before.
 pause TAP holds the crowd from that tap on, until resume; next and step let one come meanwhile.
 
 Exit 0 if every tap was right, 1 if not, or if nobody serves the gate.
@@ -136,5 +137,6 @@ def _play(run: _Run, devices: Devices, score: Score) -> None:
         devices.wait_turn(planned.n)
         devices.wait_served()  # whoever is asked for meanwhile comes next
         tap = in_place_of(planned, devices.asked.popleft()) if devices.asked else planned
-        say(**score.count(tap, passenger.play(tap)))
+        sight = passenger.play(tap)
+        say(**score.count(either_for(tap, devices.either), sight))
         devices.wait_until(next_ns)

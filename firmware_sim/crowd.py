@@ -4,7 +4,7 @@ A deck says what is true of each card. On top of it the plan makes up, itself, t
 once, a card pulled away too early or held for long, somebody who is let in and does not walk. passenger.py plays them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
@@ -20,6 +20,8 @@ VERDICTS = (*ADMITTED, DENIED)
 Expected = Literal["admitted", "admitted_with_notice", "denied", "try_again", "unsupported"]
 OUTCOMES = get_args(Expected)
 EITHER = "either"  # of an asked passenger: admitted or denied, while a new list is on its way to the gate
+ANY_VERDICT = "any_verdict"  # of a kind of which either is right: with a notice too
+KINDS_MAX = 100  # of which either is right
 ASKED_MAX = 1_000  # passengers who were asked for and have not come yet
 DECK_CARDS_MAX = 1_000_000  # a deck is held in memory
 MADE_UP_UID_BYTES = 7
@@ -111,6 +113,11 @@ def in_place_of(tap: Tap, asked: Asked) -> Tap:
         report=asked.report,
         leaves=None,
     )
+
+
+def either_for(tap: Tap, kinds: Collection[str]) -> Tap:
+    """As it is judged: of a card of these kinds any verdict is right. Who gets no verdict is judged as ever."""
+    return replace(tap, expect=ANY_VERDICT) if tap.kind in kinds and tap.expect in VERDICTS else tap
 
 
 def read_deck(text: str, name: str) -> list[DeckCard]:

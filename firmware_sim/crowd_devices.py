@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from firmware_sim.crowd import ASKED_MAX, Asked, AskedError, read_asked
+from firmware_sim.crowd import ASKED_MAX, KINDS_MAX, Asked, AskedError, read_asked
 from firmware_sim.passenger import Scene
 
 NS_PER_MS = 1_000_000
@@ -135,6 +135,7 @@ class Devices:
     def __init__(self, reader: Sequence[str], board: Sequence[str], *, wait_limit_s: float) -> None:
         self.scene = Scene()
         self.asked: deque[Asked] = deque()  # passengers somebody asked for by the verb `next`, in order
+        self.either: set[str] = set()  # kinds of cards of which, by the verb `either`, either is right
         self._arguments = {"reader": reader, "board": board}
         self._wait_limit_ns = int(wait_limit_s * NS_PER_S)
         self._devices: dict[str, Device] = {}
@@ -273,12 +274,14 @@ class Devices:
                 self._steps += 1
             case ["reader" | "board" as device, _, *_] if "quit" not in words:
                 self.verb(device, " ".join(words[1:]))
+            case ["either", kind] if len(self.either) < KINDS_MAX:
+                self.either.add(kind)
             case ["next", *_] if len(self.asked) >= ASKED_MAX:
                 _complain(f"next: {ASKED_MAX} passengers wait already; wait for their taps")
             case ["next", *what]:
                 self._ask(what)
             case _:
-                known = "next UID OUTCOME REPORT, reader VERB, board VERB, pause [TAP], step, resume, quit"
+                known = "next UID OUTCOME REPORT, either KIND, reader VERB, board VERB, pause [TAP], step, resume, quit"
                 _complain(f"{' '.join(words)}: not a verb; write {known}")
 
     def _ask(self, what: Sequence[str]) -> None:

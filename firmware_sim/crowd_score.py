@@ -6,11 +6,15 @@ No UID gets in here, so none can get out.
 from collections import deque
 from dataclasses import dataclass
 
-from firmware_sim.crowd import ADMITTED, DENIED, EITHER, Play, Tap
+from firmware_sim.crowd import ADMITTED, ANY_VERDICT, DENIED, EITHER, VERDICTS, Play, Tap
 
 TAP_TIMES_MAX = 200_000  # the newest; two days at human pace
 NS_PER_US = 1_000
 US_PER_MS = 1_000
+_RIGHT = {
+    EITHER: ("admitted", DENIED),
+    ANY_VERDICT: VERDICTS,
+}  # what may be seen when more than one outcome is right
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
@@ -38,7 +42,7 @@ class Sight:
 
 def is_right(tap: Tap, sight: Sight) -> bool:
     """Whether everything that happened to this passenger is what had to happen, and nothing else did."""
-    expect = sight.saw if tap.expect == EITHER and sight.saw in {"admitted", DENIED} else tap.expect
+    expect = sight.saw if sight.saw in _RIGHT.get(tap.expect, ()) else tap.expect
     admitted = expect in ADMITTED
     passed = (tap.play is not Play.STAYS) if admitted else None
     ended = sight.passed is passed or (sight.interrupted and sight.passed is None)
@@ -46,7 +50,7 @@ def is_right(tap: Tap, sight: Sight) -> bool:
 
 
 def _report_is_due(tap: Tap, sight: Sight) -> bool:
-    return tap.report and sight.saw == (DENIED if tap.expect == EITHER else tap.expect)
+    return tap.report and sight.saw == (DENIED if tap.expect in _RIGHT else tap.expect)
 
 
 def _after_us(start_ns: int | None, end_ns: int | None) -> int | None:

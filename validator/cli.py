@@ -225,10 +225,18 @@ def reports_show(config_path: Path, as_json: bool) -> None:
     is_flag=True,
     help="With --taps: no network in the first half, and SIGKILL for lane and courier in the second.",
 )
-def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool) -> None:
-    """Run a city and one gate with simulated hardware and a crowd that taps, and watch it."""
+@click.option(
+    "--page-port",
+    type=click.IntRange(0, 65_535),
+    default=8020,
+    show_default=True,
+    help="Of the turnstile to play with, in a browser; without --taps. Another if it is taken; 0 is any.",
+)
+def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool, page_port: int) -> None:
+    """Run a city and one gate with simulated hardware and a crowd that taps, and watch it; without --taps, play with it in a browser."""
     if chaos and taps is None:
         raise OperatorError("--chaos is for a run of so many --taps")
     from validator.demo.run import Demo
 
-    sys.exit(Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos).run())
+    played = Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port)
+    sys.exit(played.run())

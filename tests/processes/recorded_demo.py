@@ -94,7 +94,7 @@ def ended(self: Demo, result: Any = Demo._result) -> Any:
 
 HEARD.mkdir(parents=True)
 tempfile.TemporaryDirectory = kept  # type: ignore[assignment,misc]
-for module in ("run", "office"):
+for module in ("run", "office", "programs"):
     vars(sys.modules[f"validator.demo.{module}"])["Child"] = RecordedChild
 LaneClient._ask = asked  # type: ignore[method-assign]
 Demo._start = started  # type: ignore[method-assign]

@@ -136,6 +136,22 @@ def test_an_asked_passenger_counts_as_one_of_the_taps(deck: Path) -> None:
         assert is_over(crowd, deck.parent) == 0
 
 
+def test_of_a_kind_that_was_named_either_is_right(deck: Path) -> None:
+    (deck.parent / "keys").mkdir()
+    (deck.parent / "lists").mkdir()
+    (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
+    config = lane_config(deck.parent, missing="deny")  # against all that the deck expects
+    with program("firmware_sim", *arguments(deck, "--taps", "3", "--seed", "8")) as crowd:
+        crowd.event("ready")
+        crowd.say("either matched")
+        crowd.event("waiting")
+        with program("validator", "lane", "--config", str(config)):
+            taps = [crowd.event("tap", kind="matched")]
+            summary = crowd.event("summary")
+        assert (taps[0]["expect"], taps[0]["saw"], taps[0]["right"]) == ("any_verdict", "denied", True)
+        assert (summary["wrong"], is_over(crowd, deck.parent)) == (0, 0)
+
+
 def test_held_from_a_tap_on_the_crowd_comes_only_when_it_is_let(deck: Path) -> None:
     for made in ("keys", "lists"):
         (deck.parent / made).mkdir()

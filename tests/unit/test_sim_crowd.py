@@ -17,6 +17,7 @@ from firmware_sim.crowd import (
     Expected,
     Play,
     Tap,
+    either_for,
     in_place_of,
     plan,
     read_asked,
@@ -164,6 +165,33 @@ def test_either_is_one_verdict_and_what_belongs_to_it(seen: Sight, right: bool, 
     asked = in_place_of(tap(Play.PLAIN, "denied"), Asked("04a1b2c3d4e5f6", EITHER, report=True))
     assert score.count(asked, seen)["right"] is right
     assert score.summary()["reports_expected"] == reports
+
+
+@pytest.mark.parametrize(
+    ("seen", "right", "reports"),
+    [
+        (sight("admitted", 1, passed=True), True, 0),
+        (sight("admitted_with_notice", 1, passed=True), True, 0),
+        (sight("denied", 0, passed=None), True, 1),
+        (sight("admitted", 0, passed=None), False, 0),
+        (sight("denied", 1, passed=True), False, 1),
+        (sight("try_again", 0, passed=None), False, 0),
+    ],
+)
+def test_of_a_kind_of_which_either_is_right_any_verdict_is_and_what_belongs_to_it(
+    seen: Sight, right: bool, reports: int
+) -> None:
+    score = Score()
+    assert score.count(either_for(tap(Play.PLAIN, "denied", report=True), {"any"}), seen)["right"] is right
+    assert score.summary()["reports_expected"] == reports
+
+
+def test_either_is_right_for_no_other_kind_and_not_for_who_gets_no_verdict() -> None:
+    denied, clash = tap(Play.PLAIN, "denied"), tap(Play.CLASH, "try_again")
+    assert either_for(denied, {"matched"}) == denied
+    assert either_for(clash, {"any"}) == clash
+    asked = in_place_of(denied, Asked("04a1b2c3d4e5f6", EITHER, report=True))
+    assert either_for(asked, {"asked"}) == asked
 
 
 def test_a_tap_s_line_and_the_summary() -> None:

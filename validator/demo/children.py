@@ -15,17 +15,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Protocol, Self
 
 END_WAIT_S = 10
 READ_BYTES = 65_536
 _PR_SET_PDEATHSIG = 1
+_prctl = (
+    ctypes.CDLL(None).prctl
+)  # looked up here: between fork and exec nothing may be loaded, since another thread may hold the loader
 
 Line = dict[str, Any]
 
 
 class Heard(NamedTuple):
-    """A line of a child; `ended` when it has closed its output; `key` of the terminal, `signal` of the operator."""
+    """A line of a child; `ended` when it has closed its output; `key` of the terminal, `signal` of the operator; what a `Source` tells."""
 
     source: str
     line: Line
@@ -33,6 +36,16 @@ class Heard(NamedTuple):
     def is_(self, source: str, event: str) -> bool:
         """Whether it is this event of that child."""
         return self.source == source and self.line.get("event") == event
+
+
+class Source(Protocol):
+    """Something else that can be heard."""
+
+    def fileno(self) -> int:
+        """What becomes readable when there is something to hear."""
+
+    def hear(self) -> Iterator[Heard]:
+        """What there is, without waiting for more."""
 
 
 class Child:
@@ -47,7 +60,7 @@ class Child:
             stdout=subprocess.PIPE,
             env=os.environ | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
             process_group=0,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 — nothing of this process runs in a thread
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 — one call into libc, which takes no lock that a thread may hold
         )
         self._rest = b""
 
@@ -72,6 +85,11 @@ class Child:
             return
         *whole, self._rest = (self._rest + data).split(b"\n")
         yield from map(_parsed, whole)
+
+    def last_words(self) -> Iterator[Line]:
+        """The lines that it had said when it ended, once it has ended."""
+        while (lines := list(self.take())) != [{"event": "ended"}]:
+            yield from lines
 
     def end(self) -> int:
         """SIGTERM, unless it has ended already; its exit code."""
@@ -104,7 +122,7 @@ def child(name: str, *command: str) -> Iterator[Child]:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _parsed(line: bytes) -> Line:
@@ -142,6 +160,15 @@ class Ear:
         """Hear what this child says, until it has closed its output."""
         self._selector.register(to.output, selectors.EVENT_READ, to)
 
+    def forget(self, child: Child) -> None:
+        """Hear nothing more of it, not even its end."""
+        with suppress(KeyError, ValueError):  # it has ended already
+            self._selector.unregister(child.output)
+
+    def attend(self, source: Source) -> None:
+        """Hear this source too."""
+        self._selector.register(source, selectors.EVENT_READ, source)
+
     def watch_keys(self, terminal: int) -> None:
         """Hear the keys of this terminal."""
         self._selector.register(terminal, selectors.EVENT_READ, terminal)
@@ -149,13 +176,17 @@ class Ear:
     def hear(self, limit_s: float) -> Iterator[Heard]:
         """What comes first, and what has come with it; nothing if nothing comes within the limit."""
         for key, _ in self._selector.select(max(limit_s, 0)):
+            if key.fd not in self._selector.get_map():
+                continue  # forgotten since
             if isinstance(key.data, Child):
                 yield from self._hear_child(key.data)
             elif key.data is None:
                 os.read(self._woken, READ_BYTES)
                 yield Heard("operator", {"event": "signal"})
-            else:
+            elif isinstance(key.data, int):
                 yield from self._hear_keys(key.data)
+            else:
+                yield from key.data.hear()
 
     def _hear_child(self, of: Child) -> Iterator[Heard]:
         for line in of.take():

@@ -5,8 +5,8 @@ Only the people are invented here. What becomes of them, the city's own commands
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -24,10 +24,15 @@ SUSPENDED_UNIT_S = 5  # instead of a minute: a suspension that ends can be watch
 DECK = {"matched": 850, "suspended": 45, "unmatched": 60, "ended": 15, "staff": 15, "classic": 15}
 DECK_CARDS_MIN = 50  # of each kind
 
+# The cards of the visitor's tray, by what they are when the demo begins. `brief` is suspended for a minute at a time; a phone shows
+# another UID at each tap, so that no list can know it.
+TRAY = ("matched", "suspended", "unmatched", "brief", "staff", "phone")
+_TRAY_MATCHED = ("matched", "suspended", "brief")
+
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """UIDs by what the list will say about them. Suspended and ended cards and those of commuters are matched ones."""
+    """UIDs by what the list will say about them. Suspended and ended cards and those of commuters are matched ones; the tray's stand by themselves."""
 
     matched: list[bytes]
     suspended: list[bytes]
@@ -37,10 +42,16 @@ class People:
     unmatched: list[bytes]
     classic: list[bytes]
     drawn: dict[str, int]  # how many of each kind are in the deck
+    tray: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # a visitor's cards by their names in TRAY, if there is a visitor
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, cards: int, taps: int) -> "People":
-        """So many issued cards, or more if a deck for so many taps before a card comes twice needs more of a kind."""
+    def draw(cls, rng: np.random.Generator, cards: int, taps: int, *, visitor: bool = False) -> "People":
+        """So many issued cards, or more if a deck for so many taps before a card comes twice needs more of a kind.
+
+        With a `visitor` five more are issued, and nobody else's are others.
+        """
         drawn = {kind: max(taps * share // 1_000 * 2, DECK_CARDS_MIN) for kind, share in DECK.items()}
         suspended = max(int(cards * SUSPENDED), drawn["suspended"])
         ended = suspended + max(suspended // 10, drawn["ended"])
@@ -57,11 +68,16 @@ class People:
             unmatched=_uids(rng, unmatched),
             classic=list(dict.fromkeys(b"\x12" + uid[1:4] for uid in _uids(rng, drawn["classic"]))),
             drawn=drawn,
+            tray=_tray(rng) if visitor else {},
         )
 
     def issued(self) -> Iterator[bytes]:
         """Every card."""
-        return chain(self.matched, self.staff, self.unmatched, self.classic)
+        visitor = self._of_tray(*(name for name in TRAY if name != "phone"))
+        return chain(self.matched, self.staff, self.unmatched, self.classic, visitor)
+
+    def _of_tray(self, *names: str) -> list[bytes]:
+        return [self.tray[name] for name in names if name in self.tray]
 
     def deck(self) -> Iterator[dict[str, object]]:
         """The crowd's cards, each with what the crowd knows to be right about it."""
@@ -80,12 +96,16 @@ class People:
     def write(self, folder: Path, now_unix_s: int) -> dict[str, Path]:
         """What the back office imports, in the order in which it has to: a file for each word after `import`."""
         isolation, over = now_unix_s + ISOLATION_S, now_unix_s - DAY_S
-        suspended = [(uid, isolation) for uid in self.suspended] + [(uid, over) for uid in self.ended]
+        suspended: list[tuple[bytes, int | str]] = [(uid, isolation) for uid in self.suspended]
+        suspended += [(uid, over) for uid in self.ended]
+        suspended += [(uid, "") for uid in self._of_tray("suspended")]  # without an end
+        matched = chain(self.matched, self._of_tray(*_TRAY_MATCHED))
+        staff = chain(self.staff, self._of_tray("staff"))
         rows: dict[str, Iterable[Sequence[object]]] = {
             "cards": chain([("uid",)], ((uid.hex(),) for uid in self.issued())),
-            "matched": chain([("uid",)], ((uid.hex(),) for uid in self.matched)),
+            "matched": chain([("uid",)], ((uid.hex(),) for uid in matched)),
             "suspended": chain([("uid", "ends")], ((uid.hex(), ends) for uid, ends in suspended)),
-            "staff": chain([("uid",)], ((uid.hex(),) for uid in self.staff)),
+            "staff": chain([("uid",)], ((uid.hex(),) for uid in staff)),
         }
         paths = {}
         for what, told in rows.items():
@@ -98,6 +118,11 @@ class People:
         """The crowd's cards, as firmware-sim crowd reads them."""
         with path.open("w") as out:
             out.writelines(json.dumps(card) + "\n" for card in self.deck())
+
+
+def _tray(rng: np.random.Generator) -> dict[str, bytes]:
+    uids = dict(zip(TRAY, _uids(rng, len(TRAY)), strict=True))
+    return uids | {"phone": b"\x08" + uids["phone"][1:4]}
 
 
 def _uids(rng: np.random.Generator, count: int) -> list[bytes]:

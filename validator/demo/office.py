@@ -6,15 +6,18 @@ office.suspend(uid)                       # turnike-backoffice suspend UID
 """
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from validator.demo.children import Child
 from validator.demo.city import SUSPENDED_UNIT_S, People
 
 GATE_ID = "demo"
+_CUT_OFF = re.compile(r"(?m)^in_force_from = (\S+)$")
 COMMAND_LIMIT_S = 600
 
 Say = Callable[[str], None]
@@ -55,7 +58,7 @@ class Office:
 
     def _configure(self) -> None:
         """Say in backoffice.toml what the demo has otherwise than its example."""
-        path = self.home / "backoffice.toml"
+        path = self._config
         text = path.read_text()
         for before, now in (
             ("until_unit_s = 60 ", f"until_unit_s = {SUSPENDED_UNIT_S} "),
@@ -65,6 +68,24 @@ class Office:
                 raise OfficeError(f"{path}: has no {before.strip()} for the demo to change")
             text = text.replace(before, now, 1)
         path.write_text(text)
+
+    @property
+    def _config(self) -> Path:
+        return self.home / "backoffice.toml"
+
+    def cut_off(self) -> datetime:
+        """From when on unmatched cards are refused, as the configuration says."""
+        said = _CUT_OFF.search(self._config.read_text())
+        if said is None:
+            raise OfficeError(f"{self._config}: has no in_force_from")
+        return datetime.fromisoformat(said[1])
+
+    def move_cut_off(self, to: datetime) -> None:
+        """Write another date into the configuration; the next publisher that is started publishes it."""
+        changed = _CUT_OFF.sub(f"in_force_from = {to.isoformat()}", self._config.read_text())
+        beside = self._config.with_suffix(".new")
+        beside.write_text(changed)
+        beside.replace(self._config)
 
     def token(self) -> str:
         """What enrols the gate, once."""
@@ -82,10 +103,9 @@ class Office:
         """A command that takes a moment, in the background."""
         return self._child(name, *arguments)
 
-    def reports(self) -> dict[str, int]:
-        """How many reports the city received from its gates, and how many it misses."""
-        outboxes = json.loads(self.run("reports", "list", "--json"))
-        return {name: sum(outbox[name] for outbox in outboxes) for name in ("received", "missing")}
+    def reports(self, lane: int) -> dict[str, int]:
+        """How many reports the city received from this lane, and how many it misses."""
+        return counted(self.run("reports", "list", "--json"), lane)
 
     def run(self, *arguments: str, home: bool = True) -> str:
         """Run a command to its end; what it printed. Raises OfficeError."""
@@ -105,3 +125,9 @@ class Office:
 
     def _child(self, name: str, *arguments: str) -> Child:
         return Child(name, "backoffice", *arguments, "--home", str(self.home))
+
+
+def counted(outboxes: str, lane: int) -> dict[str, int]:
+    """What `reports list --json` says of this lane, all its outboxes together."""
+    of_lane = [outbox for outbox in json.loads(outboxes) if outbox["lane"] == lane]
+    return {name: sum(outbox[name] for outbox in of_lane) for name in ("received", "missing")}

@@ -6,19 +6,16 @@ goes to standard error.
 """
 
 import json
-import socket
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.live import Live
 
 from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
@@ -26,47 +23,23 @@ from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
 from validator.demo.chaos import Chaos
 from validator.demo.children import Child, Ear, Heard
 from validator.demo.city import People
-from validator.demo.office import GATE_ID, Office, OfficeError
+from validator.demo.gate import CROWDS_LANE, EnrolmentError, Gate, free_port
+from validator.demo.office import Office, OfficeError
+from validator.demo.programs import LASTING, Programs
 from validator.demo.story import TAPS_MIN, Story, StoryError
 from validator.demo.terminal import single_keys
-from validator.demo.view import Seen, draw
+from validator.demo.turnstile import PORT as PAGE_PORT
+from validator.demo.view import Seen, shown
+from validator.demo.visit import Visit
 
 SCRIPTED_PACE_MS = 60
 CHAOS_PACE_MS = 20
 WATCHED_PACE_MS = 1_200  # about as a busy turnstile
 DECK_TAPS_MIN = 2_000
 TURN_S = 0.1
-TOLD_EVERY_TAPS = 50  # how often a run without a terminal says how far it is
 TAPS_KEPT = 20  # the crowd waits here for the story to go on
 DRAINED_S = 120.0  # how long the last reports may take to the city
 STATUS_S = 1.0
-
-CONFIG = """\
-gate_id = "{gate_id}"
-[reader]
-driver = "pn532"
-device = "{folder}/reader"
-[board]
-device = "{folder}/board"
-[list]
-folder = "{folder}/lists"
-recent = "{folder}/recent"
-keys = "{keys}"
-stale = "decide"
-missing = "deny"
-[reports]
-folder = "{folder}/reports"
-socket = "{folder}/lane.sock"
-reserve_mb = 0
-[courier]
-url = "{url}"
-root = "{root}"
-poll_s = 1
-[upload]
-url = "{url}"
-key = "{folder}/gate.pem"
-lanes = ["{folder}/lane.sock"]
-"""
 
 
 class DemoError(Exception):
@@ -74,10 +47,25 @@ class DemoError(Exception):
 
 
 class Demo:
-    """One run of the demo. It is the story's World."""
+    """One run of the demo. It is the World of the story, of chaos, and of a visitor."""
 
-    def __init__(self, *, cards: int, taps: int | None, seed: int, timing: str, chaos: bool = False) -> None:
-        """`taps` None runs until Ctrl-C at a pace to watch; `chaos` cuts the network and kills processes instead of telling the story."""
+    def __init__(
+        self,
+        *,
+        cards: int,
+        taps: int | None,
+        seed: int,
+        timing: str,
+        chaos: bool = False,
+        page_port: int = PAGE_PORT,
+    ) -> None:
+        """`taps` None runs until Ctrl-C at a pace to watch, with a lane for a visitor and a page on `page_port`, or another if it is taken.
+
+        `chaos` cuts the network and kills processes instead of telling the story.
+        """
+        self._page_port = page_port
+        self._visit: Visit | None = None
+        self._is_scripted = taps is not None
         self._chaos = chaos
         self._again = 0  # denials that a killed lane had reported and not shown: the passenger came again, and was reported again
         self._killed: set[str] = set()
@@ -88,7 +76,7 @@ class Demo:
         self._console = Console(stderr=True)
         self._seen = Seen(cards)
         self._ear = Ear()
-        self._children = ExitStack()
+        self._programs = Programs(self._ear)
         self._summary: dict[str, Any] = {}
         self._problems: list[str] = []
         self._is_over = False
@@ -101,11 +89,13 @@ class Demo:
             try:
                 people = self._found()
                 stack.enter_context(self._ear)
-                stack.enter_context(self._children)
+                stack.enter_context(self._programs)
                 self._start()
+                if not self._is_scripted:
+                    stack.callback(self._welcome(people).close)
                 self._watch(people)
                 result = self._result()
-            except (OfficeError, DemoError, StoryError) as error:
+            except (OfficeError, DemoError, StoryError, EnrolmentError) as error:
                 self._problems.append(str(error))
                 result = {}
         for problem in self._problems:
@@ -123,9 +113,14 @@ class Demo:
         """See story.World."""
         return self._seen.list_version or 0
 
+    @property
+    def story(self) -> list[str]:
+        """What was said last, newest last."""
+        return [*self._seen.story]
+
     def city(self, name: str, *arguments: str) -> None:
         """See story.World."""
-        self._listen(self._office.command(name, *arguments))
+        self.listen(self._office.command(name, *arguments))
 
     def ask(self, uid: bytes, outcome: str, *, report: bool) -> None:
         """See story.World."""
@@ -135,6 +130,11 @@ class Demo:
         """See story.World."""
         self._crowd.say("step")
 
+    @property
+    def network(self) -> str:
+        """Whether it is up or cut."""
+        return self._seen.network
+
     def cut(self) -> None:
         """See story.World: nobody answers any more, neither for lists nor for reports."""
         self._seen.network = "cut"
@@ -143,7 +143,7 @@ class Demo:
     def mend(self) -> None:
         """See story.World."""
         self._seen.network = "up"
-        self._server = self._listen(self._office.server(self._port))
+        self._server = self.listen(self._office.server(self._port))
 
     def say(self, what: str) -> None:
         """See story.World."""
@@ -159,78 +159,83 @@ class Demo:
     def kill(self, name: str) -> None:
         """See chaos.World."""
         self._killed.add(name)
-        self._daemons[name].process.kill()
+        self._programs.kill(name)
+
+    # The visitor's world
+
+    def begin(self, name: str) -> None:
+        """See errands.World."""
+        self._programs.begin(name)
+
+    def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """See errands.World."""
+        for heard in self._programs.pull(name, number):
+            self._take(heard)
+
+    def listen(self, child: Child) -> Child:
+        """See visitor.World."""
+        return self._programs.listen(child)
+
+    def either(self, kind: str) -> None:
+        """See errands.World."""
+        self._crowd.say(f"either {kind}")
 
     # Starting
 
     def _found(self) -> People:
         with self._console.status("founding a city") as status:
             people = People.draw(
-                np.random.default_rng(self._seed), self._cards, max(self._taps or 0, DECK_TAPS_MIN)
+                np.random.default_rng(self._seed),
+                self._cards,
+                max(self._taps or 0, DECK_TAPS_MIN),
+                visitor=not self._is_scripted,
             )
             self._office.found(people, int(time.time()), status.update)
         people.write_deck(self._folder / "deck.jsonl")
         return people
 
     def _start(self) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         url = f"http://127.0.0.1:{self._port}/"
-        config = self._folder / "validator.toml"
-        config.write_text(
-            CONFIG.format(
-                gate_id=GATE_ID,
-                folder=self._folder,
-                keys=self._office.fingerprint_keys,
-                root=self._office.root,
-                url=url,
-            )
-        )
-        for made in ("lists", "recent"):
-            (self._folder / made).mkdir()
-        self._server = self._listen(self._office.server(self._port))
+        self._gate = Gate(self._folder, self._office, url, lanes=1 if self._is_scripted else 2)
+        self._config = self._gate.config()
+        self._programs.belong_to(self._office, self._gate)
+        self._server = self.listen(self._office.server(self._port))
         self._wait_for("server", lambda heard: "text" in heard.line)
-        self._enrol(config)
-        self._listen(self._office.publisher())
-        self._config = config
-        self._daemons = {name: self._daemon(name) for name in ("courier", "lane")}
-        self._socket = LaneClient(self._folder / "lane.sock")
+        self._gate.enrol()
+        for name in ("publisher", "courier", "lane"):
+            self.begin(name)
+        self._socket = LaneClient(self._gate.socket(CROWDS_LANE))
         self._wait_for("lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"])
-        self._crowd = self._listen(Child("crowd", *self._crowd_command()))
+        self._crowd = self.listen(Child("crowd", *self._crowd_command()))
 
-    def _daemon(self, name: str) -> Child:
-        return self._listen(Child(name, "validator", name, "--config", str(self._config)))
-
-    def _enrol(self, config: Path) -> None:
-        ended = subprocess.run(
-            [sys.executable, "-m", "validator", "enroll", "--config", str(config)],
-            input=self._office.token(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode:
-            raise DemoError(ended.stderr.strip())
+    def _welcome(self, people: People) -> Visit:
+        """Open a lane to a visitor."""
+        visit = Visit(self, self._gate, self._office, people.tray, self._timing, self._page_port)
+        visit.start(self._ear)
+        self._visit, self._seen.page = visit, visit.url
+        if not self._console.is_terminal:
+            self._console.print(f"a turnstile to play with: {visit.url}", soft_wrap=True)
+        return visit
 
     def _crowd_command(self) -> list[str]:
-        folder = self._folder
-        command = ["firmware_sim", "crowd", "--deck", f"{folder}/deck.jsonl", "--seed", str(self._seed)]
-        command += [
-            "--reader-link",
-            f"{folder}/reader",
-            "--board-link",
-            f"{folder}/board",
+        deck, timing = self._folder / "deck.jsonl", self._timing
+        command = [
+            "firmware_sim",
+            "crowd",
+            "--deck",
+            str(deck),
+            "--seed",
+            str(self._seed),
             "--timing",
-            self._timing,
+            timing,
         ]
+        command += ["--reader-link", str(self._gate.reader(CROWDS_LANE))]
+        command += ["--board-link", str(self._gate.board(CROWDS_LANE))]
         if self._taps is None:
             return [*command, "--forever", "--pace-ms", str(WATCHED_PACE_MS)]
         pace_ms = CHAOS_PACE_MS if self._chaos else SCRIPTED_PACE_MS
         return [*command, "--taps", str(self._taps), "--pace-ms", str(pace_ms)]
-
-    def _listen(self, child: Child) -> Child:
-        self._children.callback(child.close)
-        self._ear.listen(child)
-        return child
 
     def _wait_for(self, source: str, wanted: Any) -> None:
         until_s = time.monotonic() + DRAINED_S
@@ -258,11 +263,14 @@ class Demo:
             self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
         if telling is not None:
             next(telling)
-        with self._view() as redraw, single_keys(sys.stdin.fileno() if sys.stdin else -1) as has_keys:
+        with (
+            shown(self._seen, self._console) as redraw,
+            single_keys(sys.stdin.fileno() if sys.stdin else -1) as has_keys,
+        ):
             if has_keys and self._taps is None:
                 self._ear.watch_keys(sys.stdin.fileno())
             while not self._is_over:
-                heard_now = [*self._ear.hear(TURN_S), Heard("clock", {"event": "tick"})]
+                heard_now = [*self._ear.hear(self._wait_s), Heard("clock", {"event": "tick"})]
                 for heard in heard_now:
                     self._take(heard)
                     if telling is not None:
@@ -272,21 +280,29 @@ class Demo:
                             telling = None
                             self._crowd.say("resume")
                 self._look()
+                if self._visit is not None:
+                    self._visit.turn()
                 redraw()
         if telling is not None and not self._problems:
             self._problems.append("the crowd was through before the story was")
 
+    @property
+    def _wait_s(self) -> float:
+        return TURN_S if self._visit is None else min(TURN_S, self._visit.wait_s)
+
     def _take(self, heard: Heard) -> None:
         line = heard.line
+        if self._visit is not None:
+            self._visit.take(heard)
         match heard.source, line.get("event"):
             case "crowd", "summary":
                 self._summary, self._is_over = line, True
             case ("lane" | "courier") as name, "ended" if name in self._killed:
                 self._killed.remove(name)
-                self._daemons[name] = self._daemon(name)
+                self.begin(name)
             case "crowd", "tap" if not line["right"]:
                 self._console.print(f"[red]wrong:[/] {line}")
-            case ("crowd" | "lane" | "courier" | "publisher") as name, "ended" if not self._is_over:
+            case name, "ended" if name in LASTING and not self._is_over:
                 self._problems.append(f"the {name} ended before the demo")
                 self._is_over = True
             case "operator", "signal":
@@ -336,32 +352,15 @@ class Demo:
         except LaneGoneError:
             self._seen.status = {}
 
-    @contextmanager
-    def _view(self) -> Iterator[Any]:
-        """A live picture on a terminal; elsewhere a line now and then."""
-        if not self._console.is_terminal:
-            told = [0]
-
-            def tell() -> None:
-                taps = self._seen.judged
-                if taps // TOLD_EVERY_TAPS > told[0]:
-                    told[0] = taps // TOLD_EVERY_TAPS
-                    self._console.print(f"{taps} taps: {dict(self._seen.outcomes)}")
-
-            yield tell
-            return
-        with Live(draw(self._seen), console=self._console, auto_refresh=False) as live:
-            yield lambda: live.update(draw(self._seen), refresh=True)
-
     # The end
 
     def _result(self) -> dict[str, Any]:
         """The line that contracts promise."""
         self._drain()
-        told = self._office.reports()
+        told = self._office.reports(CROWDS_LANE)
         summary = self._summary
         expected, received = summary.get("reports_expected", 0), told["received"]
-        self._daemons["lane"].end()
+        self._programs.end("lane")
         return {
             "taps": summary.get("taps", 0),
             "admitted": summary.get("admitted", 0),
@@ -378,6 +377,8 @@ class Demo:
         """Wait until no report waits on the gate."""
         if self._seen.network == "cut":
             self.mend()
+        if self._visit is not None:
+            self._visit.put_in()
         until_s = time.monotonic() + DRAINED_S
         while time.monotonic() < until_s:
             for heard in self._ear.hear(TURN_S):
@@ -389,9 +390,3 @@ class Demo:
                 self._problems.append(str(error))
                 return
         self._problems.append("reports still wait on the gate")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

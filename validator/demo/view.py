@@ -5,13 +5,15 @@ It is fed lines of the lane's log and of the crowd, and never names a card other
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
 from rich.align import Align
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +22,7 @@ from validator.domain.latency import LatencyHistogram
 
 TAPS_SHOWN = 10
 STORY_SHOWN = 5
+TOLD_EVERY_TAPS = 50  # how often a run without a terminal says how far it is
 LAMPS = {  # the lamp beside the text, and the text's own ground
     "ready": ("yellow3", "bold grey11 on yellow3"),
     "admitted": ("green3", "bold white on green4"),
@@ -36,6 +39,7 @@ class Seen:
     """Everything that the view draws; the run keeps it up to date."""
 
     cards: int
+    page: str = ""  # where a visitor can play
     devices: dict[str, str] = field(default_factory=lambda: {"reader": "waiting", "board": "waiting"})
     list_version: int | None = None
     list_state: str = ""
@@ -104,6 +108,24 @@ class Seen:
         self.told.add(line["told_us"] * 1_000)
 
 
+@contextmanager
+def shown(seen: Seen, console: Console) -> Iterator[Callable[[], None]]:
+    """A live picture on a terminal, drawn anew at each call; elsewhere a line now and then."""
+    if not console.is_terminal:
+        told = 0
+
+        def tell() -> None:
+            nonlocal told
+            if seen.judged // TOLD_EVERY_TAPS > told:
+                told = seen.judged // TOLD_EVERY_TAPS
+                console.print(f"{seen.judged} taps: {dict(seen.outcomes)}")
+
+        yield tell
+        return
+    with Live(draw(seen), console=console, auto_refresh=False) as live:
+        yield lambda: live.update(draw(seen), refresh=True)
+
+
 def draw(seen: Seen) -> RenderableType:
     """The whole picture."""
     return Group(
@@ -112,6 +134,7 @@ def draw(seen: Seen) -> RenderableType:
         _side_by_side(_latencies(seen), _counts(seen)),
         _story(seen),
         Text(KEYS, style="dim"),
+        Text(f"A turnstile to play with, in a browser: {seen.page}" if seen.page else "", style="bold"),
     )
 
 

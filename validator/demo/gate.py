@@ -1,0 +1,111 @@
+"""The demo's gate: the configuration of its lanes and its courier, and its enrolment. It starts nothing that goes on."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from validator.demo.office import GATE_ID, Office
+
+CROWDS_LANE, VISITORS_LANE = 1, 2
+
+_CONFIG = """\
+gate_id = "{gate_id}"
+lane = {lane}
+[reader]
+driver = "pn532"
+device = "{reader}"
+[board]
+device = "{board}"
+[list]
+folder = "{folder}/lists"
+recent = "{folder}/recent"
+keys = "{keys}"
+stale = "decide"
+missing = "deny"
+[reports]
+folder = "{reports}"
+socket = "{socket}"
+reserve_mb = 0
+[courier]
+url = "{url}"
+root = "{root}"
+poll_s = 1
+[upload]
+url = "{url}"
+key = "{folder}/gate.pem"
+lanes = [{sockets}]
+"""
+_NAMES = {CROWDS_LANE: "", VISITORS_LANE: "visitor-"}  # before the names of what a lane has of its own
+
+
+class EnrolmentError(Exception):
+    """The gate could not be enrolled; the message is what the command said."""
+
+
+class Gate:
+    """A gate in the demo's folder, with so many lanes."""
+
+    def __init__(self, folder: Path, office: Office, url: str, lanes: int) -> None:
+        """`url` is the back office's."""
+        self._folder = folder
+        self._office = office
+        self._url = url
+        self._lanes = range(1, lanes + 1)
+        for made in ("lists", "recent"):
+            (folder / made).mkdir()
+        for lane in self._lanes:
+            self.config(lane).write_text(self._text(lane))
+
+    def config(self, lane: int = CROWDS_LANE) -> Path:
+        """The configuration of this lane; the courier takes the first."""
+        return self._of(lane, "validator.toml")
+
+    def reader(self, lane: int) -> Path:
+        """Where this lane's reader is plugged in."""
+        return self._of(lane, "reader")
+
+    def board(self, lane: int) -> Path:
+        """Where this lane's board is plugged in."""
+        return self._of(lane, "board")
+
+    def socket(self, lane: int) -> Path:
+        """Where this lane can be asked."""
+        return self._of(lane, "lane.sock")
+
+    def enrol(self) -> None:
+        """Make it known to the city. Raises EnrolmentError."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "validator", "enroll", "--config", str(self.config())],
+            input=self._office.token(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            raise EnrolmentError(ended.stderr.strip())
+
+    def _of(self, lane: int, name: str) -> Path:
+        return self._folder / f"{_NAMES[lane]}{name}"
+
+    def _text(self, lane: int) -> str:
+        return _CONFIG.format(
+            gate_id=GATE_ID,
+            lane=lane,
+            folder=self._folder,
+            reader=self.reader(lane),
+            board=self.board(lane),
+            reports=self._of(lane, "reports"),
+            socket=self.socket(lane),
+            sockets=", ".join(f'"{self.socket(each)}"' for each in self._lanes),
+            keys=self._office.fingerprint_keys,
+            root=self._office.root,
+            url=self._url,
+        )
+
+
+def free_port() -> int:
+    """A port of this machine that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

@@ -1,0 +1,196 @@
+"""What the visitor sees: reader, board, lane, list and reports, kept from what the simulated devices, the lane and the courier said, and nothing else. Pure.
+
+    scene = Scene(uids)
+    scene.take(Heard(...))           # each line that is heard
+    scene.picture()                  # all of it, as the page gets it
+
+A line may name a card by its UID; a picture never does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from validator.demo.children import Heard, Line
+from validator.demo.scene_taps import Taps
+
+_FIGURES = ("decided_us", "told_us")
+
+
+@dataclass(slots=True)
+class BoardSeen:
+    """The board, by its own events."""
+
+    linked: bool = False
+    shows: str = "out_of_service"
+    date: str | None = None
+    arms: str = "locked"
+    passed: int = 0
+    forced: int = 0
+    walked_free: int = 0
+    emergency: bool = False
+
+    def take(self, line: Line) -> None:
+        """One event."""
+        match line.get("event"):
+            case "session":
+                self.linked = True
+                self._lock()
+            case "lane_back":
+                self.linked = True
+            case "lane_lost":
+                self.linked = False
+            case "show":
+                self.shows, self.date = line["outcome"], line["date"]
+            case "open":
+                self.arms = "released"
+            case "passed" | "not_passed" as end:
+                self.passed += end == "passed"
+                self._lock()
+            case "forced":
+                self.forced += 1
+            case "walked_free":
+                self.walked_free += 1
+            case "emergency":
+                self.emergency = line["on"]
+                self._lock()
+
+    def picture(self) -> dict[str, Any]:
+        """As the page gets it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def _lock(self) -> None:
+        self.arms = "free" if self.emergency else "locked"
+
+
+@dataclass(slots=True)
+class ReaderSeen:
+    """The reader, by its own events. Cards by their names in the tray."""
+
+    names: Mapping[str, str]  # by UID in hex
+    plugged: bool = True
+    cards: list[str] = field(default_factory=list)
+    left_early: int = 0  # cards that were gone before they had answered: the gate knows nothing of them
+
+    def take(self, line: Line) -> None:
+        """One event."""
+        match line.get("event"):
+            case "present":
+                self.cards.append(self.names[line["uid"]])
+            case "clash":
+                self.cards += [self.names[uid] for uid in line["uids"]]
+            case "removed":
+                self.cards.remove(self.names[line["uid"]])
+                self.left_early += "stage" in line
+            case "unplugged" | "replugged" as what:
+                self.plugged = what == "replugged"
+
+    def picture(self) -> dict[str, Any]:
+        """As the page gets it."""
+        return {"plugged": self.plugged, "cards": [*self.cards], "left_early": self.left_early}
+
+
+@dataclass(slots=True)
+class LaneSeen:
+    """The lane, by its log and by what it answers on its socket. Counts go on when it starts anew."""
+
+    is_up: bool = False
+    devices: dict[str, str] = field(default_factory=dict)
+    list_version: int = 0
+    status: Mapping[str, Any] = field(default_factory=dict)  # the last that it told
+    _run_id: str = ""
+    _delivered_before: int = 0  # by the runs before this one
+
+    def take(self, line: Line) -> None:
+        """One line of its log."""
+        match line.get("event"):
+            case "reader" | "board" as device:
+                self.devices[device] = line["state"]
+            case "list":
+                self.list_version = line["list_version"] or 0
+
+    def told(self, status: Mapping[str, Any]) -> None:
+        """What it answers."""
+        if self._run_id and status["run_id"] != self._run_id:
+            self._delivered_before += self.status["reports_delivered"]
+        self._run_id, self.status = status["run_id"], status
+        self.is_up = True
+
+    def gone(self) -> None:
+        """It does not run."""
+        self.is_up, self.list_version = False, 0
+        self.devices.clear()
+
+    @property
+    def delivered(self) -> int:
+        """How many reports it has been told are in the city, all its runs together."""
+        return self._delivered_before + int(self.status.get("reports_delivered", 0))
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has said of both devices what became of them."""
+        return self.devices.keys() == {"reader", "board"}
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has a reader and a board, as far as it has said."""
+        return self.devices == {"reader": "ready", "board": "ready"}
+
+
+class Scene:
+    """The visitor's lane and all that belongs to it."""
+
+    def __init__(self, uids: Mapping[str, bytes]) -> None:
+        """`uids` are the cards of the tray."""
+        self.board = BoardSeen()
+        self.reader = ReaderSeen({uid.hex(): name for name, uid in uids.items()})
+        self.lane = LaneSeen()
+        self.taps = Taps()
+        self.courier = "starting"
+        self.answer_ns = 0
+        """When the board last showed what the lane told it of a tap."""
+
+    def take(self, heard: Heard) -> None:
+        """One line of one of them; others' are passed over."""
+        line = heard.line
+        match heard.source:
+            case "visitor-reader":
+                if line.get("event") in {"present", "clash"} and self.lane.serves:
+                    self.taps.present(line["at_ns"])
+                self.reader.take(line)
+            case "visitor-board":
+                self._board(line)
+            case "visitor-lane":
+                self.lane.take(line)
+                if line.get("event") == "tap":
+                    self.taps.lane(line)
+            case "courier" if line.get("event") == "courier":
+                self.courier = line["state"]
+
+    def _board(self, line: Line) -> None:
+        self.board.take(line)
+        self.taps.board(line)
+        if line.get("event") == "show" and line["by"] == "lane" and line["hold_ms"]:
+            self.answer_ns = line["at_ns"]
+
+    def picture(self) -> dict[str, Any]:
+        """As the page gets it."""
+        lane, status = self.lane, self.lane.status
+        return {
+            "board": self.board.picture(),
+            "reader": self.reader.picture(),
+            "lane": {
+                "up": lane.is_up,
+                "reader": lane.devices.get("reader", "unknown"),
+                "board": lane.devices.get("board", "unknown"),
+            },
+            **self.taps.picture(),
+            "percentiles": {name: status.get(name) for name in _FIGURES},
+            "list": {
+                "version": status.get("list_version"),
+                "issued_unix_s": status.get("list_issued_unix_s"),
+                "cards": status.get("list_cards", 0),
+                "state": status.get("list_state", "missing"),
+            },
+            "courier": self.courier,
+        }

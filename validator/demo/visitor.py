@@ -1,0 +1,282 @@
+"""The visitor: a lane of the same gate with a simulated reader and board of its own, and what a visitor can do there and in the city.
+
+    visitor = Visitor(world, gate, office, people.tray, timing)
+    visitor.start()
+    visitor.do(verb)                 # raises RefusedError
+    visitor.take(heard)              # each line of each child
+    visitor.turn(now_ns)             # between two waits
+    visitor.picture()                # the whole scene, as the page gets it
+
+Nothing is made up here: a tap goes to the simulated chip as the verb that anybody can type, and what is seen of it is what the programs said.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, assert_never
+
+from validator.adapters.lane_client import LaneClient
+from validator.carrier_ports import LaneGoneError
+from validator.demo import verbs
+from validator.demo.children import Child, Heard
+from validator.demo.errands import CutOffs, Errands
+from validator.demo.errands import World as City
+from validator.demo.gate import VISITORS_LANE, Gate
+from validator.demo.hand import Hand
+from validator.demo.scene import Scene
+
+NS_PER_S = 1_000_000_000
+LOOK_NS = NS_PER_S  # how often the lane is asked how it fares, without being heard of
+WALKS_MS = 1_500  # a visitor who is let in walks through by himself, or at once with a push
+# The card has answered to its name and is gone before it has told all: nothing of it may be decided.
+PULLED_AT = "before-rats"
+DAEMONS = ("visitor-lane", "courier")  # what the plug has
+
+
+class RefusedError(Exception):
+    """It cannot be done now; the message is one clear line."""
+
+
+class World(City, Protocol):
+    """What the visitor can do, and see, of the demo."""
+
+    @property
+    def network(self) -> str:
+        """Whether it is up or cut."""
+
+    @property
+    def story(self) -> list[str]:
+        """What was said last, newest last."""
+
+    def listen(self, child: Child) -> Child:
+        """Hear this child from now on, and end it at the end."""
+
+    def cut(self) -> None:
+        """Cut the network."""
+
+    def mend(self) -> None:
+        """Mend it."""
+
+
+class Visitor:
+    """The visitor's lane, hand and errands."""
+
+    def __init__(
+        self, world: World, gate: Gate, office: CutOffs, uids: Mapping[str, bytes], timing: str
+    ) -> None:
+        """`uids` are the cards of the tray."""
+        self._world = world
+        self._gate = gate
+        self._uids = uids
+        self._timing = timing
+        self._scene = Scene(uids)
+        self._errands = Errands(world, office, uids)
+        self._hand = Hand()
+        self._lying: list[str] = []  # on the reader, as it was told; the scene has what the reader said
+        self._plug = "starting"
+        self._looked_ns = 0
+        self._lane = LaneClient(gate.socket(VISITORS_LANE))
+        self._run = secrets.token_hex(8)
+
+    def start(self) -> None:
+        """Start the devices, and their lane."""
+        both = ("--timing", self._timing)
+        reader, board = self._gate.reader(VISITORS_LANE), self._gate.board(VISITORS_LANE)
+        walks = ("--walk-ms", str(WALKS_MS))
+        self._reader = self._device("visitor-reader", "pn532", "--link", str(reader), *both)
+        self._board = self._device("visitor-board", "board", "--link", str(board), *walks, *both)
+        self._world.begin("visitor-lane")
+
+    def _device(self, name: str, *command: str) -> Child:
+        return self._world.listen(Child(name, "firmware_sim", *command))
+
+    @property
+    def due_ns(self) -> int:
+        """When `turn` has something to do, at the latest."""
+        look_ns = self._looked_ns + LOOK_NS
+        return look_ns if self._hand.due_ns is None else min(look_ns, self._hand.due_ns)
+
+    def take(self, heard: Heard) -> None:
+        """One line of one of the demo's children."""
+        scene, answered_ns = self._scene, self._scene.answer_ns
+        scene.take(heard)
+        self._errands.take(heard)
+        if scene.answer_ns != answered_ns:
+            self._hand.answered(scene.answer_ns)
+        if heard.is_("visitor-reader", "removed"):
+            name = scene.reader.names[heard.line["uid"]]
+            self._hand.left(name)
+            if name in self._lying:
+                self._lying.remove(name)
+        if heard.source == "visitor-lane":
+            self._looked_ns = 0
+
+    def turn(self, now_ns: int) -> None:
+        """What is due: the hand goes, the lane is asked, and what it says is followed up."""
+        self._remove(self._hand.taken(now_ns))
+        if now_ns >= self._looked_ns + LOOK_NS:
+            self._looked_ns = now_ns
+            self._look()
+        self._errands.adopted(self._scene.lane.list_version)
+
+    def page_opened(self) -> None:
+        """Somebody looks: the suspension that ends in a minute begins anew if it is over."""
+        if not self._errands.asked("brief") and not self._is_suspended("brief"):
+            self._errands.suspend("brief")
+
+    def do(self, verb: verbs.Verb) -> None:
+        """What the visitor does. Raises RefusedError."""
+        match verb:
+            case verbs.Tap():
+                self._present((verb.card,), f"present {self._uids[verb.card].hex()}", by_hand=True)
+            case verbs.Lay():
+                self._present((verb.card,), f"present {self._uids[verb.card].hex()}", by_hand=False)
+            case verbs.PullEarly():
+                card = self._uids["matched"].hex()
+                self._present(("matched",), f"present {card} leaves={PULLED_AT}", by_hand=True)
+            case verbs.Clash():
+                both = ("matched", "unmatched")
+                self._present(
+                    both, " ".join(["clash", *(self._uids[name].hex() for name in both)]), by_hand=True
+                )
+            case verbs.Take():
+                self._take()
+            case verbs.Push():
+                self._board.say("pass")
+            case verbs.Network() | verbs.Plug() | verbs.Reader() | verbs.Emergency():
+                self._switch(verb)
+            case verbs.Suspend() | verbs.Reinstate() | verbs.CutOff():
+                self._ask_city(verb)
+            case _:
+                assert_never(verb)
+
+    def picture(self) -> dict[str, Any]:
+        """The scene."""
+        scene, errands, status = self._scene.picture(), self._errands, self._scene.lane.status
+        scene["lane"]["plug"] = self._plug
+        return scene | {
+            "run": self._run,
+            "tray": errands.tray(self._lane_unix_s),
+            "reports": {
+                "waiting": status.get("reports_waiting"),
+                "delivered": self._scene.lane.delivered,
+                **errands.reports,
+            },
+            "network": self._world.network,
+            "cut_off": errands.cut_off(),
+        }
+
+    # On the reader
+
+    def _present(self, names: Sequence[str], words: str, *, by_hand: bool) -> None:
+        """A hand that still holds cards takes them away first; what was left lying stays."""
+        lying = [name for name in names if name in self._lying and name not in self._hand.cards]
+        if lying:
+            raise RefusedError(f"the {lying[0]} card lies on the reader already: take it away first")
+        self._remove(self._hand.take())
+        self._reader.say(words)
+        self._lying += names
+        if by_hand:
+            self._hand.hold(names, time.monotonic_ns())
+
+    def _take(self) -> None:
+        if not self._lying:
+            raise RefusedError("no card lies on the reader")
+        self._hand.take()
+        self._remove([*self._lying])
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._lying:
+                self._lying.remove(name)
+                self._reader.say(f"remove {self._uids[name].hex()}")
+
+    # Switches
+
+    def _switch(self, verb: verbs.Network | verbs.Plug | verbs.Reader | verbs.Emergency) -> None:
+        match verb:
+            case verbs.Network(up):
+                _unless(
+                    (self._world.network == "up") is up, f"the network is {'up' if up else 'cut'} already"
+                )
+                (self._world.mend if up else self._world.cut)()
+            case verbs.Plug(is_in):
+                _unless(
+                    (self._plug != "pulled") is is_in, f"the plug is {'in' if is_in else 'pulled'} already"
+                )
+                self.put_in() if is_in else self._pull()
+            case verbs.Reader(plugged):
+                _unless(
+                    self._scene.reader.plugged is plugged,
+                    f"the reader is {'plugged in' if plugged else 'unplugged'} already",
+                )
+                self._reader.say("replug" if plugged else "unplug")
+            case verbs.Emergency(on):
+                word = "on" if on else "off"
+                _unless(self._scene.board.emergency is on, f"the emergency release is {word} already")
+                self._board.say(f"emergency {word}")
+
+    def put_in(self) -> None:
+        """Put the plug in, if it is not."""
+        if self._plug == "pulled":
+            self._plug = self._scene.courier = "starting"
+            for name in DAEMONS:
+                self._world.begin(name)
+            self._world.say("the plug is in again: lane and courier start")
+
+    def _pull(self) -> None:
+        self._look()  # what it has delivered until now would be forgotten with it
+        for name in DAEMONS:
+            self._world.pull(name)
+        self._plug, self._scene.courier = "pulled", "off"
+        self._lane.close()
+        self._scene.lane.gone()
+        self._world.say("the plug is pulled: lane and courier are gone, in the middle of whatever they did")
+
+    def _look(self) -> None:
+        """Ask the lane how it fares, as its courier does; and the city what it received, if the lane has been told of more."""
+        if self._plug == "pulled":
+            return
+        try:
+            self._scene.lane.told(self._lane.status())
+        except LaneGoneError:
+            self._scene.lane.is_up = False
+            return
+        if self._plug == "starting" and self._scene.courier != "starting" and self._scene.lane.has_looked:
+            self._plug = "in"
+        self._errands.count(self._scene.lane.delivered)
+
+    # The city
+
+    @property
+    def _lane_unix_s(self) -> int:
+        return int(self._scene.lane.status.get("unix_s", 0))
+
+    def _is_suspended(self, name: str) -> bool:
+        return self._errands.is_suspended(name, self._lane_unix_s)
+
+    def _ask_city(self, verb: verbs.Suspend | verbs.Reinstate | verbs.CutOff) -> None:
+        errands = self._errands
+        match verb:
+            case verbs.CutOff(in_force):
+                _unless(errands.cut_off_asked is not None, "the city moves the cut-off date already")
+                word = "past" if in_force else "future"
+                _unless(errands.cut_off_in_force is in_force, f"the cut-off date lies in the {word} already")
+                errands.move_cut_off(in_force=in_force)
+                self._world.say(f"the cut-off date was moved to the {word}")
+            case verbs.Suspend(card) | verbs.Reinstate(card):
+                suspends = isinstance(verb, verbs.Suspend)
+                _unless(card == "phone", "a phone shows another number each time: no list can name it")
+                _unless(errands.asked(card) is not None, f"the city is at the {card} card already")
+                is_so = self._is_suspended(card) is suspends
+                _unless(is_so, f"the {card} card is {'' if suspends else 'not '}suspended already")
+                (errands.suspend if suspends else errands.reinstate)(card)
+                self._world.say(
+                    f"the city was asked to {'suspend' if suspends else 'reinstate'} the {card} card"
+                )
+
+
+def _unless(is_so: bool, problem: str) -> None:
+    """Raises RefusedError if it is so."""
+    if is_so:
+        raise RefusedError(problem)
