@@ -30,7 +30,6 @@ from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
-from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
 from validator.ports import Reader
@@ -75,10 +74,10 @@ def make_reader(config: Config, board: SerialBoard) -> Reader:
 
 
 def list_folder(config: Config) -> ListFolder:
-    """The folders that the configuration names, with the keys held now. Raises FingerprintKeyError."""
+    """The folders that the configuration names. A gate without a key says so and waits for the first: the courier brings it."""
     recent = Path(config.list.recent) if config.list.recent else None
     read_keys = partial(held_keys, Path(config.list.keys))
-    return ListFolder(Path(config.list.folder), read_keys(), recent, read_keys=read_keys)
+    return ListFolder(Path(config.list.folder), {}, recent, read_keys=read_keys)
 
 
 def serve(config: Config, log_fd: int) -> None:
@@ -95,7 +94,7 @@ def serve(config: Config, log_fd: int) -> None:
     )
     clerk = Clerk(
         account=Account(config.gate_id, config.lane, version("turnike")),
-        source=_list_folder(config),
+        source=list_folder(config),
         times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
         lists=lists,
         outbox=outbox,
@@ -148,13 +147,6 @@ def serve(config: Config, log_fd: int) -> None:
         callers.close()
     if thread.failed:
         raise SystemExit(1)
-
-
-def _list_folder(config: Config) -> ListFolder:
-    try:
-        return list_folder(config)
-    except FingerprintKeyError as error:
-        raise StartError(str(error)) from error
 
 
 def _lane_socket(config: Config) -> LaneSocket:

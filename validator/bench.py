@@ -10,12 +10,14 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import track
 
 from validator.adapters.clock import Clock
+from validator.adapters.list_folder import held_keys
 from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid
@@ -35,6 +37,7 @@ def run(config: Config, decisions: int, *, as_json: bool) -> None:
     """Measure and print. Raises BenchError without keys."""
     started_ns = time.monotonic_ns()
     try:
+        held_keys(Path(config.list.keys))
         adopted = list_folder(config).settled()
     except FingerprintKeyError as error:
         raise BenchError(str(error)) from error

@@ -69,24 +69,6 @@ def test_a_bad_configuration_is_one_clear_line(
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("spoil", ["no folder", "no key", "not a key", "not readable as a file"])
-def test_keys_that_cannot_be_read_are_one_clear_line(config: Path, spoil: str) -> None:
-    keys = config.parent / "keys"
-    (keys / "demo.key").unlink()
-    match spoil:
-        case "no folder":
-            keys.rmdir()
-        case "not a key":
-            (keys / "demo.key").write_text("5ecret\n")
-        case "not readable as a file":
-            (keys / "demo.key").mkdir()
-    ended = turnike("lane", "--config", str(config))
-    assert ended.returncode == 2
-    assert str(keys) in ended.stderr
-    assert ended.stderr.count("\n") == 1
-    assert "5ecret" not in ended.stderr
-
-
 def test_check_names_every_missing_device_and_exits_1(config: Path) -> None:
     ended = turnike("check", "--config", str(config), "--json")
     assert ended.returncode == 1

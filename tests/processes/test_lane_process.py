@@ -161,6 +161,31 @@ def test_a_fingerprint_key_that_is_put_there_is_used_without_a_restart(one_gate:
         assert one_gate.tap(lane, uid)["outcome"] == "denied"
 
 
+@pytest.mark.parametrize("spoil", ["no folder", "no key", "not a key", "not readable as a file"])
+def test_a_lane_without_a_key_serves_by_its_policy_and_uses_the_first_that_comes(
+    one_gate: Gate, spoil: str
+) -> None:
+    keys = one_gate.folder / "keys"
+    key = (keys / "demo.key").read_bytes()
+    (keys / "demo.key").unlink()
+    match spoil:
+        case "no folder":
+            keys.rmdir()
+        case "not a key":
+            (keys / "demo.key").write_text("5ecret\n")
+        case "not readable as a file":
+            (keys / "demo.key").mkdir()
+    with serving(one_gate) as lane:
+        assert one_gate.tap(lane, one_gate.card("matched"))["ground"] == "list missing"
+        problems = [line["problem"] for line in lane.heard if line["event"] == "list problem"]
+        assert any(str(keys) in problem for problem in problems)
+        assert "5ecret" not in json.dumps(lane.heard)
+        keys.mkdir(exist_ok=True)
+        (keys / "first.key").write_bytes(key)
+        assert lane.event("list", list_version=1)
+        assert one_gate.tap(lane, one_gate.card("suspended"))["outcome"] == "denied"
+
+
 def test_a_list_in_memory_and_then_a_newer_era_replace_what_is_on_the_disk(one_gate: Gate) -> None:
     (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
     text = one_gate.config.read_text().replace("[list]", f'[list]\nrecent = "{one_gate.folder}/recent"')

@@ -179,7 +179,9 @@ class ListFolder:
             self._put_in_force(None)
         loaded = yield from self._newest_complete(seen, wrong)
         self._forget(seen.files())
-        if self._missed and self._keys_problem:
+        if not self._keys:
+            self._read_keys_again()
+        if self._keys_problem and (self._missed or not self._keys):
             wrong.add(self._keys_problem)
         current = self._current
         if current is None or (loaded is not None and loaded.name >= current.name):
@@ -335,7 +337,7 @@ class ListFolder:
 
     def _keys_changed(self) -> bool:
         """Whether a key that was missed is here now, or something else is wrong with the keys."""
-        if not self._missed:
+        if self._keys and not self._missed:
             return False
         before = self._keys_problem
         self._read_keys_again()

@@ -5,21 +5,16 @@ from typing import Any
 
 import click
 
-from validator.adapters.list_folder import Adopted
 from validator.app import list_folder
 from validator.check.finding import date
 from validator.config import Config
 from validator.domain.rules import Rule
-from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.segment import MappedTable
 
 
 def show_list(config: Config, *, as_json: bool) -> bool:
     """Print what the list in force is made of; returns whether there is one."""
-    try:
-        adopted = list_folder(config).settled()
-    except FingerprintKeyError as error:
-        adopted = Adopted(None, (str(error),))
+    adopted = list_folder(config).settled()
     for problem in adopted.problems:
         click.echo(f"turnike: {problem}", err=True)
     if adopted.rules is None:
