@@ -22,8 +22,9 @@ from typing import Any
 from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin
+from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_socket import LaneSocket
-from validator.adapters.list_folder import ListFolder, Looking, held_keys
+from validator.adapters.list_folder import ListFolder, Looking
 from validator.adapters.log import JsonLog
 from validator.adapters.process import lock_memory, run_in_real_time
 from validator.adapters.sealing import Sealer

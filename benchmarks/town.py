@@ -12,7 +12,8 @@ import numpy as np
 from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
-from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.held_keys import held_keys
+from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import FINGERPRINT_BITS
 from validator.domain.rules import Effect, RuleSet

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import Ledger
-from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.piece_cache import PieceCache
 from validator.adapters.tuf_town import TufTown, is_root

@@ -17,8 +17,9 @@ from types import FrameType
 from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_socket import LaneSocket
-from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.list_folder import ListFolder
 from validator.adapters.log import JsonLog
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from validator.adapters.clock import Clock
-from validator.adapters.list_folder import held_keys
+from validator.adapters.held_keys import held_keys
 from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid

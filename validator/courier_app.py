@@ -19,8 +19,8 @@ import msgspec
 
 from validator.adapters.clock import Clock
 from validator.adapters.durable import replace_file
+from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
-from validator.adapters.list_folder import held_keys
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache

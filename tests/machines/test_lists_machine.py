@@ -31,7 +31,8 @@ from tests.publishing_rig import (
     view,
 )
 from tests.town import uid
-from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.held_keys import held_keys
+from validator.adapters.list_folder import ListFolder
 from validator.courier import Status
 from validator.courier_ports import SourceState
 from validator.formats.manifest import INDEX_BYTES_MAX, MANIFEST_BYTES_MAX

@@ -13,7 +13,7 @@ from backoffice.config import load
 from backoffice.keys import current_fingerprint_key, next_fingerprint_key
 from tests.processes.test_reports_process import World, run
 from tests.programs import WAIT_S
-from validator.adapters.list_folder import held_keys
+from validator.adapters.held_keys import held_keys
 
 
 @pytest.fixture

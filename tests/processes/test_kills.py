@@ -28,8 +28,9 @@ from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict
 from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.programs import WAIT_S, Line, program
+from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import Ledger
-from validator.adapters.list_folder import ListFolder, held_keys
+from validator.adapters.list_folder import ListFolder
 from validator.adapters.web import WebLimits
 from validator.courier_ports import SourceState
 from validator.formats.fingerprint_keys import parse_key_file

@@ -25,8 +25,8 @@ from tests.asgi import Answered, ask
 from tests.backoffice_rig import City
 from validator.adapters import key_folder
 from validator.adapters.clock import Clock
+from validator.adapters.held_keys import held_keys
 from validator.adapters.key_folder import KEYS_MAX, KeyFolder, Taken
-from validator.adapters.list_folder import held_keys
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import StatusError, Web

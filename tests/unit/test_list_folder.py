@@ -23,7 +23,7 @@ from tests.list_making import (
     version,
 )
 from validator.adapters import list_files, list_folder
-from validator.adapters.list_folder import held_keys, read_keys
+from validator.adapters.held_keys import held_keys, read_keys
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
 from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from validator.adapters.durable import put_secret
-from validator.adapters.list_folder import read_keys
+from validator.adapters.held_keys import read_keys
 from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.formats.sealed_keys import SealedKey, unseal
 

@@ -10,8 +10,6 @@ older one or for none: its mapped files stay valid even when they are deleted. `
 
 import mmap
 import os
-import re
-import stat
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -28,15 +26,9 @@ from validator.adapters.list_files import (
     UnusableError,
     body_crc32,
     opened,
-    reason,
 )
 from validator.domain.rules import Rule, RuleSet
-from validator.formats.fingerprint_keys import (
-    KEY_FILE_BYTES_MAX,
-    FingerprintKeyError,
-    keyring,
-    parse_key_file,
-)
+from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.list_names import ListName
 from validator.formats.manifest import (
     MANIFEST_BYTES_MAX,
@@ -52,7 +44,6 @@ PROBLEMS_MAX = 8  # lines a look tells; the newest lists come first
 RETRY_LOOKS = 30  # a disk that could not be read may be readable again
 RETIRED_LOOKS = 10  # so long an old list stays mapped: unmapping is the clerk's work, not that of a tap which still pins it
 
-_KEY_NAME = re.compile(r"[^.].*\.key", re.DOTALL)  # an editor's lock begins with a dot
 _PUBLISHER = "tell the publisher of the list"
 
 
@@ -379,51 +370,3 @@ def _rule(entry: RuleEntry, table: MappedTable) -> Rule:
         reports=entry.reports,
         notice=entry.notice,
     )
-
-
-def held_keys(folder: Path) -> dict[bytes, bytes]:
-    """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError, naming the file and never the key, if there is none.
-
-    A file that is none does not take away the others: a new key that was copied badly must not stop a gate that needs the old one.
-    """
-    keys, spoilt = read_keys(folder)
-    if not keys:
-        none = f"{folder}: no *.key file; put the fleet's fingerprint key there"
-        raise FingerprintKeyError(spoilt[0] if spoilt else none)
-    return keys
-
-
-def read_keys(folder: Path) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
-    """The same, and a line for each file that is no key. Raises FingerprintKeyError if the folder cannot be read."""
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if _KEY_NAME.fullmatch(entry.name))
-    except OSError as error:
-        raise FingerprintKeyError(
-            f"{error.filename or folder}: {reason(error)}; list.keys must be readable"
-        ) from error
-    keys, spoilt = [], []
-    for name in names:
-        try:
-            keys.append(_key(folder / name))
-        except OSError as error:
-            spoilt.append(f"{folder / name}: {reason(error)}; list.keys must be readable")
-        except FingerprintKeyError as error:
-            spoilt.append(str(error))
-    return keyring(keys), tuple(spoilt)
-
-
-def _key(path: Path) -> bytes:
-    fd = os.open(
-        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    )  # a pipe here must not hang the start
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise FingerprintKeyError(f"{path}: not a regular file; put the fleet's fingerprint key there")
-        content = os.read(fd, KEY_FILE_BYTES_MAX + 1)
-    finally:
-        os.close(fd)
-    try:
-        return parse_key_file(content)
-    except FingerprintKeyError as error:
-        raise FingerprintKeyError(f"{path}: {error}") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from validator.adapters.clock import Clock
-from validator.adapters.list_folder import held_keys, read_keys
+from validator.adapters.held_keys import held_keys, read_keys
 from validator.adapters.time_file import FoundTime, TimeFile
 from validator.app import list_folder
 from validator.check.courier import examine_courier

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
-from validator.adapters.list_folder import held_keys
 from validator.adapters.mounts import is_in_memory
 from validator.adapters.tuf_town import is_root
 from validator.adapters.web import Web

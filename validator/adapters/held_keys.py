@@ -1,0 +1,64 @@
+"""The fingerprint keys that this gate holds: a folder of `*.key` files, as lane, courier and `turnike check` read it. key_folder.py writes it."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from validator.adapters.list_files import reason
+from validator.formats.fingerprint_keys import (
+    KEY_FILE_BYTES_MAX,
+    FingerprintKeyError,
+    keyring,
+    parse_key_file,
+)
+
+_KEY_NAME = re.compile(r"[^.].*\.key", re.DOTALL)  # an editor's lock begins with a dot
+
+
+def held_keys(folder: Path) -> dict[bytes, bytes]:
+    """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError, naming the file and never the key, if there is none.
+
+    A file that is none does not take away the others: a new key that was copied badly must not stop a gate that needs the old one.
+    """
+    keys, spoilt = read_keys(folder)
+    if not keys:
+        none = f"{folder}: no *.key file; put the fleet's fingerprint key there"
+        raise FingerprintKeyError(spoilt[0] if spoilt else none)
+    return keys
+
+
+def read_keys(folder: Path) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
+    """The same, and a line for each file that is no key. Raises FingerprintKeyError if the folder cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _KEY_NAME.fullmatch(entry.name))
+    except OSError as error:
+        raise FingerprintKeyError(
+            f"{error.filename or folder}: {reason(error)}; list.keys must be readable"
+        ) from error
+    keys, spoilt = [], []
+    for name in names:
+        try:
+            keys.append(_key(folder / name))
+        except OSError as error:
+            spoilt.append(f"{folder / name}: {reason(error)}; list.keys must be readable")
+        except FingerprintKeyError as error:
+            spoilt.append(str(error))
+    return keyring(keys), tuple(spoilt)
+
+
+def _key(path: Path) -> bytes:
+    fd = os.open(
+        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    )  # a pipe here must not hang the start
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise FingerprintKeyError(f"{path}: not a regular file; put the fleet's fingerprint key there")
+        content = os.read(fd, KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(fd)
+    try:
+        return parse_key_file(content)
+    except FingerprintKeyError as error:
+        raise FingerprintKeyError(f"{path}: {error}") from None
