@@ -1,0 +1,62 @@
+"""What the registry takes and tells: cards, their states, and what became of a batch. Values alone; none of them shows a card in its repr."""
+
+from typing import NamedTuple
+
+
+class IssuedCard(NamedTuple):
+    """A card of the scheme: its UID and the number printed on it, 0 … 10^16 - 1, if it is known."""
+
+    uid: bytes
+    number: int | None = None
+
+    def __repr__(self) -> str:
+        """Hide the card: a repr ends up in logs and tracebacks."""
+        return f"IssuedCard({len(self.uid)} bytes)"
+
+
+class State(NamedTuple):
+    """A card under a rule: in, until `ends_unix_s` if that is not None, or taken out."""
+
+    uid: bytes
+    is_in: bool
+    ends_unix_s: int | None = None
+
+    def __repr__(self) -> str:
+        """Hide the card."""
+        return f"State({len(self.uid)} bytes, is_in={self.is_in}, ends_unix_s={self.ends_unix_s})"
+
+
+StateRow = tuple[bytes, bool, int | None]
+"""The fields of a State; SQLite's booleans are 0 and 1."""
+
+
+class UnderRule(NamedTuple):
+    """How one card stands under one rule; `version` is the list version that carries this, None while it is pending."""
+
+    rule: str
+    is_in: bool
+    ends_unix_s: int | None
+    version: int | None
+
+
+class Counts(NamedTuple):
+    """Of one rule: cards that are in (ended ones included), and states that no list version carries yet."""
+
+    rule: str
+    in_: int
+    pending: int
+
+
+class Outcome(NamedTuple):
+    """What became of a batch: how many rows changed something, and the UIDs that were refused; all others were so already.
+
+    `added` of those that changed something were not issued before, or not in.
+    """
+
+    changed: int
+    refused: frozenset[bytes] = frozenset()
+    added: int = 0
+
+    def __repr__(self) -> str:
+        """Hide the cards."""
+        return f"Outcome(changed={self.changed}, refused={len(self.refused)}, added={self.added})"
