@@ -6,6 +6,7 @@ Nothing here opens a device or a list.
 
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -13,8 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+PORT_MAX = 65_535
 
 DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")]
+HostName = Annotated[
+    str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])\Z")
+]
 
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +85,27 @@ class UploadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     lanes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=99)]
 
 
+class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[console]: where the status page is served, by which names browsers may call it, and which lanes it shows."""
+
+    listen: str = "127.0.0.1:8021"  # port 0 takes a free one
+    names: Annotated[tuple[HostName, ...], msgspec.Meta(max_length=16)] = ()  # besides loopback's
+    lanes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)] = (
+        "/run/turnike/lane-1.sock",
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Raises ValueError; a configuration that was loaded does not."""
+        host, _, port = self.listen.rpartition(":")
+        if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > PORT_MAX:
+            raise ValueError("no port")
+        is_bracketed = host.startswith("[") and host.endswith("]")
+        if ip_address(host[1:-1] if is_bracketed else host).version != (6 if is_bracketed else 4):
+            raise ValueError("an IPv6 address stands in brackets, and no other")
+        return host.strip("[]"), int(port)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -92,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reports: ReportsConfig
     courier: CourierConfig | None = None
     upload: UploadConfig | None = None
+    console: ConsoleConfig | None = None
 
 
 class ConfigError(Exception):
@@ -160,6 +187,8 @@ def _check_together(path: Path, config: Config) -> None:
         _check_courier(path, config.courier)
     if config.upload is not None:
         _check_upload(path, config.upload)
+    if config.console is not None:
+        _check_console(path, config.console)
     if config.reader.device == config.board.device:
         raise ConfigError(f"{path}: reader.device and board.device are the same line")
 
@@ -175,6 +204,25 @@ def _check_upload(path: Path, upload: UploadConfig) -> None:
     """Reports name nobody, but when and where somebody was refused is not everybody's affair, and only TLS says who answers for them."""
     _check_address(path, "upload.url", upload.url, ("https", "http"))
     _check_server(path, "upload.url", upload.url)
+
+
+def _check_console(path: Path, console: ConsoleConfig) -> None:
+    """What is served beyond this machine is called by a name that it has to know: see console/guard.py."""
+    try:
+        host, _ = console.address
+    except ValueError:
+        raise ConfigError(
+            f"{path}: console.listen: {console.listen!r} is not an address and a port; write 127.0.0.1:8021"
+        ) from None
+    if host not in LOOPBACK and not console.names:
+        raise ConfigError(
+            f"{path}: console.names is empty: say by which names or addresses browsers call {console.listen}"
+        )
+    for lane in console.lanes:
+        if not lane.startswith("/") or "\0" in lane:
+            raise ConfigError(f"{path}: console.lanes: {lane!r} is not an absolute path")
+    if len({*console.lanes}) < len(console.lanes):
+        raise ConfigError(f"{path}: console.lanes: the same lane twice")
 
 
 def _check_address(path: Path, key: str, value: str, schemes: tuple[str, ...]) -> None:

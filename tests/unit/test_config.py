@@ -3,9 +3,10 @@
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from validator.config import ConfigError, load
+from validator.config import ConfigError, ConsoleConfig, load
 
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "validator.example.toml"
 GOOD = """
@@ -39,6 +40,7 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         struct = getattr(config, section)
         assert {key: getattr(struct, key) for key in struct.__struct_fields__} == shown[section]
     assert set(shown["reader"]) == set(config.reader.__struct_fields__)
+    assert msgspec.convert(shown["console"], ConsoleConfig) == ConsoleConfig() == config.console
 
 
 @pytest.mark.parametrize(
@@ -119,3 +121,68 @@ def test_reports_that_anybody_on_the_way_could_read_are_refused_in_one_line(
     message = str(caught.value)
     assert message.startswith(f"{path}: upload.url: ")
     assert message.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("127.0.0.1:8021", ("127.0.0.1", 8_021)),
+        ("[::1]:0", ("::1", 0)),
+        ("10.0.0.7:80", ("10.0.0.7", 80)),
+    ],
+)
+def test_the_console_listens_on_an_address_and_a_port(
+    tmp_path: Path, listen: str, address: tuple[str, int]
+) -> None:
+    console = load(written(tmp_path, f'{GOOD}[console]\nlisten = "{listen}"\nnames = ["a.example"]')).console
+    assert console is not None
+    assert console.address == address
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        *(
+            (
+                f'listen = "{listen}"',
+                f"console.listen: {listen!r} is not an address and a port; write 127.0.0.1:8021",
+            )
+            for listen in (
+                "",
+                "8021",
+                ":8021",
+                "localhost:8021",
+                "127.0.0.1",
+                "127.0.0.1:",
+                "127.0.0.1:65536",
+                "127.0.0.1:-1",
+                "127.0.0.1:8021 ",
+                "127.0.0.1:٨",
+                "::1:8021",
+                "[127.0.0.1]:8021",
+                "[::1:8021",
+                "http://127.0.0.1:8021",
+            )
+        ),
+        (
+            'listen = "0.0.0.0:8021"',
+            "console.names is empty: say by which names or addresses browsers call 0.0.0.0:8021",
+        ),
+        ('names = ["a/b"]', "console.names[0]: "),
+        ('names = ["a:80"]', "console.names[0]: "),
+        ("lanes = []", "console.lanes: "),
+        ('lanes = ["lane.sock"]', "console.lanes: 'lane.sock' is not an absolute path"),
+        ('lanes = ["/a.sock", "/a.sock"]', "console.lanes: the same lane twice"),
+        ("port = 1", "console.port is not a key of the configuration"),
+    ],
+)
+def test_a_console_that_could_not_be_reached_or_would_show_nothing_is_refused(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    path = written(tmp_path, f"{GOOD}[console]\n{line}")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: console")
+    assert told in message
+    assert "\n" not in message
