@@ -1,0 +1,53 @@
+"""What stands under deploy/ for who watches gates: alerts that are silent about a well gate and tell each trouble, and queries of metrics that exist.
+
+promtool judges (Debian's package `prometheus`).
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = DEPLOY / "prometheus" / "turnike.rules.yml"
+DASHBOARD = DEPLOY / "grafana" / "turnike-gates.json"
+VARIABLES = {"$__rate_interval": "5m", "$gate": ".*"}
+
+
+def promtool(*arguments: str) -> None:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not here: apt-get install prometheus")
+    ended = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def queries() -> Iterator[str]:
+    """Those of the dashboard, as Grafana would send them."""
+    board = json.loads(DASHBOARD.read_text())
+    asked: list[dict[str, Any]] = [target for panel in board["panels"] for target in panel["targets"]]
+    for one in asked + board["annotations"]["list"]:
+        query = one["expr"]
+        for name, value in VARIABLES.items():
+            query = query.replace(name, value)
+        yield query
+
+
+def test_the_alerts_are_rules_that_prometheus_takes() -> None:
+    promtool("check", "rules", str(RULES))
+
+
+def test_the_alerts_are_silent_about_a_gate_that_is_well_and_tell_each_trouble() -> None:
+    promtool("test", "rules", str(RULES.with_suffix(".test.yml")))
+
+
+def test_each_query_of_the_dashboard_is_one_that_prometheus_takes(tmp_path: Path) -> None:
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries())]
+    file = tmp_path / "queries.json"  # JSON is YAML
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert rules
+    promtool("check", "rules", str(file))
