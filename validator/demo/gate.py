@@ -17,7 +17,7 @@ driver = "pn532"
 device = "{reader}"
 [board]
 device = "{board}"
-[list]
+{passage}[list]
 folder = "{folder}/lists"
 recent = "{folder}/recent"
 keys = "{keys}"
@@ -36,6 +36,8 @@ url = "{url}"
 key = "{folder}/gate.pem"
 lanes = [{sockets}]
 """
+# A visitor taps one card again and again, and wants to see each report; between two taps lies more than a second.
+_PASSAGE = {CROWDS_LANE: "", VISITORS_LANE: "[passage]\nrepeat_guard_s = 1\n"}
 _NAMES = {CROWDS_LANE: "", VISITORS_LANE: "visitor-"}  # before the names of what a lane has of its own
 
 
@@ -92,6 +94,7 @@ class Gate:
         return _CONFIG.format(
             gate_id=GATE_ID,
             lane=lane,
+            passage=_PASSAGE[lane],
             folder=self._folder,
             reader=self.reader(lane),
             board=self.board(lane),

@@ -115,7 +115,7 @@ class Demo:
 
     @property
     def story(self) -> list[str]:
-        """What was said last, newest last."""
+        """See visitor.World."""
         return [*self._seen.story]
 
     def city(self, name: str, *arguments: str) -> None:
@@ -132,8 +132,13 @@ class Demo:
 
     @property
     def network(self) -> str:
-        """Whether it is up or cut."""
+        """See visitor.World."""
         return self._seen.network
+
+    @property
+    def courier(self) -> str:
+        """See visitor.World."""
+        return self._seen.courier
 
     def cut(self) -> None:
         """See story.World: nobody answers any more, neither for lists nor for reports."""

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from validator.console.guard import Guard
 from validator.demo import verbs
 from validator.demo.children import Heard
 
@@ -55,12 +56,13 @@ class Turnstile:
     def __init__(self, port: int) -> None:
         """Listen on this port of this machine, or on another if somebody has it. Pages come from now on."""
         self._socket = _listening(port)
+        self._port: int = self._socket.getsockname()[1]
         self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._app = _App(self._tell)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self._app.asgi(),
+                Guard(self._app.asgi(), port=self._port),
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -74,7 +76,7 @@ class Turnstile:
     @property
     def url(self) -> str:
         """The address of the page."""
-        return f"http://{_HOST}:{self._socket.getsockname()[1]}/"
+        return f"http://{_HOST}:{self._port}/"
 
     def fileno(self) -> int:
         """See children.Source."""

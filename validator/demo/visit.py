@@ -62,7 +62,7 @@ class Visit:
     def turn(self) -> None:
         """Do what is due, and tell the pages if there is something new to see."""
         self._visitor.turn(time.monotonic_ns())
-        scene = self._visitor.picture() | {"story": self._world.story}
+        scene = self._visitor.picture() | {"story": self._world.story, "status_page": None}
         if scene != self._shown:
             self._shown = scene
             self._turnstile.publish(encode(scene, time.time()))

@@ -45,6 +45,10 @@ class World(City, Protocol):
         """Whether it is up or cut."""
 
     @property
+    def courier(self) -> str:
+        """What the courier said last of how it stands."""
+
+    @property
     def story(self) -> list[str]:
         """What was said last, newest last."""
 
@@ -80,6 +84,7 @@ class Visitor:
 
     def start(self) -> None:
         """Start the devices, and their lane."""
+        self._scene.courier = self._world.courier
         both = ("--timing", self._timing)
         reader, board = self._gate.reader(VISITORS_LANE), self._gate.board(VISITORS_LANE)
         walks = ("--walk-ms", str(WALKS_MS))
@@ -200,6 +205,7 @@ class Visitor:
                     (self._world.network == "up") is up, f"the network is {'up' if up else 'cut'} already"
                 )
                 (self._world.mend if up else self._world.cut)()
+                self._world.say("the network is mended" if up else "the network is cut")
             case verbs.Plug(is_in):
                 _unless(
                     (self._plug != "pulled") is is_in, f"the plug is {'in' if is_in else 'pulled'} already"
