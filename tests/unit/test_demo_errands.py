@@ -1,0 +1,198 @@
+"""A visitor's errands at the city: what is asked of it, and when the gate decides by it."""
+
+import json
+import signal
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from validator.demo.children import Heard
+from validator.demo.errands import Errands
+
+UIDS = {name: bytes([4, *name.encode()[:6]]) for name in ("matched", "suspended", "brief")}
+PAST = datetime(2021, 1, 14, 21, tzinfo=UTC)
+
+
+class City:
+    """A city that writes down what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.date = PAST
+
+    def city(self, name: str, *arguments: str) -> None:
+        self.asked.append((name, *arguments))
+
+    def say(self, what: str) -> None:
+        self.asked.append(("say", what))
+
+    def begin(self, name: str) -> None:
+        self.asked.append(("begin", name))
+
+    def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        self.asked.append(("pull", name, number.name))
+
+    def either(self, kind: str) -> None:
+        self.asked.append(("either", kind))
+
+    def cut_off(self) -> datetime:
+        return self.date
+
+    def move_cut_off(self, to: datetime) -> None:
+        self.date = to
+        self.asked.append(("move",))
+
+    def take(self) -> list[tuple[str, ...]]:
+        """What it was asked since the last time."""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@pytest.fixture
+def city() -> City:
+    return City()
+
+
+@pytest.fixture
+def errands(city: City) -> Errands:
+    return Errands(city, city, UIDS)
+
+
+def ended(name: str, code: int = 0) -> Heard:
+    return Heard(name, {"event": "ended", "code": code})
+
+
+def published(version: int) -> Heard:
+    return Heard("publisher", {"event": "published", "list_version": version})
+
+
+def standing(name: str, version: int | None, *, is_in: bool = True, ends: int | None = None) -> Heard:
+    said = [
+        {"rule": "matched", "in": True, "ends_unix_s": None, "list_version": 1},
+        {"rule": "suspended", "in": is_in, "ends_unix_s": ends, "list_version": version},
+    ]
+    return Heard(f"city-show-{name}", {"event": "text", "text": json.dumps(said)})
+
+
+def stands(errands: Errands, name: str, unix_s: int = 0) -> dict[str, Any]:
+    return next(card for card in errands.tray(unix_s) if card["name"] == name)
+
+
+SHOW = ("city-show-matched", "show", UIDS["matched"].hex(), "--json")
+
+
+def test_a_card_is_suspended_when_the_gate_decides_by_the_list_that_says_so(
+    city: City, errands: Errands
+) -> None:
+    errands.suspend("matched")
+    assert city.take() == [("city-change-matched", "suspend", UIDS["matched"].hex())]
+    for heard in (ended("city-change-matched"), standing("matched", None), published(7)):
+        errands.take(heard)
+    assert city.take() == [SHOW, SHOW]
+    errands.take(standing("matched", 7))
+    errands.adopted(6)
+    assert stands(errands, "matched") == {
+        "name": "matched",
+        "suspended": False,
+        "asked": "suspend",
+        "ends_unix_s": None,
+    }
+    errands.adopted(7)
+    assert stands(errands, "matched") == {
+        "name": "matched",
+        "suspended": True,
+        "asked": None,
+        "ends_unix_s": None,
+    }
+
+
+def test_a_list_that_comes_while_the_city_is_asked_is_asked_about_again(city: City, errands: Errands) -> None:
+    errands.reinstate("suspended")
+    errands.take(ended("city-change-suspended"))
+    errands.take(published(7))
+    city.take()
+    errands.take(standing("suspended", None))  # the first answer, from before that list
+    errands.take(standing("suspended", 7, is_in=False))
+    errands.adopted(7)
+    assert not stands(errands, "suspended")["suspended"]
+    errands.take(standing("suspended", None))
+    assert city.take() == [], "nothing is asked any more"
+
+
+def test_what_was_published_before_the_command_had_ended_is_found(city: City, errands: Errands) -> None:
+    errands.suspend("matched")
+    city.take()
+    for heard in (published(7), ended("city-change-matched")):
+        errands.take(heard)
+    assert city.take() == [SHOW]
+    errands.take(standing("matched", 7))
+    errands.adopted(8)
+    assert stands(errands, "matched")["suspended"]
+
+
+def test_a_suspension_with_an_end_is_over_by_the_gate_s_clock_and_in_its_steps(
+    city: City, errands: Errands
+) -> None:
+    errands.suspend("brief")
+    assert city.take() == [("city-change-brief", "suspend", UIDS["brief"].hex(), "--for", "60s")]
+    for heard in (ended("city-change-brief"), standing("brief", 7, ends=1_061)):
+        errands.take(heard)
+    errands.adopted(7)
+    assert stands(errands, "brief", 1_064) == {
+        "name": "brief",
+        "suspended": True,
+        "asked": None,
+        "ends_unix_s": 1_065,
+    }
+    assert stands(errands, "brief", 1_065)["suspended"] is False
+    assert errands.is_suspended("brief", 1_064)
+    assert not errands.is_suspended("brief", 1_065)
+
+
+def test_a_command_that_fails_is_told_and_leaves_the_card_as_it_was(city: City, errands: Errands) -> None:
+    errands.suspend("matched")
+    city.take()
+    errands.take(ended("city-change-matched", 2))
+    assert [what for what, *_ in city.take()] == ["say"]
+    assert (errands.asked("matched"), stands(errands, "matched")["suspended"]) == (None, False)
+
+
+def test_the_cut_off_date_is_published_by_a_publisher_that_read_it_and_the_crowd_is_told_first(
+    city: City, errands: Errands
+) -> None:
+    errands.move_cut_off(in_force=False)
+    assert city.take() == [
+        ("either", "unmatched"),
+        ("pull", "publisher", "SIGTERM"),
+        ("move",),
+        ("begin", "publisher"),
+    ]
+    past = {"in_force": True, "unix_s": int(PAST.timestamp())}
+    assert errands.cut_off() == past | {"asked": False}
+    errands.adopted(99)
+    assert errands.cut_off()["in_force"], "no list is known to have it"
+    errands.take(published(100))
+    errands.adopted(100)
+    assert city.date > datetime.now(UTC)
+    assert errands.cut_off() == {"in_force": False, "unix_s": int(city.date.timestamp()), "asked": None}
+    errands.move_cut_off(in_force=True)
+    errands.take(published(101))
+    errands.adopted(101)
+    assert errands.cut_off() == past | {"asked": None}
+
+
+def test_the_city_counts_one_at_a_time_and_only_when_more_was_delivered(city: City, errands: Errands) -> None:
+    count = ("city-reports", "reports", "list", "--json")
+    errands.count(3)
+    errands.count(3)
+    errands.count(4)
+    assert city.take() == [count]
+    outboxes = [{"lane": 1, "received": 9, "missing": 1}, {"lane": 2, "received": 2, "missing": 0}] * 2
+    errands.take(Heard("city-reports", {"event": "text", "text": json.dumps(outboxes)}))
+    assert errands.reports == {"city_received": 4, "city_missing": 0}
+    errands.take(ended("city-reports"))
+    assert city.take() == [count], "since then one more was delivered"
+    errands.take(ended("city-reports"))
+    errands.count(4)
+    assert city.take() == []

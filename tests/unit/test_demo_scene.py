@@ -1,0 +1,172 @@
+"""The scene that the visitor's page shows: put together from lines of four programs, in whatever order their pipes are read."""
+
+import json
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from validator.demo.children import Heard
+from validator.demo.scene import Scene
+
+UIDS = {"matched": bytes.fromhex("04a1b2c3d4e5f6"), "unmatched": bytes.fromhex("04a1b2c3d4e5f7")}
+MS = 1_000_000
+
+READY = (
+    Heard("visitor-lane", {"event": "list", "list_version": 3}),
+    Heard("visitor-lane", {"event": "reader", "state": "ready"}),
+    Heard("visitor-lane", {"event": "board", "state": "ready"}),
+)
+PRESENT = Heard("visitor-reader", {"event": "present", "uid": "04a1b2c3d4e5f6", "at_ns": 100 * MS})
+TAP = Heard(
+    "visitor-lane",
+    {
+        "event": "tap",
+        "tap": 5,
+        "token": "4f1a",
+        "outcome": "admitted",
+        "read_ns": 108 * MS,
+        "decided_us": 12,
+        "report_us": 0,
+        "told_us": 60,
+        "waited": False,
+    },
+)
+OPEN = Heard("visitor-board", {"event": "open", "tap": 5, "at_ns": 109 * MS})
+
+
+def show(outcome: str, at_ns: int, *, by: str = "lane", hold_ms: int = 1_500) -> Heard:
+    line = {"event": "show", "outcome": outcome, "date": None, "by": by, "hold_ms": hold_ms, "at_ns": at_ns}
+    return Heard("visitor-board", line)
+
+
+def tap(**more: object) -> Heard:
+    return Heard(TAP.source, TAP.line | more)
+
+
+def scene(*heard: Heard) -> Scene:
+    seen = Scene(UIDS)
+    for one in (*READY, *heard):
+        seen.take(one)
+    return seen
+
+
+def stages(seen: Scene) -> dict[str, int]:
+    return {stage["name"]: stage["us"] for stage in seen.picture()["tap"]["stages"]}
+
+
+def status(**more: object) -> dict[str, Any]:
+    return {"run_id": "a", "reports_delivered": 0, "reports_waiting": 0, **more}
+
+
+@pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP, OPEN])])
+def test_a_tap_s_stages_add_up_whichever_program_is_heard_first(heard: tuple[Heard, ...]) -> None:
+    assert scene(*heard).picture()["tap"] == {
+        "n": 1,
+        "token": "4f1a",
+        "outcome": "admitted",
+        "total_us": 9_000,
+        "stages": [
+            {"name": "radio", "us": 8_000},
+            {"name": "decide", "us": 12},
+            {"name": "report", "us": 0},
+            {"name": "tell", "us": 48},
+            {"name": "wire", "us": 940},
+        ],
+    }
+
+
+def test_a_refused_card_s_report_is_on_the_way_to_its_answer() -> None:
+    denied = tap(outcome="denied", report_us=900, told_us=1_000)
+    seen = scene(PRESENT, denied, show("denied", 109 * MS))
+    assert stages(seen) == {"radio": 8_000, "decide": 12, "report": 900, "tell": 88, "wire": 0}
+
+
+def test_an_admitted_card_s_report_is_not() -> None:
+    assert stages(scene(PRESENT, tap(report_us=900), OPEN))["report"] == 0
+
+
+def test_another_passenger_s_answer_is_none() -> None:
+    before = Heard("visitor-board", {"event": "open", "tap": 5, "at_ns": 50 * MS})  # of the lane's run before
+    other = Heard("visitor-board", {"event": "open", "tap": 4, "at_ns": 109 * MS})
+    assert "wire" not in stages(scene(PRESENT, TAP, before, other, show("admitted", 109 * MS)))
+
+
+def test_a_card_that_lies_there_gives_one_tap_its_radio() -> None:
+    again = tap(tap=1, read_ns=9_000 * MS)
+    assert "radio" not in stages(scene(PRESENT, TAP, again))
+
+
+def test_a_card_that_came_before_the_lane_was_there_has_no_radio() -> None:
+    seen = Scene(UIDS)
+    for heard in (PRESENT, *READY, TAP):
+        seen.take(heard)
+    assert "radio" not in stages(seen)
+
+
+def test_who_waited_for_the_passage_before_has_waited() -> None:
+    waited = scene(PRESENT, tap(waited=True), Heard(OPEN.source, OPEN.line | {"at_ns": 1_108 * MS}))
+    assert stages(waited) == {"radio": 8_000, "wait": 1_000_000}
+
+
+def test_eight_earlier_taps_are_kept_newest_first() -> None:
+    seen = scene(*(tap(tap=n, read_ns=n * MS) for n in range(1, 30)))
+    picture = seen.picture()
+    assert picture["tap"]["n"] == 29
+    assert [each["n"] for each in picture["taps"]] == list(range(28, 20, -1))
+
+
+def test_the_board_is_what_it_says() -> None:
+    seen = scene(
+        Heard("visitor-board", {"event": "session"}),
+        OPEN,
+        show("admitted", 109 * MS),
+    )
+    assert (seen.board.linked, seen.board.arms, seen.board.shows) == (True, "released", "admitted")
+    for event in ("passed", "forced", "walked_free"):
+        seen.take(Heard("visitor-board", {"event": event}))
+    assert (seen.board.arms, seen.board.passed, seen.board.forced, seen.board.walked_free) == (
+        "locked",
+        1,
+        1,
+        1,
+    )
+    seen.take(Heard("visitor-board", {"event": "emergency", "on": True}))
+    seen.take(Heard("visitor-board", {"event": "lane_lost"}))
+    assert (seen.board.linked, seen.board.arms, seen.board.emergency) == (False, "free", True)
+
+
+def test_the_hand_hears_of_answers_and_not_of_the_resting_picture() -> None:
+    seen = scene(show("ready", 5, hold_ms=0), show("ready", 7, by="board"))
+    assert seen.answer_ns == 0
+    seen.take(show("denied", 9))
+    assert seen.answer_ns == 9
+
+
+def test_cards_have_names_and_no_picture_has_a_number() -> None:
+    clash = Heard(
+        "visitor-reader", {"event": "clash", "uids": ["04a1b2c3d4e5f6", "04a1b2c3d4e5f7"], "at_ns": 1}
+    )
+    seen = scene(clash, TAP)
+    assert seen.picture()["reader"]["cards"] == ["matched", "unmatched"]
+    left = {"event": "removed", "uid": "04a1b2c3d4e5f6", "at_ns": 2}
+    seen.take(Heard("visitor-reader", left | {"stage": "before-rats"}))
+    seen.take(Heard("visitor-reader", {"event": "unplugged", "at_ns": 3}))
+    assert seen.picture()["reader"] == {"plugged": False, "cards": ["unmatched"], "left_early": 1}
+    assert "04a1" not in json.dumps(seen.picture())
+
+
+def test_what_was_delivered_goes_on_when_the_lane_starts_anew() -> None:
+    lane = scene().lane
+    lane.told(status(reports_delivered=3))
+    lane.told(status(run_id="b", reports_delivered=0))
+    lane.told(status(run_id="b", reports_delivered=2))
+    assert lane.delivered == 5
+
+
+def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
+    seen = scene()
+    seen.lane.told(status())
+    assert seen.picture()["lane"] == {"up": True, "reader": "ready", "board": "ready"}
+    seen.lane.gone()
+    assert seen.picture()["lane"] == {"up": False, "reader": "unknown", "board": "unknown"}
