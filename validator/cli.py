@@ -104,6 +104,24 @@ def courier(config_path: Path) -> None:
         raise OperatorError(str(error)) from error
 
 
+@main.command(epilog="Example: turnike console --config /etc/turnike/validator.toml")
+@config_option
+def console(config_path: Path) -> None:
+    """Serve this gate's status page and its metrics until SIGTERM; one for each gate. The log is JSON lines on standard output."""
+    config = _load(config_path)
+    try:
+        from validator.console.app import StartError, serve
+    except ModuleNotFoundError as error:
+        raise OperatorError(f"{error.name} is not installed; pip install 'turnike[console]'") from error
+
+    if sys.stdout is None:
+        raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
+    try:
+        serve(config, sys.stdout.fileno())
+    except StartError as error:
+        raise OperatorError(str(error)) from error
+
+
 @main.command(epilog="Example: turnike enroll --config /etc/turnike/validator.toml --token-file token.txt")
 @config_option
 @click.option(

@@ -1,0 +1,131 @@
+"""What the console knows of its gate: each lane's last status, taps and counts, and what of it a page is shown. No I/O.
+
+    gate.lanes[0].take(said)  # True if a page should know at once
+    gate.state()              # the JSON of /state and of each `gate` event
+
+What a passenger could not see at the gate, no page sees: a tap has an outcome and no ground, and a status counts taps by outcome alone.
+"""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from validator.console.day import LaneDay
+from validator.console.lane_line import Gone
+from validator.console.lane_words import Counted, Counts, Status, Tap
+
+TAPS_MAX = 20  # of each lane: what a page has room for
+
+
+class Lane:
+    """One lane, as far as it was heard."""
+
+    def __init__(self, socket: PurePath) -> None:
+        self.socket = socket.name
+        self.up = False
+        self.problem = "not heard yet"
+        self.status: Status | None = None  # the last, also of a lane that is gone
+        self.counts: Counts | None = None
+        self.taps: deque[Tap] = deque(maxlen=TAPS_MAX)  # newest first
+        self.day = LaneDay()
+
+    @property
+    def number(self) -> int | None:
+        """What it says it is; before it has said anything, what its socket's name says."""
+        if self.status is not None:
+            return self.status.lane
+        named = re.search(r"([1-9][0-9]?)\.sock\Z", self.socket)
+        return int(named[1]) if named else None
+
+    def take(self, said: Status | Counts | Tap | Gone) -> bool:
+        """Keep it. Whether it is more than time going by: devices, list, reports, or that the lane comes or goes."""
+        match said:
+            case Status():
+                return self._fares(said)
+            case Gone():
+                was, self.up, self.problem = (self.up, self.problem), False, said.problem
+                return was != (False, said.problem)
+            case Counts():
+                self.counts = said
+                if self.status is not None:
+                    self.day.add(said, self.status.unix_s)
+                return False
+            case Tap():
+                self.taps.appendleft(said)
+                return False
+
+    def shown(self) -> dict[str, Any]:
+        """What a page is shown of it."""
+        return {
+            "lane": self.number,
+            "socket": self.socket,
+            "up": self.up,
+            "problem": self.problem,
+            "status": _shown_status(self.status) if self.status else None,
+            "taps": tuple(self.taps),
+        }
+
+    def still(self) -> tuple[object, ...]:
+        """Equal as long as nothing has happened but time."""
+        status = msgspec.structs.replace(self.status, unix_s=0, uptime_s=0) if self.status else None
+        return (self.up, self.problem, status, tuple(self.taps))
+
+    def _fares(self, status: Status) -> bool:
+        before, was_up = self.status, self.up
+        if before is not None and before.run_id != status.run_id:
+            self.counts = None
+            self.taps.clear()  # its tokens and numbers begin anew
+        self.status, self.up, self.problem = status, True, ""
+        return not was_up or before is None or _notable(before) != _notable(status)
+
+
+class Gate:
+    """All of it."""
+
+    def __init__(self, gate_id: str, version: str, sockets: Sequence[PurePath]) -> None:
+        """`version` is the console's own."""
+        self.lanes = [Lane(socket) for socket in sockets]
+        self.head = {"gate_id": gate_id, "console_version": version}
+
+    def state(self) -> dict[str, Any]:
+        """What a page is shown."""
+        return {**self.head, "lanes": [lane.shown() for lane in self.lanes]}
+
+    def still(self) -> tuple[object, ...]:
+        """Equal as long as a page that has the state needs no other."""
+        return tuple(lane.still() for lane in self.lanes)
+
+    def day(self) -> list[dict[str, Any]]:
+        """The slots of the last 24 hours by the clock of the lane that is furthest on, oldest first."""
+        now_unix_s = max((lane.status.unix_s for lane in self.lanes if lane.status), default=0)
+        told = [slot.as_json(lane.number) for lane in self.lanes for slot in lane.day.slots(now_unix_s)]
+        return sorted(told, key=lambda slot: int(slot["unix_s"]))
+
+
+def taps_by_outcome(taps: Sequence[Counted]) -> dict[str, int]:
+    """The sums without their grounds."""
+    outcomes = dict.fromkeys((tap.outcome for tap in taps), 0)
+    for tap in taps:
+        outcomes[tap.outcome] += tap.count
+    return outcomes
+
+
+def _shown_status(status: Status) -> dict[str, Any]:
+    return msgspec.structs.asdict(status) | {"taps": taps_by_outcome(status.taps)}
+
+
+def _notable(status: Status) -> tuple[object, ...]:
+    return (
+        status.run_id,
+        status.devices,
+        status.emergency,
+        status.tamper,
+        status.clock_synchronised,
+        (status.list_state, status.list_version, status.list_problems),
+        (status.reports_waiting, status.reports_delivered, status.reports_refused, status.reports_rejected),
+        status.reports_trouble,
+    )
