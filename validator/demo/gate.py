@@ -36,6 +36,11 @@ url = "{url}"
 key = "{folder}/gate.pem"
 lanes = [{sockets}]
 """
+_CONSOLE = """\
+[console]
+listen = "127.0.0.1:0"
+lanes = [{sockets}]
+"""
 # A visitor taps one card again and again, and wants to see each report; between two taps lies more than a second.
 _PASSAGE = {CROWDS_LANE: "", VISITORS_LANE: "[passage]\nrepeat_guard_s = 1\n"}
 _NAMES = {CROWDS_LANE: "", VISITORS_LANE: "visitor-"}  # before the names of what a lane has of its own
@@ -46,7 +51,7 @@ class EnrolmentError(Exception):
 
 
 class Gate:
-    """A gate in the demo's folder, with so many lanes."""
+    """A gate in the demo's folder, with so many lanes; with a visitor's it has a console as well."""
 
     def __init__(self, folder: Path, office: Office, url: str, lanes: int) -> None:
         """`url` is the back office's."""
@@ -91,7 +96,8 @@ class Gate:
         return self._folder / f"{_NAMES[lane]}{name}"
 
     def _text(self, lane: int) -> str:
-        return _CONFIG.format(
+        text = _CONFIG if len(self._lanes) == 1 else _CONFIG + _CONSOLE
+        return text.format(
             gate_id=GATE_ID,
             lane=lane,
             passage=_PASSAGE[lane],

@@ -29,7 +29,6 @@ class Visit:
         self, world: World, gate: Gate, office: Office, tray: Mapping[str, bytes], timing: str, page_port: int
     ) -> None:
         """The port is bound now; pages are served from now on, and see a scene after the first `turn`."""
-        self._world = world
         self._visitor = Visitor(world, gate, office, tray, timing)
         self._turnstile = Turnstile(page_port)
         self._shown: dict[str, Any] = {}
@@ -62,7 +61,7 @@ class Visit:
     def turn(self) -> None:
         """Do what is due, and tell the pages if there is something new to see."""
         self._visitor.turn(time.monotonic_ns())
-        scene = self._visitor.picture() | {"story": self._world.story, "status_page": None}
+        scene = self._visitor.picture()
         if scene != self._shown:
             self._shown = scene
             self._turnstile.publish(encode(scene, time.time()))

@@ -18,7 +18,7 @@ from typing import Any, Protocol, assert_never
 from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.demo import verbs
-from validator.demo.children import Child, Heard
+from validator.demo.children import Child, Heard, Line
 from validator.demo.errands import CutOffs, Errands
 from validator.demo.errands import World as City
 from validator.demo.gate import VISITORS_LANE, Gate
@@ -80,17 +80,19 @@ class Visitor:
         self._plug = "starting"
         self._looked_ns = 0
         self._lane = LaneClient(gate.socket(VISITORS_LANE))
+        self._status_page: str | None = None
         self._run = secrets.token_hex(8)
 
     def start(self) -> None:
-        """Start the devices, and their lane."""
+        """Start the devices, their lane, and the gate's console."""
         self._scene.courier = self._world.courier
         both = ("--timing", self._timing)
         reader, board = self._gate.reader(VISITORS_LANE), self._gate.board(VISITORS_LANE)
         walks = ("--walk-ms", str(WALKS_MS))
         self._reader = self._device("visitor-reader", "pn532", "--link", str(reader), *both)
         self._board = self._device("visitor-board", "board", "--link", str(board), *walks, *both)
-        self._world.begin("visitor-lane")
+        for name in ("visitor-lane", "console"):
+            self._world.begin(name)
 
     def _device(self, name: str, *command: str) -> Child:
         return self._world.listen(Child(name, "firmware_sim", *command))
@@ -115,6 +117,16 @@ class Visitor:
                 self._lying.remove(name)
         if heard.source == "visitor-lane":
             self._looked_ns = 0
+        if heard.source == "console":
+            self._hear_console(heard.line)
+
+    def _hear_console(self, line: Line) -> None:
+        match line.get("event"):
+            case "started":
+                self._status_page = line["address"]
+            case "ended":
+                self._status_page = None
+                self._world.say("the gate's console has ended; it said why")
 
     def turn(self, now_ns: int) -> None:
         """What is due: the hand goes, the lane is asked, and what it says is followed up."""
@@ -169,6 +181,8 @@ class Visitor:
             },
             "network": self._world.network,
             "cut_off": errands.cut_off(),
+            "story": self._world.story,
+            "status_page": self._status_page,
         }
 
     # On the reader
