@@ -15,16 +15,19 @@ import queue
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from validator.console.assets import FOLDER as SHARED_FOLDER
+from validator.console.assets import assets
 from validator.console.guard import Guard
+from validator.console.web_server import WebServer, listening
 from validator.demo import verbs
 from validator.demo.children import Heard
 
@@ -32,22 +35,10 @@ PORT = 8020
 PAGES_MAX = 32
 ANSWER_S = 10.0  # the demo's own thread answers in milliseconds, unless it waits for a child that ends
 HEARTBEAT_S = 15.0
-GRACE_S = 1
 _HOST = "127.0.0.1"
 _READ_BYTES = 4_096
-_HERE = Path(__file__).parent
-FOLDERS = (_HERE / "page", _HERE.parent / "console" / "page")
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".txt": "text/plain; charset=utf-8",
-}
+FOLDER = Path(__file__).parent / "page"
 PAGE = "turnstile.html"
-
-Answer = Callable[[str], None]
 
 
 class Turnstile:
@@ -55,22 +46,16 @@ class Turnstile:
 
     def __init__(self, port: int) -> None:
         """Listen on this port of this machine, or on another if somebody has it. Pages come from now on."""
-        self._socket = _listening(port)
-        self._port: int = self._socket.getsockname()[1]
+        self._stack = ExitStack()
+        listener = _listener(self._stack, port)
+        self._port: int = listener.getsockname()[1]
         self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._app = _App(self._tell)
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                Guard(self._app.asgi(), port=self._port),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
-        self._thread = threading.Thread(target=self._serve, name="turnstile", daemon=True)
+        guarded = Guard(self._app.asgi(), port=self._port)
+        self._server = WebServer(guarded, began=self._app.begin, ends=self._app.end)
+        serve = partial(asyncio.run, self._server.serve([listener]))
+        self._thread = threading.Thread(target=serve, name="turnstile", daemon=True)
         self._thread.start()
 
     @property
@@ -95,17 +80,11 @@ class Turnstile:
 
     def close(self) -> None:
         """End it. Pages see the connection end."""
-        self._app.end()
         self._server.should_exit = True
         self._thread.join()
-        self._socket.close()
+        self._stack.close()
         os.close(self._readable)
         os.close(self._writable)
-
-    def _serve(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._app.begin())
-            runner.run(self._server.serve(sockets=[self._socket]))
 
     def _tell(self, heard: Heard) -> None:
         """From the server's thread to the demo's. A full pipe has woken it already."""
@@ -115,12 +94,12 @@ class Turnstile:
 
 
 class _App:
-    """What is answered. For the server's thread, but for `publish` and `end`."""
+    """What is answered. For the server's thread, but for `publish`."""
 
     def __init__(self, tell: Callable[[Heard], None]) -> None:
         self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._begun = threading.Event()
+        self._assets = {**assets(SHARED_FOLDER), **assets(FOLDER)}
         self._scene = b""
         self._is_over = False
         self._pages: set[asyncio.Event] = set()  # each set when there is another scene
@@ -130,21 +109,22 @@ class _App:
         return Starlette(
             routes=[
                 Route("/", self._page),
-                Route("/static/{name}", self._static),
+                Route("/static/{name:path}", self._static),
                 Route("/events", self._events),
                 Route("/do", self._do, methods=["POST"]),
             ]
         )
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """The loop runs."""
         self._loop = asyncio.get_running_loop()
-        self._begun.set()
 
     def publish(self, scene: bytes) -> None:
-        """See Turnstile."""
+        """See Turnstile. Before the loop runs there is no page to wake."""
         self._scene = scene
-        self._wake()
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the server has ended
+                self._loop.call_soon_threadsafe(self._wake)
 
     def end(self) -> None:
         """Let every page go."""
@@ -152,20 +132,24 @@ class _App:
         self._wake()
 
     def _wake(self) -> None:
-        self._begun.wait()
-        assert self._loop is not None  # noqa: S101 — it has begun
-        with suppress(RuntimeError):  # the server has ended
-            self._loop.call_soon_threadsafe(self._wake_pages)
-
-    def _wake_pages(self) -> None:
         for page in self._pages:
             page.set()
 
-    async def _page(self, _request: Request) -> Response:
-        return _file(PAGE)
+    async def _page(self, request: Request) -> Response:
+        return self._file(PAGE, request)
 
     async def _static(self, request: Request) -> Response:
-        return _file(request.path_params["name"])
+        return self._file(request.path_params["name"], request)
+
+    def _file(self, name: str, request: Request) -> Response:
+        """One of the files that are shipped, as they were when the demo began."""
+        asset = self._assets.get(name)
+        if asset is None:
+            return Response(status_code=404)
+        kept = {"etag": asset.tag.decode(), "cache-control": "no-cache"}
+        if asset.tag.decode() in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=kept)
+        return Response(asset.content, headers=kept | {"content-type": asset.type.decode()})
 
     async def _events(self, _request: Request) -> Response:
         if len(self._pages) >= PAGES_MAX:
@@ -223,28 +207,12 @@ class _App:
         return JSONResponse({"problem": problem}, 409) if problem else Response(status_code=204)
 
 
-def _file(name: str) -> Response:
-    """One of the files that are shipped: names come from the folders, never from who asks."""
-    for folder in FOLDERS:
-        for path in folder.glob("*"):
-            if path.name == name and path.suffix in TYPES:
-                return Response(
-                    path.read_bytes(),
-                    headers={"content-type": TYPES[path.suffix], "cache-control": "no-cache"},
-                )
-    return Response(status_code=404)
-
-
-def _listening(port: int) -> socket.socket:
-    """A socket of this machine alone. Named TCP, since asyncio turns Nagle's delay off only for what says that it is."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listener(stack: ExitStack, port: int) -> socket.socket:
+    """A socket of this machine alone, at this port or at any."""
     try:
-        listening.bind((_HOST, port))
+        return stack.enter_context(listening(_HOST, port))
     except OSError:
-        listening.bind((_HOST, 0))
-    listening.listen()
-    return listening
+        return stack.enter_context(listening(_HOST, 0))
 
 
 def encode(scene: dict[str, object], unix_s: float) -> bytes:
