@@ -9,7 +9,8 @@ DEMO_CARDS ?= 100000
 .PHONY: demo test check cover bench lock clean
 .DEFAULT_GOAL := help
 help:
-	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C (TAPS=200 runs that many and stops;"
+	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a turnstile to play with in a browser; it tells"
+	@echo "             the address (TAPS=200 has no turnstile, runs that many and stops;"
 	@echo "             TAPS=2000 CHAOS=1 without a network in the first half, and with kill -9 in the second)"
 	@echo "make test    every test that this machine can run"
 	@echo "make check   ruff, mypy strict, import-linter"

@@ -191,6 +191,7 @@ def test_keys_of_a_terminal_suspend_lift_cut_mend_and_quit() -> None:
     terminal = Terminal()
     try:
         terminal.wait_for("version 1")
+        terminal.wait_for("A turnstile to play with, in a browser: http://127.0.0.1:")
         terminal.press("s")
         terminal.wait_for("version 2")
         terminal.press("l")

@@ -117,6 +117,17 @@ def test_a_card_that_is_left_lying_is_one_tap_and_lies_there_until_it_is_taken(p
     assert taps(page.until(is_at_rest)) == before + 1
 
 
+def test_an_impatient_hand_shows_its_card_again_and_the_gate_is_not_confused(page: Page) -> None:
+    before = page.until(is_at_rest)
+    for verb in ("tap", "tap", "lay", "tap", "clash", "pull_early", "tap"):
+        named = {"card": "unmatched"} if verb in {"tap", "lay"} else {}
+        assert page.do(verb, **named)[0] in {204, 409}
+    page.do("take")
+    page.until(lambda scene: is_at_rest(scene) and taps(scene) > taps(before))
+    assert outcome(page, "matched") == "admitted"
+    assert outcome(page, "unmatched") == "denied"
+
+
 def test_suspended_in_the_city_a_card_is_refused_and_reinstated_it_is_admitted(page: Page) -> None:
     assert page.do("suspend", card="matched") == (204, "")
     assert page.do("suspend", card="matched") == (409, "the city is at the matched card already")

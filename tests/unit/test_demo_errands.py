@@ -158,6 +158,18 @@ def test_a_command_that_fails_is_told_and_leaves_the_card_as_it_was(city: City, 
     assert (errands.asked("matched"), stands(errands, "matched")["suspended"]) == (None, False)
 
 
+def test_when_the_city_does_not_say_how_a_card_stands_nobody_waits_for_it(
+    city: City, errands: Errands
+) -> None:
+    errands.suspend("matched")
+    errands.take(ended("city-change-matched"))
+    errands.take(ended("city-show-matched", 2))
+    city.take()
+    assert errands.asked("matched") is None
+    errands.take(published(7))
+    assert city.take() == []
+
+
 def test_the_cut_off_date_is_published_by_a_publisher_that_read_it_and_the_crowd_is_told_first(
     city: City, errands: Errands
 ) -> None:

@@ -1,6 +1,6 @@
 """The visitor's hand: when it takes its cards away."""
 
-from validator.demo.hand import PATIENCE_NS, STAYS_NS, Hand
+from validator.demo.hand import PATIENCE_NS, STAYS_NS, Hand, Lying
 
 
 def test_it_takes_the_card_away_a_moment_after_the_answer() -> None:
@@ -52,3 +52,23 @@ def test_an_empty_hand_waits_for_nothing() -> None:
     hand.answered(5_000)
     assert hand.taken(PATIENCE_NS) == []
     assert hand.due_ns is None
+
+
+def test_a_card_that_was_taken_away_and_laid_there_again_has_not_left() -> None:
+    lying = Lying()
+    lying.lay(["matched"])
+    lying.take("matched")
+    lying.lay(["matched"])
+    assert not lying.gone("matched"), "that is the first time, told late"
+    assert lying.cards == ["matched"]
+    assert lying.gone("matched")
+    assert lying.cards == []
+
+
+def test_a_card_that_left_by_itself_while_it_was_taken_away_has_left_once() -> None:
+    lying = Lying()
+    lying.lay(["matched"])
+    lying.take("matched")  # refused: it had gone already
+    lying.lay(["matched"])
+    assert not lying.gone("matched")
+    assert lying.cards == ["matched"]

@@ -151,10 +151,12 @@ class Errands:
             self._take_count(heard.line)
         else:
             what, _, name = heard.source.rpartition("-")
-            if what == "city-change" and heard.line.get("event") == "ended":
-                self._changed(name, heard.line.get("code"))
-            elif what == "city-show":
-                self._take_standing(name, heard.line)
+            if what in {"city-change", "city-show"} and heard.line.get("code"):
+                self._failed(name)
+            elif what == "city-change" and heard.line.get("event") == "ended":
+                self._ask(name)
+            elif what == "city-show" and "text" in heard.line:
+                self._take_standing(name, heard.line["text"])
 
     def adopted(self, version: int) -> None:
         """The lane decides by this list now."""
@@ -192,23 +194,20 @@ class Errands:
             if card.published >= 0 and card.standing is None:
                 self._ask(name)
 
-    def _changed(self, name: str, code: object) -> None:
-        if code:
-            self._cards[name].asked = None
-            self._world.say("a command of the city's failed; it said why")
-        else:
-            self._ask(name)
+    def _failed(self, name: str) -> None:
+        self._cards[name].asked, self._cards[name].published = None, -1
+        self._world.say("a command of the city's failed; it said why")
 
     def _ask(self, name: str) -> None:
         """How the card stands, and in which list it went out."""
         self._cards[name].published = self._published
         self._world.city(f"city-show-{name}", "show", self._uids[name].hex(), "--json")
 
-    def _take_standing(self, name: str, line: Line) -> None:
+    def _take_standing(self, name: str, told: str) -> None:
         card = self._cards[name]
-        if "text" not in line or card.published < 0:
+        if card.published < 0:
             return
-        standing = next((each for each in json.loads(line["text"]) if each["rule"] == RULE), None)
+        standing = next((each for each in json.loads(told) if each["rule"] == RULE), None)
         if standing is not None and standing["list_version"]:
             card.standing, card.published = standing, -1
         elif card.published < self._published:  # it went out while the city was asked

@@ -1,8 +1,9 @@
-"""The visitor's hand: which cards it holds to the reader, and when it takes them away by itself. Pure: times are the monotonic clock's.
+"""The visitor's hand: which cards it holds to the reader, and when it takes them away by itself; and what lies there. Pure: times are the monotonic clock's.
 
 A hand that taps waits for the answer, leaves the card for a moment, as hands do, and takes it away; without an answer it gives up.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 NS_PER_MS = 1_000_000
@@ -45,3 +46,28 @@ class Hand:
     def taken(self, now_ns: int) -> list[str]:
         """What it takes away now, if it is time."""
         return self.take() if self.due_ns is not None and now_ns >= self.due_ns else []
+
+
+class Lying:
+    """What lies on the reader by all that it was told; it obeys a moment later, and says so."""
+
+    def __init__(self) -> None:
+        self.cards: list[str] = []
+        self._leaving: Counter[str] = Counter()  # were taken away, and the reader has not said so yet
+
+    def lay(self, cards: Iterable[str]) -> None:
+        """It was told that these come."""
+        self.cards += cards
+
+    def take(self, card: str) -> None:
+        """It was told that this one goes."""
+        self.cards.remove(card)
+        self._leaving[card] += 1
+
+    def gone(self, card: str) -> bool:
+        """It says that this one is gone. Whether that is news: the card has left by itself."""
+        if self._leaving[card]:
+            self._leaving[card] -= 1
+            return False
+        self.cards.remove(card)
+        return True

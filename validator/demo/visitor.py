@@ -22,7 +22,7 @@ from validator.demo.children import Child, Heard, Line
 from validator.demo.errands import CutOffs, Errands
 from validator.demo.errands import World as City
 from validator.demo.gate import VISITORS_LANE, Gate
-from validator.demo.hand import Hand
+from validator.demo.hand import Hand, Lying
 from validator.demo.scene import Scene
 
 NS_PER_S = 1_000_000_000
@@ -76,7 +76,7 @@ class Visitor:
         self._scene = Scene(uids)
         self._errands = Errands(world, office, uids)
         self._hand = Hand()
-        self._lying: list[str] = []  # on the reader, as it was told; the scene has what the reader said
+        self._lying = Lying()
         self._plug = "starting"
         self._looked_ns = 0
         self._lane = LaneClient(gate.socket(VISITORS_LANE))
@@ -112,9 +112,8 @@ class Visitor:
             self._hand.answered(scene.answer_ns)
         if heard.is_("visitor-reader", "removed"):
             name = scene.reader.names[heard.line["uid"]]
-            self._hand.left(name)
-            if name in self._lying:
-                self._lying.remove(name)
+            if self._lying.gone(name):
+                self._hand.left(name)
         if heard.source == "visitor-lane":
             self._looked_ns = 0
         if heard.source == "console":
@@ -189,25 +188,25 @@ class Visitor:
 
     def _present(self, names: Sequence[str], words: str, *, by_hand: bool) -> None:
         """A hand that still holds cards takes them away first; what was left lying stays."""
-        lying = [name for name in names if name in self._lying and name not in self._hand.cards]
+        lying = [name for name in names if name in self._lying.cards and name not in self._hand.cards]
         if lying:
             raise RefusedError(f"the {lying[0]} card lies on the reader already: take it away first")
         self._remove(self._hand.take())
         self._reader.say(words)
-        self._lying += names
+        self._lying.lay(names)
         if by_hand:
             self._hand.hold(names, time.monotonic_ns())
 
     def _take(self) -> None:
-        if not self._lying:
+        if not self._lying.cards:
             raise RefusedError("no card lies on the reader")
         self._hand.take()
-        self._remove([*self._lying])
+        self._remove([*self._lying.cards])
 
     def _remove(self, names: Sequence[str]) -> None:
         for name in names:
-            if name in self._lying:
-                self._lying.remove(name)
+            if name in self._lying.cards:
+                self._lying.take(name)
                 self._reader.say(f"remove {self._uids[name].hex()}")
 
     # Switches
