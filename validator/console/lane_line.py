@@ -7,7 +7,8 @@ connection and not the console. It asks a little and at a slow pace, since every
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -44,12 +45,13 @@ class _LostError(Exception):
     """The connection is of no more use; the message says why."""
 
 
-async def lane_says(path: Path) -> AsyncIterator[Status | Counts | Tap | Gone]:
+async def lane_says(path: Path) -> AsyncGenerator[Status | Counts | Tap | Gone, None]:
     """All that it says. A Status comes first on each connection, so that a new run is known before its taps; a Gone ends it."""
     while True:
         try:
-            async for said in _connection(path):
-                yield said
+            async with aclosing(_connection(path)) as connection:
+                async for said in connection:
+                    yield said
         except (_LostError, GarbageError) as error:
             yield Gone(str(error))
         await asyncio.sleep(AGAIN_S)
@@ -105,7 +107,7 @@ class _Questions:
         self._due_s[name] = min(self._due_s[name], now_s + again_s)  # news may have come meanwhile
 
 
-async def _connection(path: Path) -> AsyncIterator[Status | Counts | Tap]:
+async def _connection(path: Path) -> AsyncGenerator[Status | Counts | Tap, None]:
     """From one connection to its end, which is a _LostError or GarbageError."""
     clock = asyncio.get_running_loop().time
     reader, writer = await _connected(path)

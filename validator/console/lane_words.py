@@ -13,7 +13,8 @@ from msgspec import Meta, Struct
 
 LINE_BYTES_MAX = 1 << 17  # a status is 2 KB, histograms full to the last bucket 80
 
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]  # what a browser can count
+Moment = Annotated[int, Meta(ge=0, le=1 << 40)]  # Unix time
 Word = Annotated[str, Meta(pattern=r"^[a-z_ ]{0,32}\Z")]
 Name = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=2_000)]  # a sentence for the operator
@@ -54,12 +55,12 @@ class Status(Struct, frozen=True):
     emergency: bool
     tamper: bool
     taps: Annotated[tuple[Counted, ...], Meta(max_length=100)]
-    unix_s: int
+    unix_s: Moment
     clock_synchronised: bool
     list_state: Word
     list_version: Count | None
-    list_issued_unix_s: int | None
-    list_expires_unix_s: int | None
+    list_issued_unix_s: Moment | None
+    list_expires_unix_s: Moment | None
     list_cards: Count
     list_problems: tuple[Text, ...]
     reports_waiting: Count
@@ -105,7 +106,7 @@ class Tap(Struct, frozen=True):
     decided_us: Count
     report_us: Count
     told_us: Count
-    unix_s: int
+    unix_s: Moment
 
 
 class News(Struct, frozen=True):
