@@ -1,0 +1,121 @@
+// @ts-check
+/**
+ * The page put together: hears the scene, shows it, and sends what the visitor does. It holds no outcome of its own; every scene is whole, so a page that
+ * was away knows all again with the next one. What is drawn is turnstile_drawing.js, cards are turnstile_tray.js, bars turnstile_inside.js, switches
+ * turnstile_promises.js.
+ */
+
+import { Drawing } from "/static/turnstile_drawing.js";
+import { Guide } from "/static/turnstile_guide.js";
+import { Inside } from "/static/turnstile_inside.js";
+import { Promises } from "/static/turnstile_promises.js";
+import { Road } from "/static/turnstile_road.js";
+import { sounds } from "/static/turnstile_tones.js";
+import { Tray } from "/static/turnstile_tray.js";
+import { WORDS } from "/static/turnstile_words.js";
+
+const RETRY_MS = 2_000;
+const PROBLEM_MS = 8_000;
+
+/** @param {string} name */
+const byTest = (name) => /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
+
+/** @type {import("/static/turnstile_words.js").Language} */
+let language = localStorage.getItem("language") === "tr" || (!localStorage.getItem("language") && navigator.language.startsWith("tr")) ? "tr" : "en";
+/** @type {any} */
+let scene = null;
+let heardMs = 0;
+let connection = "waiting";
+let problemTimer = 0;
+
+const words = () => WORDS[language];
+const parts = [new Drawing(), new Tray(send), new Inside(), new Road(), new Promises(send), new Guide()];
+const tones = sounds();
+
+/**
+ * Send one verb. What comes of it comes with the next scenes; why it cannot be done is shown.
+ * @param {object} verb
+ */
+async function send(verb) {
+  try {
+    const answer = await fetch("/do", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(verb) });
+    complain(answer.ok ? "" : ((await answer.json()).problem ?? `${answer.status}`));
+  } catch {
+    complain(words().away);
+  }
+}
+
+/** @param {string} why */
+function complain(why) {
+  const shown = byTest("problem");
+  clearTimeout(problemTimer);
+  shown.hidden = !why;
+  shown.textContent = why && words().problem(why);
+  if (why) problemTimer = window.setTimeout(() => (shown.hidden = true), PROBLEM_MS);
+}
+
+/** What time it is by the demo's clock, in Unix seconds. */
+function now() {
+  return scene.now_unix_s + (performance.now() - heardMs) / 1_000;
+}
+
+function listen() {
+  const events = new EventSource("/events");
+  events.onopen = () => connect("live");
+  events.onerror = () => {
+    connect("away");
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS); // else it tries again by itself
+  };
+  events.addEventListener("scene", (event) => {
+    const before = scene;
+    scene = JSON.parse(event.data);
+    heardMs = performance.now();
+    connect("live");
+    for (const part of parts) part.show(scene, words(), now(), before?.run === scene.run ? before : null);
+    tones.hear(before, scene);
+  });
+}
+
+/** @param {string} state */
+function connect(state) {
+  connection = state;
+  document.body.dataset.connection = state;
+  byTest("connection").dataset.state = state;
+  const text = words().connection[/** @type {"live"} */ (state)];
+  if (byTest("connection").textContent !== text) byTest("connection").textContent = text;
+}
+
+function speak() {
+  document.documentElement.lang = language;
+  document.title = words().title;
+  for (const element of document.querySelectorAll("[data-word]")) {
+    element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
+  }
+  for (const element of document.querySelectorAll("[data-word-label]")) {
+    element.setAttribute("aria-label", /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.wordLabel ?? ""]);
+  }
+  byTest("language").textContent = words().otherLanguage;
+  byTest("language").lang = language === "tr" ? "en" : "tr";
+  byTest("sound").textContent = words().sound(tones.on);
+  connect(connection);
+  for (const part of parts) part.speak(words());
+  if (scene) for (const part of parts) part.show(scene, words(), now(), scene);
+}
+
+byTest("language").addEventListener("click", () => {
+  language = language === "tr" ? "en" : "tr";
+  localStorage.setItem("language", language);
+  speak();
+});
+byTest("sound").addEventListener("click", () => {
+  tones.turn();
+  byTest("sound").setAttribute("aria-pressed", String(tones.on));
+  byTest("sound").textContent = words().sound(tones.on);
+});
+/** @type {HTMLElement} */ (document.querySelector(".arms-button")).addEventListener("click", () => send({ verb: "push" }));
+
+speak();
+listen();
+setInterval(() => {
+  if (scene && connection === "live") for (const part of parts) part.tick?.(scene, words(), now());
+}, 1_000);

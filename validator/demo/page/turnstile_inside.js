@@ -1,0 +1,105 @@
+// @ts-check
+/** What happened inside on the last tap: a bar for each stage on a logarithmic scale, the taps before it, and the percentiles of all. */
+
+import { count, duration } from "/static/turnstile_words.js";
+
+const STAGES = ["radio", "decide", "report", "tell", "wire"];
+const SIMULATED = ["radio", "wire"];
+const DECADES = 6; // of the scale, from 1 µs: a second is its end
+const AXIS = ["1 µs", "1 ms", "1 s"]; // each third decade
+
+export class Inside {
+  constructor() {
+    this.stages = /** @type {HTMLElement} */ (document.querySelector(".stages"));
+    this.total = /** @type {HTMLElement} */ (document.querySelector('[data-testid="tap"]'));
+  }
+
+  /** @param {import("/static/turnstile_words.js").Words} words */
+  speak(words) {
+    const axis = /** @type {HTMLElement} */ (document.querySelector(".axis"));
+    axis.replaceChildren(
+      ...AXIS.map((text) => {
+        const mark = document.createElement("span");
+        mark.textContent = text;
+        return mark;
+      }),
+    );
+    this.words = words;
+  }
+
+  /**
+   * @param {any} scene
+   * @param {import("/static/turnstile_words.js").Words} words
+   */
+  show(scene, words) {
+    const { tap } = scene;
+    const stages = new Map((tap?.stages ?? []).map((/** @type {any} */ stage) => [stage.name, stage.us]));
+    const names = stages.has("wait") ? ["radio", "wait", ...STAGES.slice(1)] : STAGES;
+    this.stages.replaceChildren(...names.map((name) => this.stage(name, stages.get(name), words)));
+    this.total.dataset.outcome = tap?.outcome ?? "";
+    this.total.dataset.n = String(tap?.n ?? 0);
+    this.total.replaceChildren();
+    if (tap) {
+      const bold = document.createElement("b");
+      bold.textContent = words.total(/** @type {any} */ (words.outcomes)[tap.outcome] ?? tap.outcome, duration(tap.total_us, words));
+      const own = (tap.stages ?? []).filter((/** @type {any} */ stage) => !SIMULATED.includes(stage.name) && stage.name !== "wait");
+      const ownUs = own.reduce((/** @type {number} */ sum, /** @type {any} */ stage) => sum + stage.us, 0);
+      this.total.append(bold, document.createElement("br"), words.own(duration(ownUs, words)));
+    } else {
+      this.total.textContent = words.noTap;
+    }
+    this.earlier(scene.taps ?? [], words);
+    this.percentiles(scene.percentiles, words);
+  }
+
+  /** @param {string} name @param {number | undefined} us @param {import("/static/turnstile_words.js").Words} words */
+  stage(name, us, words) {
+    const item = document.createElement("li");
+    item.dataset.testid = `stage-${name}`;
+    item.dataset.us = String(us ?? "");
+    item.dataset.simulated = String(SIMULATED.includes(name));
+    const label = document.createElement("span");
+    label.textContent = words.stages[/** @type {"radio"} */ (name)];
+    if (SIMULATED.includes(name)) {
+      const note = document.createElement("small");
+      note.textContent = words.simulated;
+      label.append(note);
+    }
+    const bar = document.createElement("span");
+    bar.className = "bar";
+    const fill = document.createElement("span");
+    fill.className = "fill";
+    fill.style.width = us ? `${Math.min((Math.log10(Math.max(us, 1)) / DECADES) * 100 + 0.6, 100)}%` : "0";
+    bar.append(fill);
+    const figure = document.createElement("output");
+    figure.textContent = us === undefined ? "–" : us === 0 && name === "report" ? words.noStage : duration(us, words);
+    item.append(label, bar, figure);
+    return item;
+  }
+
+  /** @param {any[]} taps @param {import("/static/turnstile_words.js").Words} words */
+  earlier(taps, words) {
+    const list = /** @type {HTMLElement} */ (document.querySelector(".earlier"));
+    list.replaceChildren(
+      ...taps.map((tap) => {
+        const item = document.createElement("li");
+        item.dataset.outcome = tap.outcome;
+        item.textContent = `${/** @type {any} */ (words.outcomes)[tap.outcome] ?? tap.outcome}, ${duration(tap.total_us, words)}`;
+        return item;
+      }),
+    );
+  }
+
+  /** @param {any} percentiles @param {import("/static/turnstile_words.js").Words} words */
+  percentiles(percentiles, words) {
+    const taps = percentiles?.told_us?.count ?? 0;
+    const caption = /** @type {HTMLElement} */ (document.querySelector(".percentiles caption"));
+    caption.textContent = words.taps(count(taps, words), taps);
+    for (const row of document.querySelectorAll("[data-figure]")) {
+      for (const cell of row.querySelectorAll("[data-part]")) {
+        const us = percentiles?.[/** @type {HTMLElement} */ (row).dataset.figure ?? ""]?.[/** @type {HTMLElement} */ (cell).dataset.part ?? ""];
+        cell.textContent = us === undefined || !taps ? "–" : duration(us, words);
+      }
+    }
+  }
+}

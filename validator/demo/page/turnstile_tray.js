@@ -1,0 +1,148 @@
+// @ts-check
+/** The tray: cards to drag onto the reader, or to click, and for each whether the city has suspended it. A card is a button; dragging is only another way. */
+
+import { clock } from "/static/turnstile_words.js";
+
+const DRAG_PX = 8;
+const PLAYS = ["matched", "suspended", "unmatched", "brief", "staff", "phone", "clash", "pull-early"];
+/** What is sent for what is no card of its own. */
+const VERBS = { clash: { verb: "clash" }, "pull-early": { verb: "pull_early" } };
+
+export class Tray {
+  /** @param {(verb: object) => void} send */
+  constructor(send) {
+    this.send = send;
+    this.list = /** @type {HTMLElement} */ (document.querySelector(".cards"));
+    this.reader = /** @type {HTMLElement} */ (document.querySelector('[data-testid="reader"]'));
+    this.list.replaceChildren(...PLAYS.map((name) => this.item(name)));
+  }
+
+  /** @param {import("/static/turnstile_words.js").Words} words */
+  speak(words) {
+    for (const name of PLAYS) {
+      const [title, what] = words.cards[/** @type {"matched"} */ (name)];
+      const card = this.part(name, ".card");
+      card.setAttribute("aria-label", words.lay(title, what));
+      this.part(name, "b").textContent = title;
+      this.part(name, "small").textContent = what;
+    }
+  }
+
+  /**
+   * @param {any} scene
+   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {number} now
+   */
+  show(scene, words, now) {
+    for (const card of scene.tray) {
+      const item = this.list.querySelector(`[data-item="${card.name}"]`);
+      if (!item || card.name === "phone") continue;
+      const title = words.cards[/** @type {"matched"} */ (card.name)][0];
+      const button = /** @type {HTMLButtonElement} */ (this.part(card.name, ".quiet"));
+      const verb = card.suspended ? "reinstate" : "suspend";
+      button.hidden = false;
+      button.dataset.verb = verb;
+      button.dataset.testid = `${verb}-${card.name}`;
+      button.disabled = Boolean(card.asked);
+      button.textContent = card.suspended ? words.reinstate : words.suspend;
+      button.setAttribute("aria-label", card.suspended ? words.reinstateCard(title) : words.suspendCard(title));
+      /** @type {HTMLElement} */ (item).dataset.suspended = String(card.suspended);
+    }
+    this.tick(scene, words, now);
+  }
+
+  /**
+   * @param {any} scene
+   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {number} now
+   */
+  tick(scene, words, now) {
+    for (const card of scene.tray) {
+      if (card.name === "phone" || !this.list.querySelector(`[data-item="${card.name}"]`)) continue;
+      const left = card.ends_unix_s === null ? 0 : card.ends_unix_s - now;
+      const ends = card.suspended && left > 0 ? ` · ${words.endsIn(clock(left))}` : "";
+      const text = card.asked ? words.asked[/** @type {"suspend"} */ (card.asked)] : card.suspended ? words.suspended + ends : words.notSuspended;
+      const state = this.part(card.name, ".state");
+      if (state.textContent !== text) state.textContent = text;
+    }
+  }
+
+  /** @param {string} name @param {string} selector */
+  part(name, selector) {
+    return /** @type {HTMLElement} */ (this.list.querySelector(`[data-item="${name}"] ${selector}`));
+  }
+
+  /** @param {string} name */
+  item(name) {
+    const item = document.createElement("li");
+    item.dataset.item = name;
+    const card = document.createElement("button");
+    card.type = "button";
+    card.className = "card";
+    card.dataset.card = name;
+    card.dataset.testid = name in VERBS ? name : `card-${name}`;
+    card.append(document.createElement("b"), document.createElement("small"));
+    const state = document.createElement("span");
+    state.className = "state";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.hidden = true;
+    button.addEventListener("click", () => this.send({ verb: button.dataset.verb, card: name }));
+    item.append(card, state, button);
+    this.makeMovable(card, () => this.send(/** @type {any} */ (VERBS)[name] ?? { verb: "tap", card: name }));
+    return item;
+  }
+
+  /**
+   * A click lays the card on the reader; so does a drag that ends there, and one that ends elsewhere does nothing.
+   * @param {HTMLElement} card
+   * @param {() => void} lay
+   */
+  makeMovable(card, lay) {
+    /** @type {HTMLElement | null} */
+    let moving = null;
+    let start = { x: 0, y: 0 };
+    let wasDragged = false;
+    card.addEventListener("pointerdown", (event) => {
+      start = { x: event.clientX, y: event.clientY };
+      wasDragged = false;
+      card.setPointerCapture(event.pointerId);
+    });
+    card.addEventListener("pointermove", (event) => {
+      if (!card.hasPointerCapture(event.pointerId)) return;
+      if (!moving && Math.hypot(event.clientX - start.x, event.clientY - start.y) > DRAG_PX) {
+        moving = /** @type {HTMLElement} */ (card.cloneNode(true));
+        moving.classList.add("dragged");
+        moving.removeAttribute("data-testid");
+        moving.setAttribute("aria-hidden", "true");
+        document.body.append(moving);
+        wasDragged = true;
+      }
+      if (moving) {
+        moving.style.left = `${event.clientX - 100}px`;
+        moving.style.top = `${event.clientY - 30}px`;
+        this.reader.dataset.over = String(this.isOver(event));
+      }
+    });
+    const end = (/** @type {PointerEvent} */ event) => {
+      if (!moving) return;
+      moving.remove();
+      moving = null;
+      this.reader.dataset.over = "false";
+      if (event.type === "pointerup" && this.isOver(event)) lay();
+    };
+    card.addEventListener("pointerup", end);
+    card.addEventListener("pointercancel", end);
+    card.addEventListener("click", () => {
+      if (!wasDragged) lay(); // Enter and Space are clicks too
+      wasDragged = false;
+    });
+  }
+
+  /** @param {PointerEvent} event */
+  isOver(event) {
+    const box = this.reader.getBoundingClientRect();
+    return event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+  }
+}
