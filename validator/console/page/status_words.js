@@ -1,0 +1,160 @@
+// @ts-check
+/** Every word of the status page, in Turkish and English, and how it writes durations, sizes and numbers. Nothing here knows the page. */
+
+/** @typedef {"tr" | "en"} Language */
+
+const EN = {
+  locale: "en-GB",
+  otherLanguage: "Türkçe",
+  connection: { waiting: "Connecting …", live: "Live", away: "The console is away. Trying again …" },
+  well: (/** @type {number} */ lanes) => (lanes === 1 ? "This gate is well." : `This gate is well, all ${lanes} lanes of it.`),
+  unwell: (/** @type {number} */ faults) => (faults === 1 ? "Something is wrong here." : `${faults} things are wrong here.`),
+  lane: (/** @type {number | string} */ number) => `Lane ${number}`,
+  faults: {
+    away: ["The lane is not running.", "systemctl status turnike-lane@N, then turnike check. The console goes on trying."],
+    reader: ["The reader is lost: the lane is out of service.", "Look at its cable and power. The lane goes on trying by itself."],
+    board: ["The turnstile's board is lost: the lane is out of service.", "Look at its cable and power. The lane goes on trying by itself."],
+    missing: ["There is no usable list: everyone is let in or nobody, as list.missing says.", "turnike check says whether list, key or disk is missing."],
+    stale: ["The list has expired.", "The gate has heard nothing from the city for days, or the city publishes nothing. turnike courier's log says which."],
+    corrupt: ["A newer list is here and cannot be used; the one before it decides.", "turnike check says why."],
+    refused: ["Reports could not be kept.", "The disk is full or failing: turnike check."],
+    rejected: ["The city did not take some reports; they are put aside.", "turnike reports show; versions of gate and receiver."],
+    trouble: ["Reports cannot be kept now.", "turnike check; the lane tries again each second."],
+    disk: ["There is hardly any room left on the disk.", "Logs and old packages. Reports are refused when the reserve is reached."],
+    clock: ["The clock is not synchronised.", "timedatectl. Suspensions end late meanwhile, never early."],
+    tamper: ["The turnstile's housing is open.", "If nobody works on it: docs/runbook.md, a stolen gate."],
+    emergency: ["The arms are released for an emergency.", "They lock again when the button is released."],
+  },
+  facts: { reader: "Reader", board: "Board", list: "List", clock: "Clock", reports: "Reports", disk: "Disk", emergency: "Emergency", run: "Running" },
+  ready: "ready",
+  lost: "lost",
+  unknown: "not heard yet",
+  list: (/** @type {string} */ version, /** @type {string} */ state, /** @type {string} */ age, /** @type {string} */ cards, /** @type {string} */ left) =>
+    `version ${version}, ${state}; ${age} old, ${cards} cards, good for ${left} more`,
+  listOver: (/** @type {string} */ version, /** @type {string} */ age, /** @type {string} */ ago) => `version ${version}, ${age} old, expired ${ago} ago`,
+  states: { fresh: "fresh", stale: "expired", missing: "none", corrupt: "the one before a damaged one" },
+  noList: "none",
+  synchronised: "synchronised",
+  notSynchronised: "not synchronised: counted from the newest signed time",
+  reports: (/** @type {string} */ waiting, /** @type {string} */ delivered) => `${waiting} waiting, ${delivered} delivered since the start`,
+  lostReports: (/** @type {string} */ n) => `, ${n} lost`,
+  rejectedReports: (/** @type {string} */ n) => `, ${n} put aside`,
+  free: (/** @type {string} */ size) => `${size} free`,
+  on: "on: the arms are free",
+  off: "off",
+  running: (/** @type {string} */ time, /** @type {string} */ version) => `for ${time}, version ${version}`,
+  counts: (/** @type {string} */ taps, /** @type {string} */ admitted, /** @type {string} */ denied) => `${taps} taps, ${admitted} admitted, ${denied} denied`,
+  day: "How long passengers waited, the last 24 hours",
+  chart: (/** @type {string} */ p50, /** @type {string} */ p99) => `Card read until told. In the last slot half within ${p50}, 99 of 100 within ${p99}.`,
+  emptyChart: "No tap in the last 24 hours that this console has seen.",
+  now: "now",
+  hoursAgo: (/** @type {number} */ hours) => `${hours} h ago`,
+  figures: "Since the lane's start",
+  rows: { decided_us: "card read → decided", filed_us: "report → on the disk", told_us: "card read → told" },
+  max: "longest",
+  taps: "Last taps. A token is for this run of the lane only, and no card's number.",
+  token: "Token",
+  outcome: "Shown",
+  decided: "Decided",
+  filed: "Report",
+  told: "Told",
+  ago: "Ago",
+  outcomes: { admitted: "admitted", admitted_with_notice: "admitted, with notice", denied: "denied", try_again: "try again", unsupported: "unsupported", out_of_service: "out of service" },
+  versions: (/** @type {string} */ version) => `turnike console ${version}. This page only shows; it changes nothing and asks no other machine.`,
+  units: { d: "d", h: "h", min: "min", s: "s" },
+};
+
+/** @type {typeof EN} */
+const TR = {
+  locale: "tr-TR",
+  otherLanguage: "English",
+  connection: { waiting: "Bağlanıyor …", live: "Canlı", away: "Konsola ulaşılamıyor. Yeniden deneniyor …" },
+  well: (lanes) => (lanes === 1 ? "Bu turnike iyi çalışıyor." : `Bu turnike, ${lanes} geçidiyle birlikte iyi çalışıyor.`),
+  unwell: (faults) => (faults === 1 ? "Bir sorun var." : `${faults} sorun var.`),
+  lane: (number) => `Geçit ${number}`,
+  faults: {
+    away: ["Geçit çalışmıyor.", "systemctl status turnike-lane@N, sonra turnike check. Konsol denemeyi sürdürür."],
+    reader: ["Okuyucu yok: geçit hizmet dışı.", "Kablosuna ve beslemesine bakın. Geçit kendiliğinden denemeyi sürdürür."],
+    board: ["Turnike kartı yok: geçit hizmet dışı.", "Kablosuna ve beslemesine bakın. Geçit kendiliğinden denemeyi sürdürür."],
+    missing: ["Kullanılabilir liste yok: list.missing ne diyorsa, ya herkes geçer ya hiç kimse.", "turnike check listenin mi, anahtarın mı, diskin mi eksik olduğunu söyler."],
+    stale: ["Listenin süresi dolmuş.", "Turnike günlerdir şehirden haber almıyor ya da şehir yayımlamıyor. turnike courier'in günlüğü hangisi olduğunu söyler."],
+    corrupt: ["Daha yeni bir liste var ama kullanılamıyor; bir önceki karar veriyor.", "turnike check nedenini söyler."],
+    refused: ["Bazı raporlar saklanamadı.", "Disk dolu ya da bozuluyor: turnike check."],
+    rejected: ["Şehir bazı raporları almadı; kenara kondular.", "turnike reports show; turnikenin ve alıcının sürümleri."],
+    trouble: ["Raporlar şu an saklanamıyor.", "turnike check; geçit her saniye yeniden dener."],
+    disk: ["Diskte neredeyse hiç yer kalmadı.", "Günlükler ve eski paketler. Ayrılan yere gelinince raporlar reddedilir."],
+    clock: ["Saat eşlenmemiş.", "timedatectl. Bu arada askılar geç biter, asla erken bitmez."],
+    tamper: ["Turnikenin kapağı açık.", "Üzerinde çalışan yoksa: docs/runbook.md, çalınmış turnike."],
+    emergency: ["Kollar acil durum için boşta.", "Düğme bırakılınca yeniden kilitlenir."],
+  },
+  facts: { reader: "Okuyucu", board: "Kart", list: "Liste", clock: "Saat", reports: "Raporlar", disk: "Disk", emergency: "Acil durum", run: "Çalışıyor" },
+  ready: "hazır",
+  lost: "yok",
+  unknown: "henüz duyulmadı",
+  list: (version, state, age, cards, left) => `sürüm ${version}, ${state}; yaşı ${age}, ${cards} kart, ${left} daha geçerli`,
+  listOver: (version, age, ago) => `sürüm ${version}, yaşı ${age}, süresi ${ago} önce doldu`,
+  states: { fresh: "güncel", stale: "süresi dolmuş", missing: "yok", corrupt: "bozuk olandan önceki" },
+  noList: "yok",
+  synchronised: "eşlenmiş",
+  notSynchronised: "eşlenmemiş: en yeni imzalı zamandan sayılıyor",
+  reports: (waiting, delivered) => `${waiting} bekliyor, açılıştan beri ${delivered} teslim edildi`,
+  lostReports: (n) => `, ${n} kayıp`,
+  rejectedReports: (n) => `, ${n} kenarda`,
+  free: (size) => `${size} boş`,
+  on: "açık: kollar boşta",
+  off: "kapalı",
+  running: (time, version) => `${time}, sürüm ${version}`,
+  counts: (taps, admitted, denied) => `${taps} okutma, ${admitted} geçti, ${denied} geçemedi`,
+  day: "Yolcular ne kadar bekledi, son 24 saat",
+  chart: (p50, p99) => `Kart okunmasından bildirime. Son dilimde yarısı ${p50}, yüzde 99'u ${p99} içinde.`,
+  emptyChart: "Bu konsolun gördüğü son 24 saatte okutma yok.",
+  now: "şimdi",
+  hoursAgo: (hours) => `${hours} sa önce`,
+  figures: "Geçidin açılışından beri",
+  rows: { decided_us: "kart okundu → karar", filed_us: "rapor → diskte", told_us: "kart okundu → bildirim" },
+  max: "en uzun",
+  taps: "Son okutmalar. Simge geçidin yalnız bu çalışması içindir, kart numarası değildir.",
+  token: "Simge",
+  outcome: "Gösterilen",
+  decided: "Karar",
+  filed: "Rapor",
+  told: "Bildirim",
+  ago: "Önce",
+  outcomes: { admitted: "geçti", admitted_with_notice: "uyarıyla geçti", denied: "geçemedi", try_again: "tekrar", unsupported: "desteklenmiyor", out_of_service: "hizmet dışı" },
+  versions: (version) => `turnike console ${version}. Bu sayfa yalnızca gösterir; hiçbir şeyi değiştirmez, başka makineye sormaz.`,
+  units: { d: "gün", h: "sa", min: "dk", s: "sn" },
+};
+
+/** @typedef {typeof EN} Words */
+
+/** @type {Record<Language, Words>} */
+export const WORDS = { en: EN, tr: TR };
+
+/** A duration in µs: 940 µs, 8.7 ms, 1.2 s. @param {number} us @param {Words} words */
+export function duration(us, words) {
+  const [value, unit] = us < 1_000 ? [us, "µs"] : us < 1_000_000 ? [us / 1_000, "ms"] : [us / 1_000_000, words.units.s];
+  const digits = unit !== "µs" && value < 100 ? 1 : 0;
+  return `${value.toLocaleString(words.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`;
+}
+
+/** A time in seconds: 42 s, 3 min 7 s, 2 h 5 min, 4 d 3 h. @param {number} s @param {Words} words */
+export function time(s, words) {
+  const { d, h, min, s: sec } = words.units;
+  const whole = Math.max(Math.round(s), 0);
+  if (whole < 60) return `${whole} ${sec}`;
+  if (whole < 3_600) return `${Math.floor(whole / 60)} ${min} ${whole % 60} ${sec}`;
+  if (whole < 86_400) return `${Math.floor(whole / 3_600)} ${h} ${Math.floor((whole % 3_600) / 60)} ${min}`;
+  return `${Math.floor(whole / 86_400)} ${d} ${Math.floor((whole % 86_400) / 3_600)} ${h}`;
+}
+
+/** @param {number} bytes @param {Words} words */
+export function size(bytes, words) {
+  const gib = bytes / 2 ** 30;
+  const [value, unit] = gib >= 1 ? [gib, "GiB"] : [bytes / 2 ** 20, "MiB"];
+  return `${value.toLocaleString(words.locale, { maximumFractionDigits: 1 })} ${unit}`;
+}
+
+/** @param {number} n @param {Words} words */
+export function count(n, words) {
+  return n.toLocaleString(words.locale);
+}
