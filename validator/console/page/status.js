@@ -11,6 +11,7 @@ import { WORDS, count, duration, size, time } from "/static/status_words.js";
 const RETRY_MS = 2_000;
 const DAY_MS = 60_000;
 const TAPS_SHOWN = 10;
+const NOTES = ["emergency", "clock"]; // worth a line, and no reason to call a gate unwell
 
 /** @param {string} name */
 const byTest = (name) => /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
@@ -67,7 +68,7 @@ function draw() {
   document.title = `${state.gate_id} · Turnike`;
   byTest("versions").textContent = words().versions(state.console_version);
   const faults = state.lanes.flatMap((/** @type {any} */ lane) => faultsOf(lane).map((fault) => ({ lane, fault })));
-  const serious = faults.filter((/** @type {any} */ one) => one.fault !== "emergency");
+  const serious = faults.filter((/** @type {any} */ one) => !NOTES.includes(one.fault));
   const verdict = byTest("verdict");
   const sentence = serious.length ? words().unwell(serious.length) : words().well(state.lanes.length);
   verdict.dataset.well = String(!serious.length);
@@ -172,8 +173,7 @@ function tapRow(tap, lane) {
   const outcome = cell(/** @type {any} */ (words().outcomes)[tap.outcome] ?? tap.outcome);
   outcome.dataset.outcome = tap.outcome;
   const ago = time((lane.status?.unix_s ?? tap.unix_s) - tap.unix_s + sinceS(), words());
-  const report = tap.outcome === "denied" && tap.report_us ? duration(tap.report_us, words()) : "–";
-  row.append(cell(tap.token || "–"), outcome, cell(duration(tap.decided_us, words())), cell(report), cell(duration(tap.told_us, words())), cell(ago));
+  row.append(cell(tap.token || "–"), outcome, cell(duration(tap.decided_us, words())), cell(duration(tap.told_us, words())), cell(ago));
   return row;
 }
 

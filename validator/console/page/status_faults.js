@@ -1,5 +1,5 @@
 // @ts-check
-/** What is wrong with a lane, the worst first, as names of sentences in status_words.js. The same as `turnike top` says (top_faults in validator/console/top.py). */
+/** What is wrong with a lane, the worst first, as names of sentences in status_words.js. */
 
 const ROOM_BYTES_MIN = 200e6;
 
