@@ -48,8 +48,8 @@ def heard(**changes: Any) -> Gate:
     [
         ("turnike_lane_up", {}, 1),
         ("turnike_lane_uptime_seconds", {}, 60),
-        ("turnike_taps_total", {"outcome": "denied", "ground": "in_table"}, 2),
-        ("turnike_taps_total", {"outcome": "denied", "ground": "list_missing"}, 1),
+        ("turnike_taps_total", {"outcome": "denied", "ground": "in table"}, 2),
+        ("turnike_taps_total", {"outcome": "denied", "ground": "list missing"}, 1),
         ("turnike_taps_total", {"outcome": "try_again", "ground": ""}, 1),
         ("turnike_list_version", {}, 7),
         ("turnike_list_issued_timestamp_seconds", {}, NOW_UNIX_S - 40),

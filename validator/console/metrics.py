@@ -106,9 +106,7 @@ def _labelled(told: dict[str, Status]) -> Iterator[Metric]:
     builds = GaugeMetricFamily("turnike_build_info", "Always 1.", labels=["lane", "version"])
     for name, status in told.items():
         for tap in status.taps:
-            taps.add_metric(
-                [name, *(word.replace(" ", "_") for word in (tap.outcome, tap.ground))], tap.count
-            )
+            taps.add_metric([name, tap.outcome, tap.ground], tap.count)
         for state in ListState:
             lists.add_metric([name, state.value], status.list_state == state.value)
         for device in dict.fromkeys((*DEVICES, *status.devices)):
