@@ -26,6 +26,7 @@ from benchmarks import (
     publish,
     reports,
     start,
+    watching,
     wire,
 )
 from benchmarks.context import SMALL, Bench, Scale
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "drain": drain.run,
     "reports": reports.run,
     "fleet": fleet.run,
+    "watching": watching.run,
 }
 
 

@@ -32,6 +32,7 @@ class Scale:
     sense_taps: int = 500
     connect_taps: int = 50  # a second each
     starts: int = 12
+    watched_taps: int = 300  # in each of ten turns
     denials: int = 1_000
     waiting: int = 100_000  # reports, of a gate that was cut off for days
     looks: int = 5_000
@@ -54,6 +55,7 @@ SMALL = Scale(
     sense_taps=4,
     connect_taps=1,
     starts=1,
+    watched_taps=2,
     denials=4,
     waiting=300,
     looks=100,

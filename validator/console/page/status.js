@@ -9,7 +9,7 @@ import { faultsOf } from "/static/status_faults.js";
 import { WORDS, count, duration, size, time } from "/static/status_words.js";
 
 const RETRY_MS = 2_000;
-const DAY_MS = 60_000;
+const DAY_MS = 15_000;
 const TAPS_SHOWN = 10;
 const NOTES = ["emergency", "clock"]; // worth a line, and no reason to call a gate unwell
 

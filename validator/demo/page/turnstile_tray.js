@@ -21,8 +21,6 @@ export class Tray {
   speak(words) {
     for (const name of PLAYS) {
       const [title, what] = words.cards[/** @type {"matched"} */ (name)];
-      const card = this.part(name, ".card");
-      card.setAttribute("aria-label", words.lay(title, what));
       this.part(name, "b").textContent = title;
       this.part(name, "small").textContent = what;
     }

@@ -60,7 +60,6 @@ const EN = {
   suspendCard: (/** @type {string} */ name) => `Suspend: ${name}`,
   reinstateCard: (/** @type {string} */ name) => `Reinstate: ${name}`,
   asked: { suspend: "suspending …", reinstate: "reinstating …" },
-  lay: (/** @type {string} */ name, /** @type {string} */ what) => `Lay on the reader: ${name}, ${what}`,
   turnstile: "The turnstile",
   seen: {
     locked: "The arms are locked.",
@@ -212,7 +211,6 @@ const TR = {
   suspendCard: (name) => `Askıya al: ${name}`,
   reinstateCard: (name) => `Geri aç: ${name}`,
   asked: { suspend: "alınıyor …", reinstate: "açılıyor …" },
-  lay: (name, what) => `Okuyucuya koy: ${name}, ${what}`,
   turnstile: "Turnike",
   seen: {
     locked: "Kollar kilitli.",

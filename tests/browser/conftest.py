@@ -1,0 +1,44 @@
+"""A real browser for the tests of pages: Debian's Chromium, headless, driven by Playwright. It finds this machine and no other."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.pages import LIMIT_MS, Pages, shot
+
+__all__ = ["Open", "shot"]
+
+Open = Callable[..., Page]
+THIS_MACHINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("Chromium is not here: apt-get install chromium")
+    arguments = [THIS_MACHINE, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    expect.set_options(timeout=LIMIT_MS)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def pages(browser: Browser) -> Iterator[Pages]:
+    """The pages of one test. What they did wrong fails it."""
+    opened = Pages(browser)
+    yield opened
+    opened.close()
+    opened.check()
+
+
+@pytest.fixture
+def opened(pages: Pages) -> Open:
+    """Opens one of them."""
+    return pages.open

@@ -1,0 +1,63 @@
+"""A console as a process, beside lanes that say what a test says: a gate in any state, seen on its status page within a second."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.console_lane import FakeLane, histogram_line, status_line
+from tests.programs import WAIT_S, Program, lane_config, program
+
+AS_IT_IS = ("validator", "console", "--config")
+HURRIED = ("tests.processes.hurried_console",)
+
+
+@contextmanager
+def console(
+    folder: Path, *lanes: Path, port: int = 0, module: tuple[str, ...] = AS_IT_IS
+) -> Iterator[tuple[str, Program]]:
+    """Its address, and the process."""
+    path = folder / "console.toml"
+    sockets = json.dumps([str(lane) for lane in lanes])
+    path.write_text(
+        f'{lane_config(folder).read_text()}[console]\nlisten = "127.0.0.1:{port}"\nlanes = {sockets}\n'
+    )
+    with program(*module, str(path)) as process:
+        yield process.event("started")["address"], process
+
+
+def tells(lane: FakeLane, **changes: Any) -> None:
+    """From now on it fares so, and has news that make the console ask."""
+    status = json.dumps(status_line(**changes)).encode() + b"\n"
+    others = lane.answers
+    lane.answers = lambda request: status if request == "status" else others(request)
+    lane.say(b'{"event":"list"}\n')
+
+
+def busy(durations_ns: dict[str, list[int]]) -> Callable[[str], bytes]:
+    """Answers of a lane that had a tap with each of these durations since it was asked last."""
+    heard: dict[str, list[int]] = {stage: [] for stage in durations_ns}
+
+    def answers(request: str) -> bytes:
+        if request == "histograms":
+            for stage, more in durations_ns.items():
+                heard[stage] += more
+        told = {"status": status_line(), "histograms": histogram_line(heard), "watch": {"watching": True}}[
+            request
+        ]
+        return json.dumps(told).encode() + b"\n"
+
+    return answers
+
+
+def has_a_day(address: str) -> None:
+    """Once the console has something to draw."""
+    end_s = time.monotonic() + WAIT_S
+    while time.monotonic() < end_s:
+        with urllib.request.urlopen(f"{address}day") as answer:  # noqa: S310 — the console's own address
+            if any(slot["count"] for slot in json.load(answer)["slots"]):
+                return
+    raise AssertionError("no slot came")

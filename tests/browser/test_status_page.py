@@ -1,0 +1,250 @@
+"""A gate's status page in a real browser, beside lanes that say what a test says: what an operator sees of a gate that is well, and of one that is not."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.accessibility import barriers
+from tests.browser.consoles import HURRIED, busy, console, has_a_day, tells
+from tests.browser.pages import AWAY, DESK, PANEL, PHONE, Pages, is_wider_than_its_window, shot
+from tests.console_lane import CARDS, NOW_UNIX_S, FakeLane, fake_lane, status_line, tap_line
+
+WELL = {"en": "This gate is well.", "tr": "Bu turnike iyi çalışıyor."}
+FACTS = {
+    "en": {
+        "reader": "ready",
+        "board": "ready",
+        "list": "version 7, fresh; 40 s old, 8,260,000 cards, good for 3 d 23 h more",
+        "clock": "synchronised",
+        "reports": "2 waiting, 3 delivered since the start",
+        "disk": "4.7 GiB free",
+        "emergency": "off",
+        "run": "for 1 min 0 s, version 0.1.0: 9 taps, 5 admitted, 3 denied",
+    },
+    "tr": {
+        "reader": "hazır",
+        "board": "hazır",
+        "list": "sürüm 7, güncel; yaşı 40 sn, 8.260.000 kart, 3 gün 23 sa daha geçerli",
+        "clock": "eşlenmiş",
+        "reports": "2 bekliyor, açılıştan beri 3 teslim edildi",
+        "disk": "4,7 GiB boş",
+        "emergency": "kapalı",
+        "run": "1 min",
+    },
+}
+ALL_WRONG = {
+    "devices": {"reader": "lost", "board": "lost"},
+    "tamper": True,
+    "emergency": True,
+    "clock_synchronised": False,
+    "list_state": "stale",
+    "list_expires_unix_s": NOW_UNIX_S - 3_600,
+    "reports_refused": 4,
+    "reports_rejected": 2,
+    "reports_trouble": "no space left on device",
+    "disk_free_bytes": 1_000_000,
+}
+FAULTS = {
+    "reader": {"devices": {"reader": "lost", "board": "ready"}},
+    "board": {"devices": {"reader": "ready", "board": "lost"}},
+    "missing": {
+        "list_state": "missing",
+        "list_version": None,
+        "list_issued_unix_s": None,
+        "list_expires_unix_s": None,
+    },
+    "stale": {"list_state": "stale", "list_expires_unix_s": NOW_UNIX_S - 60},
+    "corrupt": {"list_state": "corrupt", "list_problems": ["version 8: damaged"]},
+    "trouble": {"reports_trouble": "no space left on device"},
+    "refused": {"reports_refused": 1},
+    "rejected": {"reports_rejected": 1},
+    "disk": {"disk_free_bytes": 1_000_000},
+    "clock": {"clock_synchronised": False},
+    "tamper": {"tamper": True},
+    "emergency": {"emergency": True},
+}
+NOTES = {"clock", "emergency"}  # worth a line, and no reason to call a gate unwell
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Iterator[FakeLane]:
+    """A lane that is well."""
+    with fake_lane(tmp_path / "lane-1.sock") as made:
+        yield made
+
+
+@pytest.fixture
+def address(tmp_path: Path, lane: FakeLane) -> Iterator[str]:
+    """Of a console that hears it."""
+    with console(tmp_path, lane.path) as (address, process):
+        process.event("lane", up=True)
+        yield address
+
+
+def part(page: Page, name: str) -> Locator:
+    return page.get_by_test_id(name)
+
+
+def says_that_it_is_well(page: Page, *, well: bool = True) -> None:
+    expect(part(page, "verdict")).to_have_attribute("data-well", "true" if well else "false")
+
+
+def is_live(page: Page) -> None:
+    expect(page.locator("body")).to_have_attribute("data-connection", "live")
+    expect(part(page, "verdict")).not_to_have_attribute("data-well", "")
+
+
+@pytest.mark.parametrize("language", ["en", "tr"])
+def test_of_a_gate_that_is_well_it_says_so_and_what_that_rests_on(
+    pages: Pages, address: str, language: str
+) -> None:
+    page = pages.open(address, language=language)
+    expect(part(page, "verdict")).to_have_text(WELL[language])
+    expect(part(page, "gate")).to_have_text("test")
+    for fact, text in FACTS[language].items():
+        if (language, fact) != ("tr", "run"):
+            expect(page.locator(f"[data-fact={fact}]")).to_have_text(text)
+    expect(part(page, "faults").get_by_role("listitem")).to_have_count(0)
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    part(page, "language").click()
+    other = "tr" if language == "en" else "en"
+    expect(part(page, "verdict")).to_have_text(WELL[other])
+    page.reload()
+    expect(part(page, "verdict")).to_have_text(WELL[other])
+
+
+def test_each_fault_is_told_and_gone_when_it_is_mended(pages: Pages, lane: FakeLane, address: str) -> None:
+    page = pages.open(address)
+    says_that_it_is_well(page)
+    for fault, changes in FAULTS.items():
+        tells(lane, **changes)
+        expect(part(page, "faults").locator("li")).to_have_count(1)
+        expect(part(page, "faults").locator("li")).to_have_attribute("data-fault", fault)
+        says_that_it_is_well(page, well=fault in NOTES)
+    tells(lane)
+    expect(part(page, "faults").locator("li")).to_have_count(0)
+    says_that_it_is_well(page)
+
+
+def test_a_tap_is_in_the_list_by_its_token_with_its_outcome(
+    pages: Pages, lane: FakeLane, address: str
+) -> None:
+    page = pages.open(address)
+    says_that_it_is_well(page)
+    for number, outcome in enumerate(("denied", "admitted"), start=1):
+        lane.say(json.dumps(tap_line(tap=number, token=f"4f1{number}", outcome=outcome)).encode() + b"\n")
+    tells(lane)
+    rows = page.locator(".taps tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("4f12")
+    expect(rows.nth(0).locator("[data-outcome=admitted]")).to_be_visible()
+    expect(rows.nth(1)).to_contain_text("402 µs")
+    expect(rows.nth(1).locator("[data-outcome=denied]")).to_have_text("denied")
+
+
+def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(pages: Pages, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        lanes = [stack.enter_context(fake_lane(tmp_path / f"lane-{number}.sock")) for number in (1, 2)]
+        for number, made in enumerate(lanes, start=1):
+            made.answers = busy({})
+            tells_its_number(made, number)
+        address, process = stack.enter_context(console(tmp_path, *(made.path for made in lanes)))
+        for _ in lanes:
+            process.event("lane", up=True)
+        page = pages.open(address)
+        says_that_it_is_well(page)
+        lanes[1].hang_up()
+        expect(part(page, "faults").locator("[data-fault=away]")).to_contain_text("Lane 2")
+        says_that_it_is_well(page, well=False)
+        expect(page.locator(".lane[data-lane='2']")).to_have_attribute("data-up", "false")
+        expect(page.locator(".lane[data-lane='1']")).to_have_attribute("data-up", "true")
+        shot(page, "status-lane-away", whole=True)
+        assert barriers(page) == []
+        lanes[1].path.unlink()
+        again = stack.enter_context(fake_lane(lanes[1].path))
+        tells_its_number(again, 2)
+        says_that_it_is_well(page)
+
+
+def tells_its_number(lane: FakeLane, number: int) -> None:
+    status = json.dumps(status_line(lane=number)).encode() + b"\n"
+    others = lane.answers
+    lane.answers = lambda request: status if request == "status" else others(request)
+
+
+def test_a_page_left_open_through_a_restart_of_the_console_is_live_again(
+    pages: Pages, tmp_path: Path, lane: FakeLane
+) -> None:
+    with console(tmp_path, lane.path) as (address, _):
+        page = pages.open(address)
+        says_that_it_is_well(page)
+        pages.excuse(AWAY)
+    expect(page.locator("body")).to_have_attribute("data-connection", "away")
+    expect(part(page, "connection")).to_contain_text("away")
+    shot(page, "status-console-away")
+    port = int(address.rstrip("/").rpartition(":")[2])
+    with console(tmp_path, lane.path, port=port):
+        is_live(page)
+        tells(lane, emergency=True)
+        expect(part(page, "faults").locator("[data-fault=emergency]")).to_be_visible()
+
+
+def test_two_pages_show_the_same(pages: Pages, lane: FakeLane, address: str) -> None:
+    both = [pages.open(address), pages.open(address, language="tr")]
+    tells(lane, list_version=31)
+    for page in both:
+        expect(page.locator("[data-fact=list]")).to_contain_text("31")
+
+
+def test_the_day_is_drawn_and_read_out(pages: Pages, tmp_path: Path) -> None:
+    waits = {"decided": [9_000, 12_000], "filed": [300_000], "told": [90_000, 400_000, 8_000_000]}
+    with (
+        fake_lane(tmp_path / "lane-1.sock", busy(waits)) as lane,
+        console(tmp_path, lane.path, module=HURRIED) as (address, _),
+    ):
+        has_a_day(address)
+        page = pages.open(address)
+        chart = page.locator(".chart")
+        expect(chart).to_have_attribute(
+            "aria-label", re.compile(r"half within .+, 99 of 100 within 8\.\d ms")
+        )
+        for percent in ("p50", "p99", "p999"):
+            expect(chart.locator(f"path[data-percent={percent}]")).to_have_attribute("d", re.compile(r"^M\d"))
+        shot(page, "status-day")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, PANEL, DESK], ids=["phone", "panel", "desk"])
+def test_it_fits_and_has_no_barriers(
+    pages: Pages, lane: FakeLane, address: str, size: dict[str, int], *, dark: bool
+) -> None:
+    page = pages.open(address, dark=dark, size=size, language="tr" if dark else "en")
+    lane.say(json.dumps(tap_line()).encode() + b"\n")
+    for state, changes in (("well", {}), ("unwell", ALL_WRONG)):
+        tells(lane, **changes)
+        says_that_it_is_well(page, well=not changes)
+        assert not is_wider_than_its_window(page)
+        shot(page, f"status-{state}-{size['width']}-{'dark' if dark else 'light'}", whole=True)
+        if size != PANEL:
+            assert barriers(page) == []
+
+
+def test_it_only_shows_and_names_no_card_and_no_reason(pages: Pages, lane: FakeLane, address: str) -> None:
+    page = pages.open(address)
+    says_that_it_is_well(page)
+    lane.say(json.dumps(tap_line(uid=CARDS[0], card=CARDS[1], verdict=CARDS[2])).encode() + b"\n")
+    tells(lane, uid=CARDS[0], list_version=32)
+    expect(page.locator("[data-fact=list]")).to_contain_text("32")
+    expect(page.locator(".taps tbody tr")).to_have_count(1)
+    expect(page.get_by_role("button")).to_have_count(1)
+    expect(page.locator("input, form, a")).to_have_count(0)
+    told = pages.told(page).lower()
+    assert [card for card in CARDS if card.lower() in told] == []
+    gate = " ".join(pages.events(page))
+    assert "4f1a" in gate
+    assert [word for word in ("in table", "ground", "rule", "list missing") if word in gate] == []
