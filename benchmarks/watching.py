@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from random import Random
+from urllib.parse import urlsplit
 
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.gate import Gate, gate
@@ -72,7 +73,7 @@ def _pages(config: Path) -> Iterator[None]:
     """A console with pages open, each read to the end of what comes."""
     with ExitStack() as stack:
         console = stack.enter_context(program("validator", "console", "--config", str(config)))
-        port = int(console.first_line().rstrip("/").rpartition(":")[2])
+        port = urlsplit(console.event("started")["address"]).port
         readers = []
         for _ in range(PAGES):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -122,6 +122,22 @@ def console(config_path: Path) -> None:
         raise OperatorError(str(error)) from error
 
 
+@main.command(epilog="Example: turnike top --config /etc/turnike/validator.toml")
+@config_option
+@json_option
+@click.option("--once", is_flag=True, help="One picture, and end.")
+def top(config_path: Path, as_json: bool, once: bool) -> None:
+    """Watch the lanes of this gate in a terminal, until q; it only shows. Into a pipe it prints one picture."""
+    config = _load(config_path)
+    from validator.console.top import TopError
+    from validator.console.top import top as watch
+
+    try:
+        watch(config, once=once, as_json=as_json)
+    except TopError as error:
+        raise OperatorError(str(error)) from error
+
+
 @main.command(epilog="Example: turnike enroll --config /etc/turnike/validator.toml --token-file token.txt")
 @config_option
 @click.option(

@@ -4,6 +4,7 @@ promtool judges (Debian's package `prometheus`).
 """
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.console_lane import counts, status
+from validator.console.gate import Gate
+from validator.console.metrics import metrics_text
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "turnike.rules.yml"
@@ -51,3 +56,18 @@ def test_each_query_of_the_dashboard_is_one_that_prometheus_takes(tmp_path: Path
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     assert rules
     promtool("check", "rules", str(file))
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_a_console_has() -> None:
+    gate = Gate("kadikoy-03", "0.1.0", [Path("lane-1.sock")])
+    for said in (status(), counts({"told": [1_000_000]})):
+        gate.lanes[0].take(said)
+    has = set(re.findall(r"(?m)^turnike_\w+", metrics_text(gate).decode()))
+    asked = set(re.findall(r"turnike_\w+", "".join(rules()) + "".join(queries())))
+    assert asked - has == set()
+    assert len(asked) > 10
+
+
+def rules() -> list[str]:
+    """What each alert asks."""
+    return re.findall(r"(?ms)^        expr: (.*?)^        (?:for|labels):", RULES.read_text())

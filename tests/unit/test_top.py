@@ -1,0 +1,92 @@
+"""`turnike top` beside lanes that say what a test says: one picture, the same as JSON, and what is said of a lane that is not well or not there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.console_lane import CARDS, fake_lane, status_line
+from tests.programs import lane_config
+from validator.config import Config, load
+from validator.console.top import TopError, faults_of, top
+
+
+def config(folder: Path, *lanes: Path) -> Config:
+    for name in ("lists", "keys"):
+        (folder / name).mkdir(exist_ok=True)
+    named = ", ".join(f'"{lane}"' for lane in lanes)
+    return load(lane_config(folder, more=f"[console]\nlanes = [{named}]\n" if lanes else ""))
+
+
+def shown(capsys: pytest.CaptureFixture[str], config: Config, **how: bool) -> str:
+    top(config, **how)
+    return capsys.readouterr().out
+
+
+def test_of_a_lane_that_is_well_it_shows_what_that_rests_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True)
+    assert "✓ test is well" in said
+    for fact in (
+        "reader     ready",
+        "7, fresh, 40 s old",
+        "2 waiting, 3 delivered",
+        "4.7 GiB free",
+        "5 admitted",
+    ):
+        assert fact in said
+    assert not [card for card in CARDS if card in said]
+
+
+def test_a_lane_that_is_not_there_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock", tmp_path / "lane-2.sock"), once=True)
+    assert "lane 2: not running" in said
+
+
+def test_as_json_it_says_what_a_page_is_told_and_no_ground(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        told = json.loads(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), as_json=True))
+    assert told["lanes"][0]["status"]["taps"] == {"admitted": 5, "denied": 3, "try_again": 1}
+    assert "ground" not in json.dumps(told)
+
+
+def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    text = (tmp_path / "validator.toml").read_text().replace(f'socket = "{tmp_path}/lane.sock"\n', "")
+    (tmp_path / "validator.toml").write_text(text)
+    assert made.reports.socket
+    with pytest.raises(TopError, match=r"no reports\.socket"):
+        top(load(tmp_path / "validator.toml"), once=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"devices": {"reader": "lost", "board": "ready"}}, "reader lost"),
+        ({"list_state": "stale"}, "list stale"),
+        ({"reports_refused": 4}, "4 reports lost"),
+        ({"reports_trouble": "the disk is full"}, "reports cannot be kept: the disk is full"),
+        ({"disk_free_bytes": 7}, "hardly any room on the disk"),
+        ({"tamper": True}, "housing open"),
+        ({"clock_synchronised": False, "emergency": True}, None),
+    ],
+)
+def test_what_is_wrong_is_said_and_what_is_only_worth_knowing_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], fault: str | None
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock") as lane:
+        lane.answers = lambda _: json.dumps(status_line(**changes)).encode() + b"\n"
+        said = " ".join(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True).split())
+    assert (fault or "is well") in said
+
+
+def test_a_lane_of_which_nothing_was_heard_is_not_well() -> None:
+    from validator.console.gate import Lane  # noqa: PLC0415
+
+    assert faults_of(Lane(Path("lane-1.sock"))) == ["not running (not heard yet)"]
