@@ -43,7 +43,7 @@ rule_option = click.option(
 @rule_option
 def suspend(home: Path, card: str, until: str | None, lasting: str | None, rule: str) -> None:
     """Suspend a card, until it is lifted or ends."""
-    _put_in(home, rule, card, until, lasting)
+    _put_in(home, rule, card, until, lasting, refuses=True)
 
 
 @click.command(epilog="Example: turnike-backoffice lift 04:11:22:33:44:55:66")
@@ -99,8 +99,14 @@ def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
             yield config, registry
 
 
-def _put_in(home: Path, rule: str, card: str, until: str | None, lasting: str | None) -> None:
+def _put_in(
+    home: Path, rule: str, card: str, until: str | None, lasting: str | None, *, refuses: bool = False
+) -> None:
     with _registry(home) as (config, registry):
+        if refuses and config.rule(rule).effect.value != "refuse":
+            raise OperatorError(
+                f"--rule: {rule} refuses no card; to put one there: turnike-backoffice add {rule} CARD"
+            )
         ends_unix_s = _end(config.rule(rule), until, lasting)
         changed = registry.set_state(rule, _issued(registry, card), ends_unix_s)
     what = f"{rule} until {moment(ends_unix_s)}" if ends_unix_s else f"{rule}, without an end"

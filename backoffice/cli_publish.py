@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
-from backoffice.cli_shared import OperatorError, home_option, now_unix_s, one_line, progress
+from backoffice.cli_shared import OperatorError, a_number, home_option, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
     from backoffice.publisher import Outcome
@@ -33,6 +33,7 @@ GRACE_S = 2
     "--every",
     "every_s",
     type=click.FloatRange(0.1, 3_600),
+    callback=a_number,
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -1,5 +1,6 @@
 """What the commands of the back office have in common: where its home is, who may write there, and errors in one line."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,13 @@ PASSPHRASE_CHARACTERS_MIN = (
     20  # the file format slows a guess down by little, and whoever finds the stick has years
 )
 YEAR_10000_UNIX_S = 253_402_300_800
+
+
+def a_number(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """A click callback: click takes nan for a number in any range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number", context, parameter)
+    return value
 
 
 class OperatorError(click.ClickException):

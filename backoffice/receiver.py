@@ -43,6 +43,7 @@ class ReceiverLimits:
     body_bytes_max: int = 1 << 20
     batch_max: int = 200
     status_bytes_max: int = 64 << 10
+    requests_max: int = 64  # in work at once; for one more there is neither a thread nor, in the end, memory
     requests_per_minute: int = 2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
     gates_remembered: int = 100_000
 
@@ -96,6 +97,7 @@ class Receiver:
         self._keys = keys
         self._limits = limits
         self._now_unix_s = now_unix_s
+        self._in_work = 0
         self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # gate → minute, requests in it
 
     @property
@@ -175,18 +177,27 @@ class Receiver:
         return _Kept(kept, sealed_to(public_key, keys) if public_key else [])
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
-        """Every fault as JSON, in one line; a database that is away is a 503 that says when to come again."""
+        """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again."""
+        later = {"retry-after": str(RETRY_AFTER_S)}
 
         async def guarded(request: Request) -> Response:
+            if (
+                self._in_work >= self._limits.requests_max
+            ):  # said at once: neither its body nor its signature is looked at
+                return JSONResponse(
+                    {"error": "too many at once"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=later
+                )
+            self._in_work += 1
             try:
                 return await endpoint(request)
             except HTTPException as error:
                 return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
             except RegistryError:
-                headers = {"retry-after": str(RETRY_AFTER_S)}
                 return JSONResponse(
-                    {"error": "the database is away"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers
+                    {"error": "the database is away"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=later
                 )
+            finally:
+                self._in_work -= 1
 
         return guarded
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -49,7 +50,7 @@ ALL_WRONG = {
     "reports_trouble": "no space left on device",
     "disk_free_bytes": 1_000_000,
 }
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "reader": {"devices": {"reader": "lost", "board": "ready"}},
     "board": {"devices": {"reader": "ready", "board": "lost"}},
     "missing": {

@@ -88,7 +88,9 @@ def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.Mo
 def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
     desk.types("add", "staff", A.hex(), "--until", "2029-01-01T00:00Z")
     desk.types("add", "matched", NUMBER)
-    desk.types("suspend", A.hex(), "--rule", "staff")
+    refused = desk.types("suspend", A.hex(), "--rule", "staff", code=2)
+    assert "staff refuses no card" in refused  # it would let in whom it should keep out
+    desk.types("add", "staff", A.hex())
     assert (desk.members("staff"), desk.members("matched")) == (
         [State(A, is_in=True)],
         [State(A, is_in=True)],

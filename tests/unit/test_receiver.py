@@ -1,17 +1,20 @@
 """The receiver against gates that are honest, hasty, mad, stolen, or none at all."""
 
+import asyncio
 import gzip
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from backoffice.database import RegistryError
 from backoffice.receiver import Receiver, ReceiverLimits
@@ -274,3 +277,25 @@ def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: 
     city.now_unix_s += 60
     assert city.post("/v1/reports", content).status in {200, 400, 413}
     assert city.store.count() == 0
+
+
+def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> None:
+    receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=2))
+
+    async def overloaded() -> list[tuple[int, str | None]]:
+        may_end = asyncio.Event()
+
+        async def slow(_request: Request) -> Response:
+            await may_end.wait()
+            return Response()
+
+        asked = receiver._guarded(slow)
+        request = Request({"type": "http", "method": "POST", "headers": []})
+        in_work = [asyncio.ensure_future(asked(request)) for _ in range(2)]
+        await asyncio.sleep(0)  # they begin
+        refused = await asked(request)
+        may_end.set()
+        done = [refused, *[await one for one in in_work], await asked(request)]
+        return [(answer.status_code, answer.headers.get("retry-after")) for answer in done]
+
+    assert asyncio.run(overloaded()) == [(503, "30"), (200, None), (200, None), (200, None)]
