@@ -437,3 +437,29 @@ def test_how_much_room_there_is_can_be_asked_and_need_not_be_known(
 
 def _gone(_path: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "UPDATE Settings SET key = 'disk_pickle_protocnl' WHERE key = 'disk_pickle_protocol'",
+        "INSERT OR REPLACE INTO Settings VALUES ('disk_x', 1)",
+        "INSERT OR REPLACE INTO Settings VALUES (x'6162', 'x')",
+        "INSERT OR REPLACE INTO Settings VALUES ('set', 'x')",
+        "INSERT OR REPLACE INTO Settings VALUES ('sqlite_synchronous', 0)",
+        "CREATE TRIGGER mine AFTER INSERT ON Cache BEGIN DELETE FROM Cache WHERE rowid = new.rowid; END",
+    ],
+)
+def test_what_was_planted_among_the_settings_or_as_a_trigger_does_nothing(
+    tmp_path: Path, planted: str
+) -> None:
+    box = outbox(tmp_path)
+    for tap in range(3):
+        box.append(report(tap))
+    box.close()
+    with database(tmp_path) as opened:
+        opened.execute(planted)
+    again = outbox(tmp_path)
+    assert again.append(report())
+    assert seqs(again) == [1, 2, 3, 4]
+    assert again.forget(ids(again)) == 4

@@ -66,3 +66,11 @@ def test_without_a_key_nothing_is_sealed_and_nothing_prepared_is_left() -> None:
 def test_a_key_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes, not 31"):
         Sealer().seal_to(bytes(31))
+
+
+@pytest.mark.parametrize("weak", [bytes(32), b"\x01" + bytes(31)])
+def test_to_a_key_that_anybody_could_open_nothing_is_sealed_and_nothing_fails(weak: bytes) -> None:
+    box = Sealer()
+    box.seal_to(weak)
+    box.prepare()
+    assert box.seal(UID) == ("", "")

@@ -96,6 +96,7 @@ def examine(folder: Path, outbox_id: str) -> Examined:
             (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if told != "ok":
                 raise DamagedError(f"{path}: {' '.join(str(told).split())[:120]}")
+            _forget_settings(database)
             planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
             found = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)).fetchone()
             waiting, rejected, newest = database.execute(
@@ -112,6 +113,17 @@ def examine(folder: Path, outbox_id: str) -> Examined:
     if head.outbox_id != outbox_id:
         raise DamagedError(f"{path}: is not the outbox that outbox.json names")
     return Examined(head.after(newest), waiting, rejected, planted)
+
+
+def _forget_settings(database: sqlite3.Connection) -> None:
+    """Leave nothing that diskcache would take from the file: its settings are given to it, and it makes its own triggers anew.
+
+    A row that was planted among them could call what it likes inside the Cache, and a trigger could undo each append.
+    """
+    database.execute("DELETE FROM Settings")
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        quoted = name.replace('"', '""')
+        database.execute(f'DROP TRIGGER "{quoted}"')
 
 
 def _head(path: Path, found: tuple[object]) -> Head:

@@ -17,6 +17,7 @@ from nacl.bindings import (
     crypto_box_keypair,
     crypto_box_NONCEBYTES,
 )
+from nacl.exceptions import CryptoError
 
 from validator.formats.sealing_keys import SEALING_KEY_BYTES, sealing_key_id
 
@@ -38,13 +39,18 @@ class Sealer:
         self._ready: _Ready | None = None
 
     def seal_to(self, public: bytes | None) -> None:
-        """Seal to this X25519 key from now on; None: to none. Raises ValueError for what is no key."""
+        """Seal to this X25519 key from now on; None: to none. Raises ValueError for another length.
+
+        A point of small order is a key that anybody could open: nothing is sealed to it, and the city sees that nothing is.
+        """
         if public is None:
             self._public, self._key_id, self._ready = None, "", None
         elif public != self._public:
             if len(public) != SEALING_KEY_BYTES:
                 raise ValueError(f"a sealing key has {SEALING_KEY_BYTES} bytes, not {len(public)}")
-            self._public, self._key_id = public, sealing_key_id(public).hex()
+            self._public, self._key_id = (
+                (public, sealing_key_id(public).hex()) if _is_sound(public) else (None, "")
+            )
             self._ready = None
 
     def prepare(self) -> None:
@@ -62,3 +68,11 @@ class Sealer:
         ready, self._ready = self._ready, None
         sealed = ready.ephemeral + crypto_box_easy_afternm(uid, ready.nonce, ready.shared_key)
         return b64encode(sealed).decode(), self._key_id
+
+
+def _is_sound(public: bytes) -> bool:
+    try:
+        crypto_box_beforenm(public, crypto_box_keypair()[1])
+    except CryptoError:
+        return False
+    return True
