@@ -12,15 +12,23 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, Route
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Response,
+    Route,
+    ViewportSize,
+)
 
 LIMIT_MS = 60_000  # a shared machine may stall; a test that passes never waits so long
-PHONE = {"width": 360, "height": 740}
-PANEL = {"width": 800, "height": 480}  # seven inches
-DESK = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+PANEL: ViewportSize = {"width": 800, "height": 480}  # seven inches
+DESK: ViewportSize = {"width": 1440, "height": 900}
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 ELSEWHERE = re.compile(r"^(?!data:|blob:)(?!http://(127\.0\.0\.1|localhost)[:/])")
 AWAY = r"net::ERR_"  # excuses what a browser logs of a server that has gone
@@ -33,7 +41,7 @@ class Told:
     def __init__(self, page: Page) -> None:
         self.answers: list[Response] = []
         self.events: list[str] = []
-        page.on("response", self.answers.append)
+        page.on("response", lambda answer: self.answers.append(answer))  # noqa: PLW0108 — Playwright marks its listeners, and a built-in cannot be marked
         session = page.context.new_cdp_session(page)
         session.on("Network.eventSourceMessageReceived", lambda event: self.events.append(event["data"]))
         session.send("Network.enable")
@@ -66,19 +74,19 @@ class Pages:
         *,
         language: str = "en",
         dark: bool = False,
-        size: dict[str, int] | None = None,
-        **more: Any,
+        size: ViewportSize = DESK,
+        script: str = "",
     ) -> Page:
-        """A page at this address, in a browser that speaks this language."""
+        """A page at this address, in a browser that speaks this language. `script` runs in it before its own."""
         context = self._browser.new_context(
             locale={"en": "en-GB", "tr": "tr-TR"}[language],
             color_scheme="dark" if dark else "light",
-            viewport=size or DESK,  # type: ignore[arg-type]  # a TypedDict of the same two
-            **more,
+            viewport=size,
         )
         self._contexts.append(context)
         context.set_default_timeout(LIMIT_MS)
         context.route(ELSEWHERE, self._refuse)
+        context.add_init_script(script)
         page = context.new_page()
         page.on("pageerror", lambda error: self._wrong.append(f"{error}"))
         page.on("console", self._hear)
@@ -103,13 +111,13 @@ class Pages:
         """Fails with what a page did wrong since it was asked last."""
         wrong, self._wrong = self._wrong, []
         self._excused = re.compile(r"(?!)")
-        assert wrong == []
+        if wrong:
+            raise AssertionError("a page did wrong:\n" + "\n".join(wrong))
 
     def close(self) -> None:
         """Close them all."""
-        for context in self._contexts:
-            context.close()
-        self._contexts.clear()
+        while self._contexts:
+            self._contexts.pop().close()
 
     def _hear(self, said: ConsoleMessage) -> None:
         if said.type in {"error", "warning"} and not self._excused.search(said.text):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.browser.accessibility import barriers
 from tests.browser.consoles import HURRIED, busy, console, has_a_day, tells
@@ -222,7 +222,7 @@ def test_the_day_is_drawn_and_read_out(pages: Pages, tmp_path: Path) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, PANEL, DESK], ids=["phone", "panel", "desk"])
 def test_it_fits_and_has_no_barriers(
-    pages: Pages, lane: FakeLane, address: str, size: dict[str, int], *, dark: bool
+    pages: Pages, lane: FakeLane, address: str, size: ViewportSize, *, dark: bool
 ) -> None:
     page = pages.open(address, dark=dark, size=size, language="tr" if dark else "en")
     lane.say(json.dumps(tap_line()).encode() + b"\n")

@@ -1,23 +1,46 @@
-"""The demo's turnstile in a real browser: what a visitor does on the page, and what the page then shows of the real gate."""
+"""The demo's turnstile in a real browser: what a visitor does on the page, and what the page then shows of the real gate.
 
-import csv
+The tests at the end share one page, so that nothing begins the minute of the amber card anew while they run: when they are through, it has ended.
+"""
+
 import re
-import socket
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accessibility import barriers
-from tests.browser.conftest import Open, shot
-from tests.processes.turnstile_rig import Page as Demo
-from tests.processes.turnstile_rig import playing
-
-PHONE, PANEL, DESK = (
-    {"width": 360, "height": 740},
-    {"width": 800, "height": 480},
-    {"width": 1440, "height": 900},
+from tests.browser.other_site import NAMES, NOTHING, tried
+from tests.browser.pages import AWAY, DESK, PANEL, PHONE, REFUSED, Pages, is_wider_than_its_window, shot
+from tests.browser.visits import (
+    Visit,
+    at_rest,
+    cards_named,
+    count,
+    counts,
+    is_ready,
+    list_age_s,
+    mark,
+    part,
+    saw,
+    shows,
+    tap,
+    taps,
+    told_of,
 )
+
+SAID = {
+    "admitted": ("İyi yolculuklar", "Have a good trip"),
+    "denied": ("Kartınız kullanıma kapalıdır", "This card cannot be used"),
+    "try_again": ("Tek kart okutunuz, tekrar deneyiniz", "One card, try again"),
+    "unsupported": ("Bu kart desteklenmiyor", "Card not supported"),
+}
+WORDS = {
+    "admitted": {"en": "Admitted in", "tr": "Geçti:"},
+    "denied": {"en": "Refused in", "tr": "Geçemedi:"},
+    "try_again": {"en": "No verdict: try again in", "tr": "Karar yok: tekrar:"},
+    "unsupported": {"en": "Not supported in", "tr": "Desteklenmiyor:"},
+}
 OUTCOMES = {
     "card-matched": "admitted",
     "card-suspended": "denied",
@@ -27,183 +50,292 @@ OUTCOMES = {
     "card-phone": "unsupported",
     "clash": "try_again",
 }
-SAID = {
-    "admitted": {"tr": "İyi yolculuklar", "en": "Have a good trip"},
-    "denied": {"tr": "Kartınız kullanıma kapalıdır", "en": "This card cannot be used"},
-    "try_again": {"tr": "Tek kart okutunuz", "en": "One card, try again"},
-    "unsupported": {"tr": "Bu kart desteklenmiyor", "en": "Card not supported"},
+STAGES = ("radio", "decide", "report", "tell", "wire")
+BUTTONS = {
+    "network",
+    "plug",
+    "reader-plug",
+    "cut-off",
+    "emergency",
+    "push",
+    "language",
+    "sound",
+    "status-page",
 }
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     """One demo for all of these tests; each leaves it as it found it."""
-    with playing(tmp_path_factory.mktemp("demo")) as running:
-        running.until(lambda scene: scene["board"]["shows"] == "ready")
-        yield running
-        assert running.end() == 0, running.told.decode()
-        assert running.result["reports_lost"] == running.result["reports_duplicated"] == 0
+    pages = Pages(browser)
+    visit = Visit(tmp_path_factory.mktemp("visit"), pages)
+    try:
+        yield visit
+        visit.end()
+    finally:
+        visit.demo.stop()
+        pages.close()
 
 
 @pytest.fixture
-def page(opened: Open, demo: Demo) -> Page:
-    """A visitor's page, at rest."""
-    return at_rest(opened(demo.url))
+def page(visit: Visit) -> Iterator[Page]:
+    """The page that stays open, at rest. What pages did wrong fails the test."""
+    visit.mend()
+    yield at_rest(visit.page)
+    visit.pages.check()
 
 
-def part(page: Page, name: str) -> Locator:
-    return page.get_by_test_id(name)
-
-
-def at_rest(page: Page) -> Page:
-    """Once nobody is on the way through and the display asks for a card."""
-    shows(page, "ready")
-    expect(part(page, "arms")).to_have_attribute("data-arms", "locked")
-    expect(part(page, "reader")).to_have_attribute("data-cards", "")
-    return page
-
-
-def shows(page: Page, outcome: str) -> None:
-    expect(part(page, "display")).to_have_attribute("data-outcome", outcome)
-
-
-def tap(page: Page, card: str, outcome: str) -> None:
-    """Click it, see the outcome on the display, and wait until the turnstile is at rest again."""
-    part(page, card).click()
-    shows(page, outcome)
-    at_rest(page)
-
-
-def count(page: Page, name: str) -> int:
-    figure = part(page, name)
-    expect(figure).to_have_attribute("data-count", re.compile(r"\d"))
-    return int(figure.get_attribute("data-count") or 0)
-
-
-@pytest.mark.parametrize("language", ["en", "tr"])
-def test_each_card_of_the_tray_gives_its_outcome_and_the_display_says_it_in_both_languages(
-    opened: Open, demo: Demo, language: str
-) -> None:
-    page = at_rest(opened(demo.url, language=language))
-    expect(part(page, "reinstate-brief")).to_be_visible()
-    for card, outcome in OUTCOMES.items():
-        if card == "card-brief" and part(page, "suspend-brief").is_visible():
-            part(page, "suspend-brief").click()
-            expect(part(page, "reinstate-brief")).to_be_enabled()
-        part(page, card).click()
-        shows(page, outcome)
-        for said in SAID[outcome].values():
-            expect(part(page, "display")).to_contain_text(said)
-        expect(part(page, "lamp")).to_have_attribute("data-outcome", outcome)
-        shot(page, f"turnstile-{language}-{card.removeprefix('card-')}")
-        at_rest(page)
+def looks_well(page: Page, name: str) -> None:
+    """Keep a picture, and find no barrier, in light and dark."""
+    shot(page, f"turnstile-{name}")
     assert barriers(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert barriers(page) == []
+    page.emulate_media(color_scheme="light")
 
 
-def test_a_card_that_is_pulled_away_too_early_is_said_so_and_nothing_opens(page: Page) -> None:
-    taps = part(page, "tap").get_attribute("data-n")
-    part(page, "pull-early").click()
-    expect(part(page, "seen")).to_contain_text(re.compile("early|before", re.IGNORECASE))
-    expect(part(page, "arms")).to_have_attribute("data-arms", "locked")
-    assert part(page, "tap").get_attribute("data-n") == taps
+@pytest.mark.usefixtures("page")
+def test_each_card_gives_its_outcome_in_both_languages_on_every_page(visit: Visit) -> None:
+    english, turkish = visit.open(), visit.open(language="tr")
+    expect(part(english, "reinstate-brief")).to_be_enabled()
+    expect(english.locator("[data-item=brief] .state")).to_contain_text(
+        re.compile(r"suspended · ends in [01]:\d\d")
+    )
+    expect(turkish.locator("[data-item=brief] .state")).to_contain_text("askıda · bitmesine")
+    for card, outcome in OUTCOMES.items():
+        before, since = taps(turkish), mark(turkish)
+        state = tap(english, card, outcome)
+        assert (state["tr"], state["en"]) == SAID[outcome]
+        assert state["lamp"] == outcome
+        shot(english, f"turnstile-en-{card.removeprefix('card-')}")
+        assert saw(turkish, since, outcome)["lamp"] == outcome
+        told_of(turkish, before, outcome)
+        assert part(turkish, "tap").get_attribute("data-n") == taps(english)
+        for language, shown in (("en", english), ("tr", turkish)):
+            expect(part(shown, "tap")).to_contain_text(WORDS[outcome][language])
+        if card == "card-suspended":
+            shot(english, "turnstile")
+    shot(turkish, "turnstile-tr", whole=True)
+    assert barriers(turkish) == []
+    expect(part(english, "guide")).to_have_attribute("data-done", "2")
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("language", ["en", "tr"])
+def test_it_fits_and_has_no_barriers(visit: Visit, language: str) -> None:
+    shown = visit.open(language=language, size=PHONE)
+    for size in (PHONE, PANEL, DESK):
+        shown.set_viewport_size(size)
+        for theme in ("light", "dark"):
+            shown.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two
+            assert not is_wider_than_its_window(shown)
+            shot(shown, f"turnstile-{language}-{size['width']}-{theme}", whole=True)
+            if size != PANEL:
+                assert barriers(shown) == []
+
+
+@pytest.mark.usefixtures("page")
+def test_everything_is_reached_and_done_with_the_keyboard_alone(visit: Visit) -> None:
+    shown = visit.open()
+    reached: list[str] = []
+    while (at := focused(shown)) not in reached:
+        reached.append(at)
+        shown.keyboard.press("Tab")
+    wanted = {*OUTCOMES, "pull-early", *BUTTONS, "suspend-matched", "reinstate-suspended"}
+    assert wanted - set(reached) == set()
+    focus(shown, "card-suspended")
+    before, since = taps(shown), mark(shown)
+    shown.keyboard.press("Enter")
+    saw(shown, since, "denied")
+    told_of(shown, before, "denied")
+    focus(shown, "emergency")
+    shown.keyboard.press("Space")
+    expect(part(shown, "arms")).to_have_attribute("data-arms", "free")
+    shown.keyboard.press("Space")
+    at_rest(shown)
+
+
+def focused(page: Page) -> str:
+    """What has the focus; whatever has it must be seen to have it."""
+    name, outline = page.evaluate(
+        "[document.activeElement.dataset.testid ?? document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+    )
+    assert name == "BODY" or outline != "none", name
+    return str(name)
+
+
+def focus(page: Page, name: str) -> None:
+    """Press Tab until it has the focus."""
+    for _ in range(60):
+        if focused(page) == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{name} is not reached")
+
+
+@pytest.mark.usefixtures("page")
+def test_the_language_is_kept_and_the_tone_is_off_until_it_is_turned_on(visit: Visit) -> None:
+    shown = visit.open()
+    expect(part(shown, "sound")).to_have_attribute("aria-pressed", "false")
+    part(shown, "sound").click()
+    expect(part(shown, "sound")).to_have_attribute("aria-pressed", "true")
+    part(shown, "language").click()
+    expect(shown.locator("html")).to_have_attribute("lang", "tr")
+    shown.reload()
+    expect(shown.locator("html")).to_have_attribute("lang", "tr")
+    expect(part(shown, "connection")).to_have_text("Canlı")
+
+
+@pytest.mark.usefixtures("page")
+def test_the_gate_s_own_status_page_is_linked_and_knows_both_lanes(visit: Visit) -> None:
+    shown = visit.open()
+    part(shown, "status-page").click()
+    expect(shown.locator(".lane[data-up=true]")).to_have_count(2)
+    expect(part(shown, "verdict")).to_have_attribute("data-well", "true")
+    shot(shown, "status-of-the-demo", whole=True)
+    assert cards_named(visit.uids(), shown.content()) == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_of_somebody_else_can_neither_do_nor_hear_nor_show_anything(
+    visit: Visit, page: Page, browser: Browser, name: str
+) -> None:
+    forced = visit.demo.until(bool)["board"]["forced"]
+    came, statuses, framed = tried(browser, name, visit.demo.url, {"verb": "push"})
+    assert came == NOTHING
+    assert statuses <= {403}
+    assert "Turnike" not in framed
+    own = page.evaluate(
+        "(headers) => fetch('/do', {method: 'POST', headers, body: '{\"verb\": \"push\"}'}).then((answer) => answer.status)",
+        {"content-type": "application/json"},
+    )
+    assert own == 204, "what was tried is something that our own page can do"
+    visit.demo.until(lambda scene: scene["board"]["forced"] > forced)
+    assert visit.demo.until(bool)["board"]["forced"] == forced + 1
+
+
+# From here on every test uses the page that stays open.
 
 
 def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_not_read(page: Page) -> None:
     card, reader = part(page, "card-matched").bounding_box(), part(page, "reader").bounding_box()
     assert card is not None
     assert reader is not None
-    taps = part(page, "tap").get_attribute("data-n")
-    for x, y in ((reader["x"] - 200, reader["y"] - 20), (reader["x"] + 40, reader["y"] + 40)):
+    before, since = taps(page), mark(page)
+    for x in (reader["x"] - 200, reader["x"] + reader["width"] / 2):
         page.mouse.move(card["x"] + 30, card["y"] + 20)
         page.mouse.down()
-        page.mouse.move(x, y, steps=6)
+        page.mouse.move(x, reader["y"] + reader["height"] / 2, steps=6)
+        expect(part(page, "reader")).to_have_attribute("data-over", "true" if x > reader["x"] else "false")
+        page.mouse.up()
         if x < reader["x"]:
-            page.mouse.up()
-            expect(part(page, "tap")).to_have_attribute("data-n", taps or "0")
-    page.mouse.up()
-    shows(page, "admitted")
-    at_rest(page)
+            assert (taps(page), mark(page)) == (before, since)
+    saw(page, since, "admitted")
+    told_of(page, before, "admitted")
 
 
-def test_everything_is_done_with_the_keyboard_alone(page: Page) -> None:
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement?.dataset.testid") == "card-suspended":
-            break
-    page.keyboard.press("Enter")
-    shows(page, "denied")
-    at_rest(page)
-    part(page, "emergency").focus()
-    page.keyboard.press("Space")
-    expect(part(page, "arms")).to_have_attribute("data-arms", "free")
-    page.keyboard.press("Space")
-    at_rest(page)
+def test_a_card_that_is_pulled_away_too_early_is_told_and_nothing_opens(page: Page) -> None:
+    before, since = taps(page), mark(is_ready(page))
+    part(page, "pull-early").click()
+    expect(part(page, "seen")).to_contain_text("Gone before it had told its number")
+    shot(page, "turnstile-pulled-early")
+    assert (taps(page), mark(page)) == (before, since)
+
+
+def test_what_cannot_be_done_now_is_said_in_the_page_s_own_words(visit: Visit, page: Page) -> None:
+    visit.pages.excuse(REFUSED)
+    page.route("**/do", lambda route: route.continue_(post_data='{"verb": "take"}'))
+    part(page, "push").click()
+    expect(part(page, "problem")).to_have_text("no card lies on the reader")
+    page.unroute("**/do")
+    part(page, "push").click()
+    expect(part(page, "problem")).to_be_hidden()
 
 
 def test_of_a_tap_each_stage_is_shown_with_its_time(page: Page) -> None:
-    tap(
-        page, "card-matched", "admitted"
-    )  # a card that comes right after an emergency waits for its end: that is another stage
-    tap(page, "card-suspended", "denied")
-    for stage in ("radio", "decide", "report", "tell", "wire"):
-        expect(part(page, f"stage-{stage}")).to_have_attribute("data-us", re.compile(r"\d"))
-    assert int(part(page, "stage-decide").get_attribute("data-us") or 0) > 0
+    for card, outcome, reports in (("card-suspended", "denied", True), ("card-matched", "admitted", False)):
+        tap(is_ready(page), card, outcome)
+        for stage in STAGES:
+            expect(part(page, f"stage-{stage}")).to_have_attribute("data-us", re.compile(r"\d"))
+        assert int(part(page, "stage-decide").get_attribute("data-us") or 0) > 0
+        assert (part(page, "stage-report").get_attribute("data-us") != "0") is reports
+    expect(part(page, "percentiles")).to_contain_text(re.compile(r"since its start: \d+ taps"))
 
 
-def test_with_the_network_cut_it_decides_and_keeps_its_reports_and_they_arrive_when_it_is_back(
+def test_what_the_city_says_the_gate_follows_and_without_a_network_it_goes_on_by_what_it_knows(
     page: Page,
 ) -> None:
-    before = count(page, "city-received")
-    version = part(page, "list-version").get_attribute("data-version")
-    part(page, "network").click()
-    expect(part(page, "network")).to_have_attribute("data-on", "false")
-    tap(page, "card-suspended", "denied")
-    tap(page, "card-matched", "admitted")
-    expect(part(page, "reports-waiting")).to_have_attribute("data-count", re.compile(r"[1-9]"))
-    expect(part(page, "network-came")).to_contain_text("report waits")
-    shot(page, "turnstile-network-cut")
-    assert barriers(page) == []
-    part(page, "network").click()
-    expect(part(page, "reports-waiting")).to_have_attribute("data-count", "0")
-    expect(part(page, "city-received")).to_have_attribute("data-count", str(before + 1))
-    expect(part(page, "network-came")).to_contain_text("nothing lost")
-    expect(part(page, "list-version")).to_have_attribute("data-state", "fresh")
-    assert int(part(page, "list-version").get_attribute("data-version") or 0) >= int(version or 0)
-
-
-def test_suspended_in_the_city_a_card_is_refused_and_reinstated_it_is_admitted(page: Page) -> None:
     tap(page, "card-matched", "admitted")
     part(page, "suspend-matched").click()
     expect(part(page, "reinstate-matched")).to_be_enabled()
+    shot(page, "turnstile-suspended")
     tap(page, "card-matched", "denied")
+    received, version = reports_at_rest(page), list_version(page)
+    part(page, "network").click()
+    expect(part(page, "network")).to_have_attribute("data-on", "false")
+    expect(part(page, "road-words")).to_contain_text("The network is cut")
+    age_s = list_age_s(page)
     part(page, "reinstate-matched").click()
+    tap(page, "card-suspended", "denied")
+    tap(page, "card-staff", "admitted")
+    tap(is_ready(page), "card-matched", "denied")
+    counts(page, "reports-waiting", 3)
+    expect(part(page, "network-came")).to_contain_text("3 taps decided all the same; 3 reports wait.")
+    expect(part(page, "reinstate-matched")).to_be_disabled()
+    looks_well(page, "network-cut")
+    assert (list_version(page), count(page, "city-received")) == (version, received)
+    assert list_age_s(page) > age_s
+    part(page, "network").click()
+    expect(part(page, "network-came")).to_contain_text("nothing lost")
+    counts(page, "reports-waiting", 0)
+    counts(page, "city-received", received + 3)
     expect(part(page, "suspend-matched")).to_be_enabled()
+    assert list_version(page) > version
+    expect(part(page, "list-version")).to_have_attribute("data-state", "fresh")
     tap(page, "card-matched", "admitted")
 
 
-def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(page: Page) -> None:
-    received = count(page, "city-received")
+def list_version(page: Page) -> int:
+    return int(part(page, "list-version").get_attribute("data-version") or 0)
+
+
+def reports_at_rest(page: Page) -> int:
+    """How many reports the city has, once it has all of them."""
+    counts(page, "reports-waiting", 0)
+    counts(page, "city-received", count(page, "reports-delivered"))
+    return count(page, "city-received")
+
+
+def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(visit: Visit, page: Page) -> None:
+    received = reports_at_rest(is_ready(page))
     part(page, "network").click()
     expect(part(page, "network")).to_have_attribute("data-on", "false")
-    tap(page, "card-suspended", "denied")
+    for card in ("card-suspended", "card-staff"):
+        tap(page, card, OUTCOMES[card])
+    counts(page, "reports-waiting", 2)
     part(page, "plug").click()
     shows(page, "out_of_service")
-    expect(part(page, "plug-came")).to_contain_text("1 report lies on its disk")
-    shot(page, "turnstile-plug-pulled")
+    expect(page.locator("[data-switch=plug] h3")).to_have_text("Power · pulled")
+    expect(part(page, "plug-came")).to_contain_text("2 reports lie on its disk")
+    looks_well(page, "plug-pulled")
     part(page, "plug").click()
-    at_rest(page)
+    is_ready(page)
     expect(part(page, "plug-came")).to_contain_text("none of them lost")
+    counts(page, "reports-waiting", 2)
     part(page, "network").click()
-    expect(part(page, "city-received")).to_have_attribute("data-count", str(received + 1))
-    expect(part(page, "reports-waiting")).to_have_attribute("data-count", "0")
+    counts(page, "city-received", received + 2)
+    counts(page, "reports-waiting", 0)
+    assert visit.demo.until(bool)["reports"]["city_missing"] == 0
 
 
 def test_without_its_reader_it_is_out_of_service_until_it_is_plugged_in(page: Page) -> None:
     part(page, "reader-plug").click()
     shows(page, "out_of_service")
-    shot(page, "turnstile-reader-unplugged")
+    expect(part(page, "reader-plug-came")).to_contain_text("Out of service")
+    looks_well(page, "reader-unplugged")
     part(page, "reader-plug").click()
     at_rest(page)
+    expect(part(page, "reader-plug-came")).to_contain_text("Back by itself")
     tap(page, "card-matched", "admitted")
 
 
@@ -214,9 +346,9 @@ def test_in_an_emergency_the_arms_hang_free_and_pushed_when_locked_they_hold(pag
     expect(part(page, "arms")).to_have_attribute("data-arms", "free")
     part(page, "push").click()
     expect(part(page, "emergency-came")).to_contain_text("1 walked through")
-    shot(page, "turnstile-emergency")
-    assert barriers(page) == []
+    looks_well(page, "emergency")
     part(page, "emergency").click()
+    expect(part(page, "emergency-came")).to_contain_text("Locked again")
     at_rest(page)
 
 
@@ -225,87 +357,39 @@ def test_with_the_cut_off_date_ahead_an_unmatched_card_is_let_in_and_told_of_it(
         part(page, "cut-off").click()
         expect(part(page, "cut-off")).to_have_attribute("data-on", in_force)
         expect(part(page, "cut-off")).to_be_enabled()
-        tap(page, "card-unmatched", outcome)
+        state = tap(page, "card-unmatched", outcome)
+        if outcome == "admitted_with_notice":
+            assert re.fullmatch(r"Match your card by \d\d\.\d\d\.\d{4}", state["en"])
+            looks_well(page, "notice")
 
 
-def test_two_pages_show_the_same(page: Page, opened: Open, demo: Demo) -> None:
-    other = at_rest(opened(demo.url, language="tr"))
-    part(page, "card-suspended").click()
-    shows(other, "denied")
-    shows(page, "denied")
-    at_rest(other)
-    expect(part(other, "tap")).to_have_attribute("data-n", part(page, "tap").get_attribute("data-n") or "")
+def test_a_suspension_of_a_minute_ends_by_itself(visit: Visit, page: Page) -> None:
+    assert '"name":"brief","suspended":true' in "".join(visit.pages.events(page))
+    expect(part(page, "suspend-brief")).to_be_enabled(timeout=120_000)
+    tap(page, "card-brief", "admitted")
+    assert "reinstate the brief" not in "".join(visit.demo.until(bool)["story"])
 
 
-def test_the_first_minute_ticks_itself_off(page: Page) -> None:
-    guide = part(page, "guide")
-    expect(guide).to_have_attribute("data-done", "0")
-    tap(page, "card-matched", "admitted")
-    expect(guide).to_have_attribute("data-done", "1")
-    tap(page, "card-suspended", "denied")
-    expect(guide).to_have_attribute("data-done", "2")
-    shot(page, "turnstile")
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, PANEL, DESK], ids=["phone", "panel", "desk"])
-def test_it_fits_and_has_no_barriers(opened: Open, demo: Demo, size: dict[str, int], *, dark: bool) -> None:
-    page = at_rest(opened(demo.url, dark=dark, size=size, language="tr" if dark else "en"))
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert barriers(page) == []
-    shot(page, f"turnstile-{size['width']}-{'dark' if dark else 'light'}", whole=True)
-
-
-def test_another_sites_page_can_neither_do_nor_hear_anything(page: Page, opened: Open, demo: Demo) -> None:
-    taps = part(page, "tap").get_attribute("data-n")
-    other = opened(
-        demo.url.replace("127.0.0.1", "localhost")
-    )  # the same machine by another name: another site to a browser
-    tried = """async (url) => {
-      const body = JSON.stringify({verb: "tap", card: "matched"});
-      const posted = await fetch(url + "do", {method: "POST", mode: "no-cors", body}).then(() => "sent", () => "blocked");
-      const events = new EventSource(url + "events");
-      const heard = await new Promise((told) => { events.onmessage = () => told("heard"); events.onerror = () => told("nothing"); });
-      events.close();
-      return [posted, heard];
-    }"""
-    assert other.evaluate(tried, demo.url) == ["blocked", "nothing"]
-    assert part(page, "tap").get_attribute("data-n") == taps
-
-
-def test_no_card_of_the_city_is_named_in_the_page_or_in_anything_it_gets(opened: Open, demo: Demo) -> None:
-    page = opened(demo.url)
-    got: list[str] = []
-    page.on("response", lambda answer: got.append(answer.text()) if "/events" not in answer.url else None)
-    page.reload()
-    at_rest(page)
-    for card, outcome in OUTCOMES.items():
-        if card != "card-brief":
-            tap(page, card, outcome)
-    got += [page.content(), demo.received.decode()]
-    (cards,) = demo.folder.rglob("cards.csv")
-    with cards.open() as lines:
-        uids = [row["uid"] for row in csv.DictReader(lines)]
-    whole = "".join(got).lower()
-    assert [uid for uid in uids if uid in whole] == []
-
-
-def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(
-    opened: Open, tmp_path_factory: pytest.TempPathFactory
+def test_no_card_of_the_city_is_named_in_anything_that_the_page_got_or_made_of_it(
+    visit: Visit, page: Page
 ) -> None:
-    folder = tmp_path_factory.mktemp("two")  # a short name: it holds sockets
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    first = Demo(folder, "--page-port", port)
-    try:
-        page = at_rest(opened(first.url))
-    finally:
-        first.stop()
-    expect(part(page, "connection")).to_have_attribute("data-state", "away")
-    second = Demo(folder, "--page-port", port)
-    try:
-        expect(part(page, "connection")).to_have_attribute("data-state", "live")
-        tap(at_rest(page), "card-matched", "admitted")
-    finally:
-        second.stop()
+    tap(is_ready(page), "card-suspended", "denied")
+    told = visit.pages.told(page)
+    assert '"name":"suspended"' in told
+    assert cards_named(visit.uids(), told) == set()
+    assert re.findall(r"\b0[48][0-9a-f]{6}(?:[0-9a-f]{6})?\b", told.lower()) == [], (
+        "nor a number that a phone has shown"
+    )
+
+
+def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(visit: Visit, page: Page) -> None:
+    def is_told() -> None:
+        expect(part(page, "connection")).to_have_attribute("data-state", "away")
+        expect(part(page, "connection")).to_contain_text("away")
+        shot(page, "turnstile-demo-away")
+
+    visit.pages.excuse(AWAY)
+    visit.restart(is_told)
+    expect(part(page, "connection")).to_have_attribute("data-state", "live")
+    tap(is_ready(page), "card-matched", "admitted")
+    assert taps(page) == "1"

@@ -171,7 +171,9 @@ def test_a_bomb_is_not_unpacked(city: City) -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [b"", b"not gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"]
+    "packed",
+    [b"", b"not gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"],
+    ids=["nothing", "words", "cut short", "more behind"],  # of itself it would be named by the time within
 )
 def test_a_body_that_is_not_one_gzip_stream_is_refused(packed: bytes, city: City) -> None:
     assert city.post("/v1/reports", b"", packed=packed).status in {400, 401}

@@ -1,0 +1,192 @@
+"""A visit to the demo's turnstile: the demo as somebody starts it, and a page that stays open through all tests of a file.
+
+visit = Visit(folder, pages)
+tap(visit.page, "card-suspended", "denied")
+visit.mend()                                 # every switch as it was, whatever a test has left
+visit.restart()                              # the demo ends, and another begins at the same address
+
+What the display shows is kept by the page itself as it changes, so that nothing is missed on a slow day.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.pages import Pages
+from tests.processes.turnstile_rig import Page as Demo
+from tests.processes.turnstile_rig import SceneSeen
+
+STATES = """
+window.shown = [];
+new MutationObserver(() => {
+  const of = (name) => document.querySelector(`[data-testid=${name}]`);
+  const [tr, en] = [...of("display").children].map((line) => line.textContent);
+  const now = {outcome: of("display").dataset.outcome, tr, en, lamp: of("lamp").dataset.outcome, arms: of("arms").dataset.arms};
+  if (JSON.stringify(now) !== JSON.stringify(shown.at(-1))) shown.push(now);
+}).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
+"""
+FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
+
+State = dict[str, str]
+
+
+class Visit:
+    """The demo, and a page of it in English."""
+
+    def __init__(self, folder: Path, pages: Pages) -> None:
+        """Returns when the turnstile serves."""
+        self.folder = folder
+        self.pages = pages
+        self.demo = Demo(folder, "--page-port", "0")
+        try:
+            self.demo.until(_serves)
+            self.page = self.open()
+        except BaseException:
+            self.demo.stop()
+            raise
+
+    def open(self, **more: Any) -> Page:
+        """Another page."""
+        return at_rest(self.pages.open(self.demo.url, script=STATES, **more))
+
+    def uids(self) -> Iterator[str]:
+        """Of all cards that were issued, the tray's among them."""
+        (cards,) = self.folder.rglob("cards.csv")
+        with cards.open() as lines:
+            yield from (row["uid"] for row in csv.DictReader(lines))
+
+    def mend(self) -> None:
+        """Every switch as it was when the demo began."""
+        do, seen = self.demo.do, self.demo.until(bool)
+        if seen["lane"]["plug"] == "pulled":
+            do("plug", **{"in": True})
+        if seen["network"] == "cut":
+            do("network", up=True)
+        if not seen["reader"]["plugged"]:
+            do("reader", plugged=True)
+        if seen["board"]["emergency"]:
+            do("emergency", on=False)
+        if not seen["cut_off"]["in_force"]:
+            do("cut_off", in_force=True)
+        if _card(seen, "matched")["suspended"]:
+            do("reinstate", card="matched")
+        self.demo.until(lambda scene: _serves(scene) and scene["cut_off"]["in_force"] and _at_ease(scene))
+
+    def restart(self, while_away: Callable[[], None]) -> None:
+        """Ctrl-C, then another demo at the same address."""
+        port = self.demo.port
+        self.end()
+        while_away()
+        self.demo = Demo(self.folder, "--page-port", str(port))
+
+    def end(self) -> None:
+        """Ctrl-C."""
+        assert self.demo.end() == 0, self.demo.told.decode()
+        assert self.demo.result["reports_lost"] == self.demo.result["reports_duplicated"] == 0
+
+
+def _serves(scene: SceneSeen) -> bool:
+    lane = scene["lane"]
+    return bool(
+        (lane["plug"], lane["reader"], lane["board"]) == ("in", "ready", "ready") and scene["board"]["linked"]
+    )
+
+
+def _at_ease(scene: SceneSeen) -> bool:
+    return scene["network"] == "up" and not _card(scene, "matched")["suspended"]
+
+
+def _card(scene: SceneSeen, name: str) -> dict[str, Any]:
+    return next(dict(card) for card in scene["tray"] if card["name"] == name)
+
+
+def part(page: Page, name: str) -> Locator:
+    """What has this test id."""
+    return page.get_by_test_id(name)
+
+
+def at_rest(page: Page) -> Page:
+    """Once the lane serves, nobody is on the way through, and the reader is empty. What the last one was shown may still stand there."""
+    expect(page.locator("body")).to_have_attribute("data-connection", "live")
+    expect(part(page, "display")).not_to_have_attribute("data-outcome", "out_of_service")
+    expect(part(page, "arms")).to_have_attribute("data-arms", "locked")
+    expect(part(page, "reader")).to_have_attribute("data-cards", "")
+    return page
+
+
+def is_ready(page: Page) -> Page:
+    """Once it asks for a card again, too."""
+    shows(page, "ready")
+    return at_rest(page)
+
+
+def shows(page: Page, outcome: str) -> None:
+    """Once the display shows this, and goes on showing it."""
+    expect(part(page, "display")).to_have_attribute("data-outcome", outcome)
+
+
+def mark(page: Page) -> int:
+    """Where to look from for what comes next."""
+    return int(page.evaluate("shown.length"))
+
+
+def saw(page: Page, since: int, outcome: str) -> State:
+    """What was shown with this outcome, once it was."""
+    found: State = page.wait_for_function(FIND, arg=[since, outcome]).json_value()
+    return found
+
+
+def taps(page: Page) -> str:
+    """The number of the last tap."""
+    return part(page, "tap").get_attribute("data-n") or ""
+
+
+def told_of(page: Page, before: str, outcome: str) -> None:
+    """Once there was another tap than that one, with this outcome, and it is over."""
+    expect(part(page, "tap")).not_to_have_attribute("data-n", before)
+    expect(part(page, "tap")).to_have_attribute("data-outcome", outcome)
+    at_rest(page)
+
+
+def tap(page: Page, card: str, outcome: str) -> State:
+    """Click a card of the tray, and see what becomes of it; what the one before was shown is over by then, if it is the same."""
+    expect(part(page, "display")).not_to_have_attribute("data-outcome", outcome)
+    before, since = taps(page), mark(page)
+    part(page, card).click()
+    state = saw(page, since, outcome)
+    told_of(page, before, outcome)
+    return state
+
+
+def cards_named(uids: Iterable[str], text: str) -> set[str]:
+    """Those of these that are somewhere in this text."""
+    wanted = set(uids)
+    assert len(wanted) > 1_000
+    lengths = {len(uid) for uid in wanted}
+    runs = set(re.findall(r"[0-9a-f]{8,}", text.lower()))
+    return {
+        run[at : at + length] for run in runs for length in lengths for at in range(len(run) - length + 1)
+    } & wanted
+
+
+def count(page: Page, name: str) -> int:
+    """A figure."""
+    expect(part(page, name)).to_have_attribute("data-count", re.compile(r"\d"))
+    return int(part(page, name).get_attribute("data-count") or 0)
+
+
+def counts(page: Page, name: str, number: int) -> None:
+    """Once a figure is this."""
+    expect(part(page, name)).to_have_attribute("data-count", str(number))
+
+
+def list_age_s(page: Page) -> int:
+    """How old the list is, by the page's own English words."""
+    facts = part(page, "list-version").text_content() or ""
+    found = re.search(r"(?:(\d+) min )?(\d+) s old", facts)
+    assert found, facts
+    return int(found[1] or 0) * 60 + int(found[2])
