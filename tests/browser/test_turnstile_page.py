@@ -127,7 +127,7 @@ def test_it_fits_and_has_no_barriers(visit: Visit, language: str) -> None:
     for size in (PHONE, PANEL, DESK):
         shown.set_viewport_size(size)
         for theme in ("light", "dark"):
-            shown.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two
+            shown.emulate_media(color_scheme=theme)
             assert not is_wider_than_its_window(shown)
             shot(shown, f"turnstile-{language}-{size['width']}-{theme}", whole=True)
             if size != PANEL:
