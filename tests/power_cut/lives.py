@@ -20,6 +20,7 @@ from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.outbox_rescue import Head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
+from validator.formats.report_ids import uuid7
 from validator.formats.stored_report import StoredReport, encode
 
 NOW_UNIX_S = 1_800_000_000
@@ -206,7 +207,7 @@ def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
         cache: Any = diskcache.Cache(str(folder))
         tell(Told(Step.OPENED))
         for seq in range(1, 31):
-            one = msgspec.structs.replace(stored, seq=seq, report_id=disk_outbox.uuid7(NOW_UNIX_S))
+            one = msgspec.structs.replace(stored, seq=seq, report_id=uuid7(NOW_UNIX_S))
             tell(Told(Step.HANDED, (one.report_id,), record=one.json()))
             cache.push(encode(one))
             tell(Told(Step.KEPT, (one.report_id,)))

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from validator.adapters.disk_outbox import uuid7
 from validator.carrier import (
     BATCH_MAX,
     LOOK_S,
@@ -26,6 +25,7 @@ from validator.courier_ports import SourceState, TownError
 from validator.domain.report import ReportKind
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
 from validator.formats.lane_requests import SKIP_MAX
+from validator.formats.report_ids import uuid7
 from validator.formats.stored_report import StoredReport
 
 

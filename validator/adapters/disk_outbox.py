@@ -14,7 +14,7 @@ the next report that is kept says how many there were.
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -34,11 +34,13 @@ from validator.adapters.outbox_rescue import (
     Head,
     Saved,
     examine,
+    keep_rotten_log,
     salvage,
     was_used,
 )
 from validator.domain.report import Report
-from validator.formats.stored_report import RecordError, StoredReport, decode, encode
+from validator.formats.report_ids import uuid7
+from validator.formats.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
 
 REOPEN_S = 1.0
@@ -46,10 +48,7 @@ LOCK_WAIT_S = 1.0  # nobody else should have the database at all
 TOLD_MAX = 1_000  # several may ask, and each for two hundred
 REJECTED_MAX = 10_000  # reports that the back office did not take; past it the newest is only counted
 _CACHE_PAGES = 1_024  # 1 MiB: it is asked for the oldest and the newest only
-_UUID7_VERSION = 0x7000
-_UUID7_BITS = 96  # 74, and the milliseconds
-_UUID7_SEED_BITS = 256
-_UUID_VARIANT = 1 << 63
+_SEED_BITS = 256
 
 SETTINGS = {
     "eviction_policy": "none",  # the default throws away what was promised
@@ -114,10 +113,11 @@ class DiskOutbox:
         self._limits = limits
         self._cache: Any = None
         self._head = Head("", 1)
-        self._refused_before = 0  # since the last report that was kept
-        self._in_doubt = 0  # the `seq` of a report whose commit failed, and may have been done all the same
+        self._doubted: Head | None = (
+            None  # before a report whose commit failed, and may have been done all the same
+        )
         # They must differ, not be secret; and the system is not asked while a passenger waits.
-        self._draw = Random(secrets.randbits(_UUID7_SEED_BITS)).getrandbits  # noqa: S311
+        self._draw = Random(secrets.randbits(_SEED_BITS)).getrandbits  # noqa: S311
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
 
@@ -137,22 +137,36 @@ class DiskOutbox:
         try:
             room = self._room()
             if room:
-                return self._refuse(room)
-            self._cache.set(self._head.next_place, encode(self._stored(report)))
+                self._refuse(room)
+                self._note_refused()
+                return False
+            record = encode(self._stored(report))
+            decode(record)  # what could not be read again is not promised
+            self._cache.set(self._head.next_place, record)
+        except RecordError as error:
+            return self._refuse(f"a report that nobody could read: {error}")
         except (OSError, sqlite3.Error, Timeout) as error:
-            self._in_doubt = self._head.next_seq
+            self._doubted = self._head
             self._fail(error)
             return self._refuse(self.trouble)
-        self._head = msgspec.structs.replace(self._head, next_seq=self._head.next_seq + 1)
+        self._head = self._head.after(self._head.next_place)
         self.waiting += 1
-        self._refused_before = 0
         self.trouble = ""
         return True
 
     def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
         """The reports that have waited longest, after so many of them. Raises OutboxError."""
         with self._asked() as cache:
-            found = dict(self._read(cache, count_max, skipped))
+            found: dict[int, StoredReport] = {}
+            unreadable: list[int] = []
+            places = (key for key in cache.iterkeys() if isinstance(key, int))
+            for place in list(islice(places, skipped, skipped + count_max)):
+                try:
+                    found[place] = decode(cache.get(place))
+                except (RecordError, PlantedError):
+                    unreadable.append(place)
+            if unreadable:
+                self._give_up(unreadable)
             self._told |= {stored.report_id: place for place, stored in found.items()}
             for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
                 del self._told[report_id]
@@ -179,7 +193,13 @@ class DiskOutbox:
         return None
 
     def close(self) -> None:
-        """Give it up. Nothing is lost without."""
+        """Give it up. Nothing is lost without, but how many were refused since the disk failed."""
+        if self._cache is not None and self._head.refused_before:
+            self._note_refused()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Have nothing open, the lock too: a disk on which nothing is open can be unmounted, mended and mounted again."""
         self._disconnect()
         self._folder.unlock()
 
@@ -210,11 +230,8 @@ class DiskOutbox:
             folder.put_away()
         if found.planted:
             self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
-        if self._in_doubt and found.head.next_seq > self._in_doubt:
-            self.refused -= 1  # it was kept after all
-            self._refused_before = max(self._refused_before - 1, 0)
-        self._in_doubt = 0
-        self._head, self.waiting, self.rejected = found.head, found.waiting, found.rejected
+        self._head = self._with_refused(found.head)
+        self.waiting, self.rejected = found.waiting, found.rejected + found.head.rejected_dropped
         self._connect()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
         self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — diskcache has no word for it
@@ -224,7 +241,7 @@ class DiskOutbox:
         """Make a new outbox, with what was saved of an older one in its first places."""
         self._folder.make_empty()
         self._connect()
-        self.waiting = self.rejected = self._in_doubt = 0
+        self.waiting, self.rejected, self._doubted = 0, self._head.rejected_dropped, None
         with self._cache.transact():
             for stored, is_rejected in saved:
                 self.waiting += not is_rejected
@@ -232,7 +249,12 @@ class DiskOutbox:
                 self._cache.set(
                     f"{REJECTED}{stored.report_id}" if is_rejected else self.waiting, encode(stored)
                 )
-            self._head = msgspec.structs.replace(head, places_before=self.waiting)
+            self._head = msgspec.structs.replace(
+                head,
+                places_before=self.waiting,
+                refused_before=self._head.refused_before,
+                rejected_dropped=self._head.rejected_dropped,
+            )
             self._cache.set(HEAD, _encoded(self._head))
         self._folder.set_identity(head)
         self.trouble = ""
@@ -241,12 +263,25 @@ class DiskOutbox:
         """Put a damaged outbox aside, and go on with a new one that has all that can be read of it."""
         folder, was_begun = self._folder, self._folder.has_identity
         folder.collect()
+        keep_rotten_log(folder.collected)
         was_begun = was_begun or was_used(folder.collected)
-        saved = {one.report.report_id: one for one in salvage(folder.collected)}
-        self._begin(Head(secrets.token_hex(16), 1), saved.values())
+        self._begin(Head(secrets.token_hex(16), 1), salvage(folder.collected))
         folder.put_away()
+        saved = self.waiting + self.rejected
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
-            self.news.append(f"{damage}; {len(saved)} reports were saved from it, and a new outbox was begun")
+            self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
+
+    def _with_refused(self, head: Head) -> Head:
+        """The head that was found, with what this process refused since it was written."""
+        mine, doubted = self._head, self._doubted
+        self._doubted = None
+        refused = mine.refused_before
+        if mine.outbox_id != head.outbox_id:  # the first one that this process could open
+            refused += head.refused_before
+        elif doubted is not None and head.next_seq > doubted.next_seq:  # it was kept after all
+            refused -= doubted.refused_before + 1
+            self.refused -= 1
+        return msgspec.structs.replace(head, refused_before=refused)
 
     def _connect(self) -> None:
         self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
@@ -258,7 +293,7 @@ class DiskOutbox:
         return self._cache is not None
 
     def _fail(self, error: Exception) -> None:
-        self.close()  # the lock too: a disk on which nothing is open can be unmounted, mended and mounted again
+        self._leave()
         self._retry_s = time.monotonic() + REOPEN_S
         trouble = f"{self._folder.path}: {error}"
         if trouble != self.trouble:
@@ -277,11 +312,21 @@ class DiskOutbox:
 
     def _refuse(self, trouble: str) -> bool:
         self.refused += 1
-        self._refused_before += 1
+        self._head = msgspec.structs.replace(self._head, refused_before=self._head.refused_before + 1)
         if trouble and trouble != self.trouble:
             self.news.append(trouble)
         self.trouble = trouble or self.trouble
         return False
+
+    def _note_refused(self) -> None:
+        """Write down how many were refused, so that a restart does not forget them."""
+        try:
+            self._cache.set(HEAD, _encoded(self._head))
+        except (OSError, sqlite3.Error, Timeout) as error:
+            if (
+                getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL
+            ):  # which is told already, and harms nothing
+                self._fail(error)
 
     def _stored(self, report: Report) -> StoredReport:
         sealed, sealed_to = self._seal(report.uid.raw)
@@ -292,7 +337,7 @@ class DiskOutbox:
             lane=self._origin.lane,
             outbox_id=self._head.outbox_id,
             seq=self._head.next_seq,
-            refused_before=self._refused_before,
+            refused_before=self._head.refused_before,
             boot_id=self._origin.boot_id,
             boottime_ns=self._boottime_ns(),
             unix_s=report.unix_s,
@@ -305,28 +350,44 @@ class DiskOutbox:
 
     # Delivering
 
-    def _read(self, cache: Any, count_max: int, skipped: int) -> Iterator[tuple[int, StoredReport]]:
-        places = (key for key in cache.iterkeys() if isinstance(key, int))
-        for place in islice(places, skipped, skipped + count_max):
-            yield place, decode(cache.get(place))
-
     def _drop(self, report_ids: Iterable[str], reason: str | None) -> int:
         with self._asked() as cache:
             known = {report_id: self._told[report_id] for report_id in report_ids if report_id in self._told}
-            keeps = reason is not None and self.rejected < REJECTED_MAX
-            if not known:
-                return 0
-            with cache.transact():
-                cache.set(HEAD, _encoded(self._head))  # the newest may be among them
-                for report_id, place in known.items():
-                    if keeps:
-                        cache.set(f"{REJECTED}{report_id}", cache.get(place))
-                    cache.delete(place)
+            if known:
+                with cache.transact():
+                    for report_id, place in known.items():
+                        if reason is not None:
+                            self._put_aside(report_id, cache.get(place))
+                        cache.delete(place)
+                    cache.set(HEAD, _encoded(self._head))  # the newest may be among them
             for report_id in known:
                 del self._told[report_id]
             self.waiting -= len(known)
-            self.rejected += len(known) if keeps else 0
             return len(known)
+
+    def _put_aside(self, name: str, record: str) -> None:
+        """Keep what the back office does not get, while there is room for it; either way it is counted."""
+        if self.rejected - self._head.rejected_dropped < REJECTED_MAX:
+            self._cache.set(f"{REJECTED}{name}", record)
+        else:
+            dropped = self._head.rejected_dropped + 1
+            self._head = msgspec.structs.replace(self._head, rejected_dropped=dropped)
+        self.rejected += 1
+
+    def _give_up(self, places: Sequence[int]) -> None:
+        """Take records away that cannot be read: they would stand before all others for ever."""
+        with self._cache.transact():
+            for place in places:
+                with suppress(PlantedError):
+                    self._put_aside(
+                        f"unreadable-{place}", str(self._cache.get(place))[:RECORD_CHARACTERS_MAX]
+                    )
+                self._cache.delete(place)
+            self._cache.set(HEAD, _encoded(self._head))
+        self.waiting = max(self.waiting - len(places), 0)  # one that was planted meanwhile was not counted
+        self.news.append(
+            f"{self._folder.path}: {len(places)} reports cannot be read any more and were put aside"
+        )
 
     def _asked(self) -> "_Asked":
         if not self._is_open():
@@ -346,19 +407,9 @@ class _Asked:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         del kind, trace
-        if isinstance(error, OSError | sqlite3.Error | Timeout | PlantedError | RecordError):
+        if isinstance(error, OSError | sqlite3.Error | Timeout):
             self._fail(error)
             raise OutboxError(str(error)) from error
-
-
-def uuid7(unix_s: int, draw: Callable[[int], int] = secrets.randbits) -> str:
-    """A UUID that sorts by time, RFC 9562 section 5.7; the milliseconds are random too, since the tap's second is enough."""
-    drawn = draw(_UUID7_BITS)
-    unix_ms = unix_s * 1_000 + (drawn >> 74) % 1_000
-    high = unix_ms << 16 | _UUID7_VERSION | (drawn >> 62) & 0xFFF
-    low = _UUID_VARIANT | drawn & (1 << 62) - 1
-    text = f"{high:016x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _encoded(head: Head) -> str:

@@ -12,9 +12,13 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from validator.formats.stored_report import RecordError, StoredReport, decode
+from validator.adapters.durable import replace_file
+from validator.adapters.outbox_log import cut_off, read_log
+from validator.formats.stored_report import RecordError, StoredReport, decode, encode
 
 DATABASE = "cache.db"  # as diskcache calls it
+LOG = f"{DATABASE}-wal"
+BEHIND_THE_ROT = "behind-the-rot"  # reports of a rotten log, a record a line
 HEAD = "head"  # the key of the row that says whose outbox it is
 REJECTED = "rejected/"  # begins the key of a report that the back office did not take
 HEAD_CHARACTERS_MAX = 512
@@ -42,6 +46,8 @@ _OURS = (
     " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
 )
 
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
 
 class DamagedError(Exception):
     """An outbox that cannot be gone on with; the message is one clear line."""
@@ -50,12 +56,16 @@ class DamagedError(Exception):
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose outbox it is, the next `seq`, and how many places came before the first.
 
-    It is written when reports go away; until then the newest place says what the next `seq` is.
+    It is written when reports go away or are refused; until then the newest place says what the next `seq` is.
     """
 
     outbox_id: str
     next_seq: Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
-    places_before: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] = 0
+    places_before: _Count = 0
+    refused_before: _Count = 0
+    """How many were refused since the report before the next one."""
+    rejected_dropped: _Count = 0
+    """How many were rejected, and not kept either."""
 
     @property
     def next_place(self) -> int:
@@ -64,7 +74,12 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def after(self, place: int) -> "Head":
         """The head when this place is taken."""
-        return msgspec.structs.replace(self, next_seq=max(self.next_seq, place - self.places_before + 1))
+        next_seq = place - self.places_before + 1
+        return (
+            self
+            if next_seq <= self.next_seq
+            else msgspec.structs.replace(self, next_seq=next_seq, refused_before=0)
+        )
 
 
 class Examined(NamedTuple):
@@ -91,6 +106,10 @@ def examine(folder: Path, outbox_id: str) -> Examined:
     path = folder / DATABASE
     if not path.is_file():
         raise DamagedError(f"{path}: is gone")
+    log = read_log(folder / LOG)
+    if log.behind_the_rot is not None:
+        raise DamagedError(f"{folder / LOG}: is damaged, and not at its end")
+    cut_off(folder / LOG, log.end)
     try:
         with closing(_opened(path)) as database:
             (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
@@ -133,8 +152,30 @@ def _head(path: Path, found: tuple[object]) -> Head:
         raise DamagedError(f"{path}: its head cannot be read") from error
 
 
+def keep_rotten_log(folder: Path) -> None:
+    """Write down what can be read behind the rot in a log, before SQLite opens the database and does away with it. Raises OSError."""
+    reports = read_log(folder / LOG).behind_the_rot
+    if reports is not None:
+        replace_file(folder / BEHIND_THE_ROT, "\n".join(map(encode, reports)).encode())
+
+
 def salvage(folder: Path) -> Iterator[Saved]:
     """Every report that can still be read, by rising place, each once: what is damaged is not there. Raises sqlite3.Error if the disk does not answer."""
+    behind = {report.report_id: report for report in _behind_the_rot(folder)}
+    for saved in _rows(folder):
+        behind.pop(saved.report.report_id, None)
+        yield saved
+    yield from (Saved(report, is_rejected=False) for report in behind.values())
+
+
+def _behind_the_rot(folder: Path) -> Iterator[StoredReport]:
+    with suppress(FileNotFoundError):
+        for record in (folder / BEHIND_THE_ROT).read_text(errors="replace").splitlines():
+            with suppress(RecordError):
+                yield decode(record)
+
+
+def _rows(folder: Path) -> Iterator[Saved]:
     with _damage_suppressed(), closing(_opened(folder / DATABASE)) as database:
         database.execute("SELECT rowid FROM Cache LIMIT 0")  # without the table there is nothing to skip to
         place = skipped = 0

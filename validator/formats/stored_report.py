@@ -18,6 +18,7 @@ RECORD_CHARACTERS_MAX = 2_048  # three times the longest report
 _CRC_DIGITS = 8
 
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
+_Nanoseconds = Annotated[int, Meta(ge=0, lt=1 << 62)]  # a count would end after 104 days
 _Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
 _Name = Annotated[str, Meta(max_length=64)]
 
@@ -37,7 +38,7 @@ class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
     seq: _Number
     refused_before: _Count
     boot_id: _Name
-    boottime_ns: _Count
+    boottime_ns: _Nanoseconds
     unix_s: _Count
     clock_synced: bool
     list_version: _Count
