@@ -154,7 +154,7 @@ def _lane_socket(config: Config) -> LaneSocket:
     try:
         return LaneSocket(Path(config.reports.socket) if config.reports.socket else None)
     except OSError as error:
-        raise StartError(f"reports.socket: {config.reports.socket}: {error.strerror}") from error
+        raise StartError(f"reports.socket: {config.reports.socket}: {error.strerror or error}") from error
 
 
 class _ClerkThread(threading.Thread):

@@ -43,7 +43,10 @@ lanes = [{sockets}]
 """
 # A visitor taps one card again and again, and wants to see each report; between two taps lies more than a second.
 _PASSAGE = {CROWDS_LANE: "", VISITORS_LANE: "[passage]\nrepeat_guard_s = 1\n"}
-_NAMES = {CROWDS_LANE: "", VISITORS_LANE: "visitor-"}  # before the names of what a lane has of its own
+_NAMES = {
+    CROWDS_LANE: "",
+    VISITORS_LANE: "2-",
+}  # before the names of what a lane has of its own; a socket's path is short
 
 
 class EnrolmentError(Exception):
