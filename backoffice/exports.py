@@ -7,6 +7,7 @@ The log is written before the file gets its key and its name: there is no export
 """
 
 import os
+import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -75,9 +76,9 @@ def export_steps(
     if order.from_unix_s >= order.up_to_unix_s:
         raise OfficeError("the period ends before it begins")
     _refuse_if_there(path)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")  # its own: two may be at it
     without: Counter[str] = Counter()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, SECRET_MODE)
     try:
         with os.fdopen(fd, "wb") as out:
@@ -93,8 +94,7 @@ def export_steps(
             yield "released"
             os.fsync(out.fileno())
         yield "synced"
-        _refuse_if_there(path)
-        temporary.rename(path)
+        _take_name(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -157,6 +157,20 @@ def _log(store: ReportStore, order: Order, count: int, sha256: str) -> Export:
     period = (order.from_unix_s, order.up_to_unix_s)
     row = Export(0, order.made_unix_s, order.who, to, *period, count, sha256)
     return row._replace(number=store.log_export(row))
+
+
+def _take_name(temporary: Path, path: Path) -> None:
+    """A rename, but for a name that somebody else may have taken meanwhile."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        _refuse_if_there(path)
+        raise
+    except OSError:  # a stick's file system may have no second names
+        _refuse_if_there(path)
+        temporary.rename(path)
+    else:
+        temporary.unlink()
 
 
 def _refuse_if_there(path: Path) -> None:

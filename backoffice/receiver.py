@@ -6,6 +6,7 @@ Whoever sends is a stranger until the signature says otherwise (validator/format
 unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
 """
 
+import asyncio
 import time
 import zlib
 from collections import OrderedDict
@@ -18,7 +19,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -43,7 +44,9 @@ class ReceiverLimits:
     body_bytes_max: int = 1 << 20
     batch_max: int = 200
     status_bytes_max: int = 64 << 10
-    requests_max: int = 64  # in work at once; for one more there is neither a thread nor, in the end, memory
+    requests_max: int = 64  # in work at once; for one more there is no thread
+    bodies_max: int = 1_024  # coming in at once: 256 MiB at most
+    body_s: float = 30.0  # for the whole of it: 9 KB/s for the largest
     requests_per_minute: int = 2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
     gates_remembered: int = 100_000
 
@@ -79,7 +82,8 @@ _report = msgspec.json.Decoder(StoredReport, strict=True)
 _enrolment = msgspec.json.Decoder(Enrolment, strict=True)
 _object = msgspec.json.Decoder(dict[str, Any], strict=True)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request, bytes], Awaitable[Response]]
+Guarded = Callable[[Request], Awaitable[Response]]
 
 
 class Receiver:
@@ -97,16 +101,21 @@ class Receiver:
         self._keys = keys
         self._limits = limits
         self._now_unix_s = now_unix_s
-        self._in_work = 0
+        self._in_work, self._coming = _Places(limits.requests_max), _Places(limits.bodies_max)
         self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # gate → minute, requests in it
 
     @property
     def routes(self) -> list[Route]:
         """To be mounted."""
+        limits = self._limits
         return [
-            Route("/v1/enrol", self._guarded(self.enrol), methods=["POST"]),
-            Route("/v1/reports", self._guarded(self.reports), methods=["POST"]),
-            Route("/v1/gates/{gate_id}/status", self._guarded(self.status), methods=["POST"]),
+            Route("/v1/enrol", self._guarded(self.enrol, limits.status_bytes_max), methods=["POST"]),
+            Route("/v1/reports", self._guarded(self.reports, limits.packed_bytes_max), methods=["POST"]),
+            Route(
+                "/v1/gates/{gate_id}/status",
+                self._guarded(self.status, limits.packed_bytes_max),
+                methods=["POST"],
+            ),
             Route("/v1/openapi.json", self.page, methods=["GET"]),
         ]
 
@@ -114,9 +123,8 @@ class Receiver:
         """What this is, as OpenAPI says it."""
         return JSONResponse(OPENAPI)
 
-    async def enrol(self, request: Request) -> Response:
+    async def enrol(self, _request: Request, body: bytes) -> Response:
         """Let a gate speak that has a token."""
-        body = await self._body(request, self._limits.status_bytes_max)
         try:
             told = _enrolment.decode(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -130,9 +138,8 @@ class Receiver:
             raise HTTPException(HTTPStatus.FORBIDDEN, str(error)) from None
         return JSONResponse({"gate_id": told.gate_id}, HTTPStatus.CREATED)
 
-    async def reports(self, request: Request) -> Response:
+    async def reports(self, request: Request, packed: bytes) -> Response:
         """Take a batch of reports; the answer says what became of each."""
-        packed = await self._body(request, self._limits.packed_bytes_max)
         speaker = await self._speaker(request, packed)
         content = self._unpacked(request, packed)
         try:
@@ -149,9 +156,8 @@ class Receiver:
         results = [{"id": report_id, **_told(answer)} for report_id, answer in answers.items()]
         return JSONResponse({"results": results})
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, request: Request, packed: bytes) -> Response:
         """Keep how a gate fares; the answer brings the fingerprint keys that it lacks."""
-        packed = await self._body(request, self._limits.packed_bytes_max)
         speaker = await self._speaker(request, packed)
         if speaker.gate_id != request.path_params["gate_id"]:
             raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
@@ -176,41 +182,48 @@ class Receiver:
         public_key = self._store.public_key(speaker.gate_id)  # asked again: it may have been struck off since
         return _Kept(kept, sealed_to(public_key, keys) if public_key else [])
 
-    def _guarded(self, endpoint: Endpoint) -> Endpoint:
-        """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again."""
-        later = {"retry-after": str(RETRY_AFTER_S)}
+    def _guarded(self, endpoint: Endpoint, bytes_max: int) -> Guarded:
+        """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again.
+
+        A body that dawdles holds up nobody: only once it is there does its request count as one in work.
+        """
 
         async def guarded(request: Request) -> Response:
-            if (
-                self._in_work >= self._limits.requests_max
-            ):  # said at once: neither its body nor its signature is looked at
-                return JSONResponse(
-                    {"error": "too many at once"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=later
-                )
-            self._in_work += 1
             try:
-                return await endpoint(request)
+                body = await self._body(request, bytes_max)
+                with self._in_work:
+                    return await endpoint(request, body)
             except HTTPException as error:
                 return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
             except RegistryError:
-                return JSONResponse(
-                    {"error": "the database is away"}, HTTPStatus.SERVICE_UNAVAILABLE, headers=later
-                )
-            finally:
-                self._in_work -= 1
+                return _later("the database is away")
+            except _TooManyError:
+                return _later("too many at once")
+            except ClientDisconnect:
+                return Response(status_code=HTTPStatus.BAD_REQUEST)  # for nobody
 
         return guarded
 
     async def _body(self, request: Request, bytes_max: int) -> bytes:
-        """The bytes of the body, never more than so many in memory."""
+        """The bytes of the body, never more than so many in memory, nor for longer than it may take."""
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > bytes_max:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
         body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > bytes_max:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
+        with self._coming:
+            try:
+                async with asyncio.timeout(self._limits.body_s):
+                    async for part in request.stream():
+                        body += part
+                        if len(body) > bytes_max:
+                            raise HTTPException(
+                                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes"
+                            )
+            except TimeoutError:
+                headers = {"connection": "close"}
+                raise HTTPException(
+                    HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers
+                ) from None
         return bytes(body)
 
     async def _speaker(self, request: Request, packed: bytes) -> Speaker:
@@ -254,6 +267,31 @@ class Receiver:
         if not inflate.eof or inflate.unused_data:
             raise _bad("not one whole gzip stream")
         return content
+
+
+class _TooManyError(Exception):
+    """There is no place for one more."""
+
+
+class _Places:
+    """So many requests at once. For one event loop."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+
+    def __enter__(self) -> None:
+        """Take a place. Raises _TooManyError, at once."""
+        if self._free <= 0:
+            raise _TooManyError
+        self._free -= 1
+
+    def __exit__(self, *exception: object) -> None:
+        self._free += 1
+
+
+def _later(error: str) -> Response:
+    headers = {"retry-after": str(RETRY_AFTER_S)}
+    return JSONResponse({"error": error}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
 def _parsed(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str, Answer]]:

@@ -6,7 +6,9 @@ from typing import Any
 _GATE_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
 _REPORT_ID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _COUNT = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**53}
-_NAME = {"type": "string", "maxLength": 64}
+_NANOSECONDS = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**62}
+_NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
+_NAME = {"type": "string", "maxLength": 64, "pattern": _NO_CONTROL}
 _ERROR = {
     "description": "Refused, and why in one line.",
     "content": {
@@ -30,10 +32,14 @@ _REPORT_FIELDS: dict[str, Any] = {
         "exclusiveMaximum": 2**53,
         "description": "Counts within an outbox, without gaps.",
     },
-    "refused_before": _COUNT
-    | {"description": "How many reports were refused, for want of room, since the one before."},
+    "refused_before": {
+        "type": "integer",
+        "minimum": 0,
+        "exclusiveMaximum": 2**32,
+        "description": "How many reports were refused, for want of room, since the one before.",
+    },
     "boot_id": _NAME,
-    "boottime_ns": _COUNT,
+    "boottime_ns": _NANOSECONDS,
     "unix_s": _COUNT,
     "clock_synced": {"type": "boolean"},
     "list_version": _COUNT,
@@ -41,6 +47,7 @@ _REPORT_FIELDS: dict[str, Any] = {
     "sealed": {
         "type": "string",
         "maxLength": 128,
+        "pattern": _NO_CONTROL,
         "description": "The UID in a libsodium sealed box, base64; empty if the gate knew no key.",
     },
     "sealed_to": _NAME,
@@ -51,7 +58,7 @@ def _answers(good: int, what: str, schema: dict[str, Any], *more: int) -> dict[s
     told: dict[str, Any] = {
         str(good): {"description": what, "content": {"application/json": {"schema": schema}}}
     }
-    told |= {str(code): _ERROR for code in (400, 413, *more)}
+    told |= {str(code): _ERROR for code in (400, 408, 413, *more)}
     told["503"] = _LATER
     if HTTPStatus.UNAUTHORIZED in more:
         told["429"] = _LATER

@@ -63,6 +63,17 @@ forgotten = Table(
     sqlite_with_rowid=False,
 )
 
+# Which numbers those were, without gaps from `first_seq` to `last_seq`: a gate that sends one of them again has not heard that it was received.
+forgotten_numbers = Table(
+    "forgotten_numbers",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("outbox_id", String(32), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 statuses = Table(
     "gate_statuses",
     metadata,

@@ -15,12 +15,21 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from backoffice.database import Database
-from backoffice.report_schema import enrolments, exports, forgotten, gates, reports, statuses
+from backoffice.report_schema import (
+    enrolments,
+    exports,
+    forgotten,
+    forgotten_numbers,
+    gates,
+    reports,
+    statuses,
+)
 from validator.formats.stored_report import StoredReport
 
 GAPS_MAX = 10_000  # a gate that has gone mad may leave any number
 TOKEN_BYTES = 20
 TOKEN_VALID_S = 7 * 86_400
+AHEAD_S_MAX = 86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
 STORED, ALREADY, REJECTED = "stored", "already", "rejected"
 
 
@@ -110,8 +119,6 @@ class ReportStore:
         """
         with self._database.writing() as connection:
             known = connection.execute(sa.select(gates).where(gates.c.gate_id == gate_id)).one_or_none()
-            if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
-                return
             invited = connection.execute(
                 sa.delete(enrolments).where(
                     enrolments.c.token_hash == _hash(token),
@@ -119,11 +126,15 @@ class ReportStore:
                     enrolments.c.expires_unix_s >= now_unix_s,
                 )
             ).rowcount
+            if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
+                return
             if not invited:
                 raise EnrolmentError(f"{gate_id}: this token enrols no such gate, or not any more")
             row = {"public_key": public_key, "enrolled_unix_s": now_unix_s, "struck_off_unix_s": None}
             insert = self._database.insert(gates).values(gate_id=gate_id, **row)
             connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
+            # What the one before said of itself, with whatever clock, silences this one no more.
+            connection.execute(sa.delete(statuses).where(statuses.c.gate_id == gate_id))
 
     def strike_off(self, gate_id: str, now_unix_s: int) -> bool:
         """Hear this gate no more, until it is invited again; whether it was heard."""
@@ -143,6 +154,7 @@ class ReportStore:
 
     def set_status(self, gate_id: str, created_unix_s: int, now_unix_s: int, status: str) -> bool:
         """Keep how a gate fares; False, and nothing kept, if it is not newer than what it said before."""
+        created_unix_s = min(created_unix_s, now_unix_s + AHEAD_S_MAX)
         row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
         insert = self._database.insert(statuses).values(gate_id=gate_id, **row)
         newer = statuses.c.created_unix_s < created_unix_s
@@ -183,13 +195,16 @@ class ReportStore:
         insert = self._database.insert(reports).on_conflict_do_nothing().returning(reports.c.report_id)
         with self._database.adding() as connection:
             stored = set(connection.scalars(insert, rows))
+            again = self._take_back(connection, gate_id, [ours[report_id] for report_id in stored])
             rest = ours.keys() - stored
+            stored -= again
             known: set[str] = set()
             if rest:
                 same = sa.select(reports.c.report_id).where(
                     reports.c.report_id.in_(rest), reports.c.gate_id == gate_id
                 )
                 known = set(connection.scalars(same))
+            known |= again
         for report_id in ours:
             if report_id in stored:
                 answers[report_id] = Answer(STORED)
@@ -198,6 +213,29 @@ class ReportStore:
             else:
                 answers[report_id] = Answer(REJECTED, "another report has its number")
         return answers
+
+    def _take_back(self, connection: sa.Connection, gate_id: str, stored: Sequence[StoredReport]) -> set[str]:
+        """Of these, just stored, those that were held before and forgotten, by their numbers: they are not held again; their ids.
+
+        Looked for after they were stored: the same report is there until the transaction is over that forgets it, and its numbers are known then.
+        """
+        gone = forgotten_numbers.c
+        chosen = sa.select(gone.outbox_id, gone.first_seq, gone.last_seq).where(
+            gone.gate_id == gate_id,
+            gone.outbox_id.in_({report.outbox_id for report in stored}),
+            gone.last_seq >= min((report.seq for report in stored), default=0),
+            gone.first_seq <= max((report.seq for report in stored), default=0),
+        )
+        ranges = connection.execute(chosen).all() if stored else []
+        again = {
+            report.report_id
+            for report in stored
+            for of in ranges
+            if of.outbox_id == report.outbox_id and of.first_seq <= report.seq <= of.last_seq
+        }
+        if again:
+            connection.execute(sa.delete(reports).where(reports.c.report_id.in_(again)))
+        return again
 
     def outboxes(self) -> list[OutboxView]:
         """Each outbox, with what is missing of it."""
@@ -295,6 +333,7 @@ class ReportStore:
         with self._database.writing() as connection:
             if self._database.is_sqlite:  # else the bytes stay in free pages of the file
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            self._note_numbers(connection, old)
             insert = self._database.insert(forgotten).from_select(
                 list(forgotten.c.keys()), summed.group_by(*by)
             )
@@ -310,6 +349,26 @@ class ReportStore:
                 )
             )
             return connection.execute(sa.delete(reports).where(old)).rowcount
+
+    def _note_numbers(self, connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
+        """Write down which numbers are about to be forgotten: a range that is there already grows, so that there are few."""
+        of = (reports.c.gate_id, reports.c.outbox_id)
+        place = sa.func.row_number().over(partition_by=of, order_by=reports.c.seq)
+        numbered = (
+            sa.select(*of, reports.c.seq, (reports.c.seq - place).label("island")).where(old).subquery()
+        )
+        first, last = sa.func.min(numbered.c.seq).label("first"), sa.func.max(numbered.c.seq).label("last")
+        by = (numbered.c.gate_id, numbered.c.outbox_id)
+        islands = connection.execute(sa.select(*by, first, last).group_by(*by, numbered.c.island)).all()
+        gone = forgotten_numbers.c
+        for island in islands:
+            grown = sa.update(forgotten_numbers).where(
+                gone.gate_id == island.gate_id,
+                gone.outbox_id == island.outbox_id,
+                gone.last_seq == island.first - 1,
+            )
+            if not connection.execute(grown.values(last_seq=island.last)).rowcount:
+                connection.execute(sa.insert(forgotten_numbers).values(tuple(island)))
 
     # Exports
 

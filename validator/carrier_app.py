@@ -64,7 +64,7 @@ class CarrierThread(threading.Thread):
     def _turn(self) -> float:
         """Do what is to be done now; how many seconds to wait then."""
         try:
-            self._web.check_dates(checked=self._clock.now().synchronised)
+            self._web.check_dates(self._clock.at_least_unix_s())
             carried, wait_s = self._carrier.round()
             self._tell(carried)
             if carried.state not in AWAY:

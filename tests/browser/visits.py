@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotShownError
 
 from tests.browser.pages import Pages
 from tests.processes.turnstile_rig import Page as Demo
@@ -138,7 +139,7 @@ def saw(page: Page, since: int, outcome: str) -> State:
     """What was shown with this outcome, once it was."""
     try:
         found: State = page.wait_for_function(FIND, arg=[since, outcome]).json_value()
-    except TimeoutError:
+    except NotShownError:
         words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
         shown = page.evaluate("shown.slice(-4)")
         raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}") from None

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from backoffice.database import RegistryError
 from backoffice.receiver import Receiver, ReceiverLimits
@@ -281,23 +282,106 @@ def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: 
     assert city.store.count() == 0
 
 
+def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_stored(city: City) -> None:
+    bad = [
+        json.loads(stored(seq).json()) | change
+        for seq, change in enumerate(
+            (
+                {"rule": "a\0b"},
+                {"boot_id": "boot\n"},
+                {"sealed": "x\x7f"},
+                {"outbox_id": "0" * 32 + "\n"},
+                {"refused_before": 1 << 32},
+                {"boottime_ns": 1 << 62},
+            ),
+            start=2,
+        )
+    ]
+    assert results(city.upload(*bad, stored(1, boottime_ns=(1 << 62) - 1))).count("rejected") == len(bad)
+    newline = json.loads(stored(9).json()) | {"report_id": stored(9).report_id + "\n"}
+    assert city.upload(newline).status == 400
+    half_a_character = b'{"reports": [{"report_id": "\\ud800"}]}'
+    assert city.post("/v1/reports", half_a_character).status == 400
+    assert city.store.count() == 1
+
+
+def test_a_status_that_says_it_is_of_the_future_silences_no_later_one(city: City) -> None:
+    years_ahead = NOW_UNIX_S + 10 * 365 * 86_400
+    assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=years_ahead).json["kept"]
+    city.now_unix_s += 2 * 86_400
+    assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=city.now_unix_s).json["kept"]
+
+
+# Many at once, and slow ones
+
+REQUEST = {"type": "http", "method": "POST", "headers": []}
+
+
+class _Sender:
+    """A client whose body comes when it is told to."""
+
+    def __init__(self) -> None:
+        self.comes = asyncio.Event()
+        self.is_gone = False
+
+    async def receive(self) -> Message:
+        await self.comes.wait()
+        if self.is_gone:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"whole", "more_body": False}
+
+
+async def _settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> None:
     receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=2))
 
     async def overloaded() -> list[tuple[int, str | None]]:
         may_end = asyncio.Event()
 
-        async def slow(_request: Request) -> Response:
+        async def slow(_request: Request, body: bytes) -> Response:
             await may_end.wait()
-            return Response()
+            return Response(body)
 
-        asked = receiver._guarded(slow)
-        request = Request({"type": "http", "method": "POST", "headers": []})
-        in_work = [asyncio.ensure_future(asked(request)) for _ in range(2)]
-        await asyncio.sleep(0)  # they begin
-        refused = await asked(request)
+        def ask() -> Coroutine[Any, Any, Response]:
+            sender = _Sender()
+            sender.comes.set()
+            return cast("Coroutine[Any, Any, Response]", asked(Request(REQUEST, sender.receive)))
+
+        asked = receiver._guarded(slow, 100)
+        in_work = [asyncio.ensure_future(ask()) for _ in range(2)]
+        await _settled()
+        refused = await ask()
         may_end.set()
-        done = [refused, *[await one for one in in_work], await asked(request)]
+        done = [refused, *[await one for one in in_work], await ask()]
         return [(answer.status_code, answer.headers.get("retry-after")) for answer in done]
 
     assert asyncio.run(overloaded()) == [(503, "30"), (200, None), (200, None), (200, None)]
+
+
+def test_bodies_that_dawdle_hold_up_nobody_and_are_not_waited_for_for_ever() -> None:
+    receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=1, bodies_max=4, body_s=0.2))
+
+    async def dawdled() -> tuple[list[int], int, int, int]:
+        async def endpoint(_request: Request, body: bytes) -> Response:
+            return Response(body)
+
+        asked = receiver._guarded(endpoint, 100)
+        senders = [_Sender() for _ in range(4)]
+        waiting = [asyncio.ensure_future(asked(Request(REQUEST, sender.receive))) for sender in senders[:3]]
+        await _settled()
+        senders[3].comes.set()
+        quick = await asked(Request(REQUEST, senders[3].receive))
+        fourth = asyncio.ensure_future(asked(Request(REQUEST, _Sender().receive)))
+        await _settled()
+        fifth = await asked(Request(REQUEST, _Sender().receive))
+        senders[0].is_gone = True
+        senders[0].comes.set()
+        gone = await waiting[0]
+        late = [(await one).status_code for one in (*waiting[1:], fourth)]
+        return late, quick.status_code, fifth.status_code, gone.status_code
+
+    assert asyncio.run(dawdled()) == ([408, 408, 408], 200, 503, 400)

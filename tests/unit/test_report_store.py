@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from backoffice.report_schema import forgotten_numbers
 from backoffice.report_store import ALREADY, REJECTED, STORED, EnrolmentError, Export, Gap, ReportStore
 from tests.reports import NOW_UNIX_S, OUTBOX, stored
 
@@ -85,6 +87,44 @@ def test_what_has_had_its_time_is_gone_and_not_missing(store: ReportStore) -> No
     store.forget(300)
     (view,) = store.outboxes()
     assert (view.received, view.newest_seq, view.missing) == (5, 6, 1)
+
+
+def test_what_was_forgotten_and_is_sent_again_is_known_and_not_held_again(store: ReportStore) -> None:
+    for seqs, now_unix_s in (((1, 2, 5), 100), ((3, 6), 200), ((4, 9), 300)):
+        results(store, *seqs, now_unix_s=now_unix_s)
+        store.forget(now_unix_s + 1)
+    assert set(results(store, 1, 2, 3, 4, 5, 6, 9, now_unix_s=400)) == {ALREADY}
+    assert results(store, 7, 8, 10, now_unix_s=400) == [STORED] * 3
+    assert results(store, 1, 9, 10, 11, now_unix_s=400) == [ALREADY, ALREADY, ALREADY, STORED]
+    (view,) = store.outboxes()
+    assert (store.count(), view.received, view.missing) == (4, 11, 0)
+    assert store.add("gate", [stored(2, outbox_id="1" * 32)], 400).popitem()[1].result == STORED
+
+
+def test_the_numbers_that_were_forgotten_are_few_ranges(store: ReportStore) -> None:
+    for seq in range(1, 40):
+        results(store, seq, now_unix_s=seq)
+        store.forget(seq + 1)
+    with store._database.reading() as connection:
+        kept = connection.execute(
+            sa.select(forgotten_numbers.c.first_seq, forgotten_numbers.c.last_seq)
+        ).all()
+    assert kept == [(1, 39)]
+
+
+def test_a_gate_that_is_enrolled_anew_is_heard_whatever_time_the_old_one_had(store: ReportStore) -> None:
+    store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
+    assert store.set_status("gate", NOW_UNIX_S + 50, NOW_UNIX_S, "{}")
+    store.enrol("gate", store.invite("gate", NOW_UNIX_S), OTHER, NOW_UNIX_S)
+    assert store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
+
+
+def test_a_token_is_spent_also_by_the_gate_that_is_enrolled_already(store: ReportStore) -> None:
+    store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
+    token = store.invite("gate", NOW_UNIX_S)
+    store.enrol("gate", token, KEY, NOW_UNIX_S)
+    with pytest.raises(EnrolmentError):
+        store.enrol("gate", token, OTHER, NOW_UNIX_S)
 
 
 def test_the_numbers_that_are_missing_are_told(store: ReportStore) -> None:

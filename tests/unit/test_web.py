@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -361,7 +362,7 @@ class TestTls:
         authority = Authority(tmp_path)
         with WebServer(tls=authority.context(["lists.example.org"])) as server:
             web = Web(str(authority.file))
-            web.check_dates(checked=False)
+            web.check_dates(0)
             with pytest.raises(TownError, match=r"not valid for '127\.0\.0\.1'") as error:
                 small(server, web)
             assert state(error, server) is SourceState.TLS
@@ -375,10 +376,18 @@ class TestTls:
             with pytest.raises(TownError, match="expired") as error:
                 small(server, web)
             assert state(error, server) is SourceState.TLS
-            web.check_dates(checked=False)
+            web.check_dates(int(time.time()) - 30 * 86_400)
             assert small(server, web) is not None
             web.close()
-            web.check_dates(checked=True)
+            for at_least_unix_s in (
+                None,
+                int(time.time()),  # at least, as the city has signed
+            ):
+                web.check_dates(at_least_unix_s)
+                with pytest.raises(TownError, match="expired") as error:
+                    small(server, web)
+                assert state(error, server) is SourceState.TLS
+            web.check_dates(None)
             with pytest.raises(TownError, match="expired"):
                 small(server, web)
 

@@ -83,6 +83,10 @@ class Clock:
         """The time to decide by."""
         return trusted_now(self.system(), self._floor)
 
+    def at_least_unix_s(self) -> int | None:
+        """What time it is at least, where the system's clock is not to be believed; else None."""
+        return None if self.now().synchronised else self.floor_unix_s()
+
     def floor_unix_s(self) -> int:
         """What time it is at least: the floor and what has gone by since."""
         return trusted_now(self.system()._replace(synchronised=False), self._floor).unix_s

@@ -102,13 +102,13 @@ class Web:
         """How many were begun so far."""
         return self._pace.connections
 
-    def check_dates(self, *, checked: bool) -> None:
-        """Whether certificates must be in date (they must, from the start), for connections to come.
+    def check_dates(self, at_least_unix_s: int | None) -> None:
+        """How certificates of connections to come are held against time: by the system's clock (None, as from the start), or only by what time it is at least.
 
         A gate whose clock stands in 1970 could otherwise not learn from the city what time it is. Name and chain are checked all the same,
         and what counts is signed in any case.
         """
-        self._adapter.check_dates(checked=checked)
+        self._adapter.check_dates(at_least_unix_s)
 
     def close(self) -> None:
         """Close the kept connections."""

@@ -78,6 +78,8 @@ class Pace:
         self.connections = 0
         self.answered_bytes = 0
         """Of the request under way, headers included."""
+        self.at_least_unix_s: int | None = None
+        """What time it is at least; None where the system's clock is right."""
         self._bytes_max = 0
         self._ends_s = 0.0
         self._is_whole = True
@@ -121,6 +123,13 @@ class Pace:
         self._window_bytes += count
         if self.answered_bytes > self._bytes_max:
             raise PaceError(SourceState.NOT_OURS, f"more than {self._bytes_max} bytes, and no end")
+
+    def is_over(self, certificate: "Mapping[str, Any]") -> bool:
+        """Whether its time is over for certain."""
+        end, at_least_unix_s = certificate.get("notAfter"), self.at_least_unix_s
+        if end is None or at_least_unix_s is None:
+            return False
+        return ssl.cert_time_to_seconds(end) < at_least_unix_s
 
     def _judge_window(self) -> None:
         limits = self.limits
@@ -215,6 +224,15 @@ class _PacedTlsConnection(_PacedConnection, HTTPSConnection):
         HTTPSConnection.connect(self)
         if isinstance(self.sock, _PacedTlsSocket):
             self.sock.pace = self.pace
+            if self.pace.is_over(self.sock.getpeercert() or {}):
+                self.close()
+                raise _expired()
+
+
+def _expired() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError("certificate verify failed")
+    error.verify_message = "certificate has expired"
+    return error
 
 
 class _Pool(HTTPConnectionPool):
@@ -246,11 +264,12 @@ class PacedAdapter(HTTPAdapter):
         self._context.sslsocket_class = _PacedTlsSocket
         super().__init__(pool_connections=2, pool_maxsize=1)
 
-    def check_dates(self, *, checked: bool) -> None:
-        """Whether certificates of connections to come must be in date; name and chain always must be right."""
+    def check_dates(self, at_least_unix_s: int | None) -> None:
+        """See Web.check_dates."""
+        self._pace.at_least_unix_s = at_least_unix_s
         flags = self._context.verify_flags
         self._context.verify_flags = ssl.VerifyFlags(
-            flags & ~_NO_CHECK_TIME if checked else flags | _NO_CHECK_TIME
+            flags & ~_NO_CHECK_TIME if at_least_unix_s is None else flags | _NO_CHECK_TIME
         )
 
     def init_poolmanager(

@@ -17,10 +17,13 @@ from validator.domain.report import ReportKind
 RECORD_CHARACTERS_MAX = 2_048  # three times the longest report
 _CRC_DIGITS = 8
 
+# `$` would let a newline pass at the end, and PostgreSQL takes no NUL.
+NO_CONTROL = r"^[^\x00-\x1f\x7f]*\Z"
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _Nanoseconds = Annotated[int, Meta(ge=0, lt=1 << 62)]  # a count would end after 104 days
 _Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
-_Name = Annotated[str, Meta(max_length=64)]
+_Refused = Annotated[int, Meta(ge=0, lt=1 << 32)]  # so that no sum of them, of whomever, leaves 64 bits
+_Name = Annotated[str, Meta(max_length=64, pattern=NO_CONTROL)]
 
 
 class RecordError(Exception):
@@ -30,21 +33,23 @@ class RecordError(Exception):
 class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
     """One report. `seq` counts from 1 within an outbox, without gaps; `refused_before` is how many were refused since the one before it."""
 
-    report_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    report_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
     kind: ReportKind
     gate_id: _Name
     lane: Annotated[int, Meta(ge=1, le=99)]
-    outbox_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    outbox_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
     seq: _Number
-    refused_before: _Count
+    refused_before: _Refused
     boot_id: _Name
     boottime_ns: _Nanoseconds
     unix_s: _Count
     clock_synced: bool
     list_version: _Count
     rule: _Name
-    sealed: Annotated[str, Meta(max_length=128)]  # base64; empty when the list named no key to seal to
-    sealed_to: Annotated[str, Meta(max_length=64)]  # the id of that key
+    sealed: Annotated[
+        str, Meta(max_length=128, pattern=NO_CONTROL)
+    ]  # base64; empty when the list named no key to seal to
+    sealed_to: _Name  # the id of that key
 
     def json(self) -> bytes:
         """The JSON object."""
