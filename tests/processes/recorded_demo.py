@@ -74,8 +74,8 @@ def asked(self: LaneClient, request: Any, ask: Any = LaneClient._ask) -> Any:
     return line
 
 
-def started(self: Demo, start: Any = Demo._start) -> None:
-    start(self)
+def started(self: Demo, stack: ExitStack, start: Any = Demo._start) -> None:
+    start(self, stack)
     path = Path(self._folder) / "lane.sock"
     threading.Thread(target=watch, args=(path,), daemon=True).start()
 

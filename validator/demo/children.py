@@ -9,10 +9,12 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import selectors
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple, Protocol, Self
@@ -101,6 +103,11 @@ class Child:
             self.process.kill()
             return self.process.wait()
 
+    def kill(self) -> None:
+        """SIGKILL: it is gone when this returns."""
+        self.process.kill()
+        self.process.wait()
+
     def close(self) -> int:
         """End it, and give back what it held; its exit code."""
         code = self.end()
@@ -131,6 +138,41 @@ def _parsed(line: bytes) -> Line:
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {"event": "text", "text": line.decode(errors="replace")}
+
+
+class Mailbox:
+    """A source of what other threads tell."""
+
+    def __init__(self) -> None:
+        self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._closing = threading.Lock()  # a closed number may be another file's a moment later
+        self._is_closed = False
+
+    def put(self, heard: Heard) -> None:
+        """From any thread. A full pipe has woken the reader already; after `close` nobody reads."""
+        self._heard.put(heard)
+        with self._closing, suppress(BlockingIOError):
+            if not self._is_closed:
+                os.write(self._writable, b"\0")
+
+    def fileno(self) -> int:
+        """See Source."""
+        return self._readable
+
+    def hear(self) -> Iterator[Heard]:
+        """See Source."""
+        with suppress(BlockingIOError):
+            os.read(self._readable, READ_BYTES)
+        while not self._heard.empty():
+            yield self._heard.get()
+
+    def close(self) -> None:
+        """Give it up."""
+        with self._closing:
+            self._is_closed = True
+            os.close(self._readable)
+            os.close(self._writable)
 
 
 class Ear:

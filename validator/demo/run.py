@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
 from validator.demo.chaos import Chaos
-from validator.demo.children import Child, Ear, Heard
+from validator.demo.children import Child, Ear, Heard, Line
 from validator.demo.city import People
 from validator.demo.gate import CROWDS_LANE, EnrolmentError, Gate, free_port
+from validator.demo.lane_watch import LaneWatch
 from validator.demo.office import Office, OfficeError
 from validator.demo.programs import LASTING, Programs
 from validator.demo.story import TAPS_MIN, Story, StoryError
@@ -39,7 +40,6 @@ DECK_TAPS_MIN = 2_000
 TURN_S = 0.1
 TAPS_KEPT = 20  # the crowd waits here for the story to go on
 DRAINED_S = 120.0  # how long the last reports may take to the city
-STATUS_S = 1.0
 
 
 class DemoError(Exception):
@@ -90,7 +90,7 @@ class Demo:
                 people = self._found()
                 stack.enter_context(self._ear)
                 stack.enter_context(self._programs)
-                self._start()
+                self._start(stack)
                 if not self._is_scripted:
                     stack.callback(self._welcome(people).close)
                 self._watch(people)
@@ -143,7 +143,7 @@ class Demo:
     def cut(self) -> None:
         """See story.World: nobody answers any more, neither for lists nor for reports."""
         self._seen.network = "cut"
-        self._server.end()
+        self._server.kill()
 
     def mend(self) -> None:
         """See story.World."""
@@ -199,7 +199,7 @@ class Demo:
         people.write_deck(self._folder / "deck.jsonl")
         return people
 
-    def _start(self) -> None:
+    def _start(self, stack: ExitStack) -> None:
         self._port = free_port()
         url = f"http://127.0.0.1:{self._port}/"
         self._gate = Gate(self._folder, self._office, url, lanes=1 if self._is_scripted else 2)
@@ -211,6 +211,8 @@ class Demo:
         for name in ("publisher", "courier", "lane"):
             self.begin(name)
         self._socket = LaneClient(self._gate.socket(CROWDS_LANE))
+        watch = stack.enter_context(closing(LaneWatch("lane-status", self._gate.socket(CROWDS_LANE))))
+        self._ear.attend(watch)
         self._wait_for("lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"])
         self._crowd = self.listen(Child("crowd", *self._crowd_command()))
 
@@ -284,7 +286,6 @@ class Demo:
                         except StopIteration:
                             telling = None
                             self._crowd.say("resume")
-                self._look()
                 if self._visit is not None:
                     self._visit.turn()
                 redraw()
@@ -316,12 +317,17 @@ class Demo:
                 self._press(line["key"])
         if heard.is_("crowd", "tap") and line["report"]:
             self._again += line["tries"] - 1
-        if heard.source == "crowd":
+        self._show(heard.source, line)
+
+    def _show(self, source: str, line: Line) -> None:
+        if source == "crowd":
             self._seen.crowd_line(line)
-        elif heard.source == "lane":
+        elif source == "lane":
             self._seen.log_line(line)
-        elif heard.source == "courier":
+        elif source == "courier":
             self._seen.courier_line(line)
+        elif source == "lane-status":
+            self._seen.status = line["status"] or {}
 
     def _end_crowd(self) -> None:
         self._crowd.say("quit")
@@ -346,16 +352,6 @@ class Demo:
             case "c":
                 self.say("the commuter comes")
                 self._crowd.say(f"next {self._commuter} either true")
-
-    def _look(self) -> None:
-        """Ask the lane how it fares, as its courier does."""
-        if time.monotonic() - self._seen.looked_s < STATUS_S:
-            return
-        self._seen.looked_s = time.monotonic()
-        try:
-            self._seen.status = self._socket.status()
-        except LaneGoneError:
-            self._seen.status = {}
 
     # The end
 

@@ -10,8 +10,6 @@ It holds no scene of its own and decides nothing: what a verb does, and whether 
 
 import asyncio
 import json
-import os
-import queue
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,14 +27,13 @@ from validator.console.assets import assets
 from validator.console.guard import Guard
 from validator.console.web_server import WebServer, listening
 from validator.demo import verbs
-from validator.demo.children import Heard
+from validator.demo.children import Heard, Mailbox
 
 PORT = 8020
 PAGES_MAX = 32
 ANSWER_S = 10.0  # the demo's own thread answers in milliseconds, unless it waits for a child that ends
 HEARTBEAT_S = 15.0
 _HOST = "127.0.0.1"
-_READ_BYTES = 4_096
 FOLDER = Path(__file__).parent / "page"
 PAGE = "turnstile.html"
 
@@ -49,9 +46,8 @@ class Turnstile:
         self._stack = ExitStack()
         listener = _listener(self._stack, port)
         self._port: int = listener.getsockname()[1]
-        self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
-        self._app = _App(self._tell)
+        self._mailbox = Mailbox()
+        self._app = _App(self._mailbox.put)
         guarded = Guard(self._app.asgi(), port=self._port)
         self._server = WebServer(guarded, began=self._app.begin, ends=self._app.end)
         serve = partial(asyncio.run, self._server.serve([listener]))
@@ -65,14 +61,11 @@ class Turnstile:
 
     def fileno(self) -> int:
         """See children.Source."""
-        return self._readable
+        return self._mailbox.fileno()
 
     def hear(self) -> Iterator[Heard]:
         """See children.Source."""
-        with suppress(BlockingIOError):
-            os.read(self._readable, _READ_BYTES)
-        while not self._heard.empty():
-            yield self._heard.get()
+        return self._mailbox.hear()
 
     def publish(self, scene: bytes) -> None:
         """Tell every page, and every page that comes, this scene: one JSON object in one line."""
@@ -83,14 +76,7 @@ class Turnstile:
         self._server.should_exit = True
         self._thread.join()
         self._stack.close()
-        os.close(self._readable)
-        os.close(self._writable)
-
-    def _tell(self, heard: Heard) -> None:
-        """From the server's thread to the demo's. A full pipe has woken it already."""
-        self._heard.put(heard)
-        with suppress(BlockingIOError):
-            os.write(self._writable, b"\0")
+        self._mailbox.close()
 
 
 class _App:

@@ -57,7 +57,6 @@ class Seen:
     network: str = "up"
     courier: str = "starting"
     status: Mapping[str, Any] = field(default_factory=dict)  # the lane's own
-    looked_s: float = 0.0
     story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_SHOWN))
 
     def log_line(self, line: dict[str, Any]) -> None:

@@ -42,6 +42,7 @@ class Visit:
         """Start the visitor's lane, and listen to pages."""
         self._visitor.start()
         ear.attend(self._turnstile)
+        ear.attend(self._visitor.watch)
 
     def take(self, heard: Heard) -> None:
         """One line of one of the demo's children, or a page's."""
@@ -78,3 +79,4 @@ class Visit:
     def close(self) -> None:
         """Let the pages go."""
         self._turnstile.close()
+        self._visitor.watch.close()

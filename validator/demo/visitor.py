@@ -13,6 +13,7 @@ Nothing is made up here: a tap goes to the simulated chip as the verb that anybo
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, assert_never
 
 from validator.adapters.lane_client import LaneClient
@@ -23,10 +24,11 @@ from validator.demo.errands import CutOffs, Errands
 from validator.demo.errands import World as City
 from validator.demo.gate import VISITORS_LANE, Gate
 from validator.demo.hand import Hand, Lying
+from validator.demo.lane_watch import LaneWatch
 from validator.demo.scene import Scene
 
-NS_PER_S = 1_000_000_000
-LOOK_NS = NS_PER_S  # how often the lane is asked how it fares, without being heard of
+NEVER_NS = 1 << 62
+_STATUS = "visitor-lane-status"
 WALKS_MS = 1_500  # a visitor who is let in walks through by himself, or at once with a push
 # The card has answered to its name and is gone before it has told all: nothing of it may be decided.
 PULLED_AT = "before-rats"
@@ -78,8 +80,10 @@ class Visitor:
         self._hand = Hand()
         self._lying = Lying()
         self._plug = "starting"
-        self._looked_ns = 0
+        self._plugged_ns = 0
         self._lane = LaneClient(gate.socket(VISITORS_LANE))
+        self.watch = LaneWatch(_STATUS, gate.socket(VISITORS_LANE))
+        """To be heard."""
         self._status_page: str | None = None
         self._run = secrets.token_hex(8)
 
@@ -100,8 +104,7 @@ class Visitor:
     @property
     def due_ns(self) -> int:
         """When `turn` has something to do, at the latest."""
-        look_ns = self._looked_ns + LOOK_NS
-        return look_ns if self._hand.due_ns is None else min(look_ns, self._hand.due_ns)
+        return NEVER_NS if self._hand.due_ns is None else self._hand.due_ns
 
     def take(self, heard: Heard) -> None:
         """One line of one of the demo's children."""
@@ -115,7 +118,9 @@ class Visitor:
             if self._lying.gone(name):
                 self._hand.left(name)
         if heard.source == "visitor-lane":
-            self._looked_ns = 0
+            self.watch.nudge()
+        if heard.source == _STATUS and self._plug != "pulled" and heard.line["asked_ns"] >= self._plugged_ns:
+            self._take_status(heard.line["status"])
         if heard.source == "console":
             self._hear_console(heard.line)
 
@@ -128,11 +133,8 @@ class Visitor:
                 self._world.say("the gate's console has ended; it said why")
 
     def turn(self, now_ns: int) -> None:
-        """What is due: the hand goes, the lane is asked, and what it says is followed up."""
+        """What is due: the hand goes, and what the lane says is followed up."""
         self._remove(self._hand.taken(now_ns))
-        if now_ns >= self._looked_ns + LOOK_NS:
-            self._looked_ns = now_ns
-            self._look()
         self._errands.adopted(self._scene.lane.list_version)
 
     def page_opened(self) -> None:
@@ -239,12 +241,14 @@ class Visitor:
         """Put the plug in, if it is not."""
         if self._plug == "pulled":
             self._plug = self._scene.courier = "starting"
+            self._plugged_ns = time.monotonic_ns()
             for name in DAEMONS:
                 self._world.begin(name)
             self._world.say("the plug is in again: lane and courier start")
 
     def _pull(self) -> None:
-        self._look()  # what it has delivered until now would be forgotten with it
+        with suppress(LaneGoneError):  # what it has delivered until now would be forgotten with it
+            self._scene.lane.told(self._lane.status())
         for name in DAEMONS:
             self._world.pull(name)
         self._plug, self._scene.courier = "pulled", "off"
@@ -252,15 +256,12 @@ class Visitor:
         self._scene.lane.gone()
         self._world.say("the plug is pulled: lane and courier are gone, in the middle of whatever they did")
 
-    def _look(self) -> None:
-        """Ask the lane how it fares, as its courier does; and the city what it received, if the lane has been told of more."""
-        if self._plug == "pulled":
-            return
-        try:
-            self._scene.lane.told(self._lane.status())
-        except LaneGoneError:
+    def _take_status(self, status: Mapping[str, Any] | None) -> None:
+        """What the lane tells of itself; and ask the city what it received, if the lane has been told of more."""
+        if status is None:
             self._scene.lane.is_up = False
             return
+        self._scene.lane.told(status)
         if self._plug == "starting" and self._scene.courier != "starting" and self._scene.lane.has_looked:
             self._plug = "in"
         self._errands.count(self._scene.lane.delivered)
