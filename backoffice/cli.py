@@ -3,6 +3,8 @@
 Wrong input ends in one clear line on standard error and exit 2.
 """
 
+import errno
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -65,6 +67,14 @@ class _LazyGroup(click.Group):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+                raise
+            # Whoever read what is printed has gone, or has no room; Python would try once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if error.errno == errno.ENOSPC:
+                click.echo(f"turnike-backoffice: {error.strerror}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,11 +1,8 @@
 """The commands that bring lists to the gates: `publish` makes what is public, `serve` hands it out. The group they belong to is in cli.py."""
 
 import json
-import signal
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
@@ -15,6 +12,8 @@ import click
 from backoffice.cli_shared import OperatorError, a_number, home_option, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backoffice.publisher import Outcome
     from backoffice.registry import Registry
 
@@ -22,8 +21,7 @@ ASK_S = 1.0  # how often `--watch` asks the registry whether something changed: 
 FORGET_S = 3_600.0  # how often it deletes the reports whose time is over
 SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
-GRACE_S = 2
+WORKERS_MAX = 64
 
 
 @click.command(epilog="Example: turnike-backoffice publish --home city --watch")
@@ -184,56 +182,34 @@ def _tell(outcome: "Outcome", *, as_json: bool) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one."
 )
-def serve(home: Path, host: str, port: int) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    help="So many processes; one hears some 250 gates a second. More than one want PostgreSQL.",
+)
+def serve(home: Path, host: str, port: int, workers: int) -> None:
     """Receive the gates' reports, bring them fingerprint keys, and hand out the published folder, over HTTP on this machine.
 
     A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
     The first line printed is the address, for courier.url and upload.url.
     """
-    import uvicorn
-
     from backoffice.config import load
-    from backoffice.key_delivery import KeyDelivery
-    from backoffice.receiver import Receiver
-    from backoffice.report_store import ReportStore
-    from backoffice.web_app import app
+    from backoffice.serving import listener
+    from backoffice.serving import serve as serve_
 
     if host not in LOOPBACK:
         raise OperatorError(f"--host {host}: serve is for this machine; put a web server with TLS before it")
-    with one_line(), ExitStack() as stack:
+    with one_line():
         config = load(home)
-        listening = stack.enter_context(_listener(host, port))
-        store = stack.enter_context(ReportStore.open(config.database_url))
-        delivery = KeyDelivery(config.office, lambda line: click.echo(line, err=True))
-        delivery.lacking(())  # says now what is wrong with the keys
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app(config.office.published, Receiver(store, keys=delivery).routes),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=GRACE_S,
+        with listener(host, port) as listening:
+            shown = f"[{host}]" if ":" in host else host
+            address = f"http://{shown}:{listening.getsockname()[1]}/"
+            serve_(
+                config,
+                listening,
+                workers,
+                say=lambda line: click.echo(line, err=True),
+                ready=lambda: click.echo(address),
             )
-        )
-        shown = f"[{host}]" if ":" in host else host
-        click.echo(f"http://{shown}:{listening.getsockname()[1]}/")
-        # uvicorn ends in its own time, and then raises the signal again for whoever listened before it: to end so is no fault.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        with suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
-
-
-@contextmanager
-def _listener(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        # Named, since asyncio turns Nagle's delay off only for a socket that says that it is TCP: 40 ms an answer.
-        with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, port))
-            listening.listen()
-            yield listening
-    except OSError as error:
-        raise OperatorError(f"port {port} of {host}: {error.strerror}") from error

@@ -137,6 +137,11 @@ class Publisher:
         """The same, step by step, so that a test can kill between any two."""
         self._folder.prepare()
         public = self._public()
+        if public is not None and not self._registry.claimed() and not self._registry.cards_added():
+            raise OfficeError(
+                f"the registry is empty, though list {public.list_version} is public: with it, every card would be let in;"
+                " bring the registry back from its backup, or import the cards first (docs/runbook.md)"
+            )
         yield from self._settle(public)
         key = current_fingerprint_key(self._office)
         offers = self._offers(public, key)

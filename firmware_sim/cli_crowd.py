@@ -9,7 +9,7 @@ from random import Random
 
 import click
 
-from firmware_sim.cli_errors import OneLineCommand, OneLineError
+from firmware_sim.cli_errors import OneLineCommand, OneLineError, a_number
 from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, either_for, in_place_of, plan, read_deck
 from firmware_sim.crowd_devices import CrowdError, Devices, Stopped, say
 from firmware_sim.crowd_score import Score
@@ -69,6 +69,7 @@ class _Run:
 @click.option(
     "--wait-limit-s",
     type=click.FloatRange(0.1, 86_400),
+    callback=a_number,
     default=WAIT_LIMIT_S,
     show_default=True,
     help="How long to wait for a lane.",

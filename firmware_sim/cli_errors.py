@@ -1,5 +1,6 @@
 """Wrong input gets one clear line and exit 2, instead of click's three. For commands that a program may start, too."""
 
+import math
 from typing import Any
 
 import click
@@ -27,3 +28,10 @@ class OneLineCommand(click.Command):
             raise
         except click.UsageError as error:
             raise OneLineError(f"{self.name}: {error.format_message()}") from error
+
+
+def a_number(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """A click callback: click takes nan for a number in any range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number", context, parameter)
+    return value

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import threading
+from contextlib import closing
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -83,8 +84,12 @@ def list_folder(config: Config) -> ListFolder:
 
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
-    log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
-    sealer, callers = Sealer(), _lane_socket(config)
+    with closing(_lane_socket(config)) as callers:
+        _serve(config, log_fd, callers)
+
+
+def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
+    log, clock, lists, sealer = JsonLog(log_fd), Clock(), ListInForce(), Sealer()
     boot_id, _ = clock.boot()
     outbox = DiskOutbox(
         Path(config.reports.folder),
@@ -145,7 +150,6 @@ def serve(config: Config, log_fd: int) -> None:
         tell_systemd("STOPPING=1")
         clerk.stop()
         thread.join()
-        callers.close()
     if thread.failed:
         raise SystemExit(1)
 

@@ -3,6 +3,8 @@
 Wrong input ends in one clear line on standard error and exit 2; the daemons' log goes to standard output.
 """
 
+import errno
+import os
 import signal
 import sys
 from pathlib import Path
@@ -60,6 +62,14 @@ class _OneLine(click.Group):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+                raise
+            # Whoever read what is printed has gone, or has no room; Python would try once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if error.errno == errno.ENOSPC:
+                click.echo(f"turnike: {error.strerror}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})

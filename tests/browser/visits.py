@@ -30,6 +30,7 @@ new MutationObserver(() => {
   if (JSON.stringify(now) !== JSON.stringify(shown.at(-1))) shown.push(now);
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
 """
+POLL_MS = 50  # of itself it looks when a frame is drawn, and nothing may be drawn any more
 FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
 
 State = dict[str, str]
@@ -138,7 +139,7 @@ def mark(page: Page) -> int:
 def saw(page: Page, since: int, outcome: str) -> State:
     """What was shown with this outcome, once it was."""
     try:
-        found: State = page.wait_for_function(FIND, arg=[since, outcome]).json_value()
+        found: State = page.wait_for_function(FIND, arg=[since, outcome], polling=POLL_MS).json_value()
     except NotShownError:
         words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
         shown = page.evaluate("shown.slice(-4)")

@@ -1,6 +1,8 @@
 """Reports from a denial to the city's database, through real processes that are killed at random: each once, and in the end all of them."""
 
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +69,7 @@ class World:
     folder: Path
     port: int
     denials: int = 200
+    workers: int = 1
     running: dict[str, Program] = field(default_factory=dict)
     told: list[int] = field(default_factory=list)
     again: set[int] = field(
@@ -101,7 +104,10 @@ class World:
         """Start one of the processes."""
         first = max(self.told, default=0) + 1
         arguments = {
-            "serve": ["backoffice", "serve", "--home", str(self.folder / "city"), "--port", str(self.port)],
+            "serve": [
+                *("backoffice", "serve", "--home", str(self.folder / "city")),
+                *("--port", str(self.port), "--workers", str(self.workers)),
+            ],
             "courier": ["validator", "courier", "--config", str(self.config)],
             "lane": [
                 "tests.processes.denial_lane",
@@ -193,6 +199,35 @@ def test_reports_wait_for_a_city_that_is_away_and_arrive_when_it_is_back(world: 
     counted, (outbox,) = world.arrived()
     assert set(counted.values()) == {1}
     assert (outbox.missing, outbox.received) == (0, world.denials)
+
+
+def test_of_several_receivers_each_report_is_taken_once_and_when_one_dies_all_end(world: World) -> None:
+    world.running.pop("serve").close()
+    world.workers = 3
+    world.start("serve")
+    served = world.running["serve"]
+    served.first_line()
+    world.start("courier")
+    world.start("lane")
+    while not world.listen():
+        time.sleep(0.05)
+    counted, (outbox,) = world.arrived()
+    assert (set(counted.values()), outbox.missing) == ({1}, 0)
+    workers = children_of(served.process.pid)
+    assert len(workers) == 3
+    os.kill(workers[1], signal.SIGKILL)
+    assert served.process.wait(30) == 2
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    world.running.pop("serve").close()
+    world.start("serve")  # the port is free at once
+    world.running["serve"].first_line()
+    workers = children_of(world.running["serve"].process.pid)
+    assert world.running.pop("serve").close() == 0
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def test_nothing_on_the_gate_or_in_the_city_names_a_card(world: World) -> None:

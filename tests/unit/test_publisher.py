@@ -1,5 +1,6 @@
 """The publisher in a real home: what it publishes, what a kill leaves, what it does about what is lost, and when it begins anew."""
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -228,6 +229,14 @@ def test_a_clock_that_ran_ahead_is_overcome_by_another_timestamp_key(public: Pub
 
 
 # Lost
+
+
+def test_an_empty_registry_beside_a_public_list_publishes_nothing(public: PublishingOffice) -> None:
+    before = seen(public)
+    public.restore(dataclasses.replace(public.back_up(), registry=b""))
+    with pytest.raises(OfficeError, match="the registry is empty, though list 2 is public"):
+        public.publish()
+    assert seen(public) == before
 
 
 def test_an_older_registry_put_back_begins_anew_above_what_is_public(public: PublishingOffice) -> None:

@@ -345,7 +345,7 @@ def test_an_export_with_one_key_of_two_says_what_it_lacks(exporter: Desk) -> Non
 
 REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((*SIGNED, "there"), "there: is there already"),
-    ((*SIGNED, "gone/out"), "gone/.new-out: No such file"),
+    ((*SIGNED, "gone/out"), "-out: No such file"),
     ((*SIGNED, "out", "--from", "yesterday"), "--from 'yesterday': give a time such as"),
     ((*SIGNED, "out", "--from", "2026-12-01"), "give a time such as"),
     ((*SIGNED, "out", "--from", "9" * 40), "give a time such as"),

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ class Demo:
         self._programs = Programs(self._ear)
         self._summary: dict[str, Any] = {}
         self._problems: list[str] = []
+        self._is_asked_to_end = False
         self._is_over = False
 
     def run(self) -> int:
@@ -260,14 +262,7 @@ class Demo:
     def _watch(self, people: People) -> None:
         """Follow all of them until the crowd is through, or somebody ends it."""
         self._commuter = people.commuters[-1].hex()
-        telling = None
-        if self._taps is not None and self._chaos:
-            telling = Chaos(self, max(self._taps, CHAOS_TAPS_MIN)).told()
-        elif self._taps is not None and self._taps >= TAPS_MIN:
-            telling = Story(self, people.commuters).told()
-            self._crowd.say(f"pause {self._taps - TAPS_KEPT}")
-        elif self._taps is not None:
-            self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
+        telling = self._told(people)
         if telling is not None:
             next(telling)
         with (
@@ -288,9 +283,22 @@ class Demo:
                             self._crowd.say("resume")
                 if self._visit is not None:
                     self._visit.turn()
-                redraw()
+                if not self._is_over:  # what ends now is no fault that the last picture should show
+                    redraw()
         if telling is not None and not self._problems:
             self._problems.append("the crowd was through before the story was")
+
+    def _told(self, people: People) -> Generator[None, Heard, None] | None:
+        """What is to happen, while the crowd comes."""
+        if self._taps is None:
+            return None
+        if self._chaos:
+            return Chaos(self, max(self._taps, CHAOS_TAPS_MIN)).told()
+        if self._taps < TAPS_MIN:
+            self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
+            return None
+        self._crowd.say(f"pause {self._taps - TAPS_KEPT}")
+        return Story(self, people.commuters).told()
 
     @property
     def _wait_s(self) -> float:
@@ -311,7 +319,10 @@ class Demo:
             case name, "ended" if name in LASTING and not self._is_over:
                 self._problems.append(f"the {name} ended before the demo")
                 self._is_over = True
+            case "operator", "signal" if self._is_asked_to_end:
+                raise DemoError("ended by force: what was still on its way was not counted")
             case "operator", "signal":
+                self._is_asked_to_end = True
                 self._end_crowd()
             case "operator", "key":
                 self._press(line["key"])

@@ -22,6 +22,8 @@ from validator.domain.latency import LatencyHistogram
 
 TAPS_SHOWN = 10
 STORY_SHOWN = 5
+NARROW_CHARACTERS = 120
+PANEL_LINES, TABLE_LINES = 9, 6  # of the two rows of panels that always have their height
 TOLD_EVERY_TAPS = 50  # how often a run without a terminal says how far it is
 LAMPS = {  # the lamp beside the text, and the text's own ground
     "ready": ("yellow3", "bold grey11 on yellow3"),
@@ -117,34 +119,39 @@ def shown(seen: Seen, console: Console) -> Iterator[Callable[[], None]]:
             nonlocal told
             if seen.judged // TOLD_EVERY_TAPS > told:
                 told = seen.judged // TOLD_EVERY_TAPS
-                console.print(f"{seen.judged} taps: {dict(seen.outcomes)}")
+                counts = ", ".join(
+                    f"{count} {outcome.replace('_', ' ')}" for outcome, count in seen.outcomes.most_common()
+                )
+                console.print(f"{seen.judged} taps: {counts}")
 
         yield tell
         return
-    with Live(draw(seen), console=console, auto_refresh=False) as live:
-        yield lambda: live.update(draw(seen), refresh=True)
+    with Live(draw(seen, console), console=console, auto_refresh=False) as live:
+        yield lambda: live.update(draw(seen, console), refresh=True)
 
 
-def draw(seen: Seen) -> RenderableType:
-    """The whole picture."""
+def draw(seen: Seen, console: Console) -> RenderableType:
+    """The whole picture, as much of it as there is room for: of a small terminal's, the taps and the story get what is left."""
+    left = max(console.height - 1 - PANEL_LINES - TABLE_LINES - 2, 0)
+    story = min(STORY_SHOWN, max(left - 9, 0))
+    taps = min(TAPS_SHOWN, max(left - 3 - (story + 2 if story else 0), 1))
+    page = f"A turnstile to play with, in a browser: {seen.page}" if seen.page else ""
     return Group(
         _side_by_side(_passenger(seen), _gate(seen)),
-        _taps(seen),
-        _side_by_side(_latencies(seen), _counts(seen)),
-        _story(seen),
-        Text(KEYS, style="dim"),
-        Text(f"A turnstile to play with, in a browser: {seen.page}" if seen.page else "", style="bold"),
+        _taps(seen, taps),
+        _side_by_side(_latencies(seen, is_narrow=console.width < NARROW_CHARACTERS), _counts(seen)),
+        *([_story(seen, story)] if story else []),
+        Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis"),
+        Text(page, style="bold", no_wrap=True, overflow="ellipsis"),
     )
 
 
-KEYS = (
-    "s suspend a commuter   l lift it   c let the commuter come   n cut or mend the network   q quit"
-    "      Simulated hardware, real drivers."
-)
+KEYS = "s suspend a commuter · l lift it · c let him come · n cut or mend net · q quit"
 
 
-def _story(seen: Seen) -> Panel:
-    lines = Text("\n".join([*seen.story, *[""] * (STORY_SHOWN - len(seen.story))]))
+def _story(seen: Seen, count: int) -> Panel:
+    told = [*seen.story][-count:]
+    lines = Text("\n".join([*told, *[""] * (count - len(told))]), no_wrap=True, overflow="ellipsis")
     return Panel(lines, title="what happens in the city", box=box.ROUNDED)
 
 
@@ -161,7 +168,9 @@ def _passenger(seen: Seen) -> Panel:
     outcome = str(seen.display.get("outcome", last))
     texts = _TEXTS[outcome]
     picture = Align.center(Text("\n".join(texts), justify="center"), vertical="middle")
-    return Panel(picture, title="what the passenger sees", height=9, box=box.ROUNDED, style=LAMPS[outcome][1])
+    return Panel(
+        picture, title="what the passenger sees", height=PANEL_LINES, box=box.ROUNDED, style=LAMPS[outcome][1]
+    )
 
 
 _TEXTS = {
@@ -190,24 +199,24 @@ def _gate(seen: Seen) -> Panel:
     )
     rows.add_row("list", f"{version}, {_age(seen)}")
     network = Text(seen.courier, style="green" if seen.courier == "fresh" else "red")
-    rows.add_row("network", Text(f"{seen.network}; the courier says ") + network)
+    rows.add_row("network", Text(f"{seen.network}; courier: ") + network)
     rows.add_row("emergency", Text("ON", style="bold red") if seen.emergency else "off")
     rows.add_row("waiting for", seen.waiting_for or "–")
-    return Panel(rows, title="the gate", height=9, box=box.ROUNDED)
+    return Panel(rows, title="a simulated gate, real drivers", height=PANEL_LINES, box=box.ROUNDED)
 
 
 def _age(seen: Seen) -> str:
     issued_unix_s = seen.status.get("list_issued_unix_s")
     if not issued_unix_s:
         return f"{seen.cards:,} cards"
-    return f"issued {max(int(time.time()) - issued_unix_s, 0)} s ago"
+    return f"{max(int(time.time()) - issued_unix_s, 0)} s old"
 
 
-def _taps(seen: Seen) -> Panel:
+def _taps(seen: Seen, count: int) -> Panel:
     table = Table(box=None, expand=True, header_style="dim")
     for name in ("tap", "card", "outcome", "decided after", "told after", "passage"):
         table.add_column(name, justify="right" if name.endswith("after") else "left")
-    for tap in reversed(seen.last):
+    for tap in [*reversed(seen.last)][:count]:
         table.add_row(
             str(tap["tap"]),
             tap["token"] or "–",
@@ -216,22 +225,26 @@ def _taps(seen: Seen) -> Panel:
             f"{tap['told_us'] / 1_000:.2f} ms",
             tap.get("passage", "–"),
         )
-    for _ in range(TAPS_SHOWN - len(seen.last)):
+    for _ in range(count - len(seen.last)):
         table.add_row("")
     return Panel(table, title="last taps", box=box.ROUNDED)
 
 
-def _latencies(seen: Seen) -> Panel:
-    table = Table(box=None, expand=True, header_style="dim")
-    for name in ("ms", "p50", "p99", "p99.9", "max"):
-        table.add_column(name, justify="left" if name == "ms" else "right")
+def _latencies(seen: Seen, *, is_narrow: bool) -> Panel:
+    table = Table(box=None, expand=True, header_style="dim", padding=(0, 0, 0, 1))
+    table.add_column("", no_wrap=True)
+    for name in ("p50", "p99", "p99.9", "max"):
+        table.add_column(name, justify="right")
+    of = "" if is_narrow else "card "
     for name, histogram in (
-        ("card read → decided", seen.decided),
-        ("card read → told", seen.told),
-        ("card on reader → gate", seen.gate),
+        (f"{of}read → decided", seen.decided),
+        (f"{of}read → told", seen.told),
+        ("tap → gate" if is_narrow else "card on reader → gate", seen.gate),
     ):
-        table.add_row(name, *[f"{ns / 1e6:.2f}" for ns in percentiles_ns(histogram)])
-    return Panel(table, title="how fast", height=6, box=box.ROUNDED)
+        table.add_row(
+            name, *[f"{ns / 1e6:{'.1f' if is_narrow else '.2f'}}" for ns in percentiles_ns(histogram)]
+        )
+    return Panel(table, title="how fast, ms", height=TABLE_LINES, box=box.ROUNDED)
 
 
 def percentiles_ns(histogram: LatencyHistogram) -> tuple[int, int, int, int]:
@@ -256,4 +269,4 @@ def _counts(seen: Seen) -> Panel:
         f"{seen.reports_waiting:,}",
     )
     rows.add_row("wrong", Text(f"{seen.wrong:,}", style="bold red" if seen.wrong else ""), "", "")
-    return Panel(rows, title="how many", height=6, box=box.ROUNDED)
+    return Panel(rows, title="how many", height=TABLE_LINES, box=box.ROUNDED)

@@ -1,0 +1,118 @@
+"""`turnike-backoffice serve`: web server and receiver on a listening socket, in one process or in several that share it.
+
+    with listener(host, port) as listening:
+        serve(config, listening, workers, say, ready)        # until SIGTERM or SIGINT
+
+Each process has a connection to the database of its own; the receiver remembers nothing else (backoffice/receiver.py).
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from backoffice.config import Config
+from backoffice.key_delivery import KeyDelivery
+from backoffice.office import OfficeError
+from backoffice.receiver import Receiver
+from backoffice.report_store import ReportStore
+from backoffice.web_app import app
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
+GRACE_S = 2
+_PR_SET_PDEATHSIG = 1
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def listener(host: str, port: int) -> Iterator[socket.socket]:
+    """Somewhere to be called; port 0 takes a free one. Raises OfficeError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # Named, since asyncio turns Nagle's delay off only for a socket that says that it is TCP: 40 ms an answer.
+        with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen()
+            yield listening
+    except OSError as error:
+        raise OfficeError(f"port {port} of {host}: {error.strerror}") from error
+
+
+def serve(
+    config: "Config", listening: socket.socket, workers: int, say: Say, ready: Callable[[], None]
+) -> None:
+    """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OfficeError, also if one of several processes ends: whoever started this starts it anew."""
+    ReportStore.open(
+        config.database_url
+    ).close()  # what is wrong with the database is said here, and its tables are made once
+    KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
+    ready()
+    if workers == 1:
+        _work(config, listening, say)
+        return
+    # uvicorn would do the same for an application that it can import by name, which one of a home and a database is not.
+    forked = multiprocessing.get_context("fork")
+    parent = os.getpid()
+    running: list[BaseProcess] = [
+        forked.Process(target=_work_for, args=(parent, config, listening, say), name=f"worker {number}")
+        for number in range(1, workers + 1)
+    ]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for process in running:
+            process.start()
+        ended = wait([process.sentinel for process in running])
+        gone = next(process for process in running if process.sentinel in ended)
+        gone.join()
+        raise OfficeError(f"{gone.name} of {workers} has ended with code {gone.exitcode}; so do the others")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for process in running:
+            if process.is_alive():
+                process.terminate()
+        for process in running:
+            process.join()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _work_for(parent: int, config: Config, listening: socket.socket, say: Say) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == parent:  # else it was killed in between
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the first tells the others
+        _work(config, listening, say)
+
+
+def _work(config: Config, listening: socket.socket, say: Say) -> None:
+    with ReportStore.open(config.database_url) as store:
+        receiver = Receiver(store, keys=KeyDelivery(config.office, say))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app(config.office.published, receiver.routes),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        # uvicorn ends in its own time, and then raises the signal again for whoever listened before it: to end so is no fault.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
