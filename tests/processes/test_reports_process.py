@@ -222,7 +222,10 @@ def test_of_several_receivers_each_report_is_taken_once_and_when_one_dies_all_en
     world.start("serve")  # the port is free at once
     world.running["serve"].first_line()
     workers = children_of(world.running["serve"].process.pid)
-    assert world.running.pop("serve").close() == 0
+    again = world.running.pop("serve")
+    again.process.terminate()
+    assert again.process.wait(30) == 0
+    again.close()
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
