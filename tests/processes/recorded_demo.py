@@ -42,13 +42,13 @@ def note(name: str, data: bytes) -> None:
 class RecordedChild(children.Child):
     """A child whose every word is noted."""
 
-    def __init__(self, name: str, *command: str) -> None:
+    def __init__(self, name: str, *command: str, is_elsewhere: bool = False) -> None:
         popen = subprocess.Popen
         with (HEARD / f"{name}.stderr").open("ab") as errors:
             # The only Popen until it is undone: the demo starts its children in one thread.
             subprocess.Popen = lambda *args, **more: popen(*args, **more, stderr=errors)  # type: ignore[assignment,misc,call-overload]
             try:
-                super().__init__(name, *command)
+                super().__init__(name, *command, is_elsewhere=is_elsewhere)
             finally:
                 subprocess.Popen = popen  # type: ignore[misc]
 

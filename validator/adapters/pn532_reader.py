@@ -30,7 +30,8 @@ from validator.domain.events import (
 from validator.formats.pn532_targets import NoCard, parse_targets
 
 TARGETS_MAX = 2  # what the chip can hold
-MISSES_MAX = 2  # one acknowledgement may be lost on the way
+MISSES_MAX = 4  # an acknowledgement may be lost on the way, and an adapter or a busy machine may stall for a tenth of a second
+PAUSE_NS = 40_000_000  # after the second miss, and twice that after the third: dead is told within half a second
 CHECK_NS = 500_000_000  # how long a chip of which nothing is asked may be dead unnoticed
 LOOK_NS = 1_000_000_000  # the poll interval while another thread opens; its descriptor tells sooner
 REST_NS = 30_000_000  # for the rest of an answer: 8 ms at 115200 baud, and an FTDI adapter holds it for 16 ms
@@ -178,14 +179,14 @@ class Pn532Reader:
         return self._hear(chip.reset_cards, FIELD_OFF_NS)
 
     def _hear(self, step: Callable[[], bytearray | None], next_ns: int) -> bytearray | None:
-        """Take a step that the chip has to acknowledge; a single miss is made good by the next `take`, at once."""
+        """Take a step that the chip has to acknowledge; a miss is made good by the next `take`, the first one at once."""
         try:
             answer = step()
         except NoAnswerError:
             self._misses += 1
             if self._misses >= MISSES_MAX:
                 raise NoAnswerError("it no longer answers; is it wired and powered?") from None
-            self._due_ns = 0
+            self._due_ns = self._clock() + (self._misses - 1) * PAUSE_NS
             return None
         self._misses = 0
         self._due_ns = self._clock() + next_ns

@@ -53,8 +53,8 @@ class Source(Protocol):
 class Child:
     """A child process with its standard input, and its standard output as lines."""
 
-    def __init__(self, name: str, *command: str) -> None:
-        """Start `python -m command`. It has a group of its own, so that Ctrl-C is ours to pass on; it ends with us, whatever ends us."""
+    def __init__(self, name: str, *command: str, is_elsewhere: bool = False) -> None:
+        """Start `python -m command`. One that would be on another machine steps back here for those that would not. It has a group of its own, so that Ctrl-C is ours to pass on; it ends with us, whatever ends us."""
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -62,7 +62,7 @@ class Child:
             stdout=subprocess.PIPE,
             env=os.environ | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
             process_group=0,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 — one call into libc, which takes no lock that a thread may hold
+            preexec_fn=_elsewhere if is_elsewhere else _die_with_parent,  # noqa: PLW1509 — one call into libc, which takes no lock that a thread may hold
         )
         self._rest = b""
 
@@ -130,6 +130,11 @@ def child(name: str, *command: str) -> Iterator[Child]:
 
 def _die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _elsewhere() -> None:
+    _die_with_parent()
+    os.nice(10)
 
 
 def _parsed(line: bytes) -> Line:

@@ -124,7 +124,7 @@ class Office:
         return ended.stdout
 
     def _child(self, name: str, *arguments: str) -> Child:
-        return Child(name, "backoffice", *arguments, "--home", str(self.home))
+        return Child(name, "backoffice", *arguments, "--home", str(self.home), is_elsewhere=True)
 
 
 def counted(outboxes: str, lane: int) -> dict[str, int]:
