@@ -31,7 +31,9 @@ from validator.formats.pn532_targets import NoCard, parse_targets
 
 TARGETS_MAX = 2  # what the chip can hold
 MISSES_MAX = 4  # an acknowledgement may be lost on the way, and an adapter or a busy machine may stall for a tenth of a second
-PAUSE_NS = 40_000_000  # after the second miss, and twice that after the third: dead is told within half a second
+PAUSE_NS = (
+    40_000_000  # after the second miss, and twice that after the third: dead is told within half a second
+)
 CHECK_NS = 500_000_000  # how long a chip of which nothing is asked may be dead unnoticed
 LOOK_NS = 1_000_000_000  # the poll interval while another thread opens; its descriptor tells sooner
 REST_NS = 30_000_000  # for the rest of an answer: 8 ms at 115200 baud, and an FTDI adapter holds it for 16 ms
