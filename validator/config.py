@@ -151,7 +151,16 @@ def _named(message: str) -> str:
         return f"{_key(table, missing[1])} is missing and has no default"
     if unknown:
         return f"{_key(table, unknown[1])} is not a key of the configuration"
+    if "matching regex" in what:
+        key = re.findall(r"[a-z_]+", table)[-1]
+        return f"{table}: must be {_WORDS[key]}"
     return f"{table}: {what[0].lower()}{what[1:]}"
+
+
+_WORDS = {  # of the keys that have a pattern
+    "gate_id": "letters, digits, dots, underscores and hyphens, 32 at most, a letter or a digit first",
+    "names": "names of hosts, and addresses; one of IPv6 in brackets",
+}
 
 
 def _key(table: str, name: str) -> str:
