@@ -121,6 +121,8 @@ def _imported(
 @contextmanager
 def _opened(file: Path) -> Iterator[BufferedReader]:
     if file == STDIN:
+        if sys.stdin is None:
+            raise OperatorError("standard input is closed; name a file")
         with open(sys.stdin.fileno(), "rb", closefd=False) as standard_input:
             yield standard_input
     else:

@@ -96,7 +96,7 @@ def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Cal
     """Something that gives the passphrase when it is needed; `of` names the key to whoever is asked."""
 
     def ask() -> str:
-        if file is None and not sys.stdin.isatty():
+        if file is None and not (sys.stdin and sys.stdin.isatty()):
             raise OperatorError("nobody is here to give the passphrase; --passphrase-file says it too")
         if file is None:
             text = f"Passphrase of {of}" if of else "Passphrase"

@@ -164,12 +164,15 @@ def enroll(config_path: Path, token_file: TextIO) -> None:
         raise OperatorError(
             f"{config_path}: has no [upload] and [courier]; config/validator.example.toml explains them"
         )
+    token = token_file.read().strip()
+    if not token:
+        raise OperatorError("enroll: no token was given; `turnike-backoffice enroll` of the city prints one")
     from validator.adapters.web import Web
     from validator.enrolment import EnrolmentError, enrol
 
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
-        enrol(config.gate_id, config.upload.url, Path(config.upload.key), token_file.read().strip(), web)
+        enrol(config.gate_id, config.upload.url, Path(config.upload.key), token, web)
     except (EnrolmentError, ValueError) as error:
         raise OperatorError(str(error)) from error
     click.echo(f"{config.gate_id}: enrolled")
