@@ -58,8 +58,8 @@ def serve(
         config.database_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
     KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
-    ready()
     if workers == 1:
+        ready()
         _work(config, listening, say)
         return
     # uvicorn would do the same for an application that it can import by name, which one of a home and a database is not.
@@ -69,10 +69,11 @@ def serve(
         forked.Process(target=_work_for, args=(parent, config, listening, say), name=f"worker {number}")
         for number in range(1, workers + 1)
     ]
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         for process in running:
             process.start()
+        signal.signal(signal.SIGTERM, _interrupt)  # not before: a fork would inherit it
+        ready()
         ended = wait([process.sentinel for process in running])
         gone = next(process for process in running if process.sentinel in ended)
         gone.join()
@@ -112,7 +113,11 @@ def _work(config: Config, listening: socket.socket, say: Say) -> None:
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
-        # uvicorn ends in its own time, and then raises the signal again for whoever listened before it: to end so is no fault.
-        signal.signal(signal.SIGTERM, lambda *_: None)
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        # A signal that comes before uvicorn listens must not get lost. It ends in its own time, and then raises it again: to end so is no fault.
+        signal.signal(signal.SIGTERM, end)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])

@@ -10,14 +10,14 @@ What the display shows is kept by the page itself as it changes, so that nothing
 
 import csv
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as NotShownError
 
-from tests.browser.pages import Pages
+from tests.browser.pages import LIMIT_MS, Pages
 from tests.processes.turnstile_rig import Page as Demo
 from tests.processes.turnstile_rig import SceneSeen
 
@@ -30,7 +30,7 @@ new MutationObserver(() => {
   if (JSON.stringify(now) !== JSON.stringify(shown.at(-1))) shown.push(now);
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
 """
-POLL_MS = 50  # of itself it looks when a frame is drawn, and nothing may be drawn any more
+POLL_MS = 50
 FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
 
 State = dict[str, str]
@@ -138,13 +138,15 @@ def mark(page: Page) -> int:
 
 def saw(page: Page, since: int, outcome: str) -> State:
     """What was shown with this outcome, once it was."""
-    try:
-        found: State = page.wait_for_function(FIND, arg=[since, outcome], polling=POLL_MS).json_value()
-    except NotShownError:
+    end_s = time.monotonic() + LIMIT_MS / 1_000
+    # Asked from here: a page that has been in the background for five minutes looks at its own clock once a minute.
+    while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
+        page.wait_for_timeout(POLL_MS)
+    if found is None:
         words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
         shown = page.evaluate("shown.slice(-4)")
-        raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}") from None
-    return found
+        raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}")
+    return dict(found)
 
 
 def taps(page: Page) -> str:
