@@ -31,6 +31,7 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
 """
 POLL_MS = 50
+AGAIN_S = 10.0  # without an answer the hand gives up after three
 FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
 
 State = dict[str, str]
@@ -138,15 +139,20 @@ def mark(page: Page) -> int:
 
 def saw(page: Page, since: int, outcome: str) -> State:
     """What was shown with this outcome, once it was."""
-    end_s = time.monotonic() + LIMIT_MS / 1_000
-    # Asked from here: a page that has been in the background for five minutes looks at its own clock once a minute.
-    while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
-        page.wait_for_timeout(POLL_MS)
+    found = _seen(page, since, outcome, LIMIT_MS / 1_000)
     if found is None:
         words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
         shown = page.evaluate("shown.slice(-4)")
         raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}")
-    return dict(found)
+    return found
+
+
+def _seen(page: Page, since: int, outcome: str, limit_s: float) -> State | None:
+    """The same, if it comes in time. Asked from here: a page that has been in the background for minutes looks at its own clock once a minute."""
+    end_s = time.monotonic() + limit_s
+    while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
+        page.wait_for_timeout(POLL_MS)
+    return None if found is None else dict(found)
 
 
 def taps(page: Page) -> str:
@@ -166,7 +172,13 @@ def tap(page: Page, card: str, outcome: str) -> State:
     expect(part(page, "display")).not_to_have_attribute("data-outcome", outcome)
     before, since = taps(page), mark(page)
     part(page, card).click()
-    state = saw(page, since, outcome)
+    state = _seen(page, since, outcome, AGAIN_S)
+    if (
+        state is None
+    ):  # the card told last, shown again in the moment without a field, has to be shown once more (decision 0004)
+        expect(part(page, "reader")).to_have_attribute("data-cards", "")
+        part(page, card).click()
+        state = saw(page, since, outcome)
     told_of(page, before, outcome)
     return state
 
