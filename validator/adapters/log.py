@@ -2,6 +2,7 @@
 
 import os
 import select
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ LINE_BYTES_MAX = (
 
 
 class JsonLog:
-    """Writes lines; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many."""
+    """Writes lines; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many.
+
+    Threads may share one: the two of the courier do.
+    """
 
     def __init__(self, fd: int) -> None:
         """`fd` stays its owner's to close."""
@@ -22,17 +26,17 @@ class JsonLog:
         self._torn = b""
         self._writable = select.poll()
         self._writable.register(fd, select.POLLOUT)
-        self._encoder = msgspec.json.Encoder()
+        self._turn = threading.Lock()  # a poll object that two threads ask at once raises RuntimeError
 
     def line(self, fields: Mapping[str, Any]) -> None:
-        """See clerk.Log."""
-        line = (
-            self._encoder.encode({**fields, "log_dropped": self.dropped} if self.dropped else fields) + b"\n"
-        )
-        if len(line) > LINE_BYTES_MAX or not self._write(line):
-            self.dropped += 1
-        else:
-            self.dropped = 0
+        """See clerk_ports.Log."""
+        with self._turn:
+            counted = {**fields, "log_dropped": self.dropped} if self.dropped else fields
+            line = msgspec.json.encode(counted) + b"\n"
+            if len(line) > LINE_BYTES_MAX or not self._write(line):
+                self.dropped += 1
+            else:
+                self.dropped = 0
 
     def _write(self, line: bytes) -> bool:
         if not any(events & select.POLLOUT for _, events in self._writable.poll(0)):
