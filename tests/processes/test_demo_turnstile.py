@@ -44,6 +44,11 @@ def taps(scene: SceneSeen) -> int:
     return int(scene["tap"]["n"]) if scene["tap"] else 0
 
 
+def stages(scene: SceneSeen) -> set[str]:
+    """The names of those of the last tap that are known."""
+    return {str(stage["name"]) for stage in scene["tap"]["stages"]}
+
+
 def card(scene: SceneSeen, name: str) -> dict[str, object]:
     """How a card of the tray stands."""
     return next(dict(each) for each in scene["tray"] if each["name"] == name)
@@ -53,7 +58,8 @@ def tapped(page: Page, verb: str, **more: object) -> SceneSeen:
     """Do it, and see it to its end: the scene in which the tap is the last one and all of its stages are known."""
     before = taps(page.until(is_at_rest))
     assert page.do(verb, **more) == (204, "")
-    seen = page.until(lambda scene: taps(scene) > before and scene["tap"]["stages"][-1]["name"] == "wire")
+    # Reader, lane and board tell on a pipe each: what comes first on the way may be heard of last.
+    seen = page.until(lambda scene: taps(scene) > before and {"radio", "wire"} <= stages(scene))
     page.until(is_at_rest)
     return seen
 
