@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.outboxes import database, ids, outbox, report, seqs
+from validator.adapters.disk_outbox import OutboxLimits
+from validator.adapters.outbox_folder import PAGE_BYTES
 from validator.adapters.outbox_log import read_log
+from validator.formats.stored_report import StoredReport, decode
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -219,6 +222,64 @@ def test_no_bit_that_rots_in_the_log_hides_a_report_or_gives_a_number_twice(
         assert "is damaged, and not at its end" in box.news[0]
         assert (newest.seq, newest.outbox_id != outbox_id) == (1, True)
         box.close()
+
+
+def _kept(folder: Path) -> list[StoredReport]:
+    with database(folder) as opened:
+        records = opened.execute("SELECT value FROM Cache WHERE typeof(key) = 'integer' ORDER BY key")
+        return [decode(record) for (record,) in records]
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_record_of_which_any_bit_rots_costs_no_other_report(bit: int, tmp_path: Path) -> None:
+    """The highest makes a text of no characters, which SQLite tells as an error of the whole query: it once closed the outbox at each look."""
+    box = outbox(tmp_path)
+    for tap in range(5):
+        box.append(report(tap))
+    box.close()
+    path = tmp_path / "outbox" / "cache.db"
+    content = path.read_bytes()
+    (second,) = [stored for stored in _kept(tmp_path) if stored.seq == 2]
+    at = content.index(second.report_id.encode())
+    path.write_bytes(content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :])
+    again = outbox(tmp_path)
+    assert seqs(again) == [1, 3, 4, 5]
+    assert (again.waiting, again.rejected, again.trouble) == (4, 1, "")
+    assert again.append(report())
+    assert seqs(again) == [1, 3, 4, 5, 6]
+
+
+def test_a_page_that_is_lost_behind_thousands_that_were_delivered_costs_only_its_own_reports(
+    tmp_path: Path,
+) -> None:
+    """Rows are numbered on: the first that waits may be far from the first there ever was."""
+    box = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
+    with box._cache.transact():
+        for tap in range(5_200):
+            box.append(report(tap))
+    while (oldest := box.oldest(200)) and oldest[0].seq <= 5_000:
+        box.forget(stored.report_id for stored in oldest)
+    box.close()
+    first, *_, last = (stored.seq for stored in _kept(tmp_path))
+    path = tmp_path / "outbox" / "cache.db"
+    content = bytearray(path.read_bytes())
+    at = content.index(f'"seq":{first},'.encode()) // PAGE_BYTES * PAGE_BYTES
+    content[at : at + PAGE_BYTES] = b"\xa5" * PAGE_BYTES
+    path.write_bytes(content)
+    saved = seqs(outbox(tmp_path))
+    assert saved == list(range(saved[0], last + 1))
+    assert first < saved[0] <= first + 3
+
+
+def test_a_rescue_leaves_no_log_as_large_as_what_it_saved(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    for tap in range(50):
+        box.append(report(tap))
+    box.close()
+    with database(tmp_path) as opened:
+        opened.execute("DELETE FROM Cache WHERE key = 'head'")
+    assert outbox(tmp_path).waiting == 50
+    assert (tmp_path / "outbox" / "cache.db-wal").stat().st_size == 0
 
 
 def test_a_log_that_ends_in_the_middle_of_its_last_transaction_is_no_damage(tmp_path: Path) -> None:

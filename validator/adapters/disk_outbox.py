@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from validator.adapters.outbox_rescue import (
     Saved,
     examine,
     keep_rotten_log,
+    readable,
     salvage,
     was_used,
 )
@@ -159,7 +160,8 @@ class DiskOutbox:
         with self._asked() as cache:
             found: dict[int, StoredReport] = {}
             unreadable: list[int] = []
-            places = (key for key in cache.iterkeys() if isinstance(key, int))
+            # By rising key: numbers stand before texts, and there may be thousands of those.
+            places = takewhile(lambda key: isinstance(key, int), cache.iterkeys())
             for place in list(islice(places, skipped, skipped + count_max)):
                 try:
                     found[place] = decode(cache.get(place))
@@ -234,7 +236,7 @@ class DiskOutbox:
         self.waiting, self.rejected = found.waiting, found.rejected + found.head.rejected_dropped
         self._connect()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
-        self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — diskcache has no word for it
+        self._end_log()
         self.trouble = ""
 
     def _begin(self, head: Head, saved: Iterable[Saved] = ()) -> None:
@@ -267,6 +269,7 @@ class DiskOutbox:
         was_begun = was_begun or was_used(folder.collected)
         self._begin(Head(secrets.token_hex(16), 1), salvage(folder.collected))
         folder.put_away()
+        self._end_log()  # it is as large as all that was saved, and would take the room that reports need
         saved = self.waiting + self.rejected
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
             self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
@@ -285,6 +288,11 @@ class DiskOutbox:
 
     def _connect(self) -> None:
         self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
+        self._cache._con.text_factory = readable  # noqa: SLF001 — diskcache has no word for it
+
+    def _end_log(self) -> None:
+        """Write the log to the database, sync that, and begin the log anew."""
+        self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — nor for this
 
     def _is_open(self) -> bool:
         """Whether it can be used; a failed one is tried again when a second has gone by."""

@@ -5,7 +5,7 @@ file, `outbox.json`, and each record has a checksum of its own.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -40,7 +40,9 @@ _UNREADABLE = {
     sqlite3.SQLITE_IOERR_SHORT_READ,
 }  # a sector that is lost: damage after all
 
-_ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one
+_ROWS_SKIPPED_MAX = (
+    4_096  # rows of a damaged table that are asked for one by one; then only those of which the index knows
+)
 _OURS = (
     "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
     " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
@@ -179,7 +181,8 @@ def _rows(folder: Path) -> Iterator[Saved]:
     with _damage_suppressed(), closing(_opened(folder / DATABASE)) as database:
         database.execute("SELECT rowid FROM Cache LIMIT 0")  # without the table there is nothing to skip to
         place = skipped = 0
-        while skipped <= _ROWS_SKIPPED_MAX:
+        known: Iterator[int] | None = None
+        while True:
             try:
                 for rowid, is_rejected, value in database.execute(
                     "SELECT rowid, typeof(key) = 'text', value FROM Cache"
@@ -192,9 +195,25 @@ def _rows(folder: Path) -> Iterator[Saved]:
             except sqlite3.Error as error:
                 if _is_away(error):
                     raise
-                place, skipped = place + 1, skipped + 1  # past a page that cannot be read, if the next can
             else:
                 return
+            # Past a page that cannot be read, if the next can: `place` is asked for no more.
+            place, skipped = place + 1, skipped + 1
+            if skipped > _ROWS_SKIPPED_MAX:
+                known = known or iter(_rowids(database))
+                place = next((rowid for rowid in known if rowid >= place), 0)
+            if not place:
+                return
+
+
+def _rowids(database: sqlite3.Connection) -> Sequence[int]:
+    """The rows that there are, rising, by the index of their keys, which is on pages of its own: from its one end as far as it can be read, and from its other."""
+    found: set[int] = set()
+    for order in ("ASC", "DESC"):
+        index = f"SELECT rowid FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
+        with _damage_suppressed():
+            found.update(rowid for (rowid,) in database.execute(index))
+    return sorted(found)
 
 
 def was_used(folder: Path) -> bool:
@@ -220,4 +239,11 @@ def _is_away(error: sqlite3.Error) -> bool:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    database.text_factory = readable
+    return database
+
+
+def readable(text: bytes) -> str:
+    """A text of the database, rotten or not: a record's own checksum judges it. SQLite's would be an error of the whole database."""
+    return text.decode(errors="replace")
