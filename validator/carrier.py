@@ -51,6 +51,8 @@ class _Doubts:
     """Others were taken since. They are tried once more, since a server may have come to its senses meanwhile."""
     why: str = ""
     """Why the last of them was not taken."""
+    batch_max: int = BATCH_MAX
+    """How many are sent at once: fewer while one is looked for that is not taken."""
 
 
 class Carrier:
@@ -61,7 +63,6 @@ class Carrier:
         self._lanes = [(lane, _Doubts()) for lane in lanes]
         self._office = office
         self._draw = draw
-        self._batch_max = BATCH_MAX
         self._failures = 0
         self._is_divided = False  # in this round a batch was not taken as it is
         self._is_untold = False  # in this round a lane could not be told of what is in the city
@@ -92,7 +93,7 @@ class Carrier:
 
     def _carry(self, lane: LaneReports, doubts: _Doubts) -> bool:
         """Carry the oldest reports of a lane; whether more may wait."""
-        batch = self._oldest(lane, len(doubts.doubted))
+        batch = self._oldest(lane, doubts)
         if not batch:
             self._end_doubts(doubts)
             return False
@@ -107,19 +108,21 @@ class Carrier:
             raise TownError(
                 SourceState.NOT_OURS, "the back office answered for none of the reports that it was sent"
             )
-        if doubts.doubted:
-            doubts.doubted, doubts.suspected = [], set(doubts.doubted)
+        for _, of_lane in self._lanes:  # a server that takes one lane's is a judge of the other's
+            if of_lane.doubted:
+                of_lane.doubted, of_lane.suspected = [], set(of_lane.doubted)
         self._tell(lane, told)
-        is_full = len(batch) >= self._batch_max
-        self._batch_max = min(2 * self._batch_max, BATCH_MAX)
+        is_full = len(batch) >= doubts.batch_max
+        doubts.batch_max = min(2 * doubts.batch_max, BATCH_MAX)
         return is_full
 
-    def _oldest(self, lane: LaneReports, doubted: int) -> list[StoredReport]:
+    @staticmethod
+    def _oldest(lane: LaneReports, doubts: _Doubts) -> list[StoredReport]:
         """The reports that have waited longest, after those that are doubted."""
         batch: list[StoredReport] = []
-        while len(batch) < self._batch_max:
-            wanted = min(ASKED_MAX, self._batch_max - len(batch))
-            found = lane.oldest(wanted, doubted + len(batch))
+        while len(batch) < doubts.batch_max:
+            wanted = min(ASKED_MAX, doubts.batch_max - len(batch))
+            found = lane.oldest(wanted, len(doubts.doubted) + len(batch))
             batch += found
             if len(found) < wanted:
                 break
@@ -130,7 +133,7 @@ class Carrier:
     ) -> bool:
         """Send fewer at a time, until the one that is not taken stands alone."""
         self._is_divided = True
-        self._batch_max = max(len(batch) // 2, 1)
+        doubts.batch_max = max(len(batch) // 2, 1)
         if len(batch) == 1:
             report_id = batch[0].report_id
             if report_id in doubts.suspected:
@@ -151,15 +154,17 @@ class Carrier:
 
     def _tell(self, lane: LaneReports, answers: Mapping[str, Answer]) -> None:
         done = [report_id for report_id, answer in answers.items() if answer.result is not Result.REJECTED]
-        self._is_untold = True
-        for some in _parts(done, ASKED_MAX):
-            lane.delivered(some)
-            self._delivered += len(some)
-        for report_id, answer in answers.items():
-            if answer.result is Result.REJECTED:
-                lane.rejected(report_id, answer.reason)
-                self._rejected += 1
-        self._is_untold = False
+        try:
+            for some in _parts(done, ASKED_MAX):
+                lane.delivered(some)
+                self._delivered += len(some)
+            for report_id, answer in answers.items():
+                if answer.result is Result.REJECTED:
+                    lane.rejected(report_id, answer.reason)
+                    self._rejected += 1
+        except LaneGoneError:
+            self._is_untold = True
+            raise
 
     def _stand(self, state: SourceState, problem: str) -> Carried:
         self._stood = (state, problem)

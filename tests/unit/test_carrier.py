@@ -159,20 +159,54 @@ def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
     assert (state.delivered, state.rejected, list(lane.aside.values())) == (2, 1, ["unknown gate"])
 
 
-def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
-    lane, office = Lane([stored(seq) for seq in range(300)]), Office()
-    poison = lane.reports[77].report_id
+def choking(office: Office, poison: str) -> Rule:
+    """Of a back office, or a proxy in front of it, that takes no batch with this report in it."""
 
-    def choking(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def rule(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
         if any(report.report_id == poison for report in reports):
             raise BatchError(SourceState.REFUSED, "422")
         return office.take(reports)
 
-    office.rules = [choking] * 60
+    return rule
+
+
+def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
+    lane, office = Lane([stored(seq) for seq in range(300)]), Office()
+    poison = lane.reports[77].report_id
+
+    office.rules = [choking(office, poison)] * 60
     carrying = carrier(lane, office)
     for _ in range(40):
         carrying.round()
     assert (list(lane.aside), lane.reports, len(office.stored)) == ([poison], [], 299)
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("others", [0, 300])
+def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(first: bool, others: int) -> None:
+    poisoned = Lane([stored(seq) for seq in range(others + 1)])
+    well, office = Lane([stored(seq) for seq in range(400)]), Office()
+    poison = poisoned.reports[others // 2].report_id
+    office.rules = [choking(office, poison)] * 100
+    carrying = carrier(poisoned, office, well) if first else carrier(well, office, poisoned)
+    for seq in range(400, 430):
+        well.reports.append(stored(seq))  # passengers go on coming there
+        carrying.round()
+    assert [*poisoned.aside] == [poison]
+    assert well.reports == poisoned.reports == []
+    assert len(office.stored) == others + 430
+
+
+def test_a_lane_that_cannot_be_told_is_not_sent_for_again_at_once_while_another_drains() -> None:
+    class Deaf(Lane):
+        def delivered(self, report_ids: Sequence[str]) -> None:
+            del report_ids
+            raise LaneGoneError("lane 1 does not answer")
+
+    deaf, well = Deaf([stored(1)]), Lane([stored(seq) for seq in range(1_000)])
+    carrying = carrier(deaf, Office(), well)
+    waits = [carrying.round()[1] for _ in range(4)]
+    assert all(wait_s > 0 for wait_s in waits)
 
 
 def test_the_wait_grows_and_is_drawn_whole_and_ends_with_the_fault() -> None:

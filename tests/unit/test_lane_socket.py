@@ -58,6 +58,23 @@ def heard(caller: socket.socket, count: int) -> list[dict[str, Any]]:
         return [json.loads(file.readline()) for _ in range(count)]
 
 
+def test_nobody_who_has_asked_waits_for_the_next_one_to_ask(lane: LaneSocket, tmp_path: Path) -> None:
+    """One is answered a turn. The others' requests were taken already, and nothing on the line would end a wait for them."""
+    callers = [call(tmp_path) for _ in range(3)]
+    lane.wait(0.0)
+    for caller in callers:
+        caller.sendall(b'{"request":"status"}\n{"request":"status"}\n')
+    began_s, answered = time.monotonic(), 0
+    while answered < 2 * len(callers):
+        lane.wait(LIMIT_S)
+        if (asked := lane.take()) is not None:
+            answered += 1
+            lane.answer(asked.caller, {})
+    assert time.monotonic() - began_s < LIMIT_S
+    for caller in callers:
+        caller.close()
+
+
 def test_a_request_is_answered(lane: LaneSocket, tmp_path: Path) -> None:
     with call(tmp_path) as caller:
         caller.sendall(b'{"request":"reports","max":3}\n')

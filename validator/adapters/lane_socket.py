@@ -79,14 +79,15 @@ class LaneSocket:
             os.eventfd_write(self._wakened, 1)
 
     def wait(self, limit_s: float) -> None:
-        """Until somebody asks something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
+        """Until somebody has asked something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
         poll = select.poll()
         poll.register(self._wakened, select.POLLIN)
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
         for number, caller in self._callers.items():
             poll.register(number, caller.awaited)
-        for number, _ in poll.poll(max(limit_s, 0.0) * 1_000):
+        # What was taken while somebody else was attended to is to be answered now.
+        for number, _ in poll.poll(0 if self._asked else max(limit_s, 0.0) * 1_000):
             if number == self._wakened:
                 os.eventfd_read(self._wakened)
             elif number in self._callers:
