@@ -12,9 +12,8 @@ from msgspec import Meta, Struct
 
 from validator.formats.courier_status import FRESH
 
-SILENT_S = (
-    180  # a gate says each minute how it fares; three that did not come are a gate that cannot, or may not
-)
+SILENT_AFTER = 3  # statuses that did not come: a gate that cannot, or may not
+EVERY_S, EVERY_S_MAX = 60, 900  # how often a gate says how it fares: less often when this server was too busy
 READY = "ready"
 TROUBLE_CHARACTERS_MAX = 200
 
@@ -48,6 +47,12 @@ class _Status(Struct, frozen=True):
     carrier: _Way = _Way()
     lanes: tuple[_Lane, ...] = ()
     fingerprint_keys: tuple[_KeyId, ...] = ()
+    every_s: _Count = EVERY_S
+
+    @property
+    def silent_s(self) -> int:
+        """How long it may be silent before that is a trouble."""
+        return SILENT_AFTER * min(max(self.every_s, EVERY_S), EVERY_S_MAX)
 
 
 _decoder = msgspec.json.Decoder(_Status, strict=True)
@@ -92,12 +97,12 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
     troubles: list[str] = []
     status = _Status()
     if heard_unix_s is not None and not is_off:
-        if now_unix_s - heard_unix_s >= SILENT_S:
-            troubles.append(f"silent for {span(now_unix_s - heard_unix_s)}")
         try:
             status = _decoder.decode(row["status"])
         except (msgspec.MsgspecError, ValueError, RecursionError):
             troubles.append("what it says of itself cannot be understood")
+        if now_unix_s - heard_unix_s >= status.silent_s:
+            troubles.insert(0, f"silent for {span(now_unix_s - heard_unix_s)}")
     troubles += _troubles(status)
     known = [lane for lane in status.lanes if lane.list_version is not None]
     oldest = min(known, key=lambda lane: lane.list_version or 0, default=_Lane())

@@ -201,7 +201,10 @@ OPENAPI: dict[str, Any] = {
                 "properties": {
                     "fingerprint_keys": {
                         "description": "The ids of the fingerprint keys that the gate holds: an array of 16 hex digits each. Anything else is taken for none.",
-                    }
+                    },
+                    "every_s": {
+                        "description": "How often the gate says at present how it fares, in seconds. It is called silent when three of these did not come.",
+                    },
                 },
             },
             "Kept": {

@@ -185,7 +185,8 @@ class StatusTimes:
         """`draw` is uniform in [0, 1)."""
         self._draw = draw
         self._failures = 0
-        self._every_s = STATUS_S
+        self.every_s = STATUS_S
+        """How often it is said at present, while nothing changes."""
         self._told: object = None
         self.look_s = 0.0
         """Before that the lanes need not be asked how they fare."""
@@ -199,13 +200,13 @@ class StatusTimes:
 
     def told(self, now_s: float, notable: object) -> None:
         """It was said."""
-        self._every_s = max(self._every_s * _FASTER, STATUS_S)
-        self._told, self._failures, self.due_s = notable, 0, now_s + self._every_s
+        self.every_s = max(self.every_s * _FASTER, STATUS_S)
+        self._told, self._failures, self.due_s = notable, 0, now_s + self.every_s
 
     def failed(self, now_s: float, error: TownError) -> None:
         """Nobody took it."""
         if error.state in (SourceState.BUSY, SourceState.SLOW):
-            self._every_s = min(self._every_s * _SLOWER, STATUS_S_MAX)
+            self.every_s = min(self.every_s * _SLOWER, STATUS_S_MAX)
         self._failures += 1
         self.look_s = self.due_s = now_s + _wait_s(self._failures, error.retry_after_s, self._draw)
 

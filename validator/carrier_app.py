@@ -105,6 +105,7 @@ class CarrierThread(threading.Thread):
         status = {
             "gate_id": self._gate_id,
             "unix_s": self._now_unix_s(),
+            "every_s": round(times.every_s),
             "courier": courier,
             "carrier": {**carried._asdict(), "state": carried.state.value},
             "lanes": lanes,

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from backoffice import report_keys
 from backoffice.cli import main
 from backoffice.config import Config, ConfigError, ReportsConfig, load
+from backoffice.gate_views import views
 from backoffice.keys import KeyFileError
 from backoffice.office import DAY_S
 from backoffice.report_store import EnrolmentError, ReportStore
@@ -198,7 +199,7 @@ def city(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk.store.close()
 
 
-def status(**lane: object) -> str:
+def status(every_s: int = 60, **lane: object) -> str:
     """What a gate with one lane says of itself."""
     well: dict[str, object] = {
         "list_version": 7,
@@ -209,7 +210,9 @@ def status(**lane: object) -> str:
         "reports_trouble": "",
     }
     way = {"state": "fresh", "problem": ""}
-    return json.dumps({"gate_id": "g", "courier": way, "carrier": way, "lanes": [well | lane]})
+    return json.dumps(
+        {"gate_id": "g", "every_s": every_s, "courier": way, "carrier": way, "lanes": [well | lane]}
+    )
 
 
 def enrolled(city: Desk, gate_id: str) -> None:
@@ -263,6 +266,23 @@ def test_gates_shows_how_each_fares(city: Desk) -> None:
     ]
     first = json.loads(city.types("gates", "--json"))[0]
     assert (first["gate_id"], first["list_version"], first["reports_waiting"]) == ("a", 7, 3)
+
+
+def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_when_three_of_its_statuses_did_not_come(
+    city: Desk,
+) -> None:
+    said = {
+        "at-rest": (900, 2_699),
+        "gone": (900, 2_700),
+        "liar": (10**9, 2_700),
+        "well": (0, 179),
+        "off": (0, 180),
+    }
+    for gate_id, (every_s, ago_s) in said.items():
+        enrolled(city, gate_id)
+        city.store.set_status(gate_id, 1, NOW_UNIX_S - ago_s, status(every_s))
+    silent = {view.gate_id for view in views(city.store.gate_rows(), NOW_UNIX_S) if view.troubles}
+    assert silent == {"gone", "liar", "off"}
 
 
 HOSTILE = {
