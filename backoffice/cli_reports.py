@@ -235,14 +235,16 @@ def reports_log(home: Path, as_json: bool) -> None:
 
 @reports.command(name="forget", epilog="Example: turnike-backoffice reports forget --home city")
 @home_option
-def reports_forget(home: Path) -> None:
+@click.option("--clock-is-right", is_flag=True, help="Though no gate has spoken for a day.")
+def reports_forget(home: Path, *, clock_is_right: bool) -> None:
     """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
-    from backoffice.retention import ends_unix_s, forget
+    from backoffice.config import load
+    from backoffice.retention import ends_unix_s, forget_due
 
-    with _store(home) as (config, store):
-        before = ends_unix_s(config, now_unix_s())
-        count = forget(store, before)
-    days = config.reports.retention_days
+    with one_line():
+        config, now = load(home), now_unix_s()
+        count = forget_due(config, now, is_clock_right=clock_is_right)
+    before, days = ends_unix_s(config, now), config.reports.retention_days
     click.echo(f"{count:,} reports deleted: received before {moment(before)}, {days} days ago")
 
 

@@ -162,6 +162,12 @@ class ReportStore:
             statement = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
             return bool(connection.execute(statement).rowcount)
 
+    def heard_unix_s(self) -> int | None:
+        """The newest time at which a gate has signed how it fares, by its own clock."""
+        with self._database.reading() as connection:
+            newest = connection.execute(sa.select(sa.func.max(statuses.c.created_unix_s))).scalar_one()
+            return None if newest is None else int(newest)
+
     def gate_rows(self) -> list[Mapping[str, Any]]:
         """Each gate, with what it said last of itself."""
         joined = gates.outerjoin(statuses, statuses.c.gate_id == gates.c.gate_id)

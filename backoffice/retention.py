@@ -4,9 +4,10 @@ The publisher does it, of which a city has one: `publish --watch` each hour, and
 """
 
 from backoffice.config import Config
-from backoffice.office import DAY_S
+from backoffice.office import DAY_S, OfficeError
 from backoffice.report_store import ReportStore
 
+AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted
 SLICE_S = 3_600  # of reports that are deleted at once: a gate that sends meanwhile waits for no more
 
 
@@ -23,7 +24,20 @@ def forget(store: ReportStore, before_unix_s: int) -> int:
     return forgotten
 
 
-def forget_due(config: Config, now_unix_s: int) -> int:
-    """Delete the reports of this city whose time is over; how many. Raises RegistryError."""
+def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False) -> int:
+    """Delete the reports of this city whose time is over; how many. Raises OfficeError.
+
+    A clock that runs ahead would delete what nobody has exported yet. The gates' are the witnesses: each signs the time at which it says how it fares. With
+    none of the last day nothing is deleted, unless a person says that the clock is right.
+    """
     with ReportStore.open(config.database_url) as store:
-        return forget(store, ends_unix_s(config, now_unix_s))
+        before, oldest = ends_unix_s(config, now_unix_s), store.oldest_unix_s()
+        if oldest is None or oldest >= before:
+            return 0
+        heard = store.heard_unix_s()
+        if not is_clock_right and (heard is None or now_unix_s > heard + AHEAD_S):
+            raise OfficeError(
+                "no report is deleted: no gate has spoken since a day before what this clock says. Set the clock; or, if it is"
+                " right, say so: turnike-backoffice reports forget --clock-is-right"
+            )
+        return forget(store, before)

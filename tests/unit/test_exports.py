@@ -387,13 +387,16 @@ def test_retention_ends_on_a_date(desk: Desk) -> None:
     for seq, day in enumerate((0, 1, 1, 29), start=1):
         desk.add(seq, UIDS[seq], now_unix_s=NOW_UNIX_S + day * DAY_S)
     ended = NOW_UNIX_S + 30 * DAY_S
+    desk.store.set_status("gate", ended + DAY_S, ended + DAY_S, "{}")
     assert retention.forget_due(config, ended) == 0
     assert retention.forget_due(config, ended + 1) == 1
     assert retention.forget_due(config, ended + DAY_S + 1) == 2
     assert [row["seq"] for row in desk.store.select(0, 1 << 40)] == [4]
     (view,) = desk.store.outboxes()
     assert (view.received, view.missing) == (4, 0)
-    assert retention.forget_due(config, ended + 400 * DAY_S) == 1
+    with pytest.raises(OfficeError, match="no gate has spoken"):
+        retention.forget_due(config, ended + 400 * DAY_S)
+    assert retention.forget_due(config, ended + 400 * DAY_S, is_clock_right=True) == 1
     assert desk.store.count() == 0
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -425,14 +426,28 @@ def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:
 
 def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk) -> None:
     exporter.store.add("gate", [stored(99)], NOW_UNIX_S - 31 * DAY_S)
+    exporter.store.set_status("gate", NOW_UNIX_S - DAY_S, NOW_UNIX_S, status())
     assert exporter.types("reports", "forget").startswith("1 reports deleted: received before 2026-12-16")
     assert exporter.store.count() == 8
+
+
+def test_a_clock_that_runs_ahead_of_all_gates_deletes_nothing_until_a_person_says_that_it_is_right(
+    exporter: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, status())
+    for module in ("cli_publish", "cli_reports"):
+        monkeypatch.setattr(f"backoffice.{module}.now_unix_s", lambda: NOW_UNIX_S + 365 * DAY_S)
+    assert "no report is deleted: no gate has spoken" in exporter.refused("reports", "forget")
+    assert "no report is deleted: no gate has spoken" in exporter.run("publish").stderr
+    assert exporter.store.count() == 8
+    assert exporter.types("reports", "forget", "--clock-is-right").startswith("8 reports deleted")
 
 
 def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_made(
     exporter: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoffice.cli_publish.now_unix_s", lambda: NOW_UNIX_S + 21 * DAY_S)
+    exporter.store.set_status("gate", NOW_UNIX_S + 21 * DAY_S, NOW_UNIX_S + 21 * DAY_S, status())
     (exporter.city / "keys/online/targets.pem").rename(exporter.folder / "targets.pem")
     ended = exporter.run("publish")
     assert ended.exit_code == 2, ended.output
@@ -442,6 +457,7 @@ def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_mad
 
 def test_publish_watch_deletes_them_as_well(city: Desk) -> None:
     city.store.add("gate", [stored(seq) for seq in (1, 2)], 0)
+    city.store.set_status("gate", int(time.time()), int(time.time()), status())
     watch = Program("backoffice", "publish", "--home", str(city.city), "--watch", "--json")
     try:
         watch.event("forgotten", reports=2)
