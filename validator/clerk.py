@@ -25,6 +25,7 @@ from validator.formats.lane_requests import (
     Rejected,
     Reports,
     Request,
+    Retry,
     Status,
     Watch,
 )
@@ -208,6 +209,8 @@ class Clerk:
                 case Rejected():
                     self._say({"event": "report rejected", "report_id": request.id, "reason": request.reason})
                     return {"put_aside": self._outbox.reject(request.id, request.reason)}
+                case Retry():
+                    return {"waiting_again": self._outbox.retry(request.max)}
                 case Histograms():
                     return {"histograms": self._buckets(), "run_id": self._account.run_id}
                 case ListChanged():

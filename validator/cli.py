@@ -233,7 +233,7 @@ def list_show(config_path: Path, as_json: bool) -> None:
 
 @main.group()
 def reports() -> None:
-    """Look at the reports that wait on this gate."""
+    """The reports on this gate: those that wait, and those that were put aside."""
 
 
 @reports.command(name="show", epilog="Example: turnike reports show --config validator.toml --json")
@@ -242,9 +242,26 @@ def reports() -> None:
 def reports_show(config_path: Path, as_json: bool) -> None:
     """Show how many reports wait, and the oldest of them; never a card."""
     config = _load(config_path)
-    from validator.reports_show import show_reports
+    from validator.reports_show import NoAnswerError, show_reports
 
-    if not show_reports(config, as_json=as_json):
+    try:
+        show_reports(config, as_json=as_json)
+    except NoAnswerError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+@reports.command(name="retry", epilog="Example: turnike reports retry --config validator.toml")
+@config_option
+def reports_retry(config_path: Path) -> None:
+    """Let the reports wait again that were put aside, once what the back office had against them is mended."""
+    config = _load(config_path)
+    from validator.reports_show import NoAnswerError, retry_reports
+
+    try:
+        click.echo(f"{retry_reports(config):,} reports wait again")
+    except NoAnswerError as error:
+        click.echo(str(error), err=True)
         sys.exit(1)
 
 

@@ -171,3 +171,6 @@ class Outbox(Protocol):
 
     def reject(self, report_id: str, reason: str) -> int:
         """Put a report aside that the back office will never take; how many. Durable when it returns. Raises OutboxError."""
+
+    def retry(self, count_max: int) -> int:
+        """Let so many of those wait again; how many did. Durable when it returns. Raises OutboxError."""

@@ -1,6 +1,8 @@
-"""What `turnike reports show` shows: how many reports wait in a lane's outbox, and the oldest of them. Asked of the lane, which alone may open it."""
+"""`turnike reports`: how many reports wait in a lane's outbox, and the oldest of them; and those that were put aside wait again. Asked of the lane, which alone may open it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +20,41 @@ _COUNTS = {
 }
 
 
-def show_reports(config: Config, *, as_json: bool) -> bool:
-    """Show them; False if the lane does not answer. A report names nobody."""
+class NoAnswerError(Exception):
+    """The lane cannot be asked, in one line."""
+
+
+@contextmanager
+def _lane(config: Config) -> Iterator[LaneClient]:
     if not config.reports.socket:
-        click.echo("there is no reports.socket, so nobody can ask this lane", err=True)
-        return False
+        raise NoAnswerError("there is no reports.socket, so nobody can ask this lane")
     lane = LaneClient(Path(config.reports.socket))
     try:
-        status, oldest = lane.status(), lane.oldest(BATCH_MAX, 0)
+        yield lane
     except LaneGoneError as error:
-        click.echo(f"the lane does not answer: {error}", err=True)
-        return False
+        raise NoAnswerError(f"the lane does not answer: {error}") from error
     finally:
         lane.close()
+
+
+def retry_reports(config: Config) -> int:
+    """Let all that were put aside wait again, but for what cannot be read; how many. Raises NoAnswerError."""
+    with _lane(config) as lane:
+        # Those that are rejected meanwhile are not counted twice.
+        left = there = lane.status()["reports_rejected"]
+        while left > 0 and (some := lane.retry()):
+            left -= some
+        return int(there - left)
+
+
+def show_reports(config: Config, *, as_json: bool) -> None:
+    """Show them. A report names nobody. Raises NoAnswerError."""
+    with _lane(config) as lane:
+        status, oldest = lane.status(), lane.oldest(BATCH_MAX, 0)
     counts: dict[str, Any] = {name: status[name] for name in (*_COUNTS, "reports_trouble")}
     if as_json:
         click.echo(json.dumps({**counts, "oldest": [json.loads(report.json()) for report in oldest]}))
-        return True
+        return
     for name, what in _COUNTS.items():
         click.echo(f"{counts[name]:>9,} {what}")
     if counts["reports_trouble"]:
@@ -43,4 +63,3 @@ def show_reports(config: Config, *, as_json: bool) -> bool:
         click.echo(
             f"  {report.seq:>9} {report.unix_s} {report.kind.value}, rule {report.rule}, list {report.list_version}, id {report.report_id}"
         )
-    return True

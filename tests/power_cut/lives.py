@@ -21,7 +21,7 @@ from validator.adapters.outbox_rescue import Head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import StoredReport, encode
+from validator.formats.stored_report import StoredReport, decode, encode
 
 NOW_UNIX_S = 1_800_000_000
 ROOMY = OutboxLimits(reports_max=100_000, reserve_bytes=0)
@@ -65,18 +65,19 @@ class WitnessedOutbox(DiskOutbox):
 
     def quarantined(self) -> tuple[str, ...]:
         """The ids of the reports that the back office did not take."""
-        keys = (key for key in self._cache.iterkeys() if isinstance(key, str))
-        return tuple(key.removeprefix("rejected/") for key in keys if key.startswith("rejected/"))
+        return tuple(self._quarantine())
 
     def found(self) -> Found:
         """All that it holds."""
+        waiting = {stored.report_id: stored.json() for stored in self.oldest(1_000_000)}
         return Found(
-            {stored.report_id: stored.json() for stored in self.oldest(1_000_000)},
-            {
-                report_id: self._cache.get(f"rejected/{report_id}").partition(" ")[2].encode()
-                for report_id in self.quarantined()
-            },
+            waiting, {report_id: record.encode() for report_id, record in self._quarantine().items()}
         )
+
+    def _quarantine(self) -> dict[str, str]:
+        keys = (key for key in self._cache.iterkeys() if isinstance(key, str) and key.startswith("rejected/"))
+        records = [self._cache.get(key) for key in keys]
+        return {decode(record).report_id: record.partition(" ")[2] for record in records}
 
     def append(self, report: Report) -> bool:
         """Tell, and append."""
@@ -105,6 +106,15 @@ class WitnessedOutbox(DiskOutbox):
         self._tell(Told(Step.REJECTED, (report_id,)))
         return count
 
+    def retry(self, count_max: int) -> int:
+        """Tell, and let all that were rejected wait again."""
+        ids = self.quarantined()
+        self._tell(Told(Step.RETRYING, ids))
+        count = super().retry(count_max)
+        assert count == len(ids)
+        self._tell(Told(Step.RETRIED, ids))
+        return count
+
 
 def _ends(life: Callable[[], None]) -> None:
     """Live it in a process of its own, which ends at once after it."""
@@ -120,7 +130,7 @@ def _ends(life: Callable[[], None]) -> None:
 
 
 def days_of_a_lane(folder: Path, tell: Tell) -> None:
-    """First start, appends, delivery, a rejected one, restarts, a drain, a full outbox."""
+    """First start, appends, delivery, rejected ones, restarts, a drain, a full outbox, and the rejected ones once more."""
 
     def first() -> None:
         box = WitnessedOutbox(folder, tell)
@@ -142,12 +152,16 @@ def days_of_a_lane(folder: Path, tell: Tell) -> None:
         box.close()
 
     def fills_up() -> None:
-        box = WitnessedOutbox(folder, tell, OutboxLimits(reports_max=7, reserve_bytes=0))
+        box = WitnessedOutbox(folder, tell, OutboxLimits(reports_max=9, reserve_bytes=0))
         box.begin()
         assert [box.append(report(tap)) for tap in range(26, 30)] == [True, True, False, False]
         box.forget(box.ids(1))
         assert box.append(report(30))
         box.forget(box.ids(5))
+        box.retry(20)
+        box.append(report(31))
+        box.reject(box.ids(20)[1], "not a report")
+        box.forget(box.ids(1))
 
     for life in (first, drains, fills_up):
         _ends(life)

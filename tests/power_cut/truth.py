@@ -21,6 +21,8 @@ class Step(StrEnum):
     FORGOTTEN = "forgotten"
     REJECTING = "rejecting"
     REJECTED = "rejected"
+    RETRYING = "retrying"
+    RETRIED = "retried"
 
 
 class Told(Struct, frozen=True):
@@ -56,6 +58,7 @@ class Truth:
         self.in_flight: set[str] = set()
         self.forgetting: set[str] = set()
         self.rejecting: set[str] = set()
+        """On the way into quarantine, or out of it."""
         self.doubtful: set[str] = set()
         """What was damaged beyond reading; a lucky cut may bring it back."""
         self.is_open = False
@@ -98,6 +101,12 @@ class Truth:
                 self.waiting -= ids
             case Step.REJECTED:
                 self.quarantined |= self.rejecting
+                self.rejecting = set()
+            case Step.RETRYING:
+                self.rejecting = ids
+                self.quarantined -= ids
+            case Step.RETRIED:
+                self.waiting |= self.rejecting
                 self.rejecting = set()
             case Step.OPENING | Step.REFUSED:
                 pass

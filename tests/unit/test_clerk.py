@@ -217,6 +217,11 @@ class World:
         self.rejected += 1
         return 1
 
+    def retry(self, count_max: int) -> int:
+        again = min(self.rejected, count_max)
+        self.rejected -= again
+        return again
+
     def try_again(self) -> None:
         self.tried_again += 1
 

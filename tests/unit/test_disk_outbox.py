@@ -184,21 +184,65 @@ def test_a_rejected_report_is_put_aside_and_the_rest_goes_on(tmp_path: Path) -> 
     assert (again.waiting, again.rejected) == (2, 1)
 
 
-def test_of_rejected_reports_that_are_too_many_the_newest_are_only_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("validator.adapters.disk_outbox.REJECTED_MAX", 2)
-    box = outbox(tmp_path)
+def test_rejected_reports_take_the_room_of_others_and_none_is_thrown_away(tmp_path: Path) -> None:
+    box = outbox(tmp_path, OutboxLimits(reports_max=5, reserve_bytes=0))
     for tap in range(5):
         box.append(report(tap))
     for report_id in ids(box, 4):
         assert box.reject(report_id, "not a report") == 1
-    assert (seqs(box), box.waiting, box.rejected) == ([5], 1, 4)
+    assert not box.append(report())
+    assert "1 reports wait and 4 were rejected" in box.trouble
+    assert (seqs(box), box.waiting, box.rejected, box.refused) == ([5], 1, 4, 1)
+
+
+def test_rejected_reports_wait_again_in_their_old_places(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    for tap in range(6):
+        box.append(report(tap))
+    before = box.oldest(10)
+    for at in (0, 3, 5):
+        box.reject(before[at].report_id, "not a report")
+    assert [box.retry(2), box.retry(2), box.retry(2)] == [2, 1, 0]
+    assert (box.oldest(10), box.waiting, box.rejected) == (before, 6, 0)
+    box.append(report())
     box.close()
     again = outbox(tmp_path)
-    assert (seqs(again), again.rejected) == ([5], 4)
+    assert (seqs(again), again.waiting, again.rejected) == ([1, 2, 3, 4, 5, 6, 7], 7, 0)
+    assert again.forget(ids(again)) == 7
+
+
+def test_rejected_reports_that_were_saved_from_a_damaged_outbox_wait_again_too(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    for tap in range(4):
+        box.append(report(tap))
+    before = box.oldest(10)
+    box.reject(before[1].report_id, "not a report")
+    box.close()
     with database(tmp_path) as opened:
-        assert opened.execute("SELECT count(*) FROM Cache WHERE key LIKE 'rejected/%'").fetchone() == (2,)
+        opened.execute("DELETE FROM Cache WHERE key = 'head'")
+    again = outbox(tmp_path)
+    assert (again.waiting, again.rejected) == (3, 1)
+    again.append(report(9))
+    assert again.retry(10) == 1
+    *saved, newest = again.oldest(10)
+    assert sorted(saved, key=lambda stored: stored.seq) == list(before)
+    assert newest.seq == 1
+
+
+def test_what_is_planted_among_the_rejected_does_not_wait_again(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.append(report())
+    insert = "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, 1, ?, NULL, ?, 0)"
+    with database(tmp_path) as opened:
+        opened.execute(insert, ("rejected/2", 4, b"a pickle"))
+        opened.execute(insert, ("rejected/99999999999999999999", 1, "x"))
+        opened.execute(insert, ("rejected/1; --", 1, "x"))
+        opened.execute(insert, ("rejected/3", 1, "no record"))
+    while box.retry(20):
+        pass
+    assert seqs(box) == [1]
+    assert box.append(report())
+    assert seqs(box) == [1, 2]
 
 
 def test_an_id_sorts_by_time_and_is_a_version_7_uuid() -> None:

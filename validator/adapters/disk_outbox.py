@@ -47,9 +47,14 @@ from validator.ports import OutboxError
 REOPEN_S = 1.0
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
 TOLD_MAX = 1_000  # several may ask, and each for two hundred
-REJECTED_MAX = 10_000  # reports that the back office did not take; past it the newest is only counted
 _CACHE_PAGES = 1_024  # 1 MiB: it is asked for the oldest and the newest only
 _SEED_BITS = 256
+
+# What cannot be read, `rejected/unreadable-…`, stays where it is.
+_REJECTED_PLACES = (
+    "SELECT key FROM Cache WHERE key GLOB 'rejected/[1-9]*' AND substr(key, 10) NOT GLOB '*[^0-9]*'"
+    " AND length(key) < 25 LIMIT ?"
+)
 
 SETTINGS = {
     "eviction_policy": "none",  # the default throws away what was promised
@@ -77,7 +82,7 @@ class Origin(NamedTuple):
 class OutboxLimits:
     """What the outbox may take."""
 
-    reports_max: int = 500_000  # 96 hours of a gate that refuses one and a half passengers a second
+    reports_max: int = 500_000  # 96 hours of a gate that refuses one and a half passengers a second; what was rejected counts too
     reserve_bytes: int = 32 << 20  # left free: a full disk can neither append nor delete
 
 
@@ -182,6 +187,19 @@ class DiskOutbox:
         """Put a report aside that the back office will never take. Durable when it returns. Raises OutboxError."""
         return self._drop([report_id], reason)
 
+    def retry(self, count_max: int) -> int:
+        """Let so many rejected reports wait again, each in its old place; how many. Durable when it returns. Raises OutboxError."""
+        with self._asked() as cache:
+            keys = [key for (key,) in cache._sql(_REJECTED_PLACES, (count_max,)).fetchall()]  # noqa: SLF001
+            with cache.transact():
+                for key in keys:
+                    with suppress(PlantedError):
+                        cache.set(int(key.removeprefix(REJECTED)), cache.get(key))
+                    cache.delete(key)
+            self.waiting += len(keys)
+            self.rejected -= len(keys)
+            return len(keys)
+
     def try_again(self) -> None:
         """See ports.Outbox."""
         if self._is_open() and self.trouble:
@@ -233,7 +251,7 @@ class DiskOutbox:
         if found.planted:
             self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
         self._head = self._with_refused(found.head)
-        self.waiting, self.rejected = found.waiting, found.rejected + found.head.rejected_dropped
+        self.waiting, self.rejected = found.waiting, found.rejected
         self._connect()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
         self._end_log()
@@ -243,19 +261,15 @@ class DiskOutbox:
         """Make a new outbox, with what was saved of an older one in its first places."""
         self._folder.make_empty()
         self._connect()
-        self.waiting, self.rejected, self._doubted = 0, self._head.rejected_dropped, None
+        self.waiting, self.rejected, self._doubted = 0, 0, None
         with self._cache.transact():
             for stored, is_rejected in saved:
                 self.waiting += not is_rejected
                 self.rejected += is_rejected
-                self._cache.set(
-                    f"{REJECTED}{stored.report_id}" if is_rejected else self.waiting, encode(stored)
-                )
+                place = self.waiting + self.rejected
+                self._cache.set(f"{REJECTED}{place}" if is_rejected else place, encode(stored))
             self._head = msgspec.structs.replace(
-                head,
-                places_before=self.waiting,
-                refused_before=self._head.refused_before,
-                rejected_dropped=self._head.rejected_dropped,
+                head, places_before=self.waiting + self.rejected, refused_before=self._head.refused_before
             )
             self._cache.set(HEAD, _encoded(self._head))
         self._folder.set_identity(head)
@@ -312,8 +326,8 @@ class DiskOutbox:
 
     def _room(self) -> str:
         """Why there is no room for one more, or nothing."""
-        if self.waiting >= self._limits.reports_max:
-            return f"{self._folder.path}: {self.waiting} reports wait, and no more may"
+        if self.waiting + self.rejected >= self._limits.reports_max:
+            return f"{self._folder.path}: {self.waiting} reports wait and {self.rejected} were rejected, and no more may"
         if self._folder.free_bytes() < self._limits.reserve_bytes:
             return f"{self._folder.path}: the disk is full"
         return ""
@@ -363,33 +377,25 @@ class DiskOutbox:
             known = {report_id: self._told[report_id] for report_id in report_ids if report_id in self._told}
             if known:
                 with cache.transact():
-                    for report_id, place in known.items():
+                    for place in known.values():
                         if reason is not None:
-                            self._put_aside(report_id, cache.get(place))
+                            cache.set(f"{REJECTED}{place}", cache.get(place))
                         cache.delete(place)
                     cache.set(HEAD, _encoded(self._head))  # the newest may be among them
             for report_id in known:
                 del self._told[report_id]
             self.waiting -= len(known)
+            self.rejected += len(known) if reason is not None else 0
             return len(known)
-
-    def _put_aside(self, name: str, record: str) -> None:
-        """Keep what the back office does not get, while there is room for it; either way it is counted."""
-        if self.rejected - self._head.rejected_dropped < REJECTED_MAX:
-            self._cache.set(f"{REJECTED}{name}", record)
-        else:
-            dropped = self._head.rejected_dropped + 1
-            self._head = msgspec.structs.replace(self._head, rejected_dropped=dropped)
-        self.rejected += 1
 
     def _give_up(self, places: Sequence[int]) -> None:
         """Take records away that cannot be read: they would stand before all others for ever."""
         with self._cache.transact():
             for place in places:
                 with suppress(PlantedError):
-                    self._put_aside(
-                        f"unreadable-{place}", str(self._cache.get(place))[:RECORD_CHARACTERS_MAX]
-                    )
+                    record = str(self._cache.get(place))[:RECORD_CHARACTERS_MAX]
+                    self._cache.set(f"{REJECTED}unreadable-{place}", record)
+                    self.rejected += 1
                 self._cache.delete(place)
             self._cache.set(HEAD, _encoded(self._head))
         self.waiting = max(self.waiting - len(places), 0)  # one that was planted meanwhile was not counted

@@ -28,6 +28,10 @@ class _PutAside(msgspec.Struct):
     put_aside: int
 
 
+class _WaitingAgain(msgspec.Struct):
+    waiting_again: int
+
+
 class _Status(msgspec.Struct):
     status: dict[str, Any]
 
@@ -36,6 +40,7 @@ _Answer = TypeVar("_Answer")
 _reports = msgspec.json.Decoder(_Reports, strict=True)
 _forgotten = msgspec.json.Decoder(_Forgotten, strict=True)
 _put_aside = msgspec.json.Decoder(_PutAside, strict=True)
+_waiting_again = msgspec.json.Decoder(_WaitingAgain, strict=True)
 _status = msgspec.json.Decoder(_Status, strict=True)
 
 
@@ -65,6 +70,10 @@ class LaneClient:
         request = {"request": "rejected", "id": report_id, "reason": reason[:200]}
         if not self._answer(_put_aside, request).put_aside:
             raise self._gone("has not put aside a report that the back office does not take")
+
+    def retry(self) -> int:
+        """Let some reports wait again that were put aside; how many. Raises LaneGoneError."""
+        return self._answer(_waiting_again, {"request": "retry"}).waiting_again
 
     def status(self) -> Mapping[str, Any]:
         """How the lane fares. Raises LaneGoneError."""

@@ -20,7 +20,7 @@ DATABASE = "cache.db"  # as diskcache calls it
 LOG = f"{DATABASE}-wal"
 BEHIND_THE_ROT = "behind-the-rot"  # reports of a rotten log, a record a line
 HEAD = "head"  # the key of the row that says whose outbox it is
-REJECTED = "rejected/"  # begins the key of a report that the back office did not take
+REJECTED = "rejected/"  # begins the key of a report that the back office did not take; its place follows
 HEAD_CHARACTERS_MAX = 512
 
 # What SQLite says of a disk that does not answer now (its primary result codes): nothing is known of the outbox then, and it is tried again.
@@ -55,7 +55,7 @@ class DamagedError(Exception):
     """An outbox that cannot be gone on with; the message is one clear line."""
 
 
-class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Head(msgspec.Struct, frozen=True):
     """Whose outbox it is, the next `seq`, and how many places came before the first.
 
     It is written when reports go away or are refused; until then the newest place says what the next `seq` is.
@@ -66,8 +66,6 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     places_before: _Count = 0
     refused_before: _Count = 0
     """How many were refused since the report before the next one."""
-    rejected_dropped: _Count = 0
-    """How many were rejected, and not kept either."""
 
     @property
     def next_place(self) -> int:

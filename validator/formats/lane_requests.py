@@ -49,6 +49,12 @@ class Rejected(Struct, frozen=True, forbid_unknown_fields=True, tag_field="reque
     reason: Annotated[str, Meta(max_length=200)]
 
 
+class Retry(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="retry"):
+    """Let reports wait again that were put aside."""
+
+    max: Annotated[int, Meta(ge=1, le=BATCH_MAX)] = BATCH_MAX
+
+
 class Histograms(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="histograms"):
     """Every duration since the start, counted by size."""
 
@@ -57,7 +63,7 @@ class ListChanged(Struct, frozen=True, forbid_unknown_fields=True, tag_field="re
     """A list was installed: look now, not within a second."""
 
 
-Request = Status | Watch | Reports | Delivered | Rejected | Histograms | ListChanged
+Request = Status | Watch | Reports | Delivered | Rejected | Retry | Histograms | ListChanged
 
 _decoder = msgspec.json.Decoder(Request, strict=True)
 
