@@ -281,6 +281,8 @@ def test_what_the_city_says_the_gate_follows_and_without_a_network_it_goes_on_by
     tap(is_ready(page), "card-matched", "denied")
     counts(page, "reports-waiting", 3)
     expect(part(page, "network-came")).to_contain_text("3 taps decided all the same; 3 reports wait.")
+    heard = page.locator("[data-switch=network] .heard")
+    expect(heard).to_contain_text("Cut for 0 s")  # told once, and not each second
     expect(part(page, "reinstate-matched")).to_be_disabled()
     looks_well(page, "network-cut")
     assert (list_version(page), count(page, "city-received")) == (version, received)
@@ -388,8 +390,14 @@ def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(visit: Vis
         expect(part(page, "connection")).to_contain_text("away")
         shot(page, "turnstile-demo-away")
 
+    visit.demo.do("network", up=False)
+    expect(part(page, "network-came")).to_contain_text("Cut for")
     visit.pages.excuse(AWAY)
     visit.restart(is_told)
     expect(part(page, "connection")).to_have_attribute("data-state", "live")
+    is_ready(page)
+    for switch in ("network", "plug", "reader-plug"):
+        expect(part(page, f"{switch}-came")).to_have_text("")  # of the demo before nothing is known
+    expect(part(page, "guide")).to_have_attribute("data-done", "0")
     tap(is_ready(page), "card-matched", "admitted")
     assert taps(page) == "1"

@@ -5,6 +5,7 @@ import json
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -35,12 +36,18 @@ def page(turnstile: Turnstile) -> Iterator[http.client.HTTPResponse]:
         yield connection.getresponse()
 
 
-def scene(events: http.client.HTTPResponse) -> object:
-    """The next one."""
+def told(events: http.client.HTTPResponse) -> dict[str, float]:
+    """The next scene, with the time at which it was told; nothing when there is none."""
     for line in iter(events.readline, b""):
         if line.startswith(b"data: "):
-            return json.loads(line.removeprefix(b"data: "))
-    return None
+            scene: dict[str, float] = json.loads(line.removeprefix(b"data: "))
+            return scene
+    return {}
+
+
+def scene(events: http.client.HTTPResponse) -> object:
+    """The next one."""
+    return {name: value for name, value in told(events).items() if name != "now_unix_s"}
 
 
 def heard(turnstile: Turnstile) -> list[Heard]:
@@ -68,29 +75,37 @@ class Visitor(threading.Thread):
 
 
 def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(turnstile: Turnstile) -> None:
-    turnstile.publish(b'{"n":1}')
+    turnstile.publish({"n": 1})
     with page(turnstile) as first:
         assert scene(first) == {"n": 1}
         assert [(what.source, what.line) for what in heard(turnstile)] == [("visitor", {"event": "page"})]
-        turnstile.publish(b'{"n":2}')
+        turnstile.publish({"n": 2})
         assert scene(first) == {"n": 2}
         with page(turnstile) as second:
             assert scene(second) == {"n": 2}
-            turnstile.publish(b'{"n":3}')
+            turnstile.publish({"n": 3})
             assert (scene(first), scene(second)) == ({"n": 3}, {"n": 3})
+
+
+def test_a_page_that_opens_late_is_told_what_time_it_is_then(turnstile: Turnstile) -> None:
+    turnstile.publish({"n": 1})
+    with page(turnstile) as first:
+        at_first = told(first)["now_unix_s"]
+        with page(turnstile) as second:
+            assert at_first < told(second)["now_unix_s"] <= time.time()
 
 
 def test_a_page_that_does_not_read_holds_up_nobody(turnstile: Turnstile) -> None:
     with page(turnstile), page(turnstile) as other:
         for n in range(200):
-            turnstile.publish(json.dumps({"n": n, "padding": "x" * 100_000}).encode())
-        turnstile.publish(b'{"n":"last"}')
+            turnstile.publish({"n": n, "padding": "x" * 100_000})
+        turnstile.publish({"n": "last"})
         while scene(other) != {"n": "last"}:
             pass
 
 
 def test_there_are_pages_enough(turnstile: Turnstile) -> None:
-    turnstile.publish(b"{}")
+    turnstile.publish({"n": 1})
     opened = []
     try:
         for _ in range(PAGES_MAX):
@@ -126,7 +141,7 @@ def test_pages_and_visitors_are_let_go_at_the_end() -> None:
         visitor = Visitor(served, "push")
         (asked,) = heard(served)
         served.close()
-        assert scene(events) is None
+        assert scene(events) == {}
         asked.line["answer"]("")  # too late, and nobody's fault
         visitor.join()
 

@@ -3,7 +3,7 @@
     heard(b'{"event":"tap","tap":7,"token":"4f1a","outcome":"denied", …}')    # Tap(tap=7, token='4f1a', …)
 
 What is not named here is dropped, and what is named has a narrow form: nothing that is as long or as mixed as a card's number fits into a word or
-a token. Why a card was refused is in no Tap; in a Status it is only counted.
+a token. Why a card was refused is in no Tap, nor how long the refusal took, which would tell: only some are reported first. A Status only counts.
 """
 
 from typing import Annotated
@@ -98,14 +98,14 @@ class Counts(Struct, frozen=True):
 
 
 class Tap(Struct, frozen=True):
-    """One tap: what the passenger saw, and how long it took. Not why."""
+    """One tap: what the passenger saw, and how long it took, unless that would say why."""
 
     tap: Count
     token: Token
     outcome: Word
     decided_us: Count
-    report_us: Count
-    told_us: Count
+    told_us: Count | None
+    """None of a refusal."""
     unix_s: Moment
 
 
@@ -144,12 +144,16 @@ _line = msgspec.json.Decoder(_Line, strict=True)
 _tap = msgspec.json.Decoder(Tap, strict=True)
 
 
+def _silent(tap: Tap) -> Tap:
+    return msgspec.structs.replace(tap, told_us=None) if tap.outcome == "denied" else tap
+
+
 def heard(line: bytes) -> Said:
     """What this line says. Raises GarbageError, and nothing else."""
     try:
         said = _line.decode(line)
         if said.event is not None:
-            return _tap.decode(line) if said.event == "tap" else News(said.event[:64])
+            return _silent(_tap.decode(line)) if said.event == "tap" else News(said.event[:64])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
         raise GarbageError(f"what it says cannot be read ({told})") from None

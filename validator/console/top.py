@@ -222,7 +222,13 @@ def _taps(lane: Lane, status: Status) -> Table:
     for tap in list(lane.taps)[:TAPS_SHOWN]:
         shown = Text(tap.outcome.replace("_", " "), style=_OUTCOMES.get(tap.outcome, "yellow"))
         ago = _time(max(status.unix_s - tap.unix_s, 0))
-        table.add_row(tap.token or "–", shown, _duration(tap.decided_us), _duration(tap.told_us), ago)
+        table.add_row(
+            tap.token or "–",
+            shown,
+            _duration(tap.decided_us),
+            "–" if tap.told_us is None else _duration(tap.told_us),
+            ago,
+        )
     return table
 
 

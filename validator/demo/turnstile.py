@@ -2,7 +2,7 @@
 
     turnstile = Turnstile(port)          # bound; the address is known
     ear.attend(turnstile)                # Heard("visitor", {"event": "verb", "verb": …, "answer": …}), {"event": "page"} for each page that opens
-    turnstile.publish(b"{…}")            # to every page; only the newest counts
+    turnstile.publish({…})               # to every page, with the time at which it is told; only the newest counts
     turnstile.close()
 
 It holds no scene of its own and decides nothing: what a verb does, and whether it may be done, the demo's own thread says.
@@ -12,7 +12,8 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -67,8 +68,8 @@ class Turnstile:
         """See children.Source."""
         return self._mailbox.hear()
 
-    def publish(self, scene: bytes) -> None:
-        """Tell every page, and every page that comes, this scene: one JSON object in one line."""
+    def publish(self, scene: Mapping[str, object]) -> None:
+        """Tell every page, and every page that comes, this scene. It is not to be changed after."""
         self._app.publish(scene)
 
     def close(self) -> None:
@@ -86,7 +87,7 @@ class _App:
         self._tell = tell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._assets = {**assets(SHARED_FOLDER), **assets(FOLDER)}
-        self._scene = b""
+        self._scene: Mapping[str, object] = {}
         self._is_over = False
         self._pages: set[asyncio.Event] = set()  # each set when there is another scene
 
@@ -105,7 +106,7 @@ class _App:
         """The loop runs."""
         self._loop = asyncio.get_running_loop()
 
-    def publish(self, scene: bytes) -> None:
+    def publish(self, scene: Mapping[str, object]) -> None:
         """See Turnstile. Before the loop runs there is no page to wake."""
         self._scene = scene
         if self._loop is not None:
@@ -148,13 +149,13 @@ class _App:
     async def _scenes(self) -> AsyncIterator[bytes]:
         news = asyncio.Event()
         self._pages.add(news)
-        told = b""
+        told: Mapping[str, object] = {}
         try:
             yield b"retry: 1000\n\n"
             while not self._is_over:
-                if self._scene is not told:
+                if self._scene and self._scene is not told:
                     told = self._scene
-                    yield b"event: scene\ndata: " + told + b"\n\n"
+                    yield b"event: scene\ndata: " + _encoded(told) + b"\n\n"
                 try:
                     await asyncio.wait_for(news.wait(), HEARTBEAT_S)
                 except TimeoutError:
@@ -201,6 +202,7 @@ def _listener(stack: ExitStack, port: int) -> socket.socket:
         return stack.enter_context(listening(_HOST, 0))
 
 
-def encode(scene: dict[str, object], unix_s: float) -> bytes:
-    """A scene as pages get it."""
-    return json.dumps({"now_unix_s": unix_s, **scene}, ensure_ascii=False, separators=(",", ":")).encode()
+def _encoded(scene: Mapping[str, object]) -> bytes:
+    """A scene as a page gets it now: the same one may be told much later to a page that opens then."""
+    told = {"now_unix_s": time.time(), **scene}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

@@ -84,7 +84,8 @@ function faultLine(lane, fault) {
   item.dataset.fault = fault;
   const hint = document.createElement("small");
   hint.textContent = todo.replace("@N", `@${lane.lane ?? "1"}`);
-  item.append(state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ${what}` : what, hint);
+  const why = fault === "away" && lane.problem ? ` (${lane.problem})` : "";
+  item.append((state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ${what}` : what) + why, hint);
   return item;
 }
 
@@ -107,7 +108,7 @@ function drawLane(lane, section) {
   for (const element of section.querySelectorAll("[data-word]")) {
     element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
   }
-  const facts = lane.status ? factsOf(lane) : [];
+  const facts = lane.up && lane.status ? factsOf(lane) : []; // old ones would look like good ones
   /** @type {HTMLElement} */ (section.querySelector(".facts")).replaceChildren(...facts.flatMap(fact));
   const body = /** @type {HTMLElement} */ (section.querySelector(".figures tbody"));
   body.replaceChildren(...(lane.status ? ["decided_us", "filed_us", "told_us"].map((name) => figures(name, lane.status[name])) : []));
@@ -130,7 +131,7 @@ function factsOf(lane) {
     ["list", status.list_state === "fresh" ? "ok" : "bad", listFact(status)],
     ["clock", status.clock_synchronised ? "ok" : "note", status.clock_synchronised ? w.synchronised : w.notSynchronised],
     ["reports", status.reports_trouble || status.reports_refused ? "bad" : status.reports_rejected ? "note" : "ok", status.reports_trouble ? `${reports}. ${status.reports_trouble}` : reports],
-    ["disk", status.disk_free_bytes === null ? "note" : "ok", status.disk_free_bytes === null ? w.unknown : w.free(size(status.disk_free_bytes, w))],
+    ["disk", status.disk_free_bytes === null ? "note" : faultsOf(lane).includes("disk") ? "bad" : "ok", status.disk_free_bytes === null ? w.unknown : w.free(size(status.disk_free_bytes, w))],
     ["emergency", status.emergency ? "note" : "none", status.emergency ? w.on : w.off],
     ["run", "none", `${w.running(time(status.uptime_s, w), status.version)}: ${w.counts(count(taps, w), count(admitted, w), count(status.taps.denied ?? 0, w))}`],
   ];
@@ -173,7 +174,7 @@ function tapRow(tap, lane) {
   const outcome = cell(/** @type {any} */ (words().outcomes)[tap.outcome] ?? tap.outcome);
   outcome.dataset.outcome = tap.outcome;
   const ago = time((lane.status?.unix_s ?? tap.unix_s) - tap.unix_s + sinceS(), words());
-  row.append(cell(tap.token || "–"), outcome, cell(duration(tap.decided_us, words())), cell(duration(tap.told_us, words())), cell(ago));
+  row.append(cell(tap.token || "–"), outcome, cell(duration(tap.decided_us, words())), cell(tap.told_us === null ? "–" : duration(tap.told_us, words())), cell(ago));
   return row;
 }
 

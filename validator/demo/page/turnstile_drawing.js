@@ -39,7 +39,7 @@ export class Drawing {
     this.light("power", lane.plug === "in");
     this.light("reader", reader.plugged);
     this.light("network", scene.network === "up");
-    this.say(outcome, board.date);
+    this.say(outcome, board.date, scene.tap?.n !== before?.tap?.n);
     this.lay(reader.cards);
     this.tell(scene, words, before);
     if (before && board.passed + board.walked_free > before.board.passed + before.board.walked_free) this.walk(board.arms === "free");
@@ -53,13 +53,13 @@ export class Drawing {
     find(`[data-cross="${device}"]`).dataset.on = String(on);
   }
 
-  /** The display's own words are on it in both languages, whatever the page speaks. @param {string} outcome @param {string | null} date */
-  say(outcome, date) {
+  /** The display's own words are on it in both languages, whatever the page speaks. A new tap is told anew, so that a screen reader hears it. @param {string} outcome @param {string | null} date @param {boolean} isNew */
+  say(outcome, date, isNew) {
     const texts = outcome === "admitted_with_notice" && date ? noticeBy(date) : DISPLAY[/** @type {"ready"} */ (outcome)];
     this.display.dataset.outcome = outcome;
     for (const language of /** @type {("tr" | "en")[]} */ (["tr", "en"])) {
       const line = find(`.display-${language}`);
-      if (line.textContent !== texts[language]) line.textContent = texts[language];
+      if (isNew || line.textContent !== texts[language]) line.textContent = texts[language];
     }
   }
 

@@ -24,11 +24,12 @@ export class Guide {
    * @param {any} before
    */
   show(scene, words, _now, before) {
+    if (!before) [this.done, this.wasPulled] = [new Set(), false]; // another demo
     const isNew = before && scene.tap && scene.tap.n !== before.tap?.n;
     if (isNew && scene.tap.outcome.startsWith("admitted")) this.done.add(0);
     if (isNew && scene.tap.outcome === "denied") this.done.add(scene.network === "cut" ? CUT : 1);
-    if (scene.lane.plug !== "in") this.wasPulled = true;
-    else if (this.wasPulled && scene.board.shows !== "out_of_service") this.done.add(PULLED);
+    if (scene.lane.plug === "pulled") this.wasPulled = true;
+    else if (scene.lane.plug === "in" && this.wasPulled && scene.board.shows !== "out_of_service") this.done.add(PULLED);
     if (this.done.has(CUT) && scene.network === "up" && scene.reports.waiting === 0) this.done.add(MENDED);
     this.draw(words);
   }

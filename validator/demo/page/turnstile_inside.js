@@ -71,7 +71,8 @@ export class Inside {
     fill.className = "fill";
     fill.style.width = us ? `${Math.min((Math.log10(Math.max(us, 1)) / DECADES) * 100 + 0.6, 100)}%` : "0";
     bar.append(fill);
-    const figure = document.createElement("output");
+    const figure = document.createElement("span");
+    figure.className = "figure";
     figure.textContent = us === undefined ? "–" : us === 0 && name === "report" ? words.noStage : duration(us, words);
     item.append(label, bar, figure);
     return item;

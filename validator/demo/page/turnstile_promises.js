@@ -23,22 +23,25 @@ export class Promises {
     this.came = {};
     /** @type {any} */
     this.scene = null;
+    /** @type {Record<string, unknown>} */
+    this.announced = {};
     this.cutTaps = this.cutS = this.pulledS = this.pulledWaiting = this.lostS = 0;
     for (const [name, { test, on, verb }] of Object.entries(SWITCHES)) {
       const item = document.createElement("li");
       item.dataset.switch = name;
-      const [title, says, came] = [document.createElement("h3"), document.createElement("p"), document.createElement("p")];
+      const [title, says, came, live] = [document.createElement("h3"), document.createElement("p"), document.createElement("p"), document.createElement("p")];
       const button = document.createElement("button");
       says.className = "says";
       came.className = "came";
-      came.setAttribute("role", "status");
       came.dataset.testid = `${test}-came`;
+      live.className = "heard";
+      live.setAttribute("role", "status"); // said once; what is seen counts seconds
       button.type = "button";
       button.className = "quiet";
       button.dataset.testid = test;
       button.disabled = true;
       button.addEventListener("click", () => this.scene && send(verb(on(this.scene))));
-      item.append(title, button, says, came);
+      item.append(title, button, says, came, live);
       this.list.append(item);
     }
   }
@@ -54,6 +57,7 @@ export class Promises {
   show(scene, words, now, before) {
     this.scene = scene;
     if (before) this.notice(scene, before, now);
+    else this.begin(scene);
     for (const [name, { on }] of Object.entries(SWITCHES)) {
       const stands = on(scene);
       const title = this.part(name, "h3");
@@ -78,7 +82,16 @@ export class Promises {
       const text = this.came[name]?.(scene, words, now) ?? "";
       const shown = this.part(name, ".came");
       if (shown.textContent !== text) shown.textContent = text;
+      if (this.announced[name] !== this.came[name]) this.part(name, ".heard").textContent = text;
+      this.announced[name] = this.came[name];
     }
+  }
+
+  /** The first scene of a demo: of what was before it nothing is known. @param {any} scene */
+  begin(scene) {
+    this.came = {};
+    this.cutTaps = this.cutS = this.pulledS = this.lostS = 0;
+    this.pulledWaiting = scene.lane.plug === "in" ? 0 : (scene.reports.waiting ?? 0);
   }
 
   /** @param {string} name @param {any} scene @param {Words} words @param {boolean} on */
@@ -116,7 +129,8 @@ export class Promises {
       this.came.reader = (_, words) => words.came.found(words.seconds(took));
     } else if (!scene.reader.plugged && before.reader.plugged) {
       this.lostS = now;
-      this.came.reader = (_, words, s) => words.came.lost(words.seconds(Math.round(s - this.lostS)));
+      this.came.reader = (at, words, s) =>
+        words.came.lost(words.seconds(Math.round(s - this.lostS)), at.network === "up" && at.lane.plug === "in");
     }
     if (scene.cut_off.asked !== null) {
       this.came.cutOff = (at, words) => (at.network === "cut" ? words.came.askedCut : words.came.asked);
@@ -141,7 +155,7 @@ export class Promises {
     } else if (scene.lane.plug === "starting") {
       this.pulledS = now;
       this.came.plug = (_, words) => words.came.starting;
-    } else {
+    } else if (this.pulledS) {
       const took = Math.max(Math.round(now - this.pulledS), 0);
       this.came.plug = (_, words) => words.came.plugged(words.seconds(took), this.pulledWaiting);
     }

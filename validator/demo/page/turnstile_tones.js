@@ -35,7 +35,8 @@ export function sounds() {
     },
     /** @param {any} before @param {any} scene */
     hear(before, scene) {
-      if (!this.on || !audio || !before || before.board.shows === scene.board.shows) return;
+      if (!this.on || !audio || !before) return;
+      if (before.board.shows === scene.board.shows && before.tap?.n === scene.tap?.n) return;
       for (const [hertz, begins, lasts] of TONES[scene.board.shows] ?? []) beep(audio, hertz, begins, lasts);
     },
   };
