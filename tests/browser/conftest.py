@@ -15,9 +15,12 @@ Open = Callable[..., Page]
 THIS_MACHINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium. It steps back for the gates on this machine: drawing by itself takes all the processors there are, and a reader must answer in time."""
+    """Chromium, for one file of tests: Playwright's event loop runs in this thread as long, where no other test could run its own.
+
+    It steps back for the gates on this machine: drawing by itself takes all the processors there are, and a reader must answer in time.
+    """
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("Chromium is not here: apt-get install chromium")
