@@ -3,8 +3,12 @@
 from backoffice.card_rows import UNIX_S_MAX
 from backoffice.config import RuleConfig
 from backoffice.piece_building import epoch
+from backoffice.pieces import HOUR_S
 
 
 def latest_end_unix_s(rule: RuleConfig, now_unix_s: int) -> int:
-    """The latest end that the rule's segments can keep, in Unix seconds. One made later counts from later, and reaches it too."""
-    return min(epoch(now_unix_s, rule.until_unit_s) + rule.reach_s, UNIX_S_MAX)
+    """The latest end that the rule's segments can keep, in Unix seconds. One made later counts from later, and reaches it too.
+
+    It is an hour less than what a segment made now would reach: one end too far stops the whole list, and the publisher's clock may be behind this one.
+    """
+    return min(epoch(now_unix_s - HOUR_S, rule.until_unit_s) + rule.reach_s, UNIX_S_MAX)

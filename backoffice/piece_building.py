@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from backoffice.config import RuleConfig
 from backoffice.fingerprints import Hash, table_of
-from backoffice.pieces import DAY_S, Due, Piece
+from backoffice.pieces import HOUR_S, Due, Piece
 from backoffice.public_folder import PublicFolder
 from backoffice.registry import Registry
 from validator.formats.segment_builder import Head, write_segment
@@ -85,6 +85,9 @@ class Press:
 
 
 def epoch(now_unix_s: int, until_unit_s: int) -> int:
-    """From when a segment made now counts its units: from midnight, UTC, if a day is a whole number of them."""
-    step_s = until_unit_s if DAY_S % until_unit_s else DAY_S
+    """From when a segment made now counts its units: from the hour, if an hour is a whole number of them.
+
+    Not from this very moment, so that a publisher that was killed makes the same file again; nor from midnight, which would take a day off the reach of ends.
+    """
+    step_s = until_unit_s if HOUR_S % until_unit_s else HOUR_S
     return now_unix_s - now_unix_s % step_s
