@@ -97,6 +97,22 @@ def test_a_card_that_lies_there_gives_one_tap_its_radio() -> None:
     assert "radio" not in stages(scene(PRESENT, TAP, again))
 
 
+@pytest.mark.parametrize(("late_us", "radio_us"), [(12, [0]), (13, [])])
+@pytest.mark.parametrize("is_lane_first", [True, False])
+def test_a_card_that_came_in_the_middle_of_the_turn_that_decided_it_took_no_time_on_the_radio(
+    late_us: int, radio_us: list[int], is_lane_first: bool
+) -> None:
+    present = Heard(PRESENT.source, PRESENT.line | {"at_ns": 108 * MS + late_us * 1_000})
+    found = stages(scene(TAP, present) if is_lane_first else scene(present, TAP))
+    assert [us for name, us in found.items() if name == "radio"] == radio_us
+
+
+@pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP])])
+def test_of_a_card_that_was_pulled_away_before_no_time_is_counted(heard: tuple[Heard, ...]) -> None:
+    early = Heard(PRESENT.source, PRESENT.line | {"at_ns": 1 * MS})
+    assert stages(scene(early, *heard))["radio"] == 8_000
+
+
 def test_a_card_that_came_before_the_lane_was_there_has_no_radio() -> None:
     seen = Scene(UIDS)
     for heard in (PRESENT, *READY, TAP):

@@ -38,6 +38,11 @@ class _Tap:
         said = act.tap == line["tap"] if self.is_admitted else act.outcome == line["outcome"]
         return bool(said and act.at_ns >= line["read_ns"])
 
+    def is_read_after(self, present_ns: int) -> bool:
+        """Whether it may have been this card. `read_ns` is when the lane's turn began: on a busy machine a card comes in the middle of it, and is decided in it."""
+        line = self.line
+        return bool(present_ns <= line["read_ns"] + line["decided_us"] * NS_PER_US)
+
     @property
     def is_admitted(self) -> bool:
         return str(self.line["outcome"]).startswith("admitted")
@@ -45,7 +50,7 @@ class _Tap:
     def stages(self) -> dict[str, int]:
         """Each stage in µs."""
         line, read_ns = self.line, self.line["read_ns"]
-        found = {} if self.present_ns is None else {"radio": (read_ns - self.present_ns) // NS_PER_US}
+        found = {} if self.present_ns is None else {"radio": max(read_ns - self.present_ns, 0) // NS_PER_US}
         if line["waited"]:
             return found if self.act_ns is None else found | {"wait": (self.act_ns - read_ns) // NS_PER_US}
         decide, told = line["decided_us"], line["told_us"]
@@ -82,10 +87,13 @@ class Taps:
 
     def present(self, at_ns: int) -> None:
         """A card came to a reader that was waited on."""
-        self._presents.append(at_ns)
         for tap in self._taps:
-            if tap.present_ns is None:
-                self._find_present(tap)
+            if tap.is_read_after(at_ns):
+                tap.present_ns = (
+                    at_ns  # newer than one that it may have: of a card that was gone before it had answered
+                )
+                return
+        self._presents.append(at_ns)
 
     def board(self, line: Line) -> None:
         """An event of the board's."""
@@ -107,11 +115,8 @@ class Taps:
 
     def _find_present(self, tap: _Tap) -> None:
         """The card that came last before it was read. One card gives one tap its `radio`: if it is read again later, that took no radio's time."""
-        before = [at_ns for at_ns in self._presents if at_ns <= tap.line["read_ns"]]
-        if before:
-            tap.present_ns = before[-1]
-            for at_ns in before:
-                self._presents.remove(at_ns)
+        while self._presents and tap.is_read_after(self._presents[0]):
+            tap.present_ns = self._presents.popleft()
 
     def picture(self) -> dict[str, Any]:
         """The last one whole, and the others, newest first."""
