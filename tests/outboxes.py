@@ -36,7 +36,7 @@ def seal(uid: bytes) -> tuple[str, str]:
 def outbox(folder: Path, limits: OutboxLimits = SMALL, *, open_: bool = True) -> DiskOutbox:
     """The outbox of a folder."""
     made = DiskOutbox(
-        folder / "outbox", Origin("gate", 1, "boot 1"), seal, itertools.count(5).__next__, limits
+        folder / "outbox", Origin("gate", 1, "boot 1"), seal, itertools.count(4).__next__, limits
     )
     if open_:
         assert made.open(), made.trouble

@@ -155,8 +155,10 @@ class Clerk:
         What was handed over comes first after the wait: it may be a report, for which a passenger waits.
         """
         wait_s = 0.0
-        if self._looking is None and self._in.empty():
+        if self._in.empty():
             self._seals.prepare()
+            self._outbox.prepare()
+        if self._looking is None and self._in.empty():
             wait_s = min(self._look_s, self._summary_s) - time.monotonic()
         self._callers.wait(wait_s)
         try:

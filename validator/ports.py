@@ -160,6 +160,9 @@ class Outbox(Protocol):
     def free_bytes(self) -> int | None:
         """How much room its disk has; None while that cannot be told."""
 
+    def prepare(self) -> None:
+        """Do for the next report what can be done before it comes. Never raises."""
+
     def append(self, report: Report) -> bool:
         """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted. Never raises."""
 

@@ -85,8 +85,10 @@ class WitnessedOutbox(DiskOutbox):
         self._tell(Told(Step.KEPT if kept else Step.REFUSED, (self._newest,) if kept else ()))
         return kept
 
-    def _stored(self, report: Report) -> StoredReport:
-        stored = super()._stored(report)
+    def _stored(self, report: Report, sealed: str, sealed_to: str) -> StoredReport:
+        stored = super()._stored(report, sealed, sealed_to)
+        if not sealed:  # a rehearsal
+            return stored
         self._newest = stored.report_id
         self._tell(Told(Step.HANDED, (stored.report_id,), record=stored.json()))
         return stored

@@ -377,6 +377,18 @@ def test_what_was_planted_among_the_settings_or_as_a_trigger_does_nothing(
     assert again.forget(ids(again)) == 4
 
 
+def test_what_was_planted_in_the_next_place_gives_way_to_the_next_report(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.append(report(1))
+    with database(tmp_path) as opened:
+        opened.execute("INSERT INTO Cache (key, raw, mode, value, size) VALUES (2, 1, 4, x'80054b01', 0)")
+    assert box.append(report(2))
+    assert (seqs(box), box.waiting, box.news) == ([1, 2], 2, [])
+    box.close()
+    again = outbox(tmp_path)
+    assert (seqs(again), again.waiting) == ([1, 2], 2)
+
+
 def test_a_first_start_that_was_cut_short_is_no_damage(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.close()

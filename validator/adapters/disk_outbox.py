@@ -2,6 +2,7 @@
 
     outbox = DiskOutbox(folder, origin, seal, boottime_ns, limits)
     outbox.open()                        # in the thread that will own it; looks the database over first
+    outbox.prepare()                     # now and then, while nobody waits
     outbox.append(report)                # True: it is on the disk, and outlives a power cut
     for stored in outbox.oldest(20): ...
     outbox.forget(["<report id>", ...])  # delivered; only what `oldest` told
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from diskcache import Cache, Timeout
+from diskcache.core import MODE_RAW
 
 from validator.adapters.inline_disk import InlineTextDisk, PlantedError
 from validator.adapters.outbox_folder import OutboxFolder
@@ -39,7 +41,8 @@ from validator.adapters.outbox_rescue import (
     salvage,
     was_used,
 )
-from validator.domain.report import Report
+from validator.domain.cards import CardUid
+from validator.domain.report import Report, ReportKind
 from validator.formats.report_ids import uuid7
 from validator.formats.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
@@ -56,6 +59,17 @@ _REJECTED_PLACES = (
     " AND length(key) < 25 LIMIT ?"
 )
 
+# A statement is a transaction by itself. diskcache's own `set` begins one, looks for the key and ends it: four, for which a passenger would wait.
+# As with `set`, what was planted in the next place gives way.
+_APPEND = (
+    "INSERT OR REPLACE INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value)"
+    " VALUES (?, 1, 0, 0, 0, 0, ?, ?)"
+)
+
+# diskcache makes them at each opening, for what an outbox never asks: how many rows there are, how large, and which have expired. They would cost
+# two pages a report, of four to six.
+_UNASKED = ("TRIGGER Settings_count_insert", "TRIGGER Settings_size_insert", "INDEX Cache_expire_time")
+
 SETTINGS = {
     "eviction_policy": "none",  # the default throws away what was promised
     "cull_limit": 0,
@@ -68,6 +82,17 @@ SETTINGS = {
     "sqlite_cache_size": _CACHE_PAGES,
     "sqlite_auto_vacuum": 0,
 }
+
+
+_REHEARSED = Report(
+    kind=ReportKind.DENIED_BOARDING,
+    tap=0,
+    uid=CardUid(bytes(4)),
+    rule="",
+    list_version=0,  # a list has checked its own, and the rule's name
+    unix_s=0,
+    clock_synchronised=False,
+)
 
 
 class Origin(NamedTuple):
@@ -124,6 +149,7 @@ class DiskOutbox:
         )
         # They must differ, not be secret; and the system is not asked while a passenger waits.
         self._draw = Random(secrets.randbits(_SEED_BITS)).getrandbits  # noqa: S311
+        self._disk_is_full = False  # as seen last
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
 
@@ -132,25 +158,31 @@ class DiskOutbox:
         self._disconnect()
         try:
             self._open()
-        except (OSError, sqlite3.Error, Timeout, DamagedError) as error:
+            self._rehearse()
+        except (OSError, sqlite3.Error, Timeout, DamagedError, RecordError) as error:
             self._fail(error)
+        self.prepare()
         return self._cache is not None
+
+    def prepare(self) -> None:
+        """See ports.Outbox: whether its disk has room is asked now, and not while a passenger waits."""
+        if self._cache is not None:
+            try:
+                self._disk_is_full = self._folder.free_bytes() < self._limits.reserve_bytes
+            except OSError as error:
+                self._fail(error)
 
     def append(self, report: Report) -> bool:
         """See ports.Outbox."""
         if not self._is_open():
             return self._refuse("")
+        if room := self._room():
+            self._refuse(room)
+            self._note_refused()
+            return False
+        record = encode(self._stored(report, *self._seal(report.uid.raw)))
         try:
-            room = self._room()
-            if room:
-                self._refuse(room)
-                self._note_refused()
-                return False
-            record = encode(self._stored(report))
-            decode(record)  # what could not be read again is not promised
-            self._cache.set(self._head.next_place, record)
-        except RecordError as error:
-            return self._refuse(f"a report that nobody could read: {error}")
+            self._cache._sql(_APPEND, (self._head.next_place, MODE_RAW, record))  # noqa: SLF001 — diskcache has no word for it
         except (OSError, sqlite3.Error, Timeout) as error:
             self._doubted = self._head
             self._fail(error)
@@ -203,8 +235,8 @@ class DiskOutbox:
     def try_again(self) -> None:
         """See ports.Outbox."""
         if self._is_open() and self.trouble:
-            with suppress(OSError):
-                self.trouble = self._room()
+            self.prepare()
+            self.trouble = self._room() if self._cache is not None else self.trouble
 
     def free_bytes(self) -> int | None:
         """See ports.Outbox."""
@@ -303,6 +335,9 @@ class DiskOutbox:
     def _connect(self) -> None:
         self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
         self._cache._con.text_factory = readable  # noqa: SLF001 — diskcache has no word for it
+        with self._cache.transact():
+            for name in _UNASKED:
+                self._cache._sql(f"DROP {name}")  # noqa: SLF001
 
     def _end_log(self) -> None:
         """Write the log to the database, sync that, and begin the log anew."""
@@ -328,7 +363,7 @@ class DiskOutbox:
         """Why there is no room for one more, or nothing."""
         if self.waiting + self.rejected >= self._limits.reports_max:
             return f"{self._folder.path}: {self.waiting} reports wait and {self.rejected} were rejected, and no more may"
-        if self._folder.free_bytes() < self._limits.reserve_bytes:
+        if self._disk_is_full:
             return f"{self._folder.path}: the disk is full"
         return ""
 
@@ -350,8 +385,14 @@ class DiskOutbox:
             ):  # which is told already, and harms nothing
                 self._fail(error)
 
-    def _stored(self, report: Report) -> StoredReport:
-        sealed, sealed_to = self._seal(report.uid.raw)
+    def _rehearse(self) -> None:
+        """Make a report that nobody keeps, and read it: what could not be read again is not promised. Raises RecordError."""
+        try:
+            decode(encode(self._stored(_REHEARSED, "", "")))
+        except RecordError as error:
+            raise RecordError(f"a report of this gate could be read by nobody: {error}") from None
+
+    def _stored(self, report: Report, sealed: str, sealed_to: str) -> StoredReport:
         return StoredReport(
             report_id=uuid7(report.unix_s, self._draw),
             kind=report.kind,

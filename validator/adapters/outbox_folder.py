@@ -19,7 +19,7 @@ IDENTITY = "outbox.json"
 COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
 COLLECTED = "damaged"  # all of it, until what it held is in a new one
 RESCUED = "damaged.kept"  # the last one, for a person to look at
-PAGE_BYTES = 1_024  # SQLite syncs whole pages, and a report touches four
+PAGE_BYTES = 1_024  # SQLite syncs whole pages, and a report touches two to four
 
 
 class OutboxFolder:

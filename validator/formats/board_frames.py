@@ -4,11 +4,13 @@ Only the frames themselves: sessions, acknowledgements and time are board_link.p
 """
 
 import binascii
+import struct
 from dataclasses import dataclass, field
-from struct import Struct
 from typing import ClassVar
 
 from cobs import cobs
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from validator.domain.cards import UID_LENGTHS
 
@@ -40,16 +42,14 @@ class Hello:
             raise ValueError(f"the firmware text of a HELLO has at most {FIRMWARE_BYTES_MAX} bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(Struct, frozen=True):
     """A command or event has arrived."""
 
     TYPE: ClassVar[int] = 0x02
     acknowledged: int
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFrame:
+class OpenFrame(Struct, frozen=True):
     """Release the arms for one passage; idempotent by tap."""
 
     TYPE: ClassVar[int] = 0x10
@@ -58,8 +58,7 @@ class OpenFrame:
     hold_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShowFrame:
+class ShowFrame(Struct, frozen=True):
     """Show an outcome; `date` in days since 2020-01-01, 0 for none."""
 
     TYPE: ClassVar[int] = 0x11
@@ -68,8 +67,7 @@ class ShowFrame:
     date: int
 
 
-@dataclass(frozen=True, slots=True)
-class PassedFrame:
+class PassedFrame(Struct, frozen=True):
     """Somebody went through."""
 
     TYPE: ClassVar[int] = 0x20
@@ -77,31 +75,27 @@ class PassedFrame:
     after_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotPassedFrame:
+class NotPassedFrame(Struct, frozen=True):
     """Nobody went through."""
 
     TYPE: ClassVar[int] = 0x21
     tap: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForcedFrame:
+class ForcedFrame(Struct, frozen=True):
     """Locked arms were turned."""
 
     TYPE: ClassVar[int] = 0x22
 
 
-@dataclass(frozen=True, slots=True)
-class EmergencyFrame:
+class EmergencyFrame(Struct, frozen=True):
     """The emergency release."""
 
     TYPE: ClassVar[int] = 0x23
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TamperFrame:
+class TamperFrame(Struct, frozen=True):
     """The housing."""
 
     TYPE: ClassVar[int] = 0x24
@@ -119,8 +113,7 @@ class CardFrame:
     uid: bytes = field(repr=False)  # a repr ends up in logs and tracebacks
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """A sign of life, and the state that must not get lost."""
 
     TYPE: ClassVar[int] = 0x2F
@@ -143,20 +136,20 @@ Frame = (
 )
 
 # Bodies of fixed length: how the fields lie, in the order in which the class declares them.
-_FIXED: dict[type[Frame], Struct] = {
-    Ack: Struct(">B"),
-    OpenFrame: Struct(">IBH"),
-    ShowFrame: Struct(">BHH"),
-    PassedFrame: Struct(">IH"),
-    NotPassedFrame: Struct(">I"),
-    ForcedFrame: Struct(">"),
-    EmergencyFrame: Struct(">B"),
-    TamperFrame: Struct(">B"),
-    Heartbeat: Struct(">IB"),
+_FIXED: dict[type[Frame], struct.Struct] = {
+    Ack: struct.Struct(">B"),
+    OpenFrame: struct.Struct(">IBH"),
+    ShowFrame: struct.Struct(">BHH"),
+    PassedFrame: struct.Struct(">IH"),
+    NotPassedFrame: struct.Struct(">I"),
+    ForcedFrame: struct.Struct(">"),
+    EmergencyFrame: struct.Struct(">B"),
+    TamperFrame: struct.Struct(">B"),
+    Heartbeat: struct.Struct(">IB"),
 }
 _BY_TYPE: dict[int, type[Frame]] = {frame.TYPE: frame for frame in _FIXED}
-_HELLO = Struct(">BI8s")
-_CARD = Struct(">BBH")
+_HELLO = struct.Struct(">BI8s")
+_CARD = struct.Struct(">BBH")
 _BOOLEANS = (0, 1)
 
 
@@ -168,14 +161,11 @@ def encode(frame: Frame, seq: int) -> bytes:
 
 
 def _body(frame: Frame) -> bytes:
-    match frame:
-        case Hello():
-            return _HELLO.pack(frame.protocol, frame.session, frame.device_id) + frame.firmware.encode()
-        case CardFrame():
-            return _CARD.pack(frame.count, frame.sak, frame.atqa) + frame.uid
-        case _:
-            fields = type(frame).__match_args__
-            return _FIXED[type(frame)].pack(*[getattr(frame, name) for name in fields])
+    if isinstance(frame, Hello):
+        return _HELLO.pack(frame.protocol, frame.session, frame.device_id) + frame.firmware.encode()
+    if isinstance(frame, CardFrame):
+        return _CARD.pack(frame.count, frame.sak, frame.atqa) + frame.uid
+    return _FIXED[type(frame)].pack(*astuple(frame))
 
 
 def decode(encoded: bytes) -> tuple[int, Frame] | None:
