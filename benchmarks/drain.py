@@ -218,6 +218,8 @@ def _rows(count: int, took_s: float, idle: list[Tap], busy: list[Tap]) -> list[R
 def _pair(
     name: str, unit: str, idle_ns: list[int], busy_ns: list[int], limit: Limit | None = None
 ) -> list[Row]:
+    if not idle_ns or not busy_ns:  # a few taps on a full machine, and nobody was alone
+        return []
     idle = timed(f"{name}, idle", unit, idle_ns)
     if limit is None and idle.p99 is not None:
         limit = Limit("p99", 2 * idle.p99, "2 × idle")

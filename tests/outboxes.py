@@ -35,6 +35,7 @@ def seal(uid: bytes) -> tuple[str, str]:
 
 def outbox(folder: Path, limits: OutboxLimits = SMALL, *, open_: bool = True) -> DiskOutbox:
     """The outbox of a folder."""
+    # It rehearses at 4, so that the first report is made at 5.
     made = DiskOutbox(
         folder / "outbox", Origin("gate", 1, "boot 1"), seal, itertools.count(4).__next__, limits
     )

@@ -389,6 +389,19 @@ def test_what_was_planted_in_the_next_place_gives_way_to_the_next_report(tmp_pat
     assert (seqs(again), again.waiting) == ([1, 2], 2)
 
 
+def test_a_planted_index_costs_no_report_that_waits(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    assert box.append(report())
+    box.close()
+    with database(tmp_path) as opened:
+        opened.execute("CREATE UNIQUE INDEX planted ON Cache (store_time)")
+    again = outbox(tmp_path)
+    assert not again.append(report())
+    assert "UNIQUE" in again.trouble
+    assert again.open()
+    assert (seqs(again), again.refused) == ([1], 1)
+
+
 def test_a_first_start_that_was_cut_short_is_no_damage(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.close()

@@ -59,16 +59,18 @@ _REJECTED_PLACES = (
     " AND length(key) < 25 LIMIT ?"
 )
 
-# A statement is a transaction by itself. diskcache's own `set` begins one, looks for the key and ends it: four, for which a passenger would wait.
-# As with `set`, what was planted in the next place gives way.
+# A statement is a transaction by itself, none being open: each ends with its `with`, or the outbox is closed. diskcache's own `set` begins one, looks
+# for the key and ends it: four, for which a passenger would wait. As with `set`, what was planted in the next place gives way.
 _APPEND = (
-    "INSERT OR REPLACE INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value)"
-    " VALUES (?, 1, 0, 0, 0, 0, ?, ?)"
+    "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value) VALUES (?, 1, 0, 0, 0, 0, ?, ?)"
+    " ON CONFLICT (key, raw) DO UPDATE SET mode = excluded.mode, value = excluded.value, filename = NULL, expire_time = NULL"
 )
 
-# diskcache makes them at each opening, for what an outbox never asks: how many rows there are, how large, and which have expired. They would cost
-# two pages a report, of four to six.
-_UNASKED = ("TRIGGER Settings_count_insert", "TRIGGER Settings_size_insert", "INDEX Cache_expire_time")
+# With these diskcache counts rows and finds those that have expired, which an outbox never asks; they would cost a page or two a report. The triggers it makes
+# anew at each opening; the index only where there is none of the name, and nothing of ours is in this one.
+_UNASKED_TRIGGERS = ("Settings_count_insert", "Settings_size_insert")
+_EXPIRING = "Cache_expire_time"
+_EXPIRING_INDEX = f"CREATE INDEX {_EXPIRING} ON Cache (expire_time) WHERE expire_time IS NOT NULL"
 
 SETTINGS = {
     "eviction_policy": "none",  # the default throws away what was promised
@@ -90,7 +92,7 @@ _REHEARSED = Report(
     uid=CardUid(bytes(4)),
     rule="",
     list_version=0,  # a list has checked its own, and the rule's name
-    unix_s=0,
+    unix_s=(1 << 40) - 1,  # as far as a list, or a signed time, may carry the clock
     clock_synchronised=False,
 )
 
@@ -150,6 +152,7 @@ class DiskOutbox:
         # They must differ, not be secret; and the system is not asked while a passenger waits.
         self._draw = Random(secrets.randbits(_SEED_BITS)).getrandbits  # noqa: S311
         self._disk_is_full = False  # as seen last
+        self._unreadable = ""  # why nobody could read a report of this gate
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
 
@@ -158,22 +161,26 @@ class DiskOutbox:
         self._disconnect()
         try:
             self._open()
-            self._rehearse()
-        except (OSError, sqlite3.Error, Timeout, DamagedError, RecordError) as error:
+            self._look_for_room()
+        except (OSError, sqlite3.Error, Timeout, DamagedError) as error:
             self._fail(error)
-        self.prepare()
+        else:
+            self.trouble = ""
+            self._unreadable = self._rehearse()
         return self._cache is not None
 
     def prepare(self) -> None:
         """See ports.Outbox: whether its disk has room is asked now, and not while a passenger waits."""
         if self._cache is not None:
             try:
-                self._disk_is_full = self._folder.free_bytes() < self._limits.reserve_bytes
+                self._look_for_room()
             except OSError as error:
                 self._fail(error)
 
     def append(self, report: Report) -> bool:
         """See ports.Outbox."""
+        if self._disk_is_full:  # it may not be any more, and nothing is lost by asking
+            self.prepare()
         if not self._is_open():
             return self._refuse("")
         if room := self._room():
@@ -287,7 +294,6 @@ class DiskOutbox:
         self._connect()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
         self._end_log()
-        self.trouble = ""
 
     def _begin(self, head: Head, saved: Iterable[Saved] = ()) -> None:
         """Make a new outbox, with what was saved of an older one in its first places."""
@@ -305,7 +311,6 @@ class DiskOutbox:
             )
             self._cache.set(HEAD, _encoded(self._head))
         self._folder.set_identity(head)
-        self.trouble = ""
 
     def _rescue(self, damage: DamagedError) -> None:
         """Put a damaged outbox aside, and go on with a new one that has all that can be read of it."""
@@ -335,9 +340,14 @@ class DiskOutbox:
     def _connect(self) -> None:
         self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
         self._cache._con.text_factory = readable  # noqa: SLF001 — diskcache has no word for it
+        sql = self._cache._sql  # noqa: SLF001
         with self._cache.transact():
-            for name in _UNASKED:
-                self._cache._sql(f"DROP {name}")  # noqa: SLF001
+            for name in _UNASKED_TRIGGERS:
+                sql(f"DROP TRIGGER {name}")
+            made_as = sql("SELECT sql FROM sqlite_master WHERE name = ?", (_EXPIRING,)).fetchall()
+            if made_as != [(_EXPIRING_INDEX,)]:
+                sql(f"DROP INDEX {_EXPIRING}")
+                sql(_EXPIRING_INDEX)
 
     def _end_log(self) -> None:
         """Write the log to the database, sync that, and begin the log anew."""
@@ -360,12 +370,15 @@ class DiskOutbox:
     # Appending
 
     def _room(self) -> str:
-        """Why there is no room for one more, or nothing."""
+        """Why one more cannot be kept, or nothing."""
         if self.waiting + self.rejected >= self._limits.reports_max:
             return f"{self._folder.path}: {self.waiting} reports wait and {self.rejected} were rejected, and no more may"
         if self._disk_is_full:
             return f"{self._folder.path}: the disk is full"
-        return ""
+        return self._unreadable
+
+    def _look_for_room(self) -> None:
+        self._disk_is_full = self._folder.free_bytes() < self._limits.reserve_bytes
 
     def _refuse(self, trouble: str) -> bool:
         self.refused += 1
@@ -385,12 +398,13 @@ class DiskOutbox:
             ):  # which is told already, and harms nothing
                 self._fail(error)
 
-    def _rehearse(self) -> None:
-        """Make a report that nobody keeps, and read it: what could not be read again is not promised. Raises RecordError."""
+    def _rehearse(self) -> str:
+        """Why a report could not be read again, or nothing: one is made that nobody keeps. What could not be read is not promised."""
         try:
             decode(encode(self._stored(_REHEARSED, "", "")))
         except RecordError as error:
-            raise RecordError(f"a report of this gate could be read by nobody: {error}") from None
+            return f"{self._folder.path}: a report that nobody could read: {error}"
+        return ""
 
     def _stored(self, report: Report, sealed: str, sealed_to: str) -> StoredReport:
         return StoredReport(

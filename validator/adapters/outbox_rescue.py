@@ -14,7 +14,7 @@ import msgspec
 
 from validator.adapters.durable import replace_file
 from validator.adapters.outbox_log import cut_off, read_log
-from validator.formats.stored_report import RecordError, StoredReport, decode, encode
+from validator.formats.stored_report import RecordError, Refused, StoredReport, decode, encode
 
 DATABASE = "cache.db"  # as diskcache calls it
 LOG = f"{DATABASE}-wal"
@@ -64,7 +64,7 @@ class Head(msgspec.Struct, frozen=True):
     outbox_id: str
     next_seq: Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
     places_before: _Count = 0
-    refused_before: _Count = 0
+    refused_before: Refused = 0
     """How many were refused since the report before the next one."""
 
     @property

@@ -135,7 +135,7 @@ Frame = (
     | Heartbeat
 )
 
-# Bodies of fixed length: how the fields lie, in the order in which the class declares them.
+# Bodies of fixed length, as msgspec's structs: every passenger waits for one. How the fields lie, in the order in which the class declares them.
 _FIXED: dict[type[Frame], struct.Struct] = {
     Ack: struct.Struct(">B"),
     OpenFrame: struct.Struct(">IBH"),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 _VERSION = 0x7000
 _BITS = 96  # 74, and the milliseconds
 _VARIANT = 1 << 63
+_MILLISECONDS_MAX = (1 << 48) - 1  # until the year 10889; a clock may be further ahead
 
 
 def uuid7(unix_s: int, draw: Callable[[int], int] = secrets.randbits) -> str:
     """A UUID that sorts by time, RFC 9562 section 5.7; the milliseconds are random too, since the tap's second is enough."""
     drawn = draw(_BITS)
-    unix_ms = unix_s * 1_000 + (drawn >> 74) % 1_000
+    unix_ms = (unix_s * 1_000 + (drawn >> 74) % 1_000) & _MILLISECONDS_MAX
     high = unix_ms << 16 | _VERSION | (drawn >> 62) & 0xFFF
     low = _VARIANT | drawn & (1 << 62) - 1
     text = f"{high:016x}{low:016x}"

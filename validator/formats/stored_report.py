@@ -22,7 +22,7 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*\Z"
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _Nanoseconds = Annotated[int, Meta(ge=0, lt=1 << 62)]  # a count would end after 104 days
 _Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
-_Refused = Annotated[int, Meta(ge=0, lt=1 << 32)]  # so that no sum of them, of whomever, leaves 64 bits
+Refused = Annotated[int, Meta(ge=0, lt=1 << 32)]  # so that no sum of them, of whomever, leaves 64 bits
 _Name = Annotated[str, Meta(max_length=64, pattern=NO_CONTROL)]
 
 
@@ -39,7 +39,7 @@ class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
     lane: Annotated[int, Meta(ge=1, le=99)]
     outbox_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
     seq: _Number
-    refused_before: _Refused
+    refused_before: Refused
     boot_id: _Name
     boottime_ns: _Nanoseconds
     unix_s: _Count
