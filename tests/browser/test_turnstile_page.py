@@ -3,8 +3,10 @@
 The tests at the end share one page, so that nothing begins the minute of the amber card anew while they run: when they are through, it has ended.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -28,6 +30,7 @@ from tests.browser.visits import (
     taps,
     told_of,
 )
+from validator.demo.visitor import Refusal
 
 SAID = {
     "admitted": ("İyi yolculuklar", "Have a good trip"),
@@ -242,14 +245,56 @@ def test_a_card_that_is_pulled_away_too_early_is_told_and_nothing_opens(page: Pa
     assert (taps(page), mark(page)) == (before, since)
 
 
-def test_what_cannot_be_done_now_is_said_in_the_page_s_own_words(visit: Visit, page: Page) -> None:
+IN_WORDS = {
+    "no_card": ("No card lies on the reader.", "Okuyucuda kart yok."),
+    "is_so": ("It is so already.", "Zaten öyle."),
+    "card_lies": (
+        "That card lies on the reader: take it away first.",
+        "O kart okuyucunun üstünde duruyor: önce kaldırın.",
+    ),
+    "no_list_can_name_it": (
+        "A phone shows another number each time: no list can name it.",
+        "Telefon her seferinde başka numara gösterir: hiçbir liste onu adlandıramaz.",
+    ),
+}
+
+
+def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(visit: Visit, page: Page) -> None:
     visit.pages.excuse(REFUSED)
-    page.route("**/do", lambda route: route.continue_(post_data='{"verb": "take"}'))
-    part(page, "push").click()
-    expect(part(page, "problem")).to_have_text("no card lies on the reader")
-    page.unroute("**/do")
-    part(page, "push").click()
+    turkish = visit.open(language="tr")
+    for refusal, *asked in (
+        ("no_card", {"verb": "take"}),
+        ("is_so", {"verb": "network", "up": True}),
+        ("is_so", {"verb": "plug", "in": True}),
+        ("is_so", {"verb": "reader", "plugged": True}),
+        ("is_so", {"verb": "emergency", "on": False}),
+        ("is_so", {"verb": "cut_off", "in_force": True}),
+        ("is_so", {"verb": "suspend", "card": "suspended"}),
+        ("no_list_can_name_it", {"verb": "suspend", "card": "phone"}),
+        ("card_lies", {"verb": "lay", "card": "matched"}, {"verb": "lay", "card": "matched"}),
+    ):
+        for shown, words in zip((page, turkish), IN_WORDS[refusal], strict=True):
+            for verb in asked:
+                ask_instead(shown, verb)
+            expect(part(shown, "problem")).to_have_text(words)
+    ask_instead(page, {"verb": "take"})
     expect(part(page, "problem")).to_be_hidden()
+
+
+def ask_instead(page: Page, verb: Mapping[str, object]) -> None:
+    """Have the page send this verb, as one whose picture of the gate is older than the gate would."""
+    page.route("**/do", lambda route: route.continue_(post_data=json.dumps(verb)))
+    with page.expect_response("**/do"):
+        part(page, "push").click()
+    page.unroute("**/do")
+
+
+def test_the_page_has_words_for_every_refusal_in_both_languages(page: Page) -> None:
+    of_both = page.evaluate(
+        "async () => Object.values((await import('/static/turnstile_words.js')).WORDS)"
+        ".map((words) => Object.keys(words.refusals))"
+    )
+    assert [sorted(names) for names in of_both] == [sorted(get_args(Refusal))] * 2
 
 
 def test_of_a_tap_each_stage_is_shown_with_its_time(page: Page) -> None:

@@ -120,16 +120,14 @@ def test_there_are_pages_enough(turnstile: Turnstile) -> None:
             each.close()
 
 
-@pytest.mark.parametrize(
-    ("problem", "answer"), [("", (204, b"")), ("not now", (409, b'{"problem":"not now"}'))]
-)
+@pytest.mark.parametrize(("refusal", "answer"), [("", (204, b"")), ("is_so", (409, b'{"refusal":"is_so"}'))])
 def test_a_verb_is_answered_by_the_demo(
-    turnstile: Turnstile, problem: str, answer: tuple[int, bytes]
+    turnstile: Turnstile, refusal: str, answer: tuple[int, bytes]
 ) -> None:
     visitor = Visitor(turnstile, "push")
     (asked,) = heard(turnstile)
     assert asked.line["verb"] == verbs.Push()
-    asked.line["answer"](problem)
+    asked.line["answer"](refusal)
     visitor.join()
     assert visitor.answer == answer
 

@@ -177,21 +177,21 @@ class _App:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[str] = loop.create_future()
 
-        def answer_here(problem: str) -> None:
+        def answer_here(refusal: str) -> None:
             if not answered.done():
-                answered.set_result(problem)
+                answered.set_result(refusal)
 
-        def answer(problem: str) -> None:
-            """From the demo's thread."""
+        def answer(refusal: str) -> None:
+            """From the demo's thread; empty when it is done."""
             with suppress(RuntimeError):  # the server has ended
-                loop.call_soon_threadsafe(answer_here, problem)
+                loop.call_soon_threadsafe(answer_here, refusal)
 
         self._tell(Heard("visitor", {"event": "verb", "verb": verb, "answer": answer}))
         try:
-            problem = await asyncio.wait_for(answered, ANSWER_S)
+            refusal = await asyncio.wait_for(answered, ANSWER_S)
         except TimeoutError:
             return JSONResponse({"problem": "the demo does not answer; try again"}, 503)
-        return JSONResponse({"problem": problem}, 409) if problem else Response(status_code=204)
+        return JSONResponse({"refusal": refusal}, 409) if refusal else Response(status_code=204)
 
 
 def _listener(stack: ExitStack, port: int) -> socket.socket:

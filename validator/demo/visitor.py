@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, assert_never
+from typing import Any, Literal, Protocol, assert_never
 
 from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
@@ -35,8 +35,16 @@ PULLED_AT = "before-rats"
 DAEMONS = ("visitor-lane", "courier")  # what the plug has
 
 
+# Why a verb cannot be done now. The page has the words for each of them, in its two languages (turnstile_words.js).
+Refusal = Literal["is_so", "card_lies", "no_card", "city_is_busy", "no_list_can_name_it"]
+
+
 class RefusedError(Exception):
-    """It cannot be done now; the message is one clear line."""
+    """It cannot be done now; the message is the refusal's name."""
+
+    def __init__(self, why: Refusal) -> None:
+        """Refuse for this reason."""
+        super().__init__(why)
 
 
 class World(City, Protocol):
@@ -190,9 +198,9 @@ class Visitor:
 
     def _present(self, names: Sequence[str], words: str, *, by_hand: bool) -> None:
         """A hand that still holds cards takes them away first; what was left lying stays."""
-        lying = [name for name in names if name in self._lying.cards and name not in self._hand.cards]
-        if lying:
-            raise RefusedError(f"the {lying[0]} card lies on the reader already: take it away first")
+        _unless(
+            any(name in self._lying.cards and name not in self._hand.cards for name in names), "card_lies"
+        )
         self._remove(self._hand.take())
         self._reader.say(words)
         self._lying.lay(names)
@@ -200,8 +208,7 @@ class Visitor:
             self._hand.hold(names, time.monotonic_ns())
 
     def _take(self) -> None:
-        if not self._lying.cards:
-            raise RefusedError("no card lies on the reader")
+        _unless(not self._lying.cards, "no_card")
         self._hand.take()
         self._remove([*self._lying.cards])
 
@@ -216,26 +223,18 @@ class Visitor:
     def _switch(self, verb: verbs.Network | verbs.Plug | verbs.Reader | verbs.Emergency) -> None:
         match verb:
             case verbs.Network(up):
-                _unless(
-                    (self._world.network == "up") is up, f"the network is {'up' if up else 'cut'} already"
-                )
+                _unless((self._world.network == "up") is up, "is_so")
                 (self._world.mend if up else self._world.cut)()
                 self._world.say("the network is mended" if up else "the network is cut")
             case verbs.Plug(is_in):
-                _unless(
-                    (self._plug != "pulled") is is_in, f"the plug is {'in' if is_in else 'pulled'} already"
-                )
+                _unless((self._plug != "pulled") is is_in, "is_so")
                 self.put_in() if is_in else self._pull()
             case verbs.Reader(plugged):
-                _unless(
-                    self._scene.reader.plugged is plugged,
-                    f"the reader is {'plugged in' if plugged else 'unplugged'} already",
-                )
+                _unless(self._scene.reader.plugged is plugged, "is_so")
                 self._reader.say("replug" if plugged else "unplug")
             case verbs.Emergency(on):
-                word = "on" if on else "off"
-                _unless(self._scene.board.emergency is on, f"the emergency release is {word} already")
-                self._board.say(f"emergency {word}")
+                _unless(self._scene.board.emergency is on, "is_so")
+                self._board.say(f"emergency {'on' if on else 'off'}")
 
     def put_in(self) -> None:
         """Put the plug in, if it is not."""
@@ -279,24 +278,22 @@ class Visitor:
         errands = self._errands
         match verb:
             case verbs.CutOff(in_force):
-                _unless(errands.cut_off_asked is not None, "the city moves the cut-off date already")
-                word = "past" if in_force else "future"
-                _unless(errands.cut_off_in_force is in_force, f"the cut-off date lies in the {word} already")
+                _unless(errands.cut_off_asked is not None, "city_is_busy")
+                _unless(errands.cut_off_in_force is in_force, "is_so")
                 errands.move_cut_off(in_force=in_force)
-                self._world.say(f"the cut-off date was moved to the {word}")
+                self._world.say(f"the cut-off date was moved to the {'past' if in_force else 'future'}")
             case verbs.Suspend(card) | verbs.Reinstate(card):
                 suspends = isinstance(verb, verbs.Suspend)
-                _unless(card == "phone", "a phone shows another number each time: no list can name it")
-                _unless(errands.asked(card) is not None, f"the city is at the {card} card already")
-                is_so = self._is_suspended(card) is suspends
-                _unless(is_so, f"the {card} card is {'' if suspends else 'not '}suspended already")
+                _unless(card == "phone", "no_list_can_name_it")
+                _unless(errands.asked(card) is not None, "city_is_busy")
+                _unless(self._is_suspended(card) is suspends, "is_so")
                 (errands.suspend if suspends else errands.reinstate)(card)
                 self._world.say(
                     f"the city was asked to {'suspend' if suspends else 'reinstate'} the {card} card"
                 )
 
 
-def _unless(is_so: bool, problem: str) -> None:
+def _unless(is_so: bool, why: Refusal) -> None:
     """Raises RefusedError if it is so."""
     if is_so:
-        raise RefusedError(problem)
+        raise RefusedError(why)

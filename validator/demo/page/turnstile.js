@@ -39,19 +39,19 @@ const tones = sounds();
 async function send(verb) {
   try {
     const answer = await fetch("/do", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(verb) });
-    complain(answer.ok ? "" : ((await answer.json()).problem ?? `${answer.status}`));
+    complain(answer.ok ? "" : words().problem(await answer.json()));
   } catch {
     complain(words().away);
   }
 }
 
-/** @param {string} why */
-function complain(why) {
+/** @param {string} problem */
+function complain(problem) {
   const shown = byTest("problem");
   clearTimeout(problemTimer);
-  shown.hidden = !why;
-  shown.textContent = why && words().problem(why);
-  if (why) problemTimer = window.setTimeout(() => (shown.hidden = true), PROBLEM_MS);
+  shown.hidden = !problem;
+  shown.textContent = problem;
+  if (problem) problemTimer = window.setTimeout(() => (shown.hidden = true), PROBLEM_MS);
 }
 
 /** What time it is by the demo's clock, in Unix seconds. */

@@ -7,6 +7,8 @@
 
 /** @typedef {"tr" | "en"} Language */
 
+/** Why a verb was not done: a refusal by its name (Refusal in visitor.py), or a fault told to programmers. @typedef {{ refusal?: keyof typeof EN.refusals, problem?: string }} Answer */
+
 /** What stands on the display, by what the board shows. A notice has a date. */
 export const DISPLAY = {
   ready: { tr: "Kartınızı okutunuz", en: "Tap your card" },
@@ -167,7 +169,14 @@ const EN = {
     passed: "Not locked: somebody walked through.",
     followed: (/** @type {string} */ took) => `The gate followed in ${took}.`,
   },
-  problem: (/** @type {string} */ words) => words,
+  problem: (/** @type {Answer} */ answer) => (answer.refusal ? EN.refusals[answer.refusal] : (answer.problem ?? EN.away)),
+  refusals: {
+    is_so: "It is so already.",
+    card_lies: "That card lies on the reader: take it away first.",
+    no_card: "No card lies on the reader.",
+    city_is_busy: "The city is still at it. One moment.",
+    no_list_can_name_it: "A phone shows another number each time: no list can name it.",
+  },
   away: "The demo does not answer.",
   honest: "Nothing here is pretended. Each card goes through a simulated PN532 chip, the real driver, the real gate program, and the real back office, all on this machine; the page only shows what they say.",
   statusPage: "The gate's own status page",
@@ -315,7 +324,14 @@ const TR = {
     passed: "Kilitli değildi: biri geçti.",
     followed: (took) => `Turnike ${took} içinde uydu.`,
   },
-  problem: (words) => `Olmadı: ${words}`,
+  problem: (answer) => (answer.refusal ? TR.refusals[answer.refusal] : answer.problem ? `Olmadı: ${answer.problem}` : TR.away),
+  refusals: {
+    is_so: "Zaten öyle.",
+    card_lies: "O kart okuyucunun üstünde duruyor: önce kaldırın.",
+    no_card: "Okuyucuda kart yok.",
+    city_is_busy: "Şehir hâlâ bununla uğraşıyor. Biraz bekleyin.",
+    no_list_can_name_it: "Telefon her seferinde başka numara gösterir: hiçbir liste onu adlandıramaz.",
+  },
   away: "Demo yanıt vermiyor.",
   honest: "Burada hiçbir şey gösteriş değil. Her kart, benzetilmiş bir PN532 çipinden, gerçek sürücüden, gerçek turnike programından ve gerçek arka ofisten geçer; hepsi bu makinededir, sayfa yalnızca onların söylediğini gösterir.",
   statusPage: "Turnikenin kendi durum sayfası",
