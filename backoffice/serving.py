@@ -17,6 +17,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.applications import Starlette
 
 from backoffice.config import Config
 from backoffice.key_delivery import KeyDelivery
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
 GRACE_S = 2
+QUEUE = 2_048  # connections that wait to be accepted; the kernel keeps fewer if net.core.somaxconn is less
 _PR_SET_PDEATHSIG = 1
 
 Say = Callable[[str], None]
@@ -44,7 +46,7 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
         with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, port))
-            listening.listen()
+            listening.listen(QUEUE)
             yield listening
     except OSError as error:
         raise OfficeError(f"port {port} of {host}: {error.strerror}") from error
@@ -99,20 +101,38 @@ def _work_for(parent: int, config: Config, listening: socket.socket, say: Say) -
         _work(config, listening, say)
 
 
-def _work(config: Config, listening: socket.socket, say: Say) -> None:
-    with ReportStore.open(config.database_url) as store:
-        receiver = Receiver(store, keys=KeyDelivery(config.office, say))
-        server = uvicorn.Server(
+class SharingServer(uvicorn.Server):
+    """uvicorn's, that leaves connections for the processes beside it.
+
+    asyncio accepts as many at once as the queue is long: whoever woke first had them all, for as long as the web server in front keeps them.
+    """
+
+    def __init__(self, application: Starlette) -> None:
+        """Nothing is served before `run`."""
+        super().__init__(
             uvicorn.Config(
-                app(config.office.published, receiver.routes),
+                application,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 lifespan="off",
+                backlog=1,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn. The queue, which it has made as short, is made long again."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(QUEUE)
+
+
+def _work(config: Config, listening: socket.socket, say: Say) -> None:
+    with ReportStore.open(config.database_url) as store:
+        receiver = Receiver(store, keys=KeyDelivery(config.office, say))
+        server = SharingServer(app(config.office.published, receiver.routes))
 
         def end(*_: object) -> None:
             server.should_exit = True

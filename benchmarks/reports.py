@@ -1,6 +1,6 @@
 """What the receiving side bears: reports a second of the real receiver, on SQLite and on PostgreSQL, from gates that sign what they send.
 
-The receiver is the process that `turnike-backoffice serve` starts; the gates are another process, on the same CPUs, that has signed everything before.
+The receiver is the process that `turnike-backoffice serve` starts, once with two of them (`--workers 2`); the gates are another process, on the same CPUs, that has signed everything before.
 Both databases sync at each commit. The city's need stands beside it: a denial a second on most days, 250 if every tap were reported, and
 333 requests a second from 20,000 gates that each say every minute how they fare.
 """
@@ -34,30 +34,38 @@ class Load(NamedTuple):
 
 LOADS = (Load(1, 4_000), Load(20, 1_500), Load(200, 400), Load(0, 4_000))
 SMALL_LOADS = (Load(1, 4), Load(200, 1), Load(0, 2))
+SHARED_LOADS = (Load(1, 4_000), Load(0, 4_000))  # between two workers: what a city has most of
+SMALL_SHARED_LOADS = (Load(1, 4),)
 
 
 def run(bench: Bench) -> list[Row]:
     """On both databases; on SQLite alone where there is no PostgreSQL."""
-    rows = _received(bench, "SQLite", None)
+    small = bench.scale is SMALL
+    loads, shared = (SMALL_LOADS, SMALL_SHARED_LOADS) if small else (LOADS, SHARED_LOADS)
+    rows = _received(bench, "SQLite", None, loads)
     try:
         with postgres_server(durable=True) as server:
-            rows += _received(bench, "PostgreSQL", server.new_database())
+            rows += _received(bench, "PostgreSQL", server.new_database(), loads)
+            rows += _received(bench, "PostgreSQL, 2 workers", server.new_database(), shared, workers=2)
     except pytest.skip.Exception as skipped:
         bench.say(f"no PostgreSQL: {skipped}")
     return rows
 
 
-def _received(bench: Bench, name: str, database: str | None) -> list[Row]:
+def _received(
+    bench: Bench, name: str, database: str | None, loads: tuple[Load, ...], workers: int = 1
+) -> list[Row]:
     home = founded(bench.folder / f"city-{name}", database)
     rows = []
-    with program("backoffice", "serve", "--home", str(home), "--port", "0") as receiver:
+    serve = ("serve", "--home", str(home), "--port", "0", "--workers", str(workers))
+    with program("backoffice", *serve) as receiver:
         url = receiver.first_line()
-        for load in bench.track(SMALL_LOADS if bench.scale is SMALL else LOADS, f"uploads, {name}"):
+        for load in bench.track(loads, f"uploads, {name}"):
             before_s = _processor_s(receiver)
             took_ns, each_ns = _sent(url, load)
             rows += _rows(name, load, took_ns, each_ns)
             each_ms = 1e3 * (_processor_s(receiver) - before_s) / load.requests
-            rows.append(counted("– a request, processor time of the receiver's process", "ms", each_ms))
+            rows.append(counted("– a request, processor time of the receiver", "ms", each_ms))
     return rows
 
 
@@ -76,9 +84,12 @@ def founded(home: Path, database: str | None) -> Path:
 
 
 def _processor_s(process: Program) -> float:
-    """What it has used so far: less of it depends on what else this machine does."""
-    fields = Path(f"/proc/{process.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """What it and its workers have used so far: less of it depends on what else this machine does."""
+    pid = process.process.pid
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    stats = [Path(f"/proc/{each}/stat").read_text("ascii").rpartition(")")[2] for each in (pid, *workers)]
+    ticks = sum(int(stat.split()[11]) + int(stat.split()[12]) for stat in stats)
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _sent(url: str, load: Load) -> tuple[int, list[int]]:
