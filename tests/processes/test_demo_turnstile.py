@@ -113,12 +113,11 @@ def test_two_cards_at_once_and_one_that_is_pulled_away_too_early_get_no_verdict(
 
 
 def test_a_card_that_is_left_lying_is_one_tap_and_lies_there_until_it_is_taken(page: Page) -> None:
-    assert page.do("take") == (409, "no card lies on the reader")
+    assert page.do("take") == (409, "no_card")
     before = taps(page.until(is_at_rest))
     assert page.do("lay", card="unmatched") == (204, "")
     page.until(lambda scene: scene["reader"]["cards"] == ["unmatched"] and taps(scene) > before)
-    problem = "the unmatched card lies on the reader already: take it away first"
-    assert page.do("tap", card="unmatched") == (409, problem)
+    assert page.do("tap", card="unmatched") == (409, "card_lies")
     assert page.do("take") == (204, "")
     assert taps(page.until(is_at_rest)) == before + 1
 
@@ -136,14 +135,14 @@ def test_an_impatient_hand_shows_its_card_again_and_the_gate_is_not_confused(pag
 
 def test_suspended_in_the_city_a_card_is_refused_and_reinstated_it_is_admitted(page: Page) -> None:
     assert page.do("suspend", card="matched") == (204, "")
-    assert page.do("suspend", card="matched") == (409, "the city is at the matched card already")
+    assert page.do("suspend", card="matched") == (409, "city_is_busy")
     page.until(lambda scene: card(scene, "matched") | {"ends_unix_s": None} == standing("matched", True))
     assert outcome(page, "matched") == "denied"
-    assert page.do("suspend", card="matched") == (409, "the matched card is suspended already")
+    assert page.do("suspend", card="matched") == (409, "is_so")
     assert page.do("reinstate", card="matched") == (204, "")
     page.until(lambda scene: card(scene, "matched") == standing("matched", False))
     assert outcome(page, "matched") == "admitted"
-    assert page.do("suspend", card="phone")[0] == 409
+    assert page.do("suspend", card="phone") == (409, "no_list_can_name_it")
 
 
 def standing(name: str, suspended: bool) -> dict[str, object]:
@@ -174,7 +173,7 @@ def test_without_a_network_and_with_its_plug_pulled_the_gate_loses_no_report(pag
     pulled = page.until(lambda scene: scene["lane"]["plug"] == "pulled")
     assert (pulled["lane"]["up"], pulled["courier"]) == (False, "off")
     page.until(lambda scene: not scene["board"]["linked"] and scene["board"]["shows"] == "out_of_service")
-    assert page.do("plug", **{"in": False}) == (409, "the plug is pulled already")
+    assert page.do("plug", **{"in": False}) == (409, "is_so")
     assert page.do("plug", **{"in": True}) == (204, "")
     back = page.until(is_at_rest)
     assert back["reports"]["waiting"] == waiting
@@ -192,7 +191,7 @@ def test_without_its_reader_the_gate_is_out_of_service_until_it_is_plugged_in(pa
             and scene["board"]["shows"] == "out_of_service"
         )
     )
-    assert page.do("reader", plugged=False) == (409, "the reader is unplugged already")
+    assert page.do("reader", plugged=False) == (409, "is_so")
     assert page.do("reader", plugged=True) == (204, "")
     assert outcome(page, "matched") == "admitted"
 

@@ -73,14 +73,15 @@ class Page:
             return self._scene
 
     def do(self, verb: str, **more: object) -> tuple[int, str]:
-        """What a visitor does: the status, and the problem if there is one."""
+        """What a visitor does: the status, and the refusal or the problem if there is one."""
         return self.post(json.dumps({"verb": verb, **more}).encode())
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """What is answered to this, with these headers instead of a page's own."""
         own = {"content-type": "application/json", "origin": self.url.rstrip("/")}
         status, answer = self.ask("POST", "/do", body, own | dict(headers or {}))
-        return status, json.loads(answer)["problem"] if answer.startswith(b"{") else ""
+        (told,) = json.loads(answer).values() if answer.startswith(b"{") else ("",)
+        return status, told
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
