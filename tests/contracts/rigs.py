@@ -3,6 +3,7 @@
 A reader joins the contract by a class with the shape of ReaderRig and a line in RIGS. Nothing here knows a device's protocol.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,8 @@ from validator.ports import Reader
 
 
 def threads_and_descriptors() -> tuple[int, int]:
-    """How many of each this process has, once the threads that are about to end have ended."""
+    """How many of each this process has, once the threads that are about to end have ended and what others dropped is gone."""
+    gc.collect()  # the file that an earlier test has left in a circle would else be closed in the middle of this one
     for thread in threading.enumerate():
         if thread.daemon:
             thread.join(1.0)
@@ -32,6 +34,7 @@ class ReaderRig(Protocol):
     """One device, the readers opened on it, and the hand in front of it. Times are monotonic, in ns."""
 
     path: str
+    simulator: Simulator
 
     def reader(self) -> Reader:
         """A new reader on this device; the caller closes it."""

@@ -2,15 +2,25 @@
 
 import json
 import os
+import random
 import select
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 SAID_S = 10.0  # within which a simulated device answers a verb; far above what it needs
+STALL_S = (
+    0.05,
+    0.3,
+)  # from ... to: what a machine with too much to do does to a process that waits for its turn
+BETWEEN_STALLS_S = 0.02, 0.4
 
 
 class Simulator:
@@ -45,6 +55,25 @@ class Simulator:
             assert event["event"] != "error", f"{why}: {event['message']}"
             if event["event"] == name:
                 return event
+
+    @contextmanager
+    def stalling(self, rng: random.Random) -> Iterator[None]:
+        """Meanwhile the process stands still now and then, as on a busy machine."""
+        ended = threading.Event()
+
+        def stall() -> None:
+            while not ended.wait(rng.uniform(*BETWEEN_STALLS_S)):
+                self._process.send_signal(signal.SIGSTOP)
+                ended.wait(rng.uniform(*STALL_S))
+                self._process.send_signal(signal.SIGCONT)
+
+        staller = threading.Thread(target=stall)
+        staller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            staller.join()
 
     def close(self) -> None:
         self._process.terminate()

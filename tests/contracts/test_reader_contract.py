@@ -1,12 +1,15 @@
 """What validator.ports.Reader promises, tried on every reader with a real device process at the other end of the wire."""
 
+import random
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.rigs import RIGS, Listener, ReaderRig, listening, threads_and_descriptors
+from tests.contracts.simulator import BETWEEN_STALLS_S, STALL_S
 from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, LeftEarly, ReaderBack, ReaderLost
 
@@ -14,6 +17,9 @@ FIRST, SECOND, THIRD = "0489ab12cd34ef", "04a1b2c3d4e5f6", "0411223344aabb"
 PASSING = [(name, fault) for name, kind in RIGS.items() for fault in kind.passing_faults]
 LASTING = [(name, fault) for name, kind in RIGS.items() for fault in kind.lasting_faults]
 STAGES = [(name, stage) for name, kind in RIGS.items() for stage in kind.stages]
+STALLING_S = (
+    8.0  # in which the field is taken away nine times, and some twenty stalls come before, in and after that
+)
 SECOND_TOLD = [name for name, kind in RIGS.items() if kind.tells_second]
 EVERY_SECOND = [name for name, kind in RIGS.items() if "every-second" in kind.lasting_faults]
 
@@ -80,6 +86,21 @@ def test_a_card_that_stays_is_told_once(rig: ReaderRig, listener: Listener, uid:
 
     assert isinstance(listener.armed_event(), CardSeen)
     assert listener.armed_event(3.0) is None
+
+
+@pytest.mark.parametrize("still", ["the device", "the lane"])
+def test_a_card_that_stays_is_told_once_on_a_machine_that_stands_still_now_and_then(
+    rig: ReaderRig, listener: Listener, still: str
+) -> None:
+    rng = random.Random(1)
+    rig.present(FIRST)
+    assert listener.uid() == FIRST
+    end = time.monotonic() + STALLING_S
+    with rig.simulator.stalling(random.Random(2)) if still == "the device" else nullcontext():
+        while time.monotonic() < end:
+            assert not isinstance(listener.armed_event(rng.uniform(*BETWEEN_STALLS_S)), CardSeen)
+            if still == "the lane":
+                time.sleep(rng.uniform(*STALL_S))  # the stall itself; nothing is waited for
 
 
 def test_a_card_that_is_shown_again_is_told_again(rig: ReaderRig, listener: Listener) -> None:

@@ -70,7 +70,8 @@ def test_plugging_in_and_out_again_and_again_leaves_nothing_behind(rig: ReaderRi
     print(f"back after {times_s[-1]:.2f} s at most, {after[2] - before[2]} KB more")  # noqa: T201
 
     assert times_s[-1 - STALLS_MAX] < 2.0
-    assert after[:2] == before[:2]
+    assert after[0] <= before[0], "threads"
+    assert after[1] <= before[1], "descriptors"
     assert after[2] - before[2] < GROWTH_KB_MAX
 
 

@@ -5,7 +5,7 @@ nothing about cards; the chip's steps stand in `pn532_chip`, and opening one in 
 
 An armed PN532 is silent until there is a card, so silence proves nothing. It is asked anew every `rearm_ms`; the
 acknowledgement is the proof of life, and chips that answer only every second request for two cards are served too.
-A chip that misses two acknowledgements running is lost: 0.2 s after a brown-out.
+A chip that misses four acknowledgements running is lost: half a second after a brown-out at most.
 
 An answer can be lost on the way, and a new request can hit the chip when it has selected a card and not yet told it; such
 a card listens to no further request. So now and then the field is taken away for a moment and every card begins anew.
@@ -42,8 +42,7 @@ HOLD_NS = 1_700_000_000  # the same after a card was told: most people have take
 ASKS_MAX = (
     2  # after which a card that lay there all along has answered, even to a chip that hears every second one
 )
-AT_ONCE_NS = 90_000_000  # in which a card that lay there all along answers: 15 ms by a real chip's times, the rest for a late line
-RESETS_MAX = 2  # moments without a field after which a card that lay there all along has been heard again
+SILENCES_MAX = 2  # moments without a field after which it is gone: one answer may have been lost
 
 
 class Pn532Reader:
@@ -172,13 +171,17 @@ class Pn532Reader:
         self._ask(chip)
 
     def _ask(self, chip: Chip) -> bytearray | None:
-        self._held.asked(self._clock())
-        return self._hear(lambda: chip.ask(self._targets_max), self._rearm_ns)
+        answer = self._hear(lambda: chip.ask(self._targets_max), self._rearm_ns)
+        if answer is None:
+            self._held.asked(acknowledged=self._misses == 0)
+        return answer
 
     def _reset(self, chip: Chip, at_ns: int) -> bytearray | None:
-        self._held.field_taken_away()
         self._reset_ns = at_ns + RESET_NS
-        return self._hear(chip.reset_cards, FIELD_OFF_NS)
+        answer = self._hear(chip.reset_cards, FIELD_OFF_NS)
+        if answer is None:  # else the card came before
+            self._held.field_taken_away(acknowledged=self._misses == 0)
+        return answer
 
     def _hear(self, step: Callable[[], bytearray | None], next_ns: int) -> bytearray | None:
         """Take a step that the chip has to acknowledge; a miss is made good by the next `take`, the first one at once."""
@@ -211,7 +214,7 @@ class Pn532Reader:
         self._chip = news
         self._wanted = self._waited_for_rest = False
         self._misses = 0
-        self._held.field_taken_away()
+        self._held.field_taken_away(acknowledged=True)
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_NS
         return ReaderBack(at_ns)
@@ -220,45 +223,46 @@ class Pn532Reader:
 class _Held:
     """Tells a card that was told and never left from one that has just come, after a moment without a field.
 
-    A card that the gate has opened for must not open it again because the line was late or an answer was damaged, so in doubt it
-    is the card told before: whoever shows the same card again within 90 ms of such a moment has to show it once more.
+    A card that the gate has opened for must not open it again because the line or the machine was late, so in doubt it is the card
+    told before: whoever shows the same card again within two requests of such a moment, 0.2 s, has to show it once more. The clock is
+    not asked: chip and lane may each have stood still for any time, and only requests acknowledged and unanswered prove a card gone.
     """
 
     def __init__(self) -> None:
         self._event: ReaderEvent | None = None
-        self._asks: int | None = None  # since the field was taken away, if it was since the card was told
-        self._asked_ns = 0
-        self._resets = 0  # since it was heard last
+        self._asks: int | None = None  # acknowledged since the field was taken away; None: no doubt is left
+        self._sure = True  # that a card in the field would have answered them
+        self._silences = 0  # sure ones running after which nothing had answered
 
     def told(self, event: ReaderEvent) -> None:
         """A card was told; it may stay."""
-        self._event, self._asks, self._resets = event, None, 0
+        self._event, self._asks, self._silences = event, None, 0
 
     def forget(self) -> None:
         """What was told was not heard: it is to be told again."""
         self._event, self._asks = None, None
 
-    def field_taken_away(self) -> None:
+    def field_taken_away(self, *, acknowledged: bool) -> None:
         """Whatever is in the field begins anew."""
-        self._resets += 1
-        if self._resets > RESETS_MAX:
-            self._event = None
-        self._asks = 0
+        self._asks, self._sure = 0, acknowledged
 
-    def asked(self, now_ns: int) -> None:
-        """A request goes out."""
-        self._asked_ns = now_ns
-        if self._asks is None:
-            return
-        self._asks += 1
-        if self._asks > ASKS_MAX:
-            self._asks = None
+    def asked(self, *, acknowledged: bool) -> None:
+        """A request went out, and the one before is without an answer."""
+        if not acknowledged:
+            self._sure = False  # it may have cut off the one before, and left the card selected and silent
+        elif self._asks is not None:
+            self._asks += 1
+            if self._asks > ASKS_MAX:
+                self._asks = None
+                self._silences += self._sure
+                if self._silences >= SILENCES_MAX:
+                    self._event = None
 
     def is_this(self, event: ReaderEvent) -> bool:
         """Whether `event` only repeats what was told; if so the card goes on being held."""
-        if not self._asks or event.at_ns - self._asked_ns > AT_ONCE_NS or not _alike(event, self._event):
+        if self._asks is None or not _alike(event, self._event):
             return False
-        self._asks, self._resets = None, 0
+        self._asks, self._silences = None, 0
         return True
 
 
