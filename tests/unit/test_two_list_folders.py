@@ -1,5 +1,6 @@
 """A list folder on the disk and a memory-backed one beside it, eras, keys that come later, and the courier at work between scan and opening."""
 
+import gc
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -223,6 +224,7 @@ def test_a_look_pauses_after_each_mebibyte_and_at_its_end_tells_what_a_look_tell
 
 def test_a_look_that_is_given_up_halfway_is_begun_anew(disk: Path) -> None:
     lists = opened(disk)
+    gc.collect()  # what earlier tests dropped
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     steps = lists.looking()
     next(steps)
