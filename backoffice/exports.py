@@ -3,14 +3,15 @@
     done = export(store, Opener(keys), order, path)      # raises OfficeError, OSError
 
 The log is written before the file gets its key and its name: there is no export that it does not know. Killed before, there is at most a file
-`.new-…` that nobody can read.
+`.new-…` that nobody can read, or one that the log knows; the next export into that folder removes it.
 """
 
+import fcntl
 import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ SETTLED_S = 300
 Otherwise a report that is being written while its period is exported would be in no export ever.
 """
 SAY_EACH = 5_000
+_DRAWN_BYTES = 4
+_LEFT = f"{TEMPORARY}{'[0-9a-f]' * 2 * _DRAWN_BYTES}-*"
 
 Say = Callable[[str, int, int], None]
 
@@ -76,10 +79,8 @@ def export_steps(
     if order.from_unix_s >= order.up_to_unix_s:
         raise OfficeError("the period ends before it begins")
     _refuse_if_there(path)
-    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")  # its own: two may be at it
     without: Counter[str] = Counter()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, SECRET_MODE)
+    temporary, fd = _begin(path)
     try:
         with os.fdopen(fd, "wb") as out:
             writer = ExportWriter(out, order.to, order.signing)
@@ -157,6 +158,33 @@ def _log(store: ReportStore, order: Order, count: int, sha256: str) -> Export:
     period = (order.from_unix_s, order.up_to_unix_s)
     row = Export(0, order.made_unix_s, order.who, to, *period, count, sha256)
     return row._replace(number=store.log_export(row))
+
+
+def _begin(path: Path) -> tuple[Path, int]:
+    """A new file beside this one that this process alone is at; what killed exports left there is gone."""
+    for left in path.parent.glob(_LEFT):
+        _remove_if_left(left)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        drawn = secrets.token_hex(_DRAWN_BYTES)  # two may be at it
+        temporary = path.with_name(f"{TEMPORARY}{drawn}-{path.name}")
+        fd = os.open(temporary, flags, SECRET_MODE)
+        with suppress(OSError):  # where nobody can lock, nobody removes
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        if temporary.exists():
+            return temporary, fd
+        os.close(fd)  # another export came before our lock, and took it for one that was left
+
+
+def _remove_if_left(temporary: Path) -> None:
+    """Remove it if no process is at it: the lock of an export ends with its process, however that ends."""
+    with suppress(OSError):
+        fd = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            temporary.unlink()
+        finally:
+            os.close(fd)
 
 
 def _take_name(temporary: Path, path: Path) -> None:

@@ -1,10 +1,14 @@
 """Exports for the authority: it alone reads them, it can tell who made them, and there is none that the log does not know. And retention."""
 
+import fcntl
 import hashlib
 import io
 import json
 import os
 import random
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -332,6 +336,52 @@ def test_there_is_no_export_that_the_log_does_not_know_wherever_it_is_killed(ful
     for each in killed:
         each.close()
     assert not list(full.folder.glob(".new-*"))
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from backoffice.exports import _begin
+temporary, fd = _begin(Path(sys.argv[1]))
+os.write(fd, b"half")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_export_left_goes_with_the_next_and_nothing_else_does(full: Desk) -> None:
+    writing = export_steps(full.store, full.opener(), full.order(), full.folder / "slow")
+    assert next(writing) == "written"
+    (being_written,) = full.folder.glob(".new-*-slow")
+    others = [full.folder / name for name in (".new-mine", ".new-12345678", ".new-0123456g-out")]
+    for other in others:
+        other.write_bytes(b"somebody else's")
+    (full.folder / ".new-0123abcd-link").symlink_to(".new-mine")
+    killed = subprocess.run([sys.executable, "-c", _KILLED, full.folder / "killed"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = full.folder.glob(".new-*-killed")
+    assert left.read_bytes() == b"half"
+    full.export()
+    assert not left.exists()
+    assert all(other.exists() for other in (being_written, full.folder / ".new-0123abcd-link", *others))
+    list(writing)
+    assert len(full.read("slow")) == len(full.read("out")) == 41
+
+
+def test_an_export_that_another_takes_for_a_left_one_before_its_lock_begins_again(full: Desk) -> None:
+    really_lock = fcntl.flock
+    taken: list[Path] = []
+
+    def after_another_took_it(fd: int, how: int) -> None:
+        if not taken:
+            (mine,) = full.folder.glob(".new-*-out")
+            mine.unlink()
+            taken.append(mine)
+        really_lock(fd, how)
+
+    with patch("backoffice.exports.fcntl.flock", after_another_took_it):
+        full.export()
+    assert taken
+    assert len(full.read()) == 41
 
 
 def test_of_two_exports_to_one_name_the_later_is_refused_and_the_earlier_is_whole(full: Desk) -> None:
