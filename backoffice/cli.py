@@ -63,7 +63,8 @@ class _LazyGroup(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             name = context.command_path if context else "turnike-backoffice"
-            click.echo(f"{name}: {error.format_message()}", err=True)
+            for line in error.format_message().splitlines():
+                click.echo(f"{name}: {line}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

@@ -3,12 +3,11 @@
 An unknown key is refused, since a misspelt one would silently do nothing. backoffice.example.toml explains each key.
 """
 
-import re
-import tomllib
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,16 +16,15 @@ from backoffice.office import DAY_S, Expiries, Office
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 from validator.formats.segment_builder import UNITS_MAX
+from validator.formats.toml_struct import faults, table_of
 
 FILE_NAME = "backoffice.toml"
 EXAMPLE = "backoffice.example.toml"
 HOUR_S = 3_600
 
-_ValueT = TypeVar("_ValueT")
-
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line for the operator: what, where, what to do."""
+    """The configuration cannot be used; the text has one line for each fault: where, what, what to do."""
 
 
 class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,16 +81,21 @@ class ReportsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     retention_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file, and the home that it was found in."""
+class FileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
 
-    home: Path
     rules: Annotated[tuple[RuleConfig, ...], Meta(min_length=1, max_length=RULES_MAX)]
     database: str = ""
     published: str = "published"
     expiry: ExpiryConfig = ExpiryConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     reports: ReportsConfig = ReportsConfig()
+
+
+class Config(FileConfig, frozen=True, kw_only=True):
+    """The whole file, and the home that it was found in."""
+
+    home: Path
 
     @property
     def database_url(self) -> str:
@@ -139,67 +142,36 @@ def load(home: Path) -> Config:
     """Read and check the backoffice.toml of this home. Raises ConfigError."""
     path = home / FILE_NAME
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = table_of(path.read_bytes())
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: is not there; name a home with --home, or make one with turnike-backoffice init"
         ) from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, a number or a nesting beyond reason
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    if "home" in values:
-        raise ConfigError(f"{path}: home is not a key of the configuration; see {EXAMPLE}")
-    rules = values.get("rules", [])
-    if isinstance(rules, list):  # one by one, since msgspec says of a list only that something in it is wrong
-        values["rules"] = tuple(_rule(path, place, rule) for place, rule in enumerate(rules, start=1))
-    config = _converted(path, "", values | {"home": home.resolve()}, Config)
-    _check_together(path, config)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    told = [f"{fault}; see {EXAMPLE}" for fault in faults(values, FileConfig)]
+    if not told:
+        config = msgspec.convert({**values, "home": home.resolve()}, Config)
+        told = list(_check_together(config))
+    if told:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in told))
     return config
 
 
-def _rule(path: Path, place: int, values: Any) -> RuleConfig:
-    name = values.get("name") if isinstance(values, dict) else None
-    called = name if isinstance(name, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", name) else place
-    return _converted(path, f"rules[{called}]", values, RuleConfig)
-
-
-def _converted(path: Path, table: str, values: Any, kind: type[_ValueT]) -> _ValueT:
-    try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_named(table, str(error))}; see {EXAMPLE}") from error
-
-
-def _named(table: str, message: str) -> str:
-    """Msgspec's "… - at `$.expiry.root_days`" and "missing required field `effect`", with the key in front."""
-    what, _, where = message.partition(" - at ")
-    below = where.strip("`").removeprefix("$").removeprefix(".")
-    within = _key(table, below)
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
-    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", what)
-    if missing:
-        return f"{_key(within, missing[1])} is missing and has no default"
-    if unknown:
-        return f"{_key(within, unknown[1])} is not a key of the configuration"
-    return f"{within or 'it'}: {what[:1].lower()}{what[1:]}"
-
-
-def _key(table: str, name: str) -> str:
-    return f"{table}.{name}" if table and name else table or name
-
-
-def _check_together(path: Path, config: Config) -> None:
+def _check_together(config: Config) -> Iterator[str]:
     names = [rule.name for rule in config.rules]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        raise ConfigError(f"{path}: rules[{twice}].name: two rules have this name")
-    if not config.published or "\0" in config.published or "\0" in config.database:
-        raise ConfigError(f"{path}: published: names no folder")
+        yield f"rules[{twice}].name: two rules have this name"
+    if "\0" in config.database:
+        yield "database: has a zero byte"
     if "\0" in config.reports.sealing_key:
-        raise ConfigError(f"{path}: reports.sealing_key: names no file")
-    published = (config.home / config.published).resolve()
-    if published in (config.home, *config.home.parents):
-        raise ConfigError(f"{path}: published: the world would see the keys; name a folder of its own")
+        yield "reports.sealing_key: names no file"
+    if not config.published or "\0" in config.published:
+        yield "published: names no folder"
+    elif (config.home / config.published).resolve() in (config.home, *config.home.parents):
+        yield "published: the world would see the keys; name a folder of its own"
     if config.expiry.timestamp_hours >= 24 * config.expiry.metadata_days:
-        raise ConfigError(f"{path}: expiry.timestamp_hours: is not below expiry.metadata_days")
+        yield "expiry.timestamp_hours: is not below expiry.metadata_days"

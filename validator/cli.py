@@ -56,9 +56,9 @@ class _OneLine(click.Group):
             sys.exit(error.exit_code)
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
-            click.echo(
-                f"{context.command_path if context else 'turnike'}: {error.format_message()}", err=True
-            )
+            name = context.command_path if context else "turnike"
+            for line in error.format_message().splitlines():
+                click.echo(f"{name}: {line}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

@@ -5,7 +5,7 @@ Nothing here opens a device or a list.
 """
 
 import re
-import tomllib
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,12 +13,24 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from validator.formats.toml_struct import faults, table_of
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT_MAX = 65_535
 
-DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")]
+DeviceId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z",
+        description="letters, digits, dots, underscores and hyphens, at most 32, the first a letter or digit",
+    ),
+]
 HostName = Annotated[
-    str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])\Z")
+    str,
+    msgspec.Meta(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])\Z",
+        description="the name of a host or an address, an IPv6 address in brackets",
+    ),
 ]
 
 
@@ -122,60 +134,35 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line for the operator: what, where, what to do."""
+    """The configuration cannot be used; the text has one line for each fault: where, what, what to do."""
 
 
 def load(path: Path) -> Config:
-    """Read and check the file at `path`. Raises ConfigError."""
+    """Read and check the file at `path`.
+
+    Raises:
+        ConfigError: one line for each fault, each with the path of the file, the key and what to do.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = table_of(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
-    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, a number or a nesting beyond reason
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    try:
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    told = [f"{fault}; see config/validator.example.toml" for fault in faults(values, Config)]
+    if not told:
         config = msgspec.convert(values, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_named(str(error))}; see config/validator.example.toml") from error
-    _check_together(path, config)
+        told = list(_check_together(config))
+    if told:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in told))
     return config
 
 
-def _named(message: str) -> str:
-    """Msgspec's "… - at `$.list.stale`" and "missing required field `stale`", with the key in front."""
-    what, _, where = message.partition(" - at ")
-    table = where.strip("`").removeprefix("$").removeprefix(".")
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
-    unknown = re.fullmatch(r"Object contains unknown field `(\w+)`", what)
-    if missing:
-        return f"{_key(table, missing[1])} is missing and has no default"
-    if unknown:
-        return f"{_key(table, unknown[1])} is not a key of the configuration"
-    if "matching regex" in what:
-        key = re.findall(r"[a-z_]+", table)[-1]
-        return f"{table}: must be {_WORDS[key]}"
-    return f"{table}: {what[0].lower()}{what[1:]}"
-
-
-_WORDS = {  # of the keys that have a pattern
-    "gate_id": "letters, digits, dots, underscores and hyphens, 32 at most, a letter or a digit first",
-    "names": "names of hosts, and addresses; one of IPv6 in brackets",
-}
-
-
-def _key(table: str, name: str) -> str:
-    return f"{table}.{name}" if table else name
-
-
-def _check_together(path: Path, config: Config) -> None:
+def _check_together(config: Config) -> Iterator[str]:
     if config.reader.driver == "pn532" and not config.reader.device:
-        raise ConfigError(
-            f"{path}: reader.device is missing: the driver pn532 needs the path of its serial line"
-        )
+        yield "reader.device is missing: the driver pn532 needs the path of its serial line"
     if config.reader.driver == "serial" and config.reader.device:
-        raise ConfigError(
-            f"{path}: reader.device is set: the driver serial hears cards from the board at board.device"
-        )
+        yield "reader.device is set: the driver serial hears cards from the board at board.device"
     named = {
         "reader.device": config.reader.device,
         "board.device": config.board.device,
@@ -187,68 +174,66 @@ def _check_together(path: Path, config: Config) -> None:
     }
     for key, value in named.items():
         if value and not value.startswith("/"):
-            raise ConfigError(f"{path}: {key}: {value!r} is not an absolute path")
+            yield f"{key}: {value!r} is not an absolute path"
         if "\0" in value:
-            raise ConfigError(f"{path}: {key}: a path has no zero byte")
+            yield f"{key}: a path has no zero byte"
     if config.list.recent == config.list.folder:
-        raise ConfigError(f"{path}: list.recent and list.folder are the same folder")
+        yield "list.recent and list.folder are the same folder"
     if config.courier is not None:
-        _check_courier(path, config.courier)
+        yield from _check_courier(config.courier)
     if config.upload is not None:
-        _check_upload(path, config.upload)
+        yield from _check_upload(config.upload)
     if config.console is not None:
-        _check_console(path, config.console)
+        yield from _check_console(config.console)
     if config.reader.device == config.board.device:
-        raise ConfigError(f"{path}: reader.device and board.device are the same line")
+        yield "reader.device and board.device are the same line"
 
 
-def _check_courier(path: Path, courier: CourierConfig) -> None:
-    """Lists are signed, but who asks for them is not everybody's affair: without TLS only this machine itself may be asked."""
-    _check_address(path, "courier.url", courier.url, ("https", "http"))
-    _check_address(path, "courier.proxy", courier.proxy, ("http", "https", ""))
-    _check_server(path, "courier.url", courier.url)
+def _check_courier(courier: CourierConfig) -> Iterator[str]:
+    """Lists are signed, but who asks for them is private: without TLS only this machine may be asked."""
+    yield from _check_server("courier.url", courier.url)
+    if courier.proxy:
+        yield from _check_address("courier.proxy", courier.proxy)
 
 
-def _check_upload(path: Path, upload: UploadConfig) -> None:
-    """Reports name nobody, but when and where somebody was refused is not everybody's affair, and only TLS says who answers for them."""
-    _check_address(path, "upload.url", upload.url, ("https", "http"))
-    _check_server(path, "upload.url", upload.url)
+def _check_upload(upload: UploadConfig) -> Iterator[str]:
+    """Reports name nobody, but when and where a card was refused is private, and only TLS says who receives them."""
+    yield from _check_server("upload.url", upload.url)
 
 
-def _check_console(path: Path, console: ConsoleConfig) -> None:
+def _check_console(console: ConsoleConfig) -> Iterator[str]:
     """What is served beyond this machine is called by a name that it has to know: see console/guard.py."""
     try:
         host, _ = console.address
     except ValueError:
-        raise ConfigError(
-            f"{path}: console.listen: {console.listen!r} is not an address and a port; write 127.0.0.1:8021"
-        ) from None
-    if host not in LOOPBACK and not console.names:
-        raise ConfigError(
-            f"{path}: console.names is empty: say by which names or addresses browsers call {console.listen}"
-        )
+        yield f"console.listen: {console.listen!r} is not an address and a port; write 127.0.0.1:8021"
+    else:
+        if host not in LOOPBACK and not console.names:
+            yield f"console.names is empty: say by which names or addresses browsers call {console.listen}"
     for lane in console.lanes:
         if not lane.startswith("/") or "\0" in lane:
-            raise ConfigError(f"{path}: console.lanes: {lane!r} is not an absolute path")
+            yield f"console.lanes: {lane!r} is not an absolute path"
     if len({*console.lanes}) < len(console.lanes):
-        raise ConfigError(f"{path}: console.lanes: the same lane twice")
+        yield "console.lanes: the same lane twice"
 
 
-def _check_address(path: Path, key: str, value: str, schemes: tuple[str, ...]) -> None:
-    try:
-        parts = urlsplit(value)
-        is_wrong = (
-            parts.scheme not in schemes or bool(parts.scheme) != bool(parts.hostname) or parts.port == 0
-        )
-    except ValueError:
-        is_wrong = True
-    if is_wrong or (value and not value.isprintable()):
-        raise ConfigError(f"{path}: {key}: {value!r} is not an address; write https://host/path/")
-
-
-def _check_server(path: Path, key: str, value: str) -> None:
+def _check_server(key: str, value: str) -> Iterator[str]:
+    told = list(_check_address(key, value))
+    yield from told
+    if told:
+        return
     parts = urlsplit(value)
     if parts.query or parts.fragment or parts.username:
-        raise ConfigError(f"{path}: {key}: an address without user, ? and #, please")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ConfigError(f"{path}: {key}: http:// only for this machine itself; write https://")
+        yield f"{key}: an address without user, ? and #, please"
+    elif parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        yield f"{key}: http:// only for this machine itself; write https://"
+
+
+def _check_address(key: str, value: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(value)
+        is_right = parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not (is_right and value.isprintable()):
+        yield f"{key}: {value!r} is not an address; write https://host/path/"

@@ -69,6 +69,16 @@ def test_a_bad_configuration_is_one_clear_line(
     assert ended.stdout == ""
 
 
+def test_all_faults_of_a_configuration_are_reported_at_once_a_line_each(config: Path) -> None:
+    config.write_text(config.read_text().replace("[board]", "[bord]").replace('"decide"', '"decided"'))
+    ended = turnike("check", "--config", str(config))
+    lines = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout, len(lines)) == (2, "", 2)
+    assert all(line.startswith(f"turnike: {config}: ") for line in lines)
+    assert "bord is not a key of the configuration; did you mean board?" in lines[0]
+    assert 'list.stale: must be "decide" or "deny", not "decided"; did you mean "decide"?' in lines[1]
+
+
 def test_check_names_every_missing_device_and_exits_1(config: Path) -> None:
     ended = turnike("check", "--config", str(config), "--json")
     assert ended.returncode == 1
@@ -151,7 +161,7 @@ def test_a_closed_standard_output_is_one_clear_line(config: Path) -> None:
     assert ended.stderr == "turnike: standard output is closed; the log goes there (/dev/null will do)\n"
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 3_000, "a = " + "1" * 5_000, "\ufeffgate_id = 1"])
+@pytest.mark.parametrize("text", ["a = " + "[" * 3_000, "a = " + "1" * 5_000, "\ufeff= 1"])
 def test_a_file_beyond_reason_is_one_clear_line(config: Path, text: str) -> None:
     config.write_text(text)
     ended = turnike("check", "--config", str(config))
