@@ -33,6 +33,7 @@ LAMPS = {  # the lamp beside the text, and the text's own ground
     "try_again": ("dark_orange3", "bold white on dark_orange3"),
     "unsupported": ("dark_orange3", "bold white on dark_orange3"),
     "out_of_service": ("grey50", "white on grey23"),
+    "emergency": ("green3", "bold white on green4"),
 }
 
 
@@ -184,6 +185,7 @@ _TEXTS = {
     "try_again": ("Tek kart okutunuz, tekrar deneyiniz", "One card, try again"),
     "unsupported": ("Bu kart desteklenmiyor", "Card not supported"),
     "out_of_service": ("Hizmet dışı", "Out of service"),
+    "emergency": ("Acil durum: geçiş serbest", "Emergency: walk through"),
 }
 
 

@@ -18,6 +18,7 @@ export const DISPLAY = {
   try_again: { tr: "Tek kart okutunuz, tekrar deneyiniz", en: "One card, try again" },
   unsupported: { tr: "Bu kart desteklenmiyor", en: "Card not supported" },
   out_of_service: { tr: "Hizmet dışı", en: "Out of service" },
+  emergency: { tr: "Acil durum: geçiş serbest", en: "Emergency: walk through" },
 };
 
 /** @param {string} date as 2027-01-15 */
@@ -75,6 +76,7 @@ const EN = {
       try_again: "Red, blinking, a warning tone.",
       unsupported: "Red, blinking, a warning tone.",
       out_of_service: "The lamp is off.",
+      emergency: "Green, blinking.",
     },
     leftEarly: "Gone before it had told its number: the gate decided nothing, and let nobody in.",
   },
@@ -233,6 +235,7 @@ const TR = {
       try_again: "Yanıp sönen kırmızı, uyarı sesi.",
       unsupported: "Yanıp sönen kırmızı, uyarı sesi.",
       out_of_service: "Lamba kapalı.",
+      emergency: "Yanıp sönen yeşil.",
     },
     leftEarly: "Numarasını söylemeden çekildi: turnike karar vermedi, kimseyi geçirmedi.",
   },
