@@ -16,16 +16,22 @@ help:
 	@echo "make check   ruff, mypy strict, import-linter"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
 
-# A stamp is newer than its lock file only when every pinned package is installed.
+# A stamp is newer than its lock file only when every pinned package is installed. What an interrupted set-up left is
+# made anew: a .venv without pip, or of a Python that is gone, cannot be repaired by pip.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+OFFLINE := echo "turnike: the packages could not be installed; the first run needs the internet (or PIP_INDEX_URL, a proxy in HTTPS_PROXY). Run the same command again" >&2; exit 2
+
 $(VENV)/.run: requirements/run.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "turnike: $(PYTHON) is older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "turnike: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "turnike: $(PYTHON) is missing or older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); } || { rm -rf $(VENV); echo "turnike: $(PYTHON) cannot make a virtual environment in $(CURDIR)/$(VENV); on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "turnike: setting up $(VENV): $$(grep -c == requirements/run.lock) packages from PyPI, a minute or two the first time"
+	@$(INSTALL) --require-hashes -r requirements/run.lock || { $(OFFLINE); }
+	@$(INSTALL) --no-deps --no-build-isolation --editable . || { $(OFFLINE); }
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@echo "turnike: adding what tests need: $$(grep -c == requirements/dev.lock) packages with those that are here, a minute"
+	@$(INSTALL) --require-hashes -r requirements/dev.lock || { $(OFFLINE); }
 	@touch $@
 
 demo: $(VENV)/.run
@@ -33,6 +39,7 @@ demo: $(VENV)/.run
 
 # Half of what tests do is waiting for real time to pass: three share two processors well.
 test: $(VENV)/.dev
+	@echo "turnike: every test that this machine can run; about ten minutes on two processors"
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(VENV)/.dev

@@ -7,7 +7,6 @@ kernel forgets that it was to be written (fsync(2), "EIO"), so the journal does 
 import errno
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,20 +15,7 @@ import mfusepy
 from tests.power_cut import journal
 from tests.power_cut.file_system import RecordingFileSystem
 from tests.power_cut.journal import Operation, Sync, Write
-
-SLOW_S = 0.3
-FAULT = "user.fault"
-
-
-class Fault(StrEnum):
-    """What is wrong with the disk."""
-
-    NONE = "none"
-    UNSYNCED = "unsynced"  # a sync fails
-    READ_ONLY = "read only"
-    GONE = "gone"  # nothing can be read or written: a card that has lost its contacts
-    SLOW = "slow"  # a sync takes SLOW_S
-
+from tests.processes.disk_faults import FAULT, SLOW_S, Fault
 
 _ERRORS = {Fault.READ_ONLY: errno.EROFS, Fault.GONE: errno.EIO}
 

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from tests.processes.faulty_file_system import FAULT, Fault
+from tests.processes.disk_faults import FAULT, Fault
 
 SMALL_BYTES = 2 << 20
 EXT4_BYTES = 8 << 20

@@ -1,0 +1,16 @@
+"""What can be wrong with the disk of faulty_file_system.py, named apart from it: that module needs libfuse to be imported."""
+
+from enum import StrEnum
+
+SLOW_S = 0.3
+FAULT = "user.fault"
+
+
+class Fault(StrEnum):
+    """What is wrong with the disk."""
+
+    NONE = "none"
+    UNSYNCED = "unsynced"  # a sync fails
+    READ_ONLY = "read only"
+    GONE = "gone"  # nothing can be read or written: a card that has lost its contacts
+    SLOW = "slow"  # a sync takes SLOW_S
