@@ -162,6 +162,8 @@ missing = "{missing}"
 folder = "{folder}/reports"
 socket = "{folder}/lane.sock"
 reserve_mb = 0
+[log]
+grounds = true
 [passage]
 feedback_ms = 300
 {more}

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any, NamedTuple, assert_never
 
 from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
+from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage
 from validator.ports import DeviceNote, Note, TapDone
 
@@ -30,8 +31,13 @@ class Counted(NamedTuple):
 class Account:
     """For one thread, the clerk's."""
 
-    def __init__(self, gate_id: str, lane: int, version: str) -> None:
-        """It begins now, under a random `run_id`: whoever reads its counts sees by it that they began anew."""
+    def __init__(self, gate_id: str, lane: int, version: str, *, with_grounds: bool = False) -> None:
+        """Start counting now, under a random `run_id`; a reader of the counts sees by it when they restart.
+
+        Without `with_grounds` the event of a tap does not say why it was decided so, nor what only a
+        reported refusal has: its report, and the longer time until the passenger was told.
+        """
+        self.with_grounds = with_grounds
         self._identity = {
             "gate_id": gate_id,
             "lane": lane,
@@ -77,20 +83,22 @@ class Account:
             "outcome": tap.outcome.name.lower(),
             "read_ns": tap.seen_at_ns,
             "decided_us": times.decided_ns // _NS_PER_US,
-            "report_us": times.report_ns // _NS_PER_US,
-            "told_us": times.told_ns // _NS_PER_US,
             "waited": tap.waited,
-            "reported": tap.reported,
         }
+        if self.with_grounds or tap.outcome is not Outcome.DENIED:
+            line["told_us"] = times.told_ns // _NS_PER_US
+        if self.with_grounds:
+            line |= {"report_us": times.report_ns // _NS_PER_US, "reported": tap.reported}
         if decision is not None:
             line |= {
                 "verdict": decision.verdict.value,
-                "ground": decision.ground.value,
-                "rule": decision.rule,
                 "list_state": decision.list_state.value,
                 "list_version": decision.list_version,
             }
-        self._taps[Counted(line["outcome"], line.get("ground", ""))] += 1
+            if self.with_grounds:
+                line |= {"ground": decision.ground.value, "rule": decision.rule}
+        ground = decision.ground.value if decision is not None else ""
+        self._taps[Counted(line["outcome"], ground)] += 1
         return line
 
     def _device(self, note: DeviceNote) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
     )
     clerk = Clerk(
-        account=Account(config.gate_id, config.lane, version("turnike")),
+        account=Account(config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds),
         source=list_folder(config),
         times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
         lists=lists,

@@ -186,7 +186,7 @@ class Clerk:
 
     def _take(self, note: Note) -> None:
         line = self._account.line(note)
-        if isinstance(note, TapDone):
+        if isinstance(note, TapDone) and self._account.with_grounds:
             line["reports_waiting"] = self._outbox.waiting
         self._say(line)
 

@@ -118,6 +118,12 @@ class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return host.strip("[]"), int(port)
 
 
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[log]: what the lane's log and `watch` say of a tap."""
+
+    grounds: bool = False  # why a card was refused is health data: for a test bench only
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -128,6 +134,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     list: ListConfig
     passage: PassageConfig = PassageConfig()
     reports: ReportsConfig
+    log: LogConfig = LogConfig()
     courier: CourierConfig | None = None
     upload: UploadConfig | None = None
     console: ConsoleConfig | None = None

@@ -24,7 +24,7 @@ from validator import check
 from validator.adapters.clock import Clock
 from validator.adapters.ledger import Ledger
 from validator.check import courier as check_courier
-from validator.config import Config, load
+from validator.config import Config, LogConfig, load
 from validator.courier_ports import SourceState
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
@@ -71,6 +71,7 @@ def config(tmp_path: Path, root: bytes, monkeypatch: pytest.MonkeyPatch) -> Conf
     install(tmp_path / "lists", 1, (TABLE,))
     courier = f'[courier]\nurl = "https://lists.example/"\nroot = "{tmp_path}/root.json"'
     path = lane_config(tmp_path, more=courier)
+    path.write_text(path.read_text().replace("grounds = true", "grounds = false"))
     path.write_text(path.read_text().replace("[list]", f'[list]\nrecent = "{tmp_path}/recent"'))
     monkeypatch.setattr(check, "Clock", SetClock)
     monkeypatch.setattr(check, "examine_devices", lambda _: iter(()))
@@ -98,6 +99,13 @@ def found(config: Config, subject: str) -> list[tuple[str, str]]:
 def left(config: Config, **fields: Any) -> None:
     """Leave the courier's status there."""
     (Path(config.list.recent) / "courier.json").write_text(json.dumps(STATUS | {"disk_bytes": 9} | fields))
+
+
+def test_a_log_that_says_why_cards_are_refused_is_noted(config: Config) -> None:
+    assert found(config, "log") == []
+    ((mark, text),) = found(replace(config, log=LogConfig(grounds=True)), "log")
+    assert mark == "note"
+    assert text.startswith("log.grounds is true: ")
 
 
 def set_courier(config: Config, **fields: Any) -> Config:

@@ -139,7 +139,7 @@ class World:
         self.callers = Callers(self.told)
         self.tried_again = 0
         self.clerk = Clerk(
-            account=Account("kadikoy-03", 2, "1.2.3"),
+            account=Account("kadikoy-03", 2, "1.2.3", with_grounds=True),
             source=self,
             times=self,
             lists=self.lists,
@@ -366,6 +366,39 @@ def test_a_signed_time_that_cannot_be_told_is_a_line_and_a_lists_own_counts() ->
     world.clerk.look()
     assert world.floor == 1_004
     assert world.lines[0] == {"event": "time problem", "problem": "accepted.json: no signed time"} | WHEN
+
+
+def test_an_event_says_of_a_refused_card_nothing_that_tells_why() -> None:
+    """A suspended card is reported and an unmatched one is not: their events differ in nothing but the times of reading."""
+    lines = []
+    for ground, rule, reported, report_ns in (
+        (Ground.IN_TABLE, "suspended", True, 900_000),
+        (Ground.NOT_IN_TABLE, "matched", False, 0),
+        (Ground.LIST_MISSING, "", False, 0),
+    ):
+        decision = Decision(Verdict.DENY, ground, rule, reported, 0, ListState.FRESH, 3, True)
+        tap = RecordTap(9, "ab12", Outcome.DENIED, decision, reported=reported, seen_at_ns=5)
+        account = Account("kadikoy-03", 2, "1.2.3")
+        lines.append(account.line(TapDone(tap, TapTimes(7_000, 9_000 + report_ns, report_ns))))
+        assert account.status()["taps"] == [{"outcome": "denied", "ground": ground.value, "count": 1}]
+    assert (
+        lines
+        == [
+            {
+                "event": "tap",
+                "tap": 9,
+                "token": "ab12",
+                "outcome": "denied",
+                "read_ns": 5,
+                "decided_us": 7,
+                "waited": False,
+                "verdict": "deny",
+                "list_state": "fresh",
+                "list_version": 3,
+            }
+        ]
+        * 3
+    )
 
 
 def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:

@@ -23,8 +23,8 @@ def test_each_line_becomes_a_value_of_its_own() -> None:
     assert said({"error": "the disk does not answer"}) == Refused("the disk does not answer")
     assert said({"event": "reader", "state": "lost", "reason": "gone"}) == News("reader")
     assert said({"event": "dropped", "count": 3}) == News("dropped")
-    assert said(tap_line()) == Tap(9, "4f1a", "denied", 12, None, 1_780_000_000)
-    assert said(tap_line(outcome="admitted")) == Tap(9, "4f1a", "admitted", 12, 402, 1_780_000_000)
+    assert said(tap_line()) == Tap(9, "4f1a", "denied", 12, 1_780_000_000)
+    assert said(tap_line(outcome="admitted")) == Tap(9, "4f1a", "admitted", 12, 1_780_000_000, 402)
 
 
 def test_a_tap_that_is_heard_does_not_say_why() -> None:

@@ -37,6 +37,9 @@ def examine(config: Config) -> Iterator[Finding]:
     yield Finding(
         "configuration", "ok", f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}"
     )
+    if config.log.grounds:
+        why = "the log and `watch` say why each card was refused: for a test bench, not for passengers"
+        yield Finding("log", "note", f"log.grounds is true: {why}")
     clock = Clock()
     found = TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE).look()
     if found is not None and found.signed is not None:

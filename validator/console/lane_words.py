@@ -104,9 +104,9 @@ class Tap(Struct, frozen=True):
     token: Token
     outcome: Word
     decided_us: Count
-    told_us: Count | None
-    """None of a refusal."""
     unix_s: Moment
+    told_us: Count | None = None
+    """None of a refusal."""
 
 
 class News(Struct, frozen=True):

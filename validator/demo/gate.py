@@ -27,6 +27,8 @@ missing = "deny"
 folder = "{reports}"
 socket = "{socket}"
 reserve_mb = 0
+[log]
+grounds = true
 [courier]
 url = "{url}"
 root = "{root}"
