@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,6 @@ from validator.courier import Courier, Status
 from validator.formats.fingerprint_keys import FingerprintKeyError
 
 STATUS_NAME = "courier.json"
-_LOCK_NAME = "courier.lock"
 
 
 class StartError(Exception):
@@ -75,7 +75,8 @@ def serve(config: Config, log_fd: int) -> None:
     tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
     if config.upload is not None:
         _carry(config, config.upload, _web(settings), clock, tell)
-    with os.fdopen(locked):
+    with ExitStack() as stack:
+        stack.callback(os.close, locked)
         tell(courier.replay())
         tell_systemd("READY=1")
         _go_on(courier, clock, web, tell)
@@ -140,8 +141,11 @@ class _Teller:
 
 
 def _locked(folder: Path) -> int:
-    """The descriptor that holds the lock: the list folder has one writer. Raises StartError if it has one already, and OSError."""
-    fd = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """The descriptor that holds the lock: the list folder has one writer. Raises StartError if it has one already, and OSError.
+
+    The folder itself is locked. A lock file could be removed under its holder, or be a link or a pipe, or not be made on a read-only disk.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

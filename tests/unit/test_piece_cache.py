@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.list_making import segment_bytes
+from tests.planting import PLANTS, PRECIOUS, Plant
 from tests.web_server import Fault, WebServer
 from validator.adapters import piece_cache
 from validator.adapters.piece_cache import CacheLimits, PieceCache
@@ -111,9 +112,15 @@ class TestFetch:
         assert not cache.fetch(ONE.entry).is_symlink()
         assert precious.read_bytes() == ONE.content
 
-    def test_a_folder_in_its_place_is_told(self, cache: PieceCache, folder: Path) -> None:
-        (folder / ONE.name).mkdir()
-        assert refusal(cache, ONE).state is SourceState.DISK
+    @pytest.mark.parametrize("name", [ONE.name, f"{ONE.name}.part"])
+    @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
+    def test_whatever_stands_in_its_place_is_replaced(
+        self, cache: PieceCache, folder: Path, name: str, planted: Plant
+    ) -> None:
+        precious = planted(folder / name)
+        assert cache.fetch(ONE.entry).read_bytes() == ONE.content
+        assert not (folder / ONE.name).is_symlink()
+        assert precious() == PRECIOUS
 
     def test_a_tampered_piece_is_refused(self, cache: PieceCache, folder: Path, server: WebServer) -> None:
         server.faults["*"] = Fault.TAMPERED

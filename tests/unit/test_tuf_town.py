@@ -1,5 +1,6 @@
 """The city's signed metadata, as a gate sees it: attacks by their names, and what a poll costs."""
 
+import errno
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 from tuf.ngclient.updater import Updater
 
+from tests.planting import PLANTS, PRECIOUS, Plant
 from tests.tuf_making import DAY_S, HOUR_S, MANIFEST, NOW_UNIX_S, ONLINE, TufRepository, new_signer
 from tests.web_server import Fault, WebServer
 from validator.adapters import tuf_town
@@ -196,11 +198,37 @@ class TestFolder:
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
         assert (tmp_path / "precious" / "file").exists()
 
-    def test_one_that_cannot_be_made_is_told_as_the_disks_fault(self, town: TufTown, tmp_path: Path) -> None:
-        (tmp_path / "memory").write_bytes(b"")
-        assert refusal(town) is SourceState.DISK
-        (tmp_path / "memory").unlink()
+    def test_one_that_cannot_be_made_is_told_as_the_disks_fault(
+        self, town: TufTown, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(path: Path, *_arguments: object, **_more: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "mkdir", full)
+            assert refusal(town) is SourceState.DISK
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
+
+    @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
+    def test_whatever_stands_where_it_is_made_is_replaced(
+        self, town: TufTown, tmp_path: Path, planted: Plant
+    ) -> None:
+        precious = planted(tmp_path / "memory")
+        assert town.signed(NOW_UNIX_S).manifest == MANIFEST
+        assert precious() == PRECIOUS
+
+    def test_a_root_in_it_that_was_not_fetched_is_not_believed(
+        self, town: TufTown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before, refresh = town.root, Updater.refresh
+
+        def planted(updater: Updater) -> None:
+            refresh(updater)
+            history = tmp_path / "memory" / "tuf" / "root_history"
+            (history / "9.root.json").write_bytes(TufRepository(tmp_path / "another city").root)
+
+        monkeypatch.setattr(Updater, "refresh", planted)
+        assert town.signed(NOW_UNIX_S).root == before
 
     def test_its_loss_between_polls_changes_nothing(
         self, town: TufTown, server: WebServer, tmp_path: Path

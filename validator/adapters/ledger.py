@@ -11,6 +11,7 @@ that no list below the one it holds is taken (courier.py).
 from pathlib import Path
 
 from validator.adapters.durable import replace_file
+from validator.adapters.plain_files import read_regular
 from validator.formats.accepted import ACCEPTED_BYTES_MAX, Accepted, AcceptedError, decode, encode
 
 FILE_NAME = "accepted.json"
@@ -52,8 +53,7 @@ class Ledger:
 
     def _read(self, name: str, bytes_max: int) -> bytes | None:
         try:
-            with (self._folder / name).open("rb") as file:
-                return file.read(bytes_max + 1)
+            return read_regular(self._folder / name, bytes_max)
         except FileNotFoundError:
             return None
         except OSError as error:

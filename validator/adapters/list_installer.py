@@ -20,12 +20,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
+from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.formats.list_names import ListName, is_segment
-from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode, encode
+from validator.formats.manifest import (
+    MANIFEST_BYTES_MAX,
+    Manifest,
+    ManifestError,
+    SegmentEntry,
+    decode,
+    encode,
+)
 
 KEPT_LISTS = 2  # the newest, and one to fall back to
 _STEP_BYTES = 1 << 20
-_TEMPORARY = ".new-"
 
 Sources = Mapping[str, Path | bytes]
 """Where each segment comes from, by its file name in the folder."""
@@ -103,10 +111,9 @@ class ListInstaller:
         kept = self._kept()
         ours = {path.name for path in self._folder.iterdir() if _ours(path.name)} - kept
         for name in sorted(ours, key=lambda name: (is_segment(name), name)):
-            with suppress(FileNotFoundError):
-                (self._folder / name).unlink()
+            remove(self._folder / name)
             yield f"removed {name}"
-        self._sync_folder()
+        sync_folder(self._folder)
 
     def _kept(self) -> set[str]:
         """The names of what must stay. A list that stands in both folders is one list."""
@@ -134,13 +141,13 @@ class ListInstaller:
     def _read(self, name: str) -> Iterator[Manifest]:
         """The manifests of this name, of each folder that has one. One that is none is passed over."""
         for folder in self._folders:
-            with suppress(ManifestError, FileNotFoundError):
-                yield decode((folder / name).read_bytes())
+            with suppress(ManifestError, OSError):
+                yield decode(read_regular(folder / name, MANIFEST_BYTES_MAX))
 
     def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Generator[str, None, None]:
-        temporary = self._folder / f"{_TEMPORARY}{name}"
+        temporary = self._folder / f"{TEMPORARY}{name}"
         try:
-            with temporary.open("wb") as out:
+            with create(temporary) as out:
                 yield f"created {temporary.name}"
                 fill(out)
                 out.flush()
@@ -150,17 +157,10 @@ class ListInstaller:
         except (OSError, InstallError):
             temporary.unlink(missing_ok=True)
             raise
-        temporary.rename(self._folder / name)
+        rename_over(temporary, self._folder / name)
         yield f"renamed {name}"
-        self._sync_folder()
+        sync_folder(self._folder)
         yield f"folder synced after {name}"
-
-    def _sync_folder(self) -> None:
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _decoded(manifest: bytes) -> Manifest:
@@ -171,7 +171,7 @@ def _decoded(manifest: bytes) -> Manifest:
 
 
 def _ours(name: str) -> bool:
-    return name.startswith(_TEMPORARY) or is_segment(name) or ListName.of(name) is not None
+    return name.startswith(TEMPORARY) or is_segment(name) or ListName.of(name) is not None
 
 
 def _write(out: BinaryIO, content: bytes) -> None:
@@ -183,7 +183,7 @@ def _copy(source: Path | bytes, entry: SegmentEntry) -> Callable[[BinaryIO], Non
 
     def copy(out: BinaryIO) -> None:
         digest = hashlib.sha256()
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else reader(source) as file:
             while step := file.read(_STEP_BYTES):
                 digest.update(step)
                 out.write(step)

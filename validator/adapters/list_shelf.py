@@ -12,6 +12,7 @@ the middle has them. Without a memory-backed folder everything is written to the
 
 import mmap
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,11 +21,20 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from validator.adapters.durable import TEMPORARY, sync_folder
+from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
 from validator.adapters.list_installer import InstallError, ListInstaller
+from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.courier_ports import Fetched, SourceState, TownError
 from validator.formats.list_names import ListName
-from validator.formats.manifest import Manifest, ManifestError, RuleEntry, SegmentEntry, decode, encode
+from validator.formats.manifest import (
+    MANIFEST_BYTES_MAX,
+    Manifest,
+    ManifestError,
+    RuleEntry,
+    SegmentEntry,
+    decode,
+    encode,
+)
 from validator.formats.segment import HEADER_BYTES, Header, SegmentError
 from validator.formats.segment_builder import Built
 from validator.formats.segment_fold import fold_into
@@ -125,7 +135,7 @@ class ListShelf:
 
     def _decoded(self, rule: str, fetched: Fetched, key: str | None, memory: Path | None) -> SegmentEntry:
         """The piece as a segment in one of the folders. Raises WireError, and SegmentError if it is not what the manifest says."""
-        with fetched.path.open("rb") as source:
+        with reader(fetched.path) as source:
 
             def fill(out: BinaryIO) -> Built:
                 return decode_wire(source, out)
@@ -144,7 +154,7 @@ class ListShelf:
         """At most one segment, in this folder, that says the same as these, newest first."""
         if not entries:
             return ()
-        if len(entries) == 1 and (folder / entries[0].file_name).exists():
+        if len(entries) == 1 and stat.S_ISREG(_mode(folder / entries[0].file_name)):
             return (entries[0],)
         while len(entries) > FOLD_PARTS_MAX:
             groups = [entries[at : at + FOLD_PARTS_MAX] for at in range(0, len(entries), FOLD_PARTS_MAX)]
@@ -161,21 +171,21 @@ class ListShelf:
         if path is None:
             raise FileNotFoundError(2, "gone", entry.file_name)
         if not _is_whole(path):
-            path.unlink(missing_ok=True)
+            remove(path)
             raise OSError(5, "damaged on the disk, and fetched again", entry.file_name)
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with reader(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             yield mapped
 
     def _written(self, folder: Path, fill: Callable[[BinaryIO], Built]) -> tuple[SegmentEntry, Header]:
         """A new segment, durable, under its name. Raises what `fill` raises, and OSError; then nothing of it is left."""
         temporary = folder / f"{TEMPORARY}segment"
         try:
-            with temporary.open("w+b") as out:
+            with create(temporary) as out:
                 built = fill(out)
                 out.flush()
                 os.fsync(out.fileno())
             entry = SegmentEntry(built.header.from_version, built.header.to_version, built.size, built.sha256)
-            temporary.rename(folder / entry.file_name)
+            rename_over(temporary, folder / entry.file_name)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -211,7 +221,7 @@ class ListShelf:
         )
         for name, path in found:
             with suppress(ManifestError, OSError):
-                manifest = decode(path.read_bytes())
+                manifest = decode(read_regular(path, MANIFEST_BYTES_MAX))
                 if all(map(self._path, manifest.segments())):
                     return _Held(name.era, manifest)
         return None
@@ -229,30 +239,33 @@ class ListShelf:
         for folder in self._folders():
             path = folder / entry.file_name
             with suppress(OSError):
-                if path.lstat().st_size == entry.bytes:
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_size == entry.bytes:
                     return path
         return None
 
     def _on_disk(self, entry: SegmentEntry) -> bool:
-        return (self.disk / entry.file_name).exists()
+        return stat.S_ISREG(_mode(self.disk / entry.file_name))
 
     def _header(self, entry: SegmentEntry) -> Header:
         path = self._path(entry)
         if path is None:
             raise FileNotFoundError(2, "gone", entry.file_name)
-        with path.open("rb") as file:
+        with reader(path) as file:
             return Header.parse(file.read(HEADER_BYTES))
 
 
 def _cards(fetched: Fetched) -> int:
-    with fetched.path.open("rb") as file:
+    with reader(fetched.path) as file:
         file.seek(WIRE_HEADER_AT)
         return Header.parse(file.read(HEADER_BYTES)).count
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the segment's body has the checksum that its header says."""
-    with path.open("rb") as file:
+    """Whether it is a segment whose body has the checksum that its header says. Raises OSError if the disk does not answer."""
+    if not stat.S_ISREG(_mode(path)):
+        return False
+    with reader(path) as file:
         try:
             header = Header.parse(file.read(HEADER_BYTES))
         except SegmentError:
@@ -266,5 +279,12 @@ def _is_whole(path: Path) -> bool:
 def _delete_damaged(folder: Path) -> Iterator[str]:
     for path in sorted(folder.glob("*.seg")):
         if not _is_whole(path):
-            path.unlink()
+            remove(path)
             yield path.name
+
+
+def _mode(path: Path) -> int:
+    """What it is, links not followed; 0 if it is not there."""
+    with suppress(FileNotFoundError):
+        return path.lstat().st_mode
+    return 0

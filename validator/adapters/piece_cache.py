@@ -20,6 +20,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from validator.adapters.durable import sync_folder
+from validator.adapters.plain_files import make_folder, reader, remove
 from validator.adapters.web import PART, Web
 from validator.courier_ports import SourceState, TownError
 from validator.formats.manifest import INDEX_BYTES_MAX, SegmentEntry
@@ -71,7 +72,7 @@ class PieceCache:
         limits: CacheLimits = CacheLimits(),
     ) -> None:
         """The folder is made if need be. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._web = web
@@ -170,7 +171,7 @@ class PieceCache:
 
     def _let_go(self, gone: Sequence[_Kept]) -> None:
         for kept in gone:
-            kept.path.unlink(missing_ok=True)
+            remove(kept.path)
             self._asked_s.pop(kept.sha256, None)
         if gone:
             sync_folder(self._folder)
@@ -199,13 +200,13 @@ def _is_right(path: Path, entry: SegmentEntry) -> bool:
         return False
     if stat.S_ISREG(status.st_mode) and status.st_size == entry.bytes and _sha256(path) == entry.sha256:
         return True
-    path.unlink()
+    remove(path)
     return False
 
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with reader(path) as file:
         while step := file.read(_STEP_BYTES):
             digest.update(step)
     return digest.hexdigest()
@@ -213,7 +214,7 @@ def _sha256(path: Path) -> str:
 
 def _header(path: Path) -> Header | None:
     """What the piece says of itself, or None if it is none."""
-    with path.open("rb") as file:
+    with reader(path) as file:
         head = file.read(_WIRE_HEADER_AT + HEADER_BYTES)
     try:
         return Header.parse(head[_WIRE_HEADER_AT:])

@@ -13,8 +13,7 @@ accepted before is the floor's affair (domain/floor.py). What was fetched is kep
 """
 
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +37,7 @@ from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
 
+from validator.adapters.plain_files import make_folder, read_regular, remove
 from validator.adapters.web import Answer, StatusError, Web
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
@@ -90,17 +90,19 @@ class TufTown:
             raise
         finally:
             with suppress(OSError):  # at the next poll it is told
-                _remove(self._folder)
+                remove(self._folder)
 
     def _asked(self, now_unix_s: int) -> Signed:
-        _remove(self._folder)
-        self._folder.mkdir(parents=True)
+        make_folder(self._folder.parent)
+        remove(self._folder)
+        self._folder.mkdir()
+        self._fetcher.roots.clear()
         updater = self._updater()
         set_reference_time(updater, now_unix_s)
         try:
             updater.refresh()
         finally:
-            self._root = _newest_root(self._folder) or self._root
+            self._root = _newest_root(self._folder, self._fetcher.roots) or self._root
         target = updater.get_targetinfo(MANIFEST)
         if target is None:
             raise self._refused(f"the signed targets name no {MANIFEST}")
@@ -187,6 +189,8 @@ class _Fetcher(FetcherInterface):
 
     def __init__(self, web: Web) -> None:
         self.served: dict[str, bytes] = {}
+        self.roots: list[bytes] = []
+        """Every root that was fetched in this poll, verified or not."""
         self._web = web
         self._kept: dict[str, bytes] = {}
         self._timestamp = Answer(b"", "")
@@ -223,6 +227,7 @@ class _Fetcher(FetcherInterface):
             if error.status in _NOT_THERE:
                 raise DownloadHTTPError(str(error), error.status) from None
             raise
+        self.roots.append(content)
         self.forget()  # keys may have been replaced: what was signed with the old ones must not be in the way
         return content
 
@@ -269,21 +274,18 @@ def is_root(content: bytes) -> bool:
     return True
 
 
-def _newest_root(folder: Path) -> bytes | None:
-    """The newest root that python-tuf verified in this poll; it keeps each in the moment it has."""
+def _newest_root(folder: Path, fetched: Sequence[bytes]) -> bytes | None:
+    """The newest root that python-tuf verified in this poll: it writes each to a file once it has.
+
+    The file only says which one that is. Its bytes may have changed since, so they count only if they are among those fetched.
+    """
     with suppress(OSError, ValueError):
-        names = [path.name for path in (folder / "root_history").iterdir()]
-        newest = max(int(name.partition(".")[0]) for name in names)
-        return (folder / "root_history" / f"{newest}.root.json").read_bytes()
+        numbers = [int(path.name.partition(".")[0]) for path in (folder / "root_history").iterdir()]
+        for number in sorted(numbers, reverse=True):
+            content = read_regular(folder / "root_history" / f"{number}.root.json", _BYTES_MAX[Root.type])
+            if content in fetched:
+                return content
     return None
-
-
-def _remove(folder: Path) -> None:
-    """Remove the folder, or whatever stands in its place. Raises OSError."""
-    if folder.is_symlink() or folder.is_file():
-        folder.unlink()
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
 
 
 def _one_line(error: BaseException) -> str:

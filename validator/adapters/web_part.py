@@ -3,7 +3,10 @@
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+from validator.adapters.plain_files import remove
 
 _STEP_BYTES = 1 << 20
 
@@ -14,7 +17,11 @@ class Part:
     def __init__(self, path: Path, bytes_max: int) -> None:
         """Go on with what stands there, if it can be the beginning of so many bytes."""
         self.bytes_max = bytes_max
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                remove(path)  # a link, a pipe or a folder is the beginning of nothing
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._fd = os.open(path, flags, 0o644)
         self.length = 0
         self._hash = hashlib.sha256()
         try:
@@ -24,8 +31,7 @@ class Part:
             raise
 
     def _take_up(self) -> None:
-        status = os.fstat(self._fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > self.bytes_max:
+        if os.fstat(self._fd).st_size > self.bytes_max:
             self.empty()
         while step := os.read(self._fd, _STEP_BYTES):
             self._hash.update(step)

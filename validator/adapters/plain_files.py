@@ -1,0 +1,69 @@
+"""Opens, creates and removes files in the gate's own folders without following or waiting for whatever else has their names.
+
+A symbolic link leads elsewhere, opening a pipe waits for its other end, and opening a device may do anything. None of them belongs
+in a folder that one process of ours writes, so each counts as damage: it is reported, and what should be there replaces it.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+NOT_REGULAR = "not a regular file"
+SECRET_MODE = 0o600
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read the regular file at `path`. Raises OSError; the link, pipe, device or folder in its place is not opened."""
+    if not stat.S_ISREG(path.lstat().st_mode):  # asked first: opening a device may have effects
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    fd = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # replaced in between
+        os.close(fd)
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+    return fd
+
+
+def reader(path: Path) -> BinaryIO:
+    """The regular file at `path`, opened to be read. Raises OSError."""
+    return os.fdopen(open_regular(path), "rb")
+
+
+def read_regular(path: Path, bytes_max: int) -> bytes:
+    """The content of the regular file at `path`; one byte more than `bytes_max` if it is longer. Raises OSError."""
+    with reader(path) as file:
+        return file.read(bytes_max + 1)
+
+
+def create(path: Path) -> BinaryIO:
+    """A new file at `path`, opened to be written and read back; whatever has that name is removed. Raises OSError."""
+    remove(path)
+    return path.open("x+b")  # which follows no link, as open(2) says of O_CREAT with O_EXCL
+
+
+def create_secret(path: Path) -> BinaryIO:
+    """The same, of mode 0600 from the first byte on. Raises OSError."""
+    remove(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, SECRET_MODE), "w+b")
+
+
+def remove(path: Path) -> None:
+    """Remove what has this name, if anything has: a link and not its target, a folder with all that is in it. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder if it is not there; a link, pipe or file in its place is removed. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
