@@ -131,12 +131,13 @@ class Receiver:
             raise _bad(f"no enrolment: {_line(error)}") from None
         public_key = bytes.fromhex(told.public_key)
         try:
-            await run_in_threadpool(
+            is_new = await run_in_threadpool(
                 self._store.enrol, told.gate_id, told.token, public_key, self._now_unix_s()
             )
         except EnrolmentError as error:
             raise HTTPException(HTTPStatus.FORBIDDEN, str(error)) from None
-        return JSONResponse({"gate_id": told.gate_id}, HTTPStatus.CREATED)
+        answer = {"gate_id": told.gate_id} | ({} if is_new else {"already": True})
+        return JSONResponse(answer, HTTPStatus.CREATED)
 
     async def reports(self, request: Request, packed: bytes) -> Response:
         """Take a batch of reports; the answer says what became of each."""

@@ -90,7 +90,17 @@ OPENAPI: dict[str, Any] = {
                 "responses": _answers(
                     201,
                     "Enrolled.",
-                    {"type": "object", "required": ["gate_id"], "properties": {"gate_id": _GATE_ID}},
+                    {
+                        "type": "object",
+                        "required": ["gate_id"],
+                        "properties": {
+                            "gate_id": _GATE_ID,
+                            "already": {
+                                "type": "boolean",
+                                "description": "The gate was enrolled with this key before; the token is not valid.",
+                            },
+                        },
+                    },
                     403,
                 ),
             }

@@ -112,10 +112,16 @@ class ReportStore:
             connection.execute(sa.insert(enrolments).values(row))
         return token
 
-    def enrol(self, gate_id: str, token: str, public_key: bytes, now_unix_s: int) -> None:
-        """Let this gate speak with this key from now on; an older key of it is void. Raises EnrolmentError.
+    def enrol(self, gate_id: str, token: str, public_key: bytes, now_unix_s: int) -> bool:
+        """Let this gate speak with this key from now on; an older key of it is void.
 
         The same key again is no fault: the answer to the first time may have been lost on the way.
+
+        Returns:
+            Whether the token was valid; False if it was not, and this key is enrolled already.
+
+        Raises:
+            EnrolmentError: the token is not valid, and the gate is not enrolled with this key.
         """
         with self._database.writing() as connection:
             known = connection.execute(sa.select(gates).where(gates.c.gate_id == gate_id)).one_or_none()
@@ -127,7 +133,7 @@ class ReportStore:
                 )
             ).rowcount
             if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
-                return
+                return bool(invited)
             if not invited:
                 raise EnrolmentError(f"{gate_id}: this token enrols no such gate, or not any more")
             row = {"public_key": public_key, "enrolled_unix_s": now_unix_s, "struck_off_unix_s": None}
@@ -135,6 +141,7 @@ class ReportStore:
             connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
             # What the one before said of itself, with whatever clock, silences this one no more.
             connection.execute(sa.delete(statuses).where(statuses.c.gate_id == gate_id))
+            return True
 
     def strike_off(self, gate_id: str, now_unix_s: int) -> bool:
         """Hear this gate no more, until it is invited again; whether it was heard."""

@@ -10,13 +10,12 @@ import click
 from firmware_sim.cards import Card, card_of, parse_uid
 from firmware_sim.cli_board import board
 from firmware_sim.cli_crowd import crowd
-from firmware_sim.cli_errors import OneLineCommand, OneLineError
+from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
 from firmware_sim.faults import FAULTS, Fault, parse
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_device import Pn532
 from firmware_sim.pn532_field import Stage
 from firmware_sim.pn532_radio import IDEAL, REAL
-from firmware_sim.runner import run
 from firmware_sim.wires import Wire
 
 __all__ = ["main"]
@@ -129,7 +128,7 @@ def pn532(
         wire = Wire(link, real=real, random=random, baud=chip.baud)
     except (OSError, ValueError) as error:
         raise OneLineError(f"pn532: {error}") from error
-    run(device, wire)
+    serve("pn532", device, wire)
 
 
 main.add_command(board)

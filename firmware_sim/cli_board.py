@@ -8,8 +8,7 @@ import click
 
 from firmware_sim.board import BAUD, Board, Setup
 from firmware_sim.board_faults import BOARD_FAULTS, BoardFaults, parse_board_fault
-from firmware_sim.cli_errors import OneLineCommand, OneLineError
-from firmware_sim.runner import run
+from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
 from firmware_sim.wires import Wire
 
 # Assumptions, not measurements: what a solenoid needs to free the arms, and a reader to answer for a card.
@@ -87,7 +86,7 @@ def board(
         wire = Wire(link, real=real, random=random, baud=BAUD)
     except OSError as error:
         raise OneLineError(f"board: --link: {error}") from error
-    run(device, wire)
+    serve("board", device, wire)
 
 
 def _faults(specs: tuple[str, ...], random: Random) -> BoardFaults:

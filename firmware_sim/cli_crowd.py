@@ -123,7 +123,10 @@ def _run(run: _Run, devices: Devices) -> int:
     try:
         say(**score.summary())
     except Stopped:
-        status = 1  # nobody was there to hear it
+        status = 1  # its reader has gone
+    except CrowdError as error:
+        click.echo(f"firmware-sim: crowd: {error}", err=True)
+        status = 1
     return status or int(score.wrong > 0)
 
 

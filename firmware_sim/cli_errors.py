@@ -1,9 +1,13 @@
 """Wrong input gets one clear line and exit 2, instead of click's three. For commands that a program may start, too."""
 
 import math
+import sys
 from typing import Any
 
 import click
+
+from firmware_sim.runner import Device, OutputError, run
+from firmware_sim.wires import Wire
 
 
 class OneLineError(click.ClickException):
@@ -28,6 +32,15 @@ class OneLineCommand(click.Command):
             raise
         except click.UsageError as error:
             raise OneLineError(f"{self.name}: {error.format_message()}") from error
+
+
+def serve(name: str, device: Device, wire: Wire) -> None:
+    """Run the device until it is told to end; exit 1 with one line if its output cannot be written."""
+    try:
+        run(device, wire)
+    except OutputError as error:
+        click.echo(f"firmware-sim: {name}: {error}", err=True)
+        sys.exit(1)
 
 
 def a_number(context: click.Context, parameter: click.Parameter, value: float) -> float:

@@ -47,14 +47,21 @@ class Stopped(Exception):  # noqa: N818  (it is no error: somebody said stop)
 
 
 def say(**fields: object) -> None:
-    """One line of the crowd's output. Raises Stopped when nobody reads it any more."""
+    """Print one line of the crowd's output.
+
+    Raises:
+        Stopped: its reader has gone.
+        CrowdError: it cannot be written.
+    """
     try:
         sys.stdout.write(json.dumps(fields) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What is still buffered would be tried again, and complained about, when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Stopped from None
+        if isinstance(error, BrokenPipeError):
+            raise Stopped from None
+        raise CrowdError(f"standard output: {error.strerror}") from error
 
 
 class Lines:

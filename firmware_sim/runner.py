@@ -7,6 +7,7 @@ any more: a program that started it and died does not leave it behind. (Not PR_S
 standard input is no reason to stop: a service manager gives none.
 """
 
+import errno
 import gc
 import json
 import os
@@ -27,6 +28,10 @@ STDIN, STDOUT = 0, 1
 VERB_MAX_BYTES = 4096  # longer than any verb; a line without an end must not fill the memory
 LINES_WAITING_MAX = 10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
 PIPE_ATOMIC_BYTES = 4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
+
+
+class OutputError(Exception):
+    """What the device says cannot be written; the text is one line."""
 
 
 class Device(Protocol):
@@ -73,6 +78,9 @@ class Lines:
         self._waiting: deque[bytes] = deque()
         self.lost = 0
         self.closed = False
+        self.error: OSError | None = (
+            None  # why nothing can be written any more, if not since the reader is gone
+        )
 
     @property
     def waiting(self) -> bool:
@@ -95,8 +103,8 @@ class Lines:
         while self._waiting and not self.closed and select.select((), (self._descriptor,), (), 0)[1]:
             try:
                 os.write(self._descriptor, self._waiting.popleft())
-            except OSError:
-                self.closed = True
+            except OSError as error:
+                self.closed, self.error = True, None if error.errno == errno.EPIPE else error
 
 
 class Loop:
@@ -114,7 +122,11 @@ class Loop:
         self._stop = False
 
     def serve(self, wake: int) -> None:
-        """Run until told to end. `wake` is a descriptor that becomes readable when a signal has come."""
+        """Run until told to end. `wake` is a descriptor that becomes readable when a signal has come.
+
+        Raises:
+            OutputError: standard output cannot be written; a reader that went away is no error.
+        """
         self._lines.put(self._wire.path)
         self._lines.flush()
         while not (self._stop or self._lines.closed):
@@ -129,6 +141,8 @@ class Loop:
             if self._stdin in ready:
                 self._read_verbs(now_ns)
             self._turn(now_ns)
+        if self._lines.error is not None:
+            raise OutputError(f"standard output: {self._lines.error.strerror}") from self._lines.error
 
     def _wait(self, wake: int) -> list[int]:
         """Wait for anything to happen or to be due. select, not poll: its time-out has microseconds, and 0.5 ms matter."""
@@ -235,7 +249,11 @@ class Loop:
 
 
 def run(device: Device, wire: Wire) -> None:
-    """Serve `device` on `wire` with this process's standard input and output, until told to end. Leaves no link behind."""
+    """Serve `device` on `wire` with this process's standard input and output, until told to end. Leaves no link behind.
+
+    Raises:
+        OutputError: standard output cannot be written.
+    """
     gc.collect()
     gc.freeze()  # what is loaded by now stays: a full collection later would hold a reply up by milliseconds
     wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

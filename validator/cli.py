@@ -4,17 +4,28 @@ Wrong input ends in one clear line on standard error and exit 2; the daemons' lo
 """
 
 import errno
-import os
+import io
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 if TYPE_CHECKING:
     from validator.config import Config
 
+PIPE_CLOSED = 128 + signal.SIGPIPE  # as a shell reports any program that a closed pipe ended
+EXTRAS = {  # what a package that is missing comes with
+    "prometheus_client": "console",
+    "uvicorn": "console",
+    "starlette": "backoffice,console",
+    "sqlalchemy": "backoffice,console",
+}
+
+TOKEN_FILE_BYTES_MAX = 4_096
 DEFAULT_CONFIG = Path("/etc/turnike/validator.toml")
 
 config_option = click.option(
@@ -48,7 +59,10 @@ class _OneLine(click.Group):
     """A group whose complaints about arguments are one line, as everything else this program says about bad input."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; exit 2 on a wrong argument."""
+        """Run; exit 2 on a wrong argument, 130 on Ctrl-C, 141 when the reader of what is printed has gone."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a locale without µ is no reason to end
+                stream.reconfigure(errors="replace")
         try:
             return super().main(*args, **(kwargs | {"prog_name": "turnike", "standalone_mode": False}))
         except click.exceptions.NoArgsIsHelpError as error:
@@ -62,14 +76,42 @@ class _OneLine(click.Group):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
-        except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get(str(error.name).partition(".")[0])
+            if extra is None:
                 raise
-            # Whoever read what is printed has gone, or has no room; Python would try once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            if error.errno == errno.ENOSPC:
-                click.echo(f"turnike: {error.strerror}", err=True)
+            click.echo(f"turnike: {error.name} is not installed; pip install 'turnike[{extra}]'", err=True)
+            sys.exit(2)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click's, which prints a help text that was asked for."""
+        with _printing():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's."""
+        with _printing():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """End with one line if there is no room for what is printed, and quietly if its reader has gone.
+
+    click catches a closed pipe in its main() and exits with 1, which `check` has another meaning for.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+            raise
+        from validator.adapters.process import give_up_output
+
+        give_up_output()
+        if error.errno == errno.ENOSPC:
+            click.echo(f"turnike: standard output: {error.strerror}", err=True)
             sys.exit(1)
+        sys.exit(PIPE_CLOSED)
 
 
 @click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,10 +161,7 @@ def courier(config_path: Path) -> None:
 def console(config_path: Path) -> None:
     """Serve this gate's status page and its metrics until SIGTERM; one for each gate. The log is JSON lines on standard output."""
     config = _load(config_path)
-    try:
-        from validator.console.app import StartError, serve
-    except ModuleNotFoundError as error:
-        raise OperatorError(f"{error.name} is not installed; pip install 'turnike[console]'") from error
+    from validator.console.app import StartError, serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
@@ -137,13 +176,17 @@ def console(config_path: Path) -> None:
 @json_option
 @click.option("--once", is_flag=True, help="One picture, and end.")
 def top(config_path: Path, as_json: bool, once: bool) -> None:
-    """Watch the lanes of this gate in a terminal, until q; it only shows. Into a pipe it prints one picture."""
+    """Watch the lanes of this gate in a terminal, until q; it only shows. Into a pipe it prints one picture.
+
+    Of one picture the exit code says whether every lane answered: 0, or 1.
+    """
     config = _load(config_path)
     from validator.console.top import TopError
     from validator.console.top import top as watch
 
     try:
-        watch(config, once=once, as_json=as_json)
+        if not watch(config, once=once, as_json=as_json):
+            sys.exit(1)
     except TopError as error:
         raise OperatorError(str(error)) from error
 
@@ -152,30 +195,46 @@ def top(config_path: Path, as_json: bool, once: bool) -> None:
 @config_option
 @click.option(
     "--token-file",
-    type=click.File(),
+    type=click.File("rb"),
     default="-",
     show_default=True,
-    help="The one-time token of turnike-backoffice enroll; - is standard input, so that it stands in no history.",
+    help="The one-time token of turnike-backoffice enroll; - is standard input, so that it stands in no history. "
+    "On a terminal it is asked for.",
 )
-def enroll(config_path: Path, token_file: TextIO) -> None:
+def enroll(config_path: Path, token_file: BinaryIO) -> None:
     """Enrol this gate with the back office: makes its key (upload.key), and tells the public half."""
     config = _load(config_path)
     if config.upload is None or config.courier is None:
         raise OperatorError(
             f"{config_path}: has no [upload] and [courier]; config/validator.example.toml explains them"
         )
-    token = token_file.read().strip()
-    if not token:
-        raise OperatorError("enroll: no token was given; `turnike-backoffice enroll` of the city prints one")
+    token = _token(token_file, config.gate_id)
     from validator.adapters.web import Web
     from validator.enrolment import EnrolmentError, enrol
 
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
-        enrol(config.gate_id, config.upload.url, Path(config.upload.key), token, web)
+        is_new = enrol(config.gate_id, config.upload.url, Path(config.upload.key), token, web)
     except (EnrolmentError, ValueError) as error:
         raise OperatorError(str(error)) from error
-    click.echo(f"{config.gate_id}: enrolled")
+    kept = "was enrolled with this key before; the back office did not ask for the token"
+    click.echo(f"{config.gate_id}: {'enrolled' if is_new else kept}")
+
+
+def _token(file: BinaryIO, gate_id: str) -> str:
+    """The token in this file, or of the person at this terminal. Raises OperatorError."""
+    from validator.formats.text_files import word_of
+
+    if file.isatty():
+        asked = f"Token for {gate_id} (turnike-backoffice enroll {gate_id} prints one; it is not shown here)"
+        return str(click.prompt(asked, hide_input=True, err=True)).strip()
+    try:
+        return word_of(file.read(TOKEN_FILE_BYTES_MAX))
+    except (ValueError, OSError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise OperatorError(
+            f"the token file {told}; `turnike-backoffice enroll {gate_id}` of the city prints a token"
+        ) from error
 
 
 @main.command(epilog="Example: turnike check --config validator.toml --json")

@@ -21,14 +21,22 @@ _FORBIDDEN = 403
 
 class _Enrolled(msgspec.Struct):
     gate_id: str
+    already: bool = False
 
 
 class EnrolmentError(Exception):
     """This gate is not enrolled; the message is one clear line."""
 
 
-def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
-    """Make the key if there is none, and enrol it. Raises EnrolmentError."""
+def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> bool:
+    """Make the key if there is none, and enrol it.
+
+    Returns:
+        Whether the token enrolled it; False if this key was enrolled before and the token was not valid.
+
+    Raises:
+        EnrolmentError: it is not enrolled.
+    """
     try:
         if not key_path.exists():
             _make_key(key_path)
@@ -48,16 +56,18 @@ def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> None:
         raise EnrolmentError(str(error)) from error
     except TownError as error:
         raise EnrolmentError(str(error)) from error
-    if not _is_ours(answer, gate_id):
+    enrolled = _read(answer)
+    if enrolled is None or enrolled.gate_id != gate_id:
         raise EnrolmentError(f"{where}: what answers is not the back office; nobody is enrolled there")
+    return not enrolled.already
 
 
-def _is_ours(answer: bytes, gate_id: str) -> bool:
-    """Whether it says who was enrolled: not every server that answers well is the one that was meant."""
+def _read(answer: bytes) -> _Enrolled | None:
+    """Who was enrolled; None if it does not say so: not every server that answers well is the one that was meant."""
     try:
-        return msgspec.json.decode(answer, type=_Enrolled).gate_id == gate_id
+        return msgspec.json.decode(answer, type=_Enrolled)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
+        return None
 
 
 def _make_key(path: Path) -> None:

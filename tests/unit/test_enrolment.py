@@ -60,6 +60,19 @@ def test_a_gate_makes_its_key_and_the_city_knows_the_public_half(
     assert [asked.target for asked in server.asked] == ["v1/enrol"]
 
 
+def test_a_token_that_enrols_nobody_is_not_called_enrolled_on_a_gate_that_is_enrolled(
+    tmp_path: Path, store: ReportStore, server: WebServer, web: Web
+) -> None:
+    path, token = tmp_path / "gate.pem", store.invite("gate", NOW_UNIX_S)
+    assert enrol("gate", server.url, path, token, web)
+    assert not enrol("gate", server.url, path, token, web), (
+        "the answer may have been lost: no error, and said"
+    )
+    assert not enrol("gate", server.url, path, OLD_TOKEN, web)
+    assert enrol("gate", server.url, path, store.invite("gate", NOW_UNIX_S), web)
+    assert store.public_key("gate") == gate_key(path).public_key().public_bytes_raw()
+
+
 def test_an_address_without_a_slash_at_its_end_is_the_same(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from backoffice.config import FileConfig, example
 from validator.config import Config
+from validator.formats.text_files import word_of
 from validator.formats.toml_struct import FAULTS_MAX, faults, table_of
 
 VALIDATOR = (Path(__file__).parents[2] / "config" / "validator.example.toml").read_text()
@@ -180,24 +181,24 @@ def test_there_is_a_fault_exactly_where_the_file_does_not_convert(
     assert all("\n" not in fault for fault in faults(values, kind))
 
 
-@pytest.mark.parametrize("text", ['a = "ş"\nb = 1\n', 'a = "ş"\r\nb = 1\r\n', '\ufeffa = "ş"\nb = 1\n'])
-def test_files_of_unix_windows_and_notepad_are_read(text: str) -> None:
-    assert table_of(text.encode()) == {"a": "ş", "b": 1}
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_of_unix_windows_and_notepad_are_read(ends: str, encoding: str) -> None:
+    assert table_of(ends.join(('a = "ş"', "b = 1", "")).encode(encoding)) == {"a": "ş", "b": 1}
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("a = 1\n".encode("utf-16"), "is UTF-16, not UTF-8; save it as UTF-8"),
-        ("a = 1\n".encode("utf-16-be"), "is UTF-16, not UTF-8; save it as UTF-8"),
-        ("a = 1\n".encode("utf-16-le"), "is UTF-16, not UTF-8; save it as UTF-8"),
-        ('a = 1\nb = "ş"\n'.encode("iso-8859-9"), "line 2 is not UTF-8; save the file as UTF-8"),
+        ("a = 1\n".encode("utf-16-le"), "has zero bytes: it is no text, or UTF-16 without a mark"),
+        ("a = 1\n".encode("utf-16")[:-1], "is UTF-16 that breaks off"),
+        ('a = 1\nb = "ş"\n'.encode("iso-8859-9"), "line 2 is not UTF-8; save it as UTF-8"),
         (b"a = 1\rb = 2\r", "ends its lines with CR alone"),
         (b"a = \xff", "line 1 is not UTF-8"),
         (b"a = ", "is not TOML: "),
         (b"a = 1" + b"0" * 5_000, "is not TOML: "),
         (b"a = " + b"[" * 3_000, "is not TOML: "),
-        (b"\x00\x00\x00\x00", "is UTF-16"),
+        (b"\0\0\0\0", "has zero bytes"),
         (b"\x7fELF\x02\x01", "is not TOML: "),
     ],
     ids=repr,
@@ -207,3 +208,24 @@ def test_a_file_that_is_not_toml_is_told_in_one_line_that_says_what_to_do(conten
         table_of(content)
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"4f1a", b" 4f1a \r\n", b"\xef\xbb\xbf4f1a\n", "4f1a\r\n".encode("utf-16")]
+)
+def test_a_word_is_what_stands_between_blanks(content: bytes) -> None:
+    assert word_of(content) == "4f1a"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf \n", "is empty"),
+        (b"4f 1a", "has 2 words"),
+        (b"\xff", "line 1 is not"),
+    ],
+)
+def test_a_file_without_one_word_is_refused(content: bytes, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        word_of(content)

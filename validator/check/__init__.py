@@ -13,6 +13,7 @@ import click
 
 from validator.adapters.clock import Clock
 from validator.adapters.held_keys import held_keys, read_keys
+from validator.adapters.process import give_up_output
 from validator.adapters.time_file import FoundTime, TimeFile
 from validator.app import list_folder
 from validator.check.courier import examine_courier
@@ -52,14 +53,17 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
-    """Print each finding as it comes; returns whether the gate could serve."""
-    seen = []
+    """Print each finding as it comes; returns whether the gate could serve, also to `| head`."""
+    seen, is_read = [], True
     for finding in findings:
         seen.append(finding)
-        if not as_json:
-            click.echo(
-                f"{click.style(f'{finding.mark:4}', fg=MARKS[finding.mark])}  {finding.subject:13}  {finding.text}"
-            )
+        if not as_json and is_read:
+            mark = click.style(f"{finding.mark:4}", fg=MARKS[finding.mark])
+            try:
+                click.echo(f"{mark}  {finding.subject:13}  {finding.text}")
+            except BrokenPipeError:
+                give_up_output()
+                is_read = False
     serves = not any(finding.fatal for finding in seen)
     if as_json:
         click.echo(json.dumps({"serves": serves, "findings": [asdict(finding) for finding in seen]}))

@@ -39,24 +39,40 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 _OUTCOMES = {"admitted": "green", "admitted_with_notice": "green", "denied": "red"}
 
 
+class _Terminal(Console):
+    """A rich console that leaves a closed pipe to the command line: rich exits with 1, which has a meaning here."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while a BrokenPipeError is handled."""
+        raise  # noqa: PLE0704 — rich calls this in its except block
+
+
 class TopError(Exception):
     """There is nothing to show; the text is one line."""
 
 
-def top(config: Config, *, once: bool = False, as_json: bool = False) -> None:
-    """Show the lanes that [console] names, else those of [upload], else this one. Raises TopError."""
+def top(config: Config, *, once: bool = False, as_json: bool = False) -> bool:
+    """Show the lanes that [console] names, else those of [upload], else this one.
+
+    Returns:
+        Whether every lane answered; True when a person ended it.
+
+    Raises:
+        TopError: no lane can be asked.
+    """
     sockets = _sockets(config)
     gate = Gate(config.gate_id, version("turnike"), sockets)
-    shown = Console()
+    shown = _Terminal()
     if once or as_json or not shown.is_terminal:
         asyncio.run(_once(gate, sockets))
         if as_json:
             sys.stdout.write(json.dumps(msgspec.to_builtins(gate.state())) + "\n")
         else:
             shown.print(draw(gate))
-        return
+        return all(lane.up for lane in gate.lanes)
     with suppress(KeyboardInterrupt):
         asyncio.run(_live(gate, sockets, shown))
+    return True
 
 
 def _sockets(config: Config) -> list[Path]:

@@ -17,25 +17,19 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from validator.formats.text_files import text_of
+
 FAULTS_MAX = 20  # a file of another program would fill the terminal
 _SHOWN_MAX = 60  # characters of a wrong value
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_UTF_8_BOM = b"\xef\xbb\xbf"
 
 
 def table_of(content: bytes) -> dict[str, Any]:
-    """Parse a TOML file; a UTF-8 byte order mark, as Windows editors write, is skipped.
+    """Parse a TOML file, in any encoding that text_of() knows.
 
     Raises:
         ValueError: it is not TOML; the text is one line that says what to do.
     """
-    if content.startswith(_UTF_16) or b"\0" in content[:2]:
-        raise ValueError("is UTF-16, not UTF-8; save it as UTF-8 (in Notepad: Save as, Encoding)")
-    try:
-        text = content.removeprefix(_UTF_8_BOM).decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"line {line} is not UTF-8; save the file as UTF-8") from error
+    text = text_of(content)
     if "\r" in text and "\n" not in text:
         raise ValueError("ends its lines with CR alone; save it with LF or CRLF")
     try:

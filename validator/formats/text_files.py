@@ -1,0 +1,38 @@
+"""Bytes of a file that a person made, as text: what Unix, Windows and their editors write is read alike."""
+
+import codecs
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def text_of(content: bytes) -> str:
+    """Decode UTF-8, with or without a byte order mark, or UTF-16 with one (PowerShell's `>`, Notepad's "Unicode").
+
+    Raises:
+        ValueError: it is neither; the text is one line that says where and what to do.
+    """
+    if content.startswith(_UTF_16):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise ValueError("is UTF-16 that breaks off; save it as UTF-8") from error
+    try:
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not UTF-8; save it as UTF-8") from error
+    if "\0" in text:
+        raise ValueError("has zero bytes: it is no text, or UTF-16 without a mark; save it as UTF-8")
+    return text
+
+
+def word_of(content: bytes) -> str:
+    """The one word of a file, such as a token: without blanks and ends of lines around it.
+
+    Raises:
+        ValueError: it is no text, is empty, or has more than one word.
+    """
+    words = text_of(content).split()
+    if len(words) != 1:
+        raise ValueError("is empty" if not words else f"has {len(words)} words, and should have one")
+    return words[0]
