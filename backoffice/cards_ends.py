@@ -2,8 +2,8 @@
 
 from backoffice.card_rows import UNIX_S_MAX
 from backoffice.config import RuleConfig
-from backoffice.piece_building import epoch
-from backoffice.pieces import HOUR_S
+from backoffice.epochs import HOUR_S, segment_epoch
+from validator.formats.segment_builder import UNITS_MAX
 
 
 def latest_end_unix_s(rule: RuleConfig, now_unix_s: int) -> int:
@@ -11,4 +11,5 @@ def latest_end_unix_s(rule: RuleConfig, now_unix_s: int) -> int:
 
     It is an hour less than what a segment made now would reach: one end too far stops the whole list, and the publisher's clock may be behind this one.
     """
-    return min(epoch(now_unix_s - HOUR_S, rule.until_unit_s) + rule.reach_s, UNIX_S_MAX)
+    unit_s = rule.until_unit_s
+    return min(segment_epoch(now_unix_s - HOUR_S, unit_s) + UNITS_MAX * unit_s, UNIX_S_MAX)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
-from backoffice.cli_shared import OperatorError, a_number, home_option, now_unix_s, one_line, progress
+from backoffice.cli_shared import OperatorError, a_number, held, home_option, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +37,20 @@ WORKERS_MAX = 64
     metavar="SECONDS",
     help="With --watch: publish at most so often. A single change is published at once.",
 )
+@click.option(
+    "--clock-is-right",
+    is_flag=True,
+    help="This machine shows the right time, though the last signature is more than a day old.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each list.")
-def publish(home: Path, watch: bool, every_s: float, as_json: bool) -> None:
+def publish(home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
     Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
     Reports whose time is over are deleted as well ([reports] retention_days).
     """
+    if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
+        _say_clock_is_right(home)
     with one_line(), _Publishing.alone(home) as publishing:
         if watch:
             _watch(publishing, every_s, as_json=as_json)
@@ -55,6 +62,13 @@ def publish(home: Path, watch: bool, every_s: float, as_json: bool) -> None:
                 _tell(publishing.publish(), as_json=as_json)
         finally:  # whatever is wrong with lists
             _tell_forgotten(publishing.forget(), as_json=as_json)
+
+
+def _say_clock_is_right(home: Path) -> None:
+    from backoffice.office_clock import say_right
+
+    with held(home) as office:
+        say_right(office, now_unix_s())
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from backoffice.office import DAY_S, Expiries, Office
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
-from validator.formats.segment_builder import UNITS_MAX
 from validator.formats.toml_struct import faults, table_of
 
 FILE_NAME = "backoffice.toml"
@@ -48,11 +47,6 @@ class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def in_force_from_unix_s(self) -> int:
         """The start date; 0 if it has none."""
         return 0 if self.in_force_from is None else int(self.in_force_from.timestamp())
-
-    @property
-    def reach_s(self) -> int:
-        """How far from now an end can lie at most."""
-        return UNITS_MAX * self.until_unit_s
 
 
 class ExpiryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

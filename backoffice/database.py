@@ -9,7 +9,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ class Database:
             yield connection
             connection.commit()
 
-    def stream(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[Sequence[Any]]:
+    def stream(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any]
+    ) -> Generator[Sequence[Any], None, None]:
         """The rows of a long read, in bounded memory; it sees one state of the database however long it takes."""
         with self.reading() as connection:
             result = connection.execution_options(yield_per=_FETCHED_ROWS).execute(statement)

@@ -12,7 +12,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from backoffice.office import OfficeError
+from backoffice.epochs import reach_s
+from backoffice.office import DAY_S, OfficeError
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
 from validator.formats.segment import NO_END, REMOVED
 from validator.formats.segment_builder import UNITS_MAX
@@ -78,7 +79,7 @@ def table_of(
         progress(done)
     if too_far:
         raise CardsError(
-            f"{too_far:,} cards end later than {UNITS_MAX * until_unit_s // 86_400} days from now, which a unit of {until_unit_s} s does not reach:"
+            f"{too_far:,} cards end later than {reach_s(until_unit_s) // DAY_S} days from now, which a unit of {until_unit_s} s does not reach:"
             " give the rule a larger until_unit_s, or these cards an earlier end"
         )
     fingerprints, until = np.concatenate(found), np.concatenate(ends)

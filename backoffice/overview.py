@@ -12,9 +12,8 @@ from backoffice.keys import (
     online_key_ids,
 )
 from backoffice.office import DAY_S, Office
-from backoffice.roles import SIGNED_AT
 from backoffice.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
-from backoffice.standing import published_manifest, standing
+from backoffice.standing import SIGNED_AT, published_manifest, standing
 from validator.formats.manifest import decode
 
 RENEW_DAYS = 60  # time enough to bring two people with their keys together

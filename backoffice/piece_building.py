@@ -11,8 +11,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from backoffice.config import RuleConfig
+from backoffice.epochs import segment_epoch
 from backoffice.fingerprints import Hash, table_of
-from backoffice.pieces import HOUR_S, Due, Piece
+from backoffice.pieces import Due, Piece
 from backoffice.public_folder import PublicFolder
 from backoffice.registry import Registry
 from validator.formats.segment_builder import Head, write_segment
@@ -65,7 +66,7 @@ class Press:
             if is_snapshot
             else self.registry.state_batches(rule.name, one.from_version, self.version)
         )
-        epoch_unix_s = epoch(self.now_unix_s, rule.until_unit_s)
+        epoch_unix_s = segment_epoch(self.now_unix_s, rule.until_unit_s)
         reading = said("reading cards")
         fingerprints, until = table_of(
             states,
@@ -82,12 +83,3 @@ class Press:
             file.flush()
             with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
                 yield mapped
-
-
-def epoch(now_unix_s: int, until_unit_s: int) -> int:
-    """From when a segment made now counts its units: from the hour, if an hour is a whole number of them.
-
-    Not from this very moment, so that a publisher that was killed makes the same file again; nor from midnight, which would take a day off the reach of ends.
-    """
-    step_s = until_unit_s if HOUR_S % until_unit_s else HOUR_S
-    return now_unix_s - now_unix_s % step_s

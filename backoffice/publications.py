@@ -122,6 +122,12 @@ class Publications:
                 Retired(row.rule, _piece(row), row.retired_unix_s) for row in connection.execute(chosen)
             )
 
+    def date_retired(self, now_unix_s: int) -> None:
+        """Let every piece that is offered no more count as retired now."""
+        chosen = sa.update(pieces).where(pieces.c.retired_unix_s.is_not(None))
+        with self._database.writing() as connection:
+            connection.execute(chosen.values(retired_unix_s=now_unix_s))
+
     def forget(self, gone: Iterable[Retired]) -> None:
         """Drop the record of retired pieces, once their files are deleted. One that is on offer again stays."""
         with self._database.writing() as connection:

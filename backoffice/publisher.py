@@ -13,15 +13,17 @@ import fcntl
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backoffice.collisions import Comparison
 from backoffice.config import Config, RuleConfig
+from backoffice.epochs import epoch
 from backoffice.fingerprints import Hash, hasher
 from backoffice.keys import FingerprintKey, current_fingerprint_key
 from backoffice.naming import Offered, index_of, manifest_of, says
 from backoffice.office import DAY_S, SECRET_MODE, OfficeError
-from backoffice.piece_building import Press, Say, epoch, silent
+from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, last_signed_unix_s, time_to_sign
+from backoffice.piece_building import Press, Say, silent
 from backoffice.pieces import (
     HOUR_S,
     Kind,
@@ -37,7 +39,7 @@ from backoffice.pieces import (
 from backoffice.public_folder import KEPT_S, PublicFolder
 from backoffice.registry import Registry
 from backoffice.report_keys import published_sealing_key
-from backoffice.roles import CLOCK_STEP_S_MAX, publication_steps, timestamp_steps
+from backoffice.roles import publication_steps, timestamp_steps
 from backoffice.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
@@ -65,11 +67,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """A rule and its pieces: those that can be fetched, and those whose files are gone."""
+    """A rule and its pieces: those that can be fetched, and those whose files are gone. `why` says why there are none."""
 
     rule: RuleConfig
     there: tuple[Piece, ...] = ()
     lost: tuple[Piece, ...] = ()
+    why: str = "begins anew"
 
 
 class Publisher:
@@ -135,8 +138,12 @@ class Publisher:
 
     def steps(self, now_unix_s: int) -> Generator[str, None, Outcome]:
         """The same, step by step, so that a test can kill between any two."""
+        # First of all: a clock that is refused claims no version and builds no piece.
+        known = self._log.newest()
+        time_to_sign(self._office, now_unix_s, issued_unix_s=known.issued_unix_s if known else 0)
         self._folder.prepare()
         public = self._public()
+        self._date(public, now_unix_s)
         if public is not None and not self._registry.claimed() and not self._registry.cards_added():
             raise OfficeError(
                 f"the registry is empty, though list {public.list_version} is public: with it, every card would be let in;"
@@ -144,7 +151,7 @@ class Publisher:
             )
         yield from self._settle(public)
         key = current_fingerprint_key(self._office)
-        offers = self._offers(public, key)
+        offers = self._offers(public, key, now_unix_s)
         why = self._why(public, offers, now_unix_s)
         if why:
             return (yield from self._publish(public, offers, key, why, now_unix_s))
@@ -162,6 +169,14 @@ class Publisher:
             raise OfficeError(
                 f"{self._office.targets}: the published manifest is not one of this program: {error}"
             ) from error
+
+    def _date(self, public: Manifest | None, now_unix_s: int) -> None:
+        """Count the age of what is offered no more from now on, if the clock was another when that ended: it would go at once, or never."""
+        signed_unix_s = last_signed_unix_s(self._office)
+        ran_ahead = public is not None and public.issued_unix_s > now_unix_s + STEP_S_MAX
+        if ran_ahead or (signed_unix_s and now_unix_s > signed_unix_s + JUMP_S_MAX):
+            self._folder.date_all(now_unix_s)
+            self._log.date_retired(now_unix_s)
 
     def _settle(self, public: Manifest | None) -> Generator[str, None, None]:
         """Write down what was published by a run that was killed before it could."""
@@ -196,11 +211,11 @@ class Publisher:
             for entry in entries
         )
 
-    def _offers(self, public: Manifest | None, key: FingerprintKey) -> list[_Offer]:
+    def _offers(self, public: Manifest | None, key: FingerprintKey, now_unix_s: int) -> list[_Offer]:
         """Each rule with its pieces. Without any, it begins anew: the rule is new, or its key, its unit or the registry is another."""
         if public is not None and not self._knows(public):
             return [_Offer(rule) for rule in self._config.rules]
-        return [self._offer(rule, key) for rule in self._config.rules]
+        return [self._offer(rule, key, now_unix_s) for rule in self._config.rules]
 
     def _knows(self, public: Manifest) -> bool:
         """Whether the registry is the one that this list was made from, and no older copy of it: then its versions say nothing to gates."""
@@ -208,14 +223,28 @@ class Publisher:
         newest = min(known.version if known else 0, self._registry.claimed())
         return newest >= public.list_version
 
-    def _offer(self, rule: RuleConfig, key: FingerprintKey) -> _Offer:
+    def _offer(self, rule: RuleConfig, key: FingerprintKey, now_unix_s: int) -> _Offer:
         pieces = self._log.offered(rule.name) if self._log.key_ids(rule.name) == {key.id} else ()
+        if any(self._has_forgotten_ends(piece, now_unix_s) for piece in pieces):
+            return _Offer(rule, why="begins anew: some of it was built by a clock that ran ahead")
+        # Ages are counted from now on if that clock was not so far ahead.
+        pieces = tuple(replace(piece, made_unix_s=min(piece.made_unix_s, now_unix_s)) for piece in pieces)
         there = tuple(piece for piece in pieces if self._folder.has(piece))
         if there:
             header = self._folder.header(there[-1])
             if header is None or header.until_unit_s != rule.until_unit_s:
                 return _Offer(rule)
         return _Offer(rule, there, tuple(piece for piece in pieces if piece not in there))
+
+    def _has_forgotten_ends(self, piece: Piece, now_unix_s: int) -> bool:
+        """Whether it may call a card removed whose end has not come: it was built later than now.
+
+        Whoever has it has folded it into older pieces, whose ends are gone then too. So a snapshot alone puts that right.
+        """
+        if piece.made_unix_s <= now_unix_s + STEP_S_MAX:
+            return False
+        header = self._folder.header(piece)
+        return header is None or header.epoch_unix_s > now_unix_s
 
     def _why(self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int) -> tuple[str, ...]:
         """The reasons to publish."""
@@ -230,11 +259,11 @@ class Publisher:
             "the sealing key changed": public.sealing_key != published_sealing_key(self._config),
             "the index is gone": self._folder.index(public.index) is None,
             # Issued later than now: by a clock that ran ahead. Nothing that is signed now may name that.
-            "its time has come": not -CLOCK_STEP_S_MAX
+            "its time has come": not -STEP_S_MAX
             <= now_unix_s - public.issued_unix_s
             < self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
         }
-        anew = [f"{offer.rule.name} begins anew" for offer in offers if not (offer.there or offer.lost)]
+        anew = [f"{offer.rule.name} {offer.why}" for offer in offers if not (offer.there or offer.lost)]
         lost = [f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost]
         return (*(reason for reason, holds in reasons.items() if holds), *anew, *lost)
 
@@ -354,6 +383,7 @@ class Publisher:
         for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
             # It costs a look at every card of the rule, as the snapshot did.
             begins = (piece.from_version or piece.to_version for piece in offered[rule])
-            ended_before_unix_s = epoch(now_unix_s, DAY_S)
-            self._registry.forget(rule, min(begins), ended_before_unix_s)
+            # Without a gate that confirms the time, what ended stays: at most a row for each card.
+            confirmed_unix_s = min(now_unix_s, self._registry.witnessed_unix_s() or 0)
+            self._registry.forget(rule, min(begins), epoch(confirmed_unix_s, DAY_S))
             yield f"forgot what {rule} has not to say any more"

@@ -30,6 +30,7 @@ from backoffice.new_cards import NewCardsRecord
 from backoffice.publications import Publications
 from backoffice.registry_values import Counts, IssuedCard, Outcome, State, StateRow, UnderRule
 from backoffice.schema import cards, incoming, notes, outdated, rules, states
+from backoffice.witnesses import witnessed_unix_s
 
 __all__ = ["Counts", "IssuedCard", "Outcome", "Registry", "RegistryError", "State", "UnderRule"]
 
@@ -268,7 +269,7 @@ class Registry:
         """Drop what no piece will have to say any more: states of versions up to `up_to` that are out, or ended before that time; how many.
 
         To be called only when every gate that stands at `up_to` or below has to begin with a snapshot: no piece on offer, and none to
-        come, has a `from` below `up_to`.
+        come, has a `from` below `up_to`. What ended is deleted by this time alone, so it is to be one that gates confirm.
         """
         with self._database.writing() as connection:
             gone = sa.delete(states).where(
@@ -277,6 +278,10 @@ class Registry:
                 sa.not_(states.c.is_in) | (states.c.ends_unix_s < ended_before_unix_s),
             )
             return connection.execute(gone).rowcount
+
+    def witnessed_unix_s(self) -> int | None:
+        """The newest time that a gate has signed; see witnesses.py."""
+        return witnessed_unix_s(self._database)
 
     # Notes
 

@@ -24,6 +24,7 @@ from backoffice.report_schema import (
     reports,
     statuses,
 )
+from backoffice.witnesses import witnessed_unix_s
 from validator.formats.stored_report import StoredReport
 
 GAPS_MAX = 10_000  # a gate that has gone mad may leave any number
@@ -107,7 +108,7 @@ class ReportStore:
         token = secrets.token_hex(TOKEN_BYTES)
         row = {"token_hash": _hash(token), "gate_id": gate_id, "expires_unix_s": now_unix_s + valid_s}
         with self._database.writing() as connection:
-            connection.execute(sa.delete(enrolments).where(enrolments.c.expires_unix_s < now_unix_s))
+            # Those of other gates stay, also when they have ended: this clock may be wrong. There is one a gate at most.
             connection.execute(sa.delete(enrolments).where(enrolments.c.gate_id == gate_id))
             connection.execute(sa.insert(enrolments).values(row))
         return token
@@ -129,7 +130,8 @@ class ReportStore:
                 sa.delete(enrolments).where(
                     enrolments.c.token_hash == _hash(token),
                     enrolments.c.gate_id == gate_id,
-                    enrolments.c.expires_unix_s >= now_unix_s,
+                    # One that ends later than any made now would was made by a clock that ran ahead: it would be valid for too long.
+                    enrolments.c.expires_unix_s.between(now_unix_s, now_unix_s + TOKEN_VALID_S + AHEAD_S_MAX),
                 )
             ).rowcount
             if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
@@ -169,11 +171,9 @@ class ReportStore:
             statement = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
             return bool(connection.execute(statement).rowcount)
 
-    def heard_unix_s(self) -> int | None:
-        """The newest time at which a gate has signed how it fares, by its own clock."""
-        with self._database.reading() as connection:
-            newest = connection.execute(sa.select(sa.func.max(statuses.c.created_unix_s))).scalar_one()
-            return None if newest is None else int(newest)
+    def witnessed_unix_s(self) -> int | None:
+        """The newest time that a gate has signed; see witnesses.py."""
+        return witnessed_unix_s(self._database)
 
     def gate_rows(self) -> list[Mapping[str, Any]]:
         """Each gate, with what it said last of itself."""

@@ -29,9 +29,11 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 
 from backoffice.keys import ONLINE_ROLES, online_signer, settle_steps
 from backoffice.office import Office, OfficeError, put_steps
+from backoffice.office_clock import time_to_sign
 from backoffice.roots import publish_steps, required_root
 from backoffice.standing import (
     MANIFEST,
+    SIGNED_AT,
     Standing,
     Used,
     is_signed,
@@ -42,9 +44,7 @@ from backoffice.standing import (
 from validator.domain.floor import RoleVersions
 from validator.formats.manifest import ManifestError, decode
 
-SIGNED_AT = "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
 VERSION_END = 1 << 53  # exact in every JSON reader; a gate refuses what is not below
-CLOCK_STEP_S_MAX = 300  # a clock set back by more is wrong now or was wrong before: a person must say which
 HALF = Fraction(1, 2)
 TWO_THIRDS = Fraction(2, 3)
 
@@ -96,7 +96,7 @@ def _finished(steps: Generator[str, None, Publication]) -> Publication:
 
 
 def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator[str, None, Publication]:
-    root = required_root(office).signed
+    root, signing_unix_s = required_root(office).signed, time_to_sign(office, now_unix_s)
     if root.expires <= _moment(now_unix_s):
         raise RoleError(
             f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root; if that day has not come yet, this clock is wrong"
@@ -106,7 +106,7 @@ def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator
     seen = standing(office)
     if manifest is None and seen.timestamp is None:
         return Publication(RoleVersions(root.version, 0, 0, 0), {})
-    signing = _Signing(office, root, seen, used_versions(office, seen), _not_before(seen, root, now_unix_s))
+    signing = _Signing(office, root, seen, used_versions(office, seen), signing_unix_s)
     versions = signing.renew(manifest)
     if manifest is not None:
         yield from _manifest_steps(office, seen, manifest, signing.now_unix_s)
@@ -137,19 +137,6 @@ def _manifest_steps(
             f"list {coming.list_version} is issued later than it is signed, which every gate refuses"
         )
     yield from put_steps(office.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
-
-
-def _not_before(seen: Standing, root: Root, now_unix_s: int) -> int:
-    """The time to sign with: not below what was signed before under a key that is still in force, since gates would refuse it."""
-    if seen.timestamp is None or not is_signed(root, seen.timestamp):
-        return now_unix_s
-    before: int = seen.timestamp.signed.unrecognized_fields.get(SIGNED_AT, 0)
-    if now_unix_s < before - CLOCK_STEP_S_MAX:
-        raise RoleError(
-            f"the clock says {_moment(now_unix_s):%Y-%m-%d %H:%M} UTC, and timestamp was signed at {_moment(before):%Y-%m-%d %H:%M}:"
-            " mend the clock, or, if it was wrong then, rotate timestamp"
-        )
-    return max(now_unix_s, before)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from backoffice.office import DAY_S, TEMPORARY, Office, OfficeError
 from backoffice.roots import accepted_versions, read_root, required_root
 
 MANIFEST = "manifest.json"  # the one target
+SIGNED_AT = "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
 KEPT_S = DAY_S  # a gate, or a cache on the way, may still ask for what an older timestamp names
 
 _Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]

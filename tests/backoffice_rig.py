@@ -12,7 +12,7 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
-from backoffice import keys, roles, roots
+from backoffice import keys, office_clock, roles, roots
 from backoffice.office import Office, put
 from validator.domain.floor import RoleVersions
 from validator.formats.manifest import Manifest, encode
@@ -88,7 +88,12 @@ class City:
         for path, draft in zip(paths, drafts, strict=True):
             put(path, roots.draft_bytes(draft))
         yield from roots.accept_steps(self.office, paths, now_unix_s)
+        self.say_right(now_unix_s)
         yield from roles.timestamp_steps(self.office, now_unix_s)
+
+    def say_right(self, now_unix_s: int) -> None:
+        """A person says that the clock is right: simulated days go by without a signature."""
+        office_clock.say_right(self.office, now_unix_s)
 
     def following(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> Metadata[Root]:
         """The unsigned next root, with new keys for these roles, made as a rotation makes them."""
@@ -102,6 +107,7 @@ class City:
 
     def publish(self, list_version: int, now_unix_s: int = NOW_UNIX_S) -> roles.Publication:
         """Publish a list."""
+        self.say_right(now_unix_s)
         return roles.sign_publication(self.office, manifest(list_version), now_unix_s)
 
 

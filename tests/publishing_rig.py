@@ -73,6 +73,9 @@ class PublishingOffice:
         self.states: dict[Key, int | None] = {}
         self.said: dict[int, Said] = {}
         self.hashing: Callable[[bytes], Hash] = hasher
+        self.clock_is_right = (
+            True  # a person says so before each run: simulated days go by without a signature
+        )
         self._stamped: set[str] = set()
 
     @property
@@ -124,6 +127,8 @@ class PublishingOffice:
     def steps(self) -> Generator[str, None, Outcome]:
         """A run of the publisher, step by step; drop it to kill the publisher there."""
         claimed = self.registry.claimed()
+        if self.clock_is_right:
+            self.city.say_right(self.now_unix_s)
         steps = Publisher(self.config, self.registry, hashing=self.hashing).steps(self.now_unix_s)
         while True:
             try:

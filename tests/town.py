@@ -103,11 +103,13 @@ class Town:
         )
 
     def sign(self, manifest: Manifest) -> None:
-        """Sign and publish a manifest."""
+        """Sign and publish a manifest. Days may have gone by: the clock is right, or it is a thief's."""
+        self.city.say_right(self.now_unix_s)
         roles.sign_publication(self.city.office, encode(manifest), self.now_unix_s)
 
     def sign_unseen(self, content: bytes) -> None:
         """Sign whatever it is, as somebody who has the keys and another program."""
+        self.city.say_right(self.now_unix_s)
         versions = iter([Mock(list_version=1, issued_unix_s=0), Mock(list_version=0)])
         with patch.object(roles, "decode", lambda _content: next(versions)):
             roles.sign_publication(self.city.office, content, self.now_unix_s)

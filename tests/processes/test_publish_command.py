@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 
 from backoffice.cli import main
 from backoffice.config import load
+from backoffice.office import DAY_S
+from backoffice.publisher import Publisher
 from backoffice.registry import IssuedCard, Registry
 from tests.programs import Program, program
 from tests.publishing_rig import is_whole, view
@@ -201,3 +204,38 @@ def test_serve_is_for_this_machine_alone(home: Home) -> None:
     ended = CliRunner().invoke(main, ["serve", "--home", str(home.folder), "--host", "0.0.0.0"])  # noqa: S104
     assert ended.exit_code == 2
     assert "serve is for this machine" in ended.output
+
+
+def published_days_ago(home: Home, days: int) -> None:
+    """The first list, signed so long ago: the clock of now has jumped ahead, or the city has slept."""
+    config = load(home.folder)
+    publisher = Publisher(config, home.registry)
+    with publisher.alone():
+        publisher.publish(int(time.time()) - days * DAY_S)
+
+
+def test_a_clock_that_jumped_ahead_is_one_line_until_a_person_says_that_it_is_right(home: Home) -> None:
+    published_days_ago(home, 40)
+    home.suspend(1)
+    for arguments in ((), ("--json",)):
+        refused = home.publish(*arguments)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+        assert "turnike-backoffice publish --clock-is-right" in refused.stderr
+    assert home.registry.claimed() == 1
+    said = home.publish("--clock-is-right")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("list 2 is public: 1 changed")
+
+
+def test_a_publisher_that_watches_refuses_a_jump_in_one_line_and_goes_on_when_a_person_has_spoken(
+    home: Home,
+) -> None:
+    published_days_ago(home, 7)
+    home.suspend(1)
+    command = ("publish", "--home", str(home.folder), "--watch", "--json")
+    with program("backoffice", *command, *EVERY) as watching:
+        said(watching, "publish --clock-is-right; trying again every 0.2 s")
+        home.publish("--clock-is-right")  # whatever it says: another one publishes here
+        assert watching.event("published", wait_s=120)["list_version"] == 2
+        assert watching.process.stderr is not None
+        assert watching.process.stderr.readline() == b"well again\n"

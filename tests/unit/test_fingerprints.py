@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backoffice.epochs import epoch
 from backoffice.fingerprints import CardsError, check_distinct, hasher, table_of
-from backoffice.piece_building import epoch
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY
 from tests.town import uid
 from validator.domain.cards import CardUid
@@ -68,7 +68,7 @@ def test_an_end_beyond_the_reach_is_refused_and_never_becomes_for_ever() -> None
     assert until.tolist() == [UNITS_MAX]
     for end in (farthest + 1, farthest + 60, farthest + 61, 1 << 61):
         states = [(uid(1), True, end), (uid(2), True, end), (uid(3), True, None)]
-        with pytest.raises(CardsError, match=r"^2 cards end later than 45 days from now") as error:
+        with pytest.raises(CardsError, match=r"^2 cards end later than 44 days from now") as error:
             table_of([states], hasher(KEY), EPOCH_UNIX_S, 60, is_snapshot=True)
         assert "\n" not in str(error.value)
     assert NO_END == UNITS_MAX + 1

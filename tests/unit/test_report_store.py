@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from backoffice.office import DAY_S
 from backoffice.report_schema import forgotten_numbers
 from backoffice.report_store import ALREADY, REJECTED, STORED, EnrolmentError, Export, Gap, ReportStore
 from tests.reports import NOW_UNIX_S, OUTBOX, stored
@@ -174,6 +175,18 @@ def test_a_token_ends_and_a_newer_one_voids_it(store: ReportStore) -> None:
     with pytest.raises(EnrolmentError):
         store.enrol("gate", first, KEY, NOW_UNIX_S)
     store.enrol("gate", second, KEY, NOW_UNIX_S)
+
+
+@pytest.mark.parametrize("ahead_s", [40 * DAY_S, 3_650 * DAY_S])
+def test_a_clock_that_runs_ahead_while_a_gate_is_invited_ends_no_other_token(
+    store: ReportStore, ahead_s: int
+) -> None:
+    token = store.invite("gate", NOW_UNIX_S)
+    of_another = store.invite("another", NOW_UNIX_S + ahead_s)
+    store.enrol("gate", token, KEY, NOW_UNIX_S)
+    with pytest.raises(EnrolmentError):  # it would be valid for weeks or years
+        store.enrol("another", of_another, OTHER, NOW_UNIX_S)
+    store.enrol("another", store.invite("another", NOW_UNIX_S), OTHER, NOW_UNIX_S)
 
 
 def test_a_stolen_gate_is_struck_off_and_its_key_cannot_enrol_it_again(store: ReportStore) -> None:
