@@ -31,6 +31,7 @@ COMMANDS = {
     "gates": "cli_gates",
     "report-key": "cli_reports",
     "reports": "cli_reports",
+    "batch": "cli_batch",
 }
 
 

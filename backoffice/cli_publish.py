@@ -35,7 +35,7 @@ WORKERS_MAX = 64
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="With --watch: publish at most so often. A single change is published at once.",
+    help="With --watch: publish at most so often. A single change, of the configuration too, is published at once.",
 )
 @click.option(
     "--clock-is-right",
@@ -91,6 +91,13 @@ class _Publishing:
         with Registry.open(config.database_url) as registry, Publisher(config, registry).alone():
             yield cls(home, registry, config.database_url)
 
+    def configuration(self) -> object:
+        """Which writing of the configuration it is: another one after each time that it is written."""
+        from backoffice.config import FILE_NAME
+
+        found = (self.home / FILE_NAME).stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
     def is_begun(self) -> bool:
         """Whether a run was killed in the middle of a list."""
         return self.registry.publications.building() is not None
@@ -122,12 +129,15 @@ def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoRetur
     """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
     told = ""
     published_s = signed_s = forgot_s = float("-inf")
+    written: object = None  # the configuration by which it was published last
     while True:
         now_s = time.monotonic()
         try:
             with one_line():
-                is_due = now_s - published_s >= every_s and (bool(told) or publishing.is_pending())
-                if is_due or now_s - signed_s >= SIGN_S:
+                now_written = publishing.configuration()
+                is_wanted = bool(told) or now_written != written or publishing.is_pending()
+                if (now_s - published_s >= every_s and is_wanted) or now_s - signed_s >= SIGN_S:
+                    written = now_written
                     outcome = publishing.publish()
                     signed_s = now_s
                     if outcome.why:

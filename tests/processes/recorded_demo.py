@@ -26,9 +26,8 @@ HEARD = FOLDER / "heard"
 
 
 @contextmanager
-def kept(prefix: str = "") -> Iterator[str]:
+def kept(**_: object) -> Iterator[str]:
     """A folder that stays."""
-    del prefix
     (FOLDER / "demo").mkdir()
     yield str(FOLDER / "demo")
 
@@ -94,7 +93,7 @@ def ended(self: Demo, result: Any = Demo._result) -> Any:
 
 HEARD.mkdir(parents=True)
 tempfile.TemporaryDirectory = kept  # type: ignore[assignment,misc]
-for module in ("run", "office", "programs"):
+for module in ("crowd", "gate", "office", "programs", "visitor"):
     vars(sys.modules[f"validator.demo.{module}"])["Child"] = RecordedChild
 LaneClient._ask = asked  # type: ignore[method-assign]
 Demo._start = started  # type: ignore[method-assign]

@@ -105,6 +105,24 @@ def test_a_change_is_published_by_itself(home: Home, watch: Program) -> None:
     assert is_whole(home.published)
 
 
+def test_a_configuration_that_is_written_anew_is_published_by_itself_and_a_wrong_one_is_told(
+    home: Home, watch: Program
+) -> None:
+    config = home.folder / "backoffice.toml"
+    before = config.read_text()
+    another = re.sub(r"(?m)^in_force_from = .*$", "in_force_from = 2031-01-15T00:00:00+03:00", before)
+    assert another != before
+    config.write_text(another)
+    published = watch.event("published", wait_s=50)  # sooner than it signs again, which is each minute
+    assert (published["list_version"], published["why"]) == (2, ["the rules changed"])
+    config.write_text("in_force_from = soon")
+    said(watch, "backoffice.toml")
+    config.write_text(before)
+    published = watch.event("published", wait_s=50)
+    assert (published["list_version"], published["why"]) == (3, ["the rules changed"])
+    said(watch, "well again")
+
+
 def test_killed_while_it_watches_the_next_one_goes_on(home: Home, watch: Program) -> None:
     home.suspend(1)
     watch.kill()

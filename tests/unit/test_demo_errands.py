@@ -1,7 +1,6 @@
 """A visitor's errands at the city: what is asked of it, and when the gate decides by it."""
 
 import json
-import signal
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,12 +25,6 @@ class City:
 
     def say(self, what: str) -> None:
         self.asked.append(("say", what))
-
-    def begin(self, name: str) -> None:
-        self.asked.append(("begin", name))
-
-    def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        self.asked.append(("pull", name, number.name))
 
     def either(self, kind: str) -> None:
         self.asked.append(("either", kind))
@@ -63,8 +56,8 @@ def ended(name: str, code: int = 0) -> Heard:
     return Heard(name, {"event": "ended", "code": code})
 
 
-def published(version: int) -> Heard:
-    return Heard("publisher", {"event": "published", "list_version": version})
+def published(version: int, *why: str) -> Heard:
+    return Heard("publisher", {"event": "published", "list_version": version, "why": [*why]})
 
 
 def standing(name: str, version: int | None, *, is_in: bool = True, ends: int | None = None) -> Heard:
@@ -170,26 +163,24 @@ def test_when_the_city_does_not_say_how_a_card_stands_nobody_waits_for_it(
     assert city.take() == []
 
 
-def test_the_cut_off_date_is_published_by_a_publisher_that_read_it_and_the_crowd_is_told_first(
+def test_the_cut_off_date_is_in_the_list_that_says_so_and_the_crowd_is_told_first(
     city: City, errands: Errands
 ) -> None:
     errands.move_cut_off(in_force=False)
-    assert city.take() == [
-        ("either", "unmatched"),
-        ("pull", "publisher", "SIGTERM"),
-        ("move",),
-        ("begin", "publisher"),
-    ]
+    assert city.take() == [("either", "unmatched"), ("move",)]
     past = {"in_force": True, "unix_s": int(PAST.timestamp())}
     assert errands.cut_off() == past | {"asked": False}
     errands.adopted(99)
     assert errands.cut_off()["in_force"], "no list is known to have it"
-    errands.take(published(100))
+    errands.take(published(99, "1 changed"))
+    errands.adopted(99)
+    assert errands.cut_off()["in_force"], "this one was under way when the date was written"
+    errands.take(published(100, "1 changed", "the rules changed"))
     errands.adopted(100)
     assert city.date > datetime.now(UTC)
     assert errands.cut_off() == {"in_force": False, "unix_s": int(city.date.timestamp()), "asked": None}
     errands.move_cut_off(in_force=True)
-    errands.take(published(101))
+    errands.take(published(101, "the rules changed"))
     errands.adopted(101)
     assert errands.cut_off() == past | {"asked": None}
 

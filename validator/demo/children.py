@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple, Protocol, Self
 
 END_WAIT_S = 10
 READ_BYTES = 65_536
+_STEPS_BACK = 10
 _PR_SET_PDEATHSIG = 1
 _prctl = (
     ctypes.CDLL(None).prctl
@@ -30,7 +31,11 @@ Line = dict[str, Any]
 
 
 class Heard(NamedTuple):
-    """A line of a child; `ended` when it has closed its output; `key` of the terminal, `signal` of the operator; what a `Source` tells."""
+    """A line of a child, or `ended` when it has closed its output; what a `Source` tells; and the operator.
+
+    Of the source `operator` come `key` (of the terminal), `signal` (its `number`: SIGINT, SIGTERM), `hangup`
+    (the terminal was closed) and `orphaned` (the program that started the demo has ended).
+    """
 
     source: str
     line: Line
@@ -54,15 +59,21 @@ class Child:
     """A child process with its standard input, and its standard output as lines."""
 
     def __init__(self, name: str, *command: str, is_elsewhere: bool = False) -> None:
-        """Start `python -m command`. One that would be on another machine steps back here for those that would not. It has a group of its own, so that Ctrl-C is ours to pass on; it ends with us, whatever ends us."""
+        """Start `python -m command`, in a process group of its own: Ctrl-C is ours to pass on.
+
+        It is killed when we end, whatever ends us. One that would be on another machine steps back here for
+        those that would not.
+        """
         self.name = name
+        ours = os.getpid()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
             process_group=0,
-            preexec_fn=_elsewhere if is_elsewhere else _die_with_parent,  # noqa: PLW1509 — one call into libc, which takes no lock that a thread may hold
+            # Calls into libc, which take no lock that a thread may hold.
+            preexec_fn=lambda: _begin(ours, is_elsewhere=is_elsewhere),  # noqa: PLW1509
         )
         self._rest = b""
 
@@ -79,6 +90,12 @@ class Child:
             self.process.stdin.write(f"{words}\n".encode())
             self.process.stdin.flush()
 
+    def end_of_input(self) -> None:
+        """Close its standard input: it waits for no more."""
+        assert self.process.stdin is not None  # noqa: S101 — it is a pipe
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
     def take(self) -> Iterator[Line]:
         """The lines that have come, without waiting for more; `ended` at the end."""
         data = os.read(self.output.fileno(), READ_BYTES)
@@ -86,7 +103,7 @@ class Child:
             yield {"event": "ended"}
             return
         *whole, self._rest = (self._rest + data).split(b"\n")
-        yield from map(_parsed, whole)
+        yield from map(parsed, whole)
 
     def last_words(self) -> Iterator[Line]:
         """The lines that it had said when it ended, once it has ended."""
@@ -128,16 +145,20 @@ def child(name: str, *command: str) -> Iterator[Child]:
         started.close()
 
 
-def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _begin(parent: int, *, is_elsewhere: bool) -> None:
+    """In the child, before it becomes its program: it is to die with its parent.
+
+    By SIGKILL: nobody is left to wait for what it would do first, and one that is stopped would not end.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has died already, and nobody will tell
+        os._exit(1)
+    if is_elsewhere:
+        os.nice(_STEPS_BACK)
 
 
-def _elsewhere() -> None:
-    _die_with_parent()
-    os.nice(10)
-
-
-def _parsed(line: bytes) -> Line:
+def parsed(line: bytes) -> Line:
+    """A line of a program: its JSON object, or else an event `text`."""
     try:
         value = json.loads(line)
     except ValueError:
@@ -180,8 +201,27 @@ class Mailbox:
             os.close(self._writable)
 
 
+class _Parent:
+    """The program that started this one, by its pidfd: readable when it has ended."""
+
+    def __init__(self, pidfd: int) -> None:
+        self._pidfd = pidfd
+
+    def fileno(self) -> int:
+        """See Source."""
+        return self._pidfd
+
+    def hear(self) -> Iterator[Heard]:
+        """See Source."""
+        yield Heard("operator", {"event": "orphaned"})
+
+
 class Ear:
-    """Hears children, the keys of a terminal, and SIGINT and SIGTERM. A context manager: after it, signals do what they did before."""
+    """Hears children, the keys of a terminal, SIGINT, SIGTERM and SIGHUP, and the end of the parent.
+
+    A context manager: after it, signals do what they did before. A SIGHUP that is ignored stays so (nohup);
+    the end of the parent is then none of ours, nor in a session of our own (setsid, a service).
+    """
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -189,10 +229,16 @@ class Ear:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        self._parent: int | None = None
+        is_alone = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if is_alone else (signal.SIGHUP,))):
             self._before[number] = signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         self._selector.register(self._woken, selectors.EVENT_READ)
+        if not is_alone and os.getsid(0) != os.getpid():
+            with suppress(OSError):  # it has gone, or this kernel (before 5.3) cannot tell
+                self._parent = os.pidfd_open(os.getppid())
+                self._selector.register(self._parent, selectors.EVENT_READ, _Parent(self._parent))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -200,8 +246,9 @@ class Ear:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._selector.close()
-        os.close(self._woken)
-        os.close(self._wake)
+        for descriptor in (self._woken, self._wake, self._parent):
+            if descriptor is not None:
+                os.close(descriptor)
 
     def listen(self, to: Child) -> None:
         """Hear what this child says, until it has closed its output."""
@@ -228,8 +275,9 @@ class Ear:
             if isinstance(key.data, Child):
                 yield from self._hear_child(key.data)
             elif key.data is None:
-                os.read(self._woken, READ_BYTES)
-                yield Heard("operator", {"event": "signal"})
+                for number in os.read(self._woken, READ_BYTES):
+                    event = "hangup" if number == signal.SIGHUP else "signal"
+                    yield Heard("operator", {"event": event, "number": number})
             elif isinstance(key.data, int):
                 yield from self._hear_keys(key.data)
             else:

@@ -8,8 +8,7 @@ An errand is over when the lane decides by a list that has it. Which list that i
 """
 
 import json
-import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from validator.demo.office import counted
 BRIEF_S = 60
 CUT_OFF_DAYS = 30  # from now, when it lies in the future
 RULE = "suspended"
+RULES_CHANGED = "the rules changed"  # why the publisher publishes another cut-off date
 _ISTANBUL = timezone(timedelta(hours=3))
 _COUNT = "city-reports"
 
@@ -35,24 +35,18 @@ class World(Protocol):
     def say(self, what: str) -> None:
         """Tell a person."""
 
-    def begin(self, name: str) -> None:
-        """Start this daemon."""
-
-    def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """End this daemon by a signal."""
-
     def either(self, kind: str) -> None:
         """Tell the crowd that from now on a card of this kind may be admitted or denied: it cannot know which list the gate has."""
 
 
 class CutOffs(Protocol):
-    """Where the cut-off date stands."""
+    """Where the cut-off date is written; the publisher sees that it was written anew."""
 
     def cut_off(self) -> datetime:
         """It."""
 
     def move_cut_off(self, to: datetime) -> None:
-        """Another date, from the next start of the publisher on."""
+        """Write another date."""
 
 
 @dataclass(slots=True)
@@ -127,12 +121,10 @@ class Errands:
         return self._cut_off.in_force
 
     def move_cut_off(self, *, in_force: bool) -> None:
-        """Have the date lie in the past, or the future: another date in the configuration, and a publisher that reads it at once."""
+        """Have the date lie in the past, or the future: another date in the city's configuration."""
         date = self._past if in_force else _days_from_now(CUT_OFF_DAYS)
         self._world.either("unmatched")
-        self._world.pull("publisher", signal.SIGTERM)
         self._office.move_cut_off(date)
-        self._world.begin("publisher")
         cut_off = self._cut_off
         cut_off.asked, cut_off.asked_unix_s, cut_off.version = in_force, int(date.timestamp()), None
 
@@ -146,7 +138,7 @@ class Errands:
     def take(self, heard: Heard) -> None:
         """One line."""
         if heard.is_("publisher", "published"):
-            self._take_published(heard.line["list_version"])
+            self._take_published(heard.line["list_version"], heard.line["why"])
         elif heard.source == _COUNT:
             self._take_count(heard.line)
         else:
@@ -186,9 +178,9 @@ class Errands:
         cut_off = self._cut_off
         return {"in_force": cut_off.in_force, "unix_s": cut_off.unix_s, "asked": cut_off.asked}
 
-    def _take_published(self, version: int) -> None:
+    def _take_published(self, version: int, why: Sequence[str]) -> None:
         self._published += 1
-        if self._cut_off.asked is not None and self._cut_off.version is None:
+        if self._cut_off.asked is not None and self._cut_off.version is None and RULES_CHANGED in why:
             self._cut_off.version = version
         for name, card in self._cards.items():
             if card.published >= 0 and card.standing is None:

@@ -1,10 +1,9 @@
 """The demo's gate: the configuration of its lanes and its courier, and its enrolment. It starts nothing that goes on."""
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
+from validator.demo.children import Child
 from validator.demo.office import GATE_ID, Office
 
 CROWDS_LANE, VISITORS_LANE = 1, 2
@@ -51,10 +50,6 @@ _NAMES = {
 }  # before the names of what a lane has of its own; a socket's path is short
 
 
-class EnrolmentError(Exception):
-    """The gate could not be enrolled; the message is what the command said."""
-
-
 class Gate:
     """A gate in the demo's folder, with so many lanes; with a visitor's it has a console as well."""
 
@@ -85,17 +80,12 @@ class Gate:
         """Where this lane can be asked."""
         return self._of(lane, "lane.sock")
 
-    def enrol(self) -> None:
-        """Make it known to the city. Raises EnrolmentError."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "validator", "enroll", "--config", str(self.config())],
-            input=self._office.token(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode:
-            raise EnrolmentError(ended.stderr.strip())
+    def enrol(self) -> Child:
+        """Make it known to the city: the command, which ends when that is done."""
+        child = Child("enrol", "validator", "enroll", "--config", str(self.config()))
+        child.say(self._office.token())
+        child.end_of_input()
+        return child
 
     def _of(self, lane: int, name: str) -> Path:
         return self._folder / f"{_NAMES[lane]}{name}"

@@ -1,26 +1,28 @@
-"""The demo's back office: the city's own commands, each as its own process, in the words that anybody could type.
+"""The demo's back office: the city's own commands, in the words that anybody could type.
 
-office = Office(folder)
-office.found(people, now_unix_s, say)     # init, keys, imports, the first list
-office.suspend(uid)                       # turnike-backoffice suspend UID
+    office = Office(folder, run)
+    office.found(people, now_unix_s, say)     # init, keys, imports, the first list
+    office.ask("mine", "suspend", uid)        # turnike-backoffice suspend UID; heard under this name
+
+The commands run in one process (`turnike-backoffice batch`): to start Python for each costs more than they do.
 """
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from validator.demo.children import Child
+from validator.demo.children import Child, Heard, parsed
 from validator.demo.city import SUSPENDED_UNIT_S, People
 
 GATE_ID = "demo"
+CLERK = "office"  # the source of what the one process answers
 _CUT_OFF = re.compile(r"(?m)^in_force_from = (\S+)$")
-COMMAND_LIMIT_S = 600
 
 Say = Callable[[str], None]
+Run = Callable[..., str]
+"""Runs a command of the city's to its end; what it printed. Raises OfficeError."""
 
 
 class OfficeError(Exception):
@@ -30,9 +32,21 @@ class OfficeError(Exception):
 class Office:
     """A city in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run: Run) -> None:
+        """`run` is how the demo asks, and waits for the answer."""
         self.home = folder / "city"
         self._folder = folder
+        self._run = run
+
+    def clerk(self) -> Child:
+        """The process in which its commands run; `ask` writes to it from now on."""
+        self._clerk = Child(CLERK, "backoffice", "batch", is_elsewhere=True)
+        return self._clerk
+
+    def ask(self, name: str, *arguments: str, home: bool = True) -> None:
+        """Start a command; what it prints, and its end, are heard under this name (see `answered`)."""
+        place = ("--home", str(self.home)) if home else ()
+        self._clerk.say(json.dumps({"id": name, "run": [*arguments, *place]}))
 
     @property
     def root(self) -> Path:
@@ -47,14 +61,14 @@ class Office:
     def found(self, people: People, now_unix_s: int, say: Say) -> None:
         """Found it, import its cards, and publish its first list."""
         say("founding a back office")
-        self.run("init", str(self.home), "--development", home=False)
-        self.run("report-key", "make", "reports", "--out", str(self.home), "--no-passphrase", home=False)
+        self._run("init", str(self.home), "--development", home=False)
+        self._run("report-key", "make", "reports", "--out", str(self.home), "--no-passphrase", home=False)
         self._configure()
         for what, path in people.write(self._folder, now_unix_s).items():
             say(f"importing {what}")
-            self.run("import", what, str(path))
+            self._run("import", what, str(path))
         say("publishing the first list")
-        self.run("publish")
+        self._run("publish")
 
     def _configure(self) -> None:
         """Say in backoffice.toml what the demo has otherwise than its example."""
@@ -89,7 +103,7 @@ class Office:
 
     def token(self) -> str:
         """What enrols the gate, once."""
-        return self.run("enroll", GATE_ID).strip()
+        return self._run("enroll", GATE_ID).strip()
 
     def publisher(self) -> Child:
         """The publisher, at work."""
@@ -99,32 +113,26 @@ class Office:
         """The web server and receiver; its first line is the address."""
         return self._child("server", "serve", "--port", str(port))
 
-    def command(self, name: str, *arguments: str) -> Child:
-        """A command that takes a moment, in the background."""
-        return self._child(name, *arguments)
-
     def reports(self, lane: int) -> dict[str, int]:
         """How many reports the city received from this lane, and how many it misses."""
-        return counted(self.run("reports", "list", "--json"), lane)
-
-    def run(self, *arguments: str, home: bool = True) -> str:
-        """Run a command to its end; what it printed. Raises OfficeError."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "backoffice", *arguments, *(("--home", str(self.home)) if home else ())],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_LIMIT_S,
-            check=False,
-        )
-        if ended.returncode:
-            raise OfficeError(
-                f"turnike-backoffice {' '.join(arguments[:2])}: {ended.stderr.strip() or ended.stdout.strip()}"
-            )
-        return ended.stdout
+        return counted(self._run("reports", "list", "--json"), lane)
 
     def _child(self, name: str, *arguments: str) -> Child:
         return Child(name, "backoffice", *arguments, "--home", str(self.home), is_elsewhere=True)
+
+
+def answered(heard: Heard) -> Iterator[Heard]:
+    """What is heard, with an answer of the clerk's as a process of its own would have given it.
+
+    Its lines, then `ended` with its exit code and, as `err`, what it wrote to standard error.
+    """
+    if not heard.is_(CLERK, "done"):
+        yield heard
+        return
+    line = heard.line
+    for text in line["out"].splitlines():
+        yield Heard(line["id"], parsed(text.encode()))
+    yield Heard(line["id"], {"event": "ended", "code": line["code"], "err": line["err"]})
 
 
 def counted(outboxes: str, lane: int) -> dict[str, int]:

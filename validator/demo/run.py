@@ -5,14 +5,14 @@ city, from the reports that it received. The result goes to standard output as o
 goes to standard error.
 """
 
+import errno
 import json
+import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,13 @@ from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
 from validator.demo.chaos import Chaos
 from validator.demo.children import Child, Ear, Heard, Line
 from validator.demo.city import People
-from validator.demo.gate import CROWDS_LANE, EnrolmentError, Gate, free_port
+from validator.demo.crowd import Pace, crowd
+from validator.demo.folder import folder
+from validator.demo.gate import CROWDS_LANE, Gate, free_port
+from validator.demo.hearing import TURN_S, DemoError, Hearing
+from validator.demo.keys import press
 from validator.demo.lane_watch import LaneWatch
+from validator.demo.network import Network
 from validator.demo.office import Office, OfficeError
 from validator.demo.programs import LASTING, Programs
 from validator.demo.story import TAPS_MIN, Story, StoryError
@@ -34,17 +39,18 @@ from validator.demo.turnstile import PORT as PAGE_PORT
 from validator.demo.view import Seen, shown
 from validator.demo.visit import Visit
 
-SCRIPTED_PACE_MS = 60
-CHAOS_PACE_MS = 20
-WATCHED_PACE_MS = 1_200  # about as a busy turnstile
 DECK_TAPS_MIN = 2_000
-TURN_S = 0.1
 TAPS_KEPT = 20  # the crowd waits here for the story to go on
 DRAINED_S = 120.0  # how long the last reports may take to the city
 
 
-class DemoError(Exception):
-    """The demo could not be played; the message is one clear line."""
+class StoppedError(DemoError):
+    """Somebody ended it before it could end by itself."""
+
+    def __init__(self, why: str, number: int) -> None:
+        """`number` is the signal that did."""
+        super().__init__(why)
+        self.code = 128 + number
 
 
 class Demo:
@@ -78,35 +84,52 @@ class Demo:
         self._seen = Seen(cards)
         self._ear = Ear()
         self._programs = Programs(self._ear)
+        self._hearing = Hearing(self._ear, self._take)
         self._summary: dict[str, Any] = {}
         self._problems: list[str] = []
         self._is_asked_to_end = False
         self._is_over = False
+        self._crowd: Child | None = None  # comes last
+        self._terminals = [each for each in (0, 1, 2) if os.isatty(each)]
 
     def run(self) -> int:
         """Run it; returns the exit code: 0 only if every tap was right, the story went well, and no report was lost or doubled."""
-        with ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turnike-demo-")))
-            self._office = Office(self._folder)
+        code, result = 1, {}
+        with self._ear, ExitStack() as stack:
             try:
-                people = self._found()
-                stack.enter_context(self._ear)
-                stack.enter_context(self._programs)
-                self._start(stack)
-                if not self._is_scripted:
-                    stack.callback(self._welcome(people).close)
-                self._watch(people)
-                result = self._result()
-            except (OfficeError, DemoError, StoryError, EnrolmentError) as error:
+                self._folder = stack.enter_context(folder())
+                result = self._played(stack)
+            except StoppedError as error:
                 self._problems.append(str(error))
-                result = {}
+                code = error.code
+            except (OfficeError, DemoError, StoryError) as error:
+                self._problems.append(str(error))
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                _write_nowhere(self._terminals)  # it is gone, and its SIGHUP is on the way
+                code = 128 + signal.SIGHUP
         for problem in self._problems:
             self._console.print(f"[red]{problem}[/]")
         if not result:
-            return 1
+            return code
         print(json.dumps(result), flush=True)  # noqa: T201 — the command's answer
         is_right = not self._problems and not self._seen.wrong and self._summary.get("wrong", 0) == 0
         return 0 if is_right and not (result["reports_lost"] or result["reports_duplicated"]) else 1
+
+    def _played(self, stack: ExitStack) -> dict[str, Any]:
+        """All of it; the result. Everything that it starts is on the stack."""
+        self._office = Office(
+            self._folder, lambda *asked, **more: self._hearing.run(self._office, *asked, **more)
+        )
+        stack.enter_context(self._programs)
+        self.listen(self._office.clerk())
+        people = self._found()
+        self._start(stack)
+        if not self._is_scripted:
+            stack.callback(self._welcome(people).close)
+        self._watch(people)
+        return self._result()
 
     # The story's world
 
@@ -122,20 +145,20 @@ class Demo:
 
     def city(self, name: str, *arguments: str) -> None:
         """See story.World."""
-        self.listen(self._office.command(name, *arguments))
+        self._office.ask(name, *arguments)
 
     def ask(self, uid: bytes, outcome: str, *, report: bool) -> None:
         """See story.World."""
-        self._crowd.say(f"next {uid.hex()} {outcome} {'true' if report else 'false'}")
+        self.tell_crowd(f"next {uid.hex()} {outcome} {'true' if report else 'false'}")
 
     def let_come(self) -> None:
         """See story.World."""
-        self._crowd.say("step")
+        self.tell_crowd("step")
 
     @property
     def network(self) -> str:
         """See visitor.World."""
-        return self._seen.network
+        return self._network.state
 
     @property
     def courier(self) -> str:
@@ -143,14 +166,14 @@ class Demo:
         return self._seen.courier
 
     def cut(self) -> None:
-        """See story.World: nobody answers any more, neither for lists nor for reports."""
-        self._seen.network = "cut"
-        self._server.kill()
+        """See story.World: nothing passes any more, neither lists nor reports. The city's server runs on."""
+        self._network.cut()
+        self._seen.network = self._network.state
 
     def mend(self) -> None:
         """See story.World."""
-        self._seen.network = "up"
-        self._server = self.listen(self._office.server(self._port))
+        self._network.mend()
+        self._seen.network = self._network.state
 
     def say(self, what: str) -> None:
         """See story.World."""
@@ -171,11 +194,11 @@ class Demo:
     # The visitor's world
 
     def begin(self, name: str) -> None:
-        """See errands.World."""
+        """See visitor.World."""
         self._programs.begin(name)
 
     def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """See errands.World."""
+        """See visitor.World."""
         for heard in self._programs.pull(name, number):
             self._take(heard)
 
@@ -185,7 +208,7 @@ class Demo:
 
     def either(self, kind: str) -> None:
         """See errands.World."""
-        self._crowd.say(f"either {kind}")
+        self.tell_crowd(f"either {kind}")
 
     # Starting
 
@@ -202,21 +225,29 @@ class Demo:
         return people
 
     def _start(self, stack: ExitStack) -> None:
-        self._port = free_port()
-        url = f"http://127.0.0.1:{self._port}/"
+        port = free_port()
+        self._network = Network(port)
+        stack.callback(self._network.close)
+        url = f"http://127.0.0.1:{self._network.port}/"
         self._gate = Gate(self._folder, self._office, url, lanes=1 if self._is_scripted else 2)
         self._config = self._gate.config()
         self._programs.belong_to(self._office, self._gate)
-        self._server = self.listen(self._office.server(self._port))
-        self._wait_for("server", lambda heard: "text" in heard.line)
-        self._gate.enrol()
+        self.listen(self._office.server(port))
+        self._hearing.wait_for("server", lambda heard: "text" in heard.line)
+        self.listen(self._gate.enrol())
+        if self._hearing.wait_for("enrol", lambda heard: heard.line.get("event") == "ended").line["code"]:
+            raise DemoError("the gate could not be enrolled; it said why")
         for name in ("publisher", "courier", "lane"):
             self.begin(name)
         self._socket = LaneClient(self._gate.socket(CROWDS_LANE))
         watch = stack.enter_context(closing(LaneWatch("lane-status", self._gate.socket(CROWDS_LANE))))
         self._ear.attend(watch)
-        self._wait_for("lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"])
-        self._crowd = self.listen(Child("crowd", *self._crowd_command()))
+        self._hearing.wait_for(
+            "lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"]
+        )
+        deck = self._folder / "deck.jsonl"
+        pace: Pace = "watched" if self._taps is None else "chaos" if self._chaos else "scripted"
+        self._crowd = self.listen(crowd(self._gate, deck, self._seed, self._timing, self._taps, pace))
 
     def _welcome(self, people: People) -> Visit:
         """Open a lane to a visitor."""
@@ -226,36 +257,6 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(f"a turnstile to play with: {visit.url}", soft_wrap=True)
         return visit
-
-    def _crowd_command(self) -> list[str]:
-        deck, timing = self._folder / "deck.jsonl", self._timing
-        command = [
-            "firmware_sim",
-            "crowd",
-            "--deck",
-            str(deck),
-            "--seed",
-            str(self._seed),
-            "--timing",
-            timing,
-        ]
-        command += ["--reader-link", str(self._gate.reader(CROWDS_LANE))]
-        command += ["--board-link", str(self._gate.board(CROWDS_LANE))]
-        if self._taps is None:
-            return [*command, "--forever", "--pace-ms", str(WATCHED_PACE_MS)]
-        pace_ms = CHAOS_PACE_MS if self._chaos else SCRIPTED_PACE_MS
-        return [*command, "--taps", str(self._taps), "--pace-ms", str(pace_ms)]
-
-    def _wait_for(self, source: str, wanted: Any) -> None:
-        until_s = time.monotonic() + DRAINED_S
-        while time.monotonic() < until_s:
-            for heard in self._ear.hear(TURN_S):
-                self._take(heard)
-                if heard.source == source and wanted(heard):
-                    return
-                if heard.is_(source, "ended"):
-                    raise DemoError(f"the {source} ended")
-        raise DemoError(f"the {source} does not come")
 
     # Watching
 
@@ -272,7 +273,7 @@ class Demo:
             if has_keys and self._taps is None:
                 self._ear.watch_keys(sys.stdin.fileno())
             while not self._is_over:
-                heard_now = [*self._ear.hear(self._wait_s), Heard("clock", {"event": "tick"})]
+                heard_now = [*self._hearing.hear(self._wait_s), Heard("clock", {"event": "tick"})]
                 for heard in heard_now:
                     self._take(heard)
                     if telling is not None:
@@ -280,7 +281,7 @@ class Demo:
                             telling.send(heard)
                         except StopIteration:
                             telling = None
-                            self._crowd.say("resume")
+                            self.tell_crowd("resume")
                 if self._visit is not None:
                     self._visit.turn()
                 if not self._is_over:  # what ends now is no fault that the last picture should show
@@ -297,7 +298,7 @@ class Demo:
         if self._taps < TAPS_MIN:
             self.say(f"fewer than {TAPS_MIN} taps: over before anything happens in the city")
             return None
-        self._crowd.say(f"pause {self._taps - TAPS_KEPT}")
+        self.tell_crowd(f"pause {self._taps - TAPS_KEPT}")
         return Story(self, people.commuters).told()
 
     @property
@@ -319,16 +320,30 @@ class Demo:
             case name, "ended" if name in LASTING and not self._is_over:
                 self._problems.append(f"the {name} ended before the demo")
                 self._is_over = True
-            case "operator", "signal" if self._is_asked_to_end:
-                raise DemoError("ended by force: what was still on its way was not counted")
-            case "operator", "signal":
-                self._is_asked_to_end = True
-                self._end_crowd()
-            case "operator", "key":
-                self._press(line["key"])
+            case _, "ended" if line.get("err"):
+                self._console.print(line["err"].strip(), markup=False, soft_wrap=True)
+            case "operator", _:
+                self._operator(line["event"], line)
         if heard.is_("crowd", "tap") and line["report"]:
             self._again += line["tries"] - 1
         self._show(heard.source, line)
+
+    def _operator(self, event: str, line: Line) -> None:
+        match event:
+            case "key":
+                press(self, line["key"], self._commuter)
+            case "hangup":
+                _write_nowhere(self._terminals)
+                raise StoppedError("the terminal was closed", signal.SIGHUP)
+            case "orphaned":
+                raise StoppedError("ended, since the program that started the demo has ended", signal.SIGHUP)
+            case "signal" if self._crowd is None:
+                raise StoppedError("ended before anybody came", line["number"])
+            case "signal" if self._is_asked_to_end:
+                raise DemoError("ended by force: what was still on its way was not counted")
+            case "signal":
+                self._is_asked_to_end = True
+                self.tell_crowd("quit")
 
     def _show(self, source: str, line: Line) -> None:
         if source == "crowd":
@@ -340,29 +355,10 @@ class Demo:
         elif source == "lane-status":
             self._seen.status = line["status"] or {}
 
-    def _end_crowd(self) -> None:
-        self._crowd.say("quit")
-
-    def _press(self, key: str) -> None:
-        """What somebody at the terminal does to the city."""
-        match key:
-            case "q":
-                self._end_crowd()
-            case "n" if self._seen.network == "up":
-                self.cut()
-                self.say("the network is cut")
-            case "n":
-                self.mend()
-                self.say("the network is mended")
-            case "s":
-                self.say("a commuter's card is suspended; c lets the commuter come")
-                self.city("suspend", "suspend", self._commuter)
-            case "l":
-                self.say("the commuter's suspension is lifted; c lets the commuter come")
-                self.city("lift", "lift", self._commuter)
-            case "c":
-                self.say("the commuter comes")
-                self._crowd.say(f"next {self._commuter} either true")
+    def tell_crowd(self, words: str) -> None:
+        """See keys.World."""
+        if self._crowd is not None:
+            self._crowd.say(words)
 
     # The end
 
@@ -393,8 +389,7 @@ class Demo:
             self._visit.put_in()
         until_s = time.monotonic() + DRAINED_S
         while time.monotonic() < until_s:
-            for heard in self._ear.hear(TURN_S):
-                self._take(heard)
+            self._hearing.take(TURN_S)
             try:
                 if self._socket.status()["reports_waiting"] == 0:
                     return
@@ -402,3 +397,11 @@ class Demo:
                 self._problems.append(str(error))
                 return
         self._problems.append("reports still wait on the gate")
+
+
+def _write_nowhere(descriptors: Iterable[int]) -> None:
+    """These were a terminal and are none any more: what is still written has nobody to read it, and must not fail."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(null, descriptor)
+    os.close(null)

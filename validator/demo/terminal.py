@@ -3,7 +3,7 @@
 import os
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -19,4 +19,5 @@ def single_keys(descriptor: int) -> Iterator[bool]:
     try:
         yield True
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # it has gone, or is somebody else's by now
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

@@ -11,6 +11,7 @@ Nothing is made up here: a tap goes to the simulated chip as the verb that anybo
 """
 
 import secrets
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -61,6 +62,12 @@ class World(City, Protocol):
     @property
     def story(self) -> list[str]:
         """What was said last, newest last."""
+
+    def begin(self, name: str) -> None:
+        """Start this daemon."""
+
+    def pull(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """End this daemon by a signal."""
 
     def listen(self, child: Child) -> Child:
         """Hear this child from now on, and end it at the end."""
