@@ -15,9 +15,9 @@ import diskcache
 import msgspec
 
 from tests.power_cut.truth import Found, Step, Told
-from validator.adapters import disk_outbox, durable, outbox_folder
+from validator.adapters import durable, outbox_folder, outbox_rows
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
-from validator.adapters.outbox_rescue import Head
+from validator.adapters.outbox_rescue import Head, encode_head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.report_ids import uuid7
@@ -247,7 +247,7 @@ def _transact(cache: object, *, retry: bool = False) -> AbstractContextManager[N
 
 
 def _as_at_first(head: Head) -> str:
-    return msgspec.json.encode(msgspec.structs.replace(head, next_seq=1)).decode()
+    return encode_head(msgspec.structs.replace(head, next_seq=1))
 
 
 def _no_sync(folder: Path) -> None:
@@ -257,12 +257,12 @@ def _no_sync(folder: Path) -> None:
 PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "": nullcontext,
     "the database is synced as diskcache does it": lambda: patch.dict(
-        disk_outbox.SETTINGS, sqlite_synchronous=1
+        outbox_rows.SETTINGS, sqlite_synchronous=1
     ),
     "the identity is not synced": lambda: patch.object(outbox_folder, "replace_file", _written_and_renamed),
     "the name of the identity is not synced": lambda: patch.object(durable, "sync_folder", _no_sync),
     "the next number is not written down when reports go": lambda: patch.object(
-        disk_outbox, "_encoded", _as_at_first
+        outbox_rows, "encode_head", _as_at_first
     ),
     "a report is put aside in two transactions": lambda: patch.object(diskcache.Cache, "transact", _transact),
 }

@@ -208,7 +208,7 @@ def test_nor_when_it_fails_twice_in_a_rescue(place: int, scratch: Path) -> None:
         ("the identity is not synced", "it is called damaged"),
         ("the name of the identity is not synced", "it is called damaged"),
         ("the next number is not written down when reports go", "number given twice"),
-        ("a report is put aside in two transactions", "wrongly in quarantine"),
+        ("a report is put aside in two transactions", "number given twice"),
     ],
 )
 def test_a_planted_mistake_is_seen(plant: str, seen: str, scratch: Path) -> None:

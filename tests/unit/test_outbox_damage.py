@@ -394,12 +394,14 @@ def test_a_planted_index_costs_no_report_that_waits(tmp_path: Path) -> None:
     assert box.append(report())
     box.close()
     with database(tmp_path) as opened:
-        opened.execute("CREATE UNIQUE INDEX planted ON Cache (store_time)")
+        opened.execute("CREATE UNIQUE INDEX planted ON Cache (size) WHERE typeof(key) = 'integer'")
     again = outbox(tmp_path)
+    before = again.oldest(9)
     assert not again.append(report())
     assert "UNIQUE" in again.trouble
-    assert again.open()
-    assert (seqs(again), again.refused) == ([1], 1)
+    assert again.open(), "what is planted stays in what is put aside"
+    assert (again.oldest(9), again.append(report())) == (before, True)
+    assert (again.waiting, again.refused) == (2, 1)
 
 
 def test_a_first_start_that_was_cut_short_is_no_damage(tmp_path: Path) -> None:

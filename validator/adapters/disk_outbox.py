@@ -18,73 +18,37 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
-from diskcache import Cache, Timeout
-from diskcache.core import MODE_RAW
+from diskcache import Timeout
 
-from validator.adapters.inline_disk import InlineTextDisk, PlantedError
+from validator.adapters import outbox_rows
 from validator.adapters.outbox_folder import OutboxFolder
 from validator.adapters.outbox_rescue import (
-    HEAD,
-    REJECTED,
     DamagedError,
     Head,
     Saved,
     examine,
+    is_damage,
     keep_rotten_log,
-    readable,
     salvage,
     was_used,
 )
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode, encode
+from validator.formats.stored_report import RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
 
 REOPEN_S = 1.0
-LOCK_WAIT_S = 1.0  # nobody else should have the database at all
+# What a disk, a database or a rotten word of SQLite's raises: the outbox is closed then, and opened anew.
+_FAULTS = (OSError, sqlite3.Error, Timeout, UnicodeError)
 TOLD_MAX = 1_000  # several may ask, and each for two hundred
-_CACHE_PAGES = 1_024  # 1 MiB: it is asked for the oldest and the newest only
 _SEED_BITS = 256
-
-# What cannot be read, `rejected/unreadable-…`, stays where it is.
-_REJECTED_PLACES = (
-    "SELECT key FROM Cache WHERE key GLOB 'rejected/[1-9]*' AND substr(key, 10) NOT GLOB '*[^0-9]*'"
-    " AND length(key) < 25 LIMIT ?"
-)
-
-# A statement is a transaction by itself, none being open: each ends with its `with`, or the outbox is closed. diskcache's own `set` begins one, looks
-# for the key and ends it: four, for which a passenger would wait. As with `set`, what was planted in the next place gives way.
-_APPEND = (
-    "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value) VALUES (?, 1, 0, 0, 0, 0, ?, ?)"
-    " ON CONFLICT (key, raw) DO UPDATE SET mode = excluded.mode, value = excluded.value, filename = NULL, expire_time = NULL"
-)
-
-# With these diskcache counts rows and finds those that have expired, which an outbox never asks; they would cost a page or two a report. The triggers it makes
-# anew at each opening; the index only where there is none of the name, and nothing of ours is in this one.
-_UNASKED_TRIGGERS = ("Settings_count_insert", "Settings_size_insert")
-_EXPIRING = "Cache_expire_time"
-_EXPIRING_INDEX = f"CREATE INDEX {_EXPIRING} ON Cache (expire_time) WHERE expire_time IS NOT NULL"
-
-SETTINGS = {
-    "eviction_policy": "none",  # the default throws away what was promised
-    "cull_limit": 0,
-    "size_limit": 1 << 62,
-    "statistics": 0,
-    "tag_index": 0,
-    "sqlite_synchronous": 2,  # FULL: with the default a power cut loses what was acknowledged
-    "sqlite_journal_mode": "wal",
-    "sqlite_mmap_size": 0,  # a disk that fails is an error then, and no SIGBUS
-    "sqlite_cache_size": _CACHE_PAGES,
-    "sqlite_auto_vacuum": 0,
-}
-
 
 _REHEARSED = Report(
     kind=ReportKind.DENIED_BOARDING,
@@ -151,6 +115,7 @@ class DiskOutbox:
         )
         # They must differ, not be secret; and the system is not asked while a passenger waits.
         self._draw = Random(secrets.randbits(_SEED_BITS)).getrandbits  # noqa: S311
+        self._damage: DamagedError | None = None  # seen in use: the next opening rescues
         self._disk_is_full = False  # as seen last
         self._unreadable = ""  # why nobody could read a report of this gate
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
@@ -162,10 +127,10 @@ class DiskOutbox:
         try:
             self._open()
             self._look_for_room()
-        except (OSError, sqlite3.Error, Timeout, DamagedError) as error:
+        except (*_FAULTS, DamagedError) as error:
             self._fail(error)
         else:
-            self.trouble = ""
+            self.trouble, self._damage = "", None
             self._unreadable = self._rehearse()
         return self._cache is not None
 
@@ -189,8 +154,8 @@ class DiskOutbox:
             return False
         record = encode(self._stored(report, *self._seal(report.uid.raw)))
         try:
-            self._cache._sql(_APPEND, (self._head.next_place, MODE_RAW, record))  # noqa: SLF001 — diskcache has no word for it
-        except (OSError, sqlite3.Error, Timeout) as error:
+            outbox_rows.append(self._cache, self._head.next_place, record)
+        except _FAULTS as error:
             self._doubted = self._head
             self._fail(error)
             return self._refuse(self.trouble)
@@ -201,43 +166,29 @@ class DiskOutbox:
 
     def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
         """The reports that have waited longest, after so many of them. Raises OutboxError."""
-        with self._asked() as cache:
-            found: dict[int, StoredReport] = {}
-            unreadable: list[int] = []
-            # By rising key: numbers stand before texts, and there may be thousands of those.
-            places = takewhile(lambda key: isinstance(key, int), cache.iterkeys())
-            for place in list(islice(places, skipped, skipped + count_max)):
-                try:
-                    found[place] = decode(cache.get(place))
-                except (RecordError, PlantedError):
-                    unreadable.append(place)
-            if unreadable:
-                self._give_up(unreadable)
-            self._told |= {stored.report_id: place for place, stored in found.items()}
-            for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
-                del self._told[report_id]
-            return tuple(found.values())
+        found = self._oldest(count_max, skipped)
+        if len(found) < count_max and (found or not skipped) and skipped + len(found) != self.waiting:
+            # A row whose key has rotted stands elsewhere, or one was planted: to be looked over, and saved.
+            self.open()
+            found = self._oldest(count_max, skipped)
+        return found
 
     def forget(self, report_ids: Iterable[str]) -> int:
         """Drop delivered reports, of those that `oldest` told; how many. Durable when it returns. Raises OutboxError."""
-        return self._drop(report_ids, None)
+        return self._drop(report_ids, is_rejected=False)
 
     def reject(self, report_id: str, reason: str) -> int:
         """Put a report aside that the back office will never take. Durable when it returns. Raises OutboxError."""
-        return self._drop([report_id], reason)
+        del reason  # the log has it
+        return self._drop([report_id], is_rejected=True)
 
     def retry(self, count_max: int) -> int:
         """Let so many rejected reports wait again, each in its old place; how many. Durable when it returns. Raises OutboxError."""
         with self._asked() as cache:
-            keys = [key for (key,) in cache._sql(_REJECTED_PLACES, (count_max,)).fetchall()]  # noqa: SLF001
-            with cache.transact():
-                for key in keys:
-                    with suppress(PlantedError):
-                        cache.set(int(key.removeprefix(REJECTED)), cache.get(key))
-                    cache.delete(key)
-            self.waiting += len(keys)
-            self.rejected -= len(keys)
-            return len(keys)
+            again = outbox_rows.retry(cache, count_max)
+            self.waiting += again
+            self.rejected -= again
+            return again
 
     def try_again(self) -> None:
         """See ports.Outbox."""
@@ -265,7 +216,7 @@ class DiskOutbox:
     def _disconnect(self) -> None:
         cache, self._cache = self._cache, None
         if cache is not None:
-            with suppress(sqlite3.Error, OSError):
+            with suppress(*_FAULTS):
                 cache.close()
 
     # Opening
@@ -280,6 +231,9 @@ class DiskOutbox:
         if folder.is_new:
             self._begin(Head(secrets.token_hex(16), 1))
             return
+        if self._damage is not None:
+            self._rescue(self._damage)
+            return
         try:
             found = examine(folder.path, folder.outbox_id())
         except DamagedError as error:
@@ -291,25 +245,25 @@ class DiskOutbox:
             self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
         self._head = self._with_refused(found.head)
         self.waiting, self.rejected = found.waiting, found.rejected
-        self._connect()
+        self._cache = outbox_rows.connected(self._folder.path)
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
-        self._end_log()
+        outbox_rows.end_log(self._cache)
 
     def _begin(self, head: Head, saved: Iterable[Saved] = ()) -> None:
         """Make a new outbox, with what was saved of an older one in its first places."""
         self._folder.make_empty()
-        self._connect()
+        self._cache = outbox_rows.connected(self._folder.path)
         self.waiting, self.rejected, self._doubted = 0, 0, None
         with self._cache.transact():
             for stored, is_rejected in saved:
                 self.waiting += not is_rejected
                 self.rejected += is_rejected
                 place = self.waiting + self.rejected
-                self._cache.set(f"{REJECTED}{place}" if is_rejected else place, encode(stored))
+                outbox_rows.save(self._cache, place, encode(stored), is_rejected=is_rejected)
             self._head = msgspec.structs.replace(
                 head, places_before=self.waiting + self.rejected, refused_before=self._head.refused_before
             )
-            self._cache.set(HEAD, _encoded(self._head))
+            outbox_rows.set_head(self._cache, self._head)
         self._folder.set_identity(head)
 
     def _rescue(self, damage: DamagedError) -> None:
@@ -320,7 +274,9 @@ class DiskOutbox:
         was_begun = was_begun or was_used(folder.collected)
         self._begin(Head(secrets.token_hex(16), 1), salvage(folder.collected))
         folder.put_away()
-        self._end_log()  # it is as large as all that was saved, and would take the room that reports need
+        outbox_rows.end_log(
+            self._cache
+        )  # it is as large as all that was saved, and would take the room that reports need
         saved = self.waiting + self.rejected
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
             self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
@@ -337,22 +293,6 @@ class DiskOutbox:
             self.refused -= 1
         return msgspec.structs.replace(head, refused_before=refused)
 
-    def _connect(self) -> None:
-        self._cache = Cache(str(self._folder.path), timeout=LOCK_WAIT_S, disk=InlineTextDisk, **SETTINGS)
-        self._cache._con.text_factory = readable  # noqa: SLF001 — diskcache has no word for it
-        sql = self._cache._sql  # noqa: SLF001
-        with self._cache.transact():
-            for name in _UNASKED_TRIGGERS:
-                sql(f"DROP TRIGGER {name}")
-            made_as = sql("SELECT sql FROM sqlite_master WHERE name = ?", (_EXPIRING,)).fetchall()
-            if made_as != [(_EXPIRING_INDEX,)]:
-                sql(f"DROP INDEX {_EXPIRING}")
-                sql(_EXPIRING_INDEX)
-
-    def _end_log(self) -> None:
-        """Write the log to the database, sync that, and begin the log anew."""
-        self._cache._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # noqa: SLF001 — nor for this
-
     def _is_open(self) -> bool:
         """Whether it can be used; a failed one is tried again when a second has gone by."""
         if self._cache is None and time.monotonic() >= self._retry_s:
@@ -361,6 +301,8 @@ class DiskOutbox:
 
     def _fail(self, error: Exception) -> None:
         self._leave()
+        if is_damage(error):  # to look it over would find nothing, and the next use the same again
+            self._damage = DamagedError(f"{self._folder.path}: {error}")
         self._retry_s = time.monotonic() + REOPEN_S
         trouble = f"{self._folder.path}: {error}"
         if trouble != self.trouble:
@@ -391,8 +333,8 @@ class DiskOutbox:
     def _note_refused(self) -> None:
         """Write down how many were refused, so that a restart does not forget them."""
         try:
-            self._cache.set(HEAD, _encoded(self._head))
-        except (OSError, sqlite3.Error, Timeout) as error:
+            outbox_rows.set_head(self._cache, self._head)
+        except _FAULTS as error:
             if (
                 getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL
             ):  # which is told already, and harms nothing
@@ -427,35 +369,45 @@ class DiskOutbox:
 
     # Delivering
 
-    def _drop(self, report_ids: Iterable[str], reason: str | None) -> int:
+    def _oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
+        with self._asked() as cache:
+            rows = outbox_rows.oldest(cache, count_max, skipped)
+            whole = [(row.report, row.place) for row in rows if row.report and row.place is not None]
+            if len(whole) < len(rows):
+                self._give_up([row for row in rows if row.report is None or row.place is None])
+            self._told |= {report.report_id: place for report, place in whole}
+            for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
+                del self._told[report_id]
+            return tuple(report for report, _ in whole)
+
+    def _drop(self, report_ids: Iterable[str], *, is_rejected: bool) -> int:
         with self._asked() as cache:
             known = {report_id: self._told[report_id] for report_id in report_ids if report_id in self._told}
-            if known:
-                with cache.transact():
-                    for place in known.values():
-                        if reason is not None:
-                            cache.set(f"{REJECTED}{place}", cache.get(place))
-                        cache.delete(place)
-                    cache.set(HEAD, _encoded(self._head))  # the newest may be among them
+            if not known:
+                return 0
+            take = outbox_rows.reject if is_rejected else outbox_rows.delete
+            with cache.transact():
+                gone = take(cache, known.values())
+                outbox_rows.set_head(cache, self._head)  # the newest may be among them
             for report_id in known:
                 del self._told[report_id]
-            self.waiting -= len(known)
-            self.rejected += len(known) if reason is not None else 0
-            return len(known)
+            self.waiting -= gone
+            self.rejected += gone if is_rejected else 0
+            if gone != len(known):  # one has rotted away, or was planted twice
+                self.waiting, self.rejected = outbox_rows.counted(cache)
+            return gone
 
-    def _give_up(self, places: Sequence[int]) -> None:
-        """Take records away that cannot be read: they would stand before all others for ever."""
+    def _give_up(self, spoilt: Sequence[outbox_rows.Row]) -> None:
+        """Take rows away that cannot be read: they would stand before all others for ever."""
+        places = {row.place for row in spoilt}
         with self._cache.transact():
-            for place in places:
-                with suppress(PlantedError):
-                    record = str(self._cache.get(place))[:RECORD_CHARACTERS_MAX]
-                    self._cache.set(f"{REJECTED}unreadable-{place}", record)
-                    self.rejected += 1
-                self._cache.delete(place)
-            self._cache.set(HEAD, _encoded(self._head))
-        self.waiting = max(self.waiting - len(places), 0)  # one that was planted meanwhile was not counted
+            outbox_rows.give_up(self._cache, spoilt)
+            outbox_rows.set_head(self._cache, self._head)
+        self._told = {report_id: place for report_id, place in self._told.items() if place not in places}
+        # Counted anew: a row that was planted meanwhile was not among those that waited.
+        self.waiting, self.rejected = outbox_rows.counted(self._cache)
         self.news.append(
-            f"{self._folder.path}: {len(places)} reports cannot be read any more and were put aside"
+            f"{self._folder.path}: {len(spoilt)} reports cannot be read any more and were put aside"
         )
 
     def _asked(self) -> "_Asked":
@@ -476,10 +428,6 @@ class _Asked:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         del kind, trace
-        if isinstance(error, OSError | sqlite3.Error | Timeout):
+        if isinstance(error, _FAULTS):
             self._fail(error)
             raise OutboxError(str(error)) from error
-
-
-def _encoded(head: Head) -> str:
-    return msgspec.json.encode(head).decode()

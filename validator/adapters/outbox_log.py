@@ -22,6 +22,7 @@ _HEADER = Struct(">6I2I")  # magic, version, page size, checkpoint, salt 1, salt
 _FRAME = Struct(">6I")  # page, pages of the database after a commit or 0, salt 1, salt 2, checksum
 _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # by the order of bytes in which checksums are made
 _PAGE_BYTES = {512 << doubled for doubled in range(8)}
+_STEP_BYTES = 1 << 20
 _RECORD = re.compile(rb'[0-9a-f]{8} \{"report_id":[^{}]{1,%d}\}' % RECORD_CHARACTERS_MAX)
 
 
@@ -77,6 +78,19 @@ def cut_off(path: Path, end: int) -> None:
         if log.seek(0, os.SEEK_END) > end:
             log.truncate(end)
             os.fsync(log.fileno())
+
+
+def carve(path: Path) -> Iterator[StoredReport]:
+    """Every report whose record stands whole anywhere in a file, in the file's order, some more than once. Raises OSError.
+
+    For a database whose tables cannot be found any more. A record lies within one page, so none is in two parts; one
+    that was delivered may still lie there.
+    """
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        before = b""
+        while step := file.read(_STEP_BYTES):
+            yield from _reports(before + step)
+            before = step[-RECORD_CHARACTERS_MAX:]
 
 
 def _frames(log: BinaryIO) -> Iterator[_Frame]:

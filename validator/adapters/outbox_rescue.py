@@ -7,13 +7,15 @@ file, `outbox.json`, and each record has a checksum of its own.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from zlib import crc32
 
 import msgspec
 
 from validator.adapters.durable import replace_file
-from validator.adapters.outbox_log import cut_off, read_log
+from validator.adapters.outbox_log import carve, cut_off, read_log
 from validator.formats.stored_report import RecordError, Refused, StoredReport, decode, encode
 
 DATABASE = "cache.db"  # as diskcache calls it
@@ -22,6 +24,7 @@ BEHIND_THE_ROT = "behind-the-rot"  # reports of a rotten log, a record a line
 HEAD = "head"  # the key of the row that says whose outbox it is
 REJECTED = "rejected/"  # begins the key of a report that the back office did not take; its place follows
 HEAD_CHARACTERS_MAX = 512
+_CRC_DIGITS = 8
 
 # What SQLite says of a disk that does not answer now (its primary result codes): nothing is known of the outbox then, and it is tried again.
 _AWAY = {
@@ -47,6 +50,21 @@ _OURS = (
     "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
     " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
 )
+
+_COLUMNS = [  # as diskcache makes them
+    ("rowid", "INTEGER"),
+    ("key", "BLOB"),
+    ("raw", "INTEGER"),
+    ("store_time", "REAL"),
+    ("expire_time", "REAL"),
+    ("access_time", "REAL"),
+    ("access_count", "INTEGER"),
+    ("tag", "BLOB"),
+    ("size", "INTEGER"),
+    ("mode", "INTEGER"),
+    ("filename", "TEXT"),
+    ("value", "BLOB"),
+]
 
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
@@ -82,6 +100,20 @@ class Head(msgspec.Struct, frozen=True):
         )
 
 
+def encode_head(head: Head) -> str:
+    """The head as its row has it: a CRC-32 in front, since a rotten number would give numbers out twice."""
+    content = msgspec.json.encode(head)
+    return f"{crc32(content):0{_CRC_DIGITS}x} {content.decode()}"
+
+
+def decode_head(text: str) -> Head:
+    """The head of such a text, or of one without a CRC, as older versions wrote it. Raises ValueError."""
+    crc, _, content = ("", "", text) if text.startswith("{") else text.partition(" ")
+    if crc and crc != f"{crc32(content.encode()):0{_CRC_DIGITS}x}":
+        raise ValueError("its checksum is wrong")
+    return msgspec.json.decode(content, type=Head)
+
+
 class Examined(NamedTuple):
     """A whole outbox: its head, how many reports wait, how many were rejected, and how many rows were planted and are gone now."""
 
@@ -115,6 +147,8 @@ def examine(folder: Path, outbox_id: str) -> Examined:
             (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if told != "ok":
                 raise DamagedError(f"{path}: {' '.join(str(told).split())[:120]}")
+            _check_columns(path, database)
+            _find_rotten_row(path, database)
             _forget_settings(database)
             planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
             found = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)).fetchone()
@@ -122,7 +156,7 @@ def examine(folder: Path, outbox_id: str) -> Examined:
                 "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%'),"
                 " coalesce(max(key) FILTER (WHERE typeof(key) = 'integer'), 0) FROM Cache"
             ).fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # the second: a rotten name in SQLite's own words
         if _is_away(error):
             raise
         raise DamagedError(f"{path}: {error}") from error
@@ -132,6 +166,23 @@ def examine(folder: Path, outbox_id: str) -> Examined:
     if head.outbox_id != outbox_id:
         raise DamagedError(f"{path}: is not the outbox that outbox.json names")
     return Examined(head.after(newest), waiting, rejected, planted)
+
+
+def _check_columns(path: Path, database: sqlite3.Connection) -> None:
+    """Raise DamagedError for a table of other columns: in the words that made it a letter rots unseen, and a comparison goes wrong."""
+    told = [
+        (name.lower(), kind.upper()) for _, name, kind, *_ in database.execute("PRAGMA table_info(Cache)")
+    ]
+    if told != _COLUMNS:
+        raise DamagedError(f"{path}: its table has rotted")
+
+
+def _find_rotten_row(path: Path, database: sqlite3.Connection) -> None:
+    """Raise DamagedError for a row that is not as an outbox writes it, and has a report that can be read: it is saved, not removed."""
+    for (value,) in database.execute(f"SELECT value FROM Cache WHERE NOT coalesce({_OURS}, 0)"):  # noqa: S608 — a constant
+        with suppress(RecordError):
+            decode(readable_record(value))
+            raise DamagedError(f"{path}: a row has rotted")
 
 
 def _forget_settings(database: sqlite3.Connection) -> None:
@@ -147,8 +198,8 @@ def _forget_settings(database: sqlite3.Connection) -> None:
 
 def _head(path: Path, found: tuple[object]) -> Head:
     try:
-        return msgspec.json.decode(str(found[0])[:HEAD_CHARACTERS_MAX], type=Head)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+        return decode_head(str(found[0])[:HEAD_CHARACTERS_MAX])
+    except (msgspec.MsgspecError, ValueError) as error:
         raise DamagedError(f"{path}: its head cannot be read") from error
 
 
@@ -162,7 +213,7 @@ def keep_rotten_log(folder: Path) -> None:
 def salvage(folder: Path) -> Iterator[Saved]:
     """Every report that can still be read, by rising place, each once: what is damaged is not there. Raises sqlite3.Error if the disk does not answer."""
     behind = {report.report_id: report for report in _behind_the_rot(folder)}
-    for saved in _rows(folder):
+    for saved in _rows(folder) if _has_table(folder) else _carved(folder):
         behind.pop(saved.report.report_id, None)
         yield saved
     yield from (Saved(report, is_rejected=False) for report in behind.values())
@@ -175,22 +226,43 @@ def _behind_the_rot(folder: Path) -> Iterator[StoredReport]:
                 yield decode(record)
 
 
+def _has_table(folder: Path) -> bool:
+    """Whether the database still knows where its rows are. Raises sqlite3.Error if the disk does not answer."""
+    try:
+        with closing(_opened(folder / DATABASE)) as database:
+            database.execute("SELECT _rowid_, key, value FROM Cache LIMIT 0")
+    except (sqlite3.Error, UnicodeError) as error:
+        if _is_away(error):
+            raise
+        return False
+    return True
+
+
+def _carved(folder: Path) -> Iterator[Saved]:
+    """What stands in the pages, when nothing says any more which of them are the table's."""
+    found: set[bytes] = set()
+    for report in chain(carve(folder / DATABASE), carve(folder / LOG)):
+        report_id = bytes.fromhex(report.report_id.replace("-", ""))
+        if report_id not in found:
+            found.add(report_id)
+            yield Saved(report, is_rejected=False)
+
+
 def _rows(folder: Path) -> Iterator[Saved]:
     with _damage_suppressed(), closing(_opened(folder / DATABASE)) as database:
-        database.execute("SELECT rowid FROM Cache LIMIT 0")  # without the table there is nothing to skip to
         place = skipped = 0
         known: Iterator[int] | None = None
         while True:
             try:
+                # Whatever has become of its other columns: the record's checksum says what is a report.
                 for rowid, is_rejected, value in database.execute(
-                    "SELECT rowid, typeof(key) = 'text', value FROM Cache"
-                    " WHERE rowid > ? AND (typeof(key) = 'integer' OR key LIKE 'rejected/%') ORDER BY rowid",
+                    "SELECT _rowid_, coalesce(key LIKE 'rejected/%', 0), value FROM Cache WHERE _rowid_ > ? ORDER BY _rowid_",
                     (place,),
                 ):
                     place = rowid
                     with suppress(RecordError):
-                        yield Saved(decode(value), bool(is_rejected))
-            except sqlite3.Error as error:
+                        yield Saved(decode(readable_record(value)), bool(is_rejected))
+            except (sqlite3.Error, UnicodeError) as error:
                 if _is_away(error):
                     raise
             else:
@@ -208,7 +280,7 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
     """The rows that there are, rising, by the index of their keys, which is on pages of its own: from its one end as far as it can be read, and from its other."""
     found: set[int] = set()
     for order in ("ASC", "DESC"):
-        index = f"SELECT rowid FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
+        index = f"SELECT _rowid_ FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
         with _damage_suppressed():
             found.update(rowid for (rowid,) in database.execute(index))
     return sorted(found)
@@ -216,7 +288,7 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
 
 def was_used(folder: Path) -> bool:
     """Whether a report ever stood in this database, as far as it can still be read."""
-    with suppress(sqlite3.Error, DamagedError), closing(_opened(folder / DATABASE)) as database:
+    with suppress(sqlite3.Error, UnicodeError, DamagedError), closing(_opened(folder / DATABASE)) as database:
         found = database.execute("SELECT value FROM Cache WHERE key = ?", (HEAD,)).fetchone()
         return found is not None and _head(folder / DATABASE, found).next_seq > 1
     return False
@@ -226,20 +298,31 @@ def was_used(folder: Path) -> bool:
 def _damage_suppressed() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         if _is_away(error):
             raise
 
 
-def _is_away(error: sqlite3.Error) -> bool:
+def _is_away(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # Python's own errors have none
     return code & 0xFF in _AWAY and code not in _UNREADABLE
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error in use says that the database is not what it was. A disk that does not answer may yet do so."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, UnicodeError) or (code is not None and code & 0xFF not in _AWAY)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     database.text_factory = readable
     return database
+
+
+def readable_record(value: object) -> object:
+    """What a `value` column may hold: one bit makes the same bytes a blob in place of a text."""
+    return readable(value) if isinstance(value, bytes) else value
 
 
 def readable(text: bytes) -> str:
