@@ -13,12 +13,13 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # lik
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
 from backoffice import keys, office_clock, roles, roots
-from backoffice.office import Office, put
+from backoffice.office import Expiries, Office, put
 from validator.domain.floor import RoleVersions
 from validator.formats.manifest import Manifest, encode
 
 NOW_UNIX_S = 1_800_000_000
 DAY_S = 86_400
+EXPIRIES = Expiries()
 
 
 def manifest(list_version: int, now_unix_s: int = NOW_UNIX_S) -> bytes:
@@ -31,10 +32,11 @@ class City:
     """A back office, and the keys a, b, c, … of its roots, threshold 2."""
 
     folder: Path
+    expiries: Expiries = EXPIRIES
     office: Office = field(init=False)
 
     def __post_init__(self) -> None:
-        self.office = Office(self.folder / "city", self.folder / "city" / "published")
+        self.office = Office(self.folder / "city", self.folder / "city" / "published", self.expiries)
         office = self.office
         for part in (
             office.online_keys,
@@ -47,9 +49,9 @@ class City:
         (self.folder / "safe").mkdir()
 
     @classmethod
-    def founded(cls, folder: Path, now_unix_s: int = NOW_UNIX_S) -> "City":
+    def founded(cls, folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES) -> "City":
         """One whose root 1 is in force."""
-        city = cls(folder)
+        city = cls(folder, expiries)
         online = {role: keys.make_online_key(city.office, role) for role in keys.ONLINE_ROLES}
         expires_unix_s = now_unix_s + city.office.expiries.root_s
         draft = roots.first_root([city.root_key(name) for name in "abc"], 2, online, expires_unix_s)

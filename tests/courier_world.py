@@ -15,7 +15,7 @@ from validator.courier import Courier
 from validator.courier_ports import Fetched, Signed, SourceState
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
-from validator.domain.trusted_time import Now
+from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.formats.accepted import Accepted
 from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.formats.piece_index import PieceIndex
@@ -56,12 +56,16 @@ class World:
     role_keys: RoleKeys = KEYS
     signed_unix_s: int = NOW_UNIX_S - 5
     issued_unix_s: int = NOW_UNIX_S - 5
+    expires_unix_s: int = NOW_UNIX_S + 14 * 86_400
     fingerprint_key: str | None = KEY
     has_index: bool = True
     held_keys: set[str] = field(default_factory=lambda: {KEY})
     now: Now = NOW
+    system: SystemClock | None = None  # where it says something else than `now`
     fails: dict[str, Exception] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
+    bases: list[TimeBasis | None] = field(default_factory=list)
+    """What the courier said that its time rests on, at each question."""
 
     def __post_init__(self) -> None:
         self.pieces = Cache(self)
@@ -140,13 +144,16 @@ class Mayor:
 
     root: bytes = b"root 1"
 
-    def signed(self, now_unix_s: int) -> Signed:
+    def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
         world = self.world
         assert now_unix_s == world.now.unix_s
+        world.bases.append(basis)
         self.root = f"root {world.versions.root}".encode()
         world.do("ask")
         manifest = encode(world.manifest())
-        return Signed(world.versions, world.role_keys, world.signed_unix_s, manifest, self.root)
+        return Signed(
+            world.versions, world.role_keys, world.signed_unix_s, manifest, self.root, world.expires_unix_s
+        )
 
 
 @dataclass
@@ -245,6 +252,9 @@ class Watch:
 
     def now(self) -> Now:
         return self.world.now
+
+    def system(self) -> SystemClock:
+        return self.world.system or SystemClock(*self.world.now, boottime_ns=77)
 
     def boot(self) -> tuple[str, int]:
         return "this boot", 77

@@ -3,18 +3,22 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from validator.adapters.clock import Clock
 from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.piece_cache import PieceCache
+from validator.adapters.time_file import TimeFile
 from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web, WebLimits
 from validator.courier import Courier, Status
+from validator.domain.cards import Card, CardUid
+from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet
-from validator.domain.trusted_time import Now, SystemClock, TimeFloor, trusted_now
-from validator.formats.accepted import Accepted
+from validator.domain.trusted_time import SystemClock
 from validator.formats.fingerprint_keys import format_key_file, key_id
+from validator.formats.signed_time import SIGNED_TIME_FILE
 
 NS_PER_S = 1_000_000_000
 QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
@@ -22,27 +26,30 @@ QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
 
 @dataclass
 class SetClock:
-    """A courier's clock that a test sets: the wall clock, whether it is synchronised, and the seconds since the boot."""
+    """A gate's system, as a test sets it: the wall clock, whether it is synchronised, this boot, and the seconds since it began."""
 
     unix_s: int
     synchronised: bool = True
     boot_id: str = "boot 1"
     boottime_s: int = 100
-    floor: TimeFloor = field(default=TimeFloor(0, 0))
 
-    def now(self) -> Now:
-        """See courier_ports.CourierClock."""
-        system = SystemClock(self.unix_s, self.synchronised, self.boottime_s * NS_PER_S)
-        return trusted_now(system, self.floor)
+    def wait(self, seconds: int) -> None:
+        """Let time go by, whatever the wall clock says."""
+        self.unix_s += seconds
+        self.boottime_s += seconds
 
-    def boot(self) -> tuple[str, int]:
-        """See courier_ports.CourierClock."""
-        return self.boot_id, self.boottime_s * NS_PER_S
 
-    def begin_with(self, accepted: Accepted) -> None:
-        """See courier_ports.CourierClock."""
-        same = accepted.boot_id == self.boot_id
-        self.floor = TimeFloor(accepted.signed_unix_s, accepted.boottime_ns if same else 0)
+class ProcessClock(Clock):
+    """What one process of the gate, which starts now, makes of its system."""
+
+    def __init__(self, of: SetClock) -> None:
+        self._of = of
+        super().__init__()
+        self._boot_id = of.boot_id
+
+    def system(self) -> SystemClock:
+        """See Clock."""
+        return SystemClock(self._of.unix_s, self._of.synchronised, self._of.boottime_s * NS_PER_S)
 
 
 @dataclass
@@ -58,8 +65,10 @@ class Gate:
     shelf: ListShelf = field(init=False)
     ledger: Ledger = field(init=False)
     web: Web = field(init=False)
+    lane_clock: ProcessClock = field(init=False)
     _courier: Courier = field(init=False)
     _lane: ListFolder = field(init=False)
+    _times: TimeFile = field(init=False)
     _rules: RuleSet | None = field(init=False, default=None)
     problems: tuple[str, ...] = ()
 
@@ -98,7 +107,7 @@ class Gate:
             pieces=PieceCache(self.lists / "pieces", self.url, self.web),
             shelf=self.shelf,
             book=self.ledger,
-            clock=self.clock,
+            clock=ProcessClock(self.clock),
             held_keys=lambda: {held.hex() for held in held_keys(self.folder / "keys")},
             poll_s=30,
         )
@@ -109,6 +118,7 @@ class Gate:
             self.recent,
             read_keys=lambda: held_keys(self.folder / "keys"),
         )
+        self.lane_clock, self._times = ProcessClock(self.clock), TimeFile(self.lists / SIGNED_TIME_FILE)
         self._rules = None
         self._look()
         return status
@@ -127,8 +137,14 @@ class Gate:
         return status
 
     def _look(self) -> None:
+        """As the clerk does: time first."""
+        time = self._times.look()
+        if time is not None and time.signed is not None:
+            self.lane_clock.begin_with(time.signed)
         found = self._lane.settled()
         self._rules, self.problems = found.rules, found.problems
+        if found.rules is not None:
+            self.lane_clock.raise_floor(found.rules.issued_unix_s)
 
     @property
     def rules(self) -> RuleSet | None:
@@ -141,11 +157,16 @@ class Gate:
         return self._rules.version if self._rules else 0
 
     def holds(self, rule: str, uid: bytes, unix_s: int | None = None) -> bool:
-        """Whether the lane finds this card in the table of that rule, at the clock's time if none is said."""
+        """Whether the lane finds this card in the table of that rule, at the lane's time if none is said."""
         assert self._rules is not None
         table = next(each.table for each in self._rules.rules if each.name == rule)
-        at_unix_s = self.clock.now().unix_s if unix_s is None else unix_s
+        at_unix_s = self.lane_clock.now().unix_s if unix_s is None else unix_s
         return table.holds(table.fingerprint(uid), at_unix_s)
+
+    def decides(self, uid: bytes) -> Decision:
+        """What the lane decides about this card now; a stale list is decided by."""
+        policy = ListPolicy(WhenStale.DECIDE, WhenMissing.DENY)
+        return decide(Card(CardUid(uid), 0x0344, 0x20), self._rules, self.lane_clock.now(), policy)
 
 
 def _empty(folder: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 from backoffice import roles
-from tests.backoffice_rig import NOW_UNIX_S, City
+from backoffice.office import Expiries
+from tests.backoffice_rig import EXPIRIES, NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
 from tests.list_making import KEY, segment_bytes
 from tests.web_server import WebServer
@@ -127,8 +128,8 @@ class Town:
 
 
 @contextmanager
-def town(folder: Path, now_unix_s: int = NOW_UNIX_S) -> Iterator[Town]:
+def town(folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES) -> Iterator[Town]:
     """A town whose root is in force and that has published nothing."""
-    city = City.founded(folder, now_unix_s)
+    city = City.founded(folder, now_unix_s, expiries)
     with WebServer(city.office.published) as server:
         yield Town(folder, city, server, now_unix_s=now_unix_s)

@@ -25,6 +25,7 @@ from validator.courier_ports import (
 )
 from validator.domain.chain import cheapest_chain
 from validator.domain.floor import BelowFloorError, Floor, raised
+from validator.domain.trusted_time import TimeBasis, latest_signed_unix_s, vouched_unix_s
 from validator.formats.accepted import Accepted
 from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode
 from validator.formats.piece_index import decode as decode_index
@@ -33,7 +34,6 @@ JITTER = 0.2  # of the poll interval, each way: 20,000 gates must not ask at onc
 BUSY_WAIT_S_MAX = 300.0  # how far a gate steps back by itself from a server that says it is busy
 RETRY_AFTER_S_MAX = 3_600.0  # and how far at most because the server asks
 REQUEST_COST_BYTES = 400  # what asking for one more piece costs in headers, when chains are compared
-AHEAD_S_MAX = 86_400  # a timestamp signed further ahead of a synchronised clock is a thief's, or a broken clock's, and must not end suspensions
 
 Chains = Mapping[str, Sequence[SegmentEntry]]
 
@@ -134,9 +134,17 @@ class Courier:
     def _signed(self) -> Signed:
         """What the city says now. A newer root is kept even if the rest is refused: what it revokes stays revoked."""
         try:
-            return self._town.signed(self._clock.now().unix_s)
+            return self._town.signed(self._clock.now().unix_s, self._basis())
         finally:
             self._book.keep_root(self._town.root)
+
+    def _basis(self) -> TimeBasis | None:
+        """What the time floor rests on; None on a gate that has accepted nothing yet."""
+        accepted = self._book.accepted
+        if accepted is None:
+            return None
+        without_unix_s = vouched_unix_s(self._clock.system())
+        return TimeBasis(accepted.root, accepted.timestamp_keys, without_unix_s)
 
     def _accept(self, signed: Signed) -> tuple[Accepted, Manifest]:
         """Hold it against what was accepted before, and write down that it is accepted, before anything is done by it."""
@@ -145,8 +153,10 @@ class Courier:
         except ManifestError as error:
             raise TownError(SourceState.REFUSED, str(error)) from None
         signed_unix_s = signed.signed_unix_s or manifest.issued_unix_s
-        self._check_times(signed_unix_s, manifest)
         before = self._book.accepted
+        self._check_times(signed_unix_s, signed.expires_unix_s, before.signed_unix_s if before else 0)
+        if manifest.issued_unix_s > signed_unix_s:
+            raise TownError(SourceState.REFUSED, "the list was issued after it was signed")
         seen = Floor(signed.versions, signed.keys, manifest.list_version, signed_unix_s, era=0)
         try:
             floor = raised(before.floor if before else None, seen)
@@ -175,15 +185,25 @@ class Courier:
             return {"installed": before.manifest, "installed_era": before.era}
         return {"installed": before.installed, "installed_era": before.installed_era}
 
-    def _check_times(self, signed_unix_s: int, manifest: Manifest) -> None:
-        now = self._clock.now()
-        if now.synchronised and signed_unix_s > now.unix_s + AHEAD_S_MAX:
+    def _check_times(self, signed_unix_s: int, expires_unix_s: int, before_unix_s: int) -> None:
+        """How far ahead a signed time may lie: a day of a synchronised clock and, on every gate, within the validity of all that signed it.
+
+        The time accepted before counts against the gate's own clock only if what is offered now does not lie below it: then it was
+        ahead, and its keys were replaced, or this is a replay.
+        """
+        confirmed_unix_s = before_unix_s if before_unix_s <= signed_unix_s else 0
+        latest_unix_s = latest_signed_unix_s(self._clock.system(), confirmed_unix_s)
+        if latest_unix_s is not None and signed_unix_s > latest_unix_s:
             raise TownError(
                 SourceState.REFUSED,
                 f"signed at {signed_unix_s}, more than a day ahead of this gate's synchronised clock",
             )
-        if manifest.issued_unix_s > signed_unix_s:
-            raise TownError(SourceState.REFUSED, "the list was issued after it was signed")
+        if signed_unix_s >= expires_unix_s:
+            raise TownError(
+                SourceState.REFUSED,
+                f"signed at {signed_unix_s}, when what it is signed with had expired ({expires_unix_s}):"
+                " a clock that ran ahead has signed it",
+            )
 
     def _check_held(self, manifest: Manifest) -> None:
         """Without a floor (a new gate, or a ledger that was spoiled) a list that a courier installed is one."""

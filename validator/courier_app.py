@@ -85,8 +85,9 @@ def serve(config: Config, log_fd: int) -> None:
 def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
     while True:
         clock.refresh()
-        # A certificate's dates cannot be judged by a clock that nobody has set; what counts is signed in any case.
-        web.check_dates(clock.at_least_unix_s())
+        # A certificate's dates cannot be judged by a clock that nobody has set. Nor by the time floor: if that is ahead, it
+        # is healed by what is asked for here, and what counts is signed in any case.
+        web.check_dates(None if clock.now().synchronised else 0)
         status, wait_s = courier.poll()
         tell(status)
         signal.sigtimedwait({signal.SIGHUP}, wait_s)

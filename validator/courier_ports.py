@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.domain.trusted_time import Now
+from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.formats.accepted import Accepted
 from validator.formats.manifest import Manifest, SegmentEntry
 
@@ -46,7 +46,7 @@ class Signed:
     """What the city's signed metadata says, verified. Not yet held against what this gate has accepted before.
 
     `signed_unix_s` is when the timestamp was signed (Unix seconds), 0 if it does not say. `manifest` has the signed length and hash.
-    `root` is the newest root, to begin with next time.
+    `root` is the newest root, to begin with next time. `expires_unix_s` is when the first of the four roles expires.
     """
 
     versions: RoleVersions
@@ -54,6 +54,7 @@ class Signed:
     signed_unix_s: int
     manifest: bytes
     root: bytes
+    expires_unix_s: int
 
 
 class Town(Protocol):
@@ -63,8 +64,11 @@ class Town(Protocol):
     def root(self) -> bytes:
         """The newest root that was verified, also by a question that failed later."""
 
-    def signed(self, now_unix_s: int) -> Signed:
-        """Ask now; expiry is judged by `now_unix_s`, never by the system's clock. Raises TownError."""
+    def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
+        """Ask now. Raises TownError.
+
+        Expiry is judged by `now_unix_s`, or by the time without `basis` if the newest root makes that void; never by the system's clock.
+        """
 
 
 class Pieces(Protocol):
@@ -88,6 +92,9 @@ class CourierClock(Protocol):
 
     def now(self) -> Now:
         """The time to judge by."""
+
+    def system(self) -> SystemClock:
+        """What the system says, whatever was signed."""
 
     def boot(self) -> tuple[str, int]:
         """The id of this boot, and the ns since it."""

@@ -18,10 +18,10 @@ from tests.courier_world import (
     piece,
     state,
 )
-from validator.courier import AHEAD_S_MAX, REQUEST_COST_BYTES, Status
+from validator.courier import REQUEST_COST_BYTES, Status
 from validator.courier_ports import Signed, SourceState, TownError
-from validator.domain.floor import RoleVersions
-from validator.domain.trusted_time import Now
+from validator.domain.floor import RoleKeys, RoleVersions
+from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
 from validator.formats.piece_index import PieceIndex
 from validator.formats.piece_index import encode as encode_index
 
@@ -186,7 +186,9 @@ def test_a_newer_root_is_kept_also_when_what_follows_is_refused() -> None:
 
 def test_a_manifest_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     world = in_step()
-    monkeypatch.setattr(Mayor, "signed", lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root"))
+    monkeypatch.setattr(
+        Mayor, "signed", lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root", NOW_UNIX_S + 1)
+    )
     found, problem = state(world)
     assert found is SourceState.REFUSED
     assert problem.startswith("not a manifest")
@@ -204,11 +206,67 @@ def test_a_timestamp_signed_a_day_ahead_of_a_synchronised_clock_is_refused() -> 
     assert world.taken() == ["ask"]
 
 
-def test_a_clock_that_is_not_synchronised_has_nothing_to_say_against_a_signed_time() -> None:
-    ahead = NOW_UNIX_S + 400 * AHEAD_S_MAX
-    world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead)
-    world.now = Now(NOW_UNIX_S, synchronised=False)
+def test_without_a_synchronised_clock_a_signed_time_may_lie_as_far_ahead_as_all_that_signed_it_is_valid() -> (
+    None
+):
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False))
+    world.signed_unix_s = world.expires_unix_s
+    found, problem = state(world)
+    assert found is SourceState.REFUSED
+    assert "a clock that ran ahead has signed it" in problem
+    assert world.taken() == ["ask"]
+    world.signed_unix_s = world.expires_unix_s - 1
     assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_list_without_a_signed_time_cannot_be_issued_further_ahead_either() -> None:
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False))
+    world.publish(11, MINUTES[5])
+    world.signed_unix_s, world.issued_unix_s = 0, world.expires_unix_s
+    assert state(world)[0] is SourceState.REFUSED
+
+
+def test_two_steps_ahead_do_not_lead_further_than_one() -> None:
+    """A synchronised clock below the floor is not what the gate decides by, and has its say against a signed time all the same."""
+    ahead = NOW_UNIX_S + AHEAD_S_MAX
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead)
+    assert state(world) == (SourceState.FRESH, "")
+    world.now = Now(ahead, synchronised=False)
+    world.system = SystemClock(NOW_UNIX_S, synchronised=True, boottime_ns=77)
+    world.versions, world.signed_unix_s = RoleVersions(1, 112, 110, 110), ahead + 1
+    assert state(world)[0] is SourceState.REFUSED
+    world.system = SystemClock(NOW_UNIX_S + 1, synchronised=True, boottime_ns=77)
+    assert state(world) == (SourceState.FRESH, "")
+
+
+@pytest.mark.parametrize("role_keys", [KEYS, KEYS._replace(timestamp=("t2",))])
+def test_a_time_service_that_is_a_day_behind_what_the_city_signed_is_not_believed(
+    role_keys: RoleKeys,
+) -> None:
+    """Under new keys too, as long as they confirm the time that was accepted before."""
+    behind = SystemClock(NOW_UNIX_S - 6 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
+    versions = RoleVersions(2, 111, 110, 110)
+    world = in_step(versions=versions, role_keys=role_keys, system=behind, expires_unix_s=1 << 40)
+    world.now = Now(NOW_UNIX_S, synchronised=False)
+    world.signed_unix_s = NOW_UNIX_S + 400 * AHEAD_S_MAX
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_time_that_other_keys_do_not_confirm_says_nothing_against_a_synchronised_clock() -> None:
+    world = in_step(versions=RoleVersions(2, 111, 110, 110), role_keys=KEYS._replace(timestamp=("t2",)))
+    world.issued_unix_s = world.signed_unix_s = NOW_UNIX_S - 6
+    world.system = SystemClock(NOW_UNIX_S - 7 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
+    assert state(world)[0] is SourceState.REFUSED
+
+
+def test_the_town_hears_what_the_time_rests_on() -> None:
+    world = World()
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.bases == [None]
+    state(world)
+    world.system = SystemClock(NOW_UNIX_S - 5, synchronised=False, boottime_ns=77)
+    state(world)
+    assert world.bases[1:] == [TimeBasis(1, ("t1",), NOW_UNIX_S), TimeBasis(1, ("t1",), 0)]
 
 
 def test_a_list_issued_after_it_was_signed_is_refused() -> None:

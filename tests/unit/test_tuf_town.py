@@ -28,6 +28,7 @@ from validator.adapters.tuf_town import TufTown, set_reference_time
 from validator.adapters.web import Web, WebLimits
 from validator.courier_ports import SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
+from validator.domain.trusted_time import TimeBasis
 
 FIRST = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]
 SECOND = b'{"list_version": 2}'
@@ -67,10 +68,16 @@ def town(tmp_path: Path, city: TufRepository, server: WebServer, web: Web) -> Tu
     return TufTown(tmp_path / "memory", server.url, web, city.root)
 
 
-def refusal(town: TufTown, now_unix_s: int = NOW_UNIX_S) -> SourceState:
+def basis_of(city: TufRepository, without_unix_s: int) -> TimeBasis:
+    """What the time of a gate rests on that has accepted what is published now."""
+    keys = tuple(sorted(signer.public_key.keyid for signer in city.signers["timestamp"]))
+    return TimeBasis(city.versions["root"], keys, without_unix_s)
+
+
+def refusal(town: TufTown, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None) -> SourceState:
     """The state of a poll that must fail."""
     with pytest.raises(TownError) as error:
-        town.signed(now_unix_s)
+        town.signed(now_unix_s, basis)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 250
     return error.value.state
@@ -286,6 +293,61 @@ class TestTime:
         city.now_unix_s += DAY_S
         city.renew()
         assert town.signed(NOW_UNIX_S + DAY_S).versions.timestamp == 2
+
+    def test_a_root_that_replaces_the_keys_of_timestamp_is_judged_by_the_time_without_what_they_signed(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
+        """Ten years ahead, the root itself has expired: it is the last one, and says that this time is void."""
+        basis = basis_of(city, NOW_UNIX_S + HOUR_S)
+        ahead = NOW_UNIX_S + 3_650 * DAY_S
+        assert refusal(town, ahead, basis) is SourceState.FROZEN
+        city.replace_keys("timestamp")
+        city.renew()
+        assert town.signed(ahead, basis).versions == RoleVersions(2, 2, 1, 1)
+        assert (
+            refusal(town, ahead, basis._replace(without_unix_s=NOW_UNIX_S + 6 * HOUR_S)) is SourceState.FROZEN
+        )
+        assert town.signed(ahead, basis._replace(without_unix_s=0)).versions.root == 2
+        assert refusal(town, ahead) is SourceState.FROZEN
+        assert refusal(town, ahead, basis_of(city, 0)) is SourceState.FROZEN, "accepted under this root"
+
+    @pytest.mark.parametrize("roles", [(), ("snapshot", "targets"), ("root",)])
+    def test_another_root_voids_no_time(
+        self, town: TufTown, city: TufRepository, roles: tuple[str, ...]
+    ) -> None:
+        basis = basis_of(city, 0)
+        city.replace_keys(*roles)
+        city.publish(MANIFEST)
+        assert refusal(town, NOW_UNIX_S + 7 * HOUR_S, basis) is SourceState.FROZEN
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_a_root_that_too_few_have_signed_voids_no_time(
+        self, town: TufTown, city: TufRepository, count: int
+    ) -> None:
+        basis = basis_of(city, 0)
+        city.signers["timestamp"] = [new_signer()]
+        city.publish_root(city.signers["root"][:count] or [city.signers["timestamp"][0]])
+        city.renew()
+        assert refusal(town, NOW_UNIX_S + 7 * HOUR_S, basis) is SourceState.REFUSED
+
+    def test_the_keys_of_a_root_that_is_put_back_void_nothing_again(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
+        """The basis names the root under which the time was accepted, and only a later one counts."""
+        city.replace_keys("timestamp")
+        city.renew()
+        town.signed(NOW_UNIX_S)
+        later = basis_of(city, 0)._replace(root_version=2, timestamp_keys=("another",))
+        assert refusal(town, NOW_UNIX_S + 7 * HOUR_S, later) is SourceState.FROZEN
+
+    @pytest.mark.parametrize("role", ["root", *ONLINE])
+    def test_what_is_signed_expires_with_the_first_of_those_that_sign(
+        self, town: TufTown, city: TufRepository, role: str
+    ) -> None:
+        city.expires_s = dict.fromkeys(city.expires_s, 1_000 * DAY_S) | {role: 9 * DAY_S}
+        city.publish_root()
+        city.publish(MANIFEST)
+        assert town.signed(NOW_UNIX_S).expires_unix_s == NOW_UNIX_S + 9 * DAY_S
 
     def test_python_tuf_still_takes_its_time_where_we_put_it(
         self, tmp_path: Path, city: TufRepository

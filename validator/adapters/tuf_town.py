@@ -13,7 +13,7 @@ accepted before is the floor's affair (domain/floor.py). What was fetched is kep
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,7 @@ from validator.adapters.plain_files import make_folder, read_regular, remove
 from validator.adapters.web import Answer, StatusError, Web
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
+from validator.domain.trusted_time import TimeBasis
 from validator.formats.manifest import MANIFEST_BYTES_MAX
 
 MANIFEST = "manifest.json"
@@ -79,11 +80,11 @@ class TufTown:
         """The newest root that was verified, also by a poll that failed later: what it revokes stays revoked."""
         return self._root
 
-    def signed(self, now_unix_s: int) -> Signed:
-        """Ask now; expiry is judged by `now_unix_s`, never by the system's clock. Raises TownError."""
+    def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
+        """See courier_ports.Town: the time is chosen when the newest root is known, before its expiry or anything below it is judged."""
         try:
             with self._town_errors():
-                return self._asked(now_unix_s)
+                return self._asked(now_unix_s, basis)
         except TownError as error:
             if error.state in (SourceState.REFUSED, SourceState.REPLAYED, SourceState.FROZEN):
                 self._fetcher.forget()  # what is kept may be the reason
@@ -92,13 +93,21 @@ class TufTown:
             with suppress(OSError):  # at the next poll it is told
                 remove(self._folder)
 
-    def _asked(self, now_unix_s: int) -> Signed:
+    def _asked(self, now_unix_s: int, basis: TimeBasis | None) -> Signed:
         make_folder(self._folder.parent)
         remove(self._folder)
         self._folder.mkdir()
         self._fetcher.roots.clear()
         updater = self._updater()
         set_reference_time(updater, now_unix_s)
+
+        def choose_time() -> None:
+            content = _newest_root(self._folder, self._fetcher.roots) or self._root
+            root = Metadata[Root].from_bytes(content).signed
+            if basis is not None and basis.is_void(root.version, _key_ids(root, Timestamp.type)):
+                set_reference_time(updater, basis.without_unix_s)
+
+        self._fetcher.before_timestamp = choose_time
         try:
             updater.refresh()
         finally:
@@ -146,10 +155,13 @@ class TufTown:
         )
         if max(versions) > VERSION_MAX:
             raise self._refused(f"version {max(versions)} is signed, {VERSION_MAX} is the most")
-        keys = RoleKeys(*(tuple(sorted(root.roles[role].keyids)) for role in RoleKeys._fields))
+        keys = RoleKeys(*(_key_ids(root, role) for role in RoleKeys._fields))
         if max(map(len, keys)) > ROLE_KEYS_MAX:
             raise self._refused(f"a role has more than {ROLE_KEYS_MAX} keys")
-        return Signed(versions, keys, self._signed_unix_s(timestamp), manifest, self._root)
+        targets = Metadata[Targets].from_bytes(self._fetcher.served[Targets.type]).signed
+        expires_unix_s = int(min(each.expires.timestamp() for each in (root, timestamp, snapshot, targets)))
+        signed_unix_s = self._signed_unix_s(timestamp)
+        return Signed(versions, keys, signed_unix_s, manifest, self._root, expires_unix_s)
 
     def _signed_unix_s(self, timestamp: Timestamp) -> int:
         """When the timestamp says that it was signed, 0 if it does not. It may not say what is past its own expiry."""
@@ -191,6 +203,8 @@ class _Fetcher(FetcherInterface):
         self.served: dict[str, bytes] = {}
         self.roots: list[bytes] = []
         """Every root that was fetched in this poll, verified or not."""
+        self.before_timestamp: Callable[[], None] = lambda: None
+        """Called when the newest root is verified and nothing below it is asked for yet."""
         self._web = web
         self._kept: dict[str, bytes] = {}
         self._timestamp = Answer(b"", "")
@@ -210,6 +224,7 @@ class _Fetcher(FetcherInterface):
             case Root.type:
                 content = self._next_root(url, bytes_max)
             case Timestamp.type:
+                self.before_timestamp()
                 content = self._newest_timestamp(url, bytes_max)
             case _:
                 content = self._kept.get(name) or self._json(url, bytes_max).content
@@ -262,6 +277,10 @@ def set_reference_time(updater: Updater, now_unix_s: int) -> None:
             SourceState.REFUSED, "this release of python-tuf takes no reference time; install the pinned one"
         )
     trusted.reference_time = datetime.fromtimestamp(now_unix_s, UTC)  # type: ignore[union-attr]  # it has one
+
+
+def _key_ids(root: Root, role: str) -> tuple[str, ...]:
+    return tuple(sorted(root.roles[role].keyids))
 
 
 def is_root(content: bytes) -> bool:

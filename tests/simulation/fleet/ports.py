@@ -13,7 +13,7 @@ from tests.simulation.fleet.tally import DAY_S, Load, Of, Tally
 from validator.adapters.piece_cache import CacheLimits
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.domain.trusted_time import NS_PER_S, Now, SystemClock, TimeFloor, trusted_now
+from validator.domain.trusted_time import NS_PER_S, Now, SystemClock, TimeBasis, TimeFloor, trusted_now
 from validator.formats.accepted import Accepted, encode
 from validator.formats.manifest import SegmentEntry
 
@@ -124,8 +124,9 @@ class SimTown:
         """See courier_ports.Town."""
         return ROOT
 
-    def signed(self, now_unix_s: int) -> Signed:
-        """See courier_ports.Town."""
+    def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
+        """See courier_ports.Town. No root here replaces any keys."""
+        del basis
         line = self._line
         line.whole("root", Of.METADATA, 0)
         public = self._city.at(line.now_s)
@@ -144,7 +145,8 @@ class SimTown:
             self._fetched[name] = version
         self.seen = public
         versions = RoleVersions(1, version, version, version)
-        return Signed(versions, ROLE_KEYS, public.unix_s, public.manifest, ROOT)
+        expires_unix_s = public.unix_s + TIMESTAMP_VALID_S
+        return Signed(versions, ROLE_KEYS, public.unix_s, public.manifest, ROOT, expires_unix_s)
 
 
 class SimPieces:
@@ -278,8 +280,12 @@ class SimClock:
 
     def now(self) -> Now:
         """See courier_ports.CourierClock."""
+        return trusted_now(self.system(), self._floor)
+
+    def system(self) -> SystemClock:
+        """See courier_ports.CourierClock."""
         unix_s = EPOCH_UNIX_S + int(self._line.now_s) if self.synchronised else 0
-        return trusted_now(SystemClock(unix_s, self.synchronised, self._since_boot_ns()), self._floor)
+        return SystemClock(unix_s, self.synchronised, self._since_boot_ns())
 
     def boot(self) -> tuple[str, int]:
         """See courier_ports.CourierClock."""
