@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from backoffice.office import DAY_S, Expiries, Office
+from backoffice.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 from validator.formats.toml_struct import faults, table_of
+from validator.formats.web_address import AddressError, parse_address
 
 FILE_NAME = "backoffice.toml"
 EXAMPLE = "backoffice.example.toml"
@@ -75,6 +77,12 @@ class ReportsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     retention_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
 
 
+class ReceiverConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[receiver]: by which addresses gates call it."""
+
+    addresses: Annotated[tuple[str, ...], Meta(max_length=ADDRESSES_MAX)] = ()
+
+
 class FileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -84,6 +92,7 @@ class FileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     expiry: ExpiryConfig = ExpiryConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     reports: ReportsConfig = ReportsConfig()
+    receiver: ReceiverConfig = ReceiverConfig()
 
 
 class Config(FileConfig, frozen=True, kw_only=True):
@@ -107,6 +116,11 @@ class Config(FileConfig, frozen=True, kw_only=True):
             timestamp_s=expiry.timestamp_hours * HOUR_S,
         )
         return Office(self.home, self.home / self.published, expiries)
+
+    @property
+    def receiver_names(self) -> ReceiverNames:
+        """By which addresses gates call the receiver, this machine's own names apart."""
+        return ReceiverNames(parse_address(each) for each in self.receiver.addresses)
 
     @property
     def manifest_valid_s(self) -> int:
@@ -167,5 +181,10 @@ def _check_together(config: Config) -> Iterator[str]:
         yield "published: names no folder"
     elif (config.home / config.published).resolve() in (config.home, *config.home.parents):
         yield "published: the world would see the keys; name a folder of its own"
+    for address in config.receiver.addresses:
+        try:
+            parse_address(address)
+        except AddressError as error:
+            yield f"receiver.addresses: {error}"
     if config.expiry.timestamp_hours >= 24 * config.expiry.metadata_days:
         yield "expiry.timestamp_hours: is not below expiry.metadata_days"

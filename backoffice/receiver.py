@@ -25,10 +25,13 @@ from starlette.routing import Route
 
 from backoffice.database import RegistryError
 from backoffice.key_delivery import KeyDelivery, sealed_to
+from backoffice.receiver_names import ReceiverNames, UnknownHostError
 from backoffice.receiver_page import OPENAPI
+from backoffice.refusals import RefusedError, path_of, refusal
 from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
+from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
 from validator.formats.sealed_keys import SealedKey
-from validator.formats.signed_request import SignatureError, Speaker, verify
+from validator.formats.signed_request import PublicKeyOf, SignatureError, Speaker, UnknownGateError, verify
 from validator.formats.stored_report import StoredReport
 
 GATE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
@@ -84,6 +87,8 @@ _object = msgspec.json.Decoder(dict[str, Any], strict=True)
 
 Endpoint = Callable[[Request, bytes], Awaitable[Response]]
 Guarded = Callable[[Request], Awaitable[Response]]
+ANY_HOST = ReceiverNames((), any_host=True)
+HOSTS_SAID_MAX = 8  # unknown hosts that are reported to the operator, of each process
 
 
 class Receiver:
@@ -95,8 +100,16 @@ class Receiver:
         limits: ReceiverLimits = ReceiverLimits(),
         now_unix_s: Callable[[], int] = lambda: int(time.time()),
         keys: KeyDelivery | None = None,
+        names: ReceiverNames = ANY_HOST,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """Without `keys` gates are given no fingerprint keys."""
+        """Without `keys` gates are given no fingerprint keys.
+
+        `names` are the addresses by which gates call it; `say` is told in a line of a host that is none of them.
+        """
+        self._names = names
+        self._say = say
+        self._unknown_hosts: set[str] = set()
         self._store = store
         self._keys = keys
         self._limits = limits
@@ -106,30 +119,39 @@ class Receiver:
 
     @property
     def routes(self) -> list[Route]:
-        """To be mounted."""
+        """To be mounted, under each path by which the receiver is called."""
         limits = self._limits
-        return [
-            Route("/v1/enrol", self._guarded(self.enrol, limits.status_bytes_max), methods=["POST"]),
-            Route("/v1/reports", self._guarded(self.reports, limits.packed_bytes_max), methods=["POST"]),
-            Route(
-                "/v1/gates/{gate_id}/status",
-                self._guarded(self.status, limits.packed_bytes_max),
-                methods=["POST"],
-            ),
-            Route("/v1/openapi.json", self.page, methods=["GET"]),
-        ]
+        posts: tuple[tuple[str, Endpoint, int], ...] = (
+            ("v1/enrol", self.enrol, limits.status_bytes_max),
+            ("v1/reports", self.reports, limits.packed_bytes_max),
+            ("v1/gates/{gate_id}/status", self.status, limits.packed_bytes_max),
+        )
+        routes = []
+        for prefix in self._names.prefixes:
+            routes += [
+                Route(prefix + path, self._guarded(endpoint, bytes_max, prefix), methods=["POST"])
+                for path, endpoint, bytes_max in posts
+            ]
+            routes.append(Route(f"{prefix}v1/openapi.json", self.page, methods=["GET"]))
+        return routes
 
     async def page(self, _request: Request) -> Response:
         """What this is, as OpenAPI says it."""
         return JSONResponse(OPENAPI)
 
-    async def enrol(self, _request: Request, body: bytes) -> Response:
-        """Let a gate speak that has a token."""
+    async def enrol(self, request: Request, body: bytes) -> Response:
+        """Let a gate speak that has a token.
+
+        A gate signs this too, with the key that it enrols (older ones do not): what a proxy changes on the way it would
+        change of every report, and so nothing is enrolled.
+        """
         try:
             told = _enrolment.decode(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise _bad(f"no enrolment: {_line(error)}") from None
         public_key = bytes.fromhex(told.public_key)
+        if "signature" in request.headers:
+            self._verified(request, body, lambda gate_id: public_key if gate_id == told.gate_id else None)
         try:
             is_new = await run_in_threadpool(
                 self._store.enrol, told.gate_id, told.token, public_key, self._now_unix_s()
@@ -183,17 +205,26 @@ class Receiver:
         public_key = self._store.public_key(speaker.gate_id)  # asked again: it may have been struck off since
         return _Kept(kept, sealed_to(public_key, keys) if public_key else [])
 
-    def _guarded(self, endpoint: Endpoint, bytes_max: int) -> Guarded:
+    def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
         """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again.
 
         A body that dawdles holds up nobody: only once it is there does its request count as one in work.
         """
 
         async def guarded(request: Request) -> Response:
+            request.state.urls = ()
+            answer = await answered(request)
+            answer.headers[MARK] = MARK_VALUE
+            return answer
+
+        async def answered(request: Request) -> Response:
             try:
+                request.state.urls = self._called(request, prefix)
                 body = await self._body(request, bytes_max)
                 with self._in_work:
                     return await endpoint(request, body)
+            except RefusedError as error:
+                return refusal(request, error)
             except HTTPException as error:
                 return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
             except RegistryError:
@@ -233,14 +264,40 @@ class Receiver:
         named = _key_id(request.headers.get("signature-input", ""))
         if named:
             keys[named] = await run_in_threadpool(self._store.public_key, named)
-        try:
-            speaker = verify(request.method, str(request.url), dict(request.headers), packed, keys.get)
-        except SignatureError as error:
-            raise HTTPException(HTTPStatus.UNAUTHORIZED, str(error)) from None
+        speaker = self._verified(request, packed, keys.get)
         if self._is_too_much(speaker.gate_id):
             headers = {"retry-after": str(RETRY_AFTER_S)}
             raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many requests in a minute", headers)
         return speaker
+
+    def _called(self, request: Request, prefix: str) -> tuple[str, ...]:
+        """The addresses, as a gate may have signed them, to which this request was sent. Raises RefusedError."""
+        host, path = request.headers.get("host", ""), path_of(request)
+        try:
+            return self._names.urls(
+                host, request.scope.get("scheme", "http"), prefix, path.removeprefix(prefix)
+            )
+        except UnknownHostError:
+            error = f"no address of this receiver is {host}{path}"
+            line = plain(
+                f"{error}: a request came so; [receiver] addresses in backoffice.toml names them all"
+            )
+            if line not in self._unknown_hosts and len(self._unknown_hosts) < HOSTS_SAID_MAX:
+                self._unknown_hosts.add(line)
+                self._say(line)
+            raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, error, Reason.ADDRESS) from None
+
+    @staticmethod
+    def _verified(request: Request, packed: bytes, public_key_of: PublicKeyOf) -> Speaker:
+        """Who has signed this for an address of ours. Raises RefusedError."""
+        refused: SignatureError | None = None
+        for url in request.state.urls:
+            try:
+                return verify(request.method, url, dict(request.headers), packed, public_key_of)
+            except SignatureError as error:
+                refused = error
+        reason = Reason.UNKNOWN_GATE if isinstance(refused, UnknownGateError) else Reason.SIGNATURE
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refused), reason)
 
     def _is_too_much(self, gate_id: str) -> bool:
         """Count this request. In this process alone: the limit is against a gate that has gone mad, and need not be exact."""

@@ -3,21 +3,29 @@
 from http import HTTPStatus
 from typing import Any
 
+from validator.formats.receiver_answer import Reason
+
 _GATE_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
 _REPORT_ID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 _COUNT = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**53}
 _NANOSECONDS = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**62}
 _NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
 _NAME = {"type": "string", "maxLength": 64, "pattern": _NO_CONTROL}
+_MARK = {
+    "Turnike-Receiver": {
+        "description": "On every answer of the receiver's: one without it came from something between.",
+        "schema": {"const": "1"},
+    }
+}
 _ERROR = {
     "description": "Refused, and why in one line.",
-    "content": {
-        "application/json": {
-            "schema": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-        }
-    },
+    "headers": _MARK,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
 }
-_LATER = {**_ERROR, "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}}
+_LATER = {
+    **_ERROR,
+    "headers": {**_MARK, "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
+}
 
 _REPORT_FIELDS: dict[str, Any] = {
     "report_id": _REPORT_ID
@@ -56,11 +64,15 @@ _REPORT_FIELDS: dict[str, Any] = {
 
 def _answers(good: int, what: str, schema: dict[str, Any], *more: int) -> dict[str, Any]:
     told: dict[str, Any] = {
-        str(good): {"description": what, "content": {"application/json": {"schema": schema}}}
+        str(good): {
+            "description": what,
+            "headers": _MARK,
+            "content": {"application/json": {"schema": schema}},
+        }
     }
-    told |= {str(code): _ERROR for code in (400, 408, 413, *more)}
+    told |= {str(code): _ERROR for code in (400, 408, 413, 421, *more)}
     told["503"] = _LATER
-    if HTTPStatus.UNAUTHORIZED in more:
+    if HTTPStatus.UNSUPPORTED_MEDIA_TYPE in more:
         told["429"] = _LATER
     return told
 
@@ -101,6 +113,7 @@ OPENAPI: dict[str, Any] = {
                             },
                         },
                     },
+                    401,
                     403,
                 ),
             }
@@ -156,6 +169,23 @@ OPENAPI: dict[str, Any] = {
             }
         },
         "schemas": {
+            "Refusal": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {
+                    "error": {"type": "string"},
+                    "reason": {
+                        "enum": [reason.value for reason in Reason],
+                        "description": "With 401, 404 and 421.",
+                    },
+                    "checked": {
+                        "type": "object",
+                        "description": "With 401, 404 and 421: the request as it came.",
+                        "required": ["method", "authority", "path"],
+                        "properties": {name: {"type": "string"} for name in ("method", "authority", "path")},
+                    },
+                },
+            },
             "Enrolment": {
                 "type": "object",
                 "additionalProperties": False,

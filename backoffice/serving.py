@@ -131,7 +131,7 @@ class SharingServer(uvicorn.Server):
 
 def _work(config: Config, listening: socket.socket, say: Say) -> None:
     with ReportStore.open(config.database_url) as store:
-        receiver = Receiver(store, keys=KeyDelivery(config.office, say))
+        receiver = Receiver(store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say)
         server = SharingServer(app(config.office.published, receiver.routes))
 
         def end(*_: object) -> None:

@@ -10,11 +10,14 @@ from os import PathLike, stat_result
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from backoffice.refusals import turned_away
 
 FOLDERS = ("metadata", "targets", "indexes", "segments")
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -36,7 +39,12 @@ def app(published: Path, receiver: Sequence[BaseRoute] = ()) -> Starlette:
         return Response(content, headers=headers, media_type="application/json")
 
     folders = [Mount(f"/{name}", _Immutable(directory=published / name, check_dir=False)) for name in FOLDERS]
-    return Starlette(routes=[Route("/metadata/timestamp.json", timestamp), *folders, *receiver])
+    routes = [Route("/metadata/timestamp.json", timestamp), *folders, *receiver]
+    if not receiver:
+        return Starlette(routes=routes)
+    made = Starlette(routes=routes, exception_handlers={HTTPException: turned_away})
+    made.router.redirect_slashes = False  # a gate takes a redirect for the answer of something between
+    return made
 
 
 class _Immutable(StaticFiles):

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from validator.formats.toml_struct import faults, table_of
+from validator.formats.web_address import AddressError, parse_address, parse_proxy
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT_MAX = 65_535
@@ -200,7 +200,10 @@ def _check_courier(courier: CourierConfig) -> Iterator[str]:
     """Lists are signed, but who asks for them is private: without TLS only this machine may be asked."""
     yield from _check_server("courier.url", courier.url)
     if courier.proxy:
-        yield from _check_address("courier.proxy", courier.proxy)
+        try:
+            parse_proxy(courier.proxy)
+        except AddressError as error:
+            yield f"courier.proxy: {error}"
 
 
 def _check_upload(upload: UploadConfig) -> Iterator[str]:
@@ -225,22 +228,10 @@ def _check_console(console: ConsoleConfig) -> Iterator[str]:
 
 
 def _check_server(key: str, value: str) -> Iterator[str]:
-    told = list(_check_address(key, value))
-    yield from told
-    if told:
-        return
-    parts = urlsplit(value)
-    if parts.query or parts.fragment or parts.username:
-        yield f"{key}: an address without user, ? and #, please"
-    elif parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        yield f"{key}: http:// only for this machine itself; write https://"
-
-
-def _check_address(key: str, value: str) -> Iterator[str]:
     try:
-        parts = urlsplit(value)
-        is_right = parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
-    except ValueError:
-        is_right = False
-    if not (is_right and value.isprintable()):
-        yield f"{key}: {value!r} is not an address; write https://host/path/"
+        address = parse_address(value)
+    except AddressError as error:
+        yield f"{key}: {error}"
+        return
+    if address.scheme == "http" and not address.is_loopback:
+        yield f"{key}: http:// only for this machine itself; write https://"

@@ -4,6 +4,7 @@ The private half is made here and goes nowhere. It is on the disk before anythin
 command again sends the same key.
 """
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from validator.adapters.durable import put_secret
+from validator.adapters.receiver_refusals import explained
 from validator.adapters.report_office import GateKeyError, gate_key
-from validator.adapters.web import StatusError, Web
+from validator.adapters.web import StatusError, Web, as_sent
+from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
+from validator.formats.receiver_answer import parse_refusal
+from validator.formats.signed_request import sign
 
 ANSWER_BYTES_MAX = 4_096
 _FORBIDDEN = 403
@@ -28,8 +33,10 @@ class EnrolmentError(Exception):
     """This gate is not enrolled; the message is one clear line."""
 
 
-def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> bool:
-    """Make the key if there is none, and enrol it.
+def enrol(
+    gate_id: str, url: str, key_path: Path, token: str, web: Web, now_unix_s: int | None = None
+) -> bool:
+    """Make the key if there is none, and enrol it; `now_unix_s` is the system's time if it is not given.
 
     Returns:
         Whether the token enrolled it; False if this key was enrolled before and the token was not valid.
@@ -43,17 +50,22 @@ def enrol(gate_id: str, url: str, key_path: Path, token: str, web: Web) -> bool:
         key = gate_key(key_path)
     except (GateKeyError, OSError) as error:
         raise EnrolmentError(str(error)) from error
+    now_unix_s = int(time.time()) if now_unix_s is None else now_unix_s
     public = key.public_key().public_bytes_raw().hex()
     body = msgspec.json.encode({"gate_id": gate_id, "token": token, "public_key": public})
-    where = f"{url if url.endswith('/') else f'{url}/'}v1/enrol"
+    where = as_sent(f"{url if url.endswith('/') else f'{url}/'}v1/enrol")
+    headers = {"content-type": "application/json", "content-encoding": "identity", "host": host(where)}
     try:
-        answer = web.post(where, body, {"content-type": "application/json"}, ANSWER_BYTES_MAX)
+        # Signed as every report is: a proxy that would spoil those spoils this, before the token is used.
+        signed = sign("POST", where, headers, body, key, gate_id, now_unix_s)
+        answer = web.post(where, body, signed, ANSWER_BYTES_MAX)
     except StatusError as error:
-        if error.status == _FORBIDDEN:
+        told = parse_refusal(error.headers, error.body)
+        if error.status == _FORBIDDEN and told is not None:
             raise EnrolmentError(
                 f"{gate_id}: the back office takes this token for no such gate, or not any more; ask for another (turnike-backoffice enroll)"
             ) from error
-        raise EnrolmentError(str(error)) from error
+        raise EnrolmentError(str(explained(error, "POST", where))) from error
     except TownError as error:
         raise EnrolmentError(str(error)) from error
     enrolled = _read(answer)

@@ -24,7 +24,7 @@ from tests.reports import stored
 from tests.town import RULE, Town, uid
 from tests.web_server import WebServer
 from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web
+from validator.adapters.web import StatusError, Web
 from validator.carrier_ports import Result
 from validator.courier_ports import SourceState
 
@@ -57,25 +57,27 @@ def started(*command: str) -> Iterator[None]:
 
 
 @contextmanager
-def nginx(town: Town, folder: Path, receiver: int = 8080) -> Iterator[str]:
+def nginx(town: Town, folder: Path, receiver: int = 8080, more: str = "", at: int = 0) -> Iterator[str]:
     if (program := shutil.which("nginx", path="/usr/sbin:/usr/bin")) is None:
         pytest.skip("nginx is not here: apt-get install nginx-light")
-    port, config = free_port(), folder / "nginx.conf"
+    port, config = at or free_port(), folder / "nginx.conf"
     for part in (folder, *town.published.parents):  # its worker is another user, who has to get there
         part.chmod(part.stat().st_mode | 0o011)
     snippet = folder / "turnike-lists.conf"
-    snippet.write_text(SNIPPET.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{receiver}"))
+    text = SNIPPET.read_text() + more
+    snippet.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{receiver}"))
     config.write_text(NGINX.format(folder=folder, port=port, published=town.published, snippet=snippet))
     with started(program, "-e", f"{folder}/error.log", "-c", str(config)):
         yield f"http://127.0.0.1:{port}/"
 
 
 @contextmanager
-def serve(town: Town, folder: Path) -> Iterator[str]:
+def serve(town: Town, folder: Path, *addresses: str) -> Iterator[str]:
     del folder
     port, home = free_port(), town.city.office.home
     (home / "backoffice.toml").write_text(
         '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
+        f"[receiver]\naddresses = {list(addresses)}\n"
     )
     with started(sys.executable, "-m", "backoffice", "serve", "--home", str(home), "--port", str(port)):
         yield f"http://127.0.0.1:{port}/"
@@ -187,3 +189,46 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
             answers = office.send([stored(1), stored(2)])
             assert {answer.result for answer in answers.values()} == {Result.STORED}
             assert store.count() == 2
+
+
+STRIPS = "location /strips/v1/ { proxy_pass http://127.0.0.1:8080/v1/; proxy_set_header Host $http_host; }"
+LEAVES = "location /leaves/v1/ { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $http_host; }"
+NO_HOST = "location /no-host/v1/ { proxy_pass http://127.0.0.1:8080; }"  # as it comes: the upstream's
+EDGE = "location /edge/v1/ { return 401; }"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "told"),
+    [
+        ("strips", ""),
+        ("leaves", ""),
+        ("no-host", "and the receiver got 127.0.0.1:"),
+        ("edge", "something between, not the receiver, answered 401"),
+        ("unheard-of", "something between, not the receiver, answered 404"),
+    ],
+)
+def test_a_path_before_v1_works_through_nginx_or_says_why_not(
+    town: Town, tmp_path: Path, prefix: str, told: str
+) -> None:
+    """The receiver knows its address; a web server that changes what was signed, or answers by itself, is found out."""
+    key, port = Ed25519PrivateKey.generate(), free_port()
+    addresses = [f"http://127.0.0.1:{port}/{each}/" for each in ("strips", "leaves", "no-host")]
+    more = f"{STRIPS}\n{LEAVES}\n{NO_HOST}\n{EDGE}"
+    with (
+        serve(town, tmp_path, *addresses) as behind,
+        nginx(town, tmp_path, urlsplit(behind).port or 0, more, port) as url,
+        ReportStore.open(load(town.city.office.home).database_url) as store,
+    ):
+        gate_before(town, behind)
+        gate_before(town, url)
+        token, public = store.invite("gate", NOW_UNIX_S), key.public_key().public_bytes_raw()
+        store.enrol("gate", token, public, NOW_UNIX_S)
+        office = ReportOffice(f"{url}{prefix}/", Web(), "gate", key, lambda: NOW_UNIX_S)
+        if told:
+            with pytest.raises(StatusError) as caught:
+                office.send([stored(1)])
+            assert told in str(caught.value)
+        else:
+            (answer,) = office.send([stored(1)]).values()
+            assert answer.result is Result.STORED
+        assert store.count() == (0 if told else 1)

@@ -164,7 +164,7 @@ SPOILT = {
     Fault.REDIRECT: SourceState.NOT_OURS,
     Fault.REDIRECT_ENDLESS: SourceState.NOT_OURS,
     Fault.NOT_FOUND: SourceState.NOT_OURS,
-    Fault.FORBIDDEN: SourceState.REFUSED,
+    Fault.FORBIDDEN: SourceState.NOT_OURS,
     Fault.PROXY_LOGIN: SourceState.PROXY,
     Fault.NOT_MODIFIED: SourceState.NOT_OURS,
     Fault.GARBAGE: SourceState.NOT_OURS,

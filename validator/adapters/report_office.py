@@ -15,7 +15,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from validator.adapters.web import StatusError, Web
+from validator.adapters.receiver_refusals import explained
+from validator.adapters.web import StatusError, Web, as_sent
+from validator.adapters.web_faults import host
 from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.formats.sealed_keys import SealedKey
@@ -30,7 +32,6 @@ _NEVER = (
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
 _Answer = TypeVar("_Answer")
-_NOT_HEARD = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _PACKING = 6
 
 
@@ -79,7 +80,8 @@ class ReportOffice:
     def __init__(
         self, url: str, web: Web, gate_id: str, key: Ed25519PrivateKey, now_unix_s: Callable[[], int]
     ) -> None:
-        self._url = url if url.endswith("/") else f"{url}/"
+        """What is signed is `url` as it is sent. Raises ValueError if nothing can be sent there."""
+        self._url = as_sent(url if url.endswith("/") else f"{url}/")
         self._web = web
         self._gate_id = gate_id
         self._key = key
@@ -114,12 +116,9 @@ class ReportOffice:
     def _post(self, path: str, content: bytes) -> bytes:
         # mtime 0: the same reports are the same bytes.
         body, url = gzip.compress(content, _PACKING, mtime=0), self._url + path
-        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        headers = {"content-type": "application/json", "content-encoding": "gzip", "host": host(url)}
         signed = sign("POST", url, headers, body, self._key, self._gate_id, self._now_unix_s())
         try:
             return self._web.post(url, body, signed, ANSWER_BYTES_MAX)
         except StatusError as error:
-            if error.status in _NOT_HEARD:
-                text = f"{error}: the back office does not know this gate's key; turnike enroll"
-                raise StatusError(SourceState.REFUSED, text, error.status) from error
-            raise
+            raise explained(error, "POST", url) from error

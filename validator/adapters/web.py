@@ -37,10 +37,12 @@ from validator.adapters.web_line import Pace, PacedAdapter, WebLimits
 from validator.adapters.web_part import Part
 from validator.courier_ports import SourceState, TownError
 
-__all__ = ["Answer", "StatusError", "Web", "WebLimits"]
+__all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]
 
 PART = ".part"  # what the name of a file ends with while it is being downloaded
 _STEP_BYTES = 1 << 16
+_REFUSAL_BYTES_MAX = 2_048  # of the answer that says why something was refused
+_RESPELT_MAX = 8  # each time less is left to respell
 _ETAG_CHARS_MAX = 128  # sent back at each poll; nginx's have 20
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
@@ -51,6 +53,29 @@ class Answer(NamedTuple):
 
     content: bytes
     etag: str
+
+
+def as_sent(url: str) -> str:
+    """The address spelt as a request to it spells it: what a signature of that request has to say. Raises ValueError.
+
+    requests and urllib3 each respell an address (case, escapes, dots, slashes, ports, names that are not ASCII), and not
+    once and for all: `/%2e%2e/` becomes `/../`, and that `/`. What comes back here stays as it is when it goes in.
+    """
+    for _ in range(_RESPELT_MAX):
+        respelt = _respelt(url)
+        if respelt == url:
+            return url
+        url = respelt
+    raise ValueError(f"{place(url)}: has no one spelling")
+
+
+def _respelt(url: str) -> str:
+    prepared = requests.Request("POST", url).prepare()
+    parts = urlsplit(prepared.url or "")
+    authority = parts.netloc.rpartition("@")[2]
+    if parts.port == {"http": 80, "https": 443}.get(parts.scheme):
+        authority = authority.removesuffix(f":{parts.port}")
+    return f"{parts.scheme}://{authority}/{prepared.path_url.lstrip('/')}"
 
 
 class Web:
@@ -218,9 +243,10 @@ class Web:
         with closing(self._send(url, headers, bytes_max, large=large, body=body)) as response:
             status = response.status_code
             if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.NOT_MODIFIED:
+                begun = bytearray()
                 with suppress(TownError):
-                    self._drain(response)
-                raise status_error(url, response)
+                    self._drain(response, begun)
+                raise status_error(url, response, bytes(begun))
             kind = response.headers.get("Content-Type", "")
             if kind.lower().startswith("text/html"):
                 raise not_ours(url, "answered with a web page")
@@ -259,11 +285,15 @@ class Web:
             if step:
                 yield step
 
-    def _drain(self, response: requests.Response) -> None:
-        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises TownError."""
+    def _drain(self, response: requests.Response, body: bytearray | None = None) -> None:
+        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises TownError.
+
+        The first 2 KiB go into `body`, if there is one.
+        """
         self._pace.body(self.limits.drained_bytes_max)
-        for _ in self._steps(response, _STEP_BYTES):
-            pass
+        for step in self._steps(response, _STEP_BYTES):
+            if body is not None:
+                body += step[: _REFUSAL_BYTES_MAX - len(body)]
 
 
 class _Session(requests.Session):

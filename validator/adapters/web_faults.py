@@ -6,11 +6,11 @@ requests, urllib3, http.client, ssl and socket each have their exceptions, and w
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from types import TracebackType
-from urllib.parse import urlsplit
+from types import MappingProxyType, TracebackType
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -23,11 +23,21 @@ _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECO
 
 
 class StatusError(TownError):
-    """The server answered with an HTTP status that brings nothing."""
+    """The server answered with an HTTP status that brings nothing; `headers` and `body`, of which the first 2 KiB are kept, are as they came."""
 
-    def __init__(self, state: SourceState, text: str, status: int, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        state: SourceState,
+        text: str,
+        status: int,
+        retry_after_s: float = 0.0,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes = b"",
+    ) -> None:
         super().__init__(state, text, retry_after_s)
         self.status = status
+        self.headers = headers
+        self.body = body
 
 
 def not_ours(url: str, text: str) -> TownError:
@@ -50,17 +60,36 @@ def place(url: str) -> str:
     return f"{host(url)}{urlsplit(url).path}"
 
 
-def status_error(url: str, response: requests.Response) -> StatusError:
+def status_error(url: str, response: requests.Response, body: bytes = b"") -> StatusError:
     """What an answer with this status, 300 or more, means."""
+    state, text = _meaning(url, response)
+    wait_s = _retry_after_s(response) if state is SourceState.BUSY else 0.0
+    line = f"{place(url)}: {text}"
+    return StatusError(state, line, response.status_code, wait_s, response.headers, body)
+
+
+def _meaning(url: str, response: requests.Response) -> tuple[SourceState, str]:
     status = response.status_code
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return StatusError(SourceState.PROXY, f"{place(url)}: the proxy wants to know who asks", status)
+        return SourceState.PROXY, "the proxy wants to know who asks"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if busy and status != HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
-        text = f"{place(url)}: busy or broken, answered {status}"
-        return StatusError(SourceState.BUSY, text, status, _retry_after_s(response))
-    what = "a redirect" if status < HTTPStatus.BAD_REQUEST else f"{status}"
-    return StatusError(SourceState.NOT_OURS, f"{place(url)}: answered {what}", status)
+        return SourceState.BUSY, f"busy or broken, answered {status}"
+    if status >= HTTPStatus.BAD_REQUEST:
+        return SourceState.NOT_OURS, f"answered {status}"
+    leads = _leads_to(url, response)
+    return SourceState.NOT_OURS, f"answered a redirect{f' to {leads}' if leads else ''}"
+
+
+def _leads_to(url: str, response: requests.Response) -> str:
+    """Host and path that a redirect names, if they are fit for a line."""
+    try:
+        to = urljoin(url, response.headers.get("Location", ""))
+        parts = urlsplit(to)
+        leads = f"{parts.scheme}://{host(to)}{parts.path}" if parts.netloc and to != url else ""
+    except ValueError:
+        return ""
+    return _one_line(leads)
 
 
 class OnTheLine:
@@ -159,4 +188,5 @@ def _retry_after_s(response: requests.Response) -> float:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())[:120].encode("ascii", "replace").decode()
+    line = " ".join(str(text).split())[:120].encode("ascii", "replace").decode()
+    return "".join(each if each.isprintable() else "?" for each in line)

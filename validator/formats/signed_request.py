@@ -34,6 +34,10 @@ class SignatureError(Exception):
     """Nobody we know has signed this; the message is one clear line."""
 
 
+class UnknownGateError(SignatureError):
+    """The signature names a gate that has no key here."""
+
+
 class Speaker(NamedTuple):
     """Who speaks, and when they say that it is."""
 
@@ -66,7 +70,7 @@ class _KnownKeys(HTTPSignatureKeyResolver):
     def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:
         public = self.public_key_of(key_id)
         if public is None:
-            raise SignatureError(f"gate {key_id[:64]!r} is not known here")
+            raise UnknownGateError(f"gate {key_id[:64]!r} is not known here")
         return Ed25519PublicKey.from_public_bytes(public)
 
 

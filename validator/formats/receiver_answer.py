@@ -1,0 +1,78 @@
+"""How the receiver's answers are told from those of whatever stands before it, and what a refusal says. JSON; bytes may be hostile.
+
+    headers = {MARK: MARK_VALUE}                       # on every answer of the receiver's
+    body = refusal_body("gate 'a' is not known here", Reason.UNKNOWN_GATE, Checked("POST", host, path))
+    refusal = parse_refusal(headers, body)             # on the gate: Refusal, or None: somebody else answered
+
+A web server, a proxy or a load balancer answers 401, 403, 404 and 502 too, and knows nothing of
+gates. Its answers have no mark. The mark is no proof: whoever can forge it has broken TLS, and
+could say whatever he likes; it only decides what an operator is advised to do.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+MARK, MARK_VALUE = "turnike-receiver", "1"
+SHOWN_CHARACTERS_MAX = 200  # of each text of a refusal
+
+_Text = Annotated[str, Meta(max_length=2_000)]
+
+
+class Reason(Enum):
+    """Why a request was refused, for the gate's advice; the text beside it is for a person."""
+
+    UNKNOWN_GATE = "unknown gate"  # never enrolled here, or struck off
+    SIGNATURE = "signature"  # it does not fit what came
+    ADDRESS = "address"  # the receiver is not called so, or has no such path
+
+
+class Checked(Struct, frozen=True):
+    """The request as it came: what a signature was held against."""
+
+    method: _Text
+    authority: _Text
+    path: _Text
+
+
+class Refusal(Struct, frozen=True):
+    """What the receiver says of a request that it refused. Old ones say `error` alone."""
+
+    error: _Text
+    reason: _Text = ""
+    checked: Checked | None = None
+
+
+_refusal = msgspec.json.Decoder(Refusal, strict=True)
+
+
+def refusal_body(error: str, reason: Reason, checked: Checked) -> dict[str, object]:
+    """The JSON of a refusal, every text of it bounded and in one line."""
+    told = {name: plain(text) for name, text in msgspec.structs.asdict(checked).items()}
+    return {"error": plain(error), "reason": reason.value, "checked": told}
+
+
+def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal | None:
+    """What the receiver said, its texts fit for a line; None if it was not the receiver that answered.
+
+    `headers` has names in any case if it is a mapping that does not mind, else in lower case.
+    """
+    if headers.get(MARK, "") != MARK_VALUE:
+        return None
+    try:
+        told = _refusal.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return Refusal("")
+    checked = told.checked
+    if checked is not None:
+        checked = Checked(plain(checked.method), plain(checked.authority), plain(checked.path))
+    return Refusal(plain(told.error), plain(told.reason), checked)
+
+
+def plain(text: str) -> str:
+    """One short line of printable ASCII."""
+    shown = text[:SHOWN_CHARACTERS_MAX]
+    return "".join(each if each.isascii() and each.isprintable() else "?" for each in shown)
