@@ -15,11 +15,25 @@ from typing import NamedTuple
 from validator.domain.cards import RANDOM_UID_FIRST_BYTE, UID_LENGTHS
 
 NUMBER_DIGITS = 16
-CASCADE_TAG = 0x88  # of a 4-byte UID: the rest of a longer one is missing, ISO/IEC 14443-3 section 6.5.4
+CASCADE_TAG = 0x88  # goes before a part of a longer UID and is no part of it, ISO/IEC 14443-3 6.5.4
+MAKER_MAX = 0x80  # UIDs of 7 and 10 bytes begin with their maker; 81 to FE are not allowed, 6.5.4
 UNIX_S_MAX = (1 << 40) - 1  # as far as a manifest goes
+YEAR_2000_UNIX_S = 946_684_800  # older than any list of cards: a day number of a spreadsheet is
 
-_SEPARATORS = str.maketrans("", "", ": -")
-_GROUPS = str.maketrans("", "", " -")
+# Every pair of digits apart from the next by one and the same separator, or no pair. nfc-list
+# prints two blanks, PostgreSQL \x and SQL Server 0x before the first pair, Arduino sketches 0x
+# before each. Bytes in decimal match this only by chance: plausibility.py looks at whole files.
+_UID = re.compile(
+    r"(?:0x|\\x)?(?P<plain>(?:[0-9a-f]{2})+)"
+    r"|[0-9a-f]{2}(?P<apart>[:-]| +)[0-9a-f]{2}(?:(?P=apart)[0-9a-f]{2})*"
+    r"|0x[0-9a-f]{2}(?P<each>[:-]| +)0x[0-9a-f]{2}(?:(?P=each)0x[0-9a-f]{2})*",
+    re.ASCII | re.IGNORECASE,
+)
+_NOT_DIGITS = re.compile(r"0x|[\\x:\- ]", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{16}|[0-9]{4}(?P<apart>[ -])[0-9]{4}(?:(?P=apart)[0-9]{4}){2}", re.ASCII)
+_EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?E\+?[0-9]{1,3}", re.ASCII | re.IGNORECASE)
+_DECIMALS = re.compile(r"[0-9][0-9 :;,./-]*", re.ASCII)
+_GROUPED = re.compile(r"[0-9a-f]{1,2}(?:[ :;,./-]+[0-9a-f]{1,2}){3,}", re.ASCII | re.IGNORECASE)
 _UNIX_S = re.compile(r"[0-9]{1,15}\Z", re.ASCII)
 # What may be told of a field: a time, or a small number. No more digits than that, which could be a card's; and no words, which could be a person's.
 _TELLABLE = re.compile(
@@ -41,17 +55,29 @@ class Reason(StrEnum):
     NOT_TEXT = "not text"
     NO_CARD = "no card is named"
     UID_NOT_HEX = "not hex"
+    UID_GROUPS = "not in pairs of hex digits, all apart by the same colon, dash or blank, or by nothing"
+    UID_DECIMAL = (
+        "bytes in decimal, or a zero lost in front; export the column as text, two hex digits a byte"
+    )
+    UID_IS_NUMBER = "16 digits, which is a printed number; call the column number"
     UID_LENGTH = "not 4, 7 or 10 bytes"
     UID_RANDOM = "a random UID: 4 bytes that begin with 08 are another card at every tap"
-    UID_PARTIAL = "a part of a UID: 4 bytes that begin with 88 want their rest"
+    UID_PARTIAL = "a part of a UID: 88 goes before a part, and no UID begins with it"
+    UID_IMPOSSIBLE = "no UID: none begins with 00 or FF"
+    UID_MAKER = "no UID: 7 or 10 bytes begin with their maker's number, which is 80 at most"
+    EXPONENT = "a number that a spreadsheet has rounded (E+); export the column as text"
     BAD_NUMBER = "not 16 digits"
+    NUMBER_SHORT = "under 16 digits: a spreadsheet drops zeros in front; export the column as text"
+    NUMBER_ZERO = "16 zeros, which no card has"
     NUMBER_TAKEN = "the number of another card"
     NOT_ITS_NUMBER = "not the number of this card"
     UNKNOWN_CARD = "no such card is issued"
     BAD_END = "no time: give ISO 8601 with its offset from UTC, or Unix seconds"
     NO_OFFSET = "a time without its offset from UTC"
     ENDED = "in the past"
+    BEFORE_2000 = "before the year 2000: Unix seconds have ten digits, a spreadsheet's days have five"
     TOO_FAR = "further away than this rule's steps reach"
+    SHORTER = "earlier than the end that it has; --shorten takes it"
     BAD_STATE = "neither in nor out"
     TWICE = "the card stands earlier in the file, otherwise"
 
@@ -108,27 +134,66 @@ def meant(line: int, fields: Fields, limits: Limits) -> Row:
 
 
 def read_uid(text: str) -> bytes:
-    """A UID in hex, its bytes apart by nothing, colons, dashes or spaces. Raises Refused."""
-    try:
-        uid = bytes.fromhex(text.translate(_SEPARATORS))
-    except ValueError:
-        raise Refused("uid", Reason.UID_NOT_HEX) from None
+    """A UID in hex: pairs of digits, all apart by the same colon, dash or blanks, or by nothing.
+
+    Also with 0x, or as PostgreSQL prints bytes. Raises Refused, also for what no card can have as its UID.
+    """
+    uid = spelt_uid(text)
+    if uid is None:
+        raise Refused("uid", _why_no_uid(text))
     if len(uid) not in UID_LENGTHS:
-        raise Refused("uid", Reason.UID_LENGTH)
-    if len(uid) == UID_LENGTHS[0]:
-        if uid[0] == RANDOM_UID_FIRST_BYTE:
-            raise Refused("uid", Reason.UID_RANDOM)
-        if uid[0] == CASCADE_TAG:
-            raise Refused("uid", Reason.UID_PARTIAL)
+        raise Refused("uid", _why_no_length(text))
+    reason = _impossible(uid)
+    if reason is not None:
+        raise Refused("uid", reason)
     return uid
 
 
+def spelt_uid(text: str) -> bytes | None:
+    """The bytes that are spelt as a UID is, however many and whichever they are; None for anything else."""
+    found = _UID.fullmatch(text)
+    return None if found is None else bytes.fromhex(found["plain"] or _NOT_DIGITS.sub("", text))
+
+
+def _why_no_uid(text: str) -> Reason:
+    if _EXPONENT.fullmatch(text):
+        return Reason.EXPONENT
+    if _DECIMALS.fullmatch(text.strip("[]{}() ")):
+        return Reason.UID_DECIMAL
+    return Reason.UID_GROUPS if _GROUPED.fullmatch(text) else Reason.UID_NOT_HEX
+
+
+def _why_no_length(text: str) -> Reason:
+    if not (text.isascii() and text.isdecimal()):
+        return Reason.UID_LENGTH
+    return Reason.UID_IS_NUMBER if len(text) == NUMBER_DIGITS else Reason.UID_DECIMAL
+
+
+def _impossible(uid: bytes) -> Reason | None:
+    """Why no card has this UID, ISO/IEC 14443-3 6.5.4; None if one may have it."""
+    first, is_single = uid[0], len(uid) == UID_LENGTHS[0]
+    if first == CASCADE_TAG:
+        return Reason.UID_PARTIAL
+    # The standard would let 4 bytes begin with 00 or FF. Both are what an unread buffer and a
+    # padded number look like, and FF is of the class that is not unique, so no list may hold one.
+    if first in {0x00, 0xFF}:
+        return Reason.UID_IMPOSSIBLE
+    if is_single:
+        return Reason.UID_RANDOM if first == RANDOM_UID_FIRST_BYTE else None
+    return Reason.UID_MAKER if first > MAKER_MAX else None
+
+
 def read_number(text: str) -> int:
-    """A printed number of 16 digits, in groups or not. Raises Refused."""
-    digits = text.translate(_GROUPS)
-    if len(digits) != NUMBER_DIGITS or not (digits.isascii() and digits.isdecimal()):
-        raise Refused("number", Reason.BAD_NUMBER)
-    return int(digits)
+    """A printed number of 16 digits, in four groups or in none. Raises Refused."""
+    if _NUMBER.fullmatch(text) is None:
+        if _EXPONENT.fullmatch(text):
+            raise Refused("number", Reason.EXPONENT)
+        is_short = text.isascii() and text.isdecimal() and len(text) < NUMBER_DIGITS
+        raise Refused("number", Reason.NUMBER_SHORT if is_short else Reason.BAD_NUMBER)
+    number = int(text.replace(" ", "").replace("-", ""))
+    if number == 0:  # what a number file holds before it is written
+        raise Refused("number", Reason.NUMBER_ZERO)
+    return number
 
 
 def read_state(text: str) -> bool:
@@ -146,7 +211,8 @@ def read_end(text: str, limits: Limits) -> int:
     """An end in Unix seconds, a part of a second rounded up. Raises Refused."""
     ends_unix_s = _unix_s(text)
     if ends_unix_s <= limits.after_unix_s:
-        raise Refused("ends", Reason.ENDED, text)
+        is_day = ends_unix_s < YEAR_2000_UNIX_S
+        raise Refused("ends", Reason.BEFORE_2000 if is_day else Reason.ENDED, text)
     if ends_unix_s > limits.up_to_unix_s:
         raise Refused("ends", Reason.TOO_FAR, text)
     return ends_unix_s

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from tempfile import mkstemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from backoffice.cli_shared import OperatorError, file_argument, home_option, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backoffice.config import Config
     from backoffice.importer import Imported
     from backoffice.row_files import Format
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 
 CARDS = "cards"
 STDIN = Path("-")
+SHARE_ASKED = 100
+"""An import that changes more than a hundredth of all cards asks first.
+
+A day of the scheme changes 0.4 % of them, half of it additions, and the most that was ever suspended is 3 %: a hundredth is more than two days
+at once, which happens when a list is first imported, after a holiday, or by mistake.
+"""
+MEANT = ("decimal", "rounded", "reversed", "cut", "padded", "twice")  # as backoffice.plausibility.Mistake
+ASKED_ABOVE_MIN = 20  # a handful is typed, or looked through
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -47,6 +57,19 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
     help="Where refused rows are told, by line, field and reason; FILE.refused.jsonl otherwise.",
 )
 @click.option(
+    "--meant",
+    "meant_kinds",
+    type=click.Choice(MEANT),
+    multiple=True,
+    help="The file is meant to look like that: what the refusal of an improbable file names.",
+)
+@click.option(
+    "--shorten",
+    is_flag=True,
+    help="Take ends that are earlier than those in force under a rule that refuses.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask, however many cards it changes: for scripts.")
+@click.option(
     "--dry-run", is_flag=True, help="Change nothing; tell what would be added, changed and refused."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -56,6 +79,9 @@ def import_(
     file: Path,
     format_name: str | None,
     report: Path | None,
+    meant_kinds: tuple[str, ...],
+    shorten: bool,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -63,13 +89,17 @@ def import_(
 
     Cards have a uid (hex) and, if it is known, a number (the 16 printed digits). Under a rule a card is named by either, and has ends (ISO
     8601 with its offset from UTC, or Unix seconds; none: no end) and state (in or out; none: in). CSV names its columns in the first line,
-    JSON Lines in each object. gzip is unpacked.
+    JSON Lines in each object. gzip is unpacked. A UID is pairs of hex digits, all apart by the same colon, dash or blank, or by nothing.
+
+    A file that looks like a mistake of a spreadsheet or a reader is refused whole; --meant takes it. One that changes more than a
+    hundredth of all cards asks first; --yes answers. A suspension that is shorter than the one in force is refused; --shorten takes it.
 
     Exit 0: every row is in effect; 1: so is every row but those told as refused; 2: nothing could be imported, or not all of it: run it again.
     """
     report = report or (Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl"))
     with one_line():
         from backoffice.config import load
+        from backoffice.importer import ImprobableError
         from backoffice.row_files import RowFileError
         from backoffice.scratch import Scratch
 
@@ -79,9 +109,10 @@ def import_(
         _check_report(report, file)
         try:
             with _opened(file) as raw, Scratch() as scratch:
-                done = _imported(config, what, raw, _format(file, format_name), scratch, keep=not dry_run)
+                words = _Words(meant_kinds, shorten, yes, dry_run, is_typed=file != STDIN)
+                done = _imported(config, what, raw, _format(file, format_name), scratch, words)
                 _write_report(report, scratch)
-        except RowFileError as error:
+        except (RowFileError, ImprobableError) as error:
             raise OperatorError(f"{'standard input' if file == STDIN else file}: {error}") from error
         except sqlite3.Error as error:
             raise OperatorError(
@@ -93,29 +124,77 @@ def import_(
     sys.exit(1 if done.refused else 0)
 
 
+class _Words(NamedTuple):
+    """What the operator said of the file, besides what is in it. `is_typed`: standard input is not the file, so a question may be asked."""
+
+    meant: tuple[str, ...]
+    shorten: bool
+    yes: bool
+    dry_run: bool
+    is_typed: bool
+
+
 def _imported(
     config: "Config",
     what: str,
     raw: BufferedReader,
     format_: "Format | None",
     scratch: "Scratch",
-    *,
-    keep: bool,
+    words: _Words,
 ) -> "Imported":
-    from backoffice.card_rows import Limits
+    from backoffice.card_rows import YEAR_2000_UNIX_S, Limits
     from backoffice.cards_ends import latest_end_unix_s
     from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import
+    from backoffice.plausibility import Mistake
     from backoffice.registry import Registry
     from backoffice.row_files import opened
 
     rule = None if what == CARDS else config.rule(what)
     now = now_unix_s()
-    # An end in the past is taken: it says that the card is not suspended any more, and the registry may know no end.
-    limits = Limits(0, latest_end_unix_s(rule, now)) if rule else Limits(0)
+    # What has ended is taken: it says that the card is not suspended any more, and the registry may know no end.
+    limits = Limits(YEAR_2000_UNIX_S, latest_end_unix_s(rule, now)) if rule else Limits(0)
     with Registry.open(config.database_url) as registry, progress() as say:
         rows = opened(raw, STATE_COLUMNS if rule else CARD_COLUMNS, format_)
-        name = rule.name if rule else None
-        return Import(registry, scratch, limits, name, now_unix_s=now, say=say, keep=keep).run(rows)
+        cards = registry.card_count() if rule else 0
+        return Import(
+            registry,
+            scratch,
+            limits,
+            rule.name if rule else None,
+            now_unix_s=now,
+            say=say,
+            keep=not words.dry_run,
+            meant=[Mistake(each) for each in words.meant],
+            refuses=rule is not None and rule.effect.value == "refuse",
+            shorten=words.shorten,
+            asked_above=max(cards // SHARE_ASKED, ASKED_ABOVE_MIN),
+            allow=None
+            if words.yes or rule is None
+            else _asking(what, cards, say.pause, is_typed=words.is_typed),
+        ).run(rows)
+
+
+def _asking(
+    rule: str, cards: int, pause: "Callable[[], None]", *, is_typed: bool
+) -> "Callable[[int, int], None]":
+    """What asks whether so much is to change. Raises OperatorError if not."""
+
+    def allow(entering: int, leaving: int) -> None:
+        changes = [
+            f"{count:,} of {cards:,} cards {what} {rule}"
+            for count, what in ((entering, "come under"), (leaving, "leave, or end earlier under,"))
+            if count
+        ]
+        told = f"this changes much: {', and '.join(changes)}"
+        if not (is_typed and sys.stdin and sys.stdin.isatty()):
+            raise OperatorError(
+                f"{told}; nothing was imported. If it is right: --yes; --dry-run looks closer"
+            )
+        pause()
+        if not click.confirm(f"{told}. Import it?", err=True):
+            raise OperatorError("nothing was imported")
+
+    return allow
 
 
 @contextmanager
@@ -181,6 +260,8 @@ def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> No
     counts = ("added", "changed", "unchanged", "refused")
     counted = ", ".join(f"{name} {getattr(done, name):,}" for name in counts)
     click.echo(f"{begins}rows {done.rows:,}: {counted}")
+    if done.removed or done.shortened:
+        click.echo(f"  of the changed, taken out {done.removed:,}, ending earlier {done.shortened:,}")
     if done.ended:
         click.echo(f"  in, until a time that has passed: {done.ended:,}")
     for reason, count in done.reasons.items():

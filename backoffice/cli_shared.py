@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from backoffice.office import Office
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
@@ -125,23 +127,41 @@ def new_passphrase(file: Path | None, *, none: bool) -> str | None:
     return given
 
 
+class Telling:
+    """Tells what is being done: what, how much of it, and of how much (0: not known). Bars on a terminal, else nothing."""
+
+    def __init__(self, bars: "Progress | None") -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Tell it."""
+        if self._bars is None:
+            return
+        self._bars.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=None)
+        self._bars.update(self._tasks[what], completed=done, total=total or None)
+
+    def pause(self) -> None:
+        """Take the bars away until more is told: they would be drawn over a question."""
+        if self._bars is not None:
+            self._bars.stop()
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """What to tell of work that lasts: what is done, how much of it, and of how much (0: nobody knows). Bars on a terminal, else nothing."""
+def progress() -> Iterator[Telling]:
+    """What to tell of work that lasts; its bars are gone when the block ends."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _what, _done, _total: None
+        yield Telling(None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def say(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield say
+    bars = Progress(*columns, console=console, transient=True)
+    try:
+        yield Telling(bars)
+    finally:
+        bars.stop()

@@ -11,11 +11,12 @@ again: a row that is in effect already changes nothing, and what is refused foll
 from the order in which batches came.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from backoffice.card_rows import Limits, Reason, Refused, Row, meant
+from backoffice.plausibility import Doubt, Mistake, Survey, told
 from backoffice.registry import IssuedCard, Outcome, Registry, State
 from backoffice.row_files import Line, Parse, Rows
 from backoffice.scratch import Refusal, Scratch
@@ -32,7 +33,10 @@ Say = Callable[[str, int, int], None]
 
 
 class Imported(NamedTuple):
-    """What became of a file's rows; `added`, `changed`, `unchanged` and `refused` are all of them. `ended` cards are in, until a time that has passed."""
+    """What became of a file's rows; `added`, `changed`, `unchanged` and `refused` are all of them. `ended` cards are in, until a time that has passed.
+
+    Of the changed ones, `removed` were in and are out, and `shortened` end earlier than before.
+    """
 
     rows: int
     added: int
@@ -40,13 +44,25 @@ class Imported(NamedTuple):
     unchanged: int
     refused: int
     ended: int
+    removed: int
+    shortened: int
     reasons: dict[str, int]
+
+
+class ImprobableError(Exception):
+    """The file looks like a mistake of the program that wrote it; nothing was changed. The message is one line that names no card."""
+
+
+Allow = Callable[[int, int], None]
+"""Is called with how many cards would come under the rule, and how many would go or end earlier; raises if that is not to be."""
 
 
 class Import:
     """One import of cards (`rule` None) or of states under a rule. What was refused stands in the scratch afterwards.
 
     An end has to lie within `limits`. With `keep=False` the registry is left as it is, and only told what would become of it.
+    A file that is improbable in another way than it is `meant` to be is refused. If the rule `refuses` its cards, one that is under it
+    does not get an earlier end unless `shorten` is said. If more than `asked_above` cards would change, `allow` is asked first.
     """
 
     def __init__(
@@ -59,6 +75,11 @@ class Import:
         now_unix_s: int,
         say: Say = lambda _what, _done, _total: None,
         keep: bool = True,
+        meant: Collection[Mistake] = (),
+        refuses: bool = False,
+        shorten: bool = False,
+        asked_above: int = 0,
+        allow: Allow | None = None,
     ) -> None:
         self._registry = registry
         self._scratch = scratch
@@ -67,15 +88,30 @@ class Import:
         self._now_unix_s = now_unix_s
         self._say = say
         self._keep = keep
-        self._rows = self._added = self._changed = self._ended = 0
+        self._meant = meant
+        self._refuses = refuses
+        self._shorten = shorten
+        self._asked_above = asked_above
+        self._allow = allow
+        self._survey = Survey()
+        self._rows = 0
+        self._begin_counting()
+
+    def _begin_counting(self) -> None:
+        self._added = self._changed = self._ended = self._removed = self._shortened = 0
 
     def run(self, rows: Rows) -> Imported:
-        """Import these. Raises RowFileError and OSError before anything is changed; RegistryError and sqlite3.Error, after which it can be run again."""
+        """Import these. Raises RowFileError, ImprobableError, OSError and what `allow` raises before anything is changed.
+
+        Raises RegistryError and sqlite3.Error, after which it can be run again.
+        """
         for batch in _batches(rows.lines, READ_LINES):
             self._take_in(batch, rows.parse)
         self._say("putting them in order", 0, 0)
+        self._refuse_improbable()
         if self._rule is None:
             self._scratch.refuse_second_uses()
+        self._ask()
         self._store()
         refused = self._scratch.count("refusals")
         unchanged = self._rows - self._added - self._changed - refused
@@ -86,16 +122,57 @@ class Import:
             unchanged,
             refused,
             self._ended,
+            self._removed,
+            self._shortened,
             self._scratch.reasons(),
         )
+
+    def _refuse_improbable(self) -> None:
+        doubts = [doubt for doubt in self._survey.doubts() if doubt.mistake not in self._meant]
+        if Mistake.TWICE not in self._meant:
+            doubts += filter(None, map(self._of_twice, ("uid", "number")))
+        if doubts:
+            raise ImprobableError(told(doubts))
+
+    def _of_twice(self, column: str) -> Doubt | None:
+        count, first, again = self._scratch.twice(column)
+        if not count:
+            return None
+        many = f"{count:,} cards are" if count > 1 else "a card is"
+        what = (
+            many
+            if column == "uid"
+            else f"{count:,} printed numbers are"
+            if count > 1
+            else "a printed number is"
+        )
+        text = f"{what} in the file more than once (line {first} and line {again}): a list names a card once"
+        return Doubt(Mistake.TWICE, f"{text}, so it was put together wrongly, or filled down, or rounded")
+
+    def _ask(self) -> None:
+        """Find out what would become of it, if that may be so much that somebody should say so."""
+        if self._allow is None or not self._keep or self._scratch.count("rows") <= self._asked_above:
+            return
+        self._keep = False
+        self._pass(unwanted=False)
+        self._keep = True
+        entering, leaving = self._added, self._removed + self._shortened
+        self._begin_counting()
+        if entering + leaving > self._asked_above:
+            self._allow(entering, leaving)
 
     def _take_in(self, batch: Sequence[Line], parse: Parse) -> None:
         rows, refusals = [], []
         for line in batch:
+            fields, row = None, None
             try:
-                rows.append(meant(line.number, parse(line.content), self._limits))
+                fields = parse(line.content)
+                row = meant(line.number, fields, self._limits)
+                rows.append(row)
             except Refused as error:
                 refusals.append(Refusal(line.number, error.field, error.reason, error.text))
+            if fields is not None:
+                self._survey.see(line.number, fields, row.uid if row else None)
         named = self._by_number(rows, refusals) if self._rule else _with_uid(rows, refusals)
         self._scratch.add(named)
         self._scratch.refuse(refusals)
@@ -122,10 +199,7 @@ class Import:
         # A number is free once the card that had it was given another, which may have come later in the order. Each such card moves once.
         while moved and self._keep and self._scratch.count("unwanted"):
             moved = self._pass(unwanted=True)
-        if self._rule is None:
-            self._scratch.refuse_unwanted("number", Reason.NUMBER_TAKEN)
-        else:
-            self._scratch.refuse_unwanted("uid", Reason.UNKNOWN_CARD)
+        self._scratch.refuse_unwanted()
 
     def _pass(self, *, unwanted: bool) -> bool:
         """Go through the rows once; whether an issued card was changed."""
@@ -139,7 +213,12 @@ class Import:
                 self._scratch.take_back(
                     row.uid for row in batch if row.uid and row.uid not in outcome.refused
                 )
-            self._scratch.put_aside(outcome.refused)
+            if self._rule is None:
+                self._scratch.put_aside(outcome.refused, "number", Reason.NUMBER_TAKEN)
+            else:
+                self._scratch.put_aside(outcome.refused, "uid", Reason.UNKNOWN_CARD)
+            if not self._shorten:
+                self._scratch.put_aside(outcome.shorter, "ends", Reason.SHORTER)
             done += len(batch)
             self._say(what, done, total)
         return self._changed > changed_before
@@ -177,14 +256,20 @@ class Import:
                 [IssuedCard(row.uid, row.number) for row in batch if row.uid], keep=self._keep
             )
         states = [State(row.uid, row.is_in, row.ends_unix_s) for row in batch if row.uid]
-        return self._registry.set_states(self._rule, states, keep=self._keep)
+        now_unix_s = self._now_unix_s if self._refuses else None
+        return self._registry.set_states(
+            self._rule, states, keep=self._keep, now_unix_s=now_unix_s, shorten=self._shorten
+        )
 
     def _count(self, batch: Sequence[Row], outcome: Outcome) -> None:
         self._added += outcome.added
         self._changed += outcome.changed - outcome.added
+        self._removed += outcome.removed
+        self._shortened += len(outcome.shorter) if self._shorten else 0
         now_unix_s = self._now_unix_s
+        left = outcome.refused if self._shorten else outcome.refused | outcome.shorter
         self._ended += sum(
-            row.ends_unix_s is not None and row.ends_unix_s <= now_unix_s and row.uid not in outcome.refused
+            row.ends_unix_s is not None and row.ends_unix_s <= now_unix_s and row.uid not in left
             for row in batch
         )
 

@@ -125,12 +125,22 @@ class Registry:
     # States
 
     def set_states(
-        self, rule: str, batch: Sequence[State], *, issue: bool = False, keep: bool = True
+        self,
+        rule: str,
+        batch: Sequence[State],
+        *,
+        issue: bool = False,
+        keep: bool = True,
+        now_unix_s: int | None = None,
+        shorten: bool = True,
+        is_whole: bool = False,
     ) -> Outcome:
         """Give these cards these states, in one transaction. `keep=False` only tells what would become of it.
 
         Refused are cards that are not issued, unless `issue` issues them. A state that a card has already is no change, nor is taking
-        out what was never in. A UID stands once in a batch, which is quickest if sorted by UID.
+        out what was never in. With `now_unix_s` it is found out which cards are in and get an earlier end; unless `shorten`, they keep
+        the one they have. With `is_whole` nothing is changed if that or a refusal happens to any card. A UID stands once in a batch,
+        which is quickest if sorted by UID.
         """
         with self._database.writing(keep=keep) as connection:
             self._database.stage(connection, ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch))
@@ -139,12 +149,19 @@ class Registry:
                 staged.issue(connection, self._database)
             else:
                 refused = staged.unissued(connection)
-            if refused:
-                rows = ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch if s.uid not in refused)
-                self._database.stage(connection, rows)
             number = self._rule_id(connection, rule)
-            added = staged.newly_in(connection, number)
-            return Outcome(staged.change(connection, self._database, number), refused, added)
+            shorter: frozenset[bytes] = frozenset()
+            if now_unix_s is not None:
+                shorter = staged.shorter(connection, number, now_unix_s)
+            left = refused if shorten else refused | shorter
+            if left and is_whole:
+                return Outcome(0, refused, shorter=shorter)
+            if left:
+                rows = ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch if s.uid not in left)
+                self._database.stage(connection, rows)
+            added, removed = staged.newly_in(connection, number), staged.newly_out(connection, number)
+            changed = staged.change(connection, self._database, number)
+            return Outcome(changed, refused, added, removed, shorter)
 
     def set_state(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> bool:
         """Put one issued card in, until this time if one is given; whether that changed anything. RegistryError if it is not issued."""

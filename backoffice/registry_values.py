@@ -50,13 +50,17 @@ class Counts(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a batch: how many rows changed something, and the UIDs that were refused; all others were so already.
 
-    `added` of those that changed something were not issued before, or not in.
+    `added` of those that changed something were not issued before, or not in; `removed` were in and are out. `shorter` are the UIDs whose new
+    end is earlier than the one in force, if the caller asked for them.
     """
 
     changed: int
     refused: frozenset[bytes] = frozenset()
     added: int = 0
+    removed: int = 0
+    shorter: frozenset[bytes] = frozenset()
 
     def __repr__(self) -> str:
         """Hide the cards."""
-        return f"Outcome(changed={self.changed}, refused={len(self.refused)}, added={self.added})"
+        counts = f"added={self.added}, removed={self.removed}, shorter={len(self.shorter)}"
+        return f"Outcome(changed={self.changed}, refused={len(self.refused)}, {counts})"

@@ -1,14 +1,15 @@
 """CSV and JSON Lines as rows of text fields, a line a row, whatever the bytes are: each line that is none is one refused row.
 
+What spreadsheets write is read as it is meant: commas, semicolons, tabs or bars; `sep=;` before the names; UTF-16; lines that end in CR, LF or
+both; `="text"` and `'text`. A workbook is not read: it holds long numbers rounded to 15 digits, and nobody would see that.
+
 A field of CSV cannot hold a line end here: no card does, and a quote that is never closed must not swallow the rest of the file.
 Memory stays within a chunk and a line, of however many and however long lines the file is.
 """
 
 import csv
-import gzip
-import zlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from io import BufferedReader
 from typing import NamedTuple
@@ -16,18 +17,20 @@ from typing import NamedTuple
 import msgspec
 
 from backoffice.card_rows import Fields, Reason, Refused
+from backoffice.row_bytes import BOM, Chunks, RowFileError, begun, other_text
+
+__all__ = ["Format", "Line", "RowFileError", "Rows", "lines", "opened"]
 
 LINE_BYTES_MAX = 4_096  # forty times what a row needs
-CHUNK_BYTES = 1 << 20
 COLUMNS = Fields._fields
+SEPARATORS = ",;\t|"
 
 Parse = Callable[[bytes | None], Fields]
 """The fields of a line, None if it was too long; raises Refused."""
 
-_GZIP = b"\x1f\x8b"
-_PEEK_BYTES = 64
-_BOM = b"\xef\xbb\xbf"
 _QUOTE = '"'
+_SEP = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*', re.IGNORECASE)
+_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 
 
 class Format(StrEnum):
@@ -35,10 +38,6 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
-
-
-class RowFileError(Exception):
-    """The file cannot be read as rows at all; the message is one clear line and shows nothing that stands in it but names of columns."""
 
 
 class Line(NamedTuple):
@@ -60,29 +59,22 @@ def opened(file: BufferedReader, columns: Sequence[str], format_: Format | None 
 
     So does taking its lines.
     """
-    if file.peek(len(_GZIP)).startswith(_GZIP):
-        file = BufferedReader(gzip.GzipFile(fileobj=file))
-    with _whole():
-        begins = file.peek(_PEEK_BYTES)[:_PEEK_BYTES].removeprefix(_BOM).lstrip()
+    chunks = begun(file)
     if format_ is None:
-        format_ = Format.JSONL if begins.startswith(b"{") else Format.CSV
-    found = lines(file)
-    return Rows(found, _parser(found, format_, columns))
-
-
-@contextmanager
-def _whole() -> Iterator[None]:
+        format_ = Format.JSONL if chunks.begins.lstrip().startswith(b"{") else Format.CSV
+    found = lines(chunks)
     try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise RowFileError("is a damaged gzip file; nothing of it was imported") from None
+        return Rows(found, _parser(found, format_, columns))
+    except RowFileError as error:
+        raise RowFileError(other_text(chunks.begins) or str(error)) from None
 
 
-def lines(file: BufferedReader) -> Iterator[Line]:
-    """The lines of a file that are not empty. A byte order mark at its beginning is passed over. Raises RowFileError, OSError."""
+def lines(chunks: Chunks) -> Iterator[Line]:
+    """The lines of a file that are not empty. Raises RowFileError, OSError."""
     number, rest, is_long = 0, b"", False
-    while chunk := _read(file):
-        *whole, tail = chunk.split(b"\n")
+    end = chunks.line_end
+    for chunk in chunks:
+        *whole, tail = chunk.split(end)
         for content in whole:
             number += 1
             yield from _line(number, rest + content if rest else content, is_long)
@@ -92,14 +84,9 @@ def lines(file: BufferedReader) -> Iterator[Line]:
     yield from _line(number + 1, rest, is_long)
 
 
-def _read(file: BufferedReader) -> bytes:
-    with _whole():
-        return file.read(CHUNK_BYTES)
-
-
 def _line(number: int, content: bytes, is_long: bool) -> Iterable[Line]:
-    if number == 1 and content.startswith(_BOM):
-        content = content[len(_BOM) :]
+    if number == 1 and content.startswith(BOM):
+        content = content[len(BOM) :]
     content = content.removesuffix(b"\r")
     if is_long or len(content) > LINE_BYTES_MAX:
         return (Line(number, None),)
@@ -115,7 +102,7 @@ def _parser(found: Iterator[Line], format_: Format, columns: Sequence[str]) -> P
         raise RowFileError(
             f"is empty; its first line should name the columns, which may be {', '.join(columns)}"
         )
-    return _csv(header, columns)
+    return _csv(header, found, columns)
 
 
 def text_of(content: bytes | None) -> str:
@@ -130,19 +117,17 @@ def text_of(content: bytes | None) -> str:
         raise Refused("", Reason.NOT_UTF8) from None
 
 
-def _csv(header: Line, columns: Sequence[str]) -> Parse:
+def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
     try:
+        said = _SEP.fullmatch(text_of(header.content))
+        if said:  # written for Excel alone, before the names
+            header = next(found, header)
         first = text_of(header.content)
-        separator = ";" if ";" in first and "," not in first else ","  # as some spreadsheets write it
-        names = [name.strip().lower() for name in _split(first, separator)]
+        separator = said[1] if said else _separator(first)
+        names = [name.lower() for name in _split(first, separator)]
     except Refused as error:
         raise RowFileError(f"line {header.number}: {error}; it should name the columns") from None
-    unknown = [name for name in names if name not in columns]
-    if unknown or not {"uid", "number"} & set(names):
-        told = ", ".join(columns)
-        raise RowFileError(f"line {header.number}: should name the columns, which may be {told}")
-    if len(set(names)) != len(names):
-        raise RowFileError(f"line {header.number}: names a column twice")
+    _check_names(header.number, names, columns)
     places = [names.index(name) if name in names else len(names) for name in COLUMNS]
 
     def parse(content: bytes | None) -> Fields:
@@ -150,18 +135,45 @@ def _csv(header: Line, columns: Sequence[str]) -> Parse:
         if len(values) != len(names):
             raise Refused("", Reason.WRONG_COLUMNS)
         values.append("")  # the place of what the file has no column for
-        return Fields(*[values[place].strip() for place in places])
+        return Fields(*[values[place] for place in places])
 
     return parse
 
 
+def _separator(header: str) -> str:
+    """What stands most often between the names: a separator of this file may stand in a name of another."""
+    return max(SEPARATORS, key=header.count)
+
+
+def _check_names(line: int, names: Sequence[str], columns: Sequence[str]) -> None:
+    """Raises RowFileError; it shows only names of columns, since a file without names has cards in its first line."""
+    told = ", ".join(columns)
+    unknown = [name for name in names if name not in columns]
+    if unknown or not {"uid", "number"} & set(names):
+        only = sum(name in columns for name in names)
+        known = f" and {len(unknown)} others" if unknown and only else ""
+        seen = f"; it has {', '.join(name for name in names if name in columns)}{known}" if only else ""
+        raise RowFileError(f"line {line}: should name the columns, which may be {told}{seen}")
+    if len(set(names)) != len(names):
+        raise RowFileError(f"line {line}: names a column twice")
+
+
 def _split(text: str, separator: str) -> list[str]:
     if _QUOTE not in text:
-        return text.split(separator)
+        return [_unquoted(field) for field in text.split(separator)]
     try:
-        return next(csv.reader([text], delimiter=separator, strict=True))
+        return [_unquoted(field) for field in next(csv.reader([text], delimiter=separator, strict=True))]
     except csv.Error:
         raise Refused("", Reason.NOT_CSV) from None
+
+
+def _unquoted(field: str) -> str:
+    """A field without what a spreadsheet or a database writes around a text: `="text"`, `'text`, `'text'`."""
+    field = field.strip()
+    if field[:1] not in {"=", "'"}:
+        return field
+    formula = _FORMULA.fullmatch(field)
+    return (formula[1] if formula else field.removeprefix("'").removesuffix("'")).strip()
 
 
 def _json_lines(columns: Sequence[str]) -> Parse:

@@ -35,7 +35,7 @@ class Scratch:
             f"PRAGMA cache_size = -{_CACHE_KIB}",
             "CREATE TABLE rows (line INTEGER PRIMARY KEY, uid BLOB, number INTEGER, ends INTEGER, is_in INTEGER)",
             "CREATE TABLE refusals (line INTEGER PRIMARY KEY, field TEXT, reason TEXT, text TEXT)",
-            "CREATE TABLE unwanted (uid BLOB PRIMARY KEY) WITHOUT ROWID",
+            "CREATE TABLE unwanted (uid BLOB PRIMARY KEY, field TEXT, reason TEXT) WITHOUT ROWID",
             "BEGIN",
         ):
             self._db.execute(statement)
@@ -79,20 +79,31 @@ class Scratch:
         )
         return (Row(line, uid, number, ends, is_in=bool(is_in)) for line, uid, number, ends, is_in in found)
 
-    def put_aside(self, uids: Iterable[bytes]) -> None:
-        """Note cards that the registry did not want."""
-        self._db.executemany("INSERT OR IGNORE INTO unwanted VALUES (?)", ((uid,) for uid in uids))
+    def put_aside(self, uids: Iterable[bytes], field: str, reason: Reason) -> None:
+        """Note cards that the registry did not want, and why."""
+        rows = ((uid, field, reason.value) for uid in uids)
+        self._db.executemany("INSERT OR IGNORE INTO unwanted VALUES (?, ?, ?)", rows)
 
     def take_back(self, uids: Iterable[bytes]) -> None:
         """Note that it wanted these after all."""
         self._db.executemany("DELETE FROM unwanted WHERE uid = ?", ((uid,) for uid in uids))
 
-    def refuse_unwanted(self, field: str, reason: Reason) -> None:
+    def refuse_unwanted(self) -> None:
         """Refuse every row of the cards that are put aside."""
         self._db.execute(
-            "INSERT OR IGNORE INTO refusals SELECT line, ?, ?, '' FROM rows JOIN unwanted USING (uid)",
-            (field, reason.value),
+            """
+            INSERT OR IGNORE INTO refusals
+            SELECT rows.line, unwanted.field, unwanted.reason, '' FROM rows JOIN unwanted USING (uid)
+            """
         )
+
+    def twice(self, column: str) -> tuple[int, int, int]:
+        """How many values of `column`, uid or number, are in several rows; the first such row, and the last with its value."""
+        grouped = f"SELECT min(line) AS first, max(line) AS last FROM rows WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"  # noqa: S608 the caller's own word
+        # SQLite takes a bare column from the row that has the minimum (lang_select.html, 2.5).
+        found = self._db.execute(f"SELECT count(*), min(first), last FROM ({grouped})").fetchone()  # noqa: S608 likewise
+        count, first, last = found
+        return int(count), int(first or 0), int(last or 0)
 
     def count(self, table: str) -> int:
         """How many `rows`, `refusals` or `unwanted` cards there are."""

@@ -49,10 +49,34 @@ def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
 
 def newly_in(connection: sa.Connection, rule: int) -> int:
     """How many of what is staged will be in, and are not."""
-    joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
-    newly = sa.select(sa.func.count()).select_from(joined)
-    newly = newly.where(incoming.c.is_in, sa.func.coalesce(states.c.is_in, sa.false()) == sa.false())
-    return int(connection.scalars(newly).one())
+    return _count_staged(connection, rule, incoming.c.is_in & ~_IS_IN)
+
+
+def newly_out(connection: sa.Connection, rule: int) -> int:
+    """How many of what is staged will be out, and are in."""
+    return _count_staged(connection, rule, ~incoming.c.is_in & _IS_IN)
+
+
+def shorter(connection: sa.Connection, rule: int, now_unix_s: int) -> frozenset[bytes]:
+    """The UIDs of which the staged end is earlier than the one that they have, if that has not passed yet."""
+    is_in_force = states.c.ends_unix_s.is_(None) | (states.c.ends_unix_s > now_unix_s)
+    is_earlier = states.c.ends_unix_s.is_(None) | (incoming.c.ends_unix_s < states.c.ends_unix_s)
+    chosen = sa.select(incoming.c.uid).select_from(_with_states(rule))
+    chosen = chosen.where(incoming.c.is_in, _IS_IN, incoming.c.ends_unix_s.is_not(None))
+    return frozenset(connection.scalars(chosen.where(is_in_force, is_earlier)))
+
+
+# coalesce, so that no planner takes this for an inner join and begins with the states.
+_IS_IN = sa.func.coalesce(states.c.is_in, sa.false())
+
+
+def _with_states(rule: int) -> sa.Join:
+    return incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
+
+
+def _count_staged(connection: sa.Connection, rule: int, condition: sa.ColumnElement[bool]) -> int:
+    chosen = sa.select(sa.func.count()).select_from(_with_states(rule)).where(condition)
+    return int(connection.scalars(chosen).one())
 
 
 def change(connection: sa.Connection, database: Database, rule: int) -> int:
@@ -78,8 +102,8 @@ def change(connection: sa.Connection, database: Database, rule: int) -> int:
 
 
 def _put_aside(database: Database, rule: int, open_version: int) -> sa.Insert:
-    joined = incoming.outerjoin(states, (states.c.rule == rule) & (states.c.uid == incoming.c.uid))
-    # coalesce, so that no planner takes this for an inner join and begins with the states.
+    joined = _with_states(rule)
+    # coalesce for the same reason as above
     is_claimed = sa.func.coalesce(states.c.version, open_version) < open_version
     claimed = sa.select(*states.c).select_from(joined).where(is_claimed, _differs(states, incoming))
     insert: sa.Insert = (

@@ -17,6 +17,7 @@ from typing import Any
 from backoffice import importer
 from backoffice.card_rows import Limits
 from backoffice.database import Database
+from backoffice.plausibility import Mistake
 from backoffice.registry import Registry
 from backoffice.row_files import opened
 from backoffice.scratch import Scratch
@@ -29,7 +30,7 @@ def run(registry: Registry, path: Path, rule: str | None) -> importer.Imported:
     importer.BATCH_CARDS = BATCH_CARDS
     columns = importer.STATE_COLUMNS if rule else importer.CARD_COLUMNS
     with path.open("rb") as raw, Scratch() as scratch:
-        task = importer.Import(registry, scratch, Limits(0), rule, now_unix_s=100)
+        task = importer.Import(registry, scratch, Limits(0), rule, now_unix_s=100, meant=list(Mistake))
         return task.run(opened(raw, columns))
 
 

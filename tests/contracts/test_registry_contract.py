@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from backoffice.card_rows import Limits, Reason
 from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.pieces import Kind, Piece
+from backoffice.plausibility import Mistake
 from backoffice.publications import Publication
 from backoffice.registry import Counts, IssuedCard, Outcome, Registry, RegistryError, State, UnderRule
 from backoffice.row_files import opened
@@ -110,7 +111,7 @@ def test_what_is_only_tried_changes_nothing(city: Registry) -> None:
 def test_a_state_that_is_so_already_is_no_change(city: Registry) -> None:
     assert city.set_states(RULE, [is_in(A), is_in(B, 50), out(C)]) == Outcome(2, added=2)
     assert city.set_states(RULE, [is_in(A), is_in(B, 50), out(C)]) == Outcome(0)
-    assert city.set_states(RULE, [is_in(A, 60), out(B), is_in(C)]) == Outcome(3, added=1)
+    assert city.set_states(RULE, [is_in(A, 60), out(B), is_in(C)]) == Outcome(3, added=1, removed=1)
     assert city.standings(A) == (UnderRule(RULE, is_in=True, ends_unix_s=60, version=None),)
     assert (city.set_state(RULE, D), city.set_state(RULE, D), city.remove_state(RULE, D)) == (
         True,
@@ -329,7 +330,9 @@ def imported(registry: Registry, folder: Path, content: str, rule: str | None = 
     path.write_text(content, encoding="utf-8")
     with path.open("rb") as raw, Scratch() as scratch:
         columns = STATE_COLUMNS if rule else CARD_COLUMNS
-        return Import(registry, scratch, Limits(0), rule, now_unix_s=100).run(opened(raw, columns))
+        return Import(registry, scratch, Limits(0), rule, now_unix_s=100, meant=list(Mistake)).run(
+            opened(raw, columns)
+        )
 
 
 def test_a_file_is_imported_and_again_changes_nothing(registry: Registry, tmp_path: Path) -> None:
@@ -337,11 +340,11 @@ def test_a_file_is_imported_and_again_changes_nothing(registry: Registry, tmp_pa
     states = (
         f"uid,number,ends,state\n,0000000000000002,500,\n{C.hex()},,50,in\n{A.hex()},,,out\n{D.hex()},,,\n"
     )
-    bad_number, unknown = {Reason.BAD_NUMBER.value: 1}, {Reason.UNKNOWN_CARD.value: 1}
-    assert imported(registry, tmp_path, cards) == (4, 3, 0, 0, 1, 0, bad_number)
-    assert imported(registry, tmp_path, cards) == (4, 0, 0, 3, 1, 0, bad_number)
-    assert imported(registry, tmp_path, states, RULE) == (4, 2, 0, 1, 1, 1, unknown)
-    assert imported(registry, tmp_path, states, RULE) == (4, 0, 0, 3, 1, 1, unknown)
+    bad_number, unknown = {Reason.NUMBER_SHORT.value: 1}, {Reason.UNKNOWN_CARD.value: 1}
+    assert imported(registry, tmp_path, cards) == (4, 3, 0, 0, 1, 0, 0, 0, bad_number)
+    assert imported(registry, tmp_path, cards) == (4, 0, 0, 3, 1, 0, 0, 0, bad_number)
+    assert imported(registry, tmp_path, states, RULE) == (4, 2, 0, 1, 1, 1, 0, 0, unknown)
+    assert imported(registry, tmp_path, states, RULE) == (4, 0, 0, 3, 1, 1, 0, 0, unknown)
     assert list(registry.members(RULE)) == [is_in(B, 500), is_in(C, 50)]
 
 

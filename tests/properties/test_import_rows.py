@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from backoffice.card_rows import Limits, Reason, Refused
 from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
+from backoffice.plausibility import Mistake
 from backoffice.registry import IssuedCard, Registry
 from backoffice.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
 from backoffice.scratch import Refusal, Scratch
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
 UIDS = [b"\x04\x11\x22\x33", b"\x04\x11\x22\x33\x44\x55\x66", b"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99"]
-NUMBERS = [0, 1_234_567_812_345_678]
+NUMBERS = [1, 1_234_567_812_345_678]
 NOW_UNIX_S = 1_800_000_000
 
 # Pieces of lines, so that many are nearly right.
@@ -59,7 +60,8 @@ def run(
 ) -> tuple[Imported, list[Refusal]]:
     with Scratch() as scratch:
         columns = STATE_COLUMNS if rule else CARD_COLUMNS
-        task = Import(registry, scratch, Limits(0, NOW_UNIX_S + 10**8), rule, now_unix_s=NOW_UNIX_S)
+        limits = Limits(0, NOW_UNIX_S + 10**8)
+        task = Import(registry, scratch, limits, rule, now_unix_s=NOW_UNIX_S, meant=list(Mistake))
         done = task.run(opened(io.BufferedReader(io.BytesIO(content)), columns, format_))
         return done, list(scratch.refusals())
 
@@ -76,12 +78,12 @@ def lines_of(content: bytes) -> list[int]:
 def test_each_line_is_taken_or_refused_once(
     registry: Registry, body: bytes, format_: Format, rule: str | None
 ) -> None:
-    header = (
-        ",".join(STATE_COLUMNS if rule else CARD_COLUMNS).encode() + b"\n" if format_ is Format.CSV else b""
-    )
+    # Also of JSON Lines the first is given: what a whole file is, is told by how it begins.
+    names = ",".join(STATE_COLUMNS if rule else CARD_COLUMNS).encode()
+    header = (names if format_ is Format.CSV else b"{}") + b"\n"
     done, refusals = run(registry, header + body, rule, format_)
     told = [refusal.line for refusal in refusals]
-    expected = lines_of(header + body)[1 if header else 0 :]
+    expected = lines_of(header + body)[1 if format_ is Format.CSV else 0 :]
     assert done.rows == len(expected) == done.added + done.changed + done.unchanged + done.refused
     assert min(done[:5]) >= 0
     assert told == sorted(set(told))

@@ -20,7 +20,10 @@ UIDS = [bytes([4, 0, 0, 0, 0, 0, number]) for number in range(6)]
 # Cards that pass their numbers on against the order of the batches, new ones, one whose number is taken, and one that is none.
 CARDS = "uid,number\n" + "".join(
     f"{UIDS[place].hex()},{number}\n"
-    for place, number in [*((place, f"{(place + 5) % 6:016}") for place in range(5, 0, -1)), (0, "9" * 16)]
+    for place, number in [
+        *((place, f"{(place + 5) % 6 + 1:016}") for place in range(5, 0, -1)),
+        (0, "9" * 16),
+    ]
 )
 CARDS += f"04ffffffffffff,{'9' * 16}\n04ffffffffff,\n04eeeeeeeeeeee,{'8' * 16}\n"
 STATES = "uid,ends,state\n" + "".join(
@@ -32,7 +35,7 @@ STATES += f"{UIDS[5].hex()},1,in\n04dddddddddddd,,\n"
 
 def before(path: Path) -> None:
     with Registry.open(f"sqlite:///{path}") as registry:
-        registry.add_cards([IssuedCard(uid, number) for number, uid in enumerate(UIDS)])
+        registry.add_cards([IssuedCard(uid, number) for number, uid in enumerate(UIDS, start=1)])
         registry.set_states(RULE, [State(uid, is_in=True, ends_unix_s=5_000) for uid in UIDS[:5]])
         registry.claim(1)
 

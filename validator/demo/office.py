@@ -66,7 +66,7 @@ class Office:
         self._configure()
         for what, path in people.write(self._folder, now_unix_s).items():
             say(f"importing {what}")
-            self._run("import", what, str(path))
+            self._run("import", what, str(path), "--yes")  # a first import is most of all cards
         say("publishing the first list")
         self._run("publish")
 
