@@ -1,4 +1,4 @@
-"""The commands about one card: suspend, lift, add, remove, show. The group they belong to is in cli.py. What they change goes out with the next list."""
+"""The commands about single cards: suspend, lift, add, remove, show. The group they belong to is in cli.py. What they change goes out with the next list."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import click
 from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from backoffice.config import Config, RuleConfig
     from backoffice.registry import Registry
@@ -25,7 +25,7 @@ until_option = click.option(
     "--until", metavar="TIME", help="When it ends: ISO 8601 with its offset from UTC, or Unix seconds."
 )
 for_option = click.option("--for", "lasting", metavar="SPAN", help="How long it lasts: 90s, 30m, 12h or 10d.")
-card_argument = click.argument("card", metavar="UID|NUMBER")
+cards_argument = click.argument("cards", nargs=-1, required=True, metavar="UID|NUMBER...")
 rule_option = click.option(
     "--rule",
     default=SUSPENDED,
@@ -33,46 +33,58 @@ rule_option = click.option(
     metavar="RULE",
     help="The rule that refuses suspended cards.",
 )
+shorten_option = click.option(
+    "--shorten", is_flag=True, help="Take an end that is earlier than the one in force."
+)
 
 
 @click.command(epilog="Example: turnike-backoffice suspend 04:11:22:33:44:55:66 --for 10d")
 @home_option
-@card_argument
+@cards_argument
 @until_option
 @for_option
+@shorten_option
 @rule_option
-def suspend(home: Path, card: str, until: str | None, lasting: str | None, rule: str) -> None:
-    """Suspend a card, until it is lifted or ends."""
-    _put_in(home, rule, card, until, lasting, refuses=True)
+def suspend(
+    home: Path, cards: tuple[str, ...], until: str | None, lasting: str | None, shorten: bool, rule: str
+) -> None:
+    """Suspend cards, until they are lifted or it ends: all of those named, or none.
+
+    A card that is suspended for longer keeps its end unless --shorten is said.
+    """
+    _put_in(home, rule, cards, until, lasting, shorten=shorten, refuses=True)
 
 
 @click.command(epilog="Example: turnike-backoffice lift 04:11:22:33:44:55:66")
 @home_option
-@card_argument
+@cards_argument
 @rule_option
-def lift(home: Path, card: str, rule: str) -> None:
-    """End the suspension of a card."""
-    _take_out(home, rule, card)
+def lift(home: Path, cards: tuple[str, ...], rule: str) -> None:
+    """End the suspension of cards: of all those named, or of none."""
+    _take_out(home, rule, cards)
 
 
 @click.command(epilog="Example: turnike-backoffice add matched 0123456789012345")
 @home_option
 @click.argument("rule")
-@card_argument
+@cards_argument
 @until_option
 @for_option
-def add(home: Path, rule: str, card: str, until: str | None, lasting: str | None) -> None:
-    """Put a card under a rule."""
-    _put_in(home, rule, card, until, lasting)
+@shorten_option
+def add(
+    home: Path, rule: str, cards: tuple[str, ...], until: str | None, lasting: str | None, shorten: bool
+) -> None:
+    """Put cards under a rule: all of those named, or none."""
+    _put_in(home, rule, cards, until, lasting, shorten=shorten)
 
 
 @click.command(epilog="Example: turnike-backoffice remove staff 04:11:22:33:44:55:66")
 @home_option
 @click.argument("rule")
-@card_argument
-def remove(home: Path, rule: str, card: str) -> None:
-    """Take a card out of a rule."""
-    _take_out(home, rule, card)
+@cards_argument
+def remove(home: Path, rule: str, cards: tuple[str, ...]) -> None:
+    """Take cards out of a rule: all of those named, or none."""
+    _take_out(home, rule, cards)
 
 
 @click.command(epilog="Example: turnike-backoffice show 04:11:22:33:44:55:66")
@@ -100,34 +112,72 @@ def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
 
 
 def _put_in(
-    home: Path, rule: str, card: str, until: str | None, lasting: str | None, *, refuses: bool = False
+    home: Path,
+    rule: str,
+    cards: "Sequence[str]",
+    until: str | None,
+    lasting: str | None,
+    *,
+    shorten: bool,
+    refuses: bool = False,
 ) -> None:
+    from backoffice.registry import State
+
     with _registry(home) as (config, registry):
-        if refuses and config.rule(rule).effect.value != "refuse":
+        is_refusing = config.rule(rule).effect.value == "refuse"
+        if refuses and not is_refusing:
             raise OperatorError(
                 f"--rule: {rule} refuses no card; to put one there: turnike-backoffice add {rule} CARD"
             )
-        ends_unix_s = _end(config.rule(rule), until, lasting)
-        changed = registry.set_state(rule, _issued(registry, card), ends_unix_s)
+        now = now_unix_s()
+        ends_unix_s = _end(config.rule(rule), until, lasting, now)
+        uids = _issued_all(registry, cards)
+        states = [State(uid, is_in=True, ends_unix_s=ends_unix_s) for uid in sorted(uids)]
+        # Only where a rule refuses does an earlier end let somebody in.
+        guarded = now if is_refusing else None
+        outcome = registry.set_states(rule, states, now_unix_s=guarded, shorten=shorten, is_whole=True)
+        if outcome.shorter and not shorten:
+            places = sorted(uids[uid] for uid in outcome.shorter)
+            raise OperatorError(_longer(registry, rule, places, min(outcome.shorter, key=uids.__getitem__)))
     what = f"{rule} until {moment(ends_unix_s)}" if ends_unix_s else f"{rule}, without an end"
-    click.echo(f"{what}: {NEXT}" if changed else f"{what}: it is so already")
+    _tell_changed(what, len(states), outcome.changed)
 
 
-def _take_out(home: Path, rule: str, card: str) -> None:
+def _take_out(home: Path, rule: str, cards: "Sequence[str]") -> None:
+    from backoffice.registry import State
+
     with _registry(home) as (config, registry):
         config.rule(rule)
-        changed = registry.remove_state(rule, _issued(registry, card))
-    click.echo(f"not {rule} any more: {NEXT}" if changed else f"not {rule}: it is so already")
+        states = [State(uid, is_in=False) for uid in sorted(_issued_all(registry, cards))]
+        outcome = registry.set_states(rule, states, is_whole=True)
+    _tell_changed(f"not {rule}{' any more' if outcome.changed else ''}", len(states), outcome.changed)
 
 
-def _end(rule: "RuleConfig", until: str | None, lasting: str | None) -> int | None:
+def _longer(registry: "Registry", rule: str, places: "Sequence[int]", first: bytes) -> str:
+    """What to say of cards whose end in force is later than the new one. The first one's is named."""
+    ends_unix_s = next(each.ends_unix_s for each in registry.standings(first) if each.rule == rule)
+    until = f"until {moment(ends_unix_s)}" if ends_unix_s else "without an end"
+    of = f", as are {len(places) - 1} more of those named" if len(places) > 1 else ""
+    return f"card {places[0]} is {rule} {until}, which is longer{of}; nothing was changed. To end it earlier: --shorten"
+
+
+def _tell_changed(what: str, count: int, changed: int) -> None:
+    if not changed:
+        click.echo(f"{what}: {'it is' if count == 1 else f'all {count:,} cards are'} so already")
+    elif count == 1:
+        click.echo(f"{what}: {NEXT}")
+    else:
+        same = f", and {count - changed:,} were so already" if changed < count else ""
+        click.echo(f"{what}: {changed:,} cards{same}; {NEXT}")
+
+
+def _end(rule: "RuleConfig", until: str | None, lasting: str | None, now: int) -> int | None:
     """The end that was asked for. Raises OperatorError."""
     from backoffice.card_rows import Limits, Reason, Refused, read_end
     from backoffice.cards_ends import latest_end_unix_s
 
     if until and lasting:
         raise OperatorError("give --until or --for, not both")
-    now = now_unix_s()
     if lasting:
         match = _FOR.match(lasting)
         if match is None:
@@ -143,14 +193,30 @@ def _end(rule: "RuleConfig", until: str | None, lasting: str | None) -> int | No
         raise OperatorError(f"the end of {rule.name}: {error.reason}{reach}") from error
 
 
+def _issued_all(registry: "Registry", cards: "Sequence[str]") -> dict[bytes, int]:
+    """The UIDs of these issued cards, and their places on the command line, from 1. Raises OperatorError for the first that is none."""
+    found: dict[bytes, int] = {}
+    for place, card in enumerate(cards, start=1):
+        try:
+            found.setdefault(_issued(registry, card), place)
+        except OperatorError as error:
+            if len(cards) == 1:
+                raise
+            raise OperatorError(
+                f"card {place} of {len(cards)}: {error.message}; nothing was changed"
+            ) from error
+    return found
+
+
 def _issued(registry: "Registry", text: str) -> bytes:
     """The UID of the issued card that is named by its UID or by its number. Raises OperatorError."""
     from backoffice.card_rows import NUMBER_DIGITS, Refused, read_number, read_uid
 
+    text = text.strip()
     digits = text.replace(" ", "").replace("-", "")
     try:
         if len(digits) == NUMBER_DIGITS and digits.isdecimal():
-            card = registry.card_by_number(read_number(digits))
+            card = registry.card_by_number(read_number(text))
         else:
             card = registry.card(read_uid(text))
     except Refused as error:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,52 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from click.testing import CliRunner
 
-from backoffice.cli import main
-from backoffice.config import FILE_NAME, example
-from backoffice.registry import IssuedCard, Registry, State
+from backoffice.registry import State
+from tests.desk import NOBODY, NUMBER, SHELVES, A, B, C, Desk
 
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
-A, B, C = (bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number]) for number in (0xA1, 0xB2, 0xC3))
-NOBODY = bytes([4, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99])
-NUMBER = "1234567812345678"
 FAR = "2035-01-01T00:00Z"
-
-
-class Desk:
-    """Somebody who types commands at a back office that has issued three cards; the first one has a printed number."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        (home / FILE_NAME).write_text(example(), encoding="utf-8")
-        with self.registry() as registry:
-            registry.add_cards([IssuedCard(A, int(NUMBER)), IssuedCard(B), IssuedCard(C)])
-
-    def registry(self) -> Registry:
-        return Registry.open(f"sqlite:///{self.home}/registry.db")
-
-    def types(self, *arguments: str, code: int = 0) -> str:
-        """Run a command; what it said. It never tells a card."""
-        ended = CliRunner(catch_exceptions=False).invoke(
-            main, arguments, env={"TURNIKE_HOME": str(self.home)}
-        )
-        assert ended.exit_code == code, ended.output
-        for card in (A, B, C, NOBODY):
-            assert card.hex() not in ended.output.lower().replace(":", "")
-        assert NUMBER not in ended.output
-        if code == 2:
-            assert ended.stderr.count("\n") == 1, ended.stderr
-        return str(ended.output)
-
-    def file(self, name: str, content: str) -> Path:
-        path = self.home / name
-        path.write_text(content, encoding="utf-8")
-        return path
-
-    def members(self, rule: str = "suspended") -> list[State]:
-        with self.registry() as registry:
-            return list(registry.members(rule))
 
 
 @pytest.fixture
@@ -85,6 +43,49 @@ def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.Mo
     assert [state.ends_unix_s for state in desk.members()] == [1_612_864_000, 1_612_137_600, 1_612_137_601]
 
 
+def test_several_cards_are_suspended_and_lifted_or_none_is(desk: Desk) -> None:
+    said = desk.types("suspend", A.hex(), B.hex(), A.hex(":"), NUMBER)
+    assert said == "suspended, without an end: 2 cards; it goes out with the next publish\n"
+    wrong = desk.types("suspend", C.hex(), NOBODY.hex(), B.hex(), code=2)
+    assert "card 2 of 3: no such card is issued" in wrong
+    assert "nothing was changed" in wrong
+    assert "card 3 of 3: the card is given by its UID" in desk.types(
+        "lift", A.hex(), B.hex(), "4-17-34-51", code=2
+    )
+    assert {state.uid for state in desk.members()} == {A, B}
+    assert "1 cards, and 2 were so already" in desk.types("suspend", A.hex(), B.hex(), C.hex())
+    assert "all 3 cards are so already" in desk.types("suspend", A.hex(), B.hex(), C.hex())
+    assert desk.types("lift", A.hex(), B.hex(), C.hex()).startswith("not suspended any more: 3 cards; ")
+    assert desk.members() == []
+
+
+def test_a_shorter_suspension_replaces_no_longer_one_unless_that_is_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_612_000_000
+    monkeypatch.setattr("backoffice.cli_cards.now_unix_s", lambda: now)
+    desk.types("suspend", B.hex(), "--for", "10d")
+    desk.types("suspend", C.hex())
+    before = desk.members()
+    assert (
+        "card 1 is suspended until 2021-02-09 09:46:40 UTC, which is longer; nothing was changed."
+        in desk.types("suspend", B.hex(), "--for", "9d", code=2)
+    )
+    refused = desk.types("suspend", A.hex(), C.hex(), B.hex(), "--for", "9d", code=2)
+    assert "card 2 is suspended without an end, which is longer, as are 1 more of those named" in refused
+    assert "card 1 is suspended without an end" in desk.types(
+        "add", "suspended", C.hex(), "--for", "1d", code=2
+    )
+    assert desk.members() == before
+    desk.types("suspend", B.hex(), "--for", "11d")
+    desk.types("suspend", A.hex(), C.hex(), B.hex(), "--for", "9d", "--shorten")
+    assert [state.ends_unix_s for state in desk.members()] == [now + 9 * 86_400] * 3
+    now += 10 * 86_400  # they have ended: what comes next shortens nothing
+    desk.types("suspend", A.hex(), "--for", "60s")
+    desk.types("add", "staff", A.hex())
+    desk.types("add", "staff", A.hex(), "--for", "60s")  # lets in for less long: harmless
+
+
 def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
     desk.types("add", "staff", A.hex(), "--until", "2029-01-01T00:00Z")
     desk.types("add", "matched", NUMBER)
@@ -107,7 +108,7 @@ def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
         (("lift", NOBODY.hex()), "no such card is issued"),
         (("show", NOBODY.hex()), "no such card is issued"),
         (("suspend", "card"), "UID in hex, or by its printed number: not hex"),
-        (("suspend", A.hex()[:10]), "not 4, 7 or 10 bytes"),
+        (("suspend", A.hex()[:10] + "ab"), "not 4, 7 or 10 bytes"),
         (("suspend", "08112233"), "a random UID"),
         (("suspend", A.hex(), "--for", "10"), "give a span such as 90s, 30m, 12h or 10d"),
         (("suspend", A.hex(), "--for", "1d", "--until", FAR), "not both"),
@@ -170,12 +171,20 @@ def test_a_registry_is_its_owners_alone(desk: Desk) -> None:
 def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk) -> None:
     rows = f"uid,number,ends,state\n{A.hex()},,,\n,9,,\n{NOBODY.hex()},,,\n{B.hex()},{NUMBER},,\n{C.hex()},,{FAR},\n,{NUMBER},,out\n"
     path = desk.file("today.csv", rows)
-    said = desk.types("import", "suspended", str(path), code=1)
+    assert "a card is in the file more than once (line 2 and line 7)" in desk.types(
+        "import", "suspended", str(path), code=2
+    )
+    assert desk.members() == []
+    said = desk.types("import", "suspended", str(path), "--meant", "twice", code=1)
     assert said.splitlines()[0] == "rows 6: added 1, changed 0, unchanged 0, refused 5"
     report = desk.home / "today.csv.refused.jsonl"
     assert report.stat().st_mode & 0o777 == 0o600
     assert [json.loads(line) for line in report.read_text().splitlines()] == [
-        {"line": 3, "field": "number", "reason": "not 16 digits"},
+        {
+            "line": 3,
+            "field": "number",
+            "reason": "under 16 digits: a spreadsheet drops zeros in front; export the column as text",
+        },
         {"line": 4, "field": "uid", "reason": "no such card is issued"},
         {"line": 5, "field": "number", "reason": "not the number of this card"},
         {"line": 6, "field": "ends", "reason": "further away than this rule's steps reach", "text": FAR},
@@ -200,6 +209,8 @@ def test_a_program_reads_what_became_of_an_import(desk: Desk) -> None:
         "unchanged": 1,
         "refused": 1,
         "ended": 0,
+        "removed": 0,
+        "shortened": 0,
         "reasons": {"the line is not a JSON object of texts and numbers": 1},
         "report": str(report),
         "dry_run": False,
