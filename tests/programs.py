@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 20.0  # generous: a shared machine may stall for seconds, and a test that passes never waits so long
+WAIT_S = 90.0  # generous: a shared machine may stall for seconds, and a test that passes never waits so long
 HARDWARE_NICE = -15  # hardware does not wait for a busy machine, so what plays it should not either
 
 Line = dict[str, Any]

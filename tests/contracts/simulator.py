@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SAID_S = 10.0  # within which a simulated device answers a verb; far above what it needs
+SAID_S = 90.0  # within which a simulated device answers a verb; far above what it needs
 STALL_S = (
     0.05,
     0.3,

@@ -9,7 +9,6 @@ from tests.built_city import build
 from tests.programs import WAIT_S, Line, Program, lane_config, program
 
 NOW_UNIX_S = 1_780_000_000
-SERVED_S = 4.0  # a device that comes back is served within 2 s; the rest is the noise of a shared machine
 
 
 class Gate:
@@ -46,7 +45,7 @@ class Gate:
         self.take_away()
         return line
 
-    def serves(self, lane: Program, wait_s: float = SERVED_S) -> Line:
+    def serves(self, lane: Program, wait_s: float = WAIT_S) -> Line:
         """The next good card is admitted: shown again until the gate takes it, as a passenger would do, and no longer than `wait_s`."""
         uid = self.card("matched")
         self.card_source.say(f"present {uid}")
@@ -87,4 +86,4 @@ def serving(of: Gate) -> Iterator[Program]:
         lane.close()
 
 
-__all__ = ["SERVED_S", "WAIT_S", "Gate", "gate", "serving"]
+__all__ = ["WAIT_S", "Gate", "gate", "serving"]

@@ -23,7 +23,7 @@ from tests.processes.disk_faults import FAULT, Fault
 
 SMALL_BYTES = 2 << 20
 EXT4_BYTES = 8 << 20
-MOUNTED_S = 10.0
+MOUNTED_S = 90.0
 APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
 
 

@@ -80,7 +80,7 @@ def test_sigterm_ends_it_and_the_next_one_goes_on(town: Town, gate: CourierGate,
 def test_a_second_courier_on_the_same_lists_is_refused(gate: CourierGate, running: Program) -> None:
     second = gate.courier()
     try:
-        assert second.process.wait(20) == 2
+        assert second.process.wait(90) == 2
         assert second.process.stderr is not None
         assert b"another courier writes here" in second.process.stderr.read()
         assert running.process.poll() is None
@@ -207,7 +207,7 @@ def test_what_the_operator_must_mend_first_is_one_line(
     elif spoil == "lists":
         lists.rmdir()
     with program("validator", "courier", "--config", str(config)) as courier:
-        assert courier.process.wait(20) == 2
+        assert courier.process.wait(90) == 2
         assert courier.process.stderr is not None
         text = courier.process.stderr.read().decode()
     assert line in text

@@ -206,7 +206,7 @@ def test_a_passphrase_is_asked_for_twice_on_a_terminal_and_never_shown(desk: Des
         heard += hear(here, b"confirmation: ")
         os.write(here, f"{words}\n".encode())
         heard += hear(here, b"id ")
-        assert making.wait(60) == 0
+        assert making.wait(90) == 0
     os.close(here)
     assert words.encode() not in heard
     assert b"ENCRYPTED" in (desk.folder / "a.pem").read_bytes()

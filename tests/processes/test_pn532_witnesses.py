@@ -200,7 +200,7 @@ def test_a_wrong_verb_is_one_error_line_and_the_device_goes_on(reader: Program) 
     reader.say("status")
     assert reader.event("status")["path"] == path
     reader.say("quit")
-    assert reader.process.wait(20) == 0
+    assert reader.process.wait(90) == 0
 
 
 def test_it_goes_on_without_standard_input_and_ends_on_sigterm() -> None:
@@ -218,7 +218,7 @@ def test_it_ends_when_nobody_reads_it_any_more() -> None:
         reader.first_line()
         assert reader.process.stdout is not None
         reader.process.stdout.close()
-        assert reader.process.wait(20) == 0
+        assert reader.process.wait(90) == 0
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_a_second_publisher_is_sent_away(home: Home, watch: Program) -> None:
 def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> None:
     with program("backoffice", "serve", "--home", str(home.folder), "--port", "0") as server:
         address = urlsplit(server.first_line())
-        line = http.client.HTTPConnection(str(address.hostname), address.port or 0, timeout=20)
+        line = http.client.HTTPConnection(str(address.hostname), address.port or 0, timeout=90)
 
         def ask(path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
             line.request(method, path, headers=headers)

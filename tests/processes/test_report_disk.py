@@ -22,7 +22,7 @@ from tests.processes.lane_on_a_disk import journal_of, missing
 from tests.programs import Line, Program
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 
-RECOVERED_S = 20.0  # a failed disk is tried again every second; the rest is the noise of a shared machine
+RECOVERED_S = 90.0  # a failed disk is tried again every second; the rest is the noise of a shared machine
 
 TRIED_S = 1.1
 PASSENGER_S = 0.2  # between two passengers, while the disk is waited for

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-LIMIT_S = 60.0  # a shared machine may stall; a test that passes never waits so long
+LIMIT_S = 120.0  # a shared machine may stall; a test that passes never waits so long
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
 SceneSeen = dict[str, Any]

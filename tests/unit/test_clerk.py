@@ -82,7 +82,7 @@ class Callers:
         answers: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._asked.put(Asked(answers, request))
         self.wake()
-        return answers.get(timeout=10)
+        return answers.get(timeout=90)
 
     def wait(self, limit_s: float) -> None:
         self._woken.wait(max(limit_s, 0.0))
@@ -326,7 +326,7 @@ def test_reports_and_notes_are_served_between_the_steps_of_a_look() -> None:
             clerk.look_now()
             clerk.note(Forced(1))
             clerk.file(REPORT)
-            assert ended.wait(20), "the look waits for the report, not the report for the look"
+            assert ended.wait(90), "the look waits for the report, not the report for the look"
     assert world.lists.current is not None
 
 
@@ -337,7 +337,7 @@ def test_a_look_asked_for_while_one_is_under_way_is_taken_after_it() -> None:
     with world.running() as clerk:
         world.between = [clerk.look_now, lambda: None, lambda: None, again.set]
         clerk.look_now()
-        assert again.wait(20)
+        assert again.wait(90)
     assert world.lists.current is not None
     assert world.lists.current.version == 9
 

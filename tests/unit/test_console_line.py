@@ -14,7 +14,7 @@ from validator.console.lane_line import Gone, lane_says
 from validator.console.lane_words import LINE_BYTES_MAX, Counts, Status, Tap
 
 Said = Status | Counts | Tap | Gone
-WAIT_S = 20.0
+WAIT_S = 90.0
 
 
 class Ear:

@@ -8,7 +8,7 @@ import pytest
 from validator.console import pages as module
 from validator.console.pages import PAGES_MAX, TAPS_MAX, Page, Pages
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 
 
 class Gate:

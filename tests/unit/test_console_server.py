@@ -10,7 +10,7 @@ from validator.console import web_server
 from validator.console.guard import Receive, Scope, Send, answer
 from validator.console.web_server import CONNECTIONS_MAX, HEADERS_BYTES_MAX, WebServer, listening
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 GOOD = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 STREAM = b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

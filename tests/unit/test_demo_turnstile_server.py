@@ -15,7 +15,7 @@ from validator.demo import verbs
 from validator.demo.children import Heard
 from validator.demo.turnstile import PAGES_MAX, Turnstile
 
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from validator.carrier_ports import Answer, LaneGoneError, Result
 from validator.courier_ports import SourceState
 from validator.formats.stored_report import StoredReport
 
-LONG_S = 30.0  # what a test that passes never waits
+LONG_S = 90.0  # what a test that passes never waits
 REPORTS = [stored(seq) for seq in range(1, 4)]
 TOLD = b'{"reports":[' + b",".join(report.json() for report in REPORTS) + b"]}\n"
 

@@ -25,7 +25,7 @@ from validator.formats.lane_requests import (
     parse,
 )
 
-LIMIT_S = 5.0
+LIMIT_S = 90.0
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.console_lane import FakeLane, well
 from validator.demo.children import Heard, Mailbox
 from validator.demo.lane_watch import LaneWatch
 
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 
 def told(watch: LaneWatch) -> Any:
