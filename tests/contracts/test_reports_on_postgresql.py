@@ -1,6 +1,7 @@
 """The reports of a city on a real PostgreSQL: they are stored, shown, exported and forgotten as on SQLite, where the same tests run one by one."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,20 @@ from tests.unit import test_exports as of_exports
 from tests.unit import test_report_store as of_store
 from tests.unit.test_exports import UIDS, Desk
 
-BEHAVIOURS = {name: each for name, each in vars(of_store).items() if name.startswith("test_")}
+
+def behaviours() -> Iterator[tuple[str, Callable[[ReportStore], None]]]:
+    """Each test of a store, once for each of its parameters."""
+    for name, test in vars(of_store).items():
+        if name.startswith("test_"):
+            (mark,) = getattr(test, "pytestmark", None) or [None]
+            if mark is None:
+                yield name, test
+            else:
+                for value in mark.args[1]:
+                    yield f"{name}[{value}]", partial(test, **{mark.args[0]: value})
+
+
+BEHAVIOURS = dict(behaviours())
 
 
 @pytest.fixture(scope="module")
