@@ -231,6 +231,8 @@ class Clerk:
     def _regular(self) -> None:
         while self._outbox.news:
             self._say({"event": "reports problem", "problem": self._outbox.news.pop(0)})
+        while self._callers.news:
+            self._say({"event": "socket problem", "problem": self._callers.news.pop(0)})
         now_s = time.monotonic()
         if self._looking is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S

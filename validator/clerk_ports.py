@@ -90,6 +90,10 @@ class Asked(Protocol):
 class Callers(Protocol):
     """The gate's other programs, as far as they have something to ask. `wake` may be called from any thread."""
 
+    @property
+    def news(self) -> list[str]:
+        """What a person should hear of the way to them, a line each; whoever tells it takes it out."""
+
     def wait(self, limit_s: float) -> None:
         """Until somebody asks, or `wake`, or the limit."""
 

@@ -1,8 +1,9 @@
 """A lane that has only its clerk: the real thread with the real outbox and socket, and in place of passengers denials as fast as they are kept.
 
-    python -m tests.processes.denial_lane FOLDER FIRST COUNT
+    python -m tests.processes.denial_lane FOLDER FIRST COUNT [log]
 
 Prints the number of each denial of which the passenger would have been told, which is after it was committed; then serves until it is ended.
+With "log" the clerk's log goes there too.
 """
 
 import json
@@ -63,7 +64,7 @@ def main() -> None:
         seals=sealer,
         callers=LaneSocket(folder / "lane.sock"),
         clock=clock,
-        log=JsonLog(os.open(os.devnull, os.O_WRONLY)),
+        log=JsonLog(1 if sys.argv[4:] == ["log"] else os.open(os.devnull, os.O_WRONLY)),
         commit_budget_ms=BUDGET_MS,
     )
     thread = threading.Thread(target=clerk.run, daemon=True)

@@ -73,6 +73,7 @@ class Callers:
     """clerk.Callers on queues: a caller is where its answer goes."""
 
     def __init__(self, told: list[dict[str, Any]]) -> None:
+        self.news: list[str] = []
         self._asked: queue.SimpleQueue[Asked] = queue.SimpleQueue()
         self._woken = threading.Event()
         self._told = told

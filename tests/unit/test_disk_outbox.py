@@ -418,3 +418,47 @@ def test_how_much_room_there_is_can_be_asked_and_need_not_be_known(
 
 def _gone(_path: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
+
+
+def emptied(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def log_removed(folder: Path) -> None:
+    (folder / "cache.db-wal").unlink()
+
+
+def moved_away(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+
+
+@pytest.mark.parametrize("gone", [emptied, removed, log_removed, moved_away])
+def test_reports_whose_files_are_removed_under_the_lane_are_kept_again(
+    gone: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """SQLite goes on in files that have no name any more, and all of it is gone when the lane ends."""
+    box = outbox(tmp_path)
+    for tap in range(5):
+        assert box.append(report(tap))
+    box.reject(ids(box)[0], "for a test")
+    gone(tmp_path / "outbox")
+    assert box.append(report(7)), "SQLite has noticed nothing"
+    before = box.oldest(9)
+    assert len(before) == 5
+    box.prepare()  # as the clerk does first
+    box.try_again()
+    assert box.trouble == ""
+    assert "were removed or replaced while the lane ran" in box.news[0]
+    assert (box.waiting, box.rejected, box.oldest(9)) == (5, 1, before)
+    assert box.append(report(8))
+    box.try_again()
+    assert len(box.news) == 1
+    after = box.oldest(9)
+    shutil.copytree(tmp_path / "outbox", tmp_path / "left" / "outbox")  # as a power cut leaves it
+    again = outbox(tmp_path / "left")
+    assert (again.news, again.oldest(9), again.rejected) == ([], after, 1)

@@ -1,11 +1,12 @@
 """The lane socket against callers that are slow, rude, many, or gone."""
 
 import json
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,85 @@ def test_a_file_in_its_place_is_not_removed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is no socket"):
         LaneSocket(path)
     assert path.read_text() == "mine"
+
+
+def turned(lane: LaneSocket) -> None:
+    """A turn at which the lane looks whether its file is there."""
+    lane._look_s = 0.0
+    lane.wait(0.0)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def folder_removed(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def replaced_by_a_dead_one(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(path))
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
+@pytest.mark.parametrize("gone", [removed, folder_removed, replaced_by_a_dead_one, moved])
+def test_a_socket_whose_file_goes_is_made_again_and_who_was_connected_stays_so(
+    gone: Callable[[Path], None], lane: LaneSocket, tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / "lane.sock"
+    with call(tmp_path) as before:
+        serve(lane)
+        gone(path)
+        turned(lane)
+        assert lane.news == [f"{path}: was removed or replaced, and is made again"]
+        assert path.stat().st_mode & 0o777 == 0o660
+        with call(tmp_path) as after:
+            for caller in (before, after):
+                caller.sendall(b'{"request":"status"}\n')
+                assert serve(lane) == [Status()]
+    turned(lane)
+    assert len(lane.news) == 1
+
+
+def test_what_stands_in_the_place_of_a_removed_socket_is_told_once_and_not_taken_away(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / "lane.sock"
+    path.unlink()
+    path.write_text("mine")
+    for _ in range(3):
+        turned(lane)
+    assert lane.news == [
+        f"{path}: the lane cannot be asked: is no socket, and stands where the lane's should be"
+    ]
+    path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(path))
+        other.listen(0)
+        for _ in range(3):
+            turned(lane)
+        assert lane.news[1:] == [f"{path}: the lane cannot be asked: another process listens here"]
+        lane.close()
+        assert path.exists(), "it is the other's"
+        path.unlink()
+    lane.__init__(path)  # type: ignore[misc]  # for the fixture's close
+
+
+def test_a_listener_whose_queue_is_full_is_a_living_one(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sock"
+    with ExitStack() as stack:
+        busy = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        waiting.connect(str(path))
+        with pytest.raises(OSError, match="another process listens here"):
+            LaneSocket(path)
 
 
 @given(st.binary(max_size=300))

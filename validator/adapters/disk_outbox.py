@@ -139,6 +139,8 @@ class DiskOutbox:
         if self._cache is not None:
             try:
                 self._look_for_room()
+            except FileNotFoundError:
+                self._look_for_files()
             except OSError as error:
                 self._fail(error)
 
@@ -192,6 +194,7 @@ class DiskOutbox:
 
     def try_again(self) -> None:
         """See ports.Outbox."""
+        self._look_for_files()
         if self._is_open() and self.trouble:
             self.prepare()
             self.trouble = self._room() if self._cache is not None else self.trouble
@@ -246,6 +249,7 @@ class DiskOutbox:
         self._head = self._with_refused(found.head)
         self.waiting, self.rejected = found.waiting, found.rejected
         self._cache = outbox_rows.connected(self._folder.path)
+        self._folder.note_files()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
         outbox_rows.end_log(self._cache)
 
@@ -264,6 +268,7 @@ class DiskOutbox:
                 head, places_before=self.waiting + self.rejected, refused_before=self._head.refused_before
             )
             outbox_rows.set_head(self._cache, self._head)
+        self._folder.note_files()
         self._folder.set_identity(head)
 
     def _rescue(self, damage: DamagedError) -> None:
@@ -280,6 +285,33 @@ class DiskOutbox:
         saved = self.waiting + self.rejected
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
             self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
+
+    def _look_for_files(self) -> None:
+        try:
+            if self._cache is not None and not self._folder.has_its_files:
+                self._move_on()
+        except (*_FAULTS, DamagedError) as error:
+            self._fail(error)
+
+    def _move_on(self) -> None:
+        """The files were removed, or others stand in their place, while they are open here: what they hold is kept again."""
+        folder, old = self._folder, self._cache
+        with suppress(*_FAULTS):
+            outbox_rows.end_log(old)  # if only the log was removed, the database has all of it then
+        self._cache = None
+        try:
+            folder.unlock()
+            folder.lock()
+            if folder.is_new:
+                self._begin(Head(secrets.token_hex(16), 1), outbox_rows.every(old))
+                saved = f"{self.waiting + self.rejected} reports were kept again in a new outbox"
+            else:
+                self._open()
+                saved = f"the outbox that stands there now is used, and {self.waiting} reports wait in it"
+        finally:
+            with suppress(*_FAULTS):
+                old.close()
+        self.news.append(f"{folder.path}: files were removed or replaced while the lane ran; {saved}")
 
     def _with_refused(self, head: Head) -> Head:
         """The head that was found, with what this process refused since it was written."""

@@ -6,6 +6,9 @@
         socket.answer(asked.caller, {"looking": True})
     socket.tell({"event": "tap", ...})   # to whoever watches
 
+The socket's file may be removed or replaced while the lane runs (a cleaned /run, a hand): it is looked at every second and
+made again, since nobody could reach the lane any more. What is no socket, or is another process's, is not taken away: `news` says so.
+
 One thread, the clerk's, but for `wake`. Nobody can hold it up: nothing here blocks, a caller that does not read is dropped, one that sends
 rubbish is told so and dropped, and events that a slow watcher does not take are counted instead of kept.
 """
@@ -15,6 +18,7 @@ import os
 import select
 import socket
 import stat
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +34,7 @@ from validator.formats.lane_requests import LINE_BYTES_MAX, Request, RequestErro
 CALLERS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
 UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events
 MODE = 0o660  # only the service's group may connect
+LOOK_S = 1.0  # how often it is looked whether the socket's file is still there
 _READ_BYTES = 4_096
 _encoder = msgspec.json.Encoder()
 
@@ -66,9 +71,14 @@ class LaneSocket:
 
     def __init__(self, path: Path | None) -> None:
         """Listen there, in place of whatever an earlier process left. Raises OSError, also if a living process listens there."""
+        self.news: list[str] = []
+        """What a person should hear of the socket, a line each; whoever tells it empties it."""
         self._path = path
+        self._trouble = ""
+        self._look_s = time.monotonic() + LOOK_S
         self._wakened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener = _listening(path) if path else None
+        self._file = _file(path) if path else None
         self._callers: dict[int, Caller] = {}
         self._asked: deque[Asked] = deque()
         self._numbers = count(1)  # of requests
@@ -80,6 +90,9 @@ class LaneSocket:
 
     def wait(self, limit_s: float) -> None:
         """Until somebody has asked something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
+        if self._path is not None and time.monotonic() >= self._look_s:
+            self._look_s = time.monotonic() + LOOK_S
+            self._stay(self._path)
         poll = select.poll()
         poll.register(self._wakened, select.POLLIN)
         if self._listener is not None:
@@ -125,8 +138,28 @@ class LaneSocket:
             self._hang_up(caller)
         if self._listener is not None and self._path is not None:
             self._listener.close()
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                if _file(self._path) == self._file:
+                    self._path.unlink()
         os.close(self._wakened)
+
+    def _stay(self, path: Path) -> None:
+        """Listen anew if the file is not the one that was made. Who is connected stays connected."""
+        try:
+            if _file(path) == self._file:
+                self._trouble = ""
+                return
+            listener = _listening(path)
+            self._file = _file(path)
+        except OSError as error:
+            trouble = f"{path}: the lane cannot be asked: {error.strerror or error}"
+            self.news += [trouble] if trouble != self._trouble else []
+            self._trouble = trouble
+            return
+        if self._listener is not None:
+            self._listener.close()
+        self._listener, self._trouble = listener, ""
+        self.news.append(f"{path}: was removed or replaced, and is made again")
 
     def _accept(self) -> None:
         assert self._listener is not None  # noqa: S101 — only it is registered besides
@@ -216,10 +249,21 @@ def _take_away(path: Path) -> None:
     """Remove what an ended process left. Raises OSError if somebody answers, or if it is no socket."""
     if not stat.S_ISSOCK(path.lstat().st_mode):
         raise OSError(errno.EEXIST, "is no socket, and stands where the lane's should be", str(path))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
+        except BlockingIOError:
+            pass  # somebody listens, and has much to do
     raise OSError(errno.EADDRINUSE, "another process listens here", str(path))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file stands there; None if there is none. Raises OSError."""
+    try:
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from validator.adapters.durable import replace_file, sync_folder
-from validator.adapters.outbox_rescue import DATABASE, Head
+from validator.adapters.outbox_rescue import DATABASE, LOG, Head
 
 IDENTITY = "outbox.json"
 COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
@@ -31,6 +31,19 @@ class OutboxFolder:
         self.collected = path / COLLECTED
         self._collecting = path / COLLECTING
         self._lock_fd = -1
+        self._files: tuple[object, ...] = ()
+
+    def note_files(self) -> None:
+        """Remember which files the database and its log are, now that they are open."""
+        self._files = self._found_files()
+
+    @property
+    def has_its_files(self) -> bool:
+        """Whether those files are still the ones of these names: SQLite goes on in files that were removed, and tells nobody."""
+        return self._found_files() == self._files
+
+    def _found_files(self) -> tuple[object, ...]:
+        return tuple(_identity(self.path / name) for name in (DATABASE, LOG))
 
     @property
     def is_new(self) -> bool:
@@ -118,3 +131,12 @@ class OutboxFolder:
         shutil.rmtree(self.path / RESCUED, ignore_errors=True)
         self.collected.rename(self.path / RESCUED)
         sync_folder(self.path)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is; None if there is none. Raises OSError."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

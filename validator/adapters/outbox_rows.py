@@ -10,7 +10,7 @@ its key or its rowid, and the record's own checksum alone says whether it is a r
 a value (None), never an exception. Every function raises sqlite3.Error, OSError and diskcache's Timeout.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,15 @@ from diskcache import Cache
 from diskcache.core import MODE_RAW
 
 from validator.adapters.inline_disk import InlineTextDisk
-from validator.adapters.outbox_rescue import HEAD, REJECTED, Head, encode_head, readable, readable_record
+from validator.adapters.outbox_rescue import (
+    HEAD,
+    REJECTED,
+    Head,
+    Saved,
+    encode_head,
+    readable,
+    readable_record,
+)
 from validator.formats.stored_report import RecordError, StoredReport, decode
 
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
@@ -46,6 +54,7 @@ _PUT = (
 
 # By rising key, as the index has them: numbers stand before texts, of which there may be thousands.
 _OLDEST = "SELECT rowid, key, value FROM Cache WHERE key < '' ORDER BY key, raw LIMIT ? OFFSET ?"
+_EVERY = "SELECT coalesce(key LIKE 'rejected/%', 0), value FROM Cache ORDER BY rowid"
 _DELETE = "DELETE FROM Cache WHERE key = ?"
 _REJECT = "UPDATE OR REPLACE Cache SET key = 'rejected/' || key, raw = 1 WHERE key = ?"
 # What cannot be read, `rejected/unreadable-…`, stays where it is. So does what would push a report from its place.
@@ -121,6 +130,13 @@ def oldest(cache: Any, count_max: int, skipped: int) -> Sequence[Row]:
         Row(rowid, key if isinstance(key, int) else None, _report(value))
         for rowid, key, value in _sql(cache, _OLDEST, count_max, skipped).fetchall()
     ]
+
+
+def every(cache: Any) -> Iterator[Saved]:
+    """Every report that can be read, by rising row: for a database whose files were removed, and which is still open."""
+    for is_rejected, value in _sql(cache, _EVERY):
+        if (report := _report(value)) is not None:
+            yield Saved(report, bool(is_rejected))
 
 
 def delete(cache: Any, places: Iterable[int]) -> int:
