@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from backoffice.publisher import Outcome
     from backoffice.registry import Registry
+    from backoffice.wishes import Wish
 
 ASK_S = 1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
 FORGET_S = 3_600.0  # how often it deletes the reports whose time is over
+TURN_S = 0.2  # how often a publisher that waits for another looks whether it is gone
 SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKERS_MAX = 64
@@ -46,22 +48,59 @@ WORKERS_MAX = 64
 def publish(home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
+    If a publisher watches this home, it is asked to publish now, and what it published is shown.
+
     Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
     Reports whose time is over are deleted as well ([reports] retention_days).
     """
     if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
         _say_clock_is_right(home)
-    with one_line(), _Publishing.alone(home) as publishing:
+    with one_line():
         if watch:
-            _watch(publishing, every_s, as_json=as_json)
-        try:
-            was_begun = publishing.is_begun()
-            _tell(publishing.publish(), as_json=as_json)
-            if was_begun and publishing.is_pending():
-                # What was begun is finished as it was claimed; what changed since is the next list.
-                _tell(publishing.publish(), as_json=as_json)
-        finally:  # whatever is wrong with lists
-            _tell_forgotten(publishing.forget(), as_json=as_json)
+            with _Publishing.alone(home) as publishing:
+                _watch(publishing, every_s, as_json=as_json)
+        is_waiting = False
+        while not (_publish_alone(home, as_json=as_json) or _hand_over(home, as_json=as_json)):
+            if not is_waiting:
+                click.echo("waiting for another publisher to finish …", err=True)
+            is_waiting = True
+            time.sleep(TURN_S)
+
+
+def _publish_alone(home: Path, *, as_json: bool) -> bool:
+    """Publish; False if another publisher is at work."""
+    from backoffice.publisher import BusyError
+
+    try:
+        with _Publishing.alone(home) as publishing:
+            _publish_once(publishing, as_json=as_json)
+    except BusyError:
+        return False
+    return True
+
+
+def _publish_once(publishing: "_Publishing", *, as_json: bool) -> None:
+    try:
+        for outcome in publishing.publish_all():
+            _tell(_told(outcome), as_json=as_json)
+    finally:  # whatever is wrong with lists
+        _tell_forgotten(publishing.forget(), as_json=as_json)
+
+
+def _hand_over(home: Path, *, as_json: bool) -> bool:
+    """Let the publisher that watches publish, and tell what it says; whether one is there. Raises OperatorError for what went wrong there."""
+    from backoffice.wishes import handed_over
+
+    answer = handed_over(home)
+    if answer is None:
+        return False
+    if "error" in answer:
+        raise OperatorError(answer["error"])
+    for told in answer["published"]:
+        _tell(told, as_json=as_json)
+    if not as_json:
+        click.echo("published by the publisher that watches this home")
+    return True
 
 
 def _say_clock_is_right(home: Path) -> None:
@@ -117,6 +156,13 @@ class _Publishing:
         with progress() as say:
             return Publisher(config, self.registry, say=say).publish(now_unix_s())
 
+    def publish_all(self) -> "Iterator[Outcome]":
+        """Publish what there is: what a run that was killed had begun, as it was claimed, and what changed since. Raises as `publish`."""
+        was_begun = self.is_begun()
+        yield self.publish()
+        if was_begun and self.is_pending():
+            yield self.publish()
+
     def forget(self) -> int:
         """Delete the reports whose time is over; how many. Raises what can go wrong, see `one_line`."""
         from backoffice.config import load
@@ -127,38 +173,72 @@ class _Publishing:
 
 def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoReturn:
     """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
-    told = ""
-    published_s = signed_s = forgot_s = float("-inf")
-    written: object = None  # the configuration by which it was published last
-    while True:
+    from backoffice.wishes import Wishes
+
+    with Wishes.heard_in(publishing.home) as wishes:
+        watch = _Watch(publishing, every_s, as_json)
+        asked: list[Wish] = []
+        while True:
+            answer = watch.publish(is_asked=bool(asked))
+            for wish in asked:
+                wish.answer(answer)
+            watch.forget()
+            asked = wishes.wait(min(ASK_S, every_s))
+
+
+class _Watch:
+    """What `publish --watch` does again and again, and when it did what last."""
+
+    def __init__(self, publishing: _Publishing, every_s: float, as_json: bool) -> None:
+        self._publishing = publishing
+        self._every_s = every_s
+        self._as_json = as_json
+        self._wrong = ""  # what went wrong the last time
+        self._published_s = self._signed_s = self._forgot_s = float("-inf")
+        self._written: object = None  # the configuration by which it was published last
+
+    def publish(self, *, is_asked: bool) -> dict[str, Any]:
+        """Publish or sign what is due, or in any case if somebody asked; what came of it, for whoever asked."""
         now_s = time.monotonic()
+        published = []
         try:
             with one_line():
-                now_written = publishing.configuration()
-                is_wanted = bool(told) or now_written != written or publishing.is_pending()
-                if (now_s - published_s >= every_s and is_wanted) or now_s - signed_s >= SIGN_S:
-                    written = now_written
-                    outcome = publishing.publish()
-                    signed_s = now_s
-                    if outcome.why:
-                        published_s = now_s
-                        _tell(outcome, as_json=as_json)
-                    if told:
+                written = self._publishing.configuration()
+                if is_asked or self._is_due(now_s, written):
+                    self._written = written
+                    for outcome in self._publishing.publish_all():
+                        self._signed_s = now_s
+                        published.append(_told(outcome))
+                        if outcome.why:
+                            self._published_s = now_s
+                            _tell(published[-1], as_json=self._as_json)
+                    if self._wrong:
                         click.echo("well again", err=True)
-                    told = ""
+                    self._wrong = ""
         except OperatorError as error:
-            published_s = signed_s = now_s
-            if error.message != told:
-                told = error.message
-                click.echo(f"{told}; trying again every {min(every_s, SIGN_S):g} s", err=True)
-        if now_s - forgot_s >= FORGET_S:
-            forgot_s = now_s
-            try:
-                with one_line():
-                    _tell_forgotten(publishing.forget(), as_json=as_json)
-            except OperatorError as error:
-                click.echo(error.message, err=True)
-        time.sleep(min(ASK_S, every_s))
+            self._published_s = self._signed_s = now_s
+            if error.message != self._wrong:
+                self._wrong = error.message
+                again_s = min(self._every_s, SIGN_S)
+                click.echo(f"{self._wrong}; trying again every {again_s:g} s", err=True)
+            return {"error": error.message}
+        return {"published": published}
+
+    def _is_due(self, now_s: float, written: object) -> bool:
+        is_wanted = bool(self._wrong) or written != self._written or self._publishing.is_pending()
+        return (now_s - self._published_s >= self._every_s and is_wanted) or now_s - self._signed_s >= SIGN_S
+
+    def forget(self) -> None:
+        """Delete the reports whose time is over, each hour."""
+        now_s = time.monotonic()
+        if now_s - self._forgot_s < FORGET_S:
+            return
+        self._forgot_s = now_s
+        try:
+            with one_line():
+                _tell_forgotten(self._publishing.forget(), as_json=self._as_json)
+        except OperatorError as error:
+            click.echo(error.message, err=True)
 
 
 def _tell_forgotten(count: int, *, as_json: bool) -> None:
@@ -168,36 +248,41 @@ def _tell_forgotten(count: int, *, as_json: bool) -> None:
         click.echo(f"{count:,} reports are deleted: their time is over")
 
 
-def _tell(outcome: "Outcome", *, as_json: bool) -> None:
-    if as_json:
-        pieces = [
-            {
-                "rule": rule,
-                "kind": piece.kind.name.lower(),
-                "from": piece.from_version,
-                "to": piece.to_version,
-                "bytes": piece.bytes,
-            }
-            for rule, piece in outcome.built
-        ]
-        told = {
-            "event": "published" if outcome.why else "unchanged",
-            "list_version": outcome.version,
-            "why": outcome.why,
-            "changes": outcome.changes,
-            "pieces": pieces,
-            "files": dict(outcome.files),
+def _told(outcome: "Outcome") -> dict[str, Any]:
+    """What a run did, as --json prints it."""
+    pieces = [
+        {
+            "rule": rule,
+            "kind": piece.kind.name.lower(),
+            "from": piece.from_version,
+            "to": piece.to_version,
+            "bytes": piece.bytes,
         }
+        for rule, piece in outcome.built
+    ]
+    return {
+        "event": "published" if outcome.why else "unchanged",
+        "list_version": outcome.version,
+        "why": outcome.why,
+        "changes": outcome.changes,
+        "pieces": pieces,
+        "files": dict(outcome.files),
+    }
+
+
+def _tell(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
         click.echo(json.dumps(told))
         return
-    if not outcome.why:
-        signed = f"; signed again: {', '.join(outcome.files)}" if outcome.files else ""
-        click.echo(f"list {outcome.version} is public, and nothing has changed{signed}")
+    version = told["list_version"]
+    if not told["why"]:
+        signed = f"; signed again: {', '.join(told['files'])}" if told["files"] else ""
+        click.echo(f"list {version} is public, and nothing has changed{signed}")
         return
-    click.echo(f"list {outcome.version} is public: {', '.join(outcome.why)}")
-    for rule, piece in outcome.built:
-        span = f"from {piece.from_version}" if piece.from_version else "whole"
-        click.echo(f"  {rule}: a {piece.kind.name.lower()} piece, {span}, {piece.bytes:,} bytes")
+    click.echo(f"list {version} is public: {', '.join(told['why'])}")
+    for piece in told["pieces"]:
+        span = f"from {piece['from']}" if piece["from"] else "whole"
+        click.echo(f"  {piece['rule']}: a {piece['kind']} piece, {span}, {piece['bytes']:,} bytes")
 
 
 @click.command(epilog="Example: turnike-backoffice serve --home city --port 8080")

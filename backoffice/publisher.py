@@ -75,6 +75,10 @@ class _Offer:
     why: str = "begins anew"
 
 
+class BusyError(OfficeError):
+    """Another publisher of this home is at work."""
+
+
 class Publisher:
     """The publisher of one back office. Whoever calls it is `alone`.
 
@@ -109,7 +113,7 @@ class Publisher:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only publisher of this home, until the block or the process ends. Raises OfficeError if there is another."""
+        """Be the only publisher of this home, until the block or the process ends. Raises BusyError if there is another."""
         home = self._office.home
         try:
             fd = os.open(home / ".publisher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
@@ -119,7 +123,7 @@ class Publisher:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise OfficeError(
+                raise BusyError(
                     f"{home}: another publisher is at work; one is enough, it takes up every change"
                 ) from None
             yield

@@ -1,8 +1,10 @@
 """`publish` and `serve` as processes: a change is public by itself, an error that is mended heals, and a second publisher is sent away."""
 
+import fcntl
 import http.client
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -178,13 +180,82 @@ def test_another_configuration_is_taken_up_and_a_wrong_one_is_told(home: Home, w
     assert not found.manifest.rules[0].reports
 
 
-def test_a_second_publisher_is_sent_away(home: Home, watch: Program) -> None:
-    second = home.publish()
+def test_a_second_publisher_that_would_watch_is_sent_away(home: Home, watch: Program) -> None:
+    second = home.publish("--watch")
     assert second.returncode == 2
     assert "another publisher is at work" in second.stderr
     assert second.stderr.count("\n") == 1
     home.suspend(1)
     watch.event("published", list_version=2)
+
+
+SELDOM = ("--every", "3600")  # it publishes the first list, and no other for an hour unless it is asked
+
+
+def test_the_publisher_that_watches_is_asked_and_what_it_published_is_shown(home: Home) -> None:
+    command = ("backoffice", "publish", "--home", str(home.folder), "--watch", "--json", *SELDOM)
+    with program(*command) as watch:
+        watch.event("published", list_version=1)
+        home.suspend(1)
+        asked = home.publish("--json")
+        assert (asked.returncode, asked.stderr) == (0, "")
+        told = json.loads(asked.stdout)
+        assert (told["event"], told["list_version"], told["why"]) == ("published", 2, ["1 changed"])
+        assert watch.event("published") == told
+        home.suspend(2)
+        in_words = home.publish().stdout.splitlines()
+        assert in_words[0] == "list 3 is public: 1 changed"
+        assert in_words[-1] == "published by the publisher that watches this home"
+        assert home.publish().stdout.startswith("list 3 is public, and nothing has changed")
+        key = home.folder / "keys" / "online" / "timestamp.pem"
+        away = key.rename(home.folder / "timestamp.pem")
+        home.suspend(3)
+        wrong = home.publish()
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
+        assert "no key of timestamp" in wrong.stderr
+        away.rename(key)
+        assert home.publish().stdout.startswith("list 4 is public")
+    assert home.registry.pending() == 0
+    assert is_whole(home.published)
+
+
+def test_whoever_asks_a_publisher_that_is_killed_publishes_alone(home: Home) -> None:
+    command = ("backoffice", "publish", "--home", str(home.folder), "--watch", "--json", *SELDOM)
+    with program(*command) as watch:
+        watch.event("published", list_version=1)
+        home.suspend(1)
+        watch.process.send_signal(signal.SIGSTOP)
+        with program("backoffice", "publish", "--home", str(home.folder), "--json") as asks:
+            watch.kill()
+            assert asks.event("published")["list_version"] == 2
+            assert asks.process.wait(60) == 0
+    assert (home.folder / ".publisher.sock").is_socket(), "left behind, and in nobody's way"
+    home.suspend(2)
+    with program(*command) as watch:
+        watch.event("published", list_version=3)
+        home.suspend(3)
+        assert json.loads(home.publish("--json").stdout)["list_version"] == 4
+    assert is_whole(home.published)
+
+
+def test_two_that_publish_once_take_turns(home: Home) -> None:
+    with (home.folder / ".publisher").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with program("backoffice", "publish", "--home", str(home.folder), "--json") as second:
+            said(second, "waiting for another publisher to finish")
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert second.event("published")["list_version"] == 1
+            assert second.process.wait(60) == 0
+
+
+def test_a_home_may_lie_deeper_than_the_name_of_a_socket(tmp_path: Path) -> None:
+    deep = Home(tmp_path.joinpath(*["a" * 60] * 3, "city"))
+    command = ("backoffice", "publish", "--home", str(deep.folder), "--watch", "--json", *SELDOM)
+    with program(*command) as watch:
+        watch.event("published", list_version=1)
+        deep.suspend(1)
+        assert json.loads(deep.publish("--json").stdout)["list_version"] == 2
+    deep.registry.close()
 
 
 def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> None:
