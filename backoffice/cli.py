@@ -3,14 +3,18 @@
 Wrong input ends in one clear line on standard error and exit 2.
 """
 
-import errno
-import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import click
+
+from backoffice.output import PIPE_CLOSED, OutputError, flush, give_up, guard
+
+PROGRAM = "turnike-backoffice"
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+EXTRA = {"sqlalchemy", "psycopg", "starlette", "uvicorn"}  # what the extra `backoffice` brings
 
 # Where each command is. In the order in which a city needs them.
 COMMANDS = {
@@ -53,30 +57,64 @@ class _LazyGroup(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; exit 2 on a wrong argument."""
+        """Run; exit 2 on a wrong argument, 130 on Ctrl-C, 141 when the reader of what is printed has gone, 1 when there is no room for it."""
+        guard()
         try:
-            return super().main(
-                *args, **(kwargs | {"prog_name": "turnike-backoffice", "standalone_mode": False})
-            )
+            try:
+                return self._run(*args, **kwargs)
+            finally:
+                flush()
+        except OutputError as error:
+            give_up()
+            if error.is_closed:
+                sys.exit(PIPE_CLOSED)
+            click.echo(f"{PROGRAM}: standard output: {error}", err=True)
+            sys.exit(1)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **(kwargs | {"prog_name": PROGRAM, "standalone_mode": False}))
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             sys.exit(error.exit_code)
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
-            name = context.command_path if context else "turnike-backoffice"
-            for line in error.format_message().splitlines():
+            name = context.command_path if context else PROGRAM
+            for line in _message(error).splitlines():
                 click.echo(f"{name}: {line}", err=True)
             sys.exit(error.exit_code)
-        except click.Abort:
-            sys.exit(130)
-        except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+        except (_InterruptedError, click.Abort):
+            if sys.stderr is not None and sys.stderr.isatty():
+                click.echo(err=True)  # after the ^C that the terminal shows
+            click.echo(f"{PROGRAM}: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] not in EXTRA:
                 raise
-            # Whoever read what is printed has gone, or has no room; Python would try once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            if error.errno == errno.ENOSPC:
-                click.echo(f"turnike-backoffice: {error.strerror}", err=True)
-            sys.exit(1)
+            click.echo(
+                f"{PROGRAM}: {error.name} is not installed; pip install 'turnike[backoffice]'", err=True
+            )
+            sys.exit(2)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which would print an empty line on Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C."""
+
+
+def _message(error: click.ClickException) -> str:
+    """What is wrong with the arguments; an option that the environment may give too is told so."""
+    told = error.format_message()
+    parameter = error.param if isinstance(error, click.MissingParameter) else None
+    if isinstance(parameter, click.Option) and isinstance(parameter.envvar, str):
+        return f"{told.rstrip('.')}; {parameter.envvar} in the environment says it too"
+    return told
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

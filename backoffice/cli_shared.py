@@ -36,6 +36,7 @@ passphrase_option = click.option(
 PASSPHRASE_CHARACTERS_MIN = (
     20  # the file format slows a guess down by little, and whoever finds the stick has years
 )
+PASSPHRASE_FILE_BYTES_MAX = 4_096
 YEAR_10000_UNIX_S = 253_402_300_800
 
 
@@ -104,13 +105,26 @@ def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Cal
             text = f"Passphrase of {of}" if of else "Passphrase"
             answer: str = click.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
             return answer
-        with one_line():
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        if not lines:
-            raise OperatorError(f"{file}: is empty; its first line is to be the passphrase")
-        return lines[0]
+        return _first_line(file)
 
     return ask
+
+
+def _first_line(file: Path) -> str:
+    """The passphrase in a file, whatever editor wrote it. Raises OperatorError."""
+    from validator.formats.text_files import text_of
+
+    with one_line(), file.open("rb") as source:
+        content = source.read(PASSPHRASE_FILE_BYTES_MAX + 1)
+    if len(content) > PASSPHRASE_FILE_BYTES_MAX:
+        raise OperatorError(f"{file}: has more than {PASSPHRASE_FILE_BYTES_MAX} bytes; is it the right file?")
+    try:
+        lines = text_of(content).splitlines()
+    except ValueError as error:
+        raise OperatorError(f"{file}: {error}") from error
+    if not lines or not lines[0]:
+        raise OperatorError(f"{file}: its first line is empty, and is to be the passphrase")
+    return lines[0]
 
 
 def new_passphrase(file: Path | None, *, none: bool) -> str | None:

@@ -176,7 +176,7 @@ def test_a_root_key_has_a_passphrase_unless_somebody_says_no(desk: Desk) -> None
     (desk.folder / "empty").write_text("")
     make = ("root-key", "make", "a", "--out", ".")
     assert "at least 20 characters" in desk.refused(*make, "--passphrase-file", "short")
-    assert "empty: is empty" in desk.refused(*make, "--passphrase-file", "empty")
+    assert "empty: its first line is empty" in desk.refused(*make, "--passphrase-file", "empty")
     assert "not both" in desk.refused(*make, "--passphrase-file", "words", "--no-passphrase")
     assert "nobody is here to give the passphrase" in desk.refused(*make)
     assert not (desk.folder / "a.pem").exists()

@@ -102,7 +102,7 @@ def test_any_file_is_read_or_refused_whole(registry: Registry, content: bytes, i
     with suppress(RowFileError):
         run(registry, packed, "suspended")
     if is_packed:
-        with pytest.raises(RowFileError, match="damaged gzip|UTF-16 without|is a |is packed"):
+        with pytest.raises(RowFileError, match=r"damaged gzip|UTF-16 without|is a |is packed"):
             run(registry, packed[:-9], "suspended")
 
 

@@ -1,0 +1,66 @@
+"""Standard output as the commands of the back office write to it: what goes wrong there is no error of any file that they handle.
+
+guard()      # before anything is printed
+...
+flush()      # raises OutputError
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+STANDARD_OUTPUT = 1
+PIPE_CLOSED = 128 + signal.SIGPIPE  # as a shell reports any program that a closed pipe ended
+
+
+class OutputError(Exception):
+    """What is printed cannot be written: its reader has gone, or there is no room. No OSError, so that nobody takes it for a file's."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.is_closed = error.errno == errno.EPIPE
+
+
+class _Descriptor(io.FileIO):
+    """Standard output, unbuffered."""
+
+    def write(self, content: Any) -> Any:
+        """Write some of it. Raises OutputError."""
+        try:
+            return super().write(content)
+        except OSError as error:
+            raise OutputError(error) from error
+
+
+def guard() -> None:
+    """Print through `_Descriptor` from now on, and show `?` for what the locale cannot. Not what a test or `batch` has put in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper) or isinstance(getattr(out.buffer, "raw", None), _Descriptor):
+        return
+    with suppress(OSError, ValueError):  # it may be closed, or no file
+        if out.fileno() == STANDARD_OUTPUT:
+            raw = _Descriptor(STANDARD_OUTPUT, "w", closefd=False)
+            sys.stdout = io.TextIOWrapper(
+                io.BufferedWriter(raw),
+                encoding=out.encoding,
+                errors="replace",
+                line_buffering=out.line_buffering,
+            )
+
+
+def flush() -> None:
+    """Write what is still held back. Raises OutputError."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
+def give_up() -> None:
+    """Print no more: Python would try to write the rest once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), STANDARD_OUTPUT)
