@@ -103,6 +103,9 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
             troubles.append("what it says of itself cannot be understood")
         if now_unix_s - heard_unix_s >= status.silent_s:
             troubles.insert(0, f"silent for {span(now_unix_s - heard_unix_s)}")
+        elif heard_unix_s - now_unix_s >= status.silent_s:  # it would not be called silent until then
+            ahead = span(heard_unix_s - now_unix_s)
+            troubles.insert(0, f"not heard since the clock here ran {ahead} ahead")
     troubles += _troubles(status)
     known = [lane for lane in status.lanes if lane.list_version is not None]
     oldest = min(known, key=lambda lane: lane.list_version or 0, default=_Lane())

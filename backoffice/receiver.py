@@ -77,6 +77,7 @@ class _Kept(Struct, frozen=True):
 
     kept: bool
     fingerprint_keys: list[SealedKey] | UnsetType = UNSET
+    next_nonce: str | UnsetType = UNSET
 
 
 _batch = msgspec.json.Decoder(_Batch, strict=True)
@@ -198,12 +199,13 @@ class Receiver:
 
     def _keep(self, speaker: Speaker, told: dict[str, Any]) -> _Kept:
         status = msgspec.json.encode(told).decode()
-        kept = self._store.set_status(speaker.gate_id, speaker.created_unix_s, self._now_unix_s(), status)
+        heard = self._store.keep_status(speaker, self._now_unix_s(), status)
+        next_nonce = UNSET if heard.next_nonce is None else heard.next_nonce
         keys = self._keys.lacking(_held(told)) if self._keys else None
         if not keys:
-            return _Kept(kept, UNSET if keys is None else [])
+            return _Kept(heard.kept, UNSET if keys is None else [], next_nonce)
         public_key = self._store.public_key(speaker.gate_id)  # asked again: it may have been struck off since
-        return _Kept(kept, sealed_to(public_key, keys) if public_key else [])
+        return _Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
 
     def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
         """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again.

@@ -251,7 +251,15 @@ OPENAPI: dict[str, Any] = {
                 "type": "object",
                 "required": ["kept"],
                 "properties": {
-                    "kept": {"type": "boolean"},
+                    "kept": {
+                        "type": "boolean",
+                        "description": "False for a status that was said before, or is signed with another nonce than the next.",
+                    },
+                    "next_nonce": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{32}$",
+                        "description": "What the next status must name as `nonce` in its signature; good once, for an hour. Absent for a request that named none.",
+                    },
                     "fingerprint_keys": {
                         "type": "array",
                         "description": "Absent where no keys are given out.",

@@ -78,9 +78,20 @@ statuses = Table(
     "gate_statuses",
     metadata,
     Column("gate_id", String(64), primary_key=True),
-    Column("created_unix_s", BigInteger, nullable=False),  # by the gate's clock; only rises
+    Column("created_unix_s", BigInteger, nullable=False),  # by the gate's clock, which may go back
     Column("received_unix_s", BigInteger, nullable=False),
     Column("status", String, nullable=False),  # JSON, as the gate sent it
+    sqlite_with_rowid=False,
+)
+
+# The nonce that the next status of a gate must be signed with.
+nonces = Table(
+    "gate_nonces",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("nonce", String(32), nullable=False),
+    Column("issued_unix_s", BigInteger, nullable=False),
+    Column("is_used", Boolean, nullable=False),  # the gate has signed with one before
     sqlite_with_rowid=False,
 )
 

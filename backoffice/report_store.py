@@ -15,22 +15,24 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from backoffice.database import Database
+from backoffice.gate_statuses import AHEAD_S_MAX, Heard, keep_status
 from backoffice.report_schema import (
     enrolments,
     exports,
     forgotten,
     forgotten_numbers,
     gates,
+    nonces,
     reports,
     statuses,
 )
 from backoffice.witnesses import witnessed_unix_s
+from validator.formats.signed_request import Speaker
 from validator.formats.stored_report import StoredReport
 
 GAPS_MAX = 10_000  # a gate that has gone mad may leave any number
 TOKEN_BYTES = 20
 TOKEN_VALID_S = 7 * 86_400
-AHEAD_S_MAX = 86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
 STORED, ALREADY, REJECTED = "stored", "already", "rejected"
 
 
@@ -143,6 +145,7 @@ class ReportStore:
             connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
             # What the one before said of itself, with whatever clock, silences this one no more.
             connection.execute(sa.delete(statuses).where(statuses.c.gate_id == gate_id))
+            connection.execute(sa.delete(nonces).where(nonces.c.gate_id == gate_id))
             return True
 
     def strike_off(self, gate_id: str, now_unix_s: int) -> bool:
@@ -161,15 +164,13 @@ class ReportStore:
             key = connection.execute(chosen).scalar_one_or_none()
             return None if key is None else bytes(key)
 
+    def keep_status(self, speaker: Speaker, now_unix_s: int, status: str) -> Heard:
+        """Keep how a gate fares; see gate_statuses.py."""
+        return keep_status(self._database, speaker, now_unix_s, status)
+
     def set_status(self, gate_id: str, created_unix_s: int, now_unix_s: int, status: str) -> bool:
-        """Keep how a gate fares; False, and nothing kept, if it is not newer than what it said before."""
-        created_unix_s = min(created_unix_s, now_unix_s + AHEAD_S_MAX)
-        row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
-        insert = self._database.insert(statuses).values(gate_id=gate_id, **row)
-        newer = statuses.c.created_unix_s < created_unix_s
-        with self._database.adding() as connection:
-            statement = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
-            return bool(connection.execute(statement).rowcount)
+        """The same for a gate that was never given a nonce: not kept if it is not newer by the gate's clock."""
+        return self.keep_status(Speaker(gate_id, created_unix_s), now_unix_s, status).kept
 
     def witnessed_unix_s(self) -> int | None:
         """The newest time that a gate has signed; see witnesses.py."""

@@ -9,6 +9,7 @@ import pytest
 from backoffice.report_store import ReportStore
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.unit import test_exports as of_exports
+from tests.unit import test_gate_statuses as of_statuses
 from tests.unit import test_report_store as of_store
 from tests.unit.test_exports import UIDS, Desk
 
@@ -65,3 +66,19 @@ def test_every_report_is_exported_on_postgresql(store: ReportStore, tmp_path: Pa
         desk.add(seq, uid)
     desk.export()
     assert {line["uid"] for line in desk.read()[1:]} == {uid.hex() for uid in UIDS}
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        of_statuses.test_what_was_said_before_and_is_sent_again_stands_over_nothing_and_is_no_sign_of_life,
+        of_statuses.test_replays_do_not_spoil_the_nonce_that_the_gate_is_about_to_use,
+        of_statuses.test_of_two_copies_at_once_one_is_kept,
+        of_statuses.test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows_of_them,
+        of_statuses.test_a_gate_that_is_enrolled_again_with_its_old_program_is_heard,
+    ],
+)
+def test_what_gates_say_on_postgresql(
+    store: ReportStore, behaviour: Callable[[of_statuses.World], None]
+) -> None:
+    behaviour(of_statuses.World(store))

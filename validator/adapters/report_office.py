@@ -9,7 +9,7 @@ import gzip
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,7 +21,7 @@ from validator.adapters.web_faults import host
 from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.formats.sealed_keys import SealedKey
-from validator.formats.signed_request import sign
+from validator.formats.signed_request import FIRST_NONCE, NONCE, sign
 from validator.formats.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 16  # two hundred ids, each with a reason
@@ -50,6 +50,8 @@ class _Results(msgspec.Struct):
 
 
 class _Heard(msgspec.Struct):
+    kept: bool = True
+    next_nonce: Annotated[str, msgspec.Meta(pattern=NONCE)] = ""
     fingerprint_keys: tuple[SealedKey, ...] = ()
 
 
@@ -86,6 +88,7 @@ class ReportOffice:
         self._gate_id = gate_id
         self._key = key
         self._now_unix_s = now_unix_s
+        self._nonce = FIRST_NONCE
 
     def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
         """See carrier_ports.ReportOffice."""
@@ -101,9 +104,22 @@ class ReportOffice:
         return {each.id: Answer(Result(each.result), each.reason) for each in results}
 
     def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
-        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises TownError."""
+        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises TownError.
+
+        The back office takes each of its nonces once. If it does not take this one (the first after a start, or the answer with the
+        next was lost), it is told with the nonce that is answered.
+        """
+        content = msgspec.json.encode(status)
+        heard = self._told(content)
+        if heard.next_nonce and not heard.kept:
+            heard = self._told(content)
+        return heard.fingerprint_keys
+
+    def _told(self, status: bytes) -> _Heard:
         path = f"v1/gates/{self._gate_id}/status"
-        return self._decoded(_heard, self._post(path, msgspec.json.encode(status)), path).fingerprint_keys
+        heard = self._decoded(_heard, self._post(path, status, self._nonce), path)
+        self._nonce = heard.next_nonce or FIRST_NONCE
+        return heard
 
     def _decoded(self, decoder: msgspec.json.Decoder[_Answer], content: bytes, path: str) -> _Answer:
         try:
@@ -113,11 +129,11 @@ class ReportOffice:
                 SourceState.NOT_OURS, f"{self._url}{path}: an answer that cannot be understood"
             ) from error
 
-    def _post(self, path: str, content: bytes) -> bytes:
+    def _post(self, path: str, content: bytes, nonce: str = "") -> bytes:
         # mtime 0: the same reports are the same bytes.
         body, url = gzip.compress(content, _PACKING, mtime=0), self._url + path
         headers = {"content-type": "application/json", "content-encoding": "gzip", "host": host(url)}
-        signed = sign("POST", url, headers, body, self._key, self._gate_id, self._now_unix_s())
+        signed = sign("POST", url, headers, body, self._key, self._gate_id, self._now_unix_s(), nonce)
         try:
             return self._web.post(url, body, signed, ANSWER_BYTES_MAX)
         except StatusError as error:

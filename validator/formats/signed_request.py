@@ -4,7 +4,8 @@
     speaker = verify("POST", url, headers, body, public_key_of)                  # Speaker(gate_id, created_unix_s), or SignatureError
 
 Signed are method, host, path, the type and encoding of the body, and its SHA-256: nobody on the way can turn one request into another. It may be
-sent again as it is; whoever takes it has to bear that (reports by their ids, status by `created`, which rises).
+sent again as it is; whoever takes it has to bear that: reports by their ids, a status by its `nonce` (RFC 9421, 2.3), which the back office
+gave out for it and takes once. `created` orders nothing, since a gate's clock may go back.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,11 @@ from http_message_signatures.algorithms import ED25519
 COVERED = ("@method", "@authority", "@path", "content-type", "content-encoding", "content-digest")
 HEADER_CHARACTERS_MAX = 1_024  # of each header that is looked at; ours have 200
 TAG = "turnike-gate"
+FIRST_NONCE = (
+    "none"  # of a gate that was given none yet; a request without a nonce is of a program that knows of none
+)
+NONCE = r"^[0-9a-f]{32}\Z"
+"""What a nonce of the back office looks like."""
 _SIGNED_HEADERS = ("content-type", "content-encoding", "content-digest", "signature-input", "signature")
 
 PublicKeyOf = Callable[[str], bytes | None]
@@ -39,10 +45,11 @@ class UnknownGateError(SignatureError):
 
 
 class Speaker(NamedTuple):
-    """Who speaks, and when they say that it is."""
+    """Who speaks, when they say that it is, and the nonce in the signature ("": it has none)."""
 
     gate_id: str
     created_unix_s: int
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +94,16 @@ def sign(
     key: Ed25519PrivateKey,
     gate_id: str,
     created_unix_s: int,
+    nonce: str = "",
 ) -> dict[str, str]:
-    """The headers with the signature in them. They name Content-Type and Content-Encoding already."""
+    """The headers with the signature in them. They name Content-Type and Content-Encoding already. "" is no nonce."""
     message = _Message(method, url, dict(headers))
     signer = HTTPMessageSigner(signature_algorithm=ED25519, key_resolver=_OwnKey(key))
     signer.sign(
         message,
         key_id=gate_id,
         created=datetime.fromtimestamp(created_unix_s, UTC),
+        nonce=nonce or None,
         tag=TAG,
         label="gate",
         covered_component_ids=COVERED,
@@ -129,4 +138,4 @@ def verify(
     created = result.parameters.get("created")
     if not isinstance(created, int):
         raise SignatureError("the signature does not say when it was made")
-    return Speaker(str(result.parameters["keyid"]), created)
+    return Speaker(str(result.parameters["keyid"]), created, str(result.parameters.get("nonce", "")))

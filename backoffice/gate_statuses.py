@@ -1,0 +1,76 @@
+"""What each gate said last of itself: kept once, in the order in which the back office heard it, whatever the gate's clock says.
+
+    heard = keep_status(database, Speaker("kadikoy-03", created_unix_s, nonce), now_unix_s, "{...}")
+    heard.kept, heard.next_nonce
+
+A signed status may be sent again by whoever sees it on its way, and must then neither stand over a newer one nor count as a sign of life. The
+gate's clock cannot tell the two apart: it may have been ahead, or have begun again in 1970. So each status is signed with a nonce that was
+given out here with the answer to the one before, and that is good once. docs/decisions/0016 says what else was thought of.
+"""
+
+import secrets
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from backoffice.database import Database
+from backoffice.report_schema import nonces, statuses
+from validator.formats.signed_request import Speaker
+
+AHEAD_S_MAX = 86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
+NONCE_S = 3_600  # a gate speaks four times in it at least; a status that is held back on its way is worth nothing after it
+_NONCE_BYTES = 16
+
+
+class Heard(NamedTuple):
+    """Whether a status was kept, and the nonce for the next one; None for a gate whose program knows of none."""
+
+    kept: bool
+    next_nonce: str | None = None
+
+
+def keep_status(database: Database, speaker: Speaker, now_unix_s: int, status: str) -> Heard:
+    """Keep what a gate says of itself, unless it was said before. Raises RegistryError."""
+    created_unix_s = min(speaker.created_unix_s, now_unix_s + AHEAD_S_MAX)
+    row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
+    insert = database.insert(statuses).values(gate_id=speaker.gate_id, **row)
+    with database.adding() as connection:
+        if not speaker.nonce:
+            if connection.execute(_HAS_USED_ONE, {"gate_id": speaker.gate_id}).first() is not None:
+                return Heard(kept=False)
+            # A program of before there were nonces: only its own clock can tell.
+            newer = statuses.c.created_unix_s < created_unix_s
+            kept = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
+            return Heard(kept=bool(connection.execute(kept).rowcount))
+        following = secrets.token_hex(_NONCE_BYTES)
+        if not _take(connection, speaker, following, now_unix_s):
+            return Heard(
+                kept=False, next_nonce=_open_nonce(database, connection, speaker.gate_id, now_unix_s)
+            )
+        connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
+        return Heard(kept=True, next_nonce=following)
+
+
+def _take(connection: sa.Connection, speaker: Speaker, following: str, now_unix_s: int) -> bool:
+    """Spend the nonce, if it is the one that was given out, and put the following one in its place. Of two at once, one is taken."""
+    statement = (
+        sa.update(nonces)
+        .where(nonces.c.gate_id == speaker.gate_id, nonces.c.nonce == speaker.nonce)
+        # One of the future was given out by a clock that ran ahead.
+        .where(nonces.c.issued_unix_s.between(now_unix_s - NONCE_S, now_unix_s))
+        .values(nonce=following, issued_unix_s=now_unix_s, is_used=True)
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def _open_nonce(database: Database, connection: sa.Connection, gate_id: str, now_unix_s: int) -> str:
+    """The nonce that is good now. It stays the same for a while: a replay must not spoil the one that the gate is about to use."""
+    renewed = {"nonce": secrets.token_hex(_NONCE_BYTES), "issued_unix_s": now_unix_s}
+    insert = database.insert(nonces).values(gate_id=gate_id, is_used=False, **renewed)
+    is_old = sa.not_(nonces.c.issued_unix_s.between(now_unix_s - NONCE_S // 2, now_unix_s))
+    connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=renewed, where=is_old))
+    return str(connection.execute(_OF_GATE, {"gate_id": gate_id}).scalar_one())
+
+
+_OF_GATE = sa.select(nonces.c.nonce).where(nonces.c.gate_id == sa.bindparam("gate_id"))
+_HAS_USED_ONE = _OF_GATE.where(nonces.c.is_used)
