@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from backoffice.config import Config
+from backoffice.connections import HEAD_BYTES_MAX, ConnectionLimits, bounded, limits_here
 from backoffice.key_delivery import KeyDelivery
 from backoffice.office import OfficeError
 from backoffice.receiver import Receiver
@@ -29,7 +30,6 @@ from backoffice.web_app import app
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-KEEP_ALIVE_S = 75  # longer than a gate's poll: otherwise each poll would be a new connection
 GRACE_S = 2
 QUEUE = 2_048  # connections that wait to be accepted; the kernel keeps fewer if net.core.somaxconn is less
 _PR_SET_PDEATHSIG = 1
@@ -60,6 +60,9 @@ def serve(
         config.database_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
     KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
+    _, line = limits_here()
+    if line:
+        say(line)
     if workers == 1:
         ready()
         _work(config, listening, say)
@@ -107,17 +110,24 @@ class SharingServer(uvicorn.Server):
     asyncio accepts as many at once as the queue is long: whoever woke first had them all, for as long as the web server in front keeps them.
     """
 
-    def __init__(self, application: Starlette) -> None:
+    def __init__(
+        self,
+        application: Starlette,
+        limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008  # frozen
+    ) -> None:
         """Nothing is served before `run`."""
         super().__init__(
             uvicorn.Config(
                 application,
-                log_level="warning",
+                http=bounded(limits),
+                ws="none",
+                h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+                log_level="error",  # of what strangers send wrong there is no end
                 access_log=False,
                 server_header=False,
                 lifespan="off",
                 backlog=1,
-                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_keep_alive=limits.keep_alive_s,
                 timeout_graceful_shutdown=GRACE_S,
             )
         )
@@ -132,7 +142,7 @@ class SharingServer(uvicorn.Server):
 def _work(config: Config, listening: socket.socket, say: Say) -> None:
     with ReportStore.open(config.database_url) as store:
         receiver = Receiver(store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say)
-        server = SharingServer(app(config.office.published, receiver.routes))
+        server = SharingServer(app(config.office.published, receiver.routes), limits_here()[0])
 
         def end(*_: object) -> None:
             server.should_exit = True
