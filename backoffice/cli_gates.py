@@ -85,7 +85,7 @@ def _store(home: Path) -> "Iterator[ReportStore]":
     from backoffice.config import load
     from backoffice.report_store import ReportStore
 
-    with one_line(), ReportStore.open(load(home).database_url) as store:
+    with one_line(), ReportStore.open(load(home).reports_url) as store:
         yield store
 
 

@@ -233,6 +233,22 @@ def reports_log(home: Path, as_json: bool) -> None:
     click.echo(f"{len(rows):,} exports")
 
 
+@reports.command(name="move", epilog="Example: turnike-backoffice reports move --home city")
+@home_option
+def reports_move(home: Path) -> None:
+    """Move reports and gates out of the registry's database to where [receiver] database says. The receiver must not run meanwhile.
+
+    Killed anywhere, run it again.
+    """
+    from backoffice.config import load
+    from backoffice.report_moving import move
+
+    with one_line():
+        config = load(home)
+        count = move(config.database_url, config.reports_url)
+    click.echo(f"{count:,} reports moved, and the gates with them; start turnike-receiver again")
+
+
 @reports.command(name="forget", epilog="Example: turnike-backoffice reports forget --home city")
 @home_option
 @click.option("--clock-is-right", is_flag=True, help="Though no gate has spoken for a day.")
@@ -255,7 +271,7 @@ def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
 
     with one_line():
         config = load(home)
-        with ReportStore.open(config.database_url) as store:
+        with ReportStore.open(config.reports_url) as store:
             yield config, store
 
 

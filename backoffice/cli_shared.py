@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from backoffice.office import Office
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
-folder_argument = click.Path(path_type=Path, file_okay=False)
+# Not "readable": the receiver may pass through its home to some files, and not list it.
+folder_argument = click.Path(path_type=Path, file_okay=False, readable=False)
 home_option = click.option(
     "--home",
     type=folder_argument,

@@ -78,8 +78,9 @@ class ReportsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class ReceiverConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[receiver]: by which addresses gates call it."""
+    """[receiver]: by which addresses gates call it, and where reports and gates are kept."""
 
+    database: str = ""  # empty: with the registry
     addresses: Annotated[tuple[str, ...], Meta(max_length=ADDRESSES_MAX)] = ()
 
 
@@ -104,6 +105,11 @@ class Config(FileConfig, frozen=True, kw_only=True):
     def database_url(self) -> str:
         """The registry's URL, as Registry.open takes it."""
         return self.database or f"sqlite:///{self.home / 'registry.db'}"
+
+    @property
+    def reports_url(self) -> str:
+        """The URL of the database of reports and gates, as ReportStore.open takes it."""
+        return self.receiver.database or self.database_url
 
     @property
     def office(self) -> Office:
@@ -173,8 +179,9 @@ def _check_together(config: Config) -> Iterator[str]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         yield f"rules[{twice}].name: two rules have this name"
-    if "\0" in config.database:
-        yield "database: has a zero byte"
+    for key, url in (("database", config.database), ("receiver.database", config.receiver.database)):
+        if "\0" in url:
+            yield f"{key}: has a zero byte"
     if "\0" in config.reports.sealing_key:
         yield "reports.sealing_key: names no file"
     if not config.published or "\0" in config.published:

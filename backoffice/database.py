@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from backoffice.office import OfficeError
+from backoffice.office import SECRET_MODE, OfficeError, secret_mode
 from backoffice.schema import SCHEMA_VERSION, counters, incoming, metadata
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
@@ -233,11 +233,19 @@ def _make_secret(path: str) -> None:
     would take itself for the last one and remove the WAL, and neither would see what the other commits (sqlite.org/howtocorrupt.html, 2.2).
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(_made_secret(path))
     except FileExistsError:
         pass
     except OSError as error:
         raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
+
+
+def _made_secret(path: str) -> int:
+    """A file that was not there, open; its group's too in a folder that is one (office.secret_mode). Raises OSError."""
+    mode = secret_mode(Path(path).parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SECRET_MODE)
+    os.fchmod(fd, mode)
+    return fd
 
 
 def _connection_options(url: URL) -> dict[str, Any]:
@@ -281,7 +289,12 @@ def _begin(connection: sa.Connection) -> None:
 @contextmanager
 def _lock_file(path: str) -> Iterator[None]:
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            with suppress(FileExistsError):  # another process was first
+                os.close(_made_secret(path))
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise RegistryError(f"{path}: cannot be opened ({error.strerror})") from error
     try:

@@ -35,6 +35,7 @@ from backoffice.office import (
     make_file,
     move_steps,
     put,
+    secret_mode,
     sync_folder,
 )
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
@@ -266,7 +267,10 @@ def _new_fingerprint_key(office: Office) -> str:
     content = format_key_file(
         key, f"Turnike fingerprint key {name}: for the back office and the gates, nobody else"
     )
-    make_file(office.fingerprint_keys / f"{name}.key", content, SECRET_MODE)
+    folder = office.fingerprint_keys
+    make_file(
+        folder / f"{name}.key", content, secret_mode(folder)
+    )  # the receiver's too, if it is to bring them
     return name
 
 

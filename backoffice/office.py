@@ -10,6 +10,7 @@ The folders of a home: `keys/online` (targets.pem, snapshot.pem, timestamp.pem),
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -134,6 +135,18 @@ def put(path: Path, content: bytes) -> None:
         pass
 
 
+def secret_mode(folder: Path) -> int:
+    """The mode of a secret that is made in this folder: its owner's alone, unless the folder is one that a group shares.
+
+    It is one if it has the set-group-ID bit, by which what is made there gets its group: the owner decided so. The group
+    may then do to a file what it may do to the folder, and others nothing. Raises OSError.
+    """
+    mode = folder.stat().st_mode
+    if not mode & stat.S_ISGID:
+        return SECRET_MODE
+    return SECRET_MODE | (mode & (stat.S_IRGRP | stat.S_IWGRP))
+
+
 def make_file(path: Path, content: bytes, mode: int) -> None:
     """Make a file that was not there, durably. Raises OfficeError if it is there, OSError if it cannot be made: then nothing is."""
     try:
@@ -142,6 +155,8 @@ def make_file(path: Path, content: bytes, mode: int) -> None:
         raise OfficeError(f"{path}: is there already, and a key is never overwritten") from None
     try:
         with os.fdopen(fd, "wb") as out:
+            if mode & 0o070:  # asked for, whatever the umask says
+                os.fchmod(fd, mode)
             out.write(content)
             out.flush()
             os.fsync(out.fileno())

@@ -30,7 +30,7 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
     A clock that runs ahead would delete what nobody has exported yet. The gates' are the witnesses: each signs the time at which it says how it fares. With
     none of the last day nothing is deleted, unless a person says that the clock is right.
     """
-    with ReportStore.open(config.database_url) as store:
+    with ReportStore.open(config.reports_url) as store:
         before, oldest = ends_unix_s(config, now_unix_s), store.oldest_unix_s()
         if oldest is None or oldest >= before:
             return 0

@@ -57,7 +57,7 @@ def serve(
 ) -> None:
     """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OfficeError, also if one of several processes ends: whoever started this starts it anew."""
     ReportStore.open(
-        config.database_url
+        config.reports_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
     KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
     _, line = limits_here()
@@ -140,7 +140,7 @@ class SharingServer(uvicorn.Server):
 
 
 def _work(config: Config, listening: socket.socket, say: Say) -> None:
-    with ReportStore.open(config.database_url) as store:
+    with ReportStore.open(config.reports_url) as store:
         receiver = Receiver(store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say)
         server = SharingServer(app(config.office.published, receiver.routes), limits_here()[0])
 
