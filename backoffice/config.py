@@ -16,6 +16,7 @@ from backoffice.office import DAY_S, Expiries, Office
 from backoffice.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
+from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address
 
@@ -156,7 +157,8 @@ def load(home: Path) -> Config:
     """Read and check the backoffice.toml of this home. Raises ConfigError."""
     path = home / FILE_NAME
     try:
-        values = table_of(path.read_bytes())
+        with path.open("rb") as file:
+            values = table_of(config_bytes(file))
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: is not there; name a home with --home, or make one with turnike-backoffice init"

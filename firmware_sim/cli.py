@@ -10,7 +10,7 @@ import click
 from firmware_sim.cards import Card, card_of, parse_uid
 from firmware_sim.cli_board import board
 from firmware_sim.cli_crowd import crowd
-from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
+from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
 from firmware_sim.faults import FAULTS, Fault, parse
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_device import Pn532
@@ -86,7 +86,9 @@ Ends on quit, SIGTERM, SIGINT, or when nobody reads its output any more; the end
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 def main() -> None:
     """Simulated hardware of a transit gate, each device on a pty, for tests and for a laptop without a gate."""
 

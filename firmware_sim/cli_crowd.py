@@ -104,7 +104,9 @@ def crowd(
 def _deck(path: Path) -> list[DeckCard]:
     try:
         return read_deck(path.read_text("utf-8"), str(path))
-    except (OSError, DeckError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise OneLineError(f"crowd: --deck: {path}: is not UTF-8; write one JSON object a line") from error
+    except (OSError, DeckError) as error:
         raise OneLineError(f"crowd: --deck: {error}") from error
 
 

@@ -2,6 +2,8 @@
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -26,12 +28,34 @@ class OneLineCommand(click.Command):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click's, with its usage errors shortened."""
-        try:
+        with _one_line(self.name):
             return super().make_context(*args, **kwargs)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
-        except click.UsageError as error:
-            raise OneLineError(f"{self.name}: {error.format_message()}") from error
+
+
+class OneLineGroup(click.Group):
+    """A group whose usage errors take one line."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As click's, with its usage errors shortened."""
+        with _one_line():
+            return super().make_context(*args, **kwargs)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with its usage errors shortened."""
+        with _one_line():
+            return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _one_line(name: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise OneLineError(f"{name}: {error.format_message()}" if name else error.format_message()) from error
 
 
 def serve(name: str, device: Device, wire: Wire) -> None:

@@ -31,7 +31,7 @@ DEFAULT_CONFIG = Path("/etc/turnike/validator.toml")
 config_option = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False),
     default=DEFAULT_CONFIG,
     show_default=True,
     metavar="FILE",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address, parse_proxy
 
@@ -151,7 +152,8 @@ def load(path: Path) -> Config:
         ConfigError: one line for each fault, each with the path of the file, the key and what to do.
     """
     try:
-        values = table_of(path.read_bytes())
+        with path.open("rb") as file:
+            values = table_of(config_bytes(file))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
     except ValueError as error:

@@ -31,6 +31,7 @@ from validator.domain.decision import ListState
 STEP_S = 0.5  # between two pictures
 FIRST_S = 6.0  # how long the first word of a lane may take: its clerk may be adopting a list
 TAPS_SHOWN = 8
+WIDTH_MIN = 20  # of a terminal that says it has none, too
 FIGURES_WIDTH = 38  # a name and four times
 ROOM_BYTES_MIN = 200_000_000
 _GIB = 1 << 30
@@ -62,7 +63,7 @@ def top(config: Config, *, once: bool = False, as_json: bool = False) -> bool:
     """
     sockets = _sockets(config)
     gate = Gate(config.gate_id, version("turnike"), sockets)
-    shown = _Terminal()
+    shown = _Terminal(width=max(_Terminal().width, WIDTH_MIN))
     if once or as_json or not shown.is_terminal:
         asyncio.run(_once(gate, sockets))
         if as_json:

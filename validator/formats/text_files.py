@@ -1,7 +1,9 @@
 """Bytes of a file that a person made, as text: what Unix, Windows and their editors write is read alike."""
 
 import codecs
+from typing import BinaryIO
 
+CONFIG_BYTES_MAX = 1 << 20  # a thousand times what a configuration has; a device file would fill the memory
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -24,6 +26,19 @@ def text_of(content: bytes) -> str:
     if "\0" in text:
         raise ValueError("has zero bytes: it is no text, or UTF-16 without a mark; save it as UTF-8")
     return text
+
+
+def config_bytes(file: BinaryIO) -> bytes:
+    """Read a configuration, which may come through a pipe.
+
+    Raises:
+        ValueError: it is larger than 1 MiB.
+        OSError: it cannot be read.
+    """
+    content = file.read(CONFIG_BYTES_MAX + 1)
+    if len(content) > CONFIG_BYTES_MAX:
+        raise ValueError("is larger than 1 MiB; it is no configuration")
+    return content
 
 
 def word_of(content: bytes) -> str:
