@@ -14,7 +14,7 @@ from backoffice import roles
 from benchmarks.as_unit import MB
 from tests.backoffice_rig import City
 from tests.programs import Line, Program, lane_config, program
-from validator.courier_app import STATUS_NAME
+from validator.formats.courier_status import COURIER_STATUS_FILE
 from validator.formats.fingerprint_keys import format_key_file, key_id
 from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.formats.piece_index import PieceIndex
@@ -156,7 +156,7 @@ class Courier:
         self.peak_own = 0.0
         """The most memory of its own in MB that `watch` saw."""
         self._proc = Path(f"/proc/{process.process.pid}")
-        self._status = gate.recent / STATUS_NAME
+        self._status = gate.recent / COURIER_STATUS_FILE
 
     def ask(self) -> int:
         """Let it poll, once it has come to rest; the time (CLOCK_MONOTONIC ns)."""

@@ -72,6 +72,7 @@ class World:
         self.shelf = Tables(self)
         self.book = Notes(self)
         self.clock = Watch(self)
+        self.lanes = Witnesses()
 
     def courier(self, draw: Sequence[float] = (MIDDLE,)) -> Courier:
         """A courier that starts now, with whatever the gate has."""
@@ -85,6 +86,7 @@ class World:
             held_keys=lambda: self.held_keys,
             poll_s=POLL_S,
             draw=lambda: next(drawn),
+            lanes=self.lanes,
         )
 
     def publish(self, list_version: int, *pieces: SegmentEntry, rule: str = RULE) -> None:
@@ -200,6 +202,16 @@ class Tables:
     tables: dict[str, int] = field(default_factory=dict)
     on_disk: tuple[tuple[int, int], dict[str, int]] = ((0, 0), {})
 
+    damaged: list[str] = field(default_factory=list)
+
+    def mend(self, *, doubted: bool = False) -> Sequence[str]:
+        if doubted:
+            self.world.do("doubt")
+        damaged, self.damaged = self.damaged, []
+        if damaged:
+            self.held, self.tables = (0, 0), {}
+        return damaged
+
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
         ours = self.held[0] == era and self.key == fingerprint_key and rule in self.tables
         return self.held[1] if ours else 0
@@ -232,6 +244,11 @@ class Notes:
     world: World
     accepted: Accepted | None = None
     root: bytes = b"root 1"
+    damaged: list[str] = field(default_factory=list)
+
+    def mend(self) -> Sequence[str]:
+        damaged, self.damaged = self.damaged, []
+        return damaged
 
     def keep_root(self, root: bytes) -> None:
         if root != self.root:
@@ -241,6 +258,16 @@ class Notes:
     def accept(self, accepted: Accepted) -> None:
         self.world.do(f"accept {accepted.list_version}")
         self.accepted = accepted
+
+
+@dataclass
+class Witnesses:
+    """courier_ports.Lanes."""
+
+    refuse: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def refused(self, era: int, list_version: int) -> str:
+        return self.refuse.get((era, list_version), "")
 
 
 @dataclass

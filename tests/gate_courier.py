@@ -17,8 +17,8 @@ from validator.domain.cards import Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
+from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.signed_time import SIGNED_TIME_FILE
 
 NS_PER_S = 1_000_000_000
 QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
@@ -118,7 +118,8 @@ class Gate:
             self.recent,
             read_keys=lambda: held_keys(self.folder / "keys"),
         )
-        self.lane_clock, self._times = ProcessClock(self.clock), TimeFile(self.lists / SIGNED_TIME_FILE)
+        self.lane_clock = ProcessClock(self.clock)
+        self._times = TimeFile(self.lists / ACCEPTED_FILE, self.lists / ACCEPTED_COPY_FILE)
         self._rules = None
         self._look()
         return status

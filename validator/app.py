@@ -32,7 +32,7 @@ from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
-from validator.formats.signed_time import SIGNED_TIME_FILE
+from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.lane import Lane
 from validator.ports import Reader
 
@@ -82,6 +82,12 @@ def list_folder(config: Config) -> ListFolder:
     return ListFolder(Path(config.list.folder), {}, recent, read_keys=read_keys)
 
 
+def time_file(config: Config) -> TimeFile:
+    """Where the courier leaves the signed time, and its copy."""
+    folder = Path(config.list.folder)
+    return TimeFile(folder / ACCEPTED_FILE, folder / ACCEPTED_COPY_FILE)
+
+
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
     with closing(_lane_socket(config)) as callers:
@@ -101,7 +107,7 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
     clerk = Clerk(
         account=Account(config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds),
         source=list_folder(config),
-        times=TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE),
+        times=time_file(config),
         lists=lists,
         outbox=outbox,
         seals=sealer,

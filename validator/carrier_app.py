@@ -7,7 +7,6 @@ It shares nothing with it but what it reads of its state. It may be killed at an
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from validator.adapters.web import Web
 from validator.carrier import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
 from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
+from validator.courier import where
 from validator.courier_ports import SourceState, TownError
 from validator.formats.sealed_keys import SealedKey
 
@@ -70,7 +70,7 @@ class CarrierThread(threading.Thread):
             if carried.state not in AWAY:
                 self._tell_status(carried)
         except Exception as error:  # noqa: BLE001  # a fault of ours; a thread that ended would leave a courier that carries nothing and seems well
-            self._log.line({"event": "carrier fault", "problem": _where(error), "unix_s": self._now_unix_s()})
+            self._log.line({"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()})
             return WAIT_S_MAX
         return wait_s
 
@@ -136,9 +136,3 @@ class CarrierThread(threading.Thread):
             return lane.status()
         except LaneGoneError as error:
             return {"problem": str(error)}
-
-
-def _where(error: Exception) -> str:
-    """What kind of fault it is and in which line of code; never its words, which might hold what somebody sent."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

@@ -33,6 +33,7 @@ from validator.ports import Note, Outbox, OutboxError, TapDone
 
 if TYPE_CHECKING:
     from validator.domain.rules import RuleSet
+    from validator.formats.list_names import ListName
 
 LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
 SUMMARY_S = 60.0  # how often the latencies go into the log
@@ -97,6 +98,7 @@ class Clerk:
         self._histograms: Mapping[str, LatencyHistogram] = {}
         self._problems: tuple[str, ...] = ()  # of the last look
         self._cards = 0  # entries of the list in force
+        self._refused: tuple[ListName, ...] = ()  # in the last look
         self._delivered = 0  # reports, since the start
         self._looking: Generator[None, None, Looked | None] | None = None  # a look that is not at its end
         self._look_s = self._summary_s = 0.0
@@ -248,7 +250,7 @@ class Clerk:
         found = self._times.look()
         if found is not None and found.signed is not None:
             self._clock.begin_with(found.signed)
-        elif found is not None:
+        if found is not None and found.problem:
             self._say({"event": "time problem", "problem": found.problem})
         self._looking = self._source.looking()
 
@@ -266,7 +268,7 @@ class Clerk:
         if looked.rules is not None:
             self._clock.raise_floor(looked.rules.issued_unix_s)
         self._lists.current = looked.rules
-        self._problems, self._cards = looked.problems, looked.cards
+        self._problems, self._cards, self._refused = looked.problems, looked.cards, looked.refused
         self._seals.seal_to(looked.rules.sealing_key if looked.rules else None)
         for problem in looked.problems:
             self._say({"event": "list problem", "problem": problem})
@@ -293,6 +295,8 @@ class Clerk:
             "list_expires_unix_s": rules.expires_unix_s if rules else None,
             "list_cards": self._cards,
             "list_problems": self._problems,
+            # While a look is under way, what the last one found may not be so any more.
+            "lists_refused": self._refused if self._looking is None else (),
             **self._reports(),
             "reports_delivered": self._delivered,
             "reports_trouble": self._outbox.trouble,

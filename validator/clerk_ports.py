@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from validator.domain.rules import RuleSet
 from validator.formats.lane_requests import Request
+from validator.formats.list_names import ListName
 from validator.formats.signed_time import SignedTime
 from validator.ports import WallClock
 
@@ -23,6 +24,10 @@ class Looked(Protocol):
     @property
     def problems(self) -> tuple[str, ...]:
         """For the log."""
+
+    @property
+    def refused(self) -> tuple[ListName, ...]:
+        """The lists that are not used, of which `problems` say why."""
 
     @property
     def is_news(self) -> bool:

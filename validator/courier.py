@@ -6,8 +6,10 @@ retry inside a poll: the next one goes on with what has been fetched.
 """
 
 import random
+import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -16,6 +18,7 @@ from validator.courier_ports import (
     Book,
     CourierClock,
     Fetched,
+    Lanes,
     Pieces,
     Shelf,
     Signed,
@@ -67,6 +70,14 @@ class _Waits:
         return max(asked_s, regular_s) + self.busy_s * self.draw()
 
 
+class _NoLanes:
+    """courier_ports.Lanes where no lane can be asked."""
+
+    def refused(self, era: int, list_version: int) -> str:
+        del era, list_version
+        return ""
+
+
 class Courier:
     """One gate's way to its city. For one thread."""
 
@@ -81,8 +92,13 @@ class Courier:
         held_keys: Callable[[], Collection[str]],
         poll_s: float,
         draw: Callable[[], float] = random.random,
+        lanes: Lanes | None = None,
     ) -> None:
         """`held_keys` tells the ids (hex) of the fingerprint keys that this gate holds now."""
+        self.mended: list[str] = []
+        """One line for each file that was found damaged; whoever logs them takes them out."""
+        self._lanes = lanes or _NoLanes()
+        self._refused = ""
         self._town = town
         self._pieces = pieces
         self._shelf = shelf
@@ -98,13 +114,16 @@ class Courier:
         """At start, without the network: install again what was accepted, from the pieces on the disk, if they lead there."""
         accepted = self._book.accepted
         error = None
-        if accepted is not None:
-            try:
+        try:
+            self._mend()
+            newest = accepted is None or self._again(accepted.manifest, accepted.era)
+            if accepted is not None and not newest and accepted.installed:
                 # The one that was held before, if the newest was accepted and never came to be installed.
-                if not self._again(accepted.manifest, accepted.era) and accepted.installed:
-                    self._again(accepted.installed, accepted.installed_era)
-            except (TownError, ManifestError, OSError) as problem:
-                error = TownError(SourceState.DISK, str(problem))
+                self._again(accepted.installed, accepted.installed_era)
+        except (TownError, ManifestError, OSError) as problem:
+            error = TownError(SourceState.DISK, str(problem))
+        except Exception as problem:  # noqa: BLE001  # as in `poll`
+            error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")
         return self._stand(error or TownError(SourceState.UNREACHABLE, "not asked yet"))
 
     def _again(self, content: str, era: int) -> bool:
@@ -120,16 +139,46 @@ class Courier:
 
     def poll(self) -> tuple[Status, float]:
         """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there."""
-        error = None
+        refused, damage = self._mended()
+        error: TownError | None = None
         try:
             accepted, manifest = self._accept(self._signed())
+            self._require_key(manifest)
             if self._shelf.held != (accepted.era, manifest.list_version):
                 self._follow(manifest, accepted.era)
+            elif refused:
+                error = TownError(SourceState.DISK, refused)
         except TownError as problem:
             error = problem
         except OSError as problem:
-            error = TownError(SourceState.DISK, f"{problem.filename}: {problem.strerror}; check the disk")
+            error = _disk(problem)
+        except Exception as problem:  # noqa: BLE001  # a fault of ours must not end what brings lists
+            error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")
+        error = error or damage
         return self._stand(error), self._waits.after(error)
+
+    def _mended(self) -> tuple[str, TownError | None]:
+        """The same as `_mend`, and what kept it from its work: a list is followed all the same, as far as that goes."""
+        try:
+            return self._mend(), None
+        except TownError as problem:
+            return "", problem
+        except OSError as problem:
+            return "", _disk(problem)
+
+    def _mend(self) -> str:
+        """Repair what is damaged here. Returns why a lane does not use the list that is held, if that is not because of its files.
+
+        Bits that rot change no status of a file: the lane, which reads everything when it starts, is who finds them. What it says is read again here
+        once, and not at every poll: if the files are whole, reading them again does not help.
+        """
+        held = self._shelf.held
+        refused = self._lanes.refused(*held) if held[1] else ""
+        damaged = self._shelf.mend(doubted=bool(refused) and refused != self._refused)
+        self._refused = refused
+        self.mended += self._book.mend()
+        self.mended += [f"{name}: damaged, and replaced" for name in damaged]
+        return refused if held == self._shelf.held and not damaged else ""
 
     def _signed(self) -> Signed:
         """What the city says now. A newer root is kept even if the rest is refused: what it revokes stays revoked."""
@@ -163,9 +212,9 @@ class Courier:
         except BelowFloorError as error:
             raise TownError(SourceState.REPLAYED, str(error)) from None
         text = signed.manifest.decode()
-        if before is None:
-            self._check_held(manifest)
-        elif (before.era, before.list_version) == (floor.era, floor.list_version) and before.manifest != text:
+        self._check_held(manifest, floor.era if before else None)
+        is_same = before is not None and (before.era, before.list_version) == (floor.era, floor.list_version)
+        if before is not None and is_same and before.manifest != text:
             raise TownError(
                 SourceState.REFUSED, f"two different lists are signed as version {floor.list_version}"
             )
@@ -205,22 +254,25 @@ class Courier:
                 " a clock that ran ahead has signed it",
             )
 
-    def _check_held(self, manifest: Manifest) -> None:
-        """Without a floor (a new gate, or a ledger that was spoiled) a list that a courier installed is one."""
-        era, version = self._shelf.held
-        if era and manifest.list_version < version:
+    def _check_held(self, manifest: Manifest, era: int | None) -> None:
+        """A list that a courier installed is a floor too: what was accepted may be lost (`era` is None), or an older state of it may be back."""
+        held_era, version = self._shelf.held
+        if held_era and era in (None, held_era) and manifest.list_version < version:
             raise TownError(
                 SourceState.REPLAYED, f"list {manifest.list_version} was offered, {version} is held here"
             )
 
-    def _follow(self, manifest: Manifest, era: int) -> None:
-        """Bring the tables forward, by the pieces that the manifest names itself or, when those do not lead there, by those of the index."""
+    def _require_key(self, manifest: Manifest) -> None:
+        """Also for a list that is held: its key may be what was lost, and no lane could use it from its next start on."""
         key = manifest.fingerprint_key
         if key is not None and key not in self._held_keys():
             raise TownError(
                 SourceState.NO_KEY,
                 f"list {manifest.list_version} is made under fingerprint key {key}, which this gate does not hold; put it into list.keys",
             )
+
+    def _follow(self, manifest: Manifest, era: int) -> None:
+        """Bring the tables forward, by the pieces that the manifest names itself or, when those do not lead there, by those of the index."""
         recent = {rule.name: rule.segments for rule in manifest.rules}
         chains = self._chains(manifest, era, recent.__getitem__)
         if chains is None:
@@ -286,3 +338,13 @@ class Courier:
             accepted.list_version if accepted else 0,
         )
         return self._status
+
+
+def _disk(error: OSError) -> TownError:
+    return TownError(SourceState.DISK, f"{error.filename}: {error.strerror}; check the disk")
+
+
+def where(error: Exception) -> str:
+    """What kind of fault it is and in which line of code; never its words, which might hold what somebody sent."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

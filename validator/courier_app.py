@@ -9,22 +9,22 @@ import signal
 import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
-
 from validator.adapters.clock import Clock
 from validator.adapters.durable import replace_file
 from validator.adapters.held_keys import held_keys
+from validator.adapters.lane_lists import LaneLists
 from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache
+from validator.adapters.plain_files import read_regular
 from validator.adapters.process import tell_systemd
 from validator.adapters.report_office import GateKeyError
 from validator.adapters.tuf_town import TufTown, is_root
@@ -32,9 +32,8 @@ from validator.adapters.web import Web
 from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier import Courier, Status
+from validator.formats.courier_status import COURIER_STATUS_FILE, encode
 from validator.formats.fingerprint_keys import FingerprintKeyError
-
-STATUS_NAME = "courier.json"
 
 
 class StartError(Exception):
@@ -57,6 +56,7 @@ def serve(config: Config, log_fd: int) -> None:
         ) from error
     ledger, clock = Ledger(folder), Clock()
     web = _web(settings)
+    sockets = config.upload.lanes if config.upload else filter(None, [config.reports.socket])
     courier = Courier(
         town=TufTown(recent / "metadata", settings.url, web, _root(ledger, settings)),
         pieces=PieceCache(folder / "pieces", settings.url, web),
@@ -65,21 +65,28 @@ def serve(config: Config, log_fd: int) -> None:
         clock=clock,
         held_keys=partial(_held_key_ids, Path(config.list.keys)),
         poll_s=settings.poll_s,
+        lanes=LaneLists([*map(Path, sockets)]),
     )
     log = JsonLog(log_fd)
-    notices = [ledger.problem, *(f"{name}: damaged, and fetched again" for name in shelf.damaged)]
-    for problem in filter(None, notices):
-        log.line({"event": "courier problem", "problem": problem})
+    courier.mended += filter(None, [ledger.problem])
+    courier.mended += [f"{name}: damaged, and fetched again" for name in shelf.damaged]
+    _tell_mended(log, courier)
     log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
     _listen_to_signals()
-    tell = _Teller(log, clock, shelf, recent / STATUS_NAME)
+    tell = _Teller(log, clock, shelf, recent / COURIER_STATUS_FILE)
     if config.upload is not None:
         _carry(config, config.upload, _web(settings), clock, tell)
     with ExitStack() as stack:
         stack.callback(os.close, locked)
         tell(courier.replay())
+        _tell_mended(log, courier)
         tell_systemd("READY=1")
         _go_on(courier, clock, web, tell)
+
+
+def _tell_mended(log: JsonLog, courier: Courier) -> None:
+    while courier.mended:
+        log.line({"event": "courier problem", "problem": courier.mended.pop(0)})
 
 
 def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
@@ -89,6 +96,7 @@ def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
         # is healed by what is asked for here, and what counts is signed in any case.
         web.check_dates(None if clock.now().synchronised else 0)
         status, wait_s = courier.poll()
+        _tell_mended(tell.log, courier)
         tell(status)
         signal.sigtimedwait({signal.SIGHUP}, wait_s)
 
@@ -119,12 +127,13 @@ class _Teller:
         self._shelf = shelf
         self._path = path
         self._told: tuple[object, ...] = ()
+        self._kept = b""  # what was written last
 
     def __call__(self, status: Status) -> None:
         fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
         self.fields = fields
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
-        self._keep(msgspec.json.encode(fields), is_news=is_news)
+        self._keep(encode(fields), is_news=is_news)
         if is_news:
             now = self._clock.now()
             self._told = told
@@ -133,12 +142,19 @@ class _Teller:
             )
 
     def _keep(self, content: bytes, *, is_news: bool) -> None:
-        """On a memory-backed folder at each poll; a disk is written to only when there is news."""
+        """On a memory-backed folder at each poll; a disk is written to only when there is news, or what it has is not what was written."""
         try:
-            if is_news or self._path.parent != self._shelf.disk:
+            if is_news or self._path.parent != self._shelf.disk or not self._stands():
+                self._kept = b""
                 replace_file(self._path, content)
+                self._kept = content
         except OSError as error:
             self.log.line({"event": "courier problem", "problem": f"{self._path}: {error.strerror}"})
+
+    def _stands(self) -> bool:
+        with suppress(OSError):
+            return read_regular(self._path, len(self._kept)) == self._kept
+        return False
 
 
 def _locked(folder: Path) -> int:

@@ -117,6 +117,12 @@ class Shelf(Protocol):
     def held(self) -> tuple[int, int]:
         """Era and version of the list that the lane finds here; (0, 0) when there is none."""
 
+    def mend(self, *, doubted: bool = False) -> Sequence[str]:
+        """Delete what is damaged of that list, so that it is fetched again, or write it again if it is known. Returns the names of the files.
+
+        Only what looks as if it was touched is read, or all of it if it is `doubted`. Raises OSError and TownError.
+        """
+
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
         """The list version at which the table of this rule stands, made under that key in that era; 0 if it must begin at a snapshot."""
 
@@ -134,8 +140,18 @@ class Book(Protocol):
     def accepted(self) -> Accepted | None:
         """What was accepted last; None on a new gate."""
 
+    def mend(self) -> Sequence[str]:
+        """Write again what is on the disk with other bytes than were written, and say it in one line for each. Raises OSError."""
+
     def keep_root(self, root: bytes) -> None:
         """Write down the newest root, to begin with after a power cut. Raises OSError."""
 
     def accept(self, accepted: Accepted) -> None:
         """Write down what is accepted. Raises OSError."""
+
+
+class Lanes(Protocol):
+    """The lanes of this gate, as far as they say what they can use."""
+
+    def refused(self, era: int, list_version: int) -> str:
+        """Which lane does not use this list, in one line; empty if none says so. A lane that does not answer says nothing."""

@@ -30,6 +30,7 @@ from validator.formats.lane_requests import (
     Status,
     Watch,
 )
+from validator.formats.list_names import ListName
 from validator.formats.signed_time import SignedTime
 from validator.formats.stored_report import StoredReport
 from validator.ports import OutboxError, TapDone, TapTimes
@@ -111,6 +112,7 @@ class Looked:
     def __init__(self, version: int | None, *problems: str) -> None:
         self.rules = None if version is None else RuleSet(version, 1_000 + version, 9_000, ())
         self.problems = problems
+        self.refused = tuple(ListName(1, 9) for _ in problems)
         self.cards = 0 if version is None else 1_000
         self.is_news = True
 

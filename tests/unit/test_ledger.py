@@ -4,11 +4,15 @@ import errno
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from validator.adapters.ledger import FILE_NAME, ROOT_NAME, Ledger
+from tests.planting import PLANTS, PRECIOUS, Plant
+from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.adapters.time_file import TimeFile
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.formats.accepted import Accepted, AcceptedError, decode, encode
 
@@ -61,19 +65,92 @@ def test_everything_is_synced_before_accept_returns(tmp_path: Path, monkeypatch:
         f"sync .new-{FILE_NAME}",
         f"rename {FILE_NAME}",
         f"sync {tmp_path.name}",
+        f"sync .new-{COPY_NAME}",
+        f"rename {COPY_NAME}",
+        f"sync {tmp_path.name}",
     ]
 
 
-@pytest.mark.parametrize(
-    "spoiled", [b"", b"\0" * 300, b'{"root":1}', b"\xff" * 20, b"[" * 100_000, b"1" * (1 << 15)]
-)
-def test_a_spoiled_ledger_is_told_and_the_gate_begins_as_a_new_one(tmp_path: Path, spoiled: bytes) -> None:
+SPOILED = [b"", b"\0" * 300, b'{"root":1}', b"\xff" * 20, b"[" * 100_000, b"1" * (1 << 15)]
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+@pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME])
+def test_one_spoiled_file_is_written_again_from_the_other(tmp_path: Path, spoiled: bytes, name: str) -> None:
     _kept(tmp_path)
-    (tmp_path / FILE_NAME).write_bytes(spoiled)
+    (tmp_path / name).write_bytes(spoiled)
     ledger = Ledger(tmp_path)
-    assert ledger.accepted is None
-    assert ledger.root == ROOT
+    assert (ledger.accepted, ledger.root) == (accepted(), ROOT)
+    assert ledger.problem.startswith(f"{tmp_path / name}: ")
+    [told] = ledger.mend()
+    assert told.startswith(f"{tmp_path / name}: ")
+    assert told.endswith("; written again")
+    assert (tmp_path / FILE_NAME).read_bytes() == (tmp_path / COPY_NAME).read_bytes() == encode(accepted())
+    assert (ledger.mend(), Ledger(tmp_path).problem) == ((), "")
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
+    tmp_path: Path, spoiled: bytes
+) -> None:
+    _kept(tmp_path)
+    for name in (FILE_NAME, COPY_NAME):
+        (tmp_path / name).write_bytes(spoiled)
+    ledger = Ledger(tmp_path)
+    assert (ledger.accepted, ledger.root, ledger.mend()) == (None, ROOT, ())
     assert FILE_NAME in ledger.problem
+    assert ledger.problem.endswith("this gate begins as a new one")
+    ledger.accept(accepted(9))
+    assert (Ledger(tmp_path).accepted, Ledger(tmp_path).problem) == (accepted(9), "")
+
+
+@pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME, ROOT_NAME])
+@pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
+def test_whatever_stands_in_a_files_place_is_replaced(tmp_path: Path, name: str, planted: Plant) -> None:
+    _kept(tmp_path)
+    running = Ledger(tmp_path)
+    precious = planted(tmp_path / name)
+    assert Ledger(tmp_path).accepted == accepted()
+    running.mend()
+    assert Ledger(tmp_path).problem == ""
+    assert (Ledger(tmp_path).root, running.mend(), precious()) == (ROOT, (), PRECIOUS)
+
+
+@pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME])
+def test_an_older_state_of_one_file_is_no_way_back(tmp_path: Path, name: str) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.accept(older := replace(accepted(7), timestamp=19, signed_unix_s=900))
+    yesterday = (tmp_path / name).read_bytes()
+    ledger.accept(accepted(7))
+    (tmp_path / name).write_bytes(yesterday)
+    assert Ledger(tmp_path).accepted == accepted(7) != older
+    found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
+    assert found is not None
+    assert found.signed is not None
+    assert found.signed.signed_unix_s == 1_000
+    assert ledger.mend() == (), "as after a crash between the two, which is no damage"
+    assert (tmp_path / name).read_bytes() == encode(accepted(7))
+
+
+def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.accept(replace(accepted(10**12), timestamp=10**12, signed_unix_s=1 << 39))
+    poisoned = (tmp_path / COPY_NAME).read_bytes()
+    healed = replace(accepted(7), root=2, era=2)
+    ledger.accept(healed)
+    (tmp_path / COPY_NAME).write_bytes(poisoned)
+    assert Ledger(tmp_path).accepted == healed
+    found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
+    assert found is not None
+    assert found.signed is not None
+    assert found.signed.signed_unix_s == healed.signed_unix_s
+
+
+def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(msgspec.json.encode(accepted()))
+    ledger = Ledger(tmp_path)
+    assert (ledger.accepted, ledger.problem, ledger.mend()) == (accepted(), "", ())
+    assert (tmp_path / FILE_NAME).read_bytes() == (tmp_path / COPY_NAME).read_bytes() == encode(accepted())
 
 
 def test_a_full_disk_keeps_what_was_accepted_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +166,7 @@ def test_a_full_disk_keeps_what_was_accepted_before(tmp_path: Path, monkeypatch:
     monkeypatch.undo()
     assert ledger.accepted == accepted(7)
     assert Ledger(tmp_path).accepted == accepted(7)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [COPY_NAME, FILE_NAME]
 
 
 @given(st.binary(max_size=300))

@@ -27,6 +27,7 @@ from validator.adapters.held_keys import held_keys, read_keys
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
 from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file
+from validator.formats.list_names import ListName
 from validator.formats.manifest import encode
 from validator.formats.segment import NO_END, REMOVED
 
@@ -218,7 +219,22 @@ def test_a_manifest_under_another_versions_name_is_not_used(two_lists: Path) -> 
     adopted = looked(opened(two_lists))
     assert version(adopted) == 1
     assert adopted.problems == (
-        "list version 9 is not used: 9.manifest.json: it says version 2; delete the file, and the courier fetches it again",
+        (
+            "list version 9 is not used: 9.manifest.json: not a manifest: its checksum does not match; "
+            "delete the file, and the courier fetches it again"
+        ),
+    )
+    assert adopted.refused == (ListName(0, 9),)
+
+
+def test_a_manifest_without_a_checksum_is_used_as_an_earlier_version_wrote_it(two_lists: Path) -> None:
+    without = encode(manifest_of(3, (CHANGE, OLD), (STAFF,)))
+    (two_lists / "3.manifest.json").write_bytes(without)
+    adopted = looked(opened(two_lists))
+    assert (version(adopted), adopted.problems) == (3, ())
+    (two_lists / "9.manifest.json").write_bytes(without)
+    assert looked(opened(two_lists)).problems == (
+        "list version 9 is not used: 9.manifest.json: it says version 3; delete the file, and the courier fetches it again",
     )
 
 

@@ -1,20 +1,29 @@
-"""The ledger: `accepted.json` in the list folder and the newest root beside it, on the disk before anything is done by them.
+"""The ledger: what was accepted, twice, and the newest root beside it, on the disk before anything is done by them.
 
     ledger = Ledger(folder)
     ledger.accepted  # None on a new gate
     ledger.accept(accepted)  # durable when it returns
+    ledger.mend()  # at each poll: writes again what the disk has spoiled since
 
-The courier is its only writer. A ledger whose bytes the SD card has spoiled is told in `problem`, and the gate goes on as a new one does, except
-that no list below the one it holds is taken (courier.py).
+The courier is its only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the floor must outlive one of them. A gate that has lost
+both goes on as a new one does, except that no list below the one it holds is taken (courier.py). docs/decisions/0018.
 """
 
 from pathlib import Path
 
 from validator.adapters.durable import replace_file
 from validator.adapters.plain_files import read_regular
-from validator.formats.accepted import ACCEPTED_BYTES_MAX, Accepted, AcceptedError, decode, encode
+from validator.formats.accepted import (
+    ACCEPTED_BYTES_MAX,
+    ACCEPTED_COPY_FILE,
+    ACCEPTED_FILE,
+    Accepted,
+    AcceptedError,
+    decode,
+    encode,
+)
 
-FILE_NAME = "accepted.json"
+FILE_NAME, COPY_NAME = ACCEPTED_FILE, ACCEPTED_COPY_FILE
 ROOT_NAME = "root.json"
 ROOT_BYTES_MAX = 1 << 16
 
@@ -25,9 +34,18 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         """Read it; a disk that does not answer is told as damage is."""
         self._folder = folder
-        self.problem = ""
-        self.accepted = self._read_accepted()
+        self._problems: dict[str, str] = {}
+        found = [each for each in map(self._read_accepted, (FILE_NAME, COPY_NAME)) if each is not None]
+        self.accepted = max(found, key=_order, default=None)
         self.root = self._read(ROOT_NAME, ROOT_BYTES_MAX)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the files and what comes of it, in one line; empty if nothing is."""
+        if not self._problems:
+            return ""
+        goes_on = "its copy has it" if self.accepted else "this gate begins as a new one"
+        return f"{'; '.join(self._problems.values())}; {goes_on}"
 
     def keep_root(self, root: bytes) -> None:
         """Write down the newest root, if it is another than before. Raises OSError."""
@@ -36,19 +54,41 @@ class Ledger:
             self.root = root
 
     def accept(self, accepted: Accepted) -> None:
-        """Write down what is accepted. Raises OSError."""
-        replace_file(self._folder / FILE_NAME, encode(accepted))
+        """Write down what is accepted, twice. Raises OSError."""
+        content = encode(accepted)
+        replace_file(self._folder / FILE_NAME, content)
+        replace_file(self._folder / COPY_NAME, content)
         self.accepted = accepted
-        self.problem = ""
+        self._problems.clear()
 
-    def _read_accepted(self) -> Accepted | None:
-        content = self._read(FILE_NAME, ACCEPTED_BYTES_MAX)
+    def mend(self) -> tuple[str, ...]:
+        """Write again each file whose bytes are not those that were written, and say in one line for each what was wrong. Raises OSError.
+
+        What an earlier version left without a checksum or without a copy is written as this one does, which is not worth a line.
+        """
+        if self.accepted is None:
+            return ()
+        self._problems.clear()
+        content = encode(self.accepted)
+        for name in (FILE_NAME, COPY_NAME):
+            if self._read(name, ACCEPTED_BYTES_MAX) != content:
+                self._read_accepted(name)
+                replace_file(self._folder / name, content)
+        if self.root is not None and self._read(ROOT_NAME, ROOT_BYTES_MAX) != self.root:
+            self._problems[ROOT_NAME] = f"{self._folder / ROOT_NAME}: damaged"
+            replace_file(self._folder / ROOT_NAME, self.root)
+        told = tuple(f"{problem}; written again" for problem in self._problems.values())
+        self._problems.clear()
+        return told
+
+    def _read_accepted(self, name: str) -> Accepted | None:
+        content = self._read(name, ACCEPTED_BYTES_MAX)
         if content is None:
             return None
         try:
             return decode(content)
         except AcceptedError as error:
-            self.problem = f"{self._folder / FILE_NAME}: {error}; this gate begins as a new one"
+            self._problems[name] = f"{self._folder / name}: {error}"
             return None
 
     def _read(self, name: str, bytes_max: int) -> bytes | None:
@@ -57,5 +97,11 @@ class Ledger:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.problem = f"{self._folder / name}: {error.strerror}; check the disk"
+            self._problems[name] = f"{self._folder / name}: {error.strerror}"
             return None
+
+
+def _order(accepted: Accepted) -> tuple[int, ...]:
+    """Rises with each that is accepted: under one root no version falls, and a newer root is above it."""
+    floor = accepted.floor
+    return (*floor.versions, floor.list_version, floor.signed_unix_s)

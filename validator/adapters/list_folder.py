@@ -31,12 +31,12 @@ from validator.domain.rules import Rule, RuleSet
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.list_names import ListName
 from validator.formats.manifest import (
-    MANIFEST_BYTES_MAX,
+    INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
     RuleEntry,
     SegmentEntry,
-    decode,
+    decode_installed,
 )
 from validator.formats.segment import HEADER_BYTES, Header, MappedTable, Segment, SegmentError
 
@@ -51,13 +51,15 @@ _PUBLISHER = "tell the publisher of the list"
 class Adopted:
     """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong.
 
-    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is the same list, from other files.
+    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is the same list, from other files. `refused` are the
+    lists that `problems` say are not used: the courier asks for them, to fetch again what is damaged.
     """
 
     rules: RuleSet | None
     problems: tuple[str, ...] = ()
     cards: int = field(default=0, compare=False)
     is_news: bool = field(default=True, compare=False)
+    refused: tuple[ListName, ...] = field(default=(), compare=False)
 
 
 Looking = Generator[None, None, Adopted | None]
@@ -89,9 +91,15 @@ class _Wrong:
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         self.lines: dict[str, Exception | None] = dict.fromkeys(lines)
+        self.refused: dict[str, ListName] = {}
 
     def add(self, line: str, error: Exception | None = None) -> None:
         self.lines.setdefault(line, error)
+
+    def refuse(self, name: ListName, why: UnusableError) -> None:
+        line = f"list version {name} is not used: {why}"
+        self.refused[line] = name
+        self.add(line, why)
 
     def of(self, kind: type[Exception]) -> set[str]:
         """The lines of this kind of error."""
@@ -181,16 +189,18 @@ class ListFolder:
             wrong.add(
                 f"list version {current.name} stays in force, from memory, until a restart", MovingError()
             )
-        return self._found(self._lasting(wrong))
+        return self._found(self._lasting(wrong), wrong)
 
-    def _found(self, problems: tuple[str, ...]) -> Adopted:
+    def _found(self, problems: tuple[str, ...], wrong: _Wrong) -> Adopted:
         current, before = self._current, self._told
         rules, name = (current.rules, current.name) if current else (None, None)
         if rules is not None and problems:
             rules = replace(rules, is_fallback=True)
         is_same = before is not None and name == self._told_name and problems == before.problems == ()
         self._told_name = name
-        return Adopted(rules, problems, current.cards if current else 0, is_news=not is_same)
+        refused = tuple(dict.fromkeys(wrong.refused[line] for line in problems if line in wrong.refused))
+        cards = current.cards if current else 0
+        return Adopted(rules, problems, cards, is_news=not is_same, refused=refused)
 
     def _lasting(self, wrong: _Wrong) -> tuple[str, ...]:
         """The lines to tell. What the courier's work may explain is told when it was so in the last look too."""
@@ -229,7 +239,7 @@ class ListFolder:
                 except UnusableError as error:
                     errors.append(error)
             for why in errors:
-                wrong.add(f"list version {name} is not used: {why}", why)
+                wrong.refuse(name, why)
         return None
 
     def _is_not_in_force(self, file: SeenFile) -> bool:
@@ -238,7 +248,7 @@ class ListFolder:
 
     def _load(self, name: ListName, file: SeenFile, seen: Seen) -> Generator[None, None, _Loaded]:
         with opened(file) as fd:
-            content = os.read(fd, MANIFEST_BYTES_MAX + 1)
+            content = os.read(fd, INSTALLED_BYTES_MAX + 1)
         manifest = _decoded(file.name, content)
         if manifest.list_version != name.version:
             raise UnusableError(f"{file.name}: it says version {manifest.list_version}; {AGAIN}")
@@ -355,7 +365,7 @@ def _described(segment: Segment, rule: str, entry: SegmentEntry) -> Segment:
 
 def _decoded(name: str, content: bytes) -> Manifest:
     try:
-        return decode(content)
+        return decode_installed(content, name)
     except ManifestError as error:
         raise UnusableError(f"{name}: {error}; {AGAIN}") from None
 

@@ -24,12 +24,14 @@ from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
 from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.formats.list_names import ListName, is_segment
 from validator.formats.manifest import (
-    MANIFEST_BYTES_MAX,
+    INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
     SegmentEntry,
     decode,
+    decode_installed,
     encode,
+    installed,
 )
 
 KEPT_LISTS = 2  # the newest, and one to fall back to
@@ -92,7 +94,7 @@ class ListInstaller:
             done += entry.bytes
             progress(done, total)
         name = ListName(era, described.list_version).file_name
-        yield from self._put(name, lambda out: _write(out, manifest))
+        yield from self._put(name, lambda out: _write(out, installed(manifest, name)))
 
     def prune(self) -> None:
         """Remove what an earlier crash left behind, and what is not part of the newest two complete lists, nor newer than them.
@@ -142,7 +144,7 @@ class ListInstaller:
         """The manifests of this name, of each folder that has one. One that is none is passed over."""
         for folder in self._folders:
             with suppress(ManifestError, OSError):
-                yield decode(read_regular(folder / name, MANIFEST_BYTES_MAX))
+                yield decode_installed(read_regular(folder / name, INSTALLED_BYTES_MAX), name)
 
     def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Generator[str, None, None]:
         temporary = self._folder / f"{TEMPORARY}{name}"

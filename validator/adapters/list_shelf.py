@@ -10,6 +10,7 @@ So the SD card is written rarely, and what is in memory alone comes back after a
 the middle has them. Without a memory-backed folder everything is written to the SD card at once.
 """
 
+import errno
 import mmap
 import os
 import stat
@@ -23,16 +24,18 @@ from msgspec.structs import replace
 
 from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
 from validator.adapters.list_installer import InstallError, ListInstaller
+from validator.adapters.list_scrub import ListScrub
 from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.courier_ports import Fetched, SourceState, TownError
-from validator.formats.list_names import ListName
+from validator.formats.checked import CHECKSUM_BYTES
+from validator.formats.list_names import ListName, is_segment
 from validator.formats.manifest import (
-    MANIFEST_BYTES_MAX,
+    INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
     RuleEntry,
     SegmentEntry,
-    decode,
+    decode_installed,
     encode,
 )
 from validator.formats.segment import HEADER_BYTES, Header, SegmentError
@@ -54,13 +57,19 @@ class _Held(NamedTuple):
 
     era: int
     manifest: Manifest
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The file name of the manifest."""
+        return ListName(self.era, self.manifest.list_version).file_name
 
 
 class ListShelf:
     """courier_ports.Shelf on two folders. For one thread of one process."""
 
     def __init__(self, folder: Path, recent: Path | None) -> None:
-        """`folder` must be there, `recent` is made. Segments that are damaged are deleted, so that they are fetched again. Raises OSError."""
+        """`folder` must be there, `recent` is made. Files that are damaged are deleted, so that they are fetched again. Raises OSError."""
         self.disk_bytes = 0
         """How many bytes of files were written to the SD card since the start."""
         self.disk = folder
@@ -68,8 +77,10 @@ class ListShelf:
         self._memory = recent
         if recent is not None:
             recent.mkdir(parents=True, exist_ok=True)
-        self.damaged = [name for each in self._folders() for name in _delete_damaged(each)]
-        """Names of the segments that were found damaged at the start, and deleted."""
+        self._scrub = ListScrub()
+        self._list: _Held | None = None
+        self.damaged = [*self._delete_damaged(everything=True)]
+        """Names of the files that were found damaged at the start, and deleted."""
         self._list = self._newest()
 
     @property
@@ -78,6 +89,52 @@ class ListShelf:
         if self._list is not None and not all(map(self._path, self._list.manifest.segments())):
             self._list = self._newest()
         return (self._list.era, self._list.manifest.list_version) if self._list else (0, 0)
+
+    def mend(self, *, doubted: bool = False) -> tuple[str, ...]:
+        """See courier_ports.Shelf."""
+        if doubted:
+            self._scrub.doubt()
+        damaged = tuple(self._delete_damaged())
+        held = self._list
+        if held is not None and all(map(self._path, held.manifest.segments())):
+            if _mode(held.folder / held.name) == 0:
+                self._restore(held)
+            if doubted and not damaged:
+                self._show_again(held)
+        return damaged
+
+    def _restore(self, held: _Held) -> None:
+        """Write its manifest again, which is known; its segments are there."""
+        try:
+            self._install(held)
+        except InstallError as error:
+            raise TownError(SourceState.DISK, str(error)) from error
+
+    def _delete_damaged(self, *, everything: bool = False) -> Iterator[str]:
+        """Delete what is damaged of the held list, at the start of every list; the names. Raises OSError.
+
+        Later not of every: a person may be copying one into the folder, which is half there. No courier's list is ever half there.
+        """
+        held = self._list.manifest.segments() if self._list else ()
+        ours = {entry.file_name for entry in held}
+        for folder in self._folders():
+            for path in sorted(folder.iterdir()):
+                listed = ListName.of(path.name)
+                if path.name in ours or (everything and is_segment(path.name)):
+                    is_whole = self._scrub.header(path) is not None
+                elif listed is not None and (everything or listed.era):
+                    is_whole = self._scrub.is_manifest(path)
+                else:
+                    continue
+                if not is_whole:
+                    remove(path)
+                    yield path.name
+
+    def _show_again(self, held: _Held) -> None:
+        """Change the status of its files and nothing else: a lane that has misread one reads it again only when it looks like another."""
+        for entry in held.manifest.segments():
+            if (path := self._path(entry)) is not None:
+                path.chmod(stat.S_IMODE(_mode(path)))
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
         """See courier_ports.Shelf."""
@@ -169,10 +226,10 @@ class ListShelf:
         """A segment that stands here, mapped. One that the card has spoiled is deleted, for it to be fetched again. Raises OSError."""
         path = self._path(entry)
         if path is None:
-            raise FileNotFoundError(2, "gone", entry.file_name)
+            raise FileNotFoundError(errno.ENOENT, "gone", entry.file_name)
         if not _is_whole(path):
             remove(path)
-            raise OSError(5, "damaged on the disk, and fetched again", entry.file_name)
+            raise OSError(errno.EIO, "damaged on the disk, and fetched again", entry.file_name)
         with reader(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             yield mapped
 
@@ -190,23 +247,29 @@ class ListShelf:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(folder)
+        self._scrub.trust(folder / entry.file_name, built.header)
         if folder == self.disk:
             self.disk_bytes += entry.bytes
         return entry, built.header
 
     def _put(self, manifest: Manifest, era: int, memory: Path | None) -> None:
         """The manifest last; then what neither folder needs any more goes."""
-        content = encode(manifest)
-        if memory is None:
-            ListInstaller(self.disk).install(content, {}, era=era)
-            self.disk_bytes += len(content)
-        else:
-            ListInstaller(memory, also=self.disk).install(content, {}, era=era)
-        self._list = _Held(era, manifest)
+        held = _Held(era, manifest, memory or self.disk)
+        self._install(held)
+        self._list = held
         if memory is None:
             ListInstaller(self.disk).prune()
         if self._memory is not None:
             ListInstaller(self._memory, also=self.disk).prune()
+
+    def _install(self, held: _Held) -> None:
+        """Put the manifest there. Raises InstallError."""
+        content = encode(held.manifest)
+        if held.folder == self.disk:
+            ListInstaller(self.disk).install(content, {}, era=held.era)
+            self.disk_bytes += len(content) + CHECKSUM_BYTES
+        else:
+            ListInstaller(held.folder, also=self.disk).install(content, {}, era=held.era)
 
     def _newest(self) -> _Held | None:
         """The newest list that is complete, in either folder."""
@@ -214,16 +277,16 @@ class ListShelf:
             (
                 (name, path)
                 for folder in self._folders()
-                for path in folder.iterdir()
+                for path in _names(folder)
                 if (name := ListName.of(path.name)) is not None
             ),
             reverse=True,
         )
         for name, path in found:
             with suppress(ManifestError, OSError):
-                manifest = decode(read_regular(path, MANIFEST_BYTES_MAX))
+                manifest = decode_installed(read_regular(path, INSTALLED_BYTES_MAX), path.name)
                 if all(map(self._path, manifest.segments())):
-                    return _Held(name.era, manifest)
+                    return _Held(name.era, manifest, path.parent)
         return None
 
     def _folders(self) -> list[Path]:
@@ -248,11 +311,12 @@ class ListShelf:
         return stat.S_ISREG(_mode(self.disk / entry.file_name))
 
     def _header(self, entry: SegmentEntry) -> Header:
+        """Raises OSError for a segment that is gone, or was damaged since the last `mend`."""
         path = self._path(entry)
-        if path is None:
-            raise FileNotFoundError(2, "gone", entry.file_name)
-        with reader(path) as file:
-            return Header.parse(file.read(HEADER_BYTES))
+        header = self._scrub.header(path) if path is not None else None
+        if header is None:
+            raise OSError(errno.EIO, "gone or damaged, and fetched again", entry.file_name)
+        return header
 
 
 def _cards(fetched: Fetched) -> int:
@@ -276,11 +340,11 @@ def _is_whole(path: Path) -> bool:
         return checksum == header.body_crc32
 
 
-def _delete_damaged(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("*.seg")):
-        if not _is_whole(path):
-            remove(path)
-            yield path.name
+def _names(folder: Path) -> list[Path]:
+    """What is in it; nothing where the folder is gone or the disk does not answer, which `mend` says."""
+    with suppress(OSError):
+        return list(folder.iterdir())
+    return []
 
 
 def _mode(path: Path) -> int:

@@ -12,19 +12,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-NOT_REGULAR = "not a regular file"
 SECRET_MODE = 0o600
 
 
+class NotRegularError(OSError):
+    """Something else than a regular file has the name of one."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        """`mode` is what it is, as `lstat` says."""
+        is_link = stat.S_ISLNK(mode)
+        super().__init__(
+            errno.ELOOP if is_link else errno.EINVAL,
+            "symbolic links are not followed" if is_link else "not a regular file",
+            str(path),
+        )
+
+
 def open_regular(path: Path) -> int:
-    """A descriptor to read the regular file at `path`. Raises OSError; the link, pipe, device or folder in its place is not opened."""
-    if not stat.S_ISREG(path.lstat().st_mode):  # asked first: opening a device may have effects
-        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+    """A descriptor to read the regular file at `path`. Raises OSError; NotRegularError for a link, pipe, device or folder, which is not opened."""
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):  # asked first: opening a device may have effects
+        raise NotRegularError(path, mode)
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     fd = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):  # replaced in between
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):  # replaced in between
         os.close(fd)
-        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+        raise NotRegularError(path, mode)
     return fd
 
 

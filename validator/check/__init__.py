@@ -14,8 +14,8 @@ import click
 from validator.adapters.clock import Clock
 from validator.adapters.held_keys import held_keys, read_keys
 from validator.adapters.process import give_up_output
-from validator.adapters.time_file import FoundTime, TimeFile
-from validator.app import list_folder
+from validator.adapters.time_file import FoundTime
+from validator.app import list_folder, time_file
 from validator.check.courier import examine_courier
 from validator.check.devices import examine_devices
 from validator.check.finding import Finding, date
@@ -25,7 +25,6 @@ from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import NS_PER_S
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.segment import MappedTable
-from validator.formats.signed_time import SIGNED_TIME_FILE
 
 __all__ = ["Finding", "examine", "show", "show_list"]
 
@@ -42,7 +41,7 @@ def examine(config: Config) -> Iterator[Finding]:
         why = "the log and `watch` say why each card was refused: for a test bench, not for passengers"
         yield Finding("log", "note", f"log.grounds is true: {why}")
     clock = Clock()
-    found = TimeFile(Path(config.list.folder) / SIGNED_TIME_FILE).look()
+    found = time_file(config).look()
     if found is not None and found.signed is not None:
         clock.begin_with(found.signed)
     yield from _list(config, clock)

@@ -13,6 +13,7 @@ import msgspec
 from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
 from validator.adapters.mounts import is_in_memory
+from validator.adapters.plain_files import read_regular
 from validator.adapters.tuf_town import is_root
 from validator.adapters.web import Web
 from validator.check.finding import Finding, date, printable
@@ -79,8 +80,7 @@ def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Finding
     path = Path(config.list.recent or config.list.folder) / COURIER_STATUS_FILE
     mend = "is it running? (systemctl status turnike-courier)"
     try:
-        with path.open("rb") as file:
-            status = decode(file.read(COURIER_STATUS_BYTES_MAX + 1))
+        status = decode(read_regular(path, COURIER_STATUS_BYTES_MAX))
     except FileNotFoundError:
         since = " since the boot" if config.list.recent else ""
         return Finding("courier", "note", f"has said nothing{since}: {mend}")
@@ -153,6 +153,8 @@ def _accepted(ledger: Ledger, config: Config) -> Iterator[Finding]:
         text = ledger.problem or "nothing yet: the courier has not reached its city"
         yield Finding("accepted", "note", text)
         return
+    if ledger.problem:
+        yield Finding("accepted", "note", f"{ledger.problem}; the courier writes it again")
     signed = f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
     if missing := _missing_key(accepted, config):
         text = f"{signed}: made under fingerprint key {missing}, which this gate does not hold; put it into list.keys"

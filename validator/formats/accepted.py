@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
+from validator.formats.checked import ChecksumError, checked, stamped
 from validator.formats.manifest import MANIFEST_BYTES_MAX
 
+ACCEPTED_FILE, ACCEPTED_COPY_FILE = "accepted.json", "accepted.copy.json"  # the same bytes: either may rot
 ACCEPTED_BYTES_MAX = 1 << 14  # versions, three key ids or some more, and a manifest
 FORMAT = 1
 
@@ -85,11 +87,13 @@ def decode(content: bytes) -> Accepted:
     if len(content) > ACCEPTED_BYTES_MAX:
         raise AcceptedError(f"longer than {ACCEPTED_BYTES_MAX} bytes")
     try:
-        return _decoder.decode(content)
+        return _decoder.decode(checked(content, ACCEPTED_FILE, Accepted.__struct_fields__))
+    except ChecksumError as error:
+        raise AcceptedError(str(error)) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise AcceptedError(" ".join(str(error).split())[:200]) from None
 
 
 def encode(accepted: Accepted) -> bytes:
-    """The bytes of the file."""
-    return msgspec.json.encode(accepted)
+    """The bytes of the file, and of its copy."""
+    return stamped(msgspec.json.encode(accepted), ACCEPTED_FILE)

@@ -1,9 +1,12 @@
 """The file `courier.json`: how the source of lists looks from this gate. The courier writes it after each poll, `turnike check` reads it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+
+from validator.formats.checked import ChecksumError, checked, stamped
 
 COURIER_STATUS_FILE = (
     "courier.json"  # in the memory-backed list folder, or, where there is none, in that on the disk
@@ -36,7 +39,14 @@ def decode(content: bytes) -> CourierStatus:
     if len(content) > COURIER_STATUS_BYTES_MAX:
         raise CourierStatusError(f"longer than {COURIER_STATUS_BYTES_MAX} bytes")
     try:
-        return _decoder.decode(content)
+        return _decoder.decode(checked(content, COURIER_STATUS_FILE, CourierStatus.__struct_fields__))
+    except ChecksumError as error:
+        raise CourierStatusError(f"no status: {error}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
         raise CourierStatusError(f"no status: {line.encode('ascii', 'replace').decode()}") from None
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """The bytes of the file, of these fields and more."""
+    return stamped(msgspec.json.encode(fields), COURIER_STATUS_FILE)

@@ -18,9 +18,11 @@ from msgspec import Meta, Struct
 
 from validator.domain.cards import UID_LENGTHS
 from validator.domain.rules import Effect, Scope
+from validator.formats.checked import CHECKSUM_BYTES, ChecksumError, checked, stamped
 from validator.formats.segment import HEADER_BYTES
 
 MANIFEST_BYTES_MAX = 2048  # one small request, and a bound on what hostile bytes can cost
+INSTALLED_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKSUM_BYTES
 EXPIRES_AFTER_S_MIN = 96 * 3600  # a gate must be able to serve this long without a network
 RULES_MAX = 8
 SEGMENTS_MAX = 3  # a rule's recent ones; older ones stand in the index
@@ -158,3 +160,20 @@ def encode(manifest: Manifest) -> bytes:
     content = msgspec.json.encode(manifest)
     decode(content)
     return content
+
+
+def decode_installed(content: bytes, file_name: str) -> Manifest:
+    """The manifest in a file of this name in a list folder. Raises ManifestError for whatever is not one, or not what was written there.
+
+    The checksum covers the name as well, since that says the era.
+    """
+    try:
+        body = checked(content, file_name, Manifest.__struct_fields__)
+    except ChecksumError as error:
+        raise ManifestError(f"not a manifest: {error}") from None
+    return decode(body)
+
+
+def installed(content: bytes, file_name: str) -> bytes:
+    """An encoded manifest as it is written to a file of this name in a list folder."""
+    return stamped(content, file_name)

@@ -3,12 +3,15 @@
 A lane must not fail over what a later courier adds, so everything else in the file is passed over.
 """
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
-SIGNED_TIME_FILE = "accepted.json"  # in the list folder on the disk
+from validator.formats.accepted import ACCEPTED_FILE, Accepted
+from validator.formats.checked import ChecksumError, checked
+
+SIGNED_TIME_FILE = ACCEPTED_FILE  # in the list folder on the disk
 SIGNED_TIME_BYTES_MAX = 1 << 14  # the whole file: versions, key ids, and a manifest
 
 
@@ -25,7 +28,20 @@ class SignedTime(Struct, frozen=True):
     timestamp_keys: tuple[str, ...] = ()
 
 
+class Order(NamedTuple):
+    """Of two times that were accepted, the greater is the newer: a timestamp's version begins again only under a newer root."""
+
+    root: int
+    timestamp: int
+
+
+class _Versions(Struct, frozen=True):
+    root: int = 0
+    timestamp: int = 0
+
+
 _decoder = msgspec.json.Decoder(SignedTime, strict=True)
+_versions = msgspec.json.Decoder(_Versions, strict=True)
 
 
 def decode(content: bytes) -> SignedTime:
@@ -33,7 +49,18 @@ def decode(content: bytes) -> SignedTime:
     if len(content) > SIGNED_TIME_BYTES_MAX:
         raise SignedTimeError(f"longer than {SIGNED_TIME_BYTES_MAX} bytes")
     try:
-        return _decoder.decode(content)
+        return _decoder.decode(checked(content, ACCEPTED_FILE, Accepted.__struct_fields__))
+    except ChecksumError as error:
+        raise SignedTimeError(str(error)) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
         raise SignedTimeError(f"no signed time: {line.encode('ascii', 'replace').decode()}") from None
+
+
+def order(content: bytes) -> Order:
+    """Which of several files is the newest. Raises nothing for what `decode` takes."""
+    try:
+        versions = _versions.decode(content)
+    except msgspec.MsgspecError:
+        return Order(0, 0)
+    return Order(versions.root, versions.timestamp)

@@ -249,6 +249,10 @@ class SimBook:
         self._line = line
         self._root = b""
 
+    def mend(self) -> Sequence[str]:
+        """See courier_ports.Book. This card forgets nothing."""
+        return ()
+
     def keep_root(self, root: bytes) -> None:
         """See courier_ports.Book."""
         if root != self._root:
@@ -257,7 +261,7 @@ class SimBook:
 
     def accept(self, accepted: Accepted) -> None:
         """See courier_ports.Book."""
-        self._line.count(Of.SD_ACCEPTED, blocks(len(encode(accepted))))
+        self._line.count(Of.SD_ACCEPTED, 2 * blocks(len(encode(accepted))))
         self.accepted = accepted
 
 

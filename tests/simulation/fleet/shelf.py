@@ -65,6 +65,11 @@ class SimShelf:
         """See courier_ports.Shelf."""
         return self.list.era, self.list.version
 
+    def mend(self, *, doubted: bool = False) -> Sequence[str]:
+        """See courier_ports.Shelf. This card forgets nothing."""
+        assert not doubted
+        return ()
+
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
         """See courier_ports.Shelf."""
         held = self.list

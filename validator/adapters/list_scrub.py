@@ -1,0 +1,89 @@
+"""Finds what a disk has done to the files of a list folder: each segment is held against the hash that its name is, each manifest against its checksum.
+
+A segment is read once, and again when its status says that something has touched it, or when somebody doubts it: a rotten bit changes no status.
+"""
+
+import errno
+import hashlib
+from pathlib import Path
+
+from validator.adapters.durable import replace_file
+from validator.adapters.list_files import SeenFile
+from validator.adapters.plain_files import NotRegularError, read_regular, reader
+from validator.formats.checked import is_stamped
+from validator.formats.list_names import ListName
+from validator.formats.manifest import INSTALLED_BYTES_MAX, ManifestError, decode_installed, installed
+from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+
+_STEP_BYTES = 1 << 20
+_ROTTEN = (
+    errno.EIO,
+    errno.EBADMSG,
+    errno.EUCLEAN,
+)  # the disk answers, and what it says is that the file is lost
+
+
+class ListScrub:
+    """What is known to be whole. For one thread of the process that writes the folders."""
+
+    def __init__(self) -> None:
+        self._whole: dict[SeenFile, Header] = {}
+
+    def doubt(self) -> None:
+        """Read every segment again before it counts as whole."""
+        self._whole.clear()
+
+    def trust(self, path: Path, header: Header) -> None:
+        """This segment was written a moment ago. Raises OSError."""
+        self._whole[_seen(path)] = header
+
+    def header(self, path: Path) -> Header | None:
+        """The header of the segment at `path`; None if that is damaged, or something else. Raises OSError, also when it is not there."""
+        seen = _seen(path)
+        if seen not in self._whole:
+            header = _verified(path)
+            if header is None:
+                return None
+            self._whole = {known: of for known, of in self._whole.items() if known.path != seen.path}
+            self._whole[seen] = header
+        return self._whole[seen]
+
+    def is_manifest(self, path: Path) -> bool:
+        """Whether an installed manifest of this name stands at `path`. Raises OSError.
+
+        One without a checksum, from an earlier version or a person's hand, gets one.
+        """
+        try:
+            content = read_regular(path, INSTALLED_BYTES_MAX)
+            manifest = decode_installed(content, path.name)
+        except (ManifestError, NotRegularError):
+            return False
+        except OSError as error:
+            if error.errno in _ROTTEN:
+                return False
+            raise
+        name = ListName.of(path.name)
+        if name is None or manifest.list_version != name.version:
+            return False
+        if not is_stamped(content):
+            replace_file(path, installed(content, path.name))
+        return True
+
+
+def _seen(path: Path) -> SeenFile:
+    return SeenFile.of(str(path), path.lstat())
+
+
+def _verified(path: Path) -> Header | None:
+    try:
+        with reader(path) as file:
+            digest = hashlib.sha256(head := file.read(HEADER_BYTES))
+            while step := file.read(_STEP_BYTES):
+                digest.update(step)
+        return Header.parse(head) if digest.hexdigest() == path.stem else None
+    except (SegmentError, NotRegularError):
+        return None
+    except OSError as error:
+        if error.errno in _ROTTEN:
+            return None
+        raise
