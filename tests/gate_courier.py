@@ -18,7 +18,8 @@ from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenSta
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
-from validator.formats.fingerprint_keys import format_key_file, key_id
+from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
+from validator.formats.list_names import ListName
 
 NS_PER_S = 1_000_000_000
 QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
@@ -71,6 +72,7 @@ class Gate:
     _times: TimeFile = field(init=False)
     _rules: RuleSet | None = field(init=False, default=None)
     problems: tuple[str, ...] = ()
+    _refused: tuple[ListName, ...] = ()
 
     def __post_init__(self) -> None:
         for made in (self.lists, self.recent, self.folder / "keys"):
@@ -108,21 +110,33 @@ class Gate:
             shelf=self.shelf,
             book=self.ledger,
             clock=ProcessClock(self.clock),
-            held_keys=lambda: {held.hex() for held in held_keys(self.folder / "keys")},
+            held_keys=self._held_key_ids,
             poll_s=30,
+            lanes=self,
         )
         status = self._courier.replay()
-        self._lane = ListFolder(
-            self.lists,
-            held_keys(self.folder / "keys"),
-            self.recent,
-            read_keys=lambda: held_keys(self.folder / "keys"),
-        )
+        self.start_lane()
+        return status
+
+    def start_lane(self) -> None:
+        """Start the lane alone, which reads everything that stands in the folders."""
+        keys = self.folder / "keys"
+        self._lane = ListFolder(self.lists, {}, self.recent, read_keys=lambda: held_keys(keys))
         self.lane_clock = ProcessClock(self.clock)
         self._times = TimeFile(self.lists / ACCEPTED_FILE, self.lists / ACCEPTED_COPY_FILE)
         self._rules = None
         self._look()
-        return status
+
+    def _held_key_ids(self) -> set[str]:
+        try:
+            return {held.hex() for held in held_keys(self.folder / "keys")}
+        except FingerprintKeyError:
+            return set()
+
+    def refused(self, era: int, list_version: int) -> str:
+        """See courier_ports.Lanes. A lane looks each second, so it has since the last poll."""
+        self._look()
+        return self.problems[0] if ListName(era, list_version) in self._refused else ""
 
     def power_cut(self) -> Status:
         """What is in memory is gone; what is on the disk is there. The next boot begins."""
@@ -143,9 +157,15 @@ class Gate:
         if time is not None and time.signed is not None:
             self.lane_clock.begin_with(time.signed)
         found = self._lane.settled()
-        self._rules, self.problems = found.rules, found.problems
+        self._rules, self.problems, self._refused = found.rules, found.problems, found.refused
         if found.rules is not None:
             self.lane_clock.raise_floor(found.rules.issued_unix_s)
+
+    @property
+    def mended(self) -> list[str]:
+        """What the courier has said of damaged files since this was asked last."""
+        mended, self._courier.mended = self._courier.mended, []
+        return mended
 
     @property
     def rules(self) -> RuleSet | None:

@@ -39,7 +39,7 @@ def dangling_link(path: Path) -> Precious:
 def link_to_folder(path: Path) -> Precious:
     """A symbolic link to a folder elsewhere, with a file in it."""
     target = path.parent / f"folder behind {path.name}"
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     (target / "file").write_bytes(PRECIOUS)
     remove(path)
     path.symlink_to(target)

@@ -23,6 +23,7 @@ from backoffice.receiver import Receiver
 from backoffice.report_store import ReportStore
 from tests.asgi import Answered, ask
 from tests.backoffice_rig import City
+from tests.rot import every_bit, torn
 from validator.adapters import key_folder
 from validator.adapters.clock import Clock
 from validator.adapters.held_keys import held_keys
@@ -34,7 +35,7 @@ from validator.carrier import Carried
 from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
 from validator.courier_ports import SourceState, TownError
-from validator.formats.fingerprint_keys import key_id
+from validator.formats.fingerprint_keys import format_key_file, key_id
 from validator.formats.sealed_keys import SealedKey
 
 NOW_UNIX_S = 1_800_000_000
@@ -279,21 +280,29 @@ def test_any_answer_leaves_the_folder_as_it_is(
     folder.rmdir()
 
 
-def test_a_file_of_that_name_with_something_else_in_it_is_left_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_of_that_name_is_replaced_and_a_link_not_followed(
+    folder: Path, tmp_path: Path
+) -> None:
     other, elsewhere = sealed(bytes([5]) * 32), sealed(bytes([6]) * 32)
     spoilt, link = folder / f"{other.id}.key", folder / f"{elsewhere.id}.key"
     spoilt.write_bytes(b"somebody's\n")
     link.symlink_to(tmp_path / "nothing")
-    told = KeyFolder(folder, OURS).take([other, elsewhere])
-    assert told.ids == ()
-    assert [problem.split(": ", 1)[1] for problem in told.problems] == [
-        f"{path}: is there, and is not this key; delete it" for path in (spoilt, link)
-    ]
-    assert (spoilt.read_bytes(), link.is_symlink(), (tmp_path / "nothing").exists()) == (
-        b"somebody's\n",
-        True,
-        False,
-    )
+    assert KeyFolder(folder, OURS).take([other, elsewhere]) == Taken((other.id, elsewhere.id), ())
+    assert {key.hex() for key in held_keys(folder)} == {other.id, elsewhere.id}
+    assert (link.is_symlink(), (tmp_path / "nothing").exists()) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "damaged", [*every_bit(format_key_file(bytes(32))), *torn(format_key_file(bytes(32)))]
+)
+def test_a_rotted_key_is_no_other_key_and_comes_again(folder: Path, damaged: bytes) -> None:
+    key = sealed(bytes(32))
+    path = folder / f"{key.id}.key"
+    path.write_bytes(damaged)
+    folded = KeyFolder(folder, OURS)
+    assert folded.ids() in ([], [key.id])
+    assert folded.take([key]).problems == ()
+    assert held_keys(folder) == {bytes.fromhex(key.id): bytes(32)}
 
 
 def test_a_city_gone_mad_fills_no_disk(folder: Path) -> None:

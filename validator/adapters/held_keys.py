@@ -9,11 +9,13 @@ from validator.adapters.list_files import reason
 from validator.formats.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,
+    key_id,
     keyring,
     parse_key_file,
 )
 
 _KEY_NAME = re.compile(r"[^.].*\.key", re.DOTALL)  # an editor's lock begins with a dot
+_ID_NAME = re.compile(r"([0-9a-f]{16})\.key")  # the courier's names, and the back office's
 
 
 def held_keys(folder: Path) -> dict[bytes, bytes]:
@@ -59,6 +61,11 @@ def _key(path: Path) -> bytes:
     finally:
         os.close(fd)
     try:
-        return parse_key_file(content)
+        key = parse_key_file(content)
     except FingerprintKeyError as error:
         raise FingerprintKeyError(f"{path}: {error}") from None
+    if (named := _ID_NAME.fullmatch(path.name)) and named[1] != key_id(key).hex():
+        raise FingerprintKeyError(
+            f"{path}: damaged, or another key than its name says; the city sends it again"
+        )
+    return key

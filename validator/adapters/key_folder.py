@@ -4,7 +4,8 @@
     folder.ids()             # told with the gate's status
     folder.take(sealed)      # what its answer brought: Taken(ids, problems)
 
-A file that is there is never written over, and none is deleted: what is in force may have been made under it.
+No key is written over, and none is deleted: what is in force may have been made under it. A file that has a key's id for its name and is not that
+key is damaged, and replaced when the city sends the key again.
 """
 
 from collections.abc import Iterable
@@ -64,8 +65,6 @@ class KeyFolder:
             raise FingerprintKeyError(f"{self._path}: {len(held)} keys are there; delete those not in use")
         path = self._path / f"{name}.key"
         try:
-            if path.is_symlink() or path.exists():
-                raise FingerprintKeyError(f"{path}: is there, and is not this key; delete it")
             put_secret(path, format_key_file(key, f"Turnike fingerprint key {name}: the city sent it"))
         except OSError as error:
             raise FingerprintKeyError(
