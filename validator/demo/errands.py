@@ -8,7 +8,8 @@ An errand is over when the lane decides by a list that has it. Which list that i
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ RULE = "suspended"
 RULES_CHANGED = "the rules changed"  # why the publisher publishes another cut-off date
 _ISTANBUL = timezone(timedelta(hours=3))
 _COUNT = "city-reports"
+_GATES = "city-gates"
+NS_PER_MS = 1_000_000
 
 
 class World(Protocol):
@@ -56,6 +59,7 @@ class _Card:
     is_in: bool = False
     ends_unix_s: int | None = None
     asked: str | None = None
+    asked_ns: int = 0
     published: int = -1  # how many lists had been heard of when the city was asked how the card stands
     standing: Line | None = None  # what the city said of it, with the list in which it went out
 
@@ -69,6 +73,7 @@ class _CutOff:
     in_force: bool
     unix_s: int
     asked: bool | None = None
+    asked_ns: int = 0
     asked_unix_s: int = 0
     version: int | None = None  # the list that has what was asked
 
@@ -76,8 +81,15 @@ class _CutOff:
 class Errands:
     """Everything that the visitor has the city do, one errand a card at a time."""
 
-    def __init__(self, world: World, office: CutOffs, uids: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        world: World,
+        office: CutOffs,
+        uids: Mapping[str, bytes],
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         """`uids` are the cards of the tray."""
+        self._now_ns = now_ns
         self._world = world
         self._office = office
         self._past = office.cut_off()
@@ -90,6 +102,12 @@ class Errands:
         self._is_counting = False
         self.reports: Mapping[str, int | None] = {"city_received": None, "city_missing": None}
         """What the city says of the visitor's lane."""
+        self.followed: dict[str, dict[str, Any] | None] = {"card": None, "cut_off": None}
+        """Of the last card, and of the cut-off date: how long the gate took from the click until it decided
+        by the list that has it, which list, and the card's name. `took_ms` None: it is published, no more."""
+        self.city_reader: str | None = None
+        """What the city says of the reader of the visitor's lane; None as long as nobody has asked."""
+        self._is_asking_gates = False
 
     def asked(self, name: str) -> str | None:
         """What the city was asked to do with this card and the gate does not decide by yet."""
@@ -102,12 +120,12 @@ class Errands:
     def suspend(self, name: str) -> None:
         """Suspend it; `brief` for a minute."""
         lasts = ("--for", f"{BRIEF_S}s") if name == "brief" else ()
-        self._cards[name].asked = "suspend"
+        self._cards[name].asked, self._cards[name].asked_ns = "suspend", self._now_ns()
         self._world.city(f"city-change-{name}", "suspend", self._uids[name].hex(), *lasts)
 
     def reinstate(self, name: str) -> None:
         """Lift its suspension."""
-        self._cards[name].asked = "reinstate"
+        self._cards[name].asked, self._cards[name].asked_ns = "reinstate", self._now_ns()
         self._world.city(f"city-change-{name}", "lift", self._uids[name].hex())
 
     @property
@@ -127,6 +145,13 @@ class Errands:
         self._office.move_cut_off(date)
         cut_off = self._cut_off
         cut_off.asked, cut_off.asked_unix_s, cut_off.version = in_force, int(date.timestamp()), None
+        cut_off.asked_ns, self.followed["cut_off"] = self._now_ns(), None
+
+    def ask_for_reader(self) -> None:
+        """Ask the city what it knows of the reader of the visitor's lane, unless it is being asked."""
+        if not self._is_asking_gates:
+            self._is_asking_gates = True
+            self._world.city(_GATES, "gates", "--json")
 
     def count(self, delivered: object) -> None:
         """Ask the city what it received, if what was delivered is not what it was at the last time."""
@@ -141,6 +166,8 @@ class Errands:
             self._take_published(heard.line["list_version"], heard.line["why"])
         elif heard.source == _COUNT:
             self._take_count(heard.line)
+        elif heard.source == _GATES:
+            self._take_gates(heard.line)
         else:
             what, _, name = heard.source.rpartition("-")
             if what in {"city-change", "city-show"} and heard.line.get("code"):
@@ -152,14 +179,19 @@ class Errands:
 
     def adopted(self, version: int) -> None:
         """The lane decides by this list now."""
-        for card in self._cards.values():
+        for name, card in self._cards.items():
             standing = card.standing
             if standing is not None and version >= standing["list_version"]:
                 card.is_in, card.asked, card.standing = standing["in"], None, None
                 card.ends_unix_s = _at_the_gate(standing["ends_unix_s"])
+                self.followed["card"] = {
+                    "name": name,
+                    **self._followed(card.asked_ns, standing["list_version"]),
+                }
         cut_off = self._cut_off
         if cut_off.asked is not None and cut_off.version is not None and version >= cut_off.version:
             cut_off.in_force, cut_off.unix_s, cut_off.asked = cut_off.asked, cut_off.asked_unix_s, None
+            self.followed["cut_off"] = self._followed(cut_off.asked_ns, cut_off.version)
 
     def tray(self, unix_s: int) -> list[dict[str, Any]]:
         """The cards by the gate's clock."""
@@ -182,6 +214,7 @@ class Errands:
         self._published += 1
         if self._cut_off.asked is not None and self._cut_off.version is None and RULES_CHANGED in why:
             self._cut_off.version = version
+            self.followed["cut_off"] = {"list_version": version, "took_ms": None}
         for name, card in self._cards.items():
             if card.published >= 0 and card.standing is None:
                 self._ask(name)
@@ -204,6 +237,18 @@ class Errands:
             card.standing, card.published = standing, -1
         elif card.published < self._published:  # it went out while the city was asked
             self._ask(name)
+
+    def _followed(self, asked_ns: int, version: int) -> dict[str, Any]:
+        return {"list_version": version, "took_ms": (self._now_ns() - asked_ns) // NS_PER_MS}
+
+    def _take_gates(self, line: Line) -> None:
+        if "text" in line:
+            devices = [gate["devices"] for gate in json.loads(line["text"])]
+            told = devices[0] if devices else []
+            if len(told) >= VISITORS_LANE:
+                self.city_reader = told[VISITORS_LANE - 1].get("reader")
+        elif line.get("event") == "ended":
+            self._is_asking_gates = False
 
     def _take_count(self, line: Line) -> None:
         if "text" in line:

@@ -76,6 +76,10 @@ class Gate:
         """Where this lane's board is plugged in."""
         return self._of(lane, "board")
 
+    def outbox(self, lane: int) -> Path:
+        """Where this lane keeps its reports."""
+        return self._of(lane, "reports")
+
     def socket(self, lane: int) -> Path:
         """Where this lane can be asked."""
         return self._of(lane, "lane.sock")

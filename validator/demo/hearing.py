@@ -19,6 +19,15 @@ class DemoError(Exception):
     """The demo could not be played; the message is one clear line."""
 
 
+class StoppedError(DemoError):
+    """Somebody ended it before it could end by itself."""
+
+    def __init__(self, why: str, number: int) -> None:
+        """`number` is the signal that did."""
+        super().__init__(why)
+        self.code = 128 + number
+
+
 class Hearing:
     """The ear of a demo and what hears by it."""
 

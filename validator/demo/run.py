@@ -27,7 +27,7 @@ from validator.demo.city import People
 from validator.demo.crowd import Pace, crowd
 from validator.demo.folder import folder
 from validator.demo.gate import CROWDS_LANE, Gate, free_port
-from validator.demo.hearing import TURN_S, DemoError, Hearing
+from validator.demo.hearing import TURN_S, DemoError, Hearing, StoppedError
 from validator.demo.keys import press
 from validator.demo.lane_watch import LaneWatch
 from validator.demo.network import Network
@@ -42,15 +42,6 @@ from validator.demo.visit import Visit
 DECK_TAPS_MIN = 2_000
 TAPS_KEPT = 20  # the crowd waits here for the story to go on
 DRAINED_S = 120.0  # how long the last reports may take to the city
-
-
-class StoppedError(DemoError):
-    """Somebody ended it before it could end by itself."""
-
-    def __init__(self, why: str, number: int) -> None:
-        """`number` is the signal that did."""
-        super().__init__(why)
-        self.code = 128 + number
 
 
 class Demo:

@@ -24,11 +24,18 @@ class BoardSeen:
     linked: bool = False
     shows: str = "out_of_service"
     date: str | None = None
+    text_tr: str = ""  # what stands on its display
+    text_en: str = ""
+    lamp: str = "off"
+    tone: str | None = None
     arms: str = "locked"
     passed: int = 0
     forced: int = 0
     walked_free: int = 0
+    pushed: str = ""  # what became of the last push against the arms: `held` or `through`
     emergency: bool = False
+    emergencies: int = 0
+    walked_since: int = 0  # who walked through since the last emergency began
 
     def take(self, line: Line) -> None:
         """One event."""
@@ -42,6 +49,8 @@ class BoardSeen:
                 self.linked = False
             case "show":
                 self.shows, self.date = line["outcome"], line["date"]
+                self.text_tr, self.text_en = line.get("text_tr", ""), line.get("text_en", "")
+                self.lamp, self.tone = line.get("lamp", "off"), line.get("tone")
             case "open":
                 self.arms = "released"
             case "passed" | "not_passed" as end:
@@ -49,10 +58,15 @@ class BoardSeen:
                 self._lock()
             case "forced":
                 self.forced += 1
+                self.pushed = "held"
             case "walked_free":
                 self.walked_free += 1
+                self.walked_since += 1
+                self.pushed = "through"
             case "emergency":
                 self.emergency = line["on"]
+                if self.emergency:
+                    self.emergencies, self.walked_since = self.emergencies + 1, 0
                 self._lock()
 
     def picture(self) -> dict[str, Any]:
@@ -70,6 +84,7 @@ class ReaderSeen:
     names: Mapping[str, str]  # by UID in hex
     plugged: bool = True
     cards: list[str] = field(default_factory=list)
+    came_ns: int = 0  # the last one
     left_early: int = 0  # cards that were gone before they had answered: the gate knows nothing of them
 
     def take(self, line: Line) -> None:
@@ -77,8 +92,10 @@ class ReaderSeen:
         match line.get("event"):
             case "present":
                 self.cards.append(self.names[line["uid"]])
+                self.came_ns = line.get("at_ns", 0)
             case "clash":
                 self.cards += [self.names[uid] for uid in line["uids"]]
+                self.came_ns = line.get("at_ns", 0)
             case "removed":
                 self.cards.remove(self.names[line["uid"]])
                 self.left_early += "stage" in line
@@ -120,6 +137,11 @@ class LaneSeen:
         """It does not run."""
         self.is_up, self.list_version = False, 0
         self.devices.clear()
+
+    @property
+    def waiting(self) -> int:
+        """How many reports wait, as it told last."""
+        return int(self.status.get("reports_waiting", 0))
 
     @property
     def delivered(self) -> int:
@@ -185,12 +207,19 @@ class Scene:
                 "board": lane.devices.get("board", "unknown"),
             },
             **self.taps.picture(),
+            "tap_is_past": self.taps.is_before(self.reader.came_ns),
             "percentiles": {name: status.get(name) for name in _FIGURES},
-            "list": {
-                "version": status.get("list_version"),
-                "issued_unix_s": status.get("list_issued_unix_s"),
-                "cards": status.get("list_cards", 0),
-                "state": status.get("list_state", "missing"),
-            },
+            "list": self._list(),
             "courier": self.courier,
+        }
+
+    def _list(self) -> dict[str, Any]:
+        """The list by which the lane decides; what is not known of it yet is None. Whole only as the lane told of this one."""
+        lane, status = self.lane, self.lane.status
+        told = status if lane.is_up and status.get("list_version") == lane.list_version else {}
+        return {
+            "version": lane.list_version or None,
+            "issued_unix_s": told.get("list_issued_unix_s"),
+            "cards": told.get("list_cards"),
+            "state": told.get("list_state") if lane.list_version else "missing" if lane.is_up else None,
         }

@@ -44,6 +44,11 @@ class _Tap:
         return bool(present_ns <= line["read_ns"] + line["decided_us"] * NS_PER_US)
 
     @property
+    def has_verdict(self) -> bool:
+        """Whether the gate decided about a card: it asked for none again."""
+        return self.is_admitted or self.line["outcome"] == "denied"
+
+    @property
     def is_admitted(self) -> bool:
         return str(self.line["outcome"]).startswith("admitted")
 
@@ -81,6 +86,8 @@ class Taps:
 
     def __init__(self) -> None:
         self._count = 0
+        self.decided = 0
+        """How many had a verdict."""
         self._taps: deque[_Tap] = deque(maxlen=TAPS_SHOWN)
         self._acts: deque[_Act] = deque(maxlen=REMEMBERED)
         self._presents: deque[int] = deque(maxlen=REMEMBERED)  # of which no tap is known yet
@@ -109,6 +116,7 @@ class Taps:
         """A tap, as the lane's log has it."""
         self._count += 1
         tap = _Tap(self._count, line)
+        self.decided += tap.has_verdict
         self._find_present(tap)
         tap.act_ns = next((act.at_ns for act in self._acts if tap.is_told_by(act)), None)
         self._taps.append(tap)
@@ -117,6 +125,10 @@ class Taps:
         """The card that came last before it was read. One card gives one tap its `radio`: if it is read again later, that took no radio's time."""
         while self._presents and tap.is_read_after(self._presents[0]):
             tap.present_ns = self._presents.popleft()
+
+    def is_before(self, came_ns: int) -> bool:
+        """Whether the last one was over when this card came: what is shown of it is of another card."""
+        return bool(self._taps) and not self._taps[-1].is_read_after(came_ns)
 
     def picture(self) -> dict[str, Any]:
         """The last one whole, and the others, newest first."""

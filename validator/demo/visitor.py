@@ -23,13 +23,17 @@ from validator.demo import verbs
 from validator.demo.children import Child, Heard, Line
 from validator.demo.errands import CutOffs, Errands
 from validator.demo.errands import World as City
+from validator.demo.facts import Facts
 from validator.demo.gate import VISITORS_LANE, Gate
 from validator.demo.hand import Hand, Lying
 from validator.demo.lane_watch import LaneWatch
+from validator.demo.on_disk import reports_on_disk
 from validator.demo.scene import Scene
+from validator.formats.lane_requests import BATCH_MAX
 
 NEVER_NS = 1 << 62
 _STATUS = "visitor-lane-status"
+ASK_NS = 2_000_000_000  # how often the city is asked what it knows, as long as it does not
 WALKS_MS = 1_500  # a visitor who is let in walks through by himself, or at once with a push
 # The card has answered to its name and is gone before it has told all: nothing of it may be decided.
 PULLED_AT = "before-rats"
@@ -92,6 +96,10 @@ class Visitor:
         self._timing = timing
         self._scene = Scene(uids)
         self._errands = Errands(world, office, uids)
+        self._facts = Facts()
+        self._decided = 0  # taps of which the facts know that they had a verdict
+        self._tap_unix_s: tuple[int, float] = (0, 0.0)  # the number of the last tap, and when it was heard of
+        self._asked_reader_ns = 0
         self._hand = Hand()
         self._lying = Lying()
         self._plug = "starting"
@@ -125,6 +133,7 @@ class Visitor:
         """One line of one of the demo's children."""
         scene, answered_ns = self._scene, self._scene.answer_ns
         scene.take(heard)
+        self._note(heard)
         self._errands.take(heard)
         if scene.answer_ns != answered_ns:
             self._hand.answered(scene.answer_ns)
@@ -139,6 +148,27 @@ class Visitor:
         if heard.source == "console":
             self._hear_console(heard.line)
 
+    def _note(self, heard: Heard) -> None:
+        """What of it is a fact about a switch."""
+        facts, taps = self._facts, self._scene.taps
+        match heard.source, heard.line.get("event"):
+            case "visitor-lane", "tap":
+                self._tap_unix_s = (self._tap_unix_s[0] + 1, time.time())
+                for _ in range(taps.decided - self._decided):
+                    facts.decided()
+                self._decided = taps.decided
+            case "visitor-lane", "forced":
+                facts.forced_by_lane()
+            case "visitor-board", "forced":
+                facts.forced_by_board()
+            case "visitor-reader", "unplugged":
+                facts.lost(time.time())
+                self._errands.city_reader = None
+            case "visitor-reader", "replugged":
+                facts.plugged(time.monotonic_ns())
+            case "visitor-lane", "reader" if heard.line["state"] == "ready":
+                facts.found(time.monotonic_ns())
+
     def _hear_console(self, line: Line) -> None:
         match line.get("event"):
             case "started":
@@ -151,6 +181,12 @@ class Visitor:
         """What is due: the hand goes, and what the lane says is followed up."""
         self._remove(self._hand.taken(now_ns))
         self._errands.adopted(self._scene.lane.list_version)
+        if self._facts.city_should_know:
+            if self._errands.city_reader not in {None, "ready"}:
+                self._facts.city_knows()
+            elif now_ns - self._asked_reader_ns >= ASK_NS:
+                self._asked_reader_ns = now_ns
+                self._errands.ask_for_reader()
 
     def page_opened(self) -> None:
         """Somebody looks: the suspension that ends in a minute begins anew if it is over."""
@@ -187,11 +223,20 @@ class Visitor:
         """The scene."""
         scene, errands, status = self._scene.picture(), self._errands, self._scene.lane.status
         scene["lane"]["plug"] = self._plug
+        facts = self._facts.picture()
         return scene | {
             "run": self._run,
+            "timing": self._timing,
+            "tap_unix_s": self._tap_unix_s[1],
+            "facts": facts,
+            "followed": {**errands.followed},
             "tray": errands.tray(self._lane_unix_s),
             "reports": {
-                "waiting": status.get("reports_waiting"),
+                "waiting": facts["pull"]["on_disk"]
+                if self._plug == "pulled"
+                else status.get("reports_waiting")
+                if self._scene.lane.is_up
+                else None,
                 "delivered": self._scene.lane.delivered,
                 **errands.reports,
             },
@@ -231,8 +276,7 @@ class Visitor:
         match verb:
             case verbs.Network(up):
                 _unless((self._world.network == "up") is up, "is_so")
-                (self._world.mend if up else self._world.cut)()
-                self._world.say("the network is mended" if up else "the network is cut")
+                self._switch_network(up=up)
             case verbs.Plug(is_in):
                 _unless((self._plug != "pulled") is is_in, "is_so")
                 self.put_in() if is_in else self._pull()
@@ -243,11 +287,21 @@ class Visitor:
                 _unless(self._scene.board.emergency is on, "is_so")
                 self._board.say(f"emergency {'on' if on else 'off'}")
 
+    def _switch_network(self, *, up: bool) -> None:
+        if up:
+            self._facts.mended(self._scene.lane.waiting)
+            self._world.mend()
+        else:
+            self._world.cut()
+            self._facts.cut(time.time())
+        self._world.say(f"the network is {'mended' if up else 'cut'}")
+
     def put_in(self) -> None:
         """Put the plug in, if it is not."""
         if self._plug == "pulled":
             self._plug = self._scene.courier = "starting"
             self._plugged_ns = time.monotonic_ns()
+            self._facts.put_in(self._plugged_ns)
             for name in DAEMONS:
                 self._world.begin(name)
             self._world.say("the plug is in again: lane and courier start")
@@ -260,7 +314,9 @@ class Visitor:
         self._plug, self._scene.courier = "pulled", "off"
         self._lane.close()
         self._scene.lane.gone()
-        self._world.say("the plug is pulled: lane and courier are gone, in the middle of whatever they did")
+        on_disk = reports_on_disk(self._gate.outbox(VISITORS_LANE))
+        self._facts.pulled(on_disk)
+        self._world.say("the plug is pulled: SIGKILL for lane and courier")
 
     def _take_status(self, status: Mapping[str, Any] | None) -> None:
         """What the lane tells of itself; and ask the city what it received, if the lane has been told of more."""
@@ -270,7 +326,17 @@ class Visitor:
         self._scene.lane.told(status)
         if self._plug == "starting" and self._scene.courier != "starting" and self._scene.lane.has_looked:
             self._plug = "in"
+            self._facts.back(time.monotonic_ns(), self._waiting(), int(status["reports_delivered"]))
         self._errands.count(self._scene.lane.delivered)
+
+    def _waiting(self) -> frozenset[str] | None:
+        """The ids of the reports that the lane has, by its own answer; None if it does not answer."""
+        found: list[str] = []
+        with suppress(LaneGoneError):
+            while some := self._lane.oldest(BATCH_MAX, len(found)):
+                found += [report.report_id for report in some]
+            return frozenset(found)
+        return None
 
     # The city
 

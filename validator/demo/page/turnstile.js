@@ -10,6 +10,7 @@ import { Guide } from "/static/turnstile_guide.js";
 import { Inside } from "/static/turnstile_inside.js";
 import { Promises } from "/static/turnstile_promises.js";
 import { Road } from "/static/turnstile_road.js";
+import { Tabs } from "/static/turnstile_tabs.js";
 import { sounds } from "/static/turnstile_tones.js";
 import { Tray } from "/static/turnstile_tray.js";
 import { WORDS } from "/static/turnstile_words.js";
@@ -29,7 +30,7 @@ let connection = "waiting";
 let problemTimer = 0;
 
 const words = () => WORDS[language];
-const parts = [new Drawing(), new Tray(send), new Inside(), new Road(), new Promises(send), new Guide()];
+const parts = [new Drawing(), new Tray(send), new Inside(), new Road(send), new Promises(send), new Guide(send), new Tabs()];
 const tones = sounds();
 
 /**
@@ -80,6 +81,9 @@ function listen() {
 function connect(state) {
   connection = state;
   document.body.dataset.connection = state;
+  const isGone = state === "away"; // what the page shows was so, and nothing of it can be done
+  byTest("gone").hidden = !isGone;
+  for (const part of document.querySelectorAll("main, .guide")) part.toggleAttribute("inert", isGone);
   byTest("connection").dataset.state = state;
   const text = words().connection[/** @type {"live"} */ (state)];
   if (byTest("connection").textContent !== text) byTest("connection").textContent = text;

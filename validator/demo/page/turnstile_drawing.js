@@ -1,8 +1,6 @@
 // @ts-check
 /** The picture: lamp, display, arms, what lies on the reader, and who walks through. It moves when the board says that it moved. */
 
-import { DISPLAY, noticeBy } from "/static/turnstile_words.js";
-
 const SVG = "http://www.w3.org/2000/svg";
 const HUB = "translate(381 372)";
 const WALK_MS = 1_100;
@@ -39,7 +37,7 @@ export class Drawing {
     this.light("power", lane.plug === "in");
     this.light("reader", reader.plugged);
     this.light("network", scene.network === "up");
-    this.say(outcome, board.date, scene.tap?.n !== before?.tap?.n);
+    this.say(board, scene.tap?.n !== before?.tap?.n);
     this.lay(reader.cards);
     this.tell(scene, words, before);
     if (before && board.passed + board.walked_free > before.board.passed + before.board.walked_free) this.walk(board.arms === "free");
@@ -53,13 +51,13 @@ export class Drawing {
     find(`[data-cross="${device}"]`).dataset.on = String(on);
   }
 
-  /** The display's own words are on it in both languages, whatever the page speaks. A new tap is told anew, so that a screen reader hears it. @param {string} outcome @param {string | null} date @param {boolean} isNew */
-  say(outcome, date, isNew) {
-    const texts = outcome === "admitted_with_notice" && date ? noticeBy(date) : DISPLAY[/** @type {"ready"} */ (outcome)];
-    this.display.dataset.outcome = outcome;
-    for (const language of /** @type {("tr" | "en")[]} */ (["tr", "en"])) {
+  /** The display has the board's own words, in both languages, whatever the page speaks. A new tap is told anew, so that a screen reader hears it. @param {any} board @param {boolean} isNew */
+  say(board, isNew) {
+    this.display.dataset.outcome = board.shows;
+    for (const language of ["tr", "en"]) {
       const line = find(`.display-${language}`);
-      if (isNew || line.textContent !== texts[language]) line.textContent = texts[language];
+      const text = board[`text_${language}`];
+      if (isNew || line.textContent !== text) line.textContent = text;
     }
   }
 
@@ -84,9 +82,10 @@ export class Drawing {
     if (before && scene.reader.left_early > before.reader.left_early) this.leftEarly = scene.tap?.n ?? 0;
     const early = this.leftEarly !== undefined && this.leftEarly === (scene.tap?.n ?? 0) && scene.board.shows === "ready";
     if (!early && scene.board.shows !== "ready") this.leftEarly = undefined;
-    const shown = /** @type {Record<string, string>} */ (words.seen.outcome)[scene.board.shows];
-    const arms = /** @type {any} */ (words.seen)[scene.board.arms];
-    const text = early ? words.seen.leftEarly : `${shown} ${arms}`;
+    const { lamp, tone, arms } = scene.board;
+    const shown = words.seen.shows(/** @type {any} */ (words.seen.lamp)[lamp] ?? lamp, tone && (/** @type {any} */ (words.seen.tone)[tone] ?? tone));
+    const stands = /** @type {any} */ (words.seen)[arms];
+    const text = early ? `${words.seen.leftEarly} ${stands}` : `${shown} ${stands}`;
     if (seen.textContent !== text) seen.textContent = text;
   }
 

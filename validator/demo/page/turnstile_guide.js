@@ -1,60 +1,141 @@
 // @ts-check
-/** The first minute, step by step: each ticks itself off when the gate has shown it. Nothing has to be done in this order. */
+/**
+ * The first minute, step by step. Each step has the button that does it, ticks itself off when the gate has shown what it asks, and then says what was
+ * seen, with its figures. Nothing has to be done in this order.
+ */
 
-const CUT = 2;
-const PULLED = 3;
-const MENDED = 4;
+import { duration } from "/static/turnstile_words.js";
+
+/** @typedef {import("/static/turnstile_words.js").Words} Words */
+
+const [ADMITTED, REFUSED, CUT, PULLED, MENDED] = [0, 1, 2, 3, 4];
 
 export class Guide {
-  constructor() {
+  /** @param {(verb: object) => void} send */
+  constructor(send) {
     this.list = /** @type {HTMLElement} */ (document.querySelector('[data-testid="guide"]'));
-    this.done = new Set();
-    this.wasPulled = false;
+    /** What was seen of each step that is done. @type {Map<number, (words: Words) => string>} */
+    this.seen = new Map();
+    /** @type {any} */
+    this.scene = null;
+    /** @type {Words | null} */
+    this.words = null;
+    this.items = [ADMITTED, REFUSED, CUT, PULLED, MENDED].map((number) => this.item(number, send));
+    this.all = document.createElement("li");
+    this.all.className = "all-done";
+    this.list.replaceChildren(...this.items, this.all);
   }
 
-  /** @param {import("/static/turnstile_words.js").Words} words */
+  /** @param {Words} words */
   speak(words) {
     this.draw(words);
   }
 
   /**
    * @param {any} scene
-   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {Words} words
    * @param {number} _now
    * @param {any} before
    */
   show(scene, words, _now, before) {
-    if (!before) [this.done, this.wasPulled] = [new Set(), false]; // another demo
-    const isNew = before && scene.tap && scene.tap.n !== before.tap?.n;
-    if (isNew && scene.tap.outcome.startsWith("admitted")) this.done.add(0);
-    if (isNew && scene.tap.outcome === "denied") this.done.add(scene.network === "cut" ? CUT : 1);
-    if (scene.lane.plug === "pulled") this.wasPulled = true;
-    else if (scene.lane.plug === "in" && this.wasPulled && scene.board.shows !== "out_of_service") this.done.add(PULLED);
-    if (this.done.has(CUT) && scene.network === "up" && scene.reports.waiting === 0) this.done.add(MENDED);
+    this.scene = scene;
+    if (!before) this.seen.clear(); // another demo
+    if (before && scene.tap && scene.tap.n !== before.tap?.n) this.tapped(scene.tap, scene.network === "cut");
+    const { cut, pull } = scene.facts;
+    if (pull && pull.took_ms !== null && pull.kept === pull.on_disk) this.done(PULLED, (words) => words.came.plugged(pull));
+    if (this.seen.has(CUT) && cut && scene.network === "up" && isAllInTheCity(scene.reports)) this.done(MENDED, (words) => words.came.mended(cut.waited, scene.reports));
     this.draw(words);
   }
 
-  /** @param {import("/static/turnstile_words.js").Words} words */
-  draw(words) {
-    const next = words.steps.findIndex((_, number) => !this.done.has(number));
-    const told = `${words.locale} ${[...this.done].sort()}`;
-    if (this.list.dataset.told === told) return;
-    this.list.dataset.told = told;
-    this.list.dataset.done = String(this.done.size);
-    const items = words.steps.map(([what, why], number) => {
-      const item = document.createElement("li");
-      item.dataset.state = this.done.has(number) ? "done" : number === next ? "next" : "later";
-      const bold = document.createElement("b");
-      bold.textContent = what;
-      item.append(bold, why);
-      return item;
-    });
-    if (next < 0) {
-      const all = document.createElement("li");
-      all.className = "all-done";
-      all.textContent = words.stepsDone;
-      items.push(all);
-    }
-    this.list.replaceChildren(...items);
+  /** @param {any} tap @param {boolean} isCut */
+  tapped(tap, isCut) {
+    const isAdmitted = tap.outcome.startsWith("admitted");
+    if (!isAdmitted && tap.outcome !== "denied") return;
+    this.done(isAdmitted ? ADMITTED : isCut ? CUT : REFUSED, (words) =>
+      words.seenStep(words.total(/** @type {any} */ (words.outcomes)[tap.outcome], duration(tap.total_us, words)), isCut),
+    );
   }
+
+  /** @param {number} number @param {(words: Words) => string} say */
+  done(number, say) {
+    if (!this.seen.has(number)) this.seen.set(number, say);
+  }
+
+  get next() {
+    return this.items.findIndex((_, number) => !this.seen.has(number));
+  }
+
+  /** What the button of a step does now, and its word; without a verb there is nothing to do but wait. @param {number} number @param {Words} words @returns {[object | null, string]} */
+  does(number, words) {
+    const { network, lane } = this.scene ?? { network: "up", lane: { plug: "in" } };
+    const isUp = network === "up";
+    switch (number) {
+      case ADMITTED:
+        return [{ verb: "tap", card: "matched" }, words.lay.matched];
+      case CUT:
+        if (isUp) return [{ verb: "network", up: false }, words.does.network(true)];
+        return [{ verb: "tap", card: "suspended" }, words.lay.suspended];
+      case REFUSED:
+        return [{ verb: "tap", card: "suspended" }, words.lay.suspended];
+      case PULLED:
+        if (lane.plug === "starting") return [null, words.came.starting];
+        return [{ verb: "plug", in: lane.plug === "pulled" }, words.does.plug(lane.plug === "in")];
+      default:
+        return [isUp ? null : { verb: "network", up: true }, isUp ? words.onTheWay : words.does.network(false)];
+    }
+  }
+
+  /** @param {Words} words */
+  draw(words) {
+    this.words = words;
+    const next = this.next;
+    const had = this.list.contains(document.activeElement) && document.activeElement instanceof HTMLButtonElement;
+    this.list.dataset.done = String(this.seen.size);
+    this.items.forEach((item, number) => {
+      const say = this.seen.get(number);
+      item.dataset.state = say ? "done" : number === next ? "next" : "later";
+      if (number === next) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+      const [what, ask] = words.steps[number];
+      put(item, "b", what);
+      put(item, ".why", say ? say(words) : ask);
+      const [verb, label] = this.does(number, words);
+      const button = /** @type {HTMLButtonElement} */ (item.querySelector("button"));
+      button.hidden = number !== next;
+      button.disabled = !this.scene || !verb;
+      put(item, "button", label);
+    });
+    this.all.hidden = next >= 0;
+    const all = next < 0 ? words.stepsDone(this.scene.reports) : "";
+    if (this.all.textContent !== all) this.all.textContent = all;
+    // Whoever goes by the keyboard stands on the button of a step that is over.
+    if (had && /** @type {HTMLElement} */ (document.activeElement).hidden && next >= 0) this.items[next].querySelector("button")?.focus();
+  }
+
+  /** @param {number} number @param {(verb: object) => void} send */
+  item(number, send) {
+    const item = document.createElement("li");
+    const why = document.createElement("span");
+    why.className = "why";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.testid = `guide-${number + 1}`;
+    button.addEventListener("click", () => {
+      const [verb] = this.words ? this.does(number, this.words) : [null];
+      if (verb) send(verb);
+    });
+    item.append(document.createElement("b"), why, button);
+    return item;
+  }
+}
+
+/** Whether every report of this turnstile is in the city, by the gate's count and the city's own. @param {any} reports */
+export function isAllInTheCity(reports) {
+  return reports.waiting === 0 && reports.city_missing === 0 && reports.city_received === reports.delivered;
+}
+
+/** @param {HTMLElement} item @param {string} selector @param {string} text */
+function put(item, selector, text) {
+  const part = /** @type {HTMLElement} */ (item.querySelector(selector));
+  if (part.textContent !== text) part.textContent = text;
 }

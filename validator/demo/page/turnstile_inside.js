@@ -1,5 +1,8 @@
 // @ts-check
-/** What happened inside on the last tap: a bar for each stage on a logarithmic scale, the taps before it, and the percentiles of all. */
+/**
+ * What happened inside on the last tap: a bar for each stage on a logarithmic scale, the taps before it, and the percentiles of all. It says how long ago
+ * that was, and that it is over once another card has come. It is always as high.
+ */
 
 import { count, duration } from "/static/turnstile_words.js";
 
@@ -7,6 +10,7 @@ const STAGES = ["radio", "decide", "report", "tell", "wire"];
 const SIMULATED = ["radio", "wire"];
 const DECADES = 6; // of the scale, from 1 µs: a second is its end
 const AXIS = ["1 µs", "1 ms", "1 s"]; // each third decade
+const NOW_S = 3; // so long a tap is this one
 
 export class Inside {
   constructor() {
@@ -30,11 +34,12 @@ export class Inside {
   /**
    * @param {any} scene
    * @param {import("/static/turnstile_words.js").Words} words
+   * @param {number} now
    */
-  show(scene, words) {
+  show(scene, words, now) {
     const { tap } = scene;
     const stages = new Map((tap?.stages ?? []).map((/** @type {any} */ stage) => [stage.name, stage.us]));
-    const names = stages.has("wait") ? ["radio", "wait", ...STAGES.slice(1)] : STAGES;
+    const names = stages.has("wait") ? ["radio", "wait", ...STAGES.slice(2)] : STAGES;
     this.stages.replaceChildren(...names.map((name) => this.stage(name, stages.get(name), words)));
     this.total.dataset.outcome = tap?.outcome ?? "";
     this.total.dataset.n = String(tap?.n ?? 0);
@@ -44,12 +49,32 @@ export class Inside {
       bold.textContent = words.total(/** @type {any} */ (words.outcomes)[tap.outcome] ?? tap.outcome, duration(tap.total_us, words));
       const own = (tap.stages ?? []).filter((/** @type {any} */ stage) => !SIMULATED.includes(stage.name) && stage.name !== "wait");
       const ownUs = own.reduce((/** @type {number} */ sum, /** @type {any} */ stage) => sum + stage.us, 0);
-      this.total.append(bold, document.createElement("br"), words.own(duration(ownUs, words)));
+      const told = document.createElement("small");
+      told.textContent = words.own(duration(ownUs, words), scene.timing === "real");
+      this.total.append(bold, told);
     } else {
-      this.total.textContent = words.noTap;
+      const none = document.createElement("small");
+      none.textContent = words.noTap;
+      this.total.append(none);
     }
     this.earlier(scene.taps ?? [], words);
     this.percentiles(scene.percentiles, words);
+    this.tick(scene, words, now);
+  }
+
+  /**
+   * Which tap it is, and how long ago.
+   * @param {any} scene
+   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {number} now
+   */
+  tick(scene, words, now) {
+    const age = Math.max(Math.floor(now - scene.tap_unix_s), 0);
+    const isPast = Boolean(scene.tap) && (scene.tap_is_past || scene.lane.plug !== "in");
+    const text = !scene.tap ? words.inside : isPast ? words.insideBefore(words.seconds(age)) : age < NOW_S ? words.inside : words.insideLast(words.seconds(age));
+    const title = /** @type {HTMLElement} */ (document.querySelector(".inside h2"));
+    if (title.textContent !== text) title.textContent = text;
+    /** @type {HTMLElement} */ (document.querySelector(".inside")).dataset.past = String(isPast);
   }
 
   /** @param {string} name @param {number | undefined} us @param {import("/static/turnstile_words.js").Words} words */

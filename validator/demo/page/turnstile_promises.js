@@ -1,5 +1,5 @@
 // @ts-check
-/** The switches that put the promises to the test: what each shows, how it stands, and what came of it. What came of it is told from scenes alone. */
+/** The switches that put the gate to the test: what each asks, how it stands, and what came of it. All of it is said from the scene, which says only what was measured. */
 
 import { day } from "/static/turnstile_words.js";
 
@@ -15,17 +15,56 @@ const SWITCHES = {
   push: { test: "push", on: () => true, verb: () => ({ verb: "push" }) },
 };
 
+/**
+ * What came of a switch: what has happened, by a key that is another one when something else has, and the words for it.
+ * @param {string} name @param {any} scene @param {Words} words @param {number} now
+ * @returns {[string, string]}
+ */
+function came(name, scene, words, now) {
+  const { cut, pull, lost, forced } = scene.facts;
+  const { board } = scene;
+  const age = (/** @type {number} */ since) => words.seconds(Math.max(Math.floor(now - since), 0));
+  switch (name) {
+    case "network":
+      if (!cut) return ["", ""];
+      if (scene.network === "up") return ["mended", words.came.mended(cut.waited, scene.reports)];
+      return [`cut ${cut.since_unix_s}`, words.came.cut(age(cut.since_unix_s), cut.decided, scene.reports.waiting)];
+    case "plug":
+      if (!pull) return ["", ""];
+      if (scene.lane.plug === "pulled") return ["pulled", words.came.pulled(pull.on_disk)];
+      return pull.took_ms === null ? ["starting", words.came.starting] : ["back", words.came.plugged(pull)];
+    case "reader":
+      if (!lost) return ["", ""];
+      if (lost.took_ms !== null) return ["found", words.came.found(words.took(lost.took_ms))];
+      if (scene.reader.plugged) return ["plugged", words.came.pluggedReader];
+      return ["lost", words.came.lost(age(lost.since_unix_s), board.shows === "out_of_service", lost.city_knows)];
+    case "cutOff":
+      return cameOfCutOff(scene, words);
+    case "emergency":
+      if (board.emergency) return ["free", words.came.freed(board.arms, board.walked_since)];
+      return board.emergencies ? ["calm", words.came.calm(board.arms)] : ["", ""];
+    default:
+      if (board.pushed === "through") return [`through ${board.passed + board.walked_free}`, words.came.passed];
+      return forced.count ? [`forced ${forced.count}`, words.came.forced(forced.count, forced.noticed)] : ["", ""];
+  }
+}
+
+/** @param {any} scene @param {Words} words @returns {[string, string]} */
+function cameOfCutOff(scene, words) {
+  const followed = scene.followed.cut_off;
+  if (scene.cut_off.asked === null) return followed ? ["followed", words.came.moved(words.took(followed.took_ms), followed.list_version)] : ["", ""];
+  if (!followed) return ["asked", words.came.asked];
+  return ["signed", words.came.signed(followed.list_version, scene.list.version, scene.network === "cut")];
+}
+
 export class Promises {
   /** @param {(verb: object) => void} send */
   constructor(send) {
     this.list = /** @type {HTMLElement} */ (document.querySelector(".promises ul"));
-    /** @type {Record<string, (scene: any, words: Words, now: number) => string>} */
-    this.came = {};
     /** @type {any} */
     this.scene = null;
-    /** @type {Record<string, unknown>} */
+    /** @type {Record<string, string>} */
     this.announced = {};
-    this.cutTaps = this.cutS = this.pulledS = this.pulledWaiting = this.lostS = 0;
     for (const [name, { test, on, verb }] of Object.entries(SWITCHES)) {
       const item = document.createElement("li");
       item.dataset.switch = name;
@@ -56,8 +95,7 @@ export class Promises {
   /** @param {any} scene @param {Words} words @param {number} now @param {any} before */
   show(scene, words, now, before) {
     this.scene = scene;
-    if (before) this.notice(scene, before, now);
-    else this.begin(scene);
+    if (!before) this.announced = Object.fromEntries(Object.keys(SWITCHES).map((name) => [name, came(name, scene, words, now)[0]]));
     for (const [name, { on }] of Object.entries(SWITCHES)) {
       const stands = on(scene);
       const title = this.part(name, "h3");
@@ -79,19 +117,15 @@ export class Promises {
   /** @param {any} scene @param {Words} words @param {number} now */
   tick(scene, words, now) {
     for (const name of Object.keys(SWITCHES)) {
-      const text = this.came[name]?.(scene, words, now) ?? "";
+      const [key, text] = came(name, scene, words, now);
       const shown = this.part(name, ".came");
       if (shown.textContent !== text) shown.textContent = text;
-      if (this.announced[name] !== this.came[name]) this.part(name, ".heard").textContent = text;
-      this.announced[name] = this.came[name];
+      /** @type {HTMLElement} */ (shown.parentElement).dataset.came = String(Boolean(text));
+      if (this.announced[name] === key) continue;
+      this.announced[name] = key;
+      const [, begins] = name === "network" && scene.network === "cut" ? came(name, scene, words, scene.facts.cut.since_unix_s) : [key, text];
+      this.part(name, ".heard").textContent = begins;
     }
-  }
-
-  /** The first scene of a demo: of what was before it nothing is known. @param {any} scene */
-  begin(scene) {
-    this.came = {};
-    this.cutTaps = this.cutS = this.pulledS = this.lostS = 0;
-    this.pulledWaiting = scene.lane.plug === "in" ? 0 : (scene.reports.waiting ?? 0);
   }
 
   /** @param {string} name @param {any} scene @param {Words} words @param {boolean} on */
@@ -108,56 +142,6 @@ export class Promises {
         return words.is.emergency(!on);
       default:
         return "";
-    }
-  }
-
-  /** What has just happened, and what is to be said of it until something else does. @param {any} scene @param {any} before @param {number} now */
-  notice(scene, before, now) {
-    const isNew = scene.tap && scene.tap.n !== before.tap?.n;
-    if (scene.network === "cut" && isNew) this.cutTaps += 1;
-    if (scene.network !== before.network) {
-      [this.cutS, this.cutTaps] = [now, 0];
-      this.came.network =
-        scene.network === "cut"
-          ? (at, words, s) => words.came.cut(words.seconds(Math.round(s - this.cutS)), this.cutTaps, at.reports.waiting ?? 0)
-          : (at, words) => words.came.mended(at.reports.waiting ?? 0);
-    }
-    this.noticePlug(scene, before, now);
-    if (scene.reader.plugged && scene.lane.reader === "ready" && this.lostS) {
-      const took = Math.max(Math.round(now - this.lostS), 0);
-      this.lostS = 0;
-      this.came.reader = (_, words) => words.came.found(words.seconds(took));
-    } else if (!scene.reader.plugged && before.reader.plugged) {
-      this.lostS = now;
-      this.came.reader = (at, words, s) =>
-        words.came.lost(words.seconds(Math.round(s - this.lostS)), at.network === "up" && at.lane.plug === "in");
-    }
-    if (scene.cut_off.asked !== null) {
-      this.came.cutOff = (at, words) => (at.network === "cut" ? words.came.askedCut : words.came.asked);
-    } else if (before.cut_off.asked !== null) {
-      const version = scene.list?.version ?? "";
-      this.came.cutOff = (at, words) => words.came.moved(at.cut_off.in_force, version);
-    }
-    if (scene.board.emergency !== before.board.emergency) {
-      const walked = scene.board.walked_free;
-      this.came.emergency = scene.board.emergency ? (at, words) => words.came.freed(at.board.walked_free - walked) : (_, words) => words.came.calm;
-    }
-    if (scene.board.forced > before.board.forced) this.came.push = (at, words) => words.came.forced(at.board.forced);
-    else if (scene.board.walked_free > before.board.walked_free) this.came.push = (_, words) => words.came.passed;
-  }
-
-  /** @param {any} scene @param {any} before @param {number} now */
-  noticePlug(scene, before, now) {
-    if (scene.lane.plug === before.lane.plug) return;
-    if (scene.lane.plug === "pulled") {
-      this.pulledWaiting = before.reports.waiting ?? 0;
-      this.came.plug = (_, words) => words.came.pulled(this.pulledWaiting);
-    } else if (scene.lane.plug === "starting") {
-      this.pulledS = now;
-      this.came.plug = (_, words) => words.came.starting;
-    } else if (this.pulledS) {
-      const took = Math.max(Math.round(now - this.pulledS), 0);
-      this.came.plug = (_, words) => words.came.plugged(words.seconds(took), this.pulledWaiting);
     }
   }
 

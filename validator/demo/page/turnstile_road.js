@@ -1,17 +1,27 @@
 // @ts-check
-/** What goes between gate and city: the list that came, its age, and the reports on their way. */
+/** What goes between gate and city: the list that came and its age, the reports on their way, and which of the tray's cards the city has suspended. */
 
-import { count } from "/static/turnstile_words.js";
+import { clock, count } from "/static/turnstile_words.js";
+
+/** @typedef {import("/static/turnstile_words.js").Words} Words */
+
+const CARDS = ["matched", "suspended", "unmatched", "brief", "staff"]; // a phone shows a number that no list can name
 
 /** @param {string} selector */
 const find = (selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
 
 export class Road {
+  /** @param {(verb: object) => void} send */
+  constructor(send) {
+    this.list = find(".suspensions");
+    this.list.replaceChildren(...CARDS.map((name) => this.item(name, send)));
+  }
+
   speak() {}
 
   /**
    * @param {any} scene
-   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {Words} words
    * @param {number} now
    */
   show(scene, words, now) {
@@ -26,30 +36,80 @@ export class Road {
       figure.textContent = value === null || value === undefined ? "–" : count(value, words);
     }
     find(".road").dataset.network = scene.network;
-    const missing = reports.city_missing ? words.missing(count(reports.city_missing, words)) : "";
-    find('[data-testid="road-words"]').textContent = missing || (scene.network === "cut" ? words.roadCut : words.roadUp(reports.waiting ?? 0));
+    put(find('[data-testid="road-words"]'), words.roadSays(scene.network === "cut", scene.lane.up, reports));
     const page = /** @type {HTMLAnchorElement} */ (find('[data-testid="status-page"]'));
     page.hidden = !scene.status_page;
     if (scene.status_page) page.href = scene.status_page;
+    for (const card of scene.tray) this.card(card, words);
+    const { card } = scene.followed;
+    const title = card && words.cards[/** @type {"matched"} */ (card.name)][0];
+    put(find('[data-testid="followed"]'), card ? words.followed(title, words.took(card.took_ms), card.list_version) : words.suspendHint);
     this.tick(scene, words, now);
+  }
+
+  /** @param {any} card @param {Words} words */
+  card(card, words) {
+    if (!CARDS.includes(card.name)) return;
+    const title = words.cards[/** @type {"matched"} */ (card.name)][0];
+    const button = this.button(card.name);
+    const verb = card.suspended ? "reinstate" : "suspend";
+    button.dataset.verb = verb;
+    button.dataset.testid = `${verb}-${card.name}`;
+    button.disabled = Boolean(card.asked);
+    button.setAttribute("aria-pressed", String(card.suspended));
+    put(/** @type {HTMLElement} */ (button.querySelector("b")), title);
   }
 
   /**
    * @param {any} scene
-   * @param {import("/static/turnstile_words.js").Words} words
+   * @param {Words} words
    * @param {number} now
    */
   tick(scene, words, now) {
-    const list = scene.list ?? {};
-    find('[data-testid="list-version"]').dataset.version = String(list.version ?? "");
-    find('[data-testid="list-version"]').dataset.state = list.state ?? "";
-    find(".list-name").textContent = list.version ? words.list(count(list.version, words)) : words.noList;
-    if (!list.version) {
-      find(".list-facts").textContent = "";
-      return;
+    for (const card of scene.tray) {
+      if (CARDS.includes(card.name)) put(/** @type {HTMLElement} */ (this.button(card.name).querySelector("small")), this.says(card, words, now));
     }
-    const age = Math.max(Math.round(now - list.issued_unix_s), 0);
+    const list = scene.list;
+    const shown = find('[data-testid="list-version"]');
+    shown.dataset.version = String(list.version ?? "");
+    shown.dataset.state = list.state ?? "";
+    put(find(".list-name"), list.version ? words.list(count(list.version, words)) : scene.lane.up ? words.noList : words.noLane);
+    const isTold = list.version && list.issued_unix_s !== null;
     const state = /** @type {any} */ (words.listStates)[list.state] ?? list.state;
-    find(".list-facts").textContent = words.listFacts(state, words.seconds(age), count(list.cards ?? 0, words));
+    const age = words.seconds(Math.max(Math.floor(now - (list.issued_unix_s ?? now)), 0));
+    put(find(".list-facts"), isTold ? words.listFacts(state, age, count(list.cards ?? 0, words)) : "");
   }
+
+  /** @param {any} card @param {Words} words @param {number} now */
+  says(card, words, now) {
+    if (card.asked) return words.asked[/** @type {"suspend"} */ (card.asked)];
+    if (!card.suspended) return words.suspend;
+    const left = card.ends_unix_s === null ? 0 : card.ends_unix_s - now;
+    return left > 0 ? clock(left) : words.suspended;
+  }
+
+  /** @param {string} name */
+  button(name) {
+    return /** @type {HTMLButtonElement} */ (this.list.querySelector(`[data-suspends="${name}"]`));
+  }
+
+  /** @param {string} name @param {(verb: object) => void} send */
+  item(name, send) {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.dataset.suspends = name;
+    button.dataset.card = name;
+    button.disabled = true;
+    button.addEventListener("click", () => send({ verb: button.dataset.verb, card: name }));
+    button.append(document.createElement("b"), document.createElement("small"));
+    item.append(button);
+    return item;
+  }
+}
+
+/** @param {HTMLElement} part @param {string} text */
+function put(part, text) {
+  if (part.textContent !== text) part.textContent = text;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The tray: cards to drag onto the reader, or to click, and for each whether the city has suspended it. A card is a button; dragging is only another way. */
+/** The tray: cards to drag onto the reader, or to click; on each stands whether the city has suspended it. A card is a button; dragging is only another way. */
 
 import { clock } from "/static/turnstile_words.js";
 
@@ -22,7 +22,7 @@ export class Tray {
     for (const name of PLAYS) {
       const [title, what] = words.cards[/** @type {"matched"} */ (name)];
       this.part(name, "b").textContent = title;
-      this.part(name, "small").textContent = what;
+      this.part(name, ".state").textContent = what;
     }
   }
 
@@ -34,35 +34,34 @@ export class Tray {
   show(scene, words, now) {
     for (const card of scene.tray) {
       const item = this.list.querySelector(`[data-item="${card.name}"]`);
-      if (!item || card.name === "phone") continue;
-      const title = words.cards[/** @type {"matched"} */ (card.name)][0];
-      const button = /** @type {HTMLButtonElement} */ (this.part(card.name, ".quiet"));
-      const verb = card.suspended ? "reinstate" : "suspend";
-      button.hidden = false;
-      button.dataset.verb = verb;
-      button.dataset.testid = `${verb}-${card.name}`;
-      button.disabled = Boolean(card.asked);
-      button.textContent = card.suspended ? words.reinstate : words.suspend;
-      button.setAttribute("aria-label", card.suspended ? words.reinstateCard(title) : words.suspendCard(title));
-      /** @type {HTMLElement} */ (item).dataset.suspended = String(card.suspended);
+      if (item) /** @type {HTMLElement} */ (item).dataset.suspended = String(card.suspended);
     }
     this.tick(scene, words, now);
   }
 
   /**
+   * What the second line of a card says: what the city has done with it, else what it is.
    * @param {any} scene
    * @param {import("/static/turnstile_words.js").Words} words
    * @param {number} now
    */
   tick(scene, words, now) {
     for (const card of scene.tray) {
-      if (card.name === "phone" || !this.list.querySelector(`[data-item="${card.name}"]`)) continue;
       const left = card.ends_unix_s === null ? 0 : card.ends_unix_s - now;
-      const ends = card.suspended && left > 0 ? ` · ${words.endsIn(clock(left))}` : "";
-      const text = card.asked ? words.asked[/** @type {"suspend"} */ (card.asked)] : card.suspended ? words.suspended + ends : words.notSuspended;
-      const state = this.part(card.name, ".state");
-      if (state.textContent !== text) state.textContent = text;
+      const is = card.suspended ? words.suspended : words.cards[/** @type {"matched"} */ (card.name)][1];
+      const text = card.asked ? words.asked[/** @type {"suspend"} */ (card.asked)] : is;
+      this.say(this.part(card.name, ".state"), text, card.suspended && !card.asked && left > 0 ? [words.endsIn, clock(left)] : ["", ""]);
     }
+  }
+
+  /** How a card stands, and when that ends. Where there is little room, the words before the time are not shown. @param {HTMLElement} state @param {string} text @param {string[]} ends */
+  say(state, text, [words, time]) {
+    const whole = time ? `${text} · ${words}${time}` : text;
+    if (state.textContent === whole) return;
+    const before = document.createElement("span");
+    before.className = "ends";
+    before.textContent = words;
+    state.replaceChildren(text, ...(time ? [" · ", before, time] : []));
   }
 
   /** @param {string} name @param {string} selector */
@@ -79,15 +78,10 @@ export class Tray {
     card.className = "card";
     card.dataset.card = name;
     card.dataset.testid = name in VERBS ? name : `card-${name}`;
-    card.append(document.createElement("b"), document.createElement("small"));
-    const state = document.createElement("span");
+    const state = document.createElement("small");
     state.className = "state";
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "quiet";
-    button.hidden = true;
-    button.addEventListener("click", () => this.send({ verb: button.dataset.verb, card: name }));
-    item.append(card, state, button);
+    card.append(document.createElement("b"), state);
+    item.append(card);
     this.makeMovable(card, () => this.send(/** @type {any} */ (VERBS)[name] ?? { verb: "tap", card: name }));
     return item;
   }
@@ -118,8 +112,8 @@ export class Tray {
         wasDragged = true;
       }
       if (moving) {
-        moving.style.left = `${event.clientX - 100}px`;
-        moving.style.top = `${event.clientY - 30}px`;
+        moving.style.left = `${event.clientX}px`;
+        moving.style.top = `${event.clientY}px`;
         this.reader.dataset.over = String(this.isOver(event));
       }
     });
