@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from backoffice.cli_shared import ConfigFaultsError
 from backoffice.output import PIPE_CLOSED, OutputError, flush, give_up, guard
+from validator.formats.shown import shown
 
 PROGRAM = "turnike-backoffice"
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -80,8 +82,9 @@ class _LazyGroup(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             name = context.command_path if context else PROGRAM
-            for line in _message(error).splitlines():
-                click.echo(f"{name}: {line}", err=True)
+            text = _message(error)
+            for line in text.split("\n") if isinstance(error, ConfigFaultsError) else [text]:
+                click.echo(f"{name}: {shown(line)}", err=True)
             sys.exit(error.exit_code)
         except (_InterruptedError, click.Abort):
             if sys.stderr is not None and sys.stderr.isatty():

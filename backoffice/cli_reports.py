@@ -24,6 +24,7 @@ from backoffice.cli_shared import (
     passphrase_option,
     progress,
 )
+from validator.formats.shown import json_shown, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +91,7 @@ def reports_list(home: Path, as_json: bool) -> None:
     for view, is_new in seen:
         newest = moment(view.newest_unix_s)
         click.echo(
-            f"{view.gate_id}  lane {view.lane}, outbox {view.outbox_id[:8]}: {view.received:,} reports, the newest of {newest}"
+            f"{shown(view.gate_id)}  lane {view.lane}, outbox {shown(view.outbox_id[:8])}: {view.received:,} reports, the newest of {newest}"
         )
         if view.missing:
             numbers = _ranges(gaps.get((view.gate_id, view.outbox_id), []))
@@ -204,7 +205,8 @@ def reports_open(file: Path, key_file: Path, signer_file: Path, passphrase_file:
                 lines = read_export(source, opening, signer)
                 header = read_header(next(lines))
                 for line in lines:
-                    click.echo(line, nl=False)
+                    text = line.decode("utf-8", "backslashreplace").removesuffix("\n")
+                    click.echo(json_shown(text))
             except ExportError as error:
                 raise OperatorError(f"{file}: {error}") from error
     period = f"{moment(header.from_unix_s)} to {moment(header.up_to_unix_s)}"
@@ -227,9 +229,9 @@ def reports_log(home: Path, as_json: bool) -> None:
     for row in rows:
         period = f"{moment(row.from_unix_s)} to {moment(row.up_to_unix_s)}"
         click.echo(
-            f"{row.number}  {moment(row.at_unix_s)}  {row.who} for {row.to}: {row.reports:,} reports, {period}"
+            f"{row.number}  {moment(row.at_unix_s)}  {shown(row.who)} for {shown(row.to)}: {row.reports:,} reports, {period}"
         )
-        click.echo(f"    sha256 {row.sha256}")
+        click.echo(f"    sha256 {shown(row.sha256)}")
     click.echo(f"{len(rows):,} exports")
 
 

@@ -54,6 +54,10 @@ class OperatorError(click.ClickException):
     exit_code = 2
 
 
+class ConfigFaultsError(OperatorError):
+    """All that is wrong with a configuration, a line each."""
+
+
 @contextmanager
 def one_line() -> Iterator[None]:
     """Turn what can go wrong into one line and exit 2."""
@@ -62,7 +66,9 @@ def one_line() -> Iterator[None]:
 
     try:
         yield
-    except (OfficeError, ConfigError) as error:
+    except ConfigError as error:
+        raise ConfigFaultsError(str(error)) from error
+    except OfficeError as error:
         raise OperatorError(str(error)) from error
     except OSError as error:
         raise OperatorError(f"{error.filename or 'this machine'}: {error.strerror or error}") from error

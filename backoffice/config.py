@@ -16,6 +16,7 @@ from backoffice.office import DAY_S, Expiries, Office
 from backoffice.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
+from validator.formats.shown import shown
 from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address
@@ -156,23 +157,24 @@ def example() -> str:
 def load(home: Path) -> Config:
     """Read and check the backoffice.toml of this home. Raises ConfigError."""
     path = home / FILE_NAME
+    named = shown(str(path))
     try:
         with path.open("rb") as file:
             values = table_of(config_bytes(file))
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path}: is not there; name a home with --home, or make one with turnike-backoffice init"
+            f"{named}: is not there; name a home with --home, or make one with turnike-backoffice init"
         ) from error
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{named}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{named}: {error}") from error
     told = [f"{fault}; see {EXAMPLE}" for fault in faults(values, FileConfig)]
     if not told:
         config = msgspec.convert({**values, "home": home.resolve()}, Config)
         told = list(_check_together(config))
     if told:
-        raise ConfigError("\n".join(f"{path}: {fault}" for fault in told))
+        raise ConfigError("\n".join(f"{named}: {fault}" for fault in told))
     return config
 
 

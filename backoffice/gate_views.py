@@ -110,7 +110,7 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
     known = [lane for lane in status.lanes if lane.list_version is not None]
     oldest = min(known, key=lambda lane: lane.list_version or 0, default=_Lane())
     return GateView(
-        row["gate_id"],
+        shown(row["gate_id"]),
         row["enrolled_unix_s"],
         row["struck_off_unix_s"],
         heard_unix_s,

@@ -13,6 +13,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from validator.formats.shown import shown
+
 STANDARD_OUTPUT = 1
 PIPE_CLOSED = 128 + signal.SIGPIPE  # as a shell reports any program that a closed pipe ended
 
@@ -36,6 +38,18 @@ class _Descriptor(io.FileIO):
             raise OutputError(error) from error
 
 
+class _Shown(io.TextIOWrapper):
+    """Text of which nothing moves a cursor: databases, drafts and exports may come from others."""
+
+    def write(self, text: str) -> int:
+        """Write it, each line as shown() has it. Raises OutputError."""
+        if not text.isprintable():
+            super().write("\n".join(shown(line, sys.maxsize) for line in text.split("\n")))
+        else:
+            super().write(text)
+        return len(text)
+
+
 def guard() -> None:
     """Print through `_Descriptor` from now on, and show `?` for what the locale cannot. Not what a test or `batch` has put in its place."""
     for stream in (sys.stdout, sys.stderr):
@@ -47,7 +61,7 @@ def guard() -> None:
     with suppress(OSError, ValueError):  # it may be closed, or no file
         if out.fileno() == STANDARD_OUTPUT:
             raw = _Descriptor(STANDARD_OUTPUT, "w", closefd=False)
-            sys.stdout = io.TextIOWrapper(
+            sys.stdout = _Shown(
                 io.BufferedWriter(raw),
                 encoding=out.encoding,
                 errors="replace",

@@ -20,7 +20,9 @@ class OneLineError(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print the line."""
         del file
-        click.echo(f"firmware-sim: {self.format_message()}", err=True)
+        text = self.format_message()
+        line = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+        click.echo(f"firmware-sim: {line}", err=True)
 
 
 class OneLineCommand(click.Command):

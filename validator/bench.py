@@ -24,6 +24,7 @@ from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
 from validator.domain.latency import LatencyHistogram
 from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.formats.shown import shown
 
 BATCH = 1_000
 DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20
@@ -42,7 +43,7 @@ def run(config: Config, decisions: int, *, as_json: bool) -> None:
     except FingerprintKeyError as error:
         raise BenchError(str(error)) from error
     for problem in adopted.problems:
-        click.echo(f"turnike: {problem}", err=True)
+        click.echo(f"turnike: {shown(problem)}", err=True)
     loaded_ns = time.monotonic_ns() - started_ns
     histogram, timer = LatencyHistogram(), LatencyHistogram()
     clock, policy, rules = Clock(), list_policy(config), adopted.rules

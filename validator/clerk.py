@@ -211,8 +211,11 @@ class Clerk:
                     self._delivered += forgotten
                     return {"forgotten": forgotten}
                 case Rejected():
-                    self._say({"event": "report rejected", "report_id": request.id, "reason": request.reason})
-                    return {"put_aside": self._outbox.reject(request.id, request.reason)}
+                    put_aside = self._outbox.reject(request.id, request.reason)
+                    if put_aside:  # whoever may ask could say anything of a report that is none
+                        told = {"report_id": request.id, "reason": request.reason}
+                        self._say({"event": "report rejected", **told})
+                    return {"put_aside": put_aside}
                 case Retry():
                     return {"waiting_again": self._outbox.retry(request.max)}
                 case Histograms():

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from validator.formats.shown import shown
+
 if TYPE_CHECKING:
     from validator.config import Config
 
@@ -46,13 +48,17 @@ class OperatorError(click.ClickException):
     exit_code = 2
 
 
+class ConfigFaultsError(OperatorError):
+    """All that is wrong with a configuration, a line each."""
+
+
 def _load(path: Path) -> "Config":
     from validator.config import ConfigError, load
 
     try:
         return load(path)
     except ConfigError as error:
-        raise OperatorError(str(error)) from error
+        raise ConfigFaultsError(str(error)) from error
 
 
 class _OneLine(click.Group):
@@ -71,8 +77,9 @@ class _OneLine(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             name = context.command_path if context else "turnike"
-            for line in error.format_message().splitlines():
-                click.echo(f"{name}: {line}", err=True)
+            text = error.format_message()
+            for line in text.split("\n") if isinstance(error, ConfigFaultsError) else [text]:
+                click.echo(f"{name}: {shown(line)}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
@@ -306,7 +313,7 @@ def reports_show(config_path: Path, as_json: bool) -> None:
     try:
         show_reports(config, as_json=as_json)
     except NoAnswerError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(str(error)), err=True)
         sys.exit(1)
 
 
@@ -320,7 +327,7 @@ def reports_retry(config_path: Path) -> None:
     try:
         click.echo(f"{retry_reports(config):,} reports wait again")
     except NoAnswerError as error:
-        click.echo(str(error), err=True)
+        click.echo(shown(str(error)), err=True)
         sys.exit(1)
 
 

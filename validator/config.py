@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from validator.formats.shown import shown
 from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address, parse_proxy
@@ -151,19 +152,22 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: one line for each fault, each with the path of the file, the key and what to do.
     """
+    named = shown(str(path))
     try:
         with path.open("rb") as file:
             values = table_of(config_bytes(file))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name another with --config") from error
+        raise ConfigError(
+            f"{named}: cannot be read ({error.strerror}); name another with --config"
+        ) from error
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{named}: {error}") from error
     told = [f"{fault}; see config/validator.example.toml" for fault in faults(values, Config)]
     if not told:
         config = msgspec.convert(values, Config)
         told = list(_check_together(config))
     if told:
-        raise ConfigError("\n".join(f"{path}: {fault}" for fault in told))
+        raise ConfigError("\n".join(f"{named}: {fault}" for fault in told))
     return config
 
 

@@ -12,6 +12,7 @@ from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.config import Config
 from validator.formats.lane_requests import BATCH_MAX
+from validator.formats.shown import shown
 
 _COUNTS = {
     "reports_waiting": "wait for the courier",
@@ -58,8 +59,8 @@ def show_reports(config: Config, *, as_json: bool) -> None:
     for name, what in _COUNTS.items():
         click.echo(f"{counts[name]:>9,} {what}")
     if counts["reports_trouble"]:
-        click.echo(f"trouble: {counts['reports_trouble']}")
+        click.echo(f"trouble: {shown(str(counts['reports_trouble']))}")
     for report in oldest:
         click.echo(
-            f"  {report.seq:>9} {report.unix_s} {report.kind.value}, rule {report.rule}, list {report.list_version}, id {report.report_id}"
+            f"  {report.seq:>9} {report.unix_s} {report.kind.value}, rule {shown(report.rule)}, list {report.list_version}, id {shown(report.report_id)}"
         )

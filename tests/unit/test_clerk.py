@@ -495,6 +495,15 @@ def test_a_caller_gets_reports_and_says_which_are_in_the_city() -> None:
     assert line["reason"] == "no such gate"
 
 
+def test_a_rejection_of_what_is_no_report_is_no_line_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may ask could have the log say anything."""
+    world = World()
+    monkeypatch.setattr(World, "reject", lambda *_: 0)
+    with world.running():
+        assert world.callers.ask(Rejected("an id", "all is well")) == {"put_aside": 0}
+    assert not [line for line in world.lines if "all is well" in str(line)]
+
+
 def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_nobody_else() -> None:
     world = World()
     world.trouble = "the disk is gone"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from validator.carrier_ports import LaneGoneError
+from validator.formats.shown import shown
 from validator.formats.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
@@ -111,7 +112,7 @@ class LaneClient:
         except OSError as error:
             raise self._gone(error.strerror or "no answer") from error
         if line.startswith(b'{"error"'):
-            raise self._gone(line[:200].decode("ascii", "replace"))
+            raise self._gone(shown(line[:200].decode("utf-8", "replace")))
         return line
 
     def _line(self, lane: socket.socket) -> bytes:

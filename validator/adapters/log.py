@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
+from validator.formats.shown import json_shown
+
 LINE_BYTES_MAX = (
     select.PIPE_BUF
 )  # a pipe that polls writable takes this many bytes at once and whole (pipe(7))
 
 
 class JsonLog:
-    """Writes lines; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many.
+    """Writes lines, none of which a reader takes for two or that moves a terminal's cursor; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many.
 
     Threads may share one: the two of the courier do.
     """
@@ -32,7 +34,7 @@ class JsonLog:
         """See clerk_ports.Log."""
         with self._turn:
             counted = {**fields, "log_dropped": self.dropped} if self.dropped else fields
-            line = msgspec.json.encode(counted) + b"\n"
+            line = json_shown(msgspec.json.encode(counted).decode()).encode() + b"\n"
             if len(line) > LINE_BYTES_MAX or not self._write(line):
                 self.dropped += 1
             else:

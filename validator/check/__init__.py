@@ -25,6 +25,7 @@ from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import NS_PER_S
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.segment import MappedTable
+from validator.formats.shown import shown
 
 __all__ = ["Finding", "examine", "show", "show_list"]
 
@@ -59,7 +60,7 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
         if not as_json and is_read:
             mark = click.style(f"{finding.mark:4}", fg=MARKS[finding.mark])
             try:
-                click.echo(f"{mark}  {finding.subject:13}  {finding.text}")
+                click.echo(f"{mark}  {finding.subject:13}  {shown(finding.text)}")
             except BrokenPipeError:
                 give_up_output()
                 is_read = False

@@ -10,13 +10,14 @@ from validator.check.finding import date
 from validator.config import Config
 from validator.domain.rules import Rule
 from validator.formats.segment import MappedTable
+from validator.formats.shown import shown
 
 
 def show_list(config: Config, *, as_json: bool) -> bool:
     """Print what the list in force is made of; returns whether there is one."""
     adopted = list_folder(config).settled()
     for problem in adopted.problems:
-        click.echo(f"turnike: {problem}", err=True)
+        click.echo(f"turnike: {shown(problem)}", err=True)
     if adopted.rules is None:
         click.echo(json.dumps({"list_version": None}) if as_json else "no list")
         return False

@@ -11,6 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.formats.shown import shown
+
 LINE_BYTES_MAX = 1 << 17  # a status is 2 KB, histograms full to the last bucket 80
 
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]  # what a browser can count
@@ -148,19 +150,31 @@ def _silent(tap: Tap) -> Tap:
     return msgspec.structs.replace(tap, told_us=None) if tap.outcome == "denied" else tap
 
 
+def _fit(status: Status) -> Status:
+    """The same, its sentences and names fit for a terminal, a page and a label."""
+    return msgspec.structs.replace(
+        status,
+        gate_id=shown(status.gate_id),
+        version=shown(status.version),
+        run_id=shown(status.run_id),
+        list_problems=tuple(map(shown, status.list_problems)),
+        reports_trouble=shown(status.reports_trouble),
+    )
+
+
 def heard(line: bytes) -> Said:
     """What this line says. Raises GarbageError, and nothing else."""
     try:
         said = _line.decode(line)
         if said.event is not None:
-            return _silent(_tap.decode(line)) if said.event == "tap" else News(said.event[:64])
+            return _silent(_tap.decode(line)) if said.event == "tap" else News(shown(said.event[:64]))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
         raise GarbageError(f"what it says cannot be read ({told})") from None
     if said.error is not None:
-        return Refused(said.error)
+        return Refused(shown(said.error))
     if said.status is not None:
-        return said.status
+        return _fit(said.status)
     if said.histograms is not None:
         return Counts(said.histograms, said.run_id)
     if said.watching is not None:

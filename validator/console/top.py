@@ -27,6 +27,7 @@ from validator.console.gate import Gate, Lane, taps_by_outcome
 from validator.console.lane_line import lane_says
 from validator.console.lane_words import Percentiles, Status
 from validator.domain.decision import ListState
+from validator.formats.shown import shown
 
 STEP_S = 0.5  # between two pictures
 FIRST_S = 6.0  # how long the first word of a lane may take: its clerk may be adopting a list
@@ -179,7 +180,7 @@ def faults_of(lane: Lane) -> list[str]:
 
 
 def _lane(lane: Lane) -> RenderableType:
-    title = f"lane {lane.number or lane.socket}"
+    title = Text(f"lane {lane.number or shown(lane.socket)}")
     status = lane.status
     if not lane.up or status is None:
         return Panel(Text(lane.problem, style="red"), title=title, box=box.ROUNDED)
@@ -204,7 +205,7 @@ def _facts(status: Status) -> Table:
     free = status.disk_free_bytes
     rows.add_row("disk", "unknown" if free is None else f"{free / _GIB:.1f} GiB free")
     rows.add_row("emergency", Text("ON", style="bold red") if status.emergency else "off")
-    rows.add_row("running", f"{_time(status.uptime_s)}, version {status.version}")
+    rows.add_row("running", Text(f"{_time(status.uptime_s)}, version {status.version}"))
     return rows
 
 
