@@ -13,6 +13,7 @@ from validator.adapters.time_file import TimeFile
 from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web, WebLimits
 from validator.courier import Courier, Status
+from validator.courier_app import dates_of_certificates
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet
@@ -63,11 +64,13 @@ class Gate:
     clock: SetClock
     keys: tuple[bytes, ...]
     limits: WebLimits = QUICK
+    ca_file: str | None = None
     shelf: ListShelf = field(init=False)
     ledger: Ledger = field(init=False)
     web: Web = field(init=False)
     lane_clock: ProcessClock = field(init=False)
     _courier: Courier = field(init=False)
+    _clock: ProcessClock = field(init=False)
     _lane: ListFolder = field(init=False)
     _times: TimeFile = field(init=False)
     _rules: RuleSet | None = field(init=False, default=None)
@@ -100,7 +103,8 @@ class Gate:
         if hasattr(self, "web"):
             self.web.close()
         self.ledger = Ledger(self.lists)
-        self.web = Web(limits=self.limits)
+        self.web = Web(self.ca_file, limits=self.limits)
+        self._clock = ProcessClock(self.clock)
         kept = self.ledger.root
         root = kept if kept is not None and is_root(kept) else self.root
         self.shelf = ListShelf(self.lists, self.recent)
@@ -109,7 +113,7 @@ class Gate:
             pieces=PieceCache(self.lists / "pieces", self.url, self.web),
             shelf=self.shelf,
             book=self.ledger,
-            clock=ProcessClock(self.clock),
+            clock=self._clock,
             held_keys=self._held_key_ids,
             poll_s=30,
             lanes=self,
@@ -147,6 +151,7 @@ class Gate:
 
     def poll(self) -> Status:
         """Go to town once, and let the lane look."""
+        self.web.check_dates(dates_of_certificates(self._clock))
         status, _ = self._courier.poll()
         self._look()
         return status

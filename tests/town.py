@@ -115,10 +115,11 @@ class Town:
         with patch.object(roles, "decode", lambda _content: next(versions)):
             roles.sign_publication(self.city.office, content, self.now_unix_s)
 
-    def gate(self, name: str = "gate", *keys: bytes) -> Gate:
+    def gate(self, name: str = "gate", *keys: bytes, ca_file: str | None = None) -> Gate:
         """A new gate that was given root 1."""
         root = (self.published / "metadata" / "1.root.json").read_bytes()
-        return Gate(self.folder / name, self.server.url, root, SetClock(self.now_unix_s), keys or (self.key,))
+        clock = SetClock(self.now_unix_s)
+        return Gate(self.folder / name, self.server.url, root, clock, keys or (self.key,), ca_file=ca_file)
 
     def later(self, gate: Gate, seconds: int = 60) -> None:
         """Time goes by, for the city and for the gate."""

@@ -217,10 +217,11 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
         )
     token = _token(token_file, config.gate_id)
     from validator.adapters.web import Web
-    from validator.enrolment import EnrolmentError, enrol
+    from validator.enrolment import EnrolmentError, believed_clock, enrol
 
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
+        web.check_dates(believed_clock(Path(config.list.folder)).at_least_unix_s())
         is_new = enrol(config.gate_id, config.upload.url, Path(config.upload.key), token, web)
     except (EnrolmentError, ValueError) as error:
         raise OperatorError(str(error)) from error

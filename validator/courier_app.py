@@ -92,13 +92,20 @@ def _tell_mended(log: JsonLog, courier: Courier) -> None:
 def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
     while True:
         clock.refresh()
-        # A certificate's dates cannot be judged by a clock that nobody has set. Nor by the time floor: if that is ahead, it
-        # is healed by what is asked for here, and what counts is signed in any case.
-        web.check_dates(None if clock.now().synchronised else 0)
+        web.check_dates(dates_of_certificates(clock))
         status, wait_s = courier.poll()
         _tell_mended(tell.log, courier)
         tell(status)
         signal.sigtimedwait({signal.SIGHUP}, wait_s)
+
+
+def dates_of_certificates(clock: Clock) -> int | None:
+    """By what Web.check_dates judges the server of lists: a synchronised clock (None), else nothing (0).
+
+    Not by a clock that nobody has set, nor by the time floor: if that is ahead, it is healed by what is asked for there, and what
+    counts is signed in any case.
+    """
+    return None if clock.now().synchronised else 0
 
 
 def _web(settings: CourierConfig) -> Web:

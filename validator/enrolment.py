@@ -11,12 +11,15 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from validator.adapters.clock import Clock
 from validator.adapters.durable import put_secret
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.report_office import GateKeyError, gate_key
+from validator.adapters.time_file import TimeFile
 from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
+from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.formats.receiver_answer import parse_refusal
 from validator.formats.signed_request import sign
 
@@ -72,6 +75,15 @@ def enrol(
     if enrolled is None or enrolled.gate_id != gate_id:
         raise EnrolmentError(f"{where}: what answers is not the back office; nobody is enrolled there")
     return not enrolled.already
+
+
+def believed_clock(list_folder: Path) -> Clock:
+    """The clock by which this gate judges a certificate, as its courier does: by what the city has signed where the kernel vouches for none."""
+    clock = Clock()
+    found = TimeFile(list_folder / ACCEPTED_FILE, list_folder / ACCEPTED_COPY_FILE).look()
+    if found is not None and found.signed is not None:
+        clock.begin_with(found.signed)
+    return clock
 
 
 def _read(answer: bytes) -> _Enrolled | None:

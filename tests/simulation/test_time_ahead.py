@@ -15,6 +15,7 @@ from backoffice.office import Expiries
 from tests.gate_courier import Gate
 from tests.simulation.test_list_attacks import PowerCutError, snapshot_of
 from tests.town import DAY_S, Town, town, uid
+from tests.web_server import Authority
 from validator.courier import Status
 from validator.courier_ports import SourceState
 from validator.domain.decision import ListState, Verdict
@@ -161,6 +162,21 @@ def test_a_new_gate_after_the_repair_sees_nothing_of_it(city: Town, skew_s: int)
         gate = city.gate(f"new {synchronised}")
         gate.clock.synchronised = synchronised
         assert_is_healed(city, gate, gate.poll())
+
+
+def test_a_time_past_the_end_of_the_servers_certificate_is_healed_over_tls(city: Town) -> None:
+    """A floor that is ahead would else close the way on which it is healed."""
+    authority = Authority(city.folder)
+    city.server.tls = authority.context(days_left=3_000)
+    gate = city.gate(ca_file=str(authority.file))
+    gate.clock.synchronised = False
+    assert gate.poll().state is SourceState.FRESH
+    publish_ahead(city, 10 * YEAR_S)
+    assert gate.poll().state is SourceState.FRESH
+    gate.start()
+    city.city.rotate("timestamp", now_unix_s=city.now_unix_s)
+    city.publish(AFTER)
+    assert_is_healed(city, gate, gate.poll())
 
 
 @pytest.mark.parametrize("steps", range(1, 30))

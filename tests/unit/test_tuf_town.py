@@ -28,7 +28,7 @@ from validator.adapters.tuf_town import TufTown, set_reference_time
 from validator.adapters.web import Web, WebLimits
 from validator.courier_ports import SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.domain.trusted_time import TimeBasis
+from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
 
 FIRST = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]
 SECOND = b'{"list_version": 2}'
@@ -348,6 +348,22 @@ class TestTime:
         city.publish_root()
         city.publish(MANIFEST)
         assert town.signed(NOW_UNIX_S).expires_unix_s == NOW_UNIX_S + 9 * DAY_S
+
+    def test_no_signed_time_lies_beyond_what_every_library_can_count_on_from(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
+        """Years end at 9999: a time that was accepted must be one to judge by, to sign with and to show."""
+        last = SIGNED_UNIX_S_END - 1
+        city.expires_s = dict.fromkeys(city.expires_s, SIGNED_UNIX_S_END + 9 * DAY_S - NOW_UNIX_S)
+        city.publish_root()
+        city.signed_unix_s = last
+        city.publish(MANIFEST)
+        signed = town.signed(last)
+        assert (signed.signed_unix_s, signed.expires_unix_s) == (last, SIGNED_UNIX_S_END)
+        assert town.signed(last + 9 * DAY_S - 1).signed_unix_s == last
+        city.signed_unix_s = SIGNED_UNIX_S_END
+        city.renew()
+        assert refusal(town, last) is SourceState.REFUSED
 
     def test_python_tuf_still_takes_its_time_where_we_put_it(
         self, tmp_path: Path, city: TufRepository

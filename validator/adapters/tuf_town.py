@@ -41,13 +41,12 @@ from validator.adapters.plain_files import make_folder, read_regular, remove
 from validator.adapters.web import Answer, StatusError, Web
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.domain.trusted_time import TimeBasis
+from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
 from validator.formats.manifest import MANIFEST_BYTES_MAX
 
 MANIFEST = "manifest.json"
 VERSION_MAX = (1 << 53) - 1  # exact in every JSON reader; the ledger reads no larger one back
 ROLE_KEYS_MAX = 16  # likewise
-_UNIX_S_MAX = (1 << 40) - 1
 _BYTES_MAX = {Root.type: 1 << 16, Timestamp.type: 1 << 12, Snapshot.type: 1 << 13, Targets.type: 1 << 14}
 _LIMITS = UpdaterConfig(
     max_root_rotations=64,  # more than a fleet replaces in its life; past it the next poll goes on
@@ -159,14 +158,17 @@ class TufTown:
         if max(map(len, keys)) > ROLE_KEYS_MAX:
             raise self._refused(f"a role has more than {ROLE_KEYS_MAX} keys")
         targets = Metadata[Targets].from_bytes(self._fetcher.served[Targets.type]).signed
-        expires_unix_s = int(min(each.expires.timestamp() for each in (root, timestamp, snapshot, targets)))
+        expire = (each.expires.timestamp() for each in (root, timestamp, snapshot, targets))
+        expires_unix_s = min(int(min(expire)), SIGNED_UNIX_S_END)
         signed_unix_s = self._signed_unix_s(timestamp)
         return Signed(versions, keys, signed_unix_s, manifest, self._root, expires_unix_s)
 
     def _signed_unix_s(self, timestamp: Timestamp) -> int:
         """When the timestamp says that it was signed, 0 if it does not. It may not say what is past its own expiry."""
         value = timestamp.unrecognized_fields.get("signed_unix_s", 0)
-        if type(value) is not int or not 0 <= value <= min(_UNIX_S_MAX, timestamp.expires.timestamp()):
+        if type(value) is not int or not 0 <= value <= min(
+            SIGNED_UNIX_S_END - 1, timestamp.expires.timestamp()
+        ):
             raise self._refused("timestamp.json says no time when it was signed, but something else")
         return value
 

@@ -6,7 +6,9 @@ requests, urllib3, http.client, ssl and socket each have their exceptions, and w
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType, TracebackType
@@ -19,6 +21,7 @@ from validator.adapters.web_line import PaceError
 from validator.courier_ports import SourceState, TownError
 
 _RETRY_AFTER_S_MAX = 86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
+_DATES = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
@@ -137,7 +140,10 @@ def _told(cause: BaseException) -> tuple[SourceState, str] | None:
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
             return SourceState.UNREACHABLE, "the connection broke"
         case ssl.SSLCertVerificationError():
-            return SourceState.TLS, f"certificate refused, {_one_line(cause.verify_message)}"
+            return (
+                SourceState.TLS,
+                f"certificate refused, {_one_line(cause.verify_message)}{_by_clock(cause)}",
+            )
         case ssl.SSLError():
             if cause.reason in _NOT_TLS:
                 return SourceState.NOT_OURS, "what answers does not speak TLS"
@@ -151,6 +157,14 @@ def _told(cause: BaseException) -> tuple[SourceState, str] | None:
         case http.client.HTTPException() | urllib3.exceptions.InvalidHeader():
             return SourceState.NOT_OURS, "what answers does not speak HTTP"
     return None
+
+
+def _by_clock(error: ssl.SSLCertVerificationError) -> str:
+    """The clock that says so, where the certificate's dates are what is wrong: as often as not it is the clock that is."""
+    if getattr(error, "verify_code", 0) not in _DATES:
+        return ""
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return f" by the clock of this machine, which says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, set it (timedatectl)"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

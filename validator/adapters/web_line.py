@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest
@@ -226,12 +227,13 @@ class _PacedTlsConnection(_PacedConnection, HTTPSConnection):
             self.sock.pace = self.pace
             if self.pace.is_over(self.sock.getpeercert() or {}):
                 self.close()
-                raise _expired()
+                raise _expired(self.pace.at_least_unix_s or 0)
 
 
-def _expired() -> ssl.SSLCertVerificationError:
+def _expired(at_least_unix_s: int) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError("certificate verify failed")
-    error.verify_message = "certificate has expired"
+    least = datetime.fromtimestamp(at_least_unix_s, UTC)
+    error.verify_message = f"certificate has expired: it is {least:%Y-%m-%d} at least, as the city has signed"
     return error
 
 

@@ -11,9 +11,10 @@ A city's clock that ran ahead signs a floor that lies ahead. It is void once a l
 from typing import NamedTuple
 
 NS_PER_S = 1_000_000_000
-AHEAD_S_MAX = (
-    86_400  # of a synchronised clock: what is signed further ahead was signed by a thief or by a broken clock
-)
+# The year 6325: counted on from there, it is still a date to every library.
+SIGNED_UNIX_S_END = 1 << 37
+# Of a synchronised clock: what is signed further ahead was signed by a thief or by a broken clock.
+AHEAD_S_MAX = 86_400
 
 
 class SystemClock(NamedTuple):

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
+from validator.domain.trusted_time import SIGNED_UNIX_S_END
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.formats.manifest import MANIFEST_BYTES_MAX
 
@@ -41,7 +42,7 @@ class Accepted(Struct, frozen=True):
     targets_keys: _KeyIds
     list_version: _Version
     era: _Version
-    signed_unix_s: Annotated[int, Meta(ge=0, lt=1 << 40)]
+    signed_unix_s: Annotated[int, Meta(ge=0, lt=SIGNED_UNIX_S_END)]
     boot_id: Annotated[str, Meta(max_length=64)]
     boottime_ns: Annotated[int, Meta(ge=0)]
     manifest: Annotated[str, Meta(max_length=MANIFEST_BYTES_MAX)]

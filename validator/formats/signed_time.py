@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.domain.trusted_time import SIGNED_UNIX_S_END
 from validator.formats.accepted import ACCEPTED_FILE, Accepted
 from validator.formats.checked import ChecksumError, checked
 
@@ -22,7 +23,7 @@ class SignedTimeError(Exception):
 class SignedTime(Struct, frozen=True):
     """A signed time (Unix seconds), in which boot and at how many ns of boot time it was accepted, and the ids of the keys that may sign it."""
 
-    signed_unix_s: Annotated[int, Meta(ge=0, lt=1 << 40)]
+    signed_unix_s: Annotated[int, Meta(ge=0, lt=SIGNED_UNIX_S_END)]
     boot_id: Annotated[str, Meta(max_length=64)]
     boottime_ns: Annotated[int, Meta(ge=0, lt=1 << 62)]
     timestamp_keys: tuple[str, ...] = ()
