@@ -345,8 +345,8 @@ def _named(folder: Path, sha256: str, suffix: str) -> bytes:
 class FolderWeb(Web):
     """The way to a web server; the server is a folder. `asking` is called before each answer."""
 
-    def __init__(self, folder: Path, limits: WebLimits) -> None:
-        super().__init__(limits=limits)
+    def __init__(self, folder: Path, ca_file: str | None, limits: WebLimits) -> None:
+        super().__init__(ca_file, limits=limits)
         self.asking: Callable[[str], None] = lambda _path: None
         self._session.mount("http://", _FolderAdapter(folder, self._tell))
 
