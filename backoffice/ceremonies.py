@@ -20,7 +20,7 @@ from backoffice.keys import (
     online_key,
     read_private_key,
 )
-from backoffice.office import Office, put, sync_folder
+from backoffice.office import Office, make_public_folder, put, sync_folder
 from backoffice.roots import (
     RootError,
     accept_steps,
@@ -55,9 +55,12 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
     require_enough(root_keys, threshold)
     secret = (office.home / "keys", office.online_keys, office.fingerprint_keys, office.retired_keys)
     public = (office.roots, office.published, office.metadata, office.targets)
-    for folder, mode in [(folder, 0o700) for folder in secret] + [(folder, 0o755) for folder in public]:
+    for folder in secret:
         folder.mkdir(exist_ok=True, parents=True)
-        folder.chmod(mode)
+        folder.chmod(0o700)
+    for folder in public:
+        make_public_folder(folder)
+    for folder in (*secret, *public):
         sync_folder(folder.parent)
     online = {role: make_online_key(office, role) for role in ONLINE_ROLES}
     make_fingerprint_key(office)

@@ -120,5 +120,6 @@ def _line(view: "GateView", now: int) -> str:
         age = f" ({span(now - view.list_issued_unix_s)} old)" if view.list_issued_unix_s else ""
         told.append(f"list {view.list_version}{age}")
     told += [f"{name} {state}" for lane in view.devices for name, state in sorted(lane.items())]
-    told.append(f"{view.reports_waiting:,} reports wait")
+    unknown = "it is not known how many reports wait"
+    told.append(unknown if view.reports_waiting is None else f"{view.reports_waiting:,} reports wait")
     return f"{view.gate_id}  {', '.join(told)}"

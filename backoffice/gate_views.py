@@ -4,7 +4,7 @@ for view in views(store.gate_rows(), now_unix_s):
     print(view.gate_id, view.troubles)
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -36,9 +36,9 @@ class _Lane(Struct, frozen=True):
     list_issued_unix_s: _Count | None = None
     list_problems: tuple[str, ...] = ()
     devices: dict[str, str] = {}
-    reports_waiting: _Count = 0
+    reports_waiting: _Count | None = None
     reports_refused: _Count = 0
-    reports_rejected: _Count = 0
+    reports_rejected: _Count | None = None
     reports_trouble: str | None = ""
 
 
@@ -68,7 +68,8 @@ class GateView(NamedTuple):
     list_version: int | None
     list_issued_unix_s: int | None
     devices: tuple[Mapping[str, str], ...]
-    reports_waiting: int
+    reports_waiting: int | None
+    """Of all lanes together; None if one of them does not know, or is not heard."""
     troubles: tuple[str, ...]
     fingerprint_keys: tuple[str, ...]
     """The ids of those that it holds."""
@@ -117,10 +118,15 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
         oldest.list_version,
         oldest.list_issued_unix_s,
         tuple({shown(name): shown(state) for name, state in lane.devices.items()} for lane in status.lanes),
-        sum(lane.reports_waiting for lane in status.lanes),
+        _waiting(status.lanes),
         tuple(map(shown, troubles)),
         status.fingerprint_keys,
     )
+
+
+def _waiting(lanes: Sequence[_Lane]) -> int | None:
+    known = [lane.reports_waiting for lane in lanes if lane.reports_waiting is not None]
+    return sum(known) if lanes and len(known) == len(lanes) else None
 
 
 def _troubles(status: _Status) -> Iterator[str]:

@@ -20,6 +20,8 @@ from typing import NamedTuple
 TEMPORARY = ".new-"  # what a name begins with while its file is being written
 PUBLIC_MODE = 0o644  # whatever the umask of a tired operator: the web server reads it
 SECRET_MODE = 0o600
+_READABLE = 0o444  # what everybody needs of a published file
+_ENTERABLE = 0o555  # and of a published folder
 
 DAY_S = 86_400
 
@@ -94,6 +96,31 @@ class Office:
             yield
         finally:
             os.close(fd)
+
+
+def make_public_folder(folder: Path) -> None:
+    """Make a folder that the web server hands out, and any above it that is missing; an existing one is opened to all. Raises OSError.
+
+    Whatever the umask is: it may be 077 of a careful operator, and what was made so once stays so. Who may write is left as it is.
+    """
+    missing = [each for each in folder.parents if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in (folder, *missing):
+        _open_to_all(each, _ENTERABLE)
+
+
+def open_public_files(folder: Path) -> None:
+    """Let everybody read the files of a published folder, as they are made; some may have been put there by a hand. Raises OSError."""
+    for path in folder.iterdir():
+        if stat.S_ISREG(path.lstat().st_mode) and not path.name.startswith(TEMPORARY):
+            _open_to_all(path, _READABLE)
+
+
+def _open_to_all(path: Path, bits: int) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & bits != bits:
+        with suppress(PermissionError):  # another's, or a stick without modes
+            path.chmod(mode | bits)
 
 
 def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:

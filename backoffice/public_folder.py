@@ -12,7 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from backoffice.office import PUBLIC_MODE, TEMPORARY, Office, sync_folder
+from backoffice.office import (
+    PUBLIC_MODE,
+    TEMPORARY,
+    Office,
+    make_public_folder,
+    open_public_files,
+    sync_folder,
+)
 from backoffice.pieces import DAY_S, Piece
 from validator.formats.manifest import IndexEntry, ManifestError
 from validator.formats.piece_index import PieceIndex, decode, encode
@@ -34,12 +41,13 @@ class PublicFolder:
     def __init__(self, office: Office) -> None:
         self.segments = office.published / "segments"
         self.indexes = office.published / "indexes"
-        self._folders = (office.metadata, office.targets, self.segments, self.indexes)
+        self._folders = (office.published, office.metadata, office.targets, self.segments, self.indexes)
 
     def prepare(self) -> None:
-        """Make what is missing of the folder, and remove what a crash left half written."""
+        """Make what is missing of the folder, let the web server read all of it, and remove what a crash left half written."""
         for folder in self._folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_public_folder(folder)
+            open_public_files(folder)
         for folder in (self.segments, self.indexes):
             for path in folder.iterdir():
                 if path.name.startswith(TEMPORARY):

@@ -307,7 +307,7 @@ class Clerk:
             **self._figures(),
         }
 
-    def _reports(self) -> dict[str, int]:
+    def _reports(self) -> dict[str, int | None]:
         return {
             "reports_waiting": self._outbox.waiting,
             "reports_refused": self._outbox.refused,

@@ -42,13 +42,16 @@ Chains = Mapping[str, Sequence[SegmentEntry]]
 
 
 class Status(NamedTuple):
-    """How it stands after a poll: the state of the source since when (Unix seconds), and the version of the list held here (0: none)."""
+    """How it stands after a poll: the state of the source since when (Unix seconds), and the version of the list held here.
+
+    0 is none, None is not known.
+    """
 
     state: SourceState
     problem: str
     since_unix_s: int
     polled_unix_s: int
-    list_version: int
+    list_version: int | None
     accepted_version: int
 
 
@@ -93,8 +96,9 @@ class Courier:
         poll_s: float,
         draw: Callable[[], float] = random.random,
         lanes: Lanes | None = None,
+        disk_problem: Callable[[], str] = str,
     ) -> None:
-        """`held_keys` tells the ids (hex) of the fingerprint keys that this gate holds now."""
+        """`held_keys` tells the ids (hex) of the fingerprint keys that this gate holds now, `disk_problem` why nothing can be kept (or "")."""
         self.mended: list[str] = []
         """One line for each file that was found damaged; whoever logs them takes them out."""
         self._lanes = lanes or _NoLanes()
@@ -105,6 +109,8 @@ class Courier:
         self._book = book
         self._clock = clock
         self._held_keys = held_keys
+        self._disk_problem = disk_problem
+        self._offered = 0  # the newest list that was verified, kept or not
         self._waits = _Waits(poll_s, draw)
         self._status: Status | None = None
         if book.accepted is not None:
@@ -138,7 +144,12 @@ class Courier:
         return chains is not None
 
     def poll(self) -> tuple[Status, float]:
-        """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there."""
+        """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there.
+
+        On a disk that takes nothing what is signed is verified all the same, and nothing of it is claimed: the state is DISK, or the
+        town's own trouble with the disk's beside it.
+        """
+        lacking = self._disk_problem()
         refused, damage = self._mended()
         error: TownError | None = None
         try:
@@ -154,7 +165,7 @@ class Courier:
             error = _disk(problem)
         except Exception as problem:  # noqa: BLE001  # a fault of ours must not end what brings lists
             error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")
-        error = error or damage
+        error = self._besides(error or damage, lacking)
         return self._stand(error), self._waits.after(error)
 
     def _mended(self) -> tuple[str, TownError | None]:
@@ -218,6 +229,7 @@ class Courier:
             raise TownError(
                 SourceState.REFUSED, f"two different lists are signed as version {floor.list_version}"
             )
+        self._offered = floor.list_version
         if before is None or before.floor != floor:
             boot_id, boottime_ns = self._clock.boot()
             accepted = Accepted.of(floor, signed.manifest, boot_id, boottime_ns)
@@ -334,10 +346,26 @@ class Courier:
             problem,
             since_unix_s,
             now_unix_s,
-            self._shelf.held[1],
+            self._held_version(),
             accepted.list_version if accepted else 0,
         )
         return self._status
+
+    def _besides(self, error: TownError | None, lacking: str) -> TownError | None:
+        """What to say of a poll on a disk that takes nothing, if so."""
+        if not lacking:
+            return error
+        if error is not None and error.state is not SourceState.DISK:
+            return TownError(error.state, f"{error}; besides, {lacking}", error.retry_after_s)
+        waits = self._offered > (self._book.accepted.list_version if self._book.accepted else 0)
+        signed = f"; list {self._offered} is signed by the city, and waits for it" if waits else ""
+        return TownError(SourceState.DISK, f"{lacking}{signed}")
+
+    def _held_version(self) -> int | None:
+        try:
+            return self._shelf.held[1]
+        except OSError:
+            return None  # a disk that cannot be read: unknown, and not none
 
 
 def _disk(error: OSError) -> TownError:

@@ -3,13 +3,11 @@
 Nothing has to be tidied up at the end, since the courier may be killed at any instant: SIGTERM simply ends it. SIGHUP asks at once.
 """
 
-import fcntl
-import os
 import signal
 import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from validator.adapters.clock import Clock
+from validator.adapters.courier_folders import BusyError, CourierFolders
 from validator.adapters.durable import replace_file
 from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_lists import LaneLists
@@ -46,14 +45,12 @@ def serve(config: Config, log_fd: int) -> None:
     if settings is None:
         raise StartError("there is no [courier] table; config/validator.example.toml explains it")
     folder, recent = Path(config.list.folder), Path(config.list.recent or config.list.folder)
+    folders = CourierFolders(folder, recent if config.list.recent else None)
     try:
-        locked = _locked(folder)
-        recent.mkdir(parents=True, exist_ok=True)
-        shelf = ListShelf(folder, recent if config.list.recent else None)
-    except OSError as error:
-        raise StartError(
-            f"{error.filename}: {error.strerror}; the courier must be able to write there"
-        ) from error
+        folders.take()  # a disk that takes nothing does not stop the start: reports and statuses go on
+    except BusyError as error:
+        raise StartError(str(error)) from error
+    shelf = ListShelf(folder, recent if config.list.recent else None)
     ledger, clock = Ledger(folder), Clock()
     web = _web(settings)
     sockets = config.upload.lanes if config.upload else filter(None, [config.reports.socket])
@@ -66,6 +63,7 @@ def serve(config: Config, log_fd: int) -> None:
         held_keys=partial(_held_key_ids, Path(config.list.keys)),
         poll_s=settings.poll_s,
         lanes=LaneLists([*map(Path, sockets)]),
+        disk_problem=folders.problem,
     )
     log = JsonLog(log_fd)
     courier.mended += filter(None, [ledger.problem])
@@ -76,8 +74,7 @@ def serve(config: Config, log_fd: int) -> None:
     tell = _Teller(log, clock, shelf, recent / COURIER_STATUS_FILE)
     if config.upload is not None:
         _carry(config, config.upload, _web(settings), clock, tell)
-    with ExitStack() as stack:
-        stack.callback(os.close, locked)
+    with closing(folders):
         tell(courier.replay())
         _tell_mended(log, courier)
         tell_systemd("READY=1")
@@ -162,20 +159,6 @@ class _Teller:
         with suppress(OSError):
             return read_regular(self._path, len(self._kept)) == self._kept
         return False
-
-
-def _locked(folder: Path) -> int:
-    """The descriptor that holds the lock: the list folder has one writer. Raises StartError if it has one already, and OSError.
-
-    The folder itself is locked. A lock file could be removed under its holder, or be a link or a pipe, or not be made on a read-only disk.
-    """
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        raise StartError(f"{folder}: another courier writes here; one gate has one courier") from error
-    return fd
 
 
 def _root(ledger: Ledger, settings: CourierConfig) -> bytes:

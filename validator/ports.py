@@ -129,16 +129,16 @@ class Outbox(Protocol):
     """Where reports wait until they are in the city. One owner thread, the clerk."""
 
     @property
-    def waiting(self) -> int:
-        """How many reports wait."""
+    def waiting(self) -> int | None:
+        """How many reports wait; None while nobody knows, which is not 0."""
 
     @property
     def refused(self) -> int:
         """How many were refused since the start: no room, or a disk that failed."""
 
     @property
-    def rejected(self) -> int:
-        """How many the back office did not take: put aside, for a person to look at."""
+    def rejected(self) -> int | None:
+        """How many the back office did not take: put aside, for a person to look at; None while nobody knows."""
 
     @property
     def trouble(self) -> str:

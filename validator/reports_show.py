@@ -43,6 +43,8 @@ def retry_reports(config: Config) -> int:
     with _lane(config) as lane:
         # Those that are rejected meanwhile are not counted twice.
         left = there = lane.status()["reports_rejected"]
+        if left is None:
+            raise NoAnswerError(f"the lane cannot read its reports: {lane.status()['reports_trouble']}")
         while left > 0 and (some := lane.retry()):
             left -= some
         return int(there - left)
@@ -51,13 +53,16 @@ def retry_reports(config: Config) -> int:
 def show_reports(config: Config, *, as_json: bool) -> None:
     """Show them. A report names nobody. Raises NoAnswerError."""
     with _lane(config) as lane:
-        status, oldest = lane.status(), lane.oldest(BATCH_MAX, 0)
+        status = lane.status()
+        is_known = status["reports_waiting"] is not None
+        oldest = lane.oldest(BATCH_MAX, 0) if is_known else ()
     counts: dict[str, Any] = {name: status[name] for name in (*_COUNTS, "reports_trouble")}
     if as_json:
         click.echo(json.dumps({**counts, "oldest": [json.loads(report.json()) for report in oldest]}))
         return
     for name, what in _COUNTS.items():
-        click.echo(f"{counts[name]:>9,} {what}")
+        told = "unknown" if counts[name] is None else f"{counts[name]:,}"
+        click.echo(f"{told:>9} {what}")
     if counts["reports_trouble"]:
         click.echo(f"trouble: {shown(str(counts['reports_trouble']))}")
     for report in oldest:

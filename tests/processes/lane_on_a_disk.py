@@ -78,11 +78,11 @@ class Faulty:
 class Ext4:
     """A real one, on a loop device, that makes itself read-only at an error; and nothing to write to is under it while it is away."""
 
-    def __init__(self, mount: Path) -> None:
+    def __init__(self, mount: Path, size_bytes: int = EXT4_BYTES) -> None:
         self._mount = mount
         self._image = mount.with_name("disk.img")
         with self._image.open("wb") as out:
-            out.truncate(EXT4_BYTES)
+            out.truncate(size_bytes)
         _run("mke2fs", "-q", "-t", "ext4", str(self._image))
         _run("mount", "-t", "tmpfs", "-o", "ro", "nothing", str(mount))
         self._attach()

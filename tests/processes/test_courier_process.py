@@ -192,20 +192,17 @@ def test_the_environments_proxy_is_never_asked(gate: CourierGate) -> None:
         ("", "root", "no root metadata"),
         ("", "no root", "put the city's root.json there"),
         ('ca_file = "/dev/null"', "", "ca"),
-        ("", "lists", "must be able to write there"),
     ],
 )
 def test_what_the_operator_must_mend_first_is_one_line(
     gate: CourierGate, more: str, spoil: str, line: str
 ) -> None:
     config = gate.configured(more=more)
-    root, lists = gate.folder / "root.json", gate.folder / "lists"
+    root = gate.folder / "root.json"
     if spoil == "root":
         root.write_bytes(b"{}")
     elif spoil == "no root":
         root.unlink()
-    elif spoil == "lists":
-        lists.rmdir()
     with program("validator", "courier", "--config", str(config)) as courier:
         assert courier.process.wait(90) == 2
         assert courier.process.stderr is not None

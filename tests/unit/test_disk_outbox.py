@@ -282,6 +282,7 @@ def test_kill_9_at_any_time_loses_nothing_that_was_acknowledged(tmp_path: Path) 
             told = process.stdout.read().count("\n") + round_ * 7 + 1
         box = outbox(tmp_path)
         acknowledged += told
+        assert box.waiting is not None
         assert acknowledged <= box.waiting <= acknowledged + 1  # one may have been committed and not told
         acknowledged = box.waiting
         assert seqs(box) == list(range(1, acknowledged + 1))

@@ -1,5 +1,6 @@
 """The folder of pieces: what is fetched, what is kept, what makes room."""
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -214,12 +215,25 @@ class TestKept:
         cache.keep_only({TWO.entry.sha256, PIECES[4].entry.sha256})
         assert names(folder) == {TWO.name, f"{PIECES[4].name}.part", "notes.txt"}
 
-    def test_a_folder_that_vanished_is_told_as_the_disks_fault(self, cache: PieceCache, folder: Path) -> None:
+    def test_a_folder_that_vanished_holds_nothing_and_is_made_again(
+        self, cache: PieceCache, folder: Path
+    ) -> None:
         folder.rmdir()
-        for call in (cache.held, lambda: cache.keep_only(()), lambda: cache.fetch(ONE.entry)):
-            with pytest.raises(TownError) as error:
-                call()
-            assert error.value.state is SourceState.DISK
+        assert cache.held() == {}
+        cache.keep_only(())
+        assert cache.fetch(ONE.entry).parent == folder
+
+    def test_a_folder_that_cannot_be_made_is_told_as_the_disks_fault(
+        self, cache: PieceCache, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def read_only(path: Path) -> None:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+        folder.rmdir()
+        monkeypatch.setattr(piece_cache, "make_folder", read_only)
+        with pytest.raises(TownError, match="Read-only file system; check the disk") as error:
+            cache.fetch(ONE.entry)
+        assert error.value.state is SourceState.DISK
 
 
 class TestRoom:

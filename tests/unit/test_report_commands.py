@@ -287,7 +287,10 @@ def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_when_three_of_
 
 
 HOSTILE = {
-    "{}": "0 reports wait",
+    "{}": "it is not known how many reports wait",
+    '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": 3}]}': "5 reports wait",
+    '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": null}]}': "it is not known how many reports wait",
+    '{"lanes": [{"reports_waiting": 2}, {"problem": "gone"}]}': "it is not known how many reports wait",
     '{"lanes": 3}': "TROUBLE what it says of itself cannot be understood",
     '{"lanes": [{"problem": "\\u001b[2J\\nall well"}]}': "TROUBLE ?[2J?all well",
     '{"lanes": [{"list_version": 1, "devices": {"\\u001b": "\\u0007"}}]}': "TROUBLE ? ?",

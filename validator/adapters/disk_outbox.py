@@ -93,16 +93,13 @@ class DiskOutbox:
         limits: OutboxLimits = OutboxLimits(),
     ) -> None:
         """Nothing is touched before `open`."""
-        self.waiting = 0
-        """How many reports wait."""
-        self.rejected = 0
-        """How many the back office did not take: kept beside the others, for a person to look at."""
         self.refused = 0
         """How many were refused since the start: no room, or a disk that failed."""
         self.trouble = ""
         """What is wrong with the disk, in one line; empty while reports are kept."""
         self.news: list[str] = []
         """What a person should hear of, a line each; whoever tells it empties it."""
+        self._counted: outbox_rows.Counted | None = None  # not known before it was opened once
         self._folder = OutboxFolder(folder)
         self._origin = origin
         self._seal = seal
@@ -120,6 +117,21 @@ class DiskOutbox:
         self._unreadable = ""  # why nobody could read a report of this gate
         self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
+
+    @property
+    def waiting(self) -> int | None:
+        """How many reports wait; None while nobody knows."""
+        return self._counted.waiting if self._counted else None
+
+    @property
+    def rejected(self) -> int | None:
+        """How many the back office did not take: kept beside the others, for a person to look at; None while nobody knows."""
+        return self._counted.rejected if self._counted else None
+
+    def _count(self, waiting: int = 0, rejected: int = 0) -> None:
+        """So many more."""
+        before = self._counted or outbox_rows.Counted(0, 0)
+        self._counted = outbox_rows.Counted(before.waiting + waiting, before.rejected + rejected)
 
     def open(self) -> bool:
         """Look it over and open it; whether it is open. A damaged one is put aside, and what can be read of it goes into a new one."""
@@ -162,7 +174,7 @@ class DiskOutbox:
             self._fail(error)
             return self._refuse(self.trouble)
         self._head = self._head.after(self._head.next_place)
-        self.waiting += 1
+        self._count(waiting=1)
         self.trouble = ""
         return True
 
@@ -188,8 +200,7 @@ class DiskOutbox:
         """Let so many rejected reports wait again, each in its old place; how many. Durable when it returns. Raises OutboxError."""
         with self._asked() as cache:
             again = outbox_rows.retry(cache, count_max)
-            self.waiting += again
-            self.rejected -= again
+            self._count(waiting=again, rejected=-again)
             return again
 
     def try_again(self) -> None:
@@ -247,7 +258,7 @@ class DiskOutbox:
         if found.planted:
             self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
         self._head = self._with_refused(found.head)
-        self.waiting, self.rejected = found.waiting, found.rejected
+        self._counted = outbox_rows.Counted(found.waiting, found.rejected)
         self._cache = outbox_rows.connected(self._folder.path)
         self._folder.note_files()
         # After a sync that failed, what the log says may be in memory alone: this writes it to the database, and syncs that.
@@ -257,15 +268,14 @@ class DiskOutbox:
         """Make a new outbox, with what was saved of an older one in its first places."""
         self._folder.make_empty()
         self._cache = outbox_rows.connected(self._folder.path)
-        self.waiting, self.rejected, self._doubted = 0, 0, None
+        self._counted, self._doubted = outbox_rows.Counted(0, 0), None
+        place = 0
         with self._cache.transact():
-            for stored, is_rejected in saved:
-                self.waiting += not is_rejected
-                self.rejected += is_rejected
-                place = self.waiting + self.rejected
+            for place, (stored, is_rejected) in enumerate(saved, start=1):
+                self._count(waiting=not is_rejected, rejected=is_rejected)
                 outbox_rows.save(self._cache, place, encode(stored), is_rejected=is_rejected)
             self._head = msgspec.structs.replace(
-                head, places_before=self.waiting + self.rejected, refused_before=self._head.refused_before
+                head, places_before=place, refused_before=self._head.refused_before
             )
             outbox_rows.set_head(self._cache, self._head)
         self._folder.note_files()
@@ -282,7 +292,7 @@ class DiskOutbox:
         outbox_rows.end_log(
             self._cache
         )  # it is as large as all that was saved, and would take the room that reports need
-        saved = self.waiting + self.rejected
+        saved = sum(self._counted or ())
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
             self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
 
@@ -290,6 +300,8 @@ class DiskOutbox:
         try:
             if self._cache is not None and not self._folder.has_its_files:
                 self._move_on()
+            if self._cache is not None:
+                self._folder.require_writable()
         except (*_FAULTS, DamagedError) as error:
             self._fail(error)
 
@@ -304,7 +316,7 @@ class DiskOutbox:
             folder.lock()
             if folder.is_new:
                 self._begin(Head(secrets.token_hex(16), 1), outbox_rows.every(old))
-                saved = f"{self.waiting + self.rejected} reports were kept again in a new outbox"
+                saved = f"{sum(self._counted or ())} reports were kept again in a new outbox"
             else:
                 self._open()
                 saved = f"the outbox that stands there now is used, and {self.waiting} reports wait in it"
@@ -345,7 +357,7 @@ class DiskOutbox:
 
     def _room(self) -> str:
         """Why one more cannot be kept, or nothing."""
-        if self.waiting + self.rejected >= self._limits.reports_max:
+        if sum(self._counted or ()) >= self._limits.reports_max:
             return f"{self._folder.path}: {self.waiting} reports wait and {self.rejected} were rejected, and no more may"
         if self._disk_is_full:
             return f"{self._folder.path}: the disk is full"
@@ -423,10 +435,9 @@ class DiskOutbox:
                 outbox_rows.set_head(cache, self._head)  # the newest may be among them
             for report_id in known:
                 del self._told[report_id]
-            self.waiting -= gone
-            self.rejected += gone if is_rejected else 0
+            self._count(waiting=-gone, rejected=gone if is_rejected else 0)
             if gone != len(known):  # one has rotted away, or was planted twice
-                self.waiting, self.rejected = outbox_rows.counted(cache)
+                self._counted = outbox_rows.counted(cache)
             return gone
 
     def _give_up(self, spoilt: Sequence[outbox_rows.Row]) -> None:
@@ -437,7 +448,7 @@ class DiskOutbox:
             outbox_rows.set_head(self._cache, self._head)
         self._told = {report_id: place for report_id, place in self._told.items() if place not in places}
         # Counted anew: a row that was planted meanwhile was not among those that waited.
-        self.waiting, self.rejected = outbox_rows.counted(self._cache)
+        self._counted = outbox_rows.counted(self._cache)
         self.news.append(
             f"{self._folder.path}: {len(spoilt)} reports cannot be read any more and were put aside"
         )

@@ -9,6 +9,7 @@ key is damaged, and replaced when the city sends the key again.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,8 @@ class KeyFolder:
 
     def _keep(self, key: bytes) -> bool:
         """Whether it is new. Raises FingerprintKeyError."""
+        with suppress(OSError):  # what keeps it from being made is told below
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         held, name = read_keys(self._path)[0], key_id(key).hex()
         if key_id(key) in held:
             return False

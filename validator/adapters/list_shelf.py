@@ -69,18 +69,22 @@ class ListShelf:
     """courier_ports.Shelf on two folders. For one thread of one process."""
 
     def __init__(self, folder: Path, recent: Path | None) -> None:
-        """`folder` must be there, `recent` is made. Files that are damaged are deleted, so that they are fetched again. Raises OSError."""
+        """`recent` is made; neither need be writable. Files that are damaged are deleted, so that they are fetched again."""
         self.disk_bytes = 0
         """How many bytes of files were written to the SD card since the start."""
         self.disk = folder
         """The folder on the SD card."""
         self._memory = recent
         if recent is not None:
-            recent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):
+                recent.mkdir(parents=True, exist_ok=True)
         self._scrub = ListScrub()
         self._list: _Held | None = None
-        self.damaged = [*self._delete_damaged(everything=True)]
-        """Names of the files that were found damaged at the start, and deleted."""
+        self._spoilt: set[str] = set()  # names of what is damaged and cannot be deleted: it does not count
+        self.damaged: list[str] = []
+        """Names of the files that were found damaged at the start, and deleted where the disk lets it."""
+        with suppress(OSError):  # a disk that does not answer: `mend` says so
+            self.damaged += self._delete_damaged(everything=True)
         self._list = self._newest()
 
     @property
@@ -118,7 +122,7 @@ class ListShelf:
         held = self._list.manifest.segments() if self._list else ()
         ours = {entry.file_name for entry in held}
         for folder in self._folders():
-            for path in sorted(folder.iterdir()):
+            for path in sorted(_names(folder)):
                 listed = ListName.of(path.name)
                 if path.name in ours or (everything and is_segment(path.name)):
                     is_whole = self._scrub.header(path) is not None
@@ -127,7 +131,12 @@ class ListShelf:
                 else:
                     continue
                 if not is_whole:
-                    remove(path)
+                    try:
+                        remove(path)
+                    except OSError:
+                        self._spoilt.add(path.name)
+                        if not everything:
+                            raise
                     yield path.name
 
     def _show_again(self, held: _Held) -> None:
@@ -243,6 +252,7 @@ class ListShelf:
                 os.fsync(out.fileno())
             entry = SegmentEntry(built.header.from_version, built.header.to_version, built.size, built.sha256)
             rename_over(temporary, folder / entry.file_name)
+            self._spoilt.discard(entry.file_name)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -299,6 +309,8 @@ class ListShelf:
 
     def _path(self, entry: SegmentEntry) -> Path | None:
         """Where the segment stands, if it does, in its full size."""
+        if entry.file_name in self._spoilt:
+            return None
         for folder in self._folders():
             path = folder / entry.file_name
             with suppress(OSError):

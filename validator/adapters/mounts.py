@@ -1,5 +1,6 @@
 """What kind of storage a folder stands on, as the kernel says."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -18,3 +19,22 @@ def is_in_memory(folder: Path) -> bool:
         if mount.split()[2] == number:
             return source.split()[0] in _IN_MEMORY
     return False  # btrfs and its like show another number here; none of them is in memory
+
+
+def read_only(folder: Path, *files: str) -> str:
+    """Why the disk under this folder takes nothing, or nothing; writes nothing. Raises OSError if the folder is not there.
+
+    A file system that has met an error refuses writes and may not call itself read-only (ext4 since Linux 6.15): so the first of `files`
+    that is there is opened for writing too.
+    """
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"{folder}: {os.strerror(errno.EROFS)}"
+    for name in files:
+        try:
+            fd = os.open(folder / name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in (errno.EROFS, errno.EIO):
+                return f"{folder}: {error.strerror}"
+        else:
+            os.close(fd)
+    return ""

@@ -16,6 +16,7 @@ from validator.adapters.durable import replace_file, sync_folder
 from validator.adapters.outbox_rescue import DATABASE, LOG, Head
 
 IDENTITY = "outbox.json"
+LOCK = "outbox.lock"
 COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
 COLLECTED = "damaged"  # all of it, until what it held is in a new one
 RESCUED = "damaged.kept"  # the last one, for a person to look at
@@ -70,7 +71,7 @@ class OutboxFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock_fd >= 0:
             return
-        fd = os.open(self.path / "outbox.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -83,6 +84,10 @@ class OutboxFolder:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+    def require_writable(self) -> None:
+        """Raise the OSError that a write would, without one: a disk that has become read-only is told before a passenger meets it."""
+        os.close(os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def free_bytes(self) -> int:
         """How much room the disk has for whoever is not root."""

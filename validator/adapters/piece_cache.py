@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -71,8 +71,9 @@ class PieceCache:
         web: Web,
         limits: CacheLimits = CacheLimits(),
     ) -> None:
-        """The folder is made if need be. Raises OSError."""
-        make_folder(folder)
+        """The folder is made if need be, and again when something is to be put there and it is gone."""
+        with suppress(OSError):
+            make_folder(folder)
         self._folder = folder
         self._base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._web = web
@@ -86,6 +87,7 @@ class PieceCache:
         with _disk(path):
             self._asked_s[entry.sha256] = monotonic()
             if not _is_right(path, entry):
+                make_folder(self._folder)
                 self._make_room(entry)
                 url = f"{self._base_url}segments/{entry.sha256}{_SUFFIX}"
                 self._web.download(url, path, entry.bytes, entry.sha256)
@@ -128,8 +130,12 @@ class PieceCache:
             self._asked_s.clear()
 
     def _kept(self) -> list[_Kept]:
-        kept = []
-        with os.scandir(self._folder) as entries:
+        kept: list[_Kept] = []
+        try:
+            entries = os.scandir(self._folder)
+        except FileNotFoundError:
+            return kept
+        with entries:
             for entry in entries:
                 if match := _NAME.fullmatch(entry.name):
                     status = entry.stat(follow_symlinks=False)

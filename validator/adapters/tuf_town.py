@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
 from tuf.api.exceptions import (
@@ -56,6 +57,7 @@ _LIMITS = UpdaterConfig(
     snapshot_max_length=_BYTES_MAX[Snapshot.type],
     targets_max_length=_BYTES_MAX[Targets.type],
 )
+_IN_MEMORY = ("/dev/shm", "/run", "/tmp")  # noqa: S108  # mkdtemp makes a folder of mode 0700 under a name nobody can guess
 _NOT_THERE = (403, 404)  # object stores answer 403 for what is not there when nobody may list it
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -68,7 +70,8 @@ class TufTown:
         base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._metadata_url = f"{base_url}metadata/"
         self._targets_url = f"{base_url}targets/"
-        self._folder = metadata_folder / "tuf"  # one of our own, since all that is in it is deleted
+        self._wanted = metadata_folder / "tuf"  # one of our own, since all that is in it is deleted
+        self._folder = self._wanted
         self._web = web
         self._fetcher = _Fetcher(web)
         self._root = trusted_root
@@ -93,9 +96,7 @@ class TufTown:
                 remove(self._folder)
 
     def _asked(self, now_unix_s: int, basis: TimeBasis | None) -> Signed:
-        make_folder(self._folder.parent)
-        remove(self._folder)
-        self._folder.mkdir()
+        self._folder = self._made()
         self._fetcher.roots.clear()
         updater = self._updater()
         set_reference_time(updater, now_unix_s)
@@ -115,6 +116,19 @@ class TufTown:
         if target is None:
             raise self._refused(f"the signed targets name no {MANIFEST}")
         return self._signed(self._manifest_of(target))
+
+    def _made(self) -> Path:
+        """An empty folder; somewhere in memory if the disk takes nothing: what is signed can be verified all the same. Raises OSError."""
+        try:
+            make_folder(self._wanted.parent)
+            remove(self._wanted)
+            self._wanted.mkdir()
+        except OSError:
+            for elsewhere in _IN_MEMORY:
+                with suppress(OSError):
+                    return Path(mkdtemp(prefix="turnike-tuf-", dir=elsewhere))
+            raise
+        return self._wanted
 
     def _updater(self) -> Updater:
         try:

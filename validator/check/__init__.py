@@ -4,7 +4,6 @@ Only what keeps the lane from serving is "bad". The courier is never that: witho
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from validator.adapters.time_file import FoundTime
 from validator.app import list_folder, time_file
 from validator.check.courier import examine_courier
 from validator.check.devices import examine_devices
+from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.check.finding import Finding, date
 from validator.check.list_show import show_list
 from validator.config import Config
@@ -29,7 +29,6 @@ from validator.formats.shown import shown
 
 __all__ = ["Finding", "examine", "show", "show_list"]
 
-FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
 MARKS = {"ok": "green", "note": "yellow", "bad": "red"}
 
 
@@ -48,7 +47,9 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _list(config, clock)
     yield from examine_courier(config, clock.now().unix_s)
     yield from _clock(clock, found)
-    yield _disk(config)
+    yield from examine_disks(config)
+    yield from examine_lane(config)
+    yield from examine_secrets(config)
     yield from examine_devices(config)
 
 
@@ -126,19 +127,3 @@ def _floor(clock: Clock, found: FoundTime | None) -> str:
         return "neither the city nor a list has told the time yet"
     behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
     return f"it is {date(clock.floor_unix_s())} at least, counted from the time {behind}"
-
-
-def _disk(config: Config) -> Finding:
-    try:
-        status = os.statvfs(config.list.folder)
-    except OSError as error:
-        return Finding(
-            "disk", "note", f"{config.list.folder}: {error.strerror}; create it, owned by the courier"
-        )
-    free = status.f_bavail * status.f_frsize
-    text = f"{free >> 20:,} MiB free at {config.list.folder}"
-    return (
-        Finding("disk", "ok", text)
-        if free >= FREE_BYTES_MIN
-        else Finding("disk", "note", f"{text}; a full list may not fit")
-    )

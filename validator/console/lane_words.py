@@ -65,9 +65,9 @@ class Status(Struct, frozen=True):
     list_expires_unix_s: Moment | None
     list_cards: Count
     list_problems: tuple[Text, ...]
-    reports_waiting: Count
+    reports_waiting: Count | None
     reports_refused: Count
-    reports_rejected: Count
+    reports_rejected: Count | None
     reports_delivered: Count
     reports_trouble: Text
     notes_dropped: Count

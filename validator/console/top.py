@@ -172,7 +172,7 @@ def faults_of(lane: Lane) -> list[str]:
         f"list {status.list_state}": status.list_state != ListState.FRESH.value,
         f"reports cannot be kept: {status.reports_trouble}": bool(status.reports_trouble),
         f"{status.reports_refused} reports lost": status.reports_refused > 0,
-        f"{status.reports_rejected} reports put aside": status.reports_rejected > 0,
+        f"{status.reports_rejected} reports put aside": bool(status.reports_rejected),
         "hardly any room on the disk": (status.disk_free_bytes or ROOM_BYTES_MIN) < ROOM_BYTES_MIN,
         "housing open": status.tamper,
     }
@@ -198,7 +198,8 @@ def _facts(status: Status) -> Table:
         rows.add_row(device, Text(state, style="green" if state == "ready" else "bold red"))
     rows.add_row("list", _list(status))
     rows.add_row("clock", "synchronised" if status.clock_synchronised else "counted from signed time")
-    reports = f"{status.reports_waiting:,} waiting, {status.reports_delivered:,} delivered"
+    waiting = "unknown how many" if status.reports_waiting is None else f"{status.reports_waiting:,}"
+    reports = f"{waiting} waiting, {status.reports_delivered:,} delivered"
     rows.add_row(
         "reports", reports + (f", {status.reports_refused:,} lost" if status.reports_refused else "")
     )

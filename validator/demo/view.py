@@ -51,7 +51,7 @@ class Seen:
     last: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=TAPS_SHOWN))
     outcomes: Counter[str] = field(default_factory=Counter)
     wrong: int = 0
-    reports_waiting: int = 0
+    reports_waiting: int | None = 0
     decided: LatencyHistogram = field(default_factory=LatencyHistogram)
     told: LatencyHistogram = field(default_factory=LatencyHistogram)
     gate: LatencyHistogram = field(default_factory=LatencyHistogram)
@@ -268,7 +268,7 @@ def _counts(seen: Seen) -> Panel:
         "no verdict",
         f"{seen.outcomes['try_again'] + seen.outcomes['unsupported']:,}",
         "reports waiting",
-        f"{seen.reports_waiting:,}",
+        "unknown" if seen.reports_waiting is None else f"{seen.reports_waiting:,}",
     )
     rows.add_row("wrong", Text(f"{seen.wrong:,}", style="bold red" if seen.wrong else ""), "", "")
     return Panel(rows, title="how many", height=TABLE_LINES, box=box.ROUNDED)

@@ -22,13 +22,13 @@ class CourierStatusError(Exception):
 
 
 class CourierStatus(Struct, frozen=True):
-    """The state of the source since when, what is wrong, when it was asked last (Unix seconds), and the list version held here, 0 if none."""
+    """The state of the source since when, what is wrong, when it was asked last (Unix seconds), and the list version held here: 0 if none, None if not known."""
 
     state: Annotated[str, Meta(max_length=64)]
     problem: Annotated[str, Meta(max_length=2_000)]
     since_unix_s: _UnixSeconds
     polled_unix_s: _UnixSeconds
-    list_version: Annotated[int, Meta(ge=0, lt=1 << 53)]
+    list_version: Annotated[int, Meta(ge=0, lt=1 << 53)] | None
 
 
 _decoder = msgspec.json.Decoder(CourierStatus, strict=True)

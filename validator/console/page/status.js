@@ -121,7 +121,7 @@ function factsOf(lane) {
   const w = words();
   const device = (/** @type {string} */ name) => status.devices[name] ?? "";
   const reports =
-    w.reports(count(status.reports_waiting, w), count(status.reports_delivered, w)) +
+    w.reports(status.reports_waiting === null ? w.unknownCount : count(status.reports_waiting, w), count(status.reports_delivered, w)) +
     (status.reports_refused ? w.lostReports(count(status.reports_refused, w)) : "") +
     (status.reports_rejected ? w.rejectedReports(count(status.reports_rejected, w)) : "");
   const taps = Object.values(status.taps).reduce((sum, n) => sum + n, 0);

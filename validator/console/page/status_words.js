@@ -29,6 +29,7 @@ const EN = {
   ready: "ready",
   lost: "lost",
   unknown: "not heard yet",
+  unknownCount: "unknown how many",
   list: (/** @type {string} */ version, /** @type {string} */ state, /** @type {string} */ age, /** @type {string} */ cards, /** @type {string} */ left) =>
     `version ${version}, ${state}; ${age} old, ${cards} cards, good for ${left} more`,
   listOver: (/** @type {string} */ version, /** @type {string} */ age, /** @type {string} */ ago) => `version ${version}, ${age} old, expired ${ago} ago`,
@@ -90,6 +91,7 @@ const TR = {
   ready: "hazır",
   lost: "yok",
   unknown: "henüz duyulmadı",
+  unknownCount: "kaç rapor bilinmiyor,",
   list: (version, state, age, cards, left) => `sürüm ${version}, ${state}; yaşı ${age}, ${cards} kart, ${left} daha geçerli`,
   listOver: (version, age, ago) => `sürüm ${version}, yaşı ${age}, süresi ${ago} önce doldu`,
   states: { fresh: "güncel", stale: "süresi dolmuş", missing: "yok", corrupt: "bozuk olandan önceki" },

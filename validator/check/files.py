@@ -1,0 +1,187 @@
+"""The folders and files of a gate, as `turnike check` looks at them: can they be written, who may read the secret ones, does the lane's socket answer.
+
+All of it is a note: a gate opens and shuts without its reports, its socket and its courier. Nothing is written here.
+"""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from validator.adapters.lane_client import LaneClient
+from validator.adapters.mounts import read_only
+from validator.adapters.outbox_folder import IDENTITY, LOCK
+from validator.adapters.report_office import GateKeyError, gate_key
+from validator.carrier_ports import LaneGoneError
+from validator.check.finding import Finding, printable
+from validator.config import Config
+from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+
+FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITERS = stat.S_IWGRP | stat.S_IWOTH
+_UNWRITABLE = "nothing new can be kept there"
+
+
+def examine_disks(config: Config) -> Iterator[Finding]:
+    """The disk of the lists, and that of the reports."""
+    folder = Path(config.list.folder)
+    yield _disk(
+        "disk", folder, (ACCEPTED_FILE, ACCEPTED_COPY_FILE), FREE_BYTES_MIN, "a full list may not fit"
+    )
+    reserve_bytes = (config.reports.reserve_mb << 20) + (1 << 20)
+    files = (LOCK, IDENTITY)
+    yield _disk(
+        "reports", Path(config.reports.folder), files, reserve_bytes, "the newest reports are refused"
+    )
+
+
+def _disk(subject: str, folder: Path, files: tuple[str, ...], bytes_min: int, lacks: str) -> Finding:
+    who = "the courier" if subject == "disk" else "the lane"
+    try:
+        status = os.statvfs(folder)
+    except OSError as error:
+        text = (
+            f"{folder}: {error.strerror}; {who} makes it where it may, else create it, owned by {who}'s user"
+        )
+        return Finding(subject, "note", text)
+    if problem := read_only(folder, *files):
+        return Finding(subject, "note", f"{problem}; {_UNWRITABLE}: check the disk (dmesg), then replace it")
+    if problem := _foreign(folder):
+        return Finding(subject, "note", problem)
+    free = status.f_bavail * status.f_frsize
+    text = f"{free >> 20:,} MiB free at {folder}"
+    return Finding(subject, "ok", text) if free >= bytes_min else Finding(subject, "note", f"{text}; {lacks}")
+
+
+def _foreign(folder: Path) -> str:
+    """Why others than its owner could change what is in this folder, or nothing."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & _WRITERS and not mode & stat.S_ISVTX:
+        return f"{folder}: mode {mode:04o}, others may write there; chmod go-w {folder}"
+    return ""
+
+
+def examine_lane(config: Config) -> Iterator[Finding]:
+    """The lane's socket, and what it says of its reports."""
+    if not config.reports.socket:
+        text = "there is no reports.socket: nobody can ask this lane, and its reports stay on the gate"
+        yield Finding("socket", "note", text)
+        return
+    path = Path(config.reports.socket)
+    lane = LaneClient(path)
+    try:
+        status = lane.status()
+    except LaneGoneError as error:
+        yield Finding(
+            "socket",
+            "note",
+            f"{printable(str(error))}: is the lane running? (systemctl status turnike-lane@{config.lane})",
+        )
+        return
+    finally:
+        lane.close()
+    yield _socket(path)
+    if trouble := status.get("reports_trouble"):
+        yield Finding("reports", "note", f"cannot be kept now: {printable(str(trouble))}")
+    yield _reports(
+        status.get("reports_waiting"), status.get("reports_rejected"), status.get("reports_refused")
+    )
+
+
+def _socket(path: Path) -> Finding:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        return Finding("socket", "note", f"{path}: {error.strerror}")
+    if mode & stat.S_IRWXO:
+        return Finding(
+            "socket", "note", f"{path}: mode {mode:04o}, everybody may ask the lane; chmod o= {path}"
+        )
+    return Finding("socket", "ok", f"{path}: the lane answers")
+
+
+def _reports(waiting: object, rejected: object, refused: object) -> Finding:
+    if not isinstance(waiting, int) or not isinstance(rejected, int):
+        return Finding("reports", "note", "it is not known how many wait: the lane cannot read them")
+    text = f"{waiting:,} wait, {rejected:,} put aside, {refused} refused since the lane's start"
+    return Finding("reports", "note" if rejected or refused else "ok", text)
+
+
+def examine_secrets(config: Config) -> Iterator[Finding]:
+    """Who may read what only the service may, and whether the service can."""
+    found = [*_secrets(config)]
+    yield from found
+    if not found:
+        yield Finding("secrets", "ok", "keys and reports are their owner's alone")
+    if config.upload is not None:
+        yield _enrolment(Path(config.upload.key))
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    keys = Path(config.list.keys)
+    with suppress(OSError):  # the finding on keys tells it
+        for path in sorted(keys.glob("*.key")):
+            yield from _secret(path, "fingerprint key")
+        if problem := _foreign(keys):
+            yield Finding("secrets", "note", problem)
+    reports = Path(config.reports.folder)
+    with suppress(OSError):
+        if (mode := stat.S_IMODE(reports.stat().st_mode)) & stat.S_IRWXO:
+            text = f"{reports}: mode {mode:04o}, everybody may look at the reports; chmod o= {reports}"
+            yield Finding("secrets", "note", text)
+    for path in sorted(reports.glob("*")):
+        yield from _secret(path, "file of the outbox", group_reads=True)
+    if config.upload is not None:
+        yield from _secret(Path(config.upload.key), "gate's key")
+
+
+def _secret(path: Path, what: str, *, group_reads: bool = False) -> Iterator[Finding]:
+    """A note if others than the owner can read or change it."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return  # that it is not there is told elsewhere
+    if not stat.S_ISREG(status.st_mode):
+        return
+    open_to = status.st_mode & (_OTHERS & ~stat.S_IRGRP if group_reads else _OTHERS)
+    if open_to:
+        told = f"{path}: mode {stat.S_IMODE(status.st_mode):04o}, others than its owner may read or change this {what}"
+        replace = (
+            "; if anybody could have, replace it (docs/runbook.md)" if what != "file of the outbox" else ""
+        )
+        yield Finding("secrets", "note", f"{told}; chmod 600 {path}{replace}")
+
+
+def _enrolment(path: Path) -> Finding:
+    """The key of the gate: is it there, is it one, and can the courier's user read it."""
+    try:
+        owner, folder_owner = path.stat().st_uid, path.parent.stat().st_uid
+        gate_key(path)
+    except FileNotFoundError:
+        text = f"{path}: not there; turnike enroll makes it, with a token of turnike-backoffice enroll"
+        return Finding("enrolment", "note", text)
+    except OSError as error:
+        return Finding(
+            "enrolment", "note", f"{path}: {error.strerror}; run this check as root or as the courier's user"
+        )
+    except GateKeyError as error:
+        return Finding("enrolment", "note", str(error))
+    user = name_of(owner)
+    if owner == 0 and folder_owner != 0:
+        return Finding("enrolment", "note", f"{path}: belongs to root; chown {name_of(folder_owner)}: {path}")
+    return Finding(
+        "enrolment",
+        "ok",
+        f"{path}: this gate's key, readable by {user}; whether the city knows it, its answers tell",
+    )
+
+
+def name_of(user_id: int) -> str:
+    """The name of a user, or its number where there is no name."""
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return str(user_id)
