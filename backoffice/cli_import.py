@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from backoffice.cli_shared import OperatorError, file_argument, home_option, now_unix_s, one_line, progress
+from backoffice.cli_shared import (
+    OperatorError,
+    file_argument,
+    home_option,
+    naming,
+    now_unix_s,
+    one_line,
+    progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,10 +210,10 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
     if file == STDIN:
         if sys.stdin is None:
             raise OperatorError("standard input is closed; name a file")
-        with open(sys.stdin.fileno(), "rb", closefd=False) as standard_input:
+        with open(sys.stdin.fileno(), "rb", closefd=False) as standard_input, naming("standard input"):
             yield standard_input
     else:
-        with file.open("rb") as named:
+        with file.open("rb") as named, naming(file):
             yield named
 
 
@@ -234,7 +242,7 @@ def _write_report(report: Path, scratch: "Scratch") -> None:
         return
     fd, temporary = mkstemp(dir=report.parent, prefix=f".{report.name}-")  # mode 0600
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as out:
+        with naming(report), os.fdopen(fd, "w", encoding="utf-8") as out:
             for refusal in scratch.refusals():
                 told = {
                     "line": refusal.line,

@@ -5,7 +5,9 @@
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,12 +62,13 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
         keys = [read_public_key(path) for path in publics]
         if not development:
             ceremonies.require_enough(keys, threshold)
-        office = _made_home(home)
-        with office.hold():
-            if development:
-                ceremonies.found_for_development(office, now_unix_s())
-            else:
-                draft = ceremonies.found(office, keys, threshold, now_unix_s())
+        with _new_folder(home):
+            office = _made_home(home)
+            with office.hold():
+                if development:
+                    ceremonies.found_for_development(office, now_unix_s())
+                else:
+                    draft = ceremonies.found(office, keys, threshold, now_unix_s())
     if development:
         click.secho(
             "FOR DEVELOPMENT ONLY: the root keys lie in this folder, unprotected.", fg="red", bold=True
@@ -294,15 +297,33 @@ def _rotate_fingerprint_key(home: Path, step: str) -> None:
             )
 
 
+@contextmanager
+def _new_folder(home: Path) -> Iterator[None]:
+    """Make a folder, and leave nothing of it or in it if the block fails: a home that is there by half could not be founded again."""
+    if home.exists() and any(home.iterdir()):
+        raise OperatorError(f"{home}: is not empty; a back office begins in a folder of its own")
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in home.iterdir() if home.is_dir() else ():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        for folder in made:  # from the home upwards
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def _made_home(home: Path) -> "Office":
     """A home with its configuration and its registry, and no key yet."""
     from backoffice.config import FILE_NAME, example, load
     from backoffice.office import SECRET_MODE, make_file
     from backoffice.registry import Registry, RegistryError
 
-    if home.exists() and any(home.iterdir()):
-        raise OperatorError(f"{home}: is not empty; a back office begins in a folder of its own")
-    home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
     make_file(home / FILE_NAME, example().encode(), SECRET_MODE)
     config = load(home)

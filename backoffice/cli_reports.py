@@ -17,6 +17,7 @@ from backoffice.cli_shared import (
     folder_argument,
     home_option,
     moment,
+    naming,
     new_passphrase,
     now_unix_s,
     one_line,
@@ -200,7 +201,7 @@ def reports_open(file: Path, key_file: Path, signer_file: Path, passphrase_file:
             read_signer(signer_file),
             read_opening_key(key_file, _asking(passphrase_file, key_file)),
         )
-        with file.open("rb") as source:
+        with file.open("rb") as source, naming(file):
             try:
                 lines = read_export(source, opening, signer)
                 header = read_header(next(lines))

@@ -75,6 +75,16 @@ def one_line() -> Iterator[None]:
 
 
 @contextmanager
+def naming(what: Path | str) -> Iterator[None]:
+    """Let an OSError that names no file, such as one of reading, name this."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(what)
+        raise
+
+
+@contextmanager
 def held(home: Path) -> "Iterator[Office]":
     """The back office of this home, held: one command at a time writes."""
     with one_line():
@@ -121,7 +131,7 @@ def _first_line(file: Path) -> str:
     """The passphrase in a file, whatever editor wrote it. Raises OperatorError."""
     from validator.formats.text_files import text_of
 
-    with one_line(), file.open("rb") as source:
+    with one_line(), naming(file), file.open("rb") as source:
         content = source.read(PASSPHRASE_FILE_BYTES_MAX + 1)
     if len(content) > PASSPHRASE_FILE_BYTES_MAX:
         raise OperatorError(f"{file}: has more than {PASSPHRASE_FILE_BYTES_MAX} bytes; is it the right file?")

@@ -82,11 +82,12 @@ def make_key_files(
         raise KeyFileError(f"{public}: is there already, and a key is never overwritten")
     try:
         make_file(private, _pem(key, passphrase), SECRET_MODE)
-        make_file(
-            public,
-            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-            PUBLIC_MODE,
-        )
+        try:
+            content = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            make_file(public, content, PUBLIC_MODE)
+        except BaseException:  # Ctrl-C too: a key of which nobody has the public part is in the way
+            private.unlink()
+            raise
     except OSError as error:
         raise KeyFileError(f"{error.filename or folder}: {error.strerror or error}") from error
 

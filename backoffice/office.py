@@ -136,7 +136,7 @@ def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:
             yield f"written {path.name}"
             os.fsync(out.fileno())
         yield f"synced {path.name}"
-    except OSError:
+    except (OSError, KeyboardInterrupt):
         temporary.unlink(missing_ok=True)
         raise
     temporary.rename(path)
@@ -187,10 +187,10 @@ def make_file(path: Path, content: bytes, mode: int) -> None:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-    except OSError:
+        sync_folder(path.parent)
+    except BaseException:  # Ctrl-C too
         path.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
 
 
 def move_steps(path: Path, to: Path) -> Generator[str, None, None]:
