@@ -22,6 +22,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -247,6 +248,15 @@ def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
+def wait_until_asleep(process: "subprocess.Popen[bytes]") -> None:
+    """Until a process that has said that it waits does so: Python loses a Ctrl-C that comes just before a blocking call, until that returns."""
+    deadline_s = time.monotonic() + LIMIT_S
+    stat = Path(f"/proc/{process.pid}/stat")
+    while stat.read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline_s, "it is still at work"
+        os.sched_yield()
+
+
 class Terminal:
     """A command that runs on a terminal of its own."""
 
@@ -275,6 +285,11 @@ class Terminal:
     def types(self, keys: bytes) -> None:
         """As a person does."""
         os.write(self._leader, keys)
+
+    def interrupts(self) -> None:
+        """Ctrl-C, once it waits for something."""
+        wait_until_asleep(self.process)
+        self.types(b"\x03")
 
     def end(self) -> Ended:
         """Wait until it ends by itself; everything that it showed."""
