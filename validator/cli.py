@@ -222,7 +222,9 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
         web.check_dates(believed_clock(Path(config.list.folder)).at_least_unix_s())
-        is_new = enrol(config.gate_id, config.upload.url, Path(config.upload.key), token, web)
+        key = Path(config.upload.key)
+        folders = [*map(Path, (config.list.folder, config.list.keys, config.reports.folder)), key.parent]
+        is_new = enrol(config.gate_id, config.upload.url, key, token, web, service_folders=folders)
     except (EnrolmentError, ValueError) as error:
         raise OperatorError(str(error)) from error
     kept = "was enrolled with this key before; the back office did not ask for the token"

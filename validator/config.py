@@ -7,6 +7,7 @@ Nothing here opens a device or a list.
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -176,21 +177,12 @@ def _check_together(config: Config) -> Iterator[str]:
         yield "reader.device is missing: the driver pn532 needs the path of its serial line"
     if config.reader.driver == "serial" and config.reader.device:
         yield "reader.device is set: the driver serial hears cards from the board at board.device"
-    named = {
-        "reader.device": config.reader.device,
-        "board.device": config.board.device,
-        "list.folder": config.list.folder,
-        "list.recent": config.list.recent,
-        "list.keys": config.list.keys,
-        "courier.root": config.courier.root if config.courier else "",
-        "courier.ca_file": config.courier.ca_file if config.courier else "",
-    }
-    for key, value in named.items():
+    for key, value in _paths(config):
         if value and not value.startswith("/"):
             yield f"{key}: {value!r} is not an absolute path"
         if "\0" in value:
             yield f"{key}: a path has no zero byte"
-    if config.list.recent == config.list.folder:
+    if config.list.recent and normpath(config.list.recent) == normpath(config.list.folder):
         yield "list.recent and list.folder are the same folder"
     if config.courier is not None:
         yield from _check_courier(config.courier)
@@ -200,6 +192,25 @@ def _check_together(config: Config) -> Iterator[str]:
         yield from _check_console(config.console)
     if config.reader.device == config.board.device:
         yield "reader.device and board.device are the same line"
+
+
+def _paths(config: Config) -> Iterator[tuple[str, str]]:
+    """Every key that is a path. None may be relative: the programs are started by systemd in / and by a person anywhere, and each place would have an outbox of its own."""
+    yield "reader.device", config.reader.device
+    yield "board.device", config.board.device
+    yield "list.folder", config.list.folder
+    yield "list.recent", config.list.recent
+    yield "list.keys", config.list.keys
+    yield "reports.folder", config.reports.folder
+    yield "reports.socket", config.reports.socket
+    if config.courier is not None:
+        yield "courier.root", config.courier.root
+        yield "courier.ca_file", config.courier.ca_file
+    if config.upload is not None:
+        yield "upload.key", config.upload.key
+        yield from (("upload.lanes", lane) for lane in config.upload.lanes)
+    if config.console is not None:
+        yield from (("console.lanes", lane) for lane in config.console.lanes)
 
 
 def _check_courier(courier: CourierConfig) -> Iterator[str]:
@@ -226,9 +237,6 @@ def _check_console(console: ConsoleConfig) -> Iterator[str]:
     else:
         if host not in LOOPBACK and not console.names:
             yield f"console.names is empty: say by which names or addresses browsers call {console.listen}"
-    for lane in console.lanes:
-        if not lane.startswith("/") or "\0" in lane:
-            yield f"console.lanes: {lane!r} is not an absolute path"
     if len({*console.lanes}) < len(console.lanes):
         yield "console.lanes: the same lane twice"
 

@@ -5,6 +5,7 @@ command again sends the same key.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from validator.adapters.clock import Clock
 from validator.adapters.durable import put_secret
+from validator.adapters.owners import hand_over
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.adapters.time_file import TimeFile
@@ -37,9 +39,17 @@ class EnrolmentError(Exception):
 
 
 def enrol(
-    gate_id: str, url: str, key_path: Path, token: str, web: Web, now_unix_s: int | None = None
+    gate_id: str,
+    url: str,
+    key_path: Path,
+    token: str,
+    web: Web,
+    now_unix_s: int | None = None,
+    service_folders: Sequence[Path] = (),
 ) -> bool:
     """Make the key if there is none, and enrol it; `now_unix_s` is the system's time if it is not given.
+
+    Run by root, it gives the key to who owns the first of `service_folders` that is not root's: the courier must read it.
 
     Returns:
         Whether the token enrolled it; False if this key was enrolled before and the token was not valid.
@@ -50,6 +60,7 @@ def enrol(
     try:
         if not key_path.exists():
             _make_key(key_path)
+        hand_over(key_path, service_folders)  # also one that an earlier run has left to root
         key = gate_key(key_path)
     except (GateKeyError, OSError) as error:
         raise EnrolmentError(str(error)) from error

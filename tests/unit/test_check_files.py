@@ -1,5 +1,6 @@
 """What `turnike check` says of a gate's folders, disks, secrets, socket and reports."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from msgspec.json import encode
 from tests.list_making import KEY
 from tests.programs import lane_config
 from validator.adapters.durable import put_secret
+from validator.adapters.owners import name_of
 from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.config import Config, load
 from validator.formats.fingerprint_keys import format_key_file
@@ -113,6 +115,16 @@ def test_a_gate_without_a_key_of_its_own_is_told(
     spoil(tmp_path / "gate.pem")
     ((mark, text),) = told(config)["enrolment"]
     assert (mark, mend in text) == ("note", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(config: Config, tmp_path: Path) -> None:
+    os.chown(tmp_path / "lists", 65_534, -1)
+    ((mark, text),) = told(config)["enrolment"]
+    user = name_of(65_534)
+    assert (mark, text.endswith(f"as root: chown {user}: {tmp_path}/gate.pem")) == ("note", True)
+    os.chown(tmp_path / "gate.pem", 65_534, -1)
+    assert told(config)["enrolment"][0][0] == "ok"
 
 
 def test_reports_that_have_no_folder_and_a_disk_without_room_are_told(config: Config, tmp_path: Path) -> None:

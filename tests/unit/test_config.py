@@ -192,3 +192,40 @@ def test_a_console_that_could_not_be_reached_or_would_show_nothing_is_refused(
     assert message.startswith(f"{path}: console")
     assert told in message
     assert "\n" not in message
+
+
+OUTBOX = 'folder = "/o"'
+WAY = '[courier]\nurl = "https://a/"\nroot = "/r"'
+UP = '[upload]\nurl = "https://a/"\nkey = "/k.pem"\nlanes = ["/s"]'
+
+
+@pytest.mark.parametrize(
+    ("more", "change", "told"),
+    [
+        ("", ('folder = "/l"', 'folder = "l"'), "list.folder: 'l'"),
+        ("", ('keys = "/k"', 'keys = "./k"'), "list.keys: './k'"),
+        ("", ('keys = "/k"', 'keys = "/k"\nrecent = "r"'), "list.recent: 'r'"),
+        ("", (OUTBOX, 'folder = "reports"'), "reports.folder: 'reports'"),
+        ("", (OUTBOX, 'folder = "~/reports"'), "reports.folder: '~/reports'"),
+        ("", (OUTBOX, f'{OUTBOX}\nsocket = "lane.sock"'), "reports.socket: 'lane.sock'"),
+        (WAY, ('root = "/r"', 'root = "r"'), "courier.root: 'r'"),
+        (WAY, ('root = "/r"', 'root = "/r"\nca_file = "c"'), "courier.ca_file: 'c'"),
+        (UP, ('key = "/k.pem"', 'key = "k.pem"'), "upload.key: 'k.pem'"),
+        (UP, ('lanes = ["/s"]', 'lanes = ["/s", "s"]'), "upload.lanes: 's'"),
+    ],
+)
+def test_no_path_may_depend_on_where_a_program_is_started(
+    tmp_path: Path, more: str, change: tuple[str, str], told: str
+) -> None:
+    """From another folder the lane began another outbox there, and its reports were nowhere to be found."""
+    text = f"{GOOD}\n{more}"
+    assert change[0] in text
+    load(written(tmp_path, text))
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text.replace(*change)))
+    assert f"{told} is not an absolute path" in str(caught.value)
+
+
+def test_a_folder_in_other_words_is_the_same_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"list\.recent and list\.folder are the same folder"):
+        load(written(tmp_path, GOOD.replace('keys = "/k"', 'keys = "/k"\nrecent = "/x/../l/"')))

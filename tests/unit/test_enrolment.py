@@ -1,8 +1,12 @@
 """How a gate enrols: its own key, a one-time token, and whoever answers instead of the back office."""
 
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from starlette.applications import Starlette
@@ -13,6 +17,7 @@ from backoffice.receiver import Receiver
 from backoffice.report_store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Fault, WebServer
+from validator.adapters.owners import name_of
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.adapters.web import Web
 from validator.enrolment import EnrolmentError, enrol
@@ -151,3 +156,40 @@ def test_a_key_that_is_none_is_not_replaced_and_nothing_is_sent(
 def test_a_gate_without_a_key_is_told_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(GateKeyError, match="No such file or directory; turnike enroll makes it"):
         gate_key(tmp_path / "gate.pem")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_key_that_root_makes_is_the_couriers(
+    tmp_path: Path, store: ReportStore, server: WebServer, web: Web
+) -> None:
+    path, lists = tmp_path / "gate.pem", tmp_path / "lists"
+    lists.mkdir()
+    os.chown(lists, 4_711, 4_712)
+    folders = (tmp_path / "not there", tmp_path, lists)
+    enrol("gate", server.url, path, store.invite("gate", NOW_UNIX_S), web, service_folders=folders)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (4_711, 4_712, 0o600)
+    os.chown(path, 0, 0)  # as an earlier version left it
+    enrol("gate", server.url, path, OLD_TOKEN, web, service_folders=folders)
+    assert path.stat().st_uid == 4_711
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("mode", [0o711, 0o700])
+def test_who_may_not_read_the_key_is_told_what_helps_and_not_to_enrol_again(mode: int) -> None:
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom validator.adapters.report_office import GateKeyError, gate_key\n"
+        "os.setuid(65534)\ntry: gate_key(Path(sys.argv[1]))\nexcept GateKeyError as error: print(error)"
+    )
+    with TemporaryDirectory() as folder:  # pytest's own lets nobody else in
+        Path(folder).chmod(mode)
+        path = Path(folder) / "gate.pem"
+        path.write_bytes(b"?")
+        path.chmod(0o600)
+        command = [sys.executable, "-c", program, str(path)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    helps = {
+        0o711: f"it is another user's; as root: chown {name_of(65_534)}: {path}",
+        0o700: f"a folder above it does not let {name_of(65_534)} in: namei -l {path} shows which",
+    }
+    assert said == f"{path}: Permission denied; {helps[mode]}"

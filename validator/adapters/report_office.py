@@ -6,7 +6,9 @@ office.tell_status({...})     # the fingerprint keys that the city has for this 
 """
 
 import gzip
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,6 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from validator.adapters.owners import name_of
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
@@ -64,7 +67,7 @@ def gate_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
-        raise GateKeyError(f"{path}: {error.strerror}; turnike enroll makes it") from error
+        raise GateKeyError(f"{path}: {error.strerror}; {_mend(path, error)}") from error
     except (ValueError, TypeError) as error:
         raise GateKeyError(
             f"{path}: is no private key; move it away, and turnike enroll makes a new one"
@@ -74,6 +77,24 @@ def gate_key(path: Path) -> Ed25519PrivateKey:
             f"{path}: is another kind of key; move it away, and turnike enroll makes the right one"
         )
     return key
+
+
+def _is_reachable(path: Path) -> bool:
+    with suppress(OSError):
+        path.stat()
+        return True
+    return False
+
+
+def _mend(path: Path, error: OSError) -> str:
+    """What helps: to enrol again helps only where there is no key."""
+    if isinstance(error, FileNotFoundError):
+        return "turnike enroll makes it"
+    if isinstance(error, PermissionError) and not _is_reachable(path):
+        return f"a folder above it does not let {name_of(os.geteuid())} in: namei -l {path} shows which"
+    if isinstance(error, PermissionError):
+        return f"it is another user's; as root: chown {name_of(os.geteuid())}: {path}"
+    return "check the file and its disk"
 
 
 class ReportOffice:

@@ -4,15 +4,15 @@ All of it is a note: a gate opens and shuts without its reports, its socket and 
 """
 
 import os
-import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from validator.adapters.lane_client import LaneClient
 from validator.adapters.mounts import read_only
 from validator.adapters.outbox_folder import IDENTITY, LOCK
+from validator.adapters.owners import name_of, service_owner
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.carrier_ports import LaneGoneError
 from validator.check.finding import Finding, printable
@@ -117,7 +117,8 @@ def examine_secrets(config: Config) -> Iterator[Finding]:
     if not found:
         yield Finding("secrets", "ok", "keys and reports are their owner's alone")
     if config.upload is not None:
-        yield _enrolment(Path(config.upload.key))
+        folders = [Path(config.list.folder), Path(config.list.keys), Path(config.reports.folder)]
+        yield _enrolment(Path(config.upload.key), folders)
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
@@ -155,33 +156,22 @@ def _secret(path: Path, what: str, *, group_reads: bool = False) -> Iterator[Fin
         yield Finding("secrets", "note", f"{told}; chmod 600 {path}{replace}")
 
 
-def _enrolment(path: Path) -> Finding:
+def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
     """The key of the gate: is it there, is it one, and can the courier's user read it."""
     try:
-        owner, folder_owner = path.stat().st_uid, path.parent.stat().st_uid
+        owner = path.stat().st_uid
         gate_key(path)
     except FileNotFoundError:
         text = f"{path}: not there; turnike enroll makes it, with a token of turnike-backoffice enroll"
         return Finding("enrolment", "note", text)
     except OSError as error:
-        return Finding(
-            "enrolment", "note", f"{path}: {error.strerror}; run this check as root or as the courier's user"
-        )
+        text = f"{path}: {error.strerror}; run this check as root or as the courier's user"
+        return Finding("enrolment", "note", text)
     except GateKeyError as error:
         return Finding("enrolment", "note", str(error))
-    user = name_of(owner)
-    if owner == 0 and folder_owner != 0:
-        return Finding("enrolment", "note", f"{path}: belongs to root; chown {name_of(folder_owner)}: {path}")
-    return Finding(
-        "enrolment",
-        "ok",
-        f"{path}: this gate's key, readable by {user}; whether the city knows it, its answers tell",
-    )
-
-
-def name_of(user_id: int) -> str:
-    """The name of a user, or its number where there is no name."""
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return str(user_id)
+    service = service_owner((*folders, path.parent))
+    if service is not None and owner != service.user_id:
+        text = f"{path}: belongs to {name_of(owner)}, and the courier is {service.name}"
+        return Finding("enrolment", "note", f"{text}; as root: chown {service.name}: {path}")
+    text = f"{path}: this gate's key, {name_of(owner)}'s; whether the city knows it, its answers tell"
+    return Finding("enrolment", "ok", text)
