@@ -15,6 +15,7 @@ from tests.list_making import (
 )
 from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
 from tests.processes.gate_rig import Gate
+from tests.programs import Program
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
@@ -178,6 +179,39 @@ def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: Time
         lane.event("list", list_version=2)  # time is looked at first
         line = clocked.tap(lane, SUSPENDED)
         assert (line["outcome"], line["unix_s"]) == ("denied", NOW_UNIX_S + DAY_S)
+
+
+@pytest.mark.parametrize("ahead_s", [5 * DAY_S, 40 * DAY_S, 366 * DAY_S, 3_653 * DAY_S])
+@pytest.mark.parametrize("is_synchronised", [True, False], ids=["synchronised", "no clock"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["runs on", "starts again"])
+def test_after_the_repair_of_a_time_signed_ahead_ends_starts_and_expiry_are_right(
+    clocked: TimedGate, ahead_s: int, is_synchronised: bool, restarts: bool
+) -> None:
+    """The synchronised clock lies below the signed time, and is not believed until that is void."""
+    clocked.set(NOW_UNIX_S + 60 if is_synchronised else Y1970, synchronised=is_synchronised)
+    clocked.accepted(NOW_UNIX_S + ahead_s, key="old")
+    with clocked.serving() as lane:
+        assert told(clocked.tap(lane, SUSPENDED)) == ("admitted", "no rule speaks", "stale", False)
+        assert told(clocked.tap(lane, UNMATCHED)) == ("denied", "not in table", "stale", False)
+        if not restarts:
+            clocked.accepted(NOW_UNIX_S + 60, key="new")
+            clocked.publish(2)
+            lane.event("list", list_version=2)  # time is looked at first
+            assert_is_healed(clocked, lane, is_synchronised=is_synchronised)
+    if restarts:
+        clocked.accepted(NOW_UNIX_S + 60, key="new")
+        with clocked.serving() as lane:
+            assert_is_healed(clocked, lane, is_synchronised=is_synchronised)
+
+
+def assert_is_healed(clocked: TimedGate, lane: Program, *, is_synchronised: bool) -> None:
+    """Every decision is the right one at NOW."""
+    line = clocked.tap(lane, SUSPENDED)
+    assert told(line) == ("denied", "in table", "fresh", is_synchronised)
+    assert line["unix_s"] == NOW_UNIX_S + 60
+    notice = ("admitted_with_notice", "no rule speaks", "fresh", is_synchronised)
+    assert told(clocked.tap(lane, UNMATCHED)) == notice
+    assert told(clocked.tap(lane, MATCHED)) == ("admitted", "no rule speaks", "fresh", is_synchronised)
 
 
 def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(clocked: TimedGate) -> None:

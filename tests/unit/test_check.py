@@ -258,6 +258,19 @@ def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
     assert found(config, "list") == [("ok", "version 1, 1 rule(s), fresh")]
 
 
+def test_a_signed_time_ahead_of_a_synchronised_clock_is_told_as_either_clocks_fault(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(config, signed_unix_s=NOW_UNIX_S + 20 * 3_600)
+    monkeypatch.setattr(SetClock, "unix_s", NOW_UNIX_S)
+    ((mark, text),) = found(config, "clock")
+    assert mark == "note"
+    assert text.startswith("the kernel calls it synchronised, and it is behind: it is ")
+    assert text.endswith(
+        "if that is right, the city's clock ran ahead: tell the back office (docs/runbook.md)"
+    )
+
+
 def test_before_the_first_list_no_time_is_made_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SetClock, "is_synchronised", False)
     for path in Path(config.list.folder).iterdir():

@@ -117,6 +117,8 @@ def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
         yield Finding("clock", "ok", f"synchronised, says the kernel; {floor}")
     elif clock.system().synchronised:
         text = f"the kernel calls it synchronised, and it is behind: {floor}; check the time service (timedatectl)"
+        if found is not None and found.signed is not None:
+            text += "; if that is right, the city's clock ran ahead: tell the back office (docs/runbook.md)"
         yield Finding("clock", "note", text)
     else:
         yield Finding("clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)")
