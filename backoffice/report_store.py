@@ -252,7 +252,7 @@ class ReportStore:
         return again
 
     def outboxes(self) -> list[OutboxView]:
-        """Each outbox, with what is missing of it."""
+        """Each outbox, with what is missing of it: those of a gate in the order in which they were first heard of, whatever its clock said."""
         by = (reports.c.gate_id, reports.c.outbox_id)
         grouped = (
             sa.select(
@@ -262,6 +262,7 @@ class ReportStore:
                 sa.func.max(reports.c.seq).label("seq"),
                 sa.func.sum(reports.c.refused_before).label("refused"),
                 sa.func.max(reports.c.unix_s).label("unix_s"),
+                sa.func.min(reports.c.received_unix_s).label("received_unix_s"),
             )
             .group_by(*by)
             .subquery()
@@ -276,6 +277,7 @@ class ReportStore:
             sa.func.coalesce(gone.refused, 0).label("gone_refused"),
             sa.func.coalesce(gone.seq, 0).label("gone_seq"),
         ).select_from(joined)
+        in_order = (grouped.c.gate_id, grouped.c.received_unix_s, grouped.c.unix_s)
         with self._database.reading() as connection:
             return [
                 OutboxView(
@@ -288,7 +290,7 @@ class ReportStore:
                     int(row.refused) + row.gone_refused,
                     row.unix_s,
                 )
-                for row in connection.execute(chosen.order_by(grouped.c.gate_id, grouped.c.unix_s))
+                for row in connection.execute(chosen.order_by(*in_order))
             ]
 
     def gaps(self) -> list[Gap]:

@@ -421,6 +421,13 @@ def test_list_shows_what_is_missing_refused_and_begun_anew(city: Desk) -> None:
     assert [(each["is_new"], each["gaps"]) for each in told] == [(False, [[3, 4]]), (True, []), (False, [])]
 
 
+def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_said(city: Desk) -> None:
+    city.store.add("gate", [stored(1, unix_s=NOW_UNIX_S + 365 * DAY_S)], NOW_UNIX_S)
+    city.store.add("gate", [stored(1, outbox_id="f" * 32)], NOW_UNIX_S + 60)
+    told = json.loads(city.types("reports", "list", "--json"))
+    assert [(each["outbox_id"][0], each["is_new"]) for each in told] == [("0", False), ("f", True)]
+
+
 def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:
     assert city.types("reports", "list") == "0 reports came, 0 are missing, 0 were refused by gates\n"
     assert city.types("gates") == "0 gates, 0 in trouble, 0 struck off\n"
