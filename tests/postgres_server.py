@@ -37,6 +37,19 @@ class PostgresServer:
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
         return f"postgresql+psycopg://{NAME}@/postgres?host={self._folder}&options=-csearch_path%3D{name}"
 
+    def run_script(self, path: Path) -> None:
+        """Run a file of SQL as the superuser; each statement ends a line."""
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("--")]
+        with psycopg.connect(
+            host=str(self._folder), user=NAME, dbname="postgres", autocommit=True
+        ) as connection:
+            for statement in filter(str.strip, "\n".join(lines).split(";\n")):
+                connection.execute(statement.encode())
+
+    def url(self, role: str, database: str) -> str:
+        """A database as this role comes to it."""
+        return f"postgresql+psycopg://{role}@/{database}?host={self._folder}"
+
 
 @contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
