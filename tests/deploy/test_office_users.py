@@ -194,6 +194,8 @@ def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_regist
     assert own["write"] >= {"keys/online/targets.pem", "registry.db", "published/targets"}, "this looks well"
     online = sorted((office.home / "keys/online").iterdir())
     assert len(online) == 3
+    for folder in ("online", "retired"):
+        assert (office.home / "keys" / folder).stat().st_mode & 0o777 == 0o700
     for path in (*online, office.home / "registry.db"):
         command = [*office.as_user("turnike-receiver"), "cat", str(path)]
         refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)

@@ -126,6 +126,30 @@ def test_a_receiver_that_knows_its_addresses_is_reached_at_each(
     assert world.said == []
 
 
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("127.0.0.1", True),
+        ("127.0.0.1:8080", True),
+        ("[::1]:8080", True),
+        ("LOCALHOST:1", True),
+        ("127.0.0.1.example.org", False),
+        ("localhost.example.org", False),
+        ("localhost@example.org", False),
+        ("[::1", False),
+        ("", False),
+        ("10.0.0.1", False),
+        ("a b", False),
+        ("localhost:", False),
+    ],
+)
+def test_without_addresses_it_is_this_machines_alone(world: World, name: str, is_known: bool) -> None:
+    world.stands([])
+    assert world.server.app is not None
+    answered = ask(world.server.app, "POST", "http://127.0.0.1/v1/reports", {"host": name})
+    assert answered.status == (401 if is_known else 421)
+
+
 @pytest.mark.parametrize("name", ["reports.example.org", "Reports.Example.org:443", "REPORTS.example.org"])
 def test_a_host_is_the_same_in_any_case_and_with_its_own_port(world: World, name: str) -> None:
     world.stands(["https://reports.example.org/"], host(name))
@@ -179,6 +203,16 @@ def test_a_host_that_is_none_of_its_own_is_refused_and_the_operator_is_told_once
     reports, enrolled = world.said
     assert reports.startswith("no address of this receiver is attacker.example/v1/reports: ")
     assert enrolled.startswith("no address of this receiver is attacker.example/v1/enrol: ")
+
+
+def test_a_path_is_held_against_its_signature_as_its_bytes_came(world: World) -> None:
+    """`%72` is an r to whoever routes, and not to whoever has signed."""
+
+    def escaped(scope: Scope) -> None:
+        scope["raw_path"] = b"/v1/%72eports"
+
+    world.stands([], escaped)
+    assert "sent path /v1/reports and the receiver got /v1/%72eports" in str(world.refused())
 
 
 def test_hosts_without_end_are_not_remembered_without_end(world: World) -> None:

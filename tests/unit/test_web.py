@@ -422,6 +422,15 @@ class TestProxy:
         assert server.asked[0].headers["host"] == "lists.example.org"
         web.close()
 
+    @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+    def test_this_machine_is_asked_without_it(self, server: WebServer, name: str) -> None:
+        """`http://127.0.0.1/` is allowed since nobody is on the way; a proxy would be, and would ask itself."""
+        with WebServer() as proxy:
+            web = Web(proxy=proxy.url)
+            assert web.get(f"http://{name}:{server.port}/small.json", 100) is not None
+            assert proxy.asked == []
+            web.close()
+
     def test_tls_goes_through_it_unbroken(self, tmp_path: Path) -> None:
         authority = Authority(tmp_path)
         context = authority.context(["lists.example.org"])

@@ -15,8 +15,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -24,6 +25,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from validator.courier_ports import SourceState
+from validator.formats.web_address import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -286,6 +288,12 @@ class PacedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         return manager
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """As requests', but this machine itself is asked without the proxy, which would ask itself, in clear text."""
+        if is_loopback(urlsplit(request.url or "").hostname or ""):
+            kwargs["proxies"] = {}
+        return super().send(request, *args, **kwargs)
 
     def get_connection_with_tls_context(
         self,
