@@ -387,7 +387,7 @@ class Publisher:
         for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
             # It costs a look at every card of the rule, as the snapshot did.
             begins = (piece.from_version or piece.to_version for piece in offered[rule])
-            # Without a gate that confirms the time, what ended stays: at most a row for each card.
-            confirmed_unix_s = min(now_unix_s, self._registry.witnessed_unix_s() or 0)
+            # Without a synchronised gate that confirms the time, what ended stays: at most a row for each card.
+            confirmed_unix_s = min(now_unix_s, self._registry.witnessed().synchronised_unix_s or 0)
             self._registry.forget(rule, min(begins), epoch(confirmed_unix_s, DAY_S))
             yield f"forgot what {rule} has not to say any more"

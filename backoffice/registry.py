@@ -30,7 +30,7 @@ from backoffice.new_cards import NewCardsRecord
 from backoffice.publications import Publications
 from backoffice.registry_values import Counts, IssuedCard, Outcome, State, StateRow, UnderRule
 from backoffice.schema import cards, incoming, notes, outdated, rules, states
-from backoffice.witnesses import witnessed_unix_s
+from backoffice.witnesses import Witnessed, witnessed
 
 __all__ = ["Counts", "IssuedCard", "Outcome", "Registry", "RegistryError", "State", "UnderRule"]
 
@@ -296,9 +296,9 @@ class Registry:
             )
             return connection.execute(gone).rowcount
 
-    def witnessed_unix_s(self) -> int | None:
-        """The newest time that a gate has signed; see witnesses.py."""
-        return witnessed_unix_s(self._database)
+    def witnessed(self) -> Witnessed:
+        """What the gates have said of the time."""
+        return witnessed(self._database)
 
     # Notes
 

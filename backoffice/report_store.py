@@ -26,7 +26,7 @@ from backoffice.report_schema import (
     reports,
     statuses,
 )
-from backoffice.witnesses import witnessed_unix_s
+from backoffice.witnesses import Witnessed, witnessed
 from validator.formats.signed_request import Speaker
 from validator.formats.stored_report import StoredReport
 
@@ -172,9 +172,9 @@ class ReportStore:
         """The same for a gate that was never given a nonce: not kept if it is not newer by the gate's clock."""
         return self.keep_status(Speaker(gate_id, created_unix_s), now_unix_s, status).kept
 
-    def witnessed_unix_s(self) -> int | None:
-        """The newest time that a gate has signed; see witnesses.py."""
-        return witnessed_unix_s(self._database)
+    def witnessed(self) -> Witnessed:
+        """What the gates have said of the time."""
+        return witnessed(self._database)
 
     def gate_rows(self) -> list[Mapping[str, Any]]:
         """Each gate, with what it said last of itself."""

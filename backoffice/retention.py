@@ -34,7 +34,7 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
         before, oldest = ends_unix_s(config, now_unix_s), store.oldest_unix_s()
         if oldest is None or oldest >= before:
             return 0
-        witnessed = store.witnessed_unix_s()
+        witnessed = store.witnessed().best_unix_s
         if not is_clock_right and (witnessed is None or now_unix_s > witnessed + AHEAD_S):
             raise OfficeError(
                 "no report is deleted: no gate has spoken since a day before what this clock says. Set the clock; or, if it is"

@@ -96,13 +96,15 @@ def _finished(steps: Generator[str, None, Publication]) -> Publication:
 
 
 def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator[str, None, Publication]:
-    root, signing_unix_s = required_root(office).signed, time_to_sign(office, now_unix_s)
+    root = required_root(office).signed
     if root.expires <= _moment(now_unix_s):
         raise RoleError(
             f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root; if that day has not come yet, this clock is wrong"
         )
     yield from publish_steps(office)
     yield from settle_steps(office, {role: root.roles[role].keyids for role in ONLINE_ROLES})
+    # After that, so that a rotated key is in its place also where this clock may sign nothing yet: another rotation makes another key.
+    signing_unix_s = time_to_sign(office, now_unix_s)
     seen = standing(office)
     if manifest is None and seen.timestamp is None:
         return Publication(RoleVersions(root.version, 0, 0, 0), {})

@@ -167,7 +167,14 @@ def test_a_gate_that_counts_from_the_citys_wrong_time_is_no_witness_beside_one_t
     with ReportStore.open(town.config.database_url) as store:
         store.set_status("right", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
         store.set_status("wrong", wrong_unix_s, wrong_unix_s, COUNTED)
-        assert store.witnessed_unix_s() == town.now_unix_s
+        assert store.witnessed() == (town.now_unix_s, wrong_unix_s)
+    assert snapshot_ahead(town, 40 * DAY_S) == 0
+
+
+def test_gates_that_all_count_from_the_citys_wrong_time_confirm_nothing(town: PublishingOffice) -> None:
+    wrong_unix_s = town.now_unix_s + 40 * DAY_S
+    with ReportStore.open(town.config.database_url) as store:
+        store.set_status("wrong", wrong_unix_s, wrong_unix_s, COUNTED)
     assert snapshot_ahead(town, 40 * DAY_S) == 0
 
 

@@ -1,0 +1,271 @@
+"""Clocks that jump, at the city and at gates, at any step: after the documented repair every gate decides what the registry says.
+
+The real publisher, real metadata and real couriers. The city's clock, and each gate's, is off by whatever the jumps add up to; the right time
+goes on beside them. A person believes a wrong clock (`--clock-is-right`, or a ceremony) as often as not. The repair is what docs/runbook.md
+says: set the clocks, and do what the commands say until one of them publishes.
+"""
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from backoffice import ceremonies, roots
+from backoffice import roles as signing
+from backoffice.config import RuleConfig
+from backoffice.fingerprints import CardsError
+from backoffice.office import put
+from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, ClockError
+from backoffice.report_store import ReportStore
+from backoffice.roles import RoleError
+from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, SocketlessGate, view
+from tests.town import uid
+from validator.courier_ports import SourceState
+from validator.domain.decision import Verdict
+
+HOUR_S, DAY_S = 3_600, 86_400
+YEAR_S = 365 * DAY_S
+GATES_MAX = 3
+OFF_S_MAX = 12 * YEAR_S  # two jumps of ten years the same way leave what Unix seconds can say
+SIGNED_S_MAX = 2 * HOUR_S  # timestamp is signed again after a third of its six hours
+SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothing here outlives a test
+
+JUMPS = (5 * HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S)
+jumps = st.sampled_from([sign * jump for jump in JUMPS for sign in (1, -1)])
+cards = st.integers(0, 3).map(uid)
+names = st.sampled_from([SUSPENDED.name, SUSPENDED.name, STAFF.name, MATCHED.name])
+ends = st.sampled_from([None, 1, HOUR_S, 4 * HOUR_S, 4 * HOUR_S, 10 * DAY_S, 30 * DAY_S])
+whiles = st.sampled_from([60, 60, HOUR_S, 5 * HOUR_S])
+gates = st.integers(0, GATES_MAX - 1)
+
+
+class ClocksMachine(RuleBasedStateMachine):
+    """One town and its gates. `now_unix_s` is the right time; nobody here is shown it but through a clock."""
+
+    @initialize(synchronised=st.booleans())
+    def found(self, *, synchronised: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="clocks-", dir=SHELVES))
+        self.town = PublishingOffice(self.folder)
+        self.town.clock_is_right = False
+        self.town.issue(*map(uid, range(4)))
+        self.now_unix_s = self.town.now_unix_s
+        self.off_s = self.furthest_s = (
+            0  # how far the city's clock is ahead, and the furthest by which it published
+        )
+        self.gates: list[SocketlessGate] = []
+        self.numbers = count(1)
+        self.town.publish()
+        self.new_gate(synchronised=synchronised)
+        self.poll(0)
+
+    def teardown(self) -> None:
+        if hasattr(self, "town"):
+            try:
+                self.repair()
+            finally:
+                self.town.close()
+                for gate in self.gates:
+                    gate.web.close()
+                shutil.rmtree(self.folder)
+
+    # Time
+
+    @rule(seconds=whiles)
+    def time_goes_by(self, seconds: int) -> None:
+        self.now_unix_s += seconds
+        self.town.now_unix_s += seconds
+        for gate in self.gates:
+            gate.clock.wait(seconds)
+
+    @rule(seconds=jumps)
+    def the_citys_clock_jumps(self, seconds: int) -> None:
+        if abs(self.off_s + seconds) <= OFF_S_MAX:
+            self.off_s += seconds
+            self.town.now_unix_s += seconds
+
+    @rule(number=gates, seconds=jumps, synchronised=st.booleans())
+    def a_gates_clock_jumps(self, number: int, seconds: int, *, synchronised: bool) -> None:
+        gate = self.gate(number)
+        if abs(gate.clock.unix_s + seconds - self.now_unix_s) <= OFF_S_MAX:
+            gate.clock.unix_s += seconds
+            gate.clock.synchronised = synchronised
+
+    # The back office
+
+    @rule(name=names, card=cards, end_s=ends)
+    def put_in(self, name: str, card: bytes, end_s: int | None) -> None:
+        """Until a time that a person typed, as the wall says it."""
+        self.town.change(name, card, None if end_s is None else self.now_unix_s + end_s)
+
+    @rule(name=names, card=cards)
+    def take_out(self, name: str, card: bytes) -> None:
+        self.town.remove(name, card)
+
+    @rule(believed=st.booleans())
+    def publish(self, *, believed: bool) -> None:
+        """A person who is asked says that the clock is right, or does not."""
+        before = view(self.town.published)
+        self.furthest_s = max(self.furthest_s, self.off_s)
+        if believed:
+            self.town.city.say_right(self.town.now_unix_s)
+        try:
+            self.town.publish()
+        except (ClockError, RoleError, CardsError) as error:
+            event(f"publish: {type(error).__name__}")
+            assert view(self.town.published) == before
+
+    @rule(steps=st.integers(1, 50))
+    def publisher_is_killed(self, steps: int) -> None:
+        self.furthest_s = max(self.furthest_s, self.off_s)
+        with suppress(ClockError, RoleError, CardsError):
+            self.town.publish_killed(steps)
+        assert view(self.town.published) is not None
+
+    @rule()
+    def every_rule_gets_a_snapshot(self) -> None:
+        """With the next list, as each gets one now and then."""
+        self.town.rotate_fingerprint_key()
+        for gate in self.gates:
+            gate.hold(self.town.key)
+
+    @rule(roles=st.sampled_from([(), ("timestamp",), ("timestamp", "snapshot", "targets")]))
+    def ceremony(self, roles: tuple[str, ...]) -> None:
+        """As `root accept` ends it: what is published is signed again, if this clock may sign."""
+        city, now_unix_s = self.town.city, self.town.now_unix_s
+        path = ceremonies.rotate(city.office, roles, now_unix_s)
+        put(path, roots.draft_bytes(city.signed(roots.read_root(path), "bc")))
+        ceremonies.accept(city.office, [path], now_unix_s)
+        with suppress(ClockError):
+            signing.sign_timestamp(city.office, now_unix_s)
+
+    # Gates
+
+    def gate(self, number: int) -> SocketlessGate:
+        return self.gates[number % len(self.gates)]
+
+    @precondition(lambda self: len(self.gates) < GATES_MAX)
+    @rule(synchronised=st.booleans())
+    def new_gate(self, *, synchronised: bool) -> None:
+        """A gate with a right clock, or one without a battery that wakes in 1970."""
+        gate = self.town.gate(f"gate-{next(self.numbers)}")
+        gate.clock.unix_s = self.now_unix_s if synchronised else 1_000
+        gate.clock.synchronised = synchronised
+        self.gates.append(gate)
+
+    @rule(number=gates)
+    def poll(self, number: int) -> None:
+        gate = self.gate(number)
+        status = gate.poll()
+        event(f"polled: {status.state.value}")
+        if gate.rules is not None and self.furthest_s <= JUMP_S_MAX:
+            # As far as a clock may be ahead before anybody asks, what it publishes is right at any time.
+            self.town.assert_says(gate.rules, self.now_unix_s)
+
+    @rule(number=gates)
+    def publish_and_poll(self, number: int) -> None:
+        self.publish(believed=True)
+        self.poll(number)
+
+    @rule(number=gates, power=st.booleans())
+    def restart(self, number: int, *, power: bool) -> None:
+        if power:
+            self.gate(number).power_cut()
+        else:
+            self.gate(number).start()
+
+    @rule(number=gates)
+    def speak(self, number: int) -> None:
+        """A gate tells the city how it fares. One of which the kernel calls a clock synchronised that is wrong is beyond what anybody guards against."""
+        now = self.gate(number).lane_clock.now()
+        if now.synchronised and abs(now.unix_s - self.now_unix_s) > JUMP_S_MAX:
+            return
+        synchronised = "true" if now.synchronised else "false"
+        status = f'{{"lanes": [{{"clock_synchronised": {synchronised}}}]}}'
+        with ReportStore.open(self.town.config.database_url) as store:
+            store.set_status(f"gate-{number}", now.unix_s, self.town.now_unix_s, status)
+
+    # The repair
+
+    @rule()
+    def repair(self) -> None:
+        self.town.now_unix_s, self.off_s = self.now_unix_s, 0
+        for gate in self.gates:
+            if gate.clock.synchronised:
+                gate.clock.unix_s = self.now_unix_s
+        self.publish_as_the_commands_say()
+        self.furthest_s = 0
+        self.the_registry_holds_what_was_put_in()
+        for gate in self.gates:
+            gate.hold(self.town.key)
+            self.decides_what_the_registry_says(gate)
+        for synchronised in (True, False):
+            self.new_gate(synchronised=synchronised)
+            gate = self.gates.pop()
+            self.decides_what_the_registry_says(gate)
+            gate.web.close()
+
+    def publish_as_the_commands_say(self) -> None:
+        """Each message names what is to be done, and none of it has to be done twice."""
+        done: list[str] = []
+        while True:
+            try:
+                self.town.publish()
+            except (ClockError, RoleError) as error:
+                [wanted] = [
+                    each
+                    for each in ("publish --clock-is-right", "rotate timestamp", "rotate root")
+                    if each in str(error)
+                ]
+                if wanted in done:
+                    raise
+                done.append(wanted)
+                if wanted == "publish --clock-is-right":
+                    self.town.city.say_right(self.now_unix_s)
+                else:
+                    self.ceremony(("timestamp",) if wanted == "rotate timestamp" else ())
+            else:
+                event(f"repaired by: {', '.join(done) or 'nothing'}")
+                break
+        if self.town.registry.pending():
+            self.town.publish()  # what was begun was finished first
+
+    def the_registry_holds_what_was_put_in(self) -> None:
+        held = {
+            (each.name, state.uid): state.ends_unix_s
+            for each in self.town.rules
+            for state in self.town.registry.members(each.name)
+        }
+        for key, end in self.town.states.items():
+            if end is None or end > self.now_unix_s:
+                assert held.get(key, 0) == end, key
+
+    def decides_what_the_registry_says(self, gate: SocketlessGate) -> None:
+        status = gate.poll()
+        assert status.state is SourceState.FRESH, status
+        seen = view(self.town.published)
+        assert seen is not None
+        assert gate.rules is not None
+        assert gate.version == seen.manifest.list_version
+        assert self.town.said[gate.version].ends == self.town.states
+        gates_unix_s = gate.lane_clock.now().unix_s
+        assert self.now_unix_s - SIGNED_S_MAX <= gates_unix_s <= self.now_unix_s + STEP_S_MAX
+        self.town.assert_says(gate.rules, gates_unix_s)
+        self.town.assert_says(gate.rules, self.now_unix_s)
+        for card in map(uid, range(4)):
+            is_in = {each.name: self.is_in(each, card, gates_unix_s) for each in self.town.rules}
+            admitted = not is_in["suspended"] and (is_in["staff"] or is_in["matched"])
+            assert gate.decides(card).verdict is (Verdict.ADMIT if admitted else Verdict.DENY)
+
+    def is_in(self, of: RuleConfig, card: bytes, at_unix_s: int) -> bool:
+        end = self.town.said[self.town.registry.claimed()].end(of, card)
+        return end is None or at_unix_s < end
+
+
+TestClocks = ClocksMachine.TestCase
+TestClocks.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
