@@ -66,11 +66,6 @@ def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> 
     return max(now_unix_s, signed_unix_s)
 
 
-def last_signed_unix_s(office: Office) -> int:
-    """When timestamp was signed, in Unix seconds; 0 if that is not known. Raises RootError."""
-    return _signed_unix_s(standing(office).timestamp)
-
-
 def _signed_unix_s(timestamp: Metadata[Timestamp] | None) -> int:
     said = timestamp.signed.unrecognized_fields.get(SIGNED_AT, 0) if timestamp else 0
     return said if isinstance(said, int) else 0

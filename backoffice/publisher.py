@@ -22,7 +22,7 @@ from backoffice.fingerprints import Hash, hasher
 from backoffice.keys import FingerprintKey, current_fingerprint_key
 from backoffice.naming import Offered, index_of, manifest_of, says
 from backoffice.office import DAY_S, SECRET_MODE, OfficeError
-from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, last_signed_unix_s, time_to_sign
+from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.piece_building import Press, Say, silent
 from backoffice.pieces import (
     HOUR_S,
@@ -176,9 +176,9 @@ class Publisher:
 
     def _date(self, public: Manifest | None, now_unix_s: int) -> None:
         """Count the age of what is offered no more from now on, if the clock was another when that ended: it would go at once, or never."""
-        signed_unix_s = last_signed_unix_s(self._office)
-        ran_ahead = public is not None and public.issued_unix_s > now_unix_s + STEP_S_MAX
-        if ran_ahead or (signed_unix_s and now_unix_s > signed_unix_s + JUMP_S_MAX):
+        # A list is issued again after a part of its life: one that is older was issued by another clock, or nobody published since.
+        oldest_s = self._config.manifest_valid_s // ISSUED_IN_A_LIFE + JUMP_S_MAX
+        if public and not -STEP_S_MAX <= now_unix_s - public.issued_unix_s <= oldest_s:
             self._folder.date_all(now_unix_s)
             self._log.date_retired(now_unix_s)
 
