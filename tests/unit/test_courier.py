@@ -252,11 +252,18 @@ def test_a_time_service_that_is_a_day_behind_what_the_city_signed_is_not_believe
     assert state(world) == (SourceState.FRESH, "")
 
 
-def test_a_time_that_other_keys_do_not_confirm_says_nothing_against_a_synchronised_clock() -> None:
-    world = in_step(versions=RoleVersions(2, 111, 110, 110), role_keys=KEYS._replace(timestamp=("t2",)))
-    world.issued_unix_s = world.signed_unix_s = NOW_UNIX_S - 6
+@pytest.mark.parametrize(("before_s", "found"), [(6, SourceState.REFUSED), (5, SourceState.FRESH)])
+def test_a_time_that_the_next_keys_contradict_says_nothing_against_a_synchronised_clock(
+    before_s: int, found: SourceState
+) -> None:
+    """What was accepted was signed at NOW - 5: a clock more than a day below is wrong, if that is confirmed."""
+    world = in_step()
+    world.publish(11, MINUTES[5])
+    world.versions, world.role_keys = RoleVersions(2, 111, 111, 111), KEYS._replace(timestamp=("t2",))
+    world.issued_unix_s = world.signed_unix_s = NOW_UNIX_S - before_s
     world.system = SystemClock(NOW_UNIX_S - 7 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
-    assert state(world)[0] is SourceState.REFUSED
+    state_, problem = state(world)
+    assert (state_, "a day ahead" in problem) == (found, found is SourceState.REFUSED)
 
 
 def test_the_town_hears_what_the_time_rests_on() -> None:
