@@ -126,6 +126,17 @@ def test_damage_is_healed_by_the_next_poll(
     assert not [line for line in gate.mended if not line.isprintable()]
 
 
+def test_a_disk_that_lost_its_list_has_one_again_before_the_power_goes(
+    office: PublishingOffice, gate: SocketlessGate
+) -> None:
+    write_over(believed(gate)["disk manifest"], b"")
+    assert_well(office, gate)
+    shutil.rmtree(gate.lists / "pieces")
+    gate.published = office.folder / "nothing is public"
+    gate.power_cut()
+    assert gate.version == 3
+
+
 @pytest.mark.parametrize("kind", ["base", "change"])
 def test_a_bit_that_rots_without_a_trace_is_found_by_the_lane_and_fetched_by_the_courier(
     office: PublishingOffice, gate: SocketlessGate, kind: str

@@ -103,12 +103,14 @@ class ListShelf:
         if held is not None and all(map(self._path, held.manifest.segments())):
             if _mode(held.folder / held.name) == 0:
                 self._restore(held)
+            if self._newest([self.disk]) is None:
+                self._restore(held._replace(folder=self.disk))
             if doubted and not damaged:
                 self._show_again(held)
         return damaged
 
     def _restore(self, held: _Held) -> None:
-        """Write its manifest again, which is known; its segments are there."""
+        """Write its manifest again, which is known, and what else this folder lacks of it: a power cut must not find a disk without a list."""
         try:
             self._install(held)
         except InstallError as error:
@@ -266,6 +268,9 @@ class ListShelf:
         """The manifest last; then what neither folder needs any more goes."""
         held = _Held(era, manifest, memory or self.disk)
         self._install(held)
+        for folder in self._folders():
+            if folder != held.folder:  # the same list of other segments, from before something was damaged
+                remove(folder / held.name)
         self._list = held
         if memory is None:
             ListInstaller(self.disk).prune()
@@ -276,17 +281,20 @@ class ListShelf:
         """Put the manifest there. Raises InstallError."""
         content = encode(held.manifest)
         if held.folder == self.disk:
-            ListInstaller(self.disk).install(content, {}, era=held.era)
-            self.disk_bytes += len(content) + CHECKSUM_BYTES
+            entries = [entry for entry in held.manifest.segments() if not self._on_disk(entry)]
+            there = {entry.file_name: path for entry in entries if (path := self._path(entry))}
+            ListInstaller(self.disk).install(content, there, era=held.era)
+            self.disk_bytes += sum(entry.bytes for entry in entries) + len(content) + CHECKSUM_BYTES
         else:
             ListInstaller(held.folder, also=self.disk).install(content, {}, era=held.era)
 
-    def _newest(self) -> _Held | None:
-        """The newest list that is complete, in either folder."""
+    def _newest(self, folders: Sequence[Path] | None = None) -> _Held | None:
+        """The newest list that is complete in these folders; in both if none are named."""
+        folders = folders or self._folders()
         found = sorted(
             (
                 (name, path)
-                for folder in self._folders()
+                for folder in folders
                 for path in _names(folder)
                 if (name := ListName.of(path.name)) is not None
             ),
@@ -295,7 +303,7 @@ class ListShelf:
         for name, path in found:
             with suppress(ManifestError, OSError):
                 manifest = decode_installed(read_regular(path, INSTALLED_BYTES_MAX), path.name)
-                if all(map(self._path, manifest.segments())):
+                if all(self._path(entry, folders) for entry in manifest.segments()):
                     return _Held(name.era, manifest, path.parent)
         return None
 
@@ -307,11 +315,11 @@ class ListShelf:
         rules = self._list.manifest.rules if self._list else ()
         return next((entry.segments for entry in rules if entry.name == rule), ())
 
-    def _path(self, entry: SegmentEntry) -> Path | None:
+    def _path(self, entry: SegmentEntry, folders: Sequence[Path] | None = None) -> Path | None:
         """Where the segment stands, if it does, in its full size."""
         if entry.file_name in self._spoilt:
             return None
-        for folder in self._folders():
+        for folder in folders or self._folders():
             path = folder / entry.file_name
             with suppress(OSError):
                 status = path.lstat()
