@@ -24,6 +24,7 @@ TURN_S = 0.2  # how often a publisher that waits for another looks whether it is
 SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKERS_MAX = 64
+GATES_MAX = 1_000_000
 
 
 @click.command(epilog="Example: turnike-backoffice publish --home city --watch")
@@ -298,7 +299,14 @@ def _tell(told: dict[str, Any], *, as_json: bool) -> None:
     show_default=True,
     help="So many processes; one hears some 250 gates a second. More than one want PostgreSQL.",
 )
-def serve(home: Path, host: str, port: int, workers: int) -> None:
+@click.option(
+    "--gates",
+    type=click.IntRange(1, GATES_MAX),
+    default=20_000,
+    show_default=True,
+    help="So many may come back at once, each with a connection that it keeps.",
+)
+def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
     """Receive the gates' reports, bring them fingerprint keys, and hand out the published folder, over HTTP on this machine.
 
     A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
@@ -321,4 +329,5 @@ def serve(home: Path, host: str, port: int, workers: int) -> None:
                 workers,
                 say=lambda line: click.echo(line, err=True),
                 ready=lambda: click.echo(address),
+                gates=gates,
             )

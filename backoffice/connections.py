@@ -18,7 +18,8 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 GATES_MAX = 20_000  # that come back at once, each with a connection that it keeps
-CONNECTIONS_MAX = GATES_MAX + 480  # and whoever else asks
+OTHERS = 480  # whoever else asks
+CONNECTIONS_MAX = GATES_MAX + OTHERS
 FILES_KEPT = 256  # descriptors for the database, published files, and the process itself
 HEAD_BYTES_MAX = 16_384  # a gate's has 700
 
@@ -152,7 +153,12 @@ def files_allowed(wanted: int) -> int:
     return max(raised, soft)
 
 
-def limits_here(limits: ConnectionLimits = ConnectionLimits()) -> tuple[ConnectionLimits, str]:
+def for_gates(gates: int) -> ConnectionLimits:
+    """The limits of a receiver to which so many gates may come back at once."""
+    return ConnectionLimits(connections_max=gates + OTHERS)
+
+
+def limits_here(limits: ConnectionLimits) -> tuple[ConnectionLimits, str]:
     """These limits, as far as this process may have descriptors; and a line for the operator if that is not enough."""
     wanted = limits.connections_max + FILES_KEPT
     allowed = files_allowed(wanted)
@@ -160,7 +166,7 @@ def limits_here(limits: ConnectionLimits = ConnectionLimits()) -> tuple[Connecti
         return limits, ""
     fewer = max(allowed - FILES_KEPT, allowed // 2)
     line = (
-        f"may open {allowed:,} files, and {GATES_MAX:,} gates that come back at once need {wanted:,}:"
+        f"may open {allowed:,} files, and {limits.connections_max - OTHERS:,} gates at once (--gates) need {wanted:,}:"
         f" LimitNOFILE= in the unit, or ulimit -n; until then it keeps {fewer:,} connections, and others come again"
     )
     return replace(limits, connections_max=fewer), line

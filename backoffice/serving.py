@@ -20,7 +20,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from backoffice.config import Config
-from backoffice.connections import HEAD_BYTES_MAX, ConnectionLimits, bounded, limits_here
+from backoffice.connections import (
+    GATES_MAX,
+    HEAD_BYTES_MAX,
+    ConnectionLimits,
+    bounded,
+    for_gates,
+    limits_here,
+)
 from backoffice.key_delivery import KeyDelivery
 from backoffice.office import OfficeError
 from backoffice.receiver import Receiver
@@ -53,25 +60,32 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def serve(
-    config: "Config", listening: socket.socket, workers: int, say: Say, ready: Callable[[], None]
+    config: "Config",
+    listening: socket.socket,
+    workers: int,
+    say: Say,
+    ready: Callable[[], None],
+    gates: int = GATES_MAX,
 ) -> None:
     """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OfficeError, also if one of several processes ends: whoever started this starts it anew."""
     ReportStore.open(
         config.reports_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
     KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
-    _, line = limits_here()
+    limits, line = limits_here(for_gates(gates))
     if line:
         say(line)
     if workers == 1:
         ready()
-        _work(config, listening, say)
+        _work(config, listening, say, limits)
         return
     # uvicorn would do the same for an application that it can import by name, which one of a home and a database is not.
     forked = multiprocessing.get_context("fork")
     parent = os.getpid()
     running: list[BaseProcess] = [
-        forked.Process(target=_work_for, args=(parent, config, listening, say), name=f"worker {number}")
+        forked.Process(
+            target=_work_for, args=(parent, config, listening, say, limits), name=f"worker {number}"
+        )
         for number in range(1, workers + 1)
     ]
     try:
@@ -97,11 +111,13 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _work_for(parent: int, config: Config, listening: socket.socket, say: Say) -> None:
+def _work_for(
+    parent: int, config: Config, listening: socket.socket, say: Say, limits: ConnectionLimits
+) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent:  # else it was killed in between
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the first tells the others
-        _work(config, listening, say)
+        _work(config, listening, say, limits)
 
 
 class SharingServer(uvicorn.Server):
@@ -139,10 +155,10 @@ class SharingServer(uvicorn.Server):
             listening.listen(QUEUE)
 
 
-def _work(config: Config, listening: socket.socket, say: Say) -> None:
+def _work(config: Config, listening: socket.socket, say: Say, limits: ConnectionLimits) -> None:
     with ReportStore.open(config.reports_url) as store:
         receiver = Receiver(store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say)
-        server = SharingServer(app(config.office.published, receiver.routes), limits_here()[0])
+        server = SharingServer(app(config.office.published, receiver.routes), limits)
 
         def end(*_: object) -> None:
             server.should_exit = True

@@ -15,9 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backoffice.connections import (
+    CONNECTIONS_MAX,
     FILES_KEPT,
+    GATES_MAX,
     HEAD_BYTES_MAX,
     ConnectionLimits,
+    for_gates,
     limits_here,
 )
 from backoffice.serving import SharingServer, listener
@@ -234,6 +237,11 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_needed(files: Callab
     wanted = replace(PATIENT, connections_max=1_000)
     assert limits_here(wanted) == (wanted, "")
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1_000 + FILES_KEPT
+
+
+def test_so_many_gates_need_so_many_connections_and_somebody_else_asks_too() -> None:
+    assert for_gates(GATES_MAX) == ConnectionLimits()
+    assert for_gates(100).connections_max == 100 + CONNECTIONS_MAX - GATES_MAX
 
 
 def test_where_it_cannot_be_raised_there_are_fewer_connections_and_a_line() -> None:

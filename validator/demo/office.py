@@ -111,7 +111,7 @@ class Office:
 
     def server(self, port: int) -> Child:
         """The web server and receiver; its first line is the address."""
-        return self._child("server", "serve", "--port", str(port))
+        return self._child("server", "serve", "--port", str(port), "--gates", "100")
 
     def reports(self, lane: int) -> dict[str, int]:
         """How many reports the city received from this lane, and how many it misses."""
