@@ -4,6 +4,7 @@ Modelled: DESFire EV1 with the one application a transit card has (written from 
 random identifier, a MIFARE Classic that never authenticates anybody. Not modelled: any cryptography.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,7 @@ from random import Random
 
 __all__ = ["Card", "Kind", "Session", "card_of", "parse_uid"]
 
+CASCADE_TAG = 0x88  # ISO/IEC 14443-3 6.5.4: no card could be selected by such a UID
 APPLICATION = bytes.fromhex("422201")  # as it stands in the SELECT command
 NUMBER_FILE = 2
 FILE_BYTES = 32
@@ -81,18 +83,28 @@ class Card:
         return b"\x08" + random.randbytes(3) if self.kind is Kind.PHONE else self.uid
 
 
+# Pairs of hex digits, all apart by the same colon, dash or blank, or by nothing. Anything looser
+# takes bytes in decimal, which many readers print (4-17-34-51-68-85-102), for another card.
+_UID = re.compile(
+    r"(?:0x|\\x)?(?:[0-9a-f]{2})+|[0-9a-f]{2}(?P<apart>[:-]| +)[0-9a-f]{2}(?:(?P=apart)[0-9a-f]{2})*",
+    re.ASCII | re.IGNORECASE,
+)
+_NOT_DIGITS = re.compile(r"0x|[\\x:\- ]", re.IGNORECASE)
+
+
 def parse_uid(text: str) -> bytes:
-    """A UID in hex, with or without colons.
+    """A UID in hex: 4, 7 or 10 pairs of digits, all apart by the same colon, dash or blank, or by nothing.
 
     Raises:
-        ValueError: not hex, or not 4, 7 or 10 bytes.
+        ValueError: it is spelt otherwise, has another length, or begins with the cascade tag.
     """
-    try:
-        uid = bytes.fromhex(text.replace(":", ""))
-    except ValueError:
-        raise ValueError(f"{text!r} is not a UID: write it in hex, such as 04a1b2c3d4e5f6") from None
+    if _UID.fullmatch(text.strip()) is None:
+        raise ValueError(f"{text!r} is not a UID: write it in hex, such as 04a1b2c3d4e5f6")
+    uid = bytes.fromhex(_NOT_DIGITS.sub("", text))
     if len(uid) not in {4, 7, 10}:
         raise ValueError(f"{text!r} has {len(uid)} bytes; a UID has 4, 7 or 10")
+    if uid[0] == CASCADE_TAG:
+        raise ValueError(f"{text!r} begins with 88, which goes before a part of a UID and begins none")
     return uid
 
 
