@@ -36,6 +36,9 @@ class _Lane(Struct, frozen=True):
     list_issued_unix_s: _Count | None = None
     list_problems: tuple[str, ...] = ()
     devices: dict[str, str] = {}
+    emergency: bool = False
+    tamper: bool = False
+    forced: _Count = 0
     reports_waiting: _Count | None = None
     reports_refused: _Count = 0
     reports_rejected: _Count | None = None
@@ -146,6 +149,12 @@ def _lane_troubles(lane: _Lane) -> Iterator[str]:
         yield "no list"
     yield from lane.list_problems
     yield from (f"{name} {state}" for name, state in lane.devices.items() if state != READY)
+    if lane.emergency:
+        yield "emergency: its arms hang free"
+    if lane.tamper:
+        yield "its housing is open"
+    if lane.forced:
+        yield f"locked arms were turned {lane.forced} times since its start"
     if lane.reports_trouble:
         yield lane.reports_trouble
     if lane.reports_refused:

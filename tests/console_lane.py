@@ -33,6 +33,7 @@ def status_line(**changes: Any) -> Line:
         "devices": {"reader": "ready", "board": "ready"},
         "emergency": False,
         "tamper": False,
+        "forced": 0,
         "taps": [
             {"outcome": "admitted", "ground": "in table", "count": 5},
             {"outcome": "denied", "ground": "in table", "count": 2},

@@ -47,6 +47,7 @@ class Account:
         self._started_s = time.monotonic()
         self._devices: dict[str, str] = {}  # state of reader and board
         self._switches = {"emergency": False, "tamper": False}
+        self._forced = 0  # how often locked arms were turned
         self._taps: Counter[Counted] = Counter()
 
     @property
@@ -71,6 +72,7 @@ class Account:
             "uptime_s": int(time.monotonic() - self._started_s),
             "devices": self._devices,
             **self._switches,
+            "forced": self._forced,
             "taps": [{**tap._asdict(), "count": count} for tap, count in self._taps.items()],
         }
 
@@ -116,6 +118,7 @@ class Account:
                 self._switches[name] = note.on
                 return {"event": name, "on": note.on}
             case Forced():
+                self._forced += 1
                 return {"event": "forced"}
             case _:
                 assert_never(note)

@@ -24,6 +24,9 @@ from validator.courier import where
 from validator.courier_ports import SourceState, TownError
 from validator.formats.sealed_keys import SealedKey
 
+# What of a lane's status the back office is to know at once, and not only with the next minute.
+NOTABLE = ("devices", "list_version", "reports_trouble", "emergency", "tamper", "forced")
+
 
 class CarrierThread(threading.Thread):
     """Carries until the process ends."""
@@ -98,7 +101,7 @@ class CarrierThread(threading.Thread):
         notable = [
             # A list that waits for a key: the answer brings it.
             (held, courier.get("state") == SourceState.NO_KEY.value),
-            *((lane.get("devices"), lane.get("list_version"), lane.get("reports_trouble")) for lane in lanes),
+            *([lane.get(name) for name in NOTABLE] for lane in lanes),
         ]
         if not times.is_due(now_s, notable):
             return

@@ -25,6 +25,7 @@ FACTS = {
         "reports": "2 waiting, 3 delivered since the start",
         "disk": "4.7 GiB free",
         "emergency": "off",
+        "forced": "never",
         "run": "for 1 min 0 s, version 0.1.0: 9 taps, 5 admitted, 3 denied",
     },
     "tr": {
@@ -35,6 +36,7 @@ FACTS = {
         "reports": "2 bekliyor, açılıştan beri 3 teslim edildi",
         "disk": "4,7 GiB boş",
         "emergency": "kapalı",
+        "forced": "hiç",
         "run": "1 min",
     },
 }

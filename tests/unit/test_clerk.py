@@ -13,7 +13,7 @@ from validator.adapters.time_file import FoundTime
 from validator.clerk import NOTES_MAX, Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
-from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost
+from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
 from validator.domain.latency import LatencyHistogram
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage, RecordTap
@@ -524,6 +524,7 @@ def test_status_says_how_the_lane_fares() -> None:
     assert status["devices"] == {"reader": "lost"}
     assert (status["list_state"], status["list_version"], status["list_cards"]) == ("fresh", 3, 1_000)
     assert (status["emergency"], status["tamper"], status["disk_free_bytes"]) == (False, False, 7_000)
+    assert status["forced"] == 0
     assert (status["reports_waiting"], status["reports_trouble"], status["notes_dropped"]) == (1, "", 0)
 
 
@@ -537,6 +538,9 @@ def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the
             clerk.note(TapDone(tap, TapTimes(7_000, 9_000, 1_000)))
         clerk.note(TapDone(pulled, TapTimes(1, 2, 0)))
         clerk.note(Emergency(on=True, at_ns=5))
+        clerk.note(Forced(6))
+        clerk.note(Forced(7))
+        clerk.note(Tamper(on=True, at_ns=8))
         assert world.callers.ask(Delivered((STORED.report_id,))) == {"forgotten": 1}
         status = world.callers.ask(Status())["status"]
     assert status["taps"] == [
@@ -544,6 +548,7 @@ def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the
         {"outcome": "try_again", "ground": "", "count": 1},
     ]
     assert (status["reports_delivered"], status["emergency"], status["list_state"]) == (1, True, "missing")
+    assert (status["forced"], status["tamper"]) == (2, True)
 
 
 def test_histograms_are_told_in_full_and_by_the_run_that_began_them() -> None:

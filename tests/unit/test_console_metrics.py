@@ -69,6 +69,7 @@ def heard(**changes: Any) -> Gate:
         ("turnike_device_ready", {"device": "board"}, 1),
         ("turnike_emergency", {}, 0),
         ("turnike_tamper", {}, 0),
+        ("turnike_forced_total", {}, 0),
         ("turnike_clock_synchronised", {}, 1),
         ("turnike_disk_free_bytes", {}, 5_000_000_000),
         ("turnike_build_info", {"version": "0.1.0"}, 1),

@@ -299,6 +299,9 @@ HOSTILE = {
     '{"carrier": {"state": "away", "problem": "no way"}}': "TROUBLE reports: no way",
     '{"courier": {"state": "frozen"}}': "TROUBLE lists: frozen",
     '{"lanes": [{"list_version": 1, "reports_refused": 9}]}': "TROUBLE 9 reports refused",
+    '{"lanes": [{"list_version": 1, "emergency": true}]}': "TROUBLE emergency: its arms hang free",
+    '{"lanes": [{"list_version": 1, "tamper": true}]}': "TROUBLE its housing is open",
+    '{"lanes": [{"list_version": 1, "forced": 2}]}': "TROUBLE locked arms were turned 2 times",
 }
 
 

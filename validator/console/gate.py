@@ -124,6 +124,7 @@ def _notable(status: Status) -> tuple[object, ...]:
         status.devices,
         status.emergency,
         status.tamper,
+        status.forced,
         status.clock_synchronised,
         (status.list_state, status.list_version, status.list_problems),
         (status.reports_waiting, status.reports_delivered, status.reports_refused, status.reports_rejected),

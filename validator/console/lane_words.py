@@ -56,6 +56,7 @@ class Status(Struct, frozen=True):
     devices: dict[Word, Word]
     emergency: bool
     tamper: bool
+    forced: Count
     taps: Annotated[tuple[Counted, ...], Meta(max_length=100)]
     unix_s: Moment
     clock_synchronised: bool

@@ -33,6 +33,7 @@ _COUNTERS: dict[str, tuple[str, Figure]] = {
         "Denials told before their report was safe on the disk.",
         lambda s: s.told_before_durable,
     ),
+    "turnike_forced": ("Times that locked arms were turned.", lambda s: s.forced),
     "turnike_notes_dropped": ("Events for which the lane had no room.", lambda s: s.notes_dropped),
 }
 _GAUGES: dict[str, tuple[str, Figure]] = {
@@ -46,7 +47,7 @@ _GAUGES: dict[str, tuple[str, Figure]] = {
         lambda s: s.reports_rejected,
     ),
     "turnike_emergency": ("1 while the arms are free for an emergency.", lambda s: s.emergency),
-    "turnike_tamper": ("1 while the board says that it is opened.", lambda s: s.tamper),
+    "turnike_tamper": ("1 while the housing of the turnstile is open.", lambda s: s.tamper),
     "turnike_clock_synchronised": ("1 while the clock can be believed.", lambda s: s.clock_synchronised),
     "turnike_disk_free_bytes": ("Room where reports wait.", lambda s: s.disk_free_bytes),
     "turnike_lane_uptime_seconds": ("How long the lane has run.", lambda s: s.uptime_s),

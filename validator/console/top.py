@@ -205,7 +205,8 @@ def _facts(status: Status) -> Table:
     )
     free = status.disk_free_bytes
     rows.add_row("disk", "unknown" if free is None else f"{free / _GIB:.1f} GiB free")
-    rows.add_row("emergency", Text("ON", style="bold red") if status.emergency else "off")
+    rows.add_row("emergency", Text("ON: arms are free", style="bold red") if status.emergency else "off")
+    rows.add_row("forced", f"{status.forced:,} times" if status.forced else "never")
     rows.add_row("running", Text(f"{_time(status.uptime_s)}, version {status.version}"))
     return rows
 

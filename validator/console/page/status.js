@@ -133,6 +133,7 @@ function factsOf(lane) {
     ["reports", status.reports_trouble || status.reports_refused ? "bad" : status.reports_rejected ? "note" : "ok", status.reports_trouble ? `${reports}. ${status.reports_trouble}` : reports],
     ["disk", status.disk_free_bytes === null ? "note" : faultsOf(lane).includes("disk") ? "bad" : "ok", status.disk_free_bytes === null ? w.unknown : w.free(size(status.disk_free_bytes, w))],
     ["emergency", status.emergency ? "note" : "none", status.emergency ? w.on : w.off],
+    ["forced", status.forced ? "note" : "none", status.forced ? w.forced(count(status.forced, w)) : w.neverForced],
     ["run", "none", `${w.running(time(status.uptime_s, w), status.version)}: ${w.counts(count(taps, w), count(admitted, w), count(status.taps.denied ?? 0, w))}`],
   ];
 }
