@@ -20,11 +20,13 @@ from firmware_sim.board_frames import (
     Open,
     Passed,
     Picture,
+    Read,
     Show,
     Tamper,
 )
 from firmware_sim.board_line import (
     BoardLine,
+    CardTaken,
     Command,
     LaneRefused,
     LaneSession,
@@ -35,6 +37,7 @@ from firmware_sim.board_line import (
     Told,
 )
 from firmware_sim.board_reader import OwnReader
+from firmware_sim.echo import Echo
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
 
 BAUD = 115200
@@ -76,6 +79,7 @@ class Board:
         self._faults = faults
         self._device_id = random.randbytes(8)
         self._outcomes: list[Outcome] = []
+        self._echo = Echo(faults, random)
         self._own_reader = OwnReader(random, read_ms=setup.read_ms)
         self._boot(now_ns, emergency=False)
 
@@ -97,7 +101,8 @@ class Board:
 
     def hear(self, data: bytes, now_ns: int) -> None:
         """Bytes from the lane; any bytes."""
-        if self._off_until_ns is not None or (data and self._faults.hits("deaf")):
+        self._echo.hear(data, now_ns)
+        if self._off_until_ns is not None or (data and self._is_deaf()):
             return
         self._end_passage(now_ns)  # what was due before these bytes came first
         line = self._line
@@ -110,8 +115,10 @@ class Board:
     def due_ns(self) -> int | None:
         """When `advance` has something to do, at the latest."""
         if self._off_until_ns is not None:
-            return self._off_until_ns
+            echo_ns = self._echo.due_ns()
+            return self._off_until_ns if echo_ns is None else min(self._off_until_ns, echo_ns)
         due = (
+            self._echo.due_ns(),
             self._line.due_ns(),
             self._arms.due_ns(),
             self._display.until_ns,
@@ -122,6 +129,7 @@ class Board:
 
     def advance(self, now_ns: int) -> Sequence[Outcome]:
         """Do everything that is due, and hand over what came of it since the last call."""
+        self._outcomes += self._echo.take(now_ns)
         if self._off_until_ns is not None and now_ns >= self._off_until_ns:
             self._boot(now_ns, emergency=self._arms.emergency)
         if self._off_until_ns is None:
@@ -206,7 +214,7 @@ class Board:
         """Everything that is a memory, as it is without any."""
         self._booted_ns = now_ns
         self._arms = Arms(release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency)
-        self._display = Display()
+        self._display = Display(emergency=emergency)
         self._line = BoardLine(self._random, self._device_id, FIRMWARE, now_ns)
         self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
         self._outgoing: deque[tuple[int, bytes]] = deque()
@@ -219,15 +227,21 @@ class Board:
                 if not copy:
                     self._display.show(Picture(frame.outcome), frame.hold_ms, now_ns)
                     self._show(now_ns, frame.hold_ms, frame.date, by="lane")
+            case Command(Read(), copy):
+                if not copy:
+                    self._own_reader.tell_again()
+            case CardTaken(card):
+                self._own_reader.taken(card)
             case LaneSession(hello):
                 self._event("session", now_ns, session=hello.session, firmware=hello.firmware)
                 self._forget(now_ns)
             case LaneSilent():
                 self._event("lane_lost", now_ns, reason="three heartbeats are missing")
-                self._display.interrupt(Picture.OUT_OF_SERVICE)
+                self._display.interrupt()
                 self._show(now_ns, 0, 0, by="board")
             case LaneSpeaks():
                 self._event("lane_back", now_ns)
+                self._display.resume()
                 self._rest(now_ns)
             case LineLost(reason) | LaneRefused(reason):
                 self._event("lane_lost", now_ns, reason=reason)
@@ -237,7 +251,7 @@ class Board:
         """A new session on either side: no passage, no taps, no card told, and out of service until somebody says what to show."""
         self._arms.forget()
         self._taps.clear()
-        self._own_reader.tell_again()
+        self._own_reader.new_session()
         self._display.show(Picture.OUT_OF_SERVICE, 0, now_ns)
         self._show(now_ns, 0, 0, by="board")
 
@@ -246,6 +260,7 @@ class Board:
             self._event("duplicate_open", now_ns, tap=frame.tap, copy=copy)
             return
         self._taps.append(frame.tap)
+        self._own_reader.opened()
         direction = "exit" if frame.direction else "entry"
         name = "open_in_emergency" if self._arms.emergency else "open"
         self._event(name, now_ns, tap=frame.tap, direction=direction, hold_ms=frame.hold_ms)
@@ -296,7 +311,10 @@ class Board:
         if on == self._arms.emergency:
             raise RefusedError(f"emergency {'on' if on else 'off'}: it is so already")
         self._arms.switch_emergency(on=on)
+        self._display.switch_emergency(on=on)
         self._event("emergency", now_ns, on=on)
+        if self._off_until_ns is None:
+            self._show(now_ns, 0, 0, by="board")
         self._tell(Emergency(on), now_ns)
 
     def _switch_tamper(self, on: bool, now_ns: int) -> None:
@@ -341,7 +359,16 @@ class Board:
         while self._outgoing and self._outgoing[0][0] <= now_ns:
             data = self._outgoing.popleft()[1]
             if data:
-                self._outcomes.append(Say(data))
+                self._outcomes.append(Say(b"\x00" + data))
+                self._hear_itself(data, now_ns)
+
+    def _is_deaf(self) -> bool:
+        return self._faults.hits("deaf") or self._faults.hits("dead")
+
+    def _hear_itself(self, data: bytes, now_ns: int) -> None:
+        if self._faults.hits("hears-itself"):
+            for event in self._line.hear(data, now_ns):
+                self._act(event, now_ns)
 
     def _set_fault(self, text: str) -> None:
         if text == "none":

@@ -34,6 +34,8 @@ LOOKS = {
     ),
     Picture.UNSUPPORTED: Look("red blink", "warning", "Bu kart desteklenmiyor", "Card not supported"),
     Picture.OUT_OF_SERVICE: Look("off", None, "Hizmet dışı", "Out of service"),
+    # No tone: the building's alarm has to be heard.
+    Picture.EMERGENCY: Look("green blink", None, "Acil durum: geçiş serbest", "Emergency: walk through"),
 }
 if LOOKS.keys() != set(Picture):
     raise AssertionError("every picture has a look")
@@ -61,25 +63,51 @@ def describe(picture: Picture, hold_ms: int, days: int) -> dict[str, object]:
 
 
 class Display:
-    """The picture on the display. Dark is not a state: a board without a lane shows out of service."""
+    """The picture on the display. Dark is not a state: a board without a lane shows out of service.
 
-    def __init__(self) -> None:
-        self.shown = self.resting = Picture.OUT_OF_SERVICE
+    An emergency comes before everything, since the arms hang free; then the lane's silence; then what the lane has asked for.
+    """
+
+    def __init__(self, *, emergency: bool = False) -> None:
+        self._asked = self._resting = Picture.OUT_OF_SERVICE
+        self._silent = False
+        self._emergency = emergency
         self.until_ns: int | None = None
 
+    @property
+    def shown(self) -> Picture:
+        """What stands there now."""
+        if self._emergency:
+            return Picture.EMERGENCY
+        return Picture.OUT_OF_SERVICE if self._silent else self._asked
+
     def show(self, picture: Picture, hold_ms: int, now_ns: int) -> None:
-        """Replace what is shown, for `hold_ms`, or for good with 0."""
-        self.shown = picture
+        """The lane's wish: a picture for `hold_ms`, or for good with 0."""
+        self._silent = False
+        self._asked = picture
         self.until_ns = now_ns + hold_ms * NS_PER_MS if hold_ms else None
         if not hold_ms:
-            self.resting = picture
+            self._resting = picture
 
-    def interrupt(self, picture: Picture) -> None:
-        """Show a picture of the board's own until somebody else says what to show; the resting one is kept."""
-        self.shown = picture
+    def interrupt(self) -> None:
+        """The lane is silent; what it wants to rest on is kept."""
+        self._silent = True
+        self._asked = self._resting
+        self.until_ns = None
+
+    def resume(self) -> None:
+        """The lane speaks again."""
+        self._silent = False
+
+    def switch_emergency(self, *, on: bool) -> None:
+        """The hardware's release. What the lane showed a passenger before it is over."""
+        self._emergency = on
+        if not on and self._resting is Picture.EMERGENCY:
+            self._resting = Picture.OUT_OF_SERVICE  # "walk through" must not stand at locked arms
+        self._asked = self._resting
         self.until_ns = None
 
     def rest(self) -> None:
         """Back to the resting picture."""
-        self.shown = self.resting
+        self._asked = self._resting
         self.until_ns = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from firmware_sim.board_frames import Frame, Heartbeat, Hello, encode, stuff, unstuff
-from firmware_sim.faults import ALWAYS, NEXT, Fault, Faults, Kind, parse
+from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Faults, Kind, parse
 
 BROWNOUT_MS = 200  # a supply that dips and recovers
 UNPLUGGED_MS = 500  # somebody pulls the cable by mistake and puts it back
@@ -27,6 +27,8 @@ BOARD_FAULTS = {
     ),
     "silent": Kind(None, ALWAYS, "a heartbeat is not sent"),
     "deaf": Kind(None, ALWAYS, "bytes from the lane are not heard: nothing is done and nothing acknowledged"),
+    "hears-itself": Kind(None, ALWAYS, "the line gives the board back what it sends"),
+    **LINE_FAULTS,
     "reader-broken": Kind(None, ALWAYS, "its own card reader does not work, and the heartbeat says so"),
     "restart-on-open": Kind(None, NEXT, "it restarts in the middle of a passage"),
     "brownout-on-open": Kind(None, NEXT, f"its supply fails for {BROWNOUT_MS} ms in the middle of a passage"),
@@ -62,6 +64,8 @@ class BoardFaults(Faults):
     def send(self, seq: int, frame: Frame) -> Sent:
         """What becomes of one frame on its way out. HELLO suffers only noise: it comes again by itself anyway."""
         data = encode(frame, seq)
+        if self.hits("dead"):
+            return Sent(b"", 0, ("dead",))
         if isinstance(frame, Heartbeat) and self.hits("silent"):
             return Sent(b"", 0, ("silent",))
         if isinstance(frame, Hello | Heartbeat):

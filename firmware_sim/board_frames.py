@@ -9,16 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import IntEnum
 
-PROTOCOL = 1
+PROTOCOL = 2
 PAYLOAD_MIN_BYTES, PAYLOAD_MAX_BYTES = 4, 64
 ENCODED_MAX_BYTES = 65  # COBS makes a payload this short one byte longer
 FIRMWARE_MAX_BYTES = 46
 DEVICE_ID_BYTES = 8
 HELLO_HEAD_BYTES = 13
-CARD_HEAD_BYTES = 4
+CARD_HEAD_BYTES = 5
 UID_BYTES = (4, 7, 10)
 CRC_START, CRC_POLYNOMIAL = 0xFFFF, 0x1021
 ONE_CARD, SEVERAL_CARDS = 1, 2
+FROM_LANE, FROM_BOARD = 0x00, 0x80  # the seq of HELLO, ACK and HEARTBEAT names the sender
 
 
 class FrameError(ValueError):
@@ -35,6 +36,7 @@ class Picture(IntEnum):
     TRY_AGAIN = 4
     UNSUPPORTED = 5
     OUT_OF_SERVICE = 6
+    EMERGENCY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Send what lies on the board's own reader once more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passed:
     """Somebody went through, `after_ms` after the arms were released."""
 
@@ -108,9 +115,13 @@ class Tamper:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card the board itself has read; with `count` 2 there were several, and no UID."""
+    """A card the board itself has read; with `count` 2 there were several, and no UID.
+
+    `lay`: in an earlier session a lane has acknowledged it or opened after it, or it lay there when the board started.
+    """
 
     count: int
+    lay: bool
     sak: int
     atqa: int
     uid: bytes
@@ -124,13 +135,14 @@ class Heartbeat:
     state: int
 
 
-Frame = Hello | Ack | Open | Show | Passed | NotPassed | Forced | Emergency | Tamper | Card | Heartbeat
+Frame = Hello | Ack | Open | Show | Read | Passed | NotPassed | Forced | Emergency | Tamper | Card | Heartbeat
 
 _TYPES: dict[type[Frame], int] = {
     Hello: 0x01,
     Ack: 0x02,
     Open: 0x10,
     Show: 0x11,
+    Read: 0x12,
     Passed: 0x20,
     NotPassed: 0x21,
     Forced: 0x22,
@@ -151,6 +163,7 @@ _NUMBERS: dict[type[Frame], tuple[tuple[int, int], ...]] = {
     Passed: (_U32, _U16),
     NotPassed: (_U32,),
     Forced: (),
+    Read: (),
     Emergency: (_BIT,),
     Tamper: (_BIT,),
     Heartbeat: (_U32, _U8),
@@ -214,10 +227,10 @@ def _body(frame: Frame) -> bytes:
             if not session or len(device_id) != DEVICE_ID_BYTES or len(text) > FIRMWARE_MAX_BYTES:
                 raise FrameError("a session is not 0, a device id has 8 bytes, a firmware text at most 46")
             return bytes((protocol,)) + session.to_bytes(4, "big") + device_id + text
-        case Card(count, sak, atqa, uid):
+        case Card(count, lay, sak, atqa, uid):
             if not _is_card(count, uid):
                 raise FrameError("one card has a UID of 4, 7 or 10 bytes; several have none")
-            return bytes((count, sak)) + atqa.to_bytes(2, "big") + uid
+            return bytes((count, lay, sak)) + atqa.to_bytes(2, "big") + uid
         case _:
             return _numbers(frame)
 
@@ -276,7 +289,9 @@ def _read_hello(body: bytes) -> Frame | None:
 def _read_card(body: bytes) -> Frame | None:
     if len(body) < CARD_HEAD_BYTES or not _is_card(body[0], body[CARD_HEAD_BYTES:]):
         return None
-    return Card(body[0], body[1], int.from_bytes(body[2:4], "big"), body[CARD_HEAD_BYTES:])
+    count, lay, sak = body[:3]
+    atqa = int.from_bytes(body[3:CARD_HEAD_BYTES], "big")
+    return Card(count, bool(lay), sak, atqa, body[CARD_HEAD_BYTES:]) if lay <= 1 else None
 
 
 def _is_card(count: int, uid: bytes) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 
 from firmware_sim.board_frames import (
+    FROM_BOARD,
+    FROM_LANE,
     PROTOCOL,
     Ack,
     Card,
@@ -20,6 +22,7 @@ from firmware_sim.board_frames import (
     NotPassed,
     Open,
     Passed,
+    Read,
     Show,
     Tamper,
 )
@@ -33,7 +36,7 @@ GREETING_APART_NS = 100 * NS_PER_MS
 WAITING_MAX = 16
 
 Told = Passed | NotPassed | Forced | Emergency | Tamper | Card
-Ordered = Open | Show
+Ordered = Open | Show | Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,14 @@ class LaneRefused:
     reason: str
 
 
-LineEvent = Command | LaneSession | LaneSilent | LaneSpeaks | LineLost | LaneRefused
+@dataclass(frozen=True, slots=True)
+class CardTaken:
+    """The lane has acknowledged this card."""
+
+    card: Card
+
+
+LineEvent = Command | LaneSession | LaneSilent | LaneSpeaks | LineLost | LaneRefused | CardTaken
 
 
 @dataclass(slots=True)
@@ -155,7 +165,7 @@ class BoardLine:
             if self.lane is None:
                 self._greet(now_ns)
             else:
-                self._outgoing.append((0, heartbeat))
+                self._outgoing.append((FROM_BOARD, heartbeat))
         return events
 
     def _begin(self, now_ns: int) -> None:
@@ -180,7 +190,7 @@ class BoardLine:
     def _greet(self, now_ns: int) -> None:
         self._greeted_ns = now_ns
         self._beat_ns = now_ns + BEAT_NS
-        self._outgoing.append((0, self._hello))
+        self._outgoing.append((FROM_BOARD, self._hello))
 
     def _resend(self, now_ns: int) -> list[LineEvent]:
         event = self._under_way
@@ -208,15 +218,17 @@ class BoardLine:
 
     def _hear_frame(self, seq: int, frame: Frame, now_ns: int) -> list[LineEvent]:
         if isinstance(frame, Hello):
-            return self._hear_hello(frame, now_ns)
+            return self._hear_hello(seq, frame, now_ns)
         if self.lane is None or isinstance(frame, Told):
-            return []  # before a HELLO nothing counts; and an event can only be our own, come back on a shorted line
+            return []  # before a HELLO nothing counts; and an event can only be our own, come back on a line that echoes
+        if isinstance(frame, Ack | Heartbeat) and seq != FROM_LANE:
+            return []  # our own as well
         events = self._alive(now_ns)
         match frame:
             case Ack(acknowledged):
-                self._hear_ack(acknowledged, now_ns)
-            case Open() | Show():
-                self._outgoing.append((0, Ack(seq)))
+                events += self._hear_ack(acknowledged, now_ns)
+            case Open() | Show() | Read():
+                self._outgoing.append((FROM_BOARD, Ack(seq)))
                 events.append(Command(frame, copy=seq == self._acted_seq))
                 self._acted_seq = seq
             case Heartbeat():
@@ -228,9 +240,9 @@ class BoardLine:
         was_silent, self.silent = self.silent, False
         return [LaneSpeaks()] if was_silent else []
 
-    def _hear_hello(self, hello: Hello, now_ns: int) -> list[LineEvent]:
-        if hello.session == self.session:
-            return []  # our own, come back on a shorted line
+    def _hear_hello(self, seq: int, hello: Hello, now_ns: int) -> list[LineEvent]:
+        if seq == FROM_BOARD:
+            return []  # our own, of this session or an earlier one, come back on a line that echoes
         # A refused lane's session is no news either, or the two would greet for ever.
         news = hello.session != self._heard_session
         self._heard_session = hello.session
@@ -249,7 +261,10 @@ class BoardLine:
         )
         return [LaneSession(hello)]
 
-    def _hear_ack(self, seq: int, now_ns: int) -> None:
-        if self._under_way is not None and self._under_way.seq == seq:
-            self._under_way = None
-            self._send_next(now_ns)
+    def _hear_ack(self, seq: int, now_ns: int) -> list[LineEvent]:
+        if self._under_way is None or self._under_way.seq != seq:
+            return []
+        frame = self._under_way.frame
+        self._under_way = None
+        self._send_next(now_ns)
+        return [CardTaken(frame)] if isinstance(frame, Card) else []

@@ -3,7 +3,7 @@
 It knows no session and no power; board.py says when what lies there has to be told or read anew.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from firmware_sim.board_frames import ONE_CARD, SEVERAL_CARDS, Card
@@ -21,6 +21,8 @@ class _Lying:
     whole_ns: int
     card: Card | None = None
     told: bool = False
+    is_taken: bool = False  # acknowledged by a lane, or it may have been before the power went
+    lay: bool = False  # so in an earlier session
 
 
 class OwnReader:
@@ -64,10 +66,26 @@ class OwnReader:
     def power_on(self, now_ns: int) -> None:
         """What lies there is read anew."""
         if self._lying is not None:
-            self._lying = _Lying(self._lying.uids, now_ns + self._read_ns)
+            self._lying = _Lying(self._lying.uids, now_ns + self._read_ns, is_taken=True, lay=True)
+
+    def new_session(self) -> None:
+        """Whoever listens now has heard of nothing; what lies there lay there before."""
+        if self._lying is not None:
+            self._lying.lay = self._lying.is_taken
+        self.tell_again()
+
+    def taken(self, card: Card) -> None:
+        """The lane has acknowledged this card."""
+        if self._lying is not None and self._lying.card is not None and self._lying.card.uid == card.uid:
+            self._lying.is_taken = True
+
+    def opened(self) -> None:
+        """The lane has opened for somebody: for this card, if it was told, though the acknowledgement may have been lost."""
+        if self._lying is not None and self._lying.told:
+            self._lying.is_taken = True
 
     def tell_again(self) -> None:
-        """A new session: whoever listens now has heard of nothing."""
+        """The lane has asked for what lies there, told or not."""
         if self._lying is not None:
             self._lying.told = False
 
@@ -82,11 +100,11 @@ class OwnReader:
             return None
         lying.told = True
         lying.card = lying.card or self._card(lying.uids)
-        return lying.card
+        return replace(lying.card, lay=lying.lay)
 
     def _card(self, uids: tuple[bytes, ...]) -> Card:
         if len(uids) > 1:
-            return Card(SEVERAL_CARDS, 0, 0, b"")
+            return Card(SEVERAL_CARDS, False, 0, 0, b"")
         card = card_of(uids[0])
         atqa = int.from_bytes(card.sens_res, "big")
-        return Card(ONE_CARD, card.sel_res, atqa, card.shown_uid(self._random))
+        return Card(ONE_CARD, False, card.sel_res, atqa, card.shown_uid(self._random))

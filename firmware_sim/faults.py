@@ -9,7 +9,7 @@ from random import Random
 
 from firmware_sim.pn532_field import Stage
 
-__all__ = ["ALWAYS", "FAULTS", "NEXT", "Fault", "Faults", "Kind", "parse"]
+__all__ = ["ALWAYS", "FAULTS", "LINE_FAULTS", "NEXT", "Fault", "Faults", "Kind", "parse"]
 
 ALWAYS, NEXT = -1, 1
 DELAY_MAX_MS = 600_000  # ten minutes; a longer one is a typing mistake
@@ -26,6 +26,11 @@ class Kind:
     value_required: bool = False
 
 
+LINE_FAULTS = {
+    "echo": Kind("ms", ALWAYS, "the line gives the lane back what it sends, MS (0) milliseconds later"),
+    "echo-cut": Kind(None, ALWAYS, "the line gives the lane back a part of what it sends"),
+    "dead": Kind(None, ALWAYS, "the device hears nothing and says nothing; the line and its echo stay"),
+}
 FAULTS = {
     "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
     "dropped": Kind(None, ALWAYS, "a reply does not come"),
@@ -47,6 +52,7 @@ FAULTS = {
     "leaves": Kind(
         "stage", ALWAYS, "a card that is presented leaves at STAGE of the exchange", value_required=True
     ),
+    **LINE_FAULTS,
 }
 
 

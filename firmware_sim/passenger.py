@@ -119,7 +119,7 @@ class Scene:
         if event["by"] == "lane" and not event["hold_ms"]:
             self.resting = self.shown
         self.broken |= self.shown == "out_of_service"
-        if self.sight.saw is not None or self.shown in {"ready", "out_of_service"}:
+        if self.sight.saw is not None or self.shown in {"ready", "out_of_service", "emergency"}:
             return
         if self.shown == "try_again" and self.ignores_try_again:
             return

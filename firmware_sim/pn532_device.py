@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from firmware_sim.cards import Card, Kind, card_of, parse_uid
+from firmware_sim.echo import Echo
 from firmware_sim.faults import Fault, parse
-from firmware_sim.outcomes import Event, Outcome, RefusedError
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Say
 from firmware_sim.pn532 import Chip
 from firmware_sim.pn532_field import CARDS_MAX, Presence, Stage
 
@@ -33,6 +34,7 @@ class Pn532:
     def __init__(self, chip: Chip, random: Random) -> None:
         self.chip = chip
         self._random = random
+        self._echo = Echo(chip.faults, random)
         self._events: list[Event] = []
 
     @property
@@ -45,8 +47,10 @@ class Pn532:
         self.chip.host_speed(baud, now_ns)
 
     def hear(self, data: bytes, now_ns: int) -> None:
-        """Pass on."""
-        self.chip.hear(data, now_ns)
+        """Pass on; a line that echoes gives it back first."""
+        self._echo.hear(data, now_ns)
+        if self.chip.faults.strike("dead") is None:
+            self.chip.hear(data, now_ns)
 
     def plugged(self, on: bool, now_ns: int) -> None:
         """Pass on."""
@@ -54,7 +58,7 @@ class Pn532:
 
     def due_ns(self) -> int | None:
         """When `advance` wants to be called."""
-        return self.chip.due_ns()
+        return min((at for at in (self._echo.due_ns(), self.chip.due_ns()) if at is not None), default=None)
 
     def status(self) -> Mapping[str, object]:
         """What the chip says of itself."""
@@ -63,7 +67,10 @@ class Pn532:
     def advance(self, now_ns: int) -> list[Outcome]:
         """The verbs' own events first: a card is presented before it is answered for."""
         events, self._events = self._events, []
-        return [*events, *self.chip.advance(now_ns)]
+        return [*events, *self._echo.take(now_ns), *filter(self._comes_out, self.chip.advance(now_ns))]
+
+    def _comes_out(self, outcome: Outcome) -> bool:
+        return not isinstance(outcome, Say) or self.chip.faults.strike("dead") is None
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
         """One verb.

@@ -16,11 +16,13 @@ from validator.domain.decision import Decision, ListPolicy, Verdict, decide
 from validator.domain.events import (
     BoardBack,
     BoardLost,
+    CardSeen,
     Emergency,
     Event,
     Forced,
     ReaderBack,
     ReaderLost,
+    StoodStill,
     Tamper,
     Tick,
 )
@@ -42,6 +44,10 @@ from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallC
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due so late, but a clock that jumps must not hang the loop
 ALIVE_NS = 1_000 * NS_PER_MS
+# Between two turns, or between a turn's beginning and an OPEN. A turn takes 0.3 s at most, and the wait before it one second.
+STILL_NS = 1_500 * NS_PER_MS
+LATE_NS = 500 * NS_PER_MS
+LATE_PICTURE_NS = 2_000 * NS_PER_MS  # a refusal shown later than that would meet the passenger behind
 WAKE_BYTES_MAX = 512  # a byte for each signal; what is left is read in the next turn
 GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
 
@@ -84,6 +90,7 @@ class Lane:
         self._alive_ns = 0
         self._stopping = False
         self._reader_news = self._board_news = False  # there may be more to take
+        self._awake_ns = monotonic_ns()  # when the loop last began to look for what is new
         self._polled: tuple[int, ...] = ()
         self._poll = select.poll()
 
@@ -120,6 +127,9 @@ class Lane:
         if self._wake_fd in ready:
             os.read(self._wake_fd, WAKE_BYTES_MAX)
         now_ns = self._monotonic_ns()
+        if now_ns - self._awake_ns > STILL_NS and self.passage.someone_waits:
+            self._give_up(0)
+        self._awake_ns = now_ns
         if self._reader_news or self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
             self._hear_reader()
         if self._board_news or self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
@@ -180,6 +190,9 @@ class Lane:
         return decide(card, self._lists.current, self._clock.now(), self._list_policy)
 
     def _handle(self, event: Event) -> None:
+        if isinstance(event, CardSeen) and self._is_late(LATE_NS, min(event.at_ns, self._awake_ns)):
+            self._reader.forget()  # not decided: it may have left
+            return
         effects = self.passage.handle(event)
         decided_ns = self._monotonic_ns() - event.at_ns
         self._do(effects, event.at_ns, decided_ns)
@@ -190,9 +203,14 @@ class Lane:
         told_ns = report_ns = 0
         for effect in effects:
             match effect:
+                case Open() if self._is_late(LATE_NS, self._awake_ns):
+                    self._give_up(effect.tap)
+                    return
                 case Open():
                     self._board.open(effect.tap, effect.direction, effect.hold_ms)
                     told_ns = self._monotonic_ns() - at_ns
+                case Show() if effect.hold_ms and self._is_late(LATE_PICTURE_NS, self._awake_ns):
+                    self._reader.forget()  # if the card still lies there, it is decided again and shown then
                 case Show():
                     self._board.show(effect.outcome, effect.hold_ms, board_date(effect.date_unix_s))
                     told_ns = told_ns or self._monotonic_ns() - at_ns
@@ -204,6 +222,15 @@ class Lane:
                     self._desk.note(effect)
                 case _:
                     assert_never(effect)
+
+    def _is_late(self, limit_ns: int, since_ns: int) -> bool:
+        """Whether the loop has stood still since then: what it knows may be as old as that."""
+        return self._monotonic_ns() - since_ns > limit_ns
+
+    def _give_up(self, unopened: int) -> None:
+        """Let nobody in whose card may have left. If it still lies there, it is told again and decided anew."""
+        self._handle(StoodStill(unopened, self._monotonic_ns()))
+        self._reader.forget()
 
     def _file(self, effect: FileReport) -> int:
         """Make the report durable; returns how long that took, in ns. Past the budget the passenger is told all the same."""
@@ -217,7 +244,9 @@ class Lane:
         )
         if not self._desk.file(report) and denied:
             self.told_before_durable += 1
-        return self._monotonic_ns() - started_ns
+        took_ns = self._monotonic_ns() - started_ns
+        self._awake_ns += min(took_ns, LATE_NS)  # a disk that is slow is no lane that stood still
+        return took_ns
 
     def _keep(self, tap: RecordTap, times: TapTimes) -> None:
         if not tap.waited:  # decided earlier, and told when the passenger ahead was through

@@ -6,9 +6,9 @@ A reader joins the contract by a class with the shape of ReaderRig and a line in
 import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -144,16 +144,20 @@ class RigKind:
     Attributes:
         passing_faults: in the words that `ReaderRig.fault` takes; they end by themselves, and a card held meanwhile is told.
         lasting_faults: those that have to be ended.
-        stages: of an exchange, at which a card can leave; none where the device tells nothing of it.
+        stages: of an exchange, at which a card can leave, and what the reader tells then: None where its device cannot know.
         tells_second: whether a card that joins another one is told.
+        knows_answered: whether a card that no lane has been told of is known as that by a lane that comes later.
+        bears_echo: whether it serves on a line that gives the lane back what it sends; else it is lost and says so.
     """
 
     start: Callable[[Path], ReaderRig]
     reader: Callable[[str], Reader]
     passing_faults: tuple[str, ...]
     lasting_faults: tuple[str, ...]
-    stages: tuple[str, ...] = ()
+    stages: Mapping[str, type[ReaderEvent] | None] = field(default_factory=dict)
     tells_second: bool = False
+    knows_answered: bool = False
+    bears_echo: bool = False
 
 
 PN532_PASSING = (
@@ -166,6 +170,9 @@ PN532_PASSING = (
     "bad-checksum=1",
     "delayed=40/3",
     "delayed=400/1",
+    "echo=0/1",
+    "echo-cut=1",
+    "dead=1",
 )
 PN532_LASTING = (
     "noise",
@@ -180,15 +187,20 @@ PN532_LASTING = (
     "delayed=400",
     "stuck-baud",
     "every-second",
+    "echo",
+    "echo-cut",
+    "dead",
 )
-PN532_STAGES = (
-    "before-anticollision",
-    "in-anticollision",
-    "before-select",
-    "before-rats",
-    "before-reply",
-    "before-release",
-)
+# A PN532 that was told to try for ever (MxRtyPassiveActivation FF) answers InListPassiveTarget when it has a card, and with nothing else:
+# one that failed in the middle is a try like any other to it, and its next try forgets it. The reader knows no more than its chip.
+PN532_STAGES: dict[str, type[ReaderEvent] | None] = {
+    "before-anticollision": None,
+    "in-anticollision": None,
+    "before-select": None,
+    "before-rats": None,  # assumed; should a chip list such a card without its ATS, that is LeftEarly (pn532_targets)
+    "before-reply": CardSeen,  # its whole UID was read
+    "before-release": CardSeen,
+}
 BOARD_PASSING = (
     "noise=1",
     "dropped=1",
@@ -201,6 +213,9 @@ BOARD_PASSING = (
     "delayed=400/1",
     "silent=2",
     "deaf=1",
+    "echo=30/3",
+    "echo-cut=3",
+    "hears-itself=3",
 )
 BOARD_LASTING = (
     "noise=0.5",
@@ -212,6 +227,10 @@ BOARD_LASTING = (
     "silent",
     "deaf",
     "reader-broken",
+    "echo",
+    "echo-cut",
+    "hears-itself",
+    "dead",
 )
 
 
@@ -223,6 +242,7 @@ def _pn532(timing: str) -> RigKind:
         PN532_LASTING,
         PN532_STAGES,
         tells_second=True,
+        bears_echo=False,
     )
 
 
@@ -230,7 +250,12 @@ RIGS = {
     "pn532": _pn532("ideal"),
     "pn532, real times": _pn532("real"),
     "board": RigKind(
-        lambda folder: BoardReaderRig(folder / "board"), LoneBoardReader, BOARD_PASSING, BOARD_LASTING
+        lambda folder: BoardReaderRig(folder / "board"),
+        LoneBoardReader,
+        BOARD_PASSING,
+        BOARD_LASTING,
+        knows_answered=True,
+        bears_echo=True,
     ),
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.contracts.rigs import Listener, Pn532Rig, listening
 from validator.adapters.pn532_chip import Chip, open_chip
-from validator.adapters.pn532_line import Line, NoAnswerError
+from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.domain.events import CardSeen, ReaderBack, ReaderLost
 
@@ -132,6 +132,25 @@ def test_late_answers_to_other_commands_are_dropped() -> None:
 
         assert chip.ask(2) is None
         assert chip.answer() == LISTED_DATA
+
+
+def test_a_late_answer_is_not_taken_for_that_to_the_next_command() -> None:
+    with bare_line() as (master, line):
+        late = ACK + frame(b"\xd5\x33")  # of a command that was given up
+        os.write(master, late + ACK + frame(VERSION))
+
+        Chip(line).check()
+
+
+def test_an_own_command_that_comes_back_is_an_echo_and_no_answer() -> None:
+    with bare_line() as (master, line):
+        chip = Chip(line)
+        os.write(master, ACK)
+        assert chip.ask(2) is None
+        os.write(master, frame(b"\xd4\x4a\x02\x00"))
+
+        with pytest.raises(EchoError, match="the line echoes"):
+            chip.answer()
 
 
 def test_half_an_answer_is_waited_for_without_waiting() -> None:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,12 +11,18 @@ import pytest
 from tests.contracts.rigs import RIGS, Listener, ReaderRig, listening, threads_and_descriptors
 from tests.contracts.simulator import BETWEEN_STALLS_S, STALL_S
 from validator.domain.cards import Card, CardUid
-from validator.domain.events import CardSeen, Clash, LeftEarly, ReaderBack, ReaderLost
+from validator.domain.events import CardSeen, Clash, LaidBefore, ReaderBack, ReaderEvent, ReaderLost
 
 FIRST, SECOND, THIRD = "0489ab12cd34ef", "04a1b2c3d4e5f6", "0411223344aabb"
 PASSING = [(name, fault) for name, kind in RIGS.items() for fault in kind.passing_faults]
 LASTING = [(name, fault) for name, kind in RIGS.items() for fault in kind.lasting_faults]
-STAGES = [(name, stage) for name, kind in RIGS.items() for stage in kind.stages]
+STAGES = [(name, stage, told) for name, kind in RIGS.items() for stage, told in kind.stages.items()]
+ECHOES = ("echo", "echo=20", "echo=150", "echo-cut")
+BEARING = [(name, echo) for name, kind in RIGS.items() if kind.bears_echo for echo in ECHOES]
+LOST_BY = [(name, echo) for name, kind in RIGS.items() if not kind.bears_echo for echo in ECHOES[:3]]
+KNOWING = [name for name, kind in RIGS.items() if kind.knows_answered]
+UNKNOWING = [name for name, kind in RIGS.items() if not kind.knows_answered]
+STILL_S = 1.0  # the lane does not run
 STALLING_S = (
     8.0  # in which the field is taken away nine times, and some twenty stalls come before, in and after that
 )
@@ -74,9 +80,192 @@ def test_a_phone_is_told_as_random(rig: ReaderRig, listener: Listener) -> None:
     assert event.card.uid.is_random
 
 
-def test_a_card_that_was_there_before_the_reader_is_told(rig: ReaderRig) -> None:
+def answered(rig: ReaderRig, present: Callable[[], int]) -> None:
+    """A lane is told what `present` lays there, and is gone."""
+    with listening(rig.reader()) as listener:
+        listener.back()
+        listener.reader.arm()
+        present()
+        assert isinstance(listener.event(5.0), CardSeen | Clash)
+        assert listener.event(0.2) is None
+        rig.simulator.say("status", "status")  # so what was said to the device has arrived there
+
+
+def test_a_card_that_the_lane_before_was_told_of_has_to_leave_once(rig: ReaderRig) -> None:
+    answered(rig, lambda: rig.present(FIRST))
+    with listening(rig.reader()) as listener:
+        listener.back()
+        assert isinstance(listener.armed_event(5.0), LaidBefore)
+        assert listener.armed_event(3.0) is None, "told of it once"
+        rig.remove()
+        rig.present(FIRST)
+        assert listener.uid(5.0) == FIRST
+
+
+def test_what_the_lane_before_was_told_of_and_could_not_be_answered_is_told_again_as_that(
+    rig: ReaderRig,
+) -> None:
+    answered(rig, lambda: rig.present(FIRST))
+    with listening(rig.reader()) as listener:
+        listener.back()
+        for _ in range(3):
+            assert isinstance(listener.armed_event(5.0), LaidBefore)
+            listener.reader.forget()
+
+
+def test_two_cards_of_which_the_lane_before_was_told_are_no_card(rig: ReaderRig) -> None:
+    answered(rig, lambda: rig.clash(FIRST, SECOND))
+    with listening(rig.reader()) as listener:
+        listener.back()
+        assert isinstance(listener.armed_event(5.0), LaidBefore)
+        assert listener.armed_event(2.5) is None
+
+
+@pytest.mark.parametrize("rig", UNKNOWING, indirect=True)
+def test_a_card_that_came_before_the_lane_has_to_leave_once_where_nobody_knows_of_whom(
+    rig: ReaderRig,
+) -> None:
     rig.present(FIRST)
     with listening(rig.reader()) as listener:
+        listener.back()
+        assert isinstance(listener.armed_event(5.0), LaidBefore)
+        rig.remove()
+        rig.present(FIRST)
+        assert listener.uid(5.0) == FIRST
+
+
+@pytest.mark.parametrize("rig", KNOWING, indirect=True)
+def test_a_card_that_came_before_the_lane_is_told_where_the_device_knows_that_no_lane_was(
+    rig: ReaderRig,
+) -> None:
+    rig.present(FIRST)
+    with listening(rig.reader()) as listener:
+        assert listener.uid(5.0) == FIRST
+
+
+def test_the_first_card_after_the_start_is_told_at_once(rig: ReaderRig) -> None:
+    with listening(rig.reader()) as listener:
+        listener.back()
+        listener.reader.arm()
+        rig.present(FIRST)
+        event = listener.event()
+        assert isinstance(event, CardSeen)
+
+
+@pytest.mark.parametrize("loss", ["unplug", "brown-out"])
+def test_a_card_that_lies_there_while_the_device_goes_and_comes_is_told_once(
+    rig: ReaderRig, listener: Listener, loss: str
+) -> None:
+    rig.present(FIRST)
+    assert listener.uid() == FIRST
+    assert listener.armed_event(0.2) is None
+    rig.simulator.say("status", "status")  # so what was said to the device has arrived there
+    if loss == "unplug":
+        rig.unplug()
+        assert isinstance(listener.armed_event(), ReaderLost)
+        rig.replug()
+    else:
+        rig.brown_out()
+    listener.back()
+    assert listener.armed_event(3.0) is None
+    rig.remove()
+    rig.present(SECOND)
+    assert listener.uid() == SECOND
+
+
+def test_a_card_that_came_while_the_device_was_away_is_told(rig: ReaderRig, listener: Listener) -> None:
+    rig.unplug()
+    assert isinstance(listener.event(), ReaderLost)
+    rig.present(FIRST)
+    rig.replug()
+    assert listener.uid(5.0) == FIRST
+
+
+def test_a_card_that_came_and_left_while_the_lane_stood_still_is_not_told(
+    rig: ReaderRig, listener: Listener
+) -> None:
+    listener.reader.arm()
+    assert listener.event(0.05) is None
+    rig.present(FIRST)
+    time.sleep(STILL_S)  # the stall itself
+    rig.remove()
+    told = listener.events(1.5)
+    assert not any(isinstance(event, CardSeen) for event in told), told
+    rig.present(SECOND)
+    assert listener.uid() == SECOND
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_card_that_came_while_the_lane_stood_still_and_lies_there_is_told_once(
+    rig: ReaderRig, listener: Listener, *, known: bool
+) -> None:
+    if known:
+        rig.present(FIRST)
+        assert listener.uid() == FIRST
+        rig.remove()
+    listener.reader.arm()
+    assert listener.event(0.05) is None
+    rig.present(FIRST)
+    time.sleep(STILL_S)  # the stall itself
+    assert listener.uid(5.0) == FIRST
+    assert not any(isinstance(event, CardSeen) for event in listener.events(2.5))
+
+
+@pytest.mark.parametrize(("rig", "echo"), BEARING, indirect=["rig"])
+def test_a_reader_that_bears_an_echo_serves_as_on_any_line(
+    rig: ReaderRig, listener: Listener, echo: str
+) -> None:
+    rig.fault(echo)
+    for _ in range(3):
+        rig.present(FIRST)
+        assert listener.uid() == FIRST
+        rig.remove()
+    assert listener.armed_event(1.0) is None
+
+
+@pytest.mark.parametrize(("rig", "echo"), LOST_BY, indirect=["rig"])
+def test_a_reader_on_a_line_that_echoes_is_lost_in_one_clear_line_and_comes_back(
+    rig: ReaderRig, listener: Listener, echo: str
+) -> None:
+    listener.reader.arm()
+    rig.fault(echo)
+    lost = listener.event()
+    assert isinstance(lost, ReaderLost)
+    assert (
+        lost.reason == f"pn532 at {rig.path}: the line echoes what this lane sends; are its two wires joined?"
+    )
+    rig.fault("none")
+    listener.back()
+    rig.present(FIRST)
+    assert listener.uid() == FIRST
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("armed", [True, False])
+def test_a_dead_device_on_a_line_that_echoes_is_lost_as_on_any_line(
+    rig: ReaderRig, listener: Listener, echo: str, *, armed: bool
+) -> None:
+    if armed:
+        listener.reader.arm()
+    rig.fault(echo)
+    rig.fault("dead")
+    rig.present(FIRST)
+    lost = listener.event(4.0)
+    assert isinstance(lost, ReaderLost)
+    heard = [event for event in listener.events(1.5) if not isinstance(event, ReaderLost)]
+    assert heard == [], "it comes back by nothing that the lane has said itself"
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_line_that_only_echoes_is_no_device_from_the_start(rig: ReaderRig, echo: str) -> None:
+    rig.fault(echo)
+    rig.fault("dead")
+    with listening(rig.reader()) as listener:
+        heard = listener.events(3.0)
+        assert {type(event) for event in heard} == {ReaderLost}
+        rig.fault("none")
+        listener.back()
+        rig.present(FIRST)
         assert listener.uid() == FIRST
 
 
@@ -140,19 +329,19 @@ def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -
     assert listener.uid() == THIRD
 
 
-@pytest.mark.parametrize(("rig", "stage"), STAGES, indirect=["rig"])
-def test_a_card_that_leaves_early_spoils_nothing(rig: ReaderRig, listener: Listener, stage: str) -> None:
+@pytest.mark.parametrize(("rig", "stage", "told"), STAGES, indirect=["rig"])
+def test_of_a_card_that_leaves_early_exactly_that_is_told_which_the_device_can_know(
+    rig: ReaderRig, listener: Listener, stage: str, told: type[ReaderEvent] | None
+) -> None:
     listener.reader.arm()
     rig.present(FIRST, leaves=stage)
-    event = listener.event(0.3)
+    event = listener.event(0.5 if told is None else 5.0)
+    assert (type(event) if event is not None else None) is told
+    if isinstance(event, CardSeen):
+        assert event.card == card(FIRST, 0x0344, 0x20), "whole, or not at all"
     rig.remove()
     rig.present(SECOND)
 
-    assert (
-        event is None
-        or isinstance(event, LeftEarly)
-        or event == CardSeen(card(FIRST, 0x0344, 0x20), event.at_ns)
-    )
     assert listener.uid() == SECOND
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim.board_frames import Hello, encode
+from firmware_sim.board_frames import FROM_BOARD, FROM_LANE, Hello, encode
 from tests.contracts.board_rig import BoardListener, BoardRig, hearing, open_board
 from tests.contracts.loop import Loop
 from tests.contracts.rigs import BoardReaderRig, threads_and_descriptors
@@ -127,16 +127,21 @@ def test_a_line_on_which_nobody_speaks_is_silent_and_told_once(tmp_path: Path) -
         assert listener.events(2.0) == [], "every try ends like this, and was told"
 
 
-def test_a_board_of_another_protocol_is_told_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "seq", "update"), [(1, FROM_LANE, "the board's firmware"), (3, FROM_BOARD, "this lane")]
+)
+def test_a_board_of_another_protocol_is_told_once(
+    tmp_path: Path, protocol: int, seq: int, update: str
+) -> None:
     link = tmp_path / "board"
     with bare_line(link) as master, hearing(open_board(str(link))) as listener:
         assert listener.events(0.05) == []
         heard: list[BoardEvent] = []
         for _ in range(8):  # the line is opened again four times a second
-            os.write(master, encode(Hello(2, 77, bytes(8), "new"), 0))
+            os.write(master, encode(Hello(protocol, 77, bytes(8), "other"), seq))
             heard += listener.events(0.1)
         assert [event.reason for event in heard if isinstance(event, BoardLost)] == [
-            f"board at {link}: speaks protocol 2, this lane speaks 1"
+            f"board at {link}: speaks protocol {protocol}, this lane speaks 2; update {update}"
         ]
 
 
@@ -258,10 +263,11 @@ def test_a_card_that_waits_for_an_unarmed_reader_does_not_hurry_the_loop(rig: Bo
 
 def test_a_card_that_comes_before_the_boards_word_about_its_reader_waits_for_it(rig: BoardReaderRig) -> None:
     rig.fault("silent=1")
-    rig.present(UID)
     board = open_board(rig.path)
     reader = BoardReader(board)
     try:
+        assert isinstance(Loop(board).event(), BoardBack)
+        rig.present(UID)
         reader.arm()
         assert isinstance(Loop(reader).event(), ReaderBack)
         reader.arm()
@@ -332,7 +338,10 @@ class LateClock:
         return time.monotonic_ns() + self.more_ns
 
 
-def test_a_card_that_nobody_asked_for_in_time_is_not_told(rig: BoardReaderRig) -> None:
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_card_that_nobody_asked_for_in_time_is_told_only_if_it_still_lies_there(
+    rig: BoardReaderRig, *, leaves: bool
+) -> None:
     clock = LateClock()
     board = SerialBoard(rig.path, bytes(8), "test", clock)
     reader = BoardReader(board)
@@ -342,7 +351,11 @@ def test_a_card_that_nobody_asked_for_in_time_is_not_told(rig: BoardReaderRig) -
         rig.status()
         assert reader.take() is None
         clock.more_ns = CARD_AGE_MAX_NS + 1
+        if leaves:
+            rig.remove()
         reader.arm()
         assert reader.take() is None
+        event = Loop(reader).event(1.0)
+        assert isinstance(event, CardSeen) is not leaves, "the board was asked what lies there now"
     finally:
         board.close()

@@ -65,7 +65,7 @@ class BoardMachine(RuleBasedStateMachine):
         self.turn()
 
     def greet(self) -> None:
-        self.say(f.Hello(1, self.session, bytes(8), "lane"), 0)
+        self.say(f.Hello(2, self.session, bytes(8), "lane"), 0)
 
     def count(self, *names: str) -> int:
         return sum(event.name in names for event in self.board.history)
@@ -95,7 +95,8 @@ class BoardMachine(RuleBasedStateMachine):
         self.opened.clear()
         self.greet()
         assert self.board.status()["tap"] is None
-        assert self.board.status()["shows"] == "out_of_service"
+        shows = "emergency" if self.emergency else "out_of_service"
+        assert self.board.status()["shows"] == shows
 
     @rule()
     def beat(self) -> None:
@@ -143,6 +144,10 @@ class BoardMachine(RuleBasedStateMachine):
     def never_locked_in_an_emergency(self) -> None:
         assert not (self.emergency and self.board.locked)
         assert self.board.status()["emergency"] == self.emergency
+
+    @invariant()
+    def an_emergency_is_shown_whatever_the_lane_says(self) -> None:
+        assert not self.emergency or self.board.status()["shows"] == "emergency"
 
     @invariant()
     def never_more_passages_than_opens(self) -> None:

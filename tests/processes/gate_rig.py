@@ -57,12 +57,14 @@ class Gate:
 
 
 @contextmanager
-def gate(folder: Path, *, reads_on_board: bool = False, timing: str = "ideal") -> Iterator[Gate]:
-    """Devices and a list in `folder`; no lane yet."""
+def gate(
+    folder: Path, *, reads_on_board: bool = False, timing: str = "ideal", walks: bool = True
+) -> Iterator[Gate]:
+    """Devices and a list in `folder`; no lane yet. Without `walks` nobody goes through by himself."""
     build(folder, NOW_UNIX_S)
     with ExitStack() as stack:
         board_options = ["--reader"] if reads_on_board else []
-        options = ["--walk-ms", "5", *board_options]
+        options = [*(("--walk-ms", "5") if walks else ("--passenger", "manual")), *board_options]
         board = stack.enter_context(
             program("firmware_sim", "board", "--link", str(folder / "board"), *options)
         )

@@ -143,7 +143,7 @@ def test_emergency_reaches_a_lane_that_comes_later() -> None:
 def test_its_own_reader_sends_a_card(tmp_path: Path) -> None:
     with board(tmp_path, "--reader") as (running, port):
         running.say("present 04a1b2c3d4e5f6")
-        assert port.hear(0x25)[1:] == bytes.fromhex("01 20 0344 04a1b2c3d4e5f6")
+        assert port.hear(0x25)[1:] == bytes.fromhex("01 00 20 0344 04a1b2c3d4e5f6")
 
 
 def test_restart_in_the_middle_of_a_passage(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_restart_in_the_middle_of_a_passage(tmp_path: Path) -> None:
         running.event("open")
         running.event("started")
         hello = port.hear(0x01)
-        assert hello[1] == 1
+        assert hello[:2] == b"\x80\x02", "the board, protocol 2"
         port.greet()
         running.event("session")
         running.say("status")

@@ -103,14 +103,103 @@ def test_a_board_lost_in_the_middle_of_a_passage_comes_back(one_gate: Gate, faul
 def test_a_card_that_lies_there_before_the_board_is_ready_is_served_once_it_is(one_gate: Gate) -> None:
     one_gate.board.say("unplug")
     one_gate.board.event("unplugged")
-    one_gate.reader.say(f"present {one_gate.card('matched')}")
     lane = one_gate.lane()
     try:
         lane.event("reader", state="ready")
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        one_gate.reader.event("present")
         one_gate.board.say("replug")
         assert lane.event("tap")["outcome"] == "admitted"
     finally:
         lane.close()
+
+
+@pytest.mark.parametrize("reads_on_board", [False, True])
+def test_a_card_that_lies_there_while_the_lane_is_killed_opens_once(
+    tmp_path: Path, *, reads_on_board: bool
+) -> None:
+    with gate(tmp_path, reads_on_board=reads_on_board) as one_gate:
+        uid = one_gate.card("matched")
+        lane = one_gate.lane()
+        try:
+            one_gate.board.event("show", outcome="ready", by="lane")
+            one_gate.card_source.say(f"present {uid}")
+            one_gate.board.event("open")
+        finally:
+            lane.kill()
+            lane.close()
+        with serving(one_gate) as lane:
+            assert lane.event("tap")["outcome"] == "try_again"
+            one_gate.board.event("show", outcome="try_again", by="lane")
+            with pytest.raises(AssertionError, match="did not come"):
+                lane.event("tap", HELD_S)
+            one_gate.take_away()
+            assert one_gate.tap(lane, uid)["outcome"] == "admitted", "once it has left"
+        opens = [line for line in one_gate.board.catch_up() if line.get("event") == "open"]
+        assert len(opens) == 2
+
+
+BOARD_ECHOES = ("echo", "echo=40", "echo-cut", "hears-itself")
+
+
+@pytest.mark.parametrize("fault", BOARD_ECHOES)
+def test_a_board_on_a_line_that_echoes_serves_as_on_any_other(one_gate: Gate, fault: str) -> None:
+    one_gate.board.say(f"fault {fault}")
+    with serving(one_gate) as lane:
+        for _ in range(3):
+            line = one_gate.tap(lane, one_gate.card("matched"))
+            assert lane.event("passage", tap=line["tap"])["passed"] is True
+        one_gate.board.say("emergency on")
+        lane.event("emergency", on=True)
+        one_gate.board.say("push")
+        one_gate.board.event("walked_free")
+        one_gate.board.say("emergency off")
+        lane.event("emergency", on=False)
+        said = [line.get("on") for line in lane.heard if line.get("event") == "emergency"]
+        assert said == [False, True, False], "it does not flip"
+
+
+@pytest.mark.parametrize("fault", ["echo", "echo=40", "echo-cut"])
+def test_a_dead_board_on_a_line_that_echoes_is_noticed_and_nobody_is_admitted(
+    one_gate: Gate, fault: str
+) -> None:
+    with serving(one_gate) as lane:
+        one_gate.board.say(f"fault {fault}")
+        one_gate.board.say("fault dead")
+        one_gate.board.say("status")
+        one_gate.board.event("status")
+        lost = lane.event("board", state="lost")
+        assert fault == "echo-cut" or "the line echoes what this lane sends" in lost["reason"]
+        one_gate.reader.say(f"present {one_gate.card('matched')}")
+        one_gate.reader.event("present")
+        one_gate.reader.say("remove")
+        one_gate.board.say("fault none")
+        lane.event("board", state="ready")
+        one_gate.serves(lane)
+
+
+@pytest.mark.parametrize("fault", ["echo", "echo=40"])
+def test_a_reader_on_a_line_that_echoes_is_out_of_service_and_says_why(one_gate: Gate, fault: str) -> None:
+    with serving(one_gate) as lane:
+        one_gate.reader.say(f"fault {fault}")
+        lost = lane.event("reader", state="lost")
+        assert lost["reason"].endswith("the line echoes what this lane sends; are its two wires joined?")
+        one_gate.board.event("show", outcome="out_of_service", by="lane")
+        one_gate.reader.say("fault none")
+        lane.event("reader", state="ready")
+        one_gate.serves(lane)
+
+
+def test_an_emergency_is_shown_and_its_alarms_are_counted(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        one_gate.board.say("push")
+        lane.event("forced")
+        one_gate.board.say("emergency on")
+        assert one_gate.board.event("show", outcome="emergency", by="board")["lamp"] == "green blink"
+        one_gate.board.event("show", outcome="emergency", by="lane")
+        one_gate.board.say("emergency off")
+        one_gate.board.event("show", outcome="ready", by="lane")
+        one_gate.serves(lane)
 
 
 def test_a_chip_left_at_another_speed_is_recovered_at_the_start(one_gate: Gate) -> None:

@@ -14,14 +14,15 @@ frames: st.SearchStrategy[f.Frame] = st.one_of(
     st.builds(f.Hello, u8, st.integers(1, 0xFFFF_FFFF), st.binary(min_size=8, max_size=8), texts),
     st.builds(f.Ack, u8),
     st.builds(f.OpenFrame, u32, st.integers(0, 1), u16),
-    st.builds(f.ShowFrame, st.integers(0, 6), u16, u16),
+    st.builds(f.ShowFrame, st.integers(0, 7), u16, u16),
+    st.just(f.ReadFrame()),
     st.builds(f.PassedFrame, u32, u16),
     st.builds(f.NotPassedFrame, u32),
     st.just(f.ForcedFrame()),
     st.builds(f.EmergencyFrame, st.booleans()),
     st.builds(f.TamperFrame, st.booleans()),
-    st.builds(f.CardFrame, st.just(1), u8, u16, uids),
-    st.builds(f.CardFrame, st.just(2), u8, u16, st.just(b"")),
+    st.builds(f.CardFrame, st.just(1), st.booleans(), u8, u16, uids),
+    st.builds(f.CardFrame, st.just(2), st.booleans(), u8, u16, st.just(b"")),
     st.builds(f.Heartbeat, u32, u8),
 )
 

@@ -9,7 +9,7 @@ from tests.properties.test_board_frames_bytes import frames
 from validator.formats import board_frames as f
 from validator.formats.board_link import BoardLink, LinkEvent
 
-HELLO = f.encode(f.Hello(1, 77, b"board001", ""), 0)
+HELLO = f.encode(f.Hello(2, 77, b"board001", ""), f.BOARD_SEQ)
 pieces = st.lists(
     st.one_of(frames.map(lambda frame: f.encode(frame, 7)), st.binary(max_size=90), st.just(HELLO)),
     max_size=20,

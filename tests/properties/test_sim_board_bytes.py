@@ -24,19 +24,20 @@ frames: st.SearchStrategy[f.Frame] = st.one_of(
     ),
     st.builds(f.Ack, u8),
     st.builds(f.Open, u32, st.integers(0, 1), u16),
-    st.builds(f.Show, st.integers(0, 6), u16, u16),
+    st.builds(f.Show, st.integers(0, 7), u16, u16),
+    st.just(f.Read()),
     st.builds(f.Passed, u32, u16),
     st.builds(f.NotPassed, u32),
     st.just(f.Forced()),
     st.builds(f.Emergency, st.booleans()),
     st.builds(f.Tamper, st.booleans()),
     st.sampled_from((4, 7, 10)).flatmap(
-        lambda n: st.builds(f.Card, st.just(1), u8, u16, st.binary(min_size=n, max_size=n))
+        lambda n: st.builds(f.Card, st.just(1), st.booleans(), u8, u16, st.binary(min_size=n, max_size=n))
     ),
-    st.builds(f.Card, st.just(2), u8, u16, st.just(b"")),
+    st.builds(f.Card, st.just(2), st.booleans(), u8, u16, st.just(b"")),
     st.builds(f.Heartbeat, u32, u8),
 )
-HELLO = f.encode(f.Hello(1, 77, bytes(8), "lane"), 0)
+HELLO = f.encode(f.Hello(2, 77, bytes(8), "lane"), 0)
 streams = st.lists(
     st.one_of(
         st.builds(f.encode, frames, u8),

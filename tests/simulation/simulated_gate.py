@@ -17,11 +17,9 @@ from validator.domain.events import (
     BoardLost,
     CardSeen,
     Clash,
-    LeftEarly,
     ReaderBack,
     ReaderEvent,
     ReaderLost,
-    Unsupported,
 )
 from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
@@ -29,7 +27,7 @@ from validator.domain.report import Report
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import Now
 from validator.formats.board_frames import OpenFrame, ShowFrame
-from validator.formats.board_link import BoardLink, LinkEvent
+from validator.formats.board_link import BoardLink, Lay, LinkEvent, ReadHeard
 from validator.lane import Lane
 from validator.ports import Note, TapDone, WallClock
 
@@ -198,7 +196,7 @@ class World:
                 self.losses += 1
                 self.link = None
                 self.reopen_ns = self.now_ns + REOPEN_NS
-            if not isinstance(event, ReaderLost | ReaderBack | CardSeen | Clash | LeftEarly | Unsupported):
+            if not isinstance(event, ReaderLost | ReaderBack | CardSeen | Clash | Lay | ReadHeard):
                 self.told.append(event)
 
 

@@ -14,6 +14,7 @@ CLASSES: dict[str, type[Any]] = {
     "ACK": f.Ack,
     "OPEN": f.OpenFrame,
     "SHOW": f.ShowFrame,
+    "READ": f.ReadFrame,
     "PASSED": f.PassedFrame,
     "NOT_PASSED": f.NotPassedFrame,
     "FORCED": f.ForcedFrame,
@@ -71,6 +72,6 @@ def test_what_does_not_fit_is_our_mistake() -> None:
         f.encode(f.Hello(1, 1, bytes(8), "x" * 47), 0)
 
 
-@pytest.mark.parametrize("frame", [f.OpenFrame(1, 2, 5), f.ShowFrame(7, 5, 0)])
+@pytest.mark.parametrize("frame", [f.OpenFrame(1, 2, 5), f.ShowFrame(8, 5, 0)])
 def test_a_value_that_the_page_does_not_name_is_no_frame(frame: f.Frame) -> None:
     assert f.decode(f.encode(frame, 0)[:-1]) is None

@@ -17,10 +17,10 @@ from validator.domain.events import (
     Tamper,
 )
 from validator.formats import board_frames as f
-from validator.formats.board_link import BoardLink, LinkEvent
+from validator.formats.board_link import BoardLink, Lay, LinkEvent
 
 MS = 1_000_000
-BOARD = f.Hello(1, 77, b"board001", "test board")
+BOARD = f.Hello(2, 77, b"board001", "test board")
 
 
 class Line:
@@ -38,7 +38,16 @@ class Line:
         return frames
 
     def hears(self, *frames: f.Frame, seq: int = 0) -> list[LinkEvent]:
-        return self.link.receive(b"".join(f.encode(frame, seq) for frame in frames), self.now_ns)
+        """What the lane makes of these frames of the board; `seq` is that of its events."""
+        shared = f.Hello | f.Ack | f.Heartbeat
+        said = [f.encode(frame, f.BOARD_SEQ if isinstance(frame, shared) else seq) for frame in frames]
+        return self.link.receive(b"".join(said), self.now_ns)
+
+    def echoes(self) -> list[LinkEvent]:
+        """What the lane makes of everything that it has sent since the last look, when the line gives it back."""
+        said = bytes(self.link.outgoing)
+        self.link.outgoing.clear()
+        return self.link.receive(said, self.now_ns)
 
     def after(self, ms: int) -> list[LinkEvent]:
         """Let time go by as the loop does: from deadline to deadline."""
@@ -70,7 +79,7 @@ def beat(state: int) -> f.Heartbeat:
 
 
 def test_hello_is_said_at_once_and_again_until_it_is_answered(line: Line) -> None:
-    hello = (0, f.Hello(1, 1234, b"lane0001", "turnike"))
+    hello = (0, f.Hello(2, 1234, b"lane0001", "turnike"))
     assert line.sent() == [hello]
     line.after(1_100)
     assert line.sent() == [hello, hello]
@@ -99,13 +108,102 @@ def test_before_the_boards_hello_everything_is_ignored(line: Line) -> None:
 
 
 def test_another_protocol_is_board_lost_with_a_clear_reason(line: Line) -> None:
-    assert line.hears(f.Hello(2, 77, b"board001", "")) == [
-        BoardLost("speaks protocol 2, this lane speaks 1", line.now_ns)
+    assert line.hears(f.Hello(3, 77, b"board001", "")) == [
+        BoardLost("speaks protocol 3, this lane speaks 2; update this lane", line.now_ns)
+    ]
+
+
+def test_a_board_of_protocol_1_is_board_lost_with_what_to_do(line: Line) -> None:
+    old = f.encode(f.Hello(1, 77, b"board001", "board 1.0"), 0)  # it names no sender
+    assert line.link.receive(old, line.now_ns) == [
+        BoardLost("speaks protocol 1, this lane speaks 2; update the board's firmware", line.now_ns)
     ]
 
 
 def test_our_own_hello_echoed_is_no_board(line: Line) -> None:
-    assert line.hears(f.Hello(1, 1234, b"lane0001", "turnike")) == []
+    assert line.echoes() == []
+    line.after(600)
+    assert line.echoes() == []
+    assert line.sent() == [], "nor is it answered"
+
+
+def test_what_an_earlier_session_of_the_lane_has_sent_is_no_board(session: Line) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.hears(f.ForcedFrame(), seq=0)
+    session.after(600)
+    late = bytes(session.link.outgoing)
+    reopened = BoardLink(4321, b"lane0001", "turnike", session.now_ns)
+    assert reopened.receive(late, session.now_ns) == []
+    assert f.FrameDecoder().feed(bytes(reopened.outgoing)) == [
+        (0, f.Hello(2, 4321, b"lane0001", "turnike"))
+    ], "it greets, and answers nobody"
+
+
+def test_a_silent_board_on_a_line_that_echoes_is_lost_as_soon_as_on_any_other(session: Line) -> None:
+    session.hears(beat(0))
+    events: list[LinkEvent] = []
+    for _ in range(150):
+        events += session.after(10)
+        events += session.echoes()
+    assert events == [
+        BoardLost(
+            "the line echoes what this lane sends, and the board is silent; is it wired and powered?",
+            session.now_ns,
+        )
+    ]
+
+
+def test_a_line_that_echoes_without_a_board_says_so_from_the_start(line: Line) -> None:
+    events: list[LinkEvent] = []
+    while not line.link.lost:
+        events += line.after(10) + line.echoes()
+    assert [type(event) for event in events] == [BoardLost]
+    assert "echoes" in str(events[0])
+
+
+def test_an_own_acknowledgement_that_comes_back_acknowledges_no_open(session: Line) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.hears(f.PassedFrame(8, 100), seq=0)  # acknowledged by the lane with the seq of its own OPEN
+    assert session.echoes() == []
+    assert session.hears(beat(0b1000)) != [Passed(9, 0, session.now_ns)], "the board knows no tap 9"
+    lost = session.after(300)
+    assert "did not acknowledge OPEN" in str(lost)
+
+
+def test_an_own_heartbeat_that_comes_back_ends_no_emergency(session: Line) -> None:
+    session.hears(beat(0b1))
+    for _ in range(3):
+        assert session.after(400) == []
+        assert session.echoes() == []
+        assert session.hears(beat(0b1)) == []
+
+
+def test_an_open_that_waited_while_the_lane_stood_still_is_not_sent(session: Line) -> None:
+    session.link.send(f.ShowFrame(0, 0, 0), session.now_ns)
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.sent()
+    session.now_ns += 8_000 * MS
+    assert session.hears(f.Ack(0)) == []
+    late = "was not sent OPEN in time, since this lane stood still; is the machine overloaded?"
+    assert session.link.tick(session.now_ns) == [BoardLost(late, session.now_ns)]
+    assert f.OpenFrame(9, 0, 5_000) not in [frame for _, frame in session.sent()]
+
+
+def test_an_open_that_was_lost_on_the_line_is_not_sent_again_after_the_lane_stood_still(
+    session: Line,
+) -> None:
+    session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
+    session.sent()
+    session.now_ns += 8_000 * MS
+    session.hears(beat(0))
+    assert [type(event) for event in session.link.tick(session.now_ns)] == [BoardLost]
+    assert f.OpenFrame(9, 0, 5_000) not in [frame for _, frame in session.sent()]
+
+
+def test_a_lane_that_stood_still_with_nothing_to_say_keeps_its_board(session: Line) -> None:
+    session.now_ns += 8_000 * MS
+    session.hears(beat(0))
+    assert session.link.tick(session.now_ns) == []
 
 
 def test_commands_go_one_at_a_time_in_order(session: Line) -> None:
@@ -150,7 +248,7 @@ def test_a_new_session_of_the_board_forgets_what_was_under_way(session: Line) ->
     session.link.send(f.ShowFrame(1, 1_500, 0), session.now_ns)
     session.hears(f.ForcedFrame(), seq=0)
     session.sent()
-    assert session.hears(f.Hello(1, 78, b"board001", "")) == [BoardBack(session.now_ns)]
+    assert session.hears(f.Hello(2, 78, b"board001", "")) == [BoardBack(session.now_ns)]
     session.after(400)
     assert [frame for _, frame in session.sent() if not isinstance(frame, f.Hello | f.Heartbeat)] == []
     assert session.hears(f.ForcedFrame(), seq=0) == [Forced(session.now_ns)]
@@ -220,13 +318,13 @@ def test_a_new_session_of_the_board_does_not_end_the_passage_of_the_last_one(ses
     session.hears(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     session.hears(f.Ack(0))
-    session.hears(f.Hello(1, 78, b"board001", ""))
+    session.hears(f.Hello(2, 78, b"board001", ""))
     assert NotPassed(9, session.now_ns) not in session.hears(beat(0b10000))
 
 
 def test_a_new_session_of_the_board_may_end_the_taps_of_the_last_one_again(session: Line) -> None:
     session.hears(f.PassedFrame(9, 700), seq=0)
-    session.hears(f.Hello(1, 78, b"board001", ""))
+    session.hears(f.Hello(2, 78, b"board001", ""))
     assert session.hears(f.NotPassedFrame(9), seq=0) == [NotPassed(9, session.now_ns)]
 
 
@@ -246,9 +344,11 @@ def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) ->
 
 def test_a_board_that_reads_cards_itself(session: Line) -> None:
     uid = bytes.fromhex("04a1b2c3d4e5f6")
-    seen = session.hears(f.CardFrame(1, 0x20, 0x0344, uid), seq=1)
-    assert seen == [CardSeen(Card(CardUid(uid), 0x0344, 0x20), session.now_ns)]
-    assert session.hears(f.CardFrame(2, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
+    seen = session.hears(f.CardFrame(1, False, 0x20, 0x0344, uid), seq=1)
+    card = CardSeen(Card(CardUid(uid), 0x0344, 0x20), session.now_ns)
+    assert seen == [card]
+    assert session.hears(f.CardFrame(1, True, 0x20, 0x0344, uid), seq=3) == [Lay(card)]
+    assert session.hears(f.CardFrame(2, False, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
 
 
 def test_a_line_that_takes_nothing_is_lost_before_memory_is(session: Line) -> None:

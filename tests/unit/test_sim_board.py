@@ -1,6 +1,7 @@
 """The simulated board against docs/board-protocol.md: golden frames, sessions, passages, duties, faults."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,6 +19,7 @@ CLASSES: dict[str, type[Any]] = {
     "ACK": f.Ack,
     "OPEN": f.Open,
     "SHOW": f.Show,
+    "READ": f.Read,
     "PASSED": f.Passed,
     "NOT_PASSED": f.NotPassed,
     "FORCED": f.Forced,
@@ -27,7 +29,7 @@ CLASSES: dict[str, type[Any]] = {
     "HEARTBEAT": f.Heartbeat,
 }
 MS = 1_000_000
-LANE = f.Hello(1, 77, bytes(8), "lane")
+LANE = f.Hello(2, 77, bytes(8), "lane")
 
 
 def value_of(golden: dict[str, Any]) -> tuple[int, f.Frame]:
@@ -76,10 +78,10 @@ def test_the_longest_frame_byte_by_byte() -> None:
         f.Hello(1, 1, bytes(8), "x" * 47),
         f.Open(1 << 32, 0, 0),
         f.Open(1, 2, 0),
-        f.Show(7, 0, 0),
+        f.Show(8, 0, 0),
         f.Passed(-1, 0),
-        f.Card(1, 0, 0, bytes(5)),
-        f.Card(2, 0, 0, bytes(4)),
+        f.Card(1, False, 0, 0, bytes(5)),
+        f.Card(2, False, 0, 0, bytes(4)),
     ],
 )
 def test_what_does_not_fit_a_frame_is_refused(frame: f.Frame) -> None:
@@ -129,8 +131,9 @@ class Bench:
     def say(self, frame: f.Frame, seq: int | None = None) -> int:
         """Send one frame as the lane; commands count their seq up, unless told otherwise."""
         if seq is None:
-            seq = self._seq if isinstance(frame, f.Open | f.Show) else 0
-            self._seq += isinstance(frame, f.Open | f.Show)
+            is_command = isinstance(frame, f.Open | f.Show | f.Read)
+            seq = self._seq if is_command else f.FROM_LANE
+            self._seq += is_command
         self.board.hear(f.encode(frame, seq % 256), self.now_ns)
         self.turn()
         return seq
@@ -200,27 +203,47 @@ def test_nothing_counts_before_the_greeting() -> None:
     assert (bench.told(), bench.happened("open"), bench.locked()) == ([], [], True)
 
 
-def test_the_own_greeting_on_a_shorted_line_is_no_lane() -> None:
+def test_the_own_greeting_on_a_line_that_echoes_is_no_lane() -> None:
     bench = Bench(connect=False)
-    for data in list(bench.raw):
+    earlier = list(bench.raw)
+    bench.verb("restart")
+    for data in earlier + bench.raw:  # also that of a session before
         bench.board.hear(data, bench.now_ns)
     assert bench.board.status()["lane"] is None
+
+
+def test_what_comes_back_to_the_board_is_no_word_of_a_lane() -> None:
+    bench = Bench(Setup(reader=True, walk_ms=None))
+    bench.acknowledges = False
+    bench.verb("present 04a1b2c3d4e5f6")
+    bench.say(f.Open(1, 0, 5_000))
+    bench.wait(600)
+    bench.verb("push" if bench.locked() else "pass")
+    said = b"".join(bench.raw)
+    assert b"".join(f.encode(f.Ack(0), f.FROM_BOARD) for _ in range(1)) in said
+    before = bench.board.status()
+    bench.board.hear(said * 3, bench.now_ns)
+    assert bench.board.status() == before, "nothing was acknowledged, and nobody was heard"
+    bench.wait(1_501, beating=False)
+    for data in list(bench.raw):
+        bench.board.hear(data, bench.now_ns)
+    assert bench.happened("lane_lost", "lane_back")[-1] == "lane_lost", "its own heartbeats are no lane's"
 
 
 def test_another_protocol_is_no_lane() -> None:
     bench = Bench()
     bench.say(f.Show(0, 0, 0))
-    bench.say(f.Hello(2, 78, bytes(8), "lane of tomorrow"))
+    bench.say(f.Hello(3, 78, bytes(8), "lane of tomorrow"))
     assert bench.board.status()["lane"] is None
     assert bench.shows()[-1] == "out_of_service"
-    assert bench.board.history[-2].details["reason"] == "the lane speaks protocol 2, this board speaks 1"
+    assert bench.board.history[-2].details["reason"] == "the lane speaks protocol 3, this board speaks 2"
 
 
 def test_a_refused_lane_is_not_greeted_for_ever() -> None:
     bench = Bench(connect=False)
     bench.told()
     for _ in range(5):
-        bench.say(f.Hello(2, 78, bytes(8), "lane of tomorrow"))
+        bench.say(f.Hello(3, 78, bytes(8), "lane of tomorrow"))
     assert [type(frame) for frame in bench.told()] == [f.Hello]
 
 
@@ -418,7 +441,7 @@ def test_a_new_lane_session_clears_taps_passage_and_picture() -> None:
     bench = Bench()
     bench.say(f.Show(0, 0, 0), 9)
     bench.say(f.Open(1, 0, 5000), 0)
-    bench.say(f.Hello(1, 78, bytes(8), "lane"))
+    bench.say(f.Hello(2, 78, bytes(8), "lane"))
     assert bench.locked()
     assert bench.happened("not_passed") == []
     assert bench.shows()[-1] == "out_of_service"
@@ -440,20 +463,20 @@ def test_its_own_reader_tells_a_card_once() -> None:
     bench.wait(11)
     assert bench.told() == []
     bench.wait(2000)
-    assert bench.told() == [f.Card(1, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))]
+    assert bench.told() == [f.Card(1, False, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))]
     with pytest.raises(RefusedError, match="a card already"):
         bench.verb("present 04a1b2c3d4e5f7")
     bench.verb("remove")
     bench.verb("present a1b2c3d4")
     bench.wait(12)
-    assert bench.told() == [f.Card(1, 0x08, 0x0004, bytes.fromhex("a1b2c3d4"))]
+    assert bench.told() == [f.Card(1, False, 0x08, 0x0004, bytes.fromhex("a1b2c3d4"))]
 
 
 def test_its_own_reader_two_cards_and_one_gone_too_early() -> None:
     bench = Bench(Setup(reader=True, read_ms=12))
     bench.verb("clash 04a1b2c3d4e5f6 a1b2c3d4")
     bench.wait(12)
-    assert bench.told() == [f.Card(2, 0, 0, b"")]
+    assert bench.told() == [f.Card(2, False, 0, 0, b"")]
     bench.verb("remove")
     bench.verb("present 04a1b2c3d4e5f6")
     bench.wait(5)
@@ -462,7 +485,8 @@ def test_its_own_reader_two_cards_and_one_gone_too_early() -> None:
     assert bench.told() == []
 
 
-CARD = f.Card(1, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))
+CARD = f.Card(1, False, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))
+LAY = replace(CARD, lay=True)
 
 
 def test_a_card_that_lies_there_when_a_lane_comes_is_told_to_it() -> None:
@@ -471,7 +495,7 @@ def test_a_card_that_lies_there_when_a_lane_comes_is_told_to_it() -> None:
     bench.wait(1_000)
     assert CARD not in bench.told()
     bench.say(LANE)
-    assert bench.told().count(CARD) == 1
+    assert bench.told().count(CARD) == 1, "no lane knows of it"
     bench.wait(1_000)
     assert CARD not in bench.told()
 
@@ -480,10 +504,10 @@ def test_a_card_is_told_once_in_each_session_and_not_when_it_has_gone() -> None:
     bench = Bench(Setup(reader=True))
     bench.verb("present 04a1b2c3d4e5f6")
     assert CARD in bench.told()
-    bench.say(f.Hello(1, 555, bytes(8), "another lane"))
-    assert CARD in bench.told()
+    bench.say(f.Hello(2, 555, bytes(8), "another lane"))
+    assert LAY in bench.told()
     bench.verb("remove")
-    bench.say(f.Hello(1, 556, bytes(8), "another lane"))
+    bench.say(f.Hello(2, 556, bytes(8), "another lane"))
     assert CARD not in bench.told()
 
 
@@ -496,15 +520,16 @@ def test_a_card_held_to_a_board_without_power_is_read_when_that_is_back() -> Non
     bench.say(LANE)
     assert CARD not in bench.told()
     bench.wait(12)
-    assert CARD in bench.told()
+    assert LAY in bench.told()
 
 
 def test_a_phone_in_a_new_session_has_the_uid_it_had() -> None:
     bench = Bench(Setup(reader=True))
     bench.verb("present 08010203")
     first = [frame for frame in bench.told() if isinstance(frame, f.Card)]
-    bench.say(f.Hello(1, 555, bytes(8), "another lane"))
-    assert [frame for frame in bench.told() if isinstance(frame, f.Card)] == first
+    bench.say(f.Hello(2, 555, bytes(8), "another lane"))
+    again = [frame for frame in bench.told() if isinstance(frame, f.Card)]
+    assert again == [replace(card, lay=True) for card in first]
 
 
 def test_a_broken_reader_stands_in_the_heartbeat() -> None:
@@ -625,3 +650,70 @@ def test_every_fault_can_be_set_and_cleared() -> None:
     assert bench.board.status()["faults"] == list(BOARD_FAULTS)
     bench.verb("fault none")
     assert bench.board.status()["faults"] == []
+
+
+def test_what_lies_on_its_reader_is_sent_again_when_the_lane_asks() -> None:
+    bench = Bench(Setup(reader=True))
+    bench.say(f.Read())
+    assert bench.told() == [f.Ack(0)], "nothing lies there"
+    bench.verb("present 04a1b2c3d4e5f6")
+    assert bench.told() == [CARD]
+    bench.say(f.Read())
+    assert bench.told() == [f.Ack(1), CARD]
+    bench.say(f.Read(), 1)
+    assert bench.told() == [f.Ack(1)], "a copy of the question is no second one"
+
+
+def test_an_emergency_is_shown_whatever_the_lane_says_and_without_a_lane() -> None:
+    bench = Bench(connect=False)
+    bench.verb("emergency on")
+    assert bench.board.status()["shows"] == "emergency"
+    details = bench.board.history[-1].details
+    assert (details["lamp"], details["tone"]) == ("green blink", None)
+    assert (details["text_tr"], details["text_en"]) == (
+        "Acil durum: geçiş serbest",
+        "Emergency: walk through",
+    )
+    bench.say(LANE)
+    bench.say(f.Show(0, 0, 0))
+    bench.say(f.Show(3, 1_500, 0))
+    bench.wait(4_000, beating=False)
+    assert bench.board.status()["shows"] == "emergency"
+    bench.say(f.Heartbeat(0, 0))
+    bench.verb("emergency off")
+    assert bench.board.status()["shows"] == "ready", "what the lane wants to rest on, and no old refusal"
+
+
+def test_after_an_emergency_nobody_is_told_to_walk_through_locked_arms() -> None:
+    bench = Bench()
+    bench.verb("emergency on")
+    bench.say(f.Show(7, 0, 0))
+    bench.verb("emergency off")
+    assert (bench.locked(), bench.board.status()["shows"]) == (True, "out_of_service")
+
+
+def test_an_emergency_outlives_a_power_cut_on_the_display_too() -> None:
+    bench = Bench()
+    bench.verb("brownout")
+    bench.verb("emergency on")
+    bench.wait(300)
+    assert bench.board.status()["shows"] == "emergency"
+
+
+def test_a_card_that_no_lane_has_acknowledged_has_come_for_the_next_one_too() -> None:
+    bench = Bench(Setup(reader=True))
+    bench.acknowledges = False
+    bench.verb("present 04a1b2c3d4e5f6")
+    assert bench.told() == [CARD]
+    bench.say(f.Hello(2, 555, bytes(8), "another lane"))
+    assert CARD in bench.told()
+
+
+def test_a_card_after_which_a_lane_has_opened_is_no_new_one_though_its_acknowledgement_was_lost() -> None:
+    bench = Bench(Setup(reader=True, walk_ms=None))
+    bench.acknowledges = False
+    bench.verb("present 04a1b2c3d4e5f6")
+    bench.say(f.Open(1, 0, 5_000))
+    bench.told()
+    bench.say(f.Hello(2, 555, bytes(8), "another lane"))
+    assert LAY in bench.told()

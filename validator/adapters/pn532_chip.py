@@ -9,6 +9,7 @@ Commands and their fields: PN532 user manual (UM0701-02), section 7.
 import contextlib
 import errno
 import logging
+import select
 import struct
 import termios
 import time
@@ -17,7 +18,7 @@ from typing import Protocol
 
 from nfc.clf import pn532
 
-from validator.adapters.pn532_line import Line, NoAnswerError
+from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
 from validator.formats.pn532_frames import ACK
 
 SPEEDS = (115_200, 921_600, 460_800, 230_400)  # where a chip may be: after its reset, after us, after others
@@ -27,6 +28,10 @@ WAIT_MS = 30  # the same for one step of a chip that is known to work: the loop 
 FIELD_OFF_NS = (
     6_000_000  # a card has forgotten everything after 5.1 ms without a field, NFC Forum Digital 2.0, 5.3
 )
+LOOKS = 2  # of `look`: the answer to one may be lost
+REQUESTS = 2  # of each: a chip may leave every second one unanswered
+# For an answer: 5 ms a try, 4 ms anticollision a card, 5 ms RATS, and as much again for the machine.
+REQUEST_MS = 25
 _ABORT_PAUSE_S = 0.001  # what nfcpy gives the chip between an abort and the next command
 _SPEED_PAUSE_S = 0.001  # the manual wants 200 µs after the acknowledgement that changes the speed
 _WAKE_UP = b"\x55\x55" + bytes(14)  # the first edges wake the chip, the rest covers its oscillator's start
@@ -46,6 +51,7 @@ _SILENT.setLevel(logging.CRITICAL + 1)
 # termios.error and Chipset.Error are no OSErrors; the rest is what nfcpy and pyserial stumble over when a device lies or goes.
 FAULTS = (
     NoAnswerError,
+    EchoError,
     OSError,
     termios.error,
     pn532.Chipset.Error,
@@ -74,6 +80,8 @@ class _Chipset(Protocol):
 
 class Chip:
     """A chip behind an open port. One thread at a time."""
+
+    lay: bytearray | None = None  # what `look` has found
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -107,7 +115,40 @@ class Chip:
         self._chipset.rf_configuration(_RF_ITEM_RETRIES, _TRY_FOR_EVER)
         self._field(on=False)  # a card that was listed before we came is to be told again
         self._line.clear()
+
+    def hurry(self) -> None:
+        """From now on a loop waits for each step, so no step waits for longer than WAIT_MS."""
         self._line.wait_ms = WAIT_MS
+
+    def look(self, targets_max: int) -> None:
+        """Find out what lies in the field, and put it to sleep; 0.12 s. The answer is in `lay`, as `answer` gives it.
+
+        Raises NoAnswerError when the chip is silent, not when it was late once or twice.
+        """
+        looks = misses = 0
+        while looks < LOOKS:
+            try:
+                self.lay = self._look_once(targets_max)
+            except NoAnswerError:
+                misses += 1
+                if misses > LOOKS:
+                    raise
+                continue
+            if self.lay is not None:
+                self.release()
+                return
+            looks += 1
+        self._abort()  # else it would list the first card that comes, with nobody to hear it
+
+    def _look_once(self, targets_max: int) -> bytearray | None:
+        self._abort()
+        self._field(on=False)
+        time.sleep(FIELD_OFF_NS / 1e9)
+        for _ in range(REQUESTS):
+            answer = self.ask(targets_max) or self._await_answer(REQUEST_MS)
+            if answer is not None:
+                return answer
+        return None
 
     def ask(self, targets_max: int) -> bytearray | None:
         """Ask for the next cards, instead of what was asked before; 31 ms at most.
@@ -122,11 +163,23 @@ class Chip:
     def answer(self) -> bytearray | None:
         """The answer to `ask`, from the number of targets on, or None while it is not here in full. Waits for nothing."""
         while self._line.listen():
+            self._line.expect_any()
             if self._line.answers(_IN_LIST):
                 self._asked = False
                 return self._chipset.command(_IN_LIST, None, timeout=0.05)
             self._line.read(0)  # late, and no longer awaited: nfcpy would call it a broken port
         return None
+
+    def _await_answer(self, wait_ms: int) -> bytearray | None:
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        give_up_ns = time.monotonic_ns() + wait_ms * 1_000_000
+        while (answer := self.answer()) is None:
+            left_ms = (give_up_ns - time.monotonic_ns()) / 1e6
+            if left_ms <= 0:
+                return None
+            poll.poll(left_ms)
+        return answer
 
     def release(self) -> None:
         """Put the cards told last to sleep until they leave the field; 61 ms at most. What was asked is forgotten."""
@@ -239,13 +292,19 @@ class Chip:
         return self._chipset.command(_IN_LIST, None, timeout=0.05)
 
 
-def open_chip(path: str, speed: int, wanted: Callable[[], bool]) -> Chip:
-    """Open the port and make the chip behind it ready. Blocks for 2 s at most; raises one of FAULTS or StoppedError."""
+def open_chip(path: str, speed: int, wanted: Callable[[], bool], targets_max: int = 0) -> Chip:
+    """Open the port, make the chip behind it ready and, with `targets_max`, look what lies there.
+
+    Blocks for 2.2 s at most; raises one of FAULTS or StoppedError.
+    """
     line = Line(path, FIND_WAIT_MS)
     chip = Chip(line)
     try:
         chip.find(wanted)
         chip.make_ready(speed)
+        if targets_max:
+            chip.look(targets_max)
+        chip.hurry()
     except BaseException:
         line.close()
         raise

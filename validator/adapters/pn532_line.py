@@ -22,6 +22,9 @@ from validator.formats.pn532_frames import ACK, FrameSplitter
 
 _READ_BYTES_MAX = 4096  # what the kernel holds of a tty; one read empties it
 _FRAMES_MAX = 16  # two can wait at most; a mad device may not fill the memory
+_SENDER = 5  # where TFI stands in a frame that is not an extended one: this lane sends no others
+_FROM_HOST, _FROM_CHIP = 0xD4, 0xD5  # UM0701-02, section 6.2.1.1
+_COMMAND = 6  # where the command's code stands
 _ANSWER = slice(5, 7)  # where TFI and response code stand in a frame that is not an extended one
 
 
@@ -29,10 +32,15 @@ class NoAnswerError(Exception):
     """The chip said nothing in time. Not an OSError: nfcpy would take that for a broken port and say EIO."""
 
 
+class EchoError(Exception):
+    """The line gave back a command of this lane. Not an OSError either."""
+
+
 class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is Any
     """One open port. Every wait is at most `wait_ms`, whatever nfcpy asks for.
 
-    Raises OSError, termios.error and ValueError where the port does; NoAnswerError from `read`.
+    Raises OSError, termios.error and ValueError where the port does; NoAnswerError from `read`; EchoError where a frame comes in that a
+    host has sent: on such a line an acknowledgement may be an own one, and would prove a dead chip alive.
     """
 
     wait_ms: int
@@ -46,6 +54,7 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
         self._frames = FrameSplitter()
         self._whole: deque[bytearray] = deque(maxlen=_FRAMES_MAX)
         self._awaits_ack = False
+        self._answer_to: int | None = None  # the command whose answer `read` gives next; None: any
         self._poll = select.poll()
         super().__init__(path)
 
@@ -108,6 +117,7 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
     def write(self, frame: bytes) -> None:
         """Send one frame; nfcpy's entry. Nothing received is thrown away."""
         self._awaits_ack = frame != ACK
+        self._answer_to = frame[_COMMAND] if self._awaits_ack else None
         try:
             written = os.write(self._fd, frame)
         except BlockingIOError:
@@ -116,15 +126,26 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
             raise OSError(errno.ENOSPC, "the port takes no more bytes")
 
     def read(self, timeout: float) -> bytearray:
-        """The next frame; nfcpy's entry, `timeout` in milliseconds. After a command that is its acknowledgement."""
+        """The next frame; nfcpy's entry, `timeout` in milliseconds. After a command that is its acknowledgement, and then its answer.
+
+        Late answers to other commands are dropped: nfcpy would call them a broken port.
+        """
         give_up_ns = time.monotonic_ns() + int(min(timeout, self.wait_ms) * 1e6)
-        while not self.has_answer():
-            if self._awaits_ack and self._take_ack():
-                return bytearray(ACK)
-            left_ms = max(0, give_up_ns - time.monotonic_ns()) / 1e6
-            if not self._receive(left_ms):
-                raise NoAnswerError("no answer")
-        return self._whole.popleft()
+        while True:
+            while not self.has_answer():
+                if self._awaits_ack and self._take_ack():
+                    return bytearray(ACK)
+                left_ms = max(0, give_up_ns - time.monotonic_ns()) / 1e6
+                if not self._receive(left_ms):
+                    raise NoAnswerError("no answer")
+            frame = self._whole.popleft()
+            if self._answer_to is None or _answers(frame, self._answer_to) or not _is_answer(frame):
+                self._answer_to = None
+                return frame
+
+    def expect_any(self) -> None:
+        """Let the next `read` give any frame, and not only the answer to the command that was written last."""
+        self._answer_to = None
 
     def has_answer(self) -> bool:
         """Whether a whole frame other than an acknowledgement is here. Does not look at the port."""
@@ -147,6 +168,7 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
         """Put back the answer to `command` that came before a later command's acknowledgement; False if none did."""
         found = [frame for frame in self.overtaken if _answers(frame, command)]
         self.overtaken.clear()
+        self.expect_any()
         if found:
             self._whole.appendleft(found[-1])
         return bool(found)
@@ -193,7 +215,14 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
 
     def _sort(self) -> None:
         while (frame := self._frames.next_frame()) is not None:
+            if len(frame) > _SENDER and frame[_SENDER] == _FROM_HOST:
+                raise EchoError("the line echoes what this lane sends; are its two wires joined?")
             self._whole.append(frame)
+
+
+def _is_answer(frame: bytearray) -> bool:
+    """Whether it is the answer to some command, and no error frame."""
+    return len(frame) > _SENDER and frame[_SENDER] == _FROM_CHIP
 
 
 def _answers(frame: bytearray, command: int) -> bool:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from nfc.clf import pn532
 
 from validator.adapters.pn532_chip import FAULTS, Chip, StoppedError, open_chip
-from validator.adapters.pn532_line import NoAnswerError
+from validator.adapters.pn532_line import EchoError, NoAnswerError
 
 RETRY_S = (
     0.25  # between two tries: a replugged reader is back well within 2 s, and a missing one costs nothing
@@ -27,9 +27,11 @@ CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s
 class Opener:
     """Opens a chip in a thread of its own, trying for ever; `fileno` is readable when there is news."""
 
-    def __init__(self, path: str, speed: int) -> None:
+    def __init__(self, path: str, speed: int, targets_max: int) -> None:
+        """`targets_max` is how many cards the chip is asked for when the first one that is opened looks what lies there."""
         self._path = path
         self._speed = speed
+        self._looks_for = targets_max
         self._news: SimpleQueue[Chip | str] = SimpleQueue()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stop = threading.Event()
@@ -74,7 +76,7 @@ class Opener:
             lost.drop()
         while not self._stop.is_set():
             try:
-                chip = open_chip(self._path, self._speed, lambda: not self._stop.is_set())
+                chip = open_chip(self._path, self._speed, self._is_wanted, self._looks_for)
             except StoppedError:
                 return
             except FAULTS as fault:
@@ -83,8 +85,12 @@ class Opener:
                     self._tell(reason)
                 self._stop.wait(RETRY_S)
             else:
+                self._looks_for = 0  # from now on the reader knows which card it has told
                 self._tell(chip)
                 return
+
+    def _is_wanted(self) -> bool:
+        return not self._stop.is_set()
 
     def _tell(self, news: Chip | str) -> None:
         with self._telling:
@@ -103,7 +109,7 @@ def explain(path: str, fault: BaseException) -> str:
 
 def _what(fault: BaseException) -> str:
     match fault:
-        case NoAnswerError():
+        case NoAnswerError() | EchoError():
             return str(fault)
         case pn532.Chipset.Error():
             return f"the chip refuses a command ({fault})"

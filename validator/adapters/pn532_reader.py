@@ -12,6 +12,7 @@ a card listens to no further request. So now and then the field is taken away fo
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from validator.adapters.pn532_chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
@@ -21,6 +22,7 @@ from validator.domain.cards import Card
 from validator.domain.events import (
     CardSeen,
     Clash,
+    LaidBefore,
     LeftEarly,
     ReaderBack,
     ReaderEvent,
@@ -42,6 +44,8 @@ HOLD_NS = 1_700_000_000  # the same after a card was told: most people have take
 ASKS_MAX = (
     2  # after which a card that lay there all along has answered, even to a chip that hears every second one
 )
+# An answer that may have waited for longer is asked for again: this machine stood still, and the card may have left.
+OLD_NS = 300_000_000
 SILENCES_MAX = 2  # moments without a field after which it is gone: one answer may have been lost
 
 
@@ -78,10 +82,12 @@ class Pn532Reader:
         self._wanted = False  # armed, as the loop sees it
         self._held = _Held()
         self._misses = 0
+        self._doubted = False  # an answer was missed that an own acknowledgement cannot stand for
         self._waited_for_rest = False
         self._due_ns = 0
         self._reset_ns = 0
-        self._opener: Opener | None = Opener(path, speed)
+        self._looked_ns = 0  # no answer that is not here yet is older
+        self._opener: Opener | None = Opener(path, speed, targets_max)
         self._opener.start("", None)
 
     def fileno(self) -> int:
@@ -109,8 +115,9 @@ class Pn532Reader:
             self._lost = self._lose(fault, self._clock())
 
     def forget(self) -> None:
-        """The card told last was not heard: the next moment without a field tells it anew, within 2 s."""
+        """The card told last was not heard: a moment without a field, the next thing to come, tells it anew."""
         self._held.forget()
+        self._reset_ns = 0
 
     def take(self) -> ReaderEvent | None:
         """The next event, or None. 0.05 ms usually, 2 with a new request; 62 at most, when the chip is late."""
@@ -135,16 +142,24 @@ class Pn532Reader:
             chip.close()
 
     def _listen(self, chip: Chip, at_ns: int) -> ReaderEvent | None:
+        looked_ns, self._looked_ns = self._looked_ns, at_ns
         answer = chip.answer()
         if answer is None and at_ns >= self._due_ns:
             answer = self._prod(chip, at_ns)
         if answer is None or not self._wanted:
             return None
-        self._wanted = False
         event = _event(parse_targets(answer), at_ns)
-        if self._held.is_this(event):
+        is_held = self._held.is_this(event)
+        if is_held and not self._held.is_unanswered:
             self._arm(chip)
             return None
+        if self._clock() - looked_ns > OLD_NS:
+            self._held.left(event)
+            self._reset(chip, at_ns)
+            return None
+        self._wanted = False
+        if is_held:
+            event = LaidBefore(at_ns)
         self._held.told(event)
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + HOLD_NS
@@ -160,13 +175,16 @@ class Pn532Reader:
         if (answer := chip.give_up_answer()) is not None:
             return answer
         if not self._wanted:
-            return self._hear(chip.check, CHECK_NS)
+            return self._hear(chip.check, CHECK_NS, is_answered=True)
+        if self._doubted:
+            return self._hear(chip.check, 0, is_answered=True)
         if chip.garbled or at_ns >= self._reset_ns:
             return self._reset(chip, at_ns)
         return self._ask(chip)
 
     def _arm(self, chip: Chip) -> None:
         self._wanted = True
+        self._looked_ns = self._clock()
         chip.release()
         self._ask(chip)
 
@@ -178,22 +196,30 @@ class Pn532Reader:
 
     def _reset(self, chip: Chip, at_ns: int) -> bytearray | None:
         self._reset_ns = at_ns + RESET_NS
-        answer = self._hear(chip.reset_cards, FIELD_OFF_NS)
+        answer = self._hear(chip.reset_cards, FIELD_OFF_NS, is_answered=True)
         if answer is None:  # else the card came before
             self._held.field_taken_away(acknowledged=self._misses == 0)
         return answer
 
-    def _hear(self, step: Callable[[], bytearray | None], next_ns: int) -> bytearray | None:
-        """Take a step that the chip has to acknowledge; a miss is made good by the next `take`, the first one at once."""
+    def _hear(
+        self, step: Callable[[], bytearray | None], next_ns: int, *, is_answered: bool = False
+    ) -> bytearray | None:
+        """Take a step that the chip has to acknowledge; a miss is made good by the next `take`, the first one at once.
+
+        A miss of a step that is also answered is made good by an answer alone: host and chip acknowledge with the same bytes,
+        so on a line that echoes an acknowledgement may be this lane's own.
+        """
         try:
             answer = step()
         except NoAnswerError:
             self._misses += 1
+            self._doubted = self._doubted or is_answered
             if self._misses >= MISSES_MAX:
                 raise NoAnswerError("it no longer answers; is it wired and powered?") from None
             self._due_ns = self._clock() + (self._misses - 1) * PAUSE_NS
             return None
         self._misses = 0
+        self._doubted = False
         self._due_ns = self._clock() + next_ns
         return answer
 
@@ -212,11 +238,16 @@ class Pn532Reader:
         if news is None:
             return None
         self._chip = news
-        self._wanted = self._waited_for_rest = False
+        self._wanted = self._waited_for_rest = self._doubted = False
         self._misses = 0
-        self._held.field_taken_away(acknowledged=True)
+        self._looked_ns = at_ns
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_NS
+        if news.lay is None:
+            self._held.field_taken_away(acknowledged=True)
+        else:
+            self._held.lay(_event(parse_targets(news.lay), at_ns))
+            self._reset_ns = at_ns
         return ReaderBack(at_ns)
 
 
@@ -226,21 +257,50 @@ class _Held:
     A card that the gate has opened for must not open it again because the line or the machine was late, so in doubt it is the card
     told before: whoever shows the same card again within two requests of such a moment, 0.2 s, has to show it once more. The clock is
     not asked: chip and lane may each have stood still for any time, and only requests acknowledged and unanswered prove a card gone.
+
+    A card that lay there when the lane began counts as told, since the lane before it may have done that; it is only still unanswered.
     """
 
     def __init__(self) -> None:
-        self._event: ReaderEvent | None = None
+        # As many as the chip can list. One alone is not enough: it may lie there, silent, while another comes.
+        self._cards: deque[CardSeen] = deque(maxlen=TARGETS_MAX)
+        self._other: ReaderEvent | None = None  # no single card, told after those
+        self._lay = False  # what is held lay there when the lane began
         self._asks: int | None = None  # acknowledged since the field was taken away; None: no doubt is left
         self._sure = True  # that a card in the field would have answered them
         self._silences = 0  # sure ones running after which nothing had answered
+        self.is_unanswered = False  # what lay there when the lane began has not been told of
+
+    def lay(self, event: ReaderEvent) -> None:
+        """This lay there when the lane began."""
+        self._keep(event)
+        self._lay = self.is_unanswered = True
 
     def told(self, event: ReaderEvent) -> None:
         """A card was told; it may stay."""
-        self._event, self._asks, self._silences = event, None, 0
+        self.is_unanswered = False
+        if not isinstance(event, LaidBefore):
+            self._lay = self._lay and not isinstance(event, CardSeen)
+            self._keep(event)
+        self._asks, self._silences = None, 0
 
     def forget(self) -> None:
-        """What was told was not heard: it is to be told again."""
-        self._event, self._asks = None, None
+        """What was told was not heard: it is to be told again, as what it was."""
+        self.is_unanswered = self._lay
+        if not self._lay:
+            if self._other is None and self._cards:
+                self._cards.pop()
+            self._other = None
+        self._asks = None
+
+    def left(self, event: ReaderEvent) -> None:
+        """What answers now has come, so it is not what was held; a card that lay there when the lane began goes on being that."""
+        if isinstance(event, CardSeen) and not self._lay:
+            gone = [held for held in self._cards if _alike(event.card, held.card)]
+            for held in gone:
+                self._cards.remove(held)
+        elif not self._lay:
+            self._other = None
 
     def field_taken_away(self, *, acknowledged: bool) -> None:
         """Whatever is in the field begins anew."""
@@ -256,21 +316,36 @@ class _Held:
                 self._asks = None
                 self._silences += self._sure
                 if self._silences >= SILENCES_MAX:
-                    self._event = None
+                    self._let_go()
 
     def is_this(self, event: ReaderEvent) -> bool:
-        """Whether `event` only repeats what was told; if so the card goes on being held."""
-        if self._asks is None or not _alike(event, self._event):
+        """Whether `event` only repeats what is held; if so it goes on being held."""
+        if self._asks is None or not self._is_held(event):
             return False
         self._asks, self._silences = None, 0
         return True
 
+    def _is_held(self, event: ReaderEvent) -> bool:
+        if self._other is not None and (self._lay or type(event) is type(self._other)):
+            return True  # of two cards that lay there, each by itself as well
+        return isinstance(event, CardSeen) and any(_alike(event.card, held.card) for held in self._cards)
 
-def _alike(event: ReaderEvent, before: ReaderEvent | None) -> bool:
-    if isinstance(event, CardSeen) and isinstance(before, CardSeen):
-        # A phone's UID is another one after each moment without a field.
-        return event.card == before.card or (event.card.uid.is_random and before.card.uid.is_random)
-    return type(event) is type(before)
+    def _keep(self, event: ReaderEvent) -> None:
+        if isinstance(event, CardSeen):
+            self._other = None
+            self._cards.append(event)
+        else:
+            self._other = event
+
+    def _let_go(self) -> None:
+        self._cards.clear()
+        self._other = None
+        self._lay = self.is_unanswered = False
+
+
+def _alike(card: Card, before: Card) -> bool:
+    # A phone's UID is another one after each moment without a field.
+    return card == before or (card.uid.is_random and before.uid.is_random)
 
 
 def _event(found: Card | NoCard, at_ns: int) -> ReaderEvent:

@@ -22,15 +22,14 @@ from validator.domain.events import (
     BoardLost,
     CardSeen,
     Clash,
-    LeftEarly,
+    LaidBefore,
     ReaderBack,
     ReaderEvent,
     ReaderLost,
-    Unsupported,
 )
 from validator.domain.outcomes import Direction, Outcome
-from validator.formats.board_frames import OpenFrame, ShowFrame
-from validator.formats.board_link import BoardLink, LinkEvent
+from validator.formats.board_frames import OpenFrame, ReadFrame, ShowFrame
+from validator.formats.board_link import BoardLink, Command, Lay, LinkEvent, ReadHeard
 
 BAUD = 115_200
 RETRY_NS = (
@@ -39,10 +38,14 @@ RETRY_NS = (
 READ_BYTES_MAX = 4_096
 OUTGOING_BYTES_MAX = 4_096  # a line that takes nothing for so long is lost
 CARDS_WAITING_MAX = 4  # the loop takes them at once; more is a board gone mad
-CARD_AGE_MAX_NS = 2_000_000_000  # no board tells that a card has gone: one told later might open for nobody
+# A card that was told longer ago may have left; the board is asked what lies there now.
+CARD_AGE_MAX_NS = 300_000_000
+# How often an armed reader's line is looked at though nothing came: what then comes is no older than that.
+LOOK_NS = 100_000_000
+ANSWER_NS = 200_000_000  # after which a card is no answer to READ any more: three resends
 CLOSED_NS = 1_000_000_000  # how often a loop may look at a closed board
 
-CardEvent = CardSeen | Clash | LeftEarly | Unsupported
+CardEvent = CardSeen | Clash
 
 # Everything that pyserial lets through when a device goes away; termios.error is no OSError.
 PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
@@ -64,7 +67,7 @@ class SerialBoard:
         self._poll = select.poll()
         self._link: BoardLink | None = None
         self._closed = False
-        self._retry_ns = clock()
+        self._retry_ns = self._heard_ns = clock()
         self._told: set[str] = (
             set()
         )  # the reasons of this loss; there are few, and no bytes from the line in them
@@ -81,7 +84,10 @@ class SerialBoard:
 
     def card_deadline_ns(self, *, armed: bool) -> int:
         """The same for the board's own reader."""
-        return 0 if self._cards.has_news(armed=armed) else self._line_deadline_ns()
+        if self._cards.has_news(armed=armed):
+            return 0
+        due_ns = self._line_deadline_ns()
+        return min(due_ns, self._heard_ns + LOOK_NS) if armed and self._link is not None else due_ns
 
     def take(self) -> BoardEvent | None:
         """See ports.Board."""
@@ -93,7 +99,20 @@ class SerialBoard:
         """The next event of the board's own reader, for BoardReader; cards and what is not quite one wait until `armed`."""
         if not self._cards.has_news(armed=armed):
             self._turn()
-        return self._cards.take(self._clock(), armed=armed)
+        event = self._cards.take(self._clock(), armed=armed)
+        if self._cards.asks_again:
+            self.read_again()
+        return event
+
+    def read_again(self) -> None:
+        """Have the board tell anew what lies on its reader now."""
+        self._cards.asked()
+        self._command(ReadFrame())
+
+    def forget_card(self) -> None:
+        """The card told last was not heard: it is to be told again if it still lies there."""
+        if self._cards.forget():
+            self.read_again()
 
     def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
         """See ports.Board."""
@@ -134,7 +153,10 @@ class SerialBoard:
         link = self._link
         assert link is not None  # noqa: S101 — for the type checker: _reopen has just made it
         try:
-            self._sort(link.receive(self._read(), now_ns))
+            data = self._read()
+            looked_ns, self._heard_ns = self._heard_ns, now_ns
+            now_ns = self._clock()  # the machine may have stood still in between
+            self._sort(link.receive(data, now_ns), is_old=now_ns - looked_ns > CARD_AGE_MAX_NS)
             self._sort(link.tick(now_ns))
             self._flush()
         except PORT_ERRORS as error:
@@ -150,6 +172,7 @@ class SerialBoard:
         self._fd = self._port.fileno()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
+        self._heard_ns = now_ns
         self._link = BoardLink(secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns)
         return True
 
@@ -163,7 +186,7 @@ class SerialBoard:
             raise OSError("unplugged")
         return data
 
-    def _command(self, frame: OpenFrame | ShowFrame) -> None:
+    def _command(self, frame: Command) -> None:
         if self._link is None:
             return
         now_ns = self._clock()
@@ -185,7 +208,8 @@ class SerialBoard:
         if len(link.outgoing) > OUTGOING_BYTES_MAX:
             raise OSError("the line takes nothing")
 
-    def _sort(self, events: list[LinkEvent]) -> None:
+    def _sort(self, events: list[LinkEvent], *, is_old: bool = False) -> None:
+        """Hand each event to where it belongs; `is_old` says that they may have waited on the line."""
         for event in events:
             match event:
                 case BoardLost():
@@ -198,8 +222,14 @@ class SerialBoard:
                     self._cards.lose(f"board at {self._device}: {event.reason}", event.at_ns)
                 case ReaderBack():
                     self._cards.back(event)
-                case CardSeen() | Clash() | LeftEarly() | Unsupported():
+                case CardSeen() | Clash() | Lay() if is_old:
+                    self._cards.asks_again = True
+                case CardSeen() | Clash():
                     self._cards.put(event)
+                case ReadHeard():
+                    self._cards.read_heard(self._clock())
+                case Lay():
+                    self._cards.put(event.event, lay=True)
                 case _:
                     self._events.append(event)
 
@@ -215,17 +245,31 @@ class SerialBoard:
 
 
 class _CardTray:
-    """What the board's own reader has told, until the loop takes it: first whether the reader works, then the cards."""
+    """What the board's own reader has told, until the loop takes it: first whether the reader works, then the cards.
+
+    A card that was told to a lane in an earlier session is not told as one that has come: in the lane's first session nobody knows
+    whether the lane before has opened for it, and in a later one it may be the card that was told last.
+    """
 
     def __init__(self) -> None:
+        self.asks_again = False  # a card was told too long ago: the board is to say what lies there now
         self._works = False
+        self._is_first_session = True
         self._told: set[str] = set()  # why it does not; each once
         self._news: deque[ReaderLost | ReaderBack] = deque()  # at most one of each
-        self._cards: deque[CardEvent] = deque(maxlen=CARDS_WAITING_MAX)
+        self._cards: deque[tuple[CardEvent, bool]] = deque(
+            maxlen=CARDS_WAITING_MAX
+        )  # and whether it lay there
+        self._last: CardEvent | None = None  # the card told last, in whatever session
+        self._is_asking = False  # the board, what lies there, and it has not heard that yet
+        self._came_meanwhile: CardEvent | None = None  # by itself; the board tells it again in answer
+        self._answer_until_ns = 0
 
     def lose(self, reason: str, at_ns: int) -> None:
         """The reader cannot be used; the cards it told wait for nothing."""
-        self._works = False
+        if self._works:
+            self._is_first_session = False
+        self._works = self._is_asking = False
         self._cards.clear()
         if reason not in self._told:
             self._told.add(reason)
@@ -244,23 +288,58 @@ class _CardTray:
             self._told.clear()
             self._news.append(event)
 
-    def put(self, event: CardEvent) -> None:
+    def put(self, event: CardEvent, *, lay: bool = False) -> None:
         """A card; it may come before the board's first word about its reader, and waits for that."""
-        self._cards.append(event)
+        before = self._came_meanwhile
+        self._came_meanwhile = event if self._is_asking else None
+        if before is None or self._is_asking or not self._is_answer(event, before):
+            self._cards.append((event, lay))
+
+    def asked(self) -> None:
+        """The board is asked now what lies there."""
+        self.asks_again, self._is_asking = False, True
+        self._came_meanwhile = None
+
+    def read_heard(self, now_ns: int) -> None:
+        """The board has heard the question."""
+        self._is_asking = False
+        self._answer_until_ns = now_ns + ANSWER_NS
+
+    def forget(self) -> bool:
+        """The card told last counts as not told; False when there is none."""
+        is_known, self._last = self._last is not None, None
+        return is_known
 
     def has_news(self, *, armed: bool) -> bool:
         """Whether `take` has something."""
         return bool(self._news or (armed and self._works and self._cards))
 
     def take(self, now_ns: int, *, armed: bool) -> ReaderEvent | None:
-        """The next event. A card that has waited too long is dropped: it may have gone."""
+        """The next event. A card that has waited too long is dropped, and to be asked for again: it may have gone."""
         if self._news:
             return self._news.popleft()
         while armed and self._works and self._cards:
-            event = self._cards.popleft()
-            if now_ns - event.at_ns <= CARD_AGE_MAX_NS:
+            event, lay = self._cards.popleft()
+            if now_ns - event.at_ns > CARD_AGE_MAX_NS:
+                self.asks_again = True
+                continue
+            before, self._last = self._last, event
+            if not lay:
                 return event
+            if before is not None and _alike(event, before):
+                continue  # it has been answered, and has not left since
+            return LaidBefore(event.at_ns) if self._is_first_session else event
         return None
+
+    def _is_answer(self, event: CardEvent, before: CardEvent) -> bool:
+        """Whether a card that came by itself while the question was on its way is now told in answer to it, too."""
+        return event.at_ns < self._answer_until_ns and _alike(event, before)
+
+
+def _alike(event: CardEvent, before: CardEvent) -> bool:
+    if isinstance(event, CardSeen) and isinstance(before, CardSeen):
+        return event.card == before.card
+    return type(event) is type(before)
 
 
 def _why_not_open(error: Exception) -> str:
@@ -282,7 +361,8 @@ def _why_not_open(error: Exception) -> str:
 class BoardReader:
     """The Reader port of a board that reads cards itself and tells them in CARD events: driver "serial" in the configuration.
 
-    Such a board is always armed and tells a card once, so what comes before `arm` waits here.
+    Such a board is always armed and tells a card once, so what comes before `arm` waits here; what has waited for
+    CARD_AGE_MAX_NS is asked for again, since it may have left.
     """
 
     def __init__(self, board: SerialBoard) -> None:
@@ -304,7 +384,8 @@ class BoardReader:
         self._armed = True
 
     def forget(self) -> None:
-        """See ports.Reader: such a board tells a card once, and cannot be asked again."""
+        """See ports.Reader: the board is asked what lies there now."""
+        self._board.forget_card()
 
     def take(self) -> ReaderEvent | None:
         """See ports.Reader."""

@@ -31,6 +31,16 @@ class LeftEarly:
 
 
 @dataclass(frozen=True, slots=True)
+class LaidBefore:
+    """A card that lay on the reader already when this lane began: no verdict until it has been taken away.
+
+    The lane before this one may have opened for it, and nobody could tell.
+    """
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unsupported:
     """Something answered that this gate cannot read, such as a UID of a length that does not exist."""
 
@@ -108,12 +118,23 @@ class Tamper:
 
 
 @dataclass(frozen=True, slots=True)
+class StoodStill:
+    """The lane did not run for a while: whoever was to be let in may have gone.
+
+    `unopened` is the tap whose OPEN was withheld because of it, 0 for none.
+    """
+
+    unopened: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Nothing but time went by."""
 
     at_ns: int
 
 
-ReaderEvent = CardSeen | Clash | LeftEarly | Unsupported | ReaderLost | ReaderBack
+ReaderEvent = CardSeen | Clash | LeftEarly | LaidBefore | Unsupported | ReaderLost | ReaderBack
 BoardEvent = BoardLost | BoardBack | Passed | NotPassed | Forced | Emergency | Tamper
-Event = ReaderEvent | BoardEvent | Tick
+Event = ReaderEvent | BoardEvent | StoodStill | Tick

@@ -13,6 +13,7 @@ class Outcome(IntEnum):
     TRY_AGAIN = 4
     UNSUPPORTED = 5
     OUT_OF_SERVICE = 6
+    EMERGENCY = 7  # the arms hang free: nobody needs a card
 
 
 class Direction(IntEnum):

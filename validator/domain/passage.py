@@ -24,11 +24,13 @@ from validator.domain.events import (
     Emergency,
     Event,
     Forced,
+    LaidBefore,
     LeftEarly,
     NotPassed,
     Passed,
     ReaderBack,
     ReaderLost,
+    StoodStill,
     Tamper,
     Tick,
     Unsupported,
@@ -154,6 +156,11 @@ class Passage:
         return self.board_here and not self.emergency
 
     @property
+    def someone_waits(self) -> bool:
+        """Whether somebody was admitted and waits for the passage in progress to end."""
+        return self._waiting is not None
+
+    @property
     def deadline_ns(self) -> int | None:
         """When a Tick is due, or None."""
         return self._open.deadline_ns if self._open else None
@@ -164,7 +171,7 @@ class Passage:
         match event:
             case CardSeen():
                 return self._card(event) if self.hears_cards else []
-            case Clash() | LeftEarly():
+            case Clash() | LeftEarly() | LaidBefore():
                 return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns) if self.hears_cards else []
             case Unsupported():
                 return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self.hears_cards else []
@@ -172,6 +179,8 @@ class Passage:
                 return self._ended(event.tap, passed=True, after_ms=event.after_ms)
             case NotPassed():
                 return self._ended(event.tap, passed=False)
+            case StoodStill():
+                return self._stood_still(event.unopened)
             case Tick():
                 return self._tick()
             case ReaderLost() | ReaderBack():
@@ -270,9 +279,22 @@ class Passage:
             effects.append(_record(waiting, Outcome.TRY_AGAIN, waited=True))
         return effects
 
+    def _stood_still(self, unopened: int) -> list[PassageEffect]:
+        """Give up whoever was admitted and not let in yet: the card may have left long ago."""
+        given_up: list[PassageEffect] = []
+        if self._open is not None and self._open.tap == unopened:
+            given_up.append(_record(self._open, Outcome.TRY_AGAIN, waited=True))
+            self._open = None
+        if self._waiting is not None:
+            given_up.append(_record(self._waiting, Outcome.TRY_AGAIN, waited=True))
+            self._waiting = None
+        return given_up
+
     def _rest(self) -> list[PassageEffect]:
-        if not self.board_here or self.emergency:
-            return []  # in an emergency the board shows its own picture: "tap your card" would be wrong
+        if not self.board_here:
+            return []
+        if self.emergency:
+            return [Show(Outcome.EMERGENCY, 0)]  # the arms hang free: nobody needs a card
         return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]
 
     def _no_verdict(

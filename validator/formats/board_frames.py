@@ -14,7 +14,8 @@ from msgspec.structs import astuple
 
 from validator.domain.cards import UID_LENGTHS
 
-PROTOCOL = 1
+PROTOCOL = 2
+LANE_SEQ, BOARD_SEQ = 0x00, 0x80  # of HELLO, ACK and HEARTBEAT, which both sides send: who it was
 PAYLOAD_BYTES_MAX = 64
 ENCODED_BYTES_MAX = 65  # COBS adds one byte to so short a payload
 FIRMWARE_BYTES_MAX = 46
@@ -22,7 +23,7 @@ DEVICE_ID_BYTES = 8
 CRC_BYTES = 2
 HEAD_BYTES = 2
 DIRECTION_MAX = 1
-OUTCOME_MAX = 6
+OUTCOME_MAX = 7
 CARDS_ONE = 1
 CARDS_SEVERAL = 2
 
@@ -67,6 +68,12 @@ class ShowFrame(Struct, frozen=True):
     date: int
 
 
+class ReadFrame(Struct, frozen=True):
+    """Send the card again that lies on the board's own reader, if there is one."""
+
+    TYPE: ClassVar[int] = 0x12
+
+
 class PassedFrame(Struct, frozen=True):
     """Somebody went through."""
 
@@ -104,10 +111,14 @@ class TamperFrame(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CardFrame:
-    """A card that the board itself has read; with `count` 2 there were several, and no UID."""
+    """A card that the board itself has read; with `count` 2 there were several, and no UID.
+
+    `lay`: in an earlier session a lane has acknowledged it or opened after it, or it lay there when the board started.
+    """
 
     TYPE: ClassVar[int] = 0x25
     count: int
+    lay: bool
     sak: int
     atqa: int
     uid: bytes = field(repr=False)  # a repr ends up in logs and tracebacks
@@ -126,6 +137,7 @@ Frame = (
     | Ack
     | OpenFrame
     | ShowFrame
+    | ReadFrame
     | PassedFrame
     | NotPassedFrame
     | ForcedFrame
@@ -140,6 +152,7 @@ _FIXED: dict[type[Frame], struct.Struct] = {
     Ack: struct.Struct(">B"),
     OpenFrame: struct.Struct(">IBH"),
     ShowFrame: struct.Struct(">BHH"),
+    ReadFrame: struct.Struct(">"),
     PassedFrame: struct.Struct(">IH"),
     NotPassedFrame: struct.Struct(">I"),
     ForcedFrame: struct.Struct(">"),
@@ -149,7 +162,7 @@ _FIXED: dict[type[Frame], struct.Struct] = {
 }
 _BY_TYPE: dict[int, type[Frame]] = {frame.TYPE: frame for frame in _FIXED}
 _HELLO = struct.Struct(">BI8s")
-_CARD = struct.Struct(">BBH")
+_CARD = struct.Struct(">BBBH")
 _BOOLEANS = (0, 1)
 
 
@@ -164,7 +177,7 @@ def _body(frame: Frame) -> bytes:
     if isinstance(frame, Hello):
         return _HELLO.pack(frame.protocol, frame.session, frame.device_id) + frame.firmware.encode()
     if isinstance(frame, CardFrame):
-        return _CARD.pack(frame.count, frame.sak, frame.atqa) + frame.uid
+        return _CARD.pack(frame.count, frame.lay, frame.sak, frame.atqa) + frame.uid
     return _FIXED[type(frame)].pack(*astuple(frame))
 
 
@@ -212,10 +225,10 @@ def _hello(body: bytes) -> Hello | None:
 def _card(body: bytes) -> CardFrame | None:
     if len(body) < _CARD.size:
         return None
-    count, sak, atqa = _CARD.unpack_from(body)
+    count, lay, sak, atqa = _CARD.unpack_from(body)
     uid = body[_CARD.size :]
     whole = (count == CARDS_ONE and len(uid) in UID_LENGTHS) or (count == CARDS_SEVERAL and not uid)
-    return CardFrame(count, sak, atqa, uid) if whole else None
+    return CardFrame(count, lay == 1, sak, atqa, uid) if whole and lay in _BOOLEANS else None
 
 
 class FrameDecoder:

@@ -19,12 +19,13 @@ from validator.domain.events import (
     NotPassed,
     Passed,
     ReaderBack,
-    ReaderEvent,
     ReaderLost,
     Tamper,
 )
 from validator.formats.board_frames import (
+    BOARD_SEQ,
     CARDS_SEVERAL,
+    LANE_SEQ,
     PROTOCOL,
     Ack,
     CardFrame,
@@ -37,6 +38,7 @@ from validator.formats.board_frames import (
     NotPassedFrame,
     OpenFrame,
     PassedFrame,
+    ReadFrame,
     ShowFrame,
     TamperFrame,
     encode,
@@ -49,22 +51,40 @@ ACK_WAIT_NS = 50 * NS_PER_MS
 SENDS_MAX = 4  # once, and three times again
 HELLO_APART_NS = 100 * NS_PER_MS  # an answer sooner than this would greet a greeting
 COMMANDS_WAITING_MAX = 16
+# A bad line holds a command up for some hundred ms; only a lane that stood still sends one later, and whoever an OPEN is for may have gone.
+COMMAND_AGE_MAX_NS = 1_000 * NS_PER_MS
 TAPS_REMEMBERED = 32  # as many as the board remembers; the end of one older than that comes from nowhere
 
 EMERGENCY_BIT, TAMPER_BIT, PASSED_BIT, NOT_PASSED_BIT, READER_BIT = 0x01, 0x02, 0x08, 0x10, 0x20
 STATE_BITS = EMERGENCY_BIT | TAMPER_BIT | READER_BIT
 
-LinkEvent = BoardEvent | ReaderEvent
+Command = OpenFrame | ShowFrame | ReadFrame
 Told = PassedFrame | NotPassedFrame | ForcedFrame | EmergencyFrame | TamperFrame | CardFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Lay:
+    """What lies on the board's own reader and was told to a lane in an earlier session, or may have been."""
+
+    event: CardSeen | Clash
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHeard:
+    """The board has heard READ: a card that it tells from now on is its answer, or has come since."""
+
+
+LinkEvent = BoardEvent | ReaderLost | ReaderBack | CardSeen | Clash | Lay | ReadHeard
 
 
 @dataclass(slots=True)
 class _UnderWay:
-    frame: OpenFrame | ShowFrame
+    frame: Command
     encoded: bytes
     seq: int
     sends: int
     sent_ns: int
+    given_ns: int
 
 
 class BoardLink:
@@ -80,7 +100,9 @@ class BoardLink:
         self._peer: Hello | None = None
         self._acted_seq: int | None = None
         self._next_seq = 0
-        self._waiting: deque[OpenFrame | ShowFrame] = deque()
+        self._waiting: deque[tuple[Command, int]] = deque()  # each with the time at which it was given
+        self._overdue: Command | None = None  # one that was given too long ago to be sent now
+        self._echoed = False  # the line gave back own frames since the board was last heard
         self._under_way: _UnderWay | None = None
         self._opened_tap: int | None = None  # acknowledged, and its end not yet heard
         self._ended_taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)  # by an event or by a heartbeat
@@ -97,14 +119,16 @@ class BoardLink:
     @property
     def deadline_ns(self) -> int:
         """When `tick` has something to do, at the latest."""
+        if self._overdue is not None:
+            return 0
         due = min(self._beat_ns, self._heard_ns + SILENCE_MAX_NS)
         return min(due, self._under_way.sent_ns + ACK_WAIT_NS) if self._under_way else due
 
-    def send(self, command: OpenFrame | ShowFrame, now_ns: int) -> None:
+    def send(self, command: Command, now_ns: int) -> None:
         """Queue a command for the board. Without a session it goes nowhere: it would speak of a passage nobody knows."""
         if self._peer is None or self.lost:
             return
-        self._waiting.append(command)
+        self._waiting.append((command, now_ns))
         self._send_next(now_ns)
 
     def receive(self, data: bytes, now_ns: int) -> list[LinkEvent]:
@@ -126,17 +150,20 @@ class BoardLink:
             if self._peer is None:
                 self._say_hello(now_ns)
             else:
-                self.outgoing += encode(
-                    Heartbeat((now_ns - self._started_ns) // NS_PER_MS & 0xFFFF_FFFF, 0), 0
-                )
+                uptime_ms = (now_ns - self._started_ns) // NS_PER_MS & 0xFFFF_FFFF
+                self.outgoing += encode(Heartbeat(uptime_ms, 0), LANE_SEQ)
         return self._resend(now_ns)
 
     def _resend(self, now_ns: int) -> list[LinkEvent]:
         if len(self._waiting) > COMMANDS_WAITING_MAX:
             return [self._lose(f"left {len(self._waiting)} commands waiting", now_ns)]
+        if self._overdue is not None:
+            return [self._lose_late(self._overdue, now_ns)]
         command = self._under_way
         if command is None or now_ns < command.sent_ns + ACK_WAIT_NS:
             return []
+        if now_ns > command.given_ns + COMMAND_AGE_MAX_NS:
+            return [self._lose_late(command.frame, now_ns)]
         if command.sends == SENDS_MAX:
             return [
                 self._lose(
@@ -149,47 +176,62 @@ class BoardLink:
         self.outgoing += command.encoded
         return []
 
+    def _lose_late(self, command: Command, now_ns: int) -> BoardLost:
+        what = f"was not sent {_name(command)} in time, since this lane stood still"
+        return self._lose(f"{what}; is the machine overloaded?", now_ns)
+
     def _lose(self, reason: str, now_ns: int) -> BoardLost:
+        """End this session; `reason` goes on where "the board" has begun."""
+        if self._echoed:
+            reason = f"the line echoes what this lane sends, and the board {reason}"
         self.lost = True
+        self._overdue = None
         self._under_way = None
         self._waiting.clear()
         return BoardLost(reason, now_ns)
 
     def _say_hello(self, now_ns: int) -> None:
         self._hello_ns = now_ns
-        self.outgoing += encode(self._hello, 0)
+        self.outgoing += encode(self._hello, LANE_SEQ)
 
     def _send_next(self, now_ns: int) -> None:
         if self._under_way is None and self._waiting:
-            frame = self._waiting.popleft()
+            frame, given_ns = self._waiting.popleft()
+            if now_ns > given_ns + COMMAND_AGE_MAX_NS:
+                self._overdue = frame
+                return
             encoded = encode(frame, self._next_seq)
-            self._under_way = _UnderWay(frame, encoded, self._next_seq, 1, now_ns)
+            self._under_way = _UnderWay(frame, encoded, self._next_seq, 1, now_ns, given_ns)
             self._next_seq = (self._next_seq + 1) % 256
             self.outgoing += encoded
 
     def _hear(self, seq: int, frame: Frame, now_ns: int) -> list[LinkEvent]:
+        if _is_own(seq, frame):
+            self._echoed = True
+            return []
         if isinstance(frame, Hello):
             return self._hear_hello(frame, now_ns)
         if self._peer is None:
             return []
         self._heard_ns = now_ns
+        self._echoed = False
         match frame:
             case Ack():
-                self._hear_ack(frame.acknowledged, now_ns)
-                return []
+                return self._hear_ack(frame.acknowledged, now_ns)
             case Heartbeat():
                 return self._hear_state(frame.state, now_ns)
-            case OpenFrame() | ShowFrame():
-                return []  # ours, echoed by a shorted line
+            case OpenFrame() | ShowFrame() | ReadFrame():
+                return []  # own ones, for the type checker: they did not come so far
             case _:
                 return self._hear_event(seq, frame, now_ns)
 
     def _hear_hello(self, hello: Hello, now_ns: int) -> list[LinkEvent]:
         if hello.protocol != PROTOCOL:
-            return [self._lose(f"speaks protocol {hello.protocol}, this lane speaks {PROTOCOL}", now_ns)]
-        if hello.session == self._hello.session:
-            return []  # ours, echoed by a shorted line
+            newer = "the board's firmware" if hello.protocol < PROTOCOL else "this lane"
+            spoken = f"speaks protocol {hello.protocol}, this lane speaks {PROTOCOL}"
+            return [self._lose(f"{spoken}; update {newer}", now_ns)]
         self._heard_ns = now_ns
+        self._echoed = False
         known = self._peer is not None and self._peer.session == hello.session
         if not known or now_ns >= self._hello_ns + HELLO_APART_NS:
             self._say_hello(now_ns)
@@ -200,19 +242,21 @@ class BoardLink:
         self._known_bits = 0
         self._ended_taps.clear()
         self._waiting.clear()
+        self._overdue = None
         return [BoardBack(now_ns)]
 
-    def _hear_ack(self, seq: int, now_ns: int) -> None:
+    def _hear_ack(self, seq: int, now_ns: int) -> list[LinkEvent]:
         command = self._under_way
         if command is None or command.seq != seq:
-            return  # an ACK of a copy
+            return []  # an ACK of a copy
         if isinstance(command.frame, OpenFrame):
             self._opened_tap = command.frame.tap
         self._under_way = None
         self._send_next(now_ns)
+        return [ReadHeard()] if isinstance(command.frame, ReadFrame) else []
 
     def _hear_event(self, seq: int, frame: Told, now_ns: int) -> list[LinkEvent]:
-        self.outgoing += encode(Ack(seq), 0)
+        self.outgoing += encode(Ack(seq), LANE_SEQ)
         if seq == self._acted_seq:
             return []
         self._acted_seq = seq
@@ -228,7 +272,8 @@ class BoardLink:
             case TamperFrame():
                 return self._hear_bit(TAMPER_BIT, on=frame.on, now_ns=now_ns)
             case CardFrame():
-                return [_card_event(frame, now_ns)]
+                event = _card_event(frame, now_ns)
+                return [Lay(event) if frame.lay else event]
 
     def _end(self, end: Passed | NotPassed) -> list[LinkEvent]:
         """The end of a passage, unless it was told before: by a heartbeat, or by its event, ahead of an ACK that had to be repeated."""
@@ -270,11 +315,30 @@ class BoardLink:
         return events
 
 
-def _name(frame: OpenFrame | ShowFrame) -> str:
-    return "OPEN" if isinstance(frame, OpenFrame) else "SHOW"
+def _is_own(seq: int, frame: Frame) -> bool:
+    """Whether the lane sent this frame itself, in whatever session, and the line has given it back."""
+    match frame:
+        case OpenFrame() | ShowFrame() | ReadFrame():
+            return True
+        case Ack() | Heartbeat():
+            return seq != BOARD_SEQ
+        case Hello():
+            return seq != BOARD_SEQ and frame.protocol == PROTOCOL  # protocol 1 did not name the sender
+        case _:
+            return False
 
 
-def _card_event(frame: CardFrame, now_ns: int) -> ReaderEvent:
+def _name(frame: Command) -> str:
+    match frame:
+        case OpenFrame():
+            return "OPEN"
+        case ShowFrame():
+            return "SHOW"
+        case ReadFrame():
+            return "READ"
+
+
+def _card_event(frame: CardFrame, now_ns: int) -> CardSeen | Clash:
     if frame.count == CARDS_SEVERAL:
         return Clash(now_ns)
     return CardSeen(Card(CardUid(frame.uid), frame.atqa, frame.sak), now_ns)

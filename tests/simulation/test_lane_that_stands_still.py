@@ -1,0 +1,104 @@
+"""A lane that does not run for eight seconds, in simulated time, at each moment at which it looks at its clock: in none does it open late.
+
+What a stopped process, a machine that swaps or a frozen container does to a gate: everything that the lane knows is eight seconds old.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from tests.simulation.simulated_gate import GOOD, MS, START_NS, SUSPENDED, S, World, card, simulated
+from validator.domain.events import CardSeen, ReaderBack, ReaderEvent
+from validator.domain.outcomes import Outcome
+
+STILL_NS = 8 * S
+TAP_NS = START_NS + 3 * S
+LOOKS_MAX = 400  # at the clock, from a little before the tap until it is through
+LATE_NS = 600 * MS
+
+
+class StallingClock:
+    """The lane's clock; `still_at` is which look at it, counted from `from_ns`, comes eight seconds late."""
+
+    def __init__(self, world: World, from_ns: int, still_at: int) -> None:
+        self.stood_still_ns = 0  # when the lane went on
+        self._world = world
+        self._from_ns = from_ns
+        self._left = still_at
+
+    def __call__(self) -> int:
+        if self._world.now_ns >= self._from_ns:
+            self._left -= 1
+            if self._left == 0:
+                self._world.now_ns += STILL_NS
+                self.stood_still_ns = self._world.now_ns
+        return self._world.now_ns
+
+
+def run(events: list[ReaderEvent], still_at: int, until_ns: int) -> tuple[World, StallingClock]:
+    """The world after these events, with one stall."""
+    world = World(Random(still_at), 0.0)
+    clock = StallingClock(world, TAP_NS - 10 * MS, still_at)
+    lane, _ = simulated(world, deque([ReaderBack(START_NS), *events]))
+    lane._monotonic_ns = clock
+    while world.now_ns < until_ns:
+        lane.turn()
+    return world, clock
+
+
+def opened_ns(world: World) -> list[int]:
+    return [line.at_ns for line in world.lines if line.name == "open"]
+
+
+def every_look(events: list[ReaderEvent], judge: Callable[[World, StallingClock], None]) -> int:
+    """Stall at each look at the clock in turn; how many there were."""
+    for still_at in range(1, LOOKS_MAX):
+        world, clock = run(events, still_at, TAP_NS + 1_500 * MS)
+        judge(world, clock)
+        if not clock.stood_still_ns:
+            return still_at
+    raise AssertionError("the tap looks at the clock more often than was thought")
+
+
+def test_no_stall_at_any_stage_of_a_tap_opens_for_a_card_of_before_it() -> None:
+    def judge(world: World, clock: StallingClock) -> None:
+        late = [at_ns for at_ns in opened_ns(world) if 0 < clock.stood_still_ns <= at_ns]
+        assert late == []
+        admitted = [done for done in world.taps.values() if done.tap.outcome is Outcome.ADMITTED]
+        assert len(admitted) == len(opened_ns(world)), "nobody counts as admitted for whom nothing opened"
+
+    assert every_look([CardSeen(card(GOOD[0]), TAP_NS)], judge) > 5
+
+
+def test_no_stall_at_any_stage_lets_somebody_in_who_waited_behind_another() -> None:
+    first, second = card(GOOD[0]), card(GOOD[1])
+
+    def judge(world: World, clock: StallingClock) -> None:
+        late = [at_ns for at_ns in opened_ns(world) if 0 < clock.stood_still_ns <= at_ns]
+        assert late == []
+
+    events: list[ReaderEvent] = [CardSeen(first, TAP_NS), CardSeen(second, TAP_NS + 200 * MS)]
+    assert every_look(events, judge) > 10
+
+
+def test_no_stall_at_any_stage_shows_a_refusal_to_the_passenger_behind() -> None:
+    def judge(world: World, clock: StallingClock) -> None:
+        shown = [line for line in world.lines if line.name == "show" and line.details["outcome"] == "denied"]
+        assert [line for line in shown if 0 < clock.stood_still_ns <= line.at_ns] == []
+        reported = {report.tap for report in world.reports}
+        denied = {tap for tap, done in world.taps.items() if done.tap.outcome is Outcome.DENIED}
+        assert reported == denied, "a report for each that was decided, and for nobody else"
+
+    assert every_look([CardSeen(card(SUSPENDED[0]), TAP_NS)], judge) > 5
+
+
+@pytest.mark.parametrize("cards", [1, 2])
+def test_a_lane_that_never_stands_still_serves_them_all(cards: int) -> None:
+    events: list[ReaderEvent] = [
+        CardSeen(card(GOOD[number]), TAP_NS + number * 200 * MS) for number in range(cards)
+    ]
+    world, clock = run(events, 0, TAP_NS + 2 * S)
+    assert clock.stood_still_ns == 0
+    assert len(opened_ns(world)) == cards
