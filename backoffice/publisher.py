@@ -39,6 +39,7 @@ from backoffice.pieces import (
 from backoffice.public_folder import KEPT_S, PublicFolder
 from backoffice.registry import Registry
 from backoffice.report_keys import published_sealing_key
+from backoffice.retention import confirmed_unix_s
 from backoffice.roles import publication_steps, timestamp_steps
 from backoffice.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
@@ -387,7 +388,6 @@ class Publisher:
         for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
             # It costs a look at every card of the rule, as the snapshot did.
             begins = (piece.from_version or piece.to_version for piece in offered[rule])
-            # Without a synchronised gate that confirms the time, what ended stays: at most a row for each card.
-            confirmed_unix_s = min(now_unix_s, self._registry.witnessed().synchronised_unix_s or 0)
-            self._registry.forget(rule, min(begins), epoch(confirmed_unix_s, DAY_S))
+            ended_before_unix_s = epoch(min(now_unix_s, confirmed_unix_s(self._config)), DAY_S)
+            self._registry.forget(rule, min(begins), ended_before_unix_s)
             yield f"forgot what {rule} has not to say any more"

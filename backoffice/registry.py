@@ -30,7 +30,6 @@ from backoffice.new_cards import NewCardsRecord
 from backoffice.publications import Publications
 from backoffice.registry_values import Counts, IssuedCard, Outcome, State, StateRow, UnderRule
 from backoffice.schema import cards, incoming, notes, outdated, rules, states
-from backoffice.witnesses import Witnessed, witnessed
 
 __all__ = ["Counts", "IssuedCard", "Outcome", "Registry", "RegistryError", "State", "UnderRule"]
 
@@ -295,10 +294,6 @@ class Registry:
                 sa.not_(states.c.is_in) | (states.c.ends_unix_s < ended_before_unix_s),
             )
             return connection.execute(gone).rowcount
-
-    def witnessed(self) -> Witnessed:
-        """What the gates have said of the time."""
-        return witnessed(self._database)
 
     # Notes
 

@@ -328,10 +328,14 @@ class ReportStore:
         for row in self._database.stream(chosen.order_by(reports.c.received_unix_s, reports.c.report_id)):
             yield dict(zip(names, row, strict=True))
 
-    def oldest_unix_s(self) -> int | None:
-        """When the report was received that is held longest."""
+    def oldest_unix_s(self, before_unix_s: int, now_unix_s: int) -> int | None:
+        """When the first of the reports came that came before this; see `forget`."""
+        came = _came_unix_s(now_unix_s)
+        chosen = sa.select(sa.func.min(came)).where(
+            reports.c.received_unix_s < before_unix_s, came < before_unix_s
+        )
         with self._database.reading() as connection:
-            oldest = connection.execute(sa.select(sa.func.min(reports.c.received_unix_s))).scalar_one()
+            oldest = connection.execute(chosen).scalar_one()
             return None if oldest is None else int(oldest)
 
     def count(self) -> int:
@@ -339,9 +343,16 @@ class ReportStore:
         with self._database.reading() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(reports)).scalar_one())
 
-    def forget(self, received_before_unix_s: int) -> int:
-        """Delete the reports whose time has come; how many. What they said of gaps is kept."""
-        old = reports.c.received_unix_s < received_before_unix_s
+    def forget(self, came_before_unix_s: int, now_unix_s: int = 0) -> int:
+        """Delete the reports whose time has come; how many. What they said of gaps is kept.
+
+        One came no earlier than its gate says that it was made: a server clock that was years behind dated it so, and is right now.
+        What a gate says is not believed if it is later than now.
+        """
+        # The first of the two is what the index knows; nothing came before it was received.
+        old = (reports.c.received_unix_s < came_before_unix_s) & (
+            _came_unix_s(now_unix_s) < came_before_unix_s
+        )
         by = (reports.c.gate_id, reports.c.outbox_id)
         summed = sa.select(
             *by, sa.func.count(), sa.func.sum(reports.c.refused_before), sa.func.max(reports.c.seq)
@@ -401,6 +412,11 @@ class ReportStore:
         """Every export there was."""
         with self._database.reading() as connection:
             return [Export(*row) for row in connection.execute(sa.select(exports).order_by(exports.c.number))]
+
+
+def _came_unix_s(now_unix_s: int) -> sa.ColumnElement[int]:
+    made, received = reports.c.unix_s, reports.c.received_unix_s
+    return sa.case(((made > received) & (made <= now_unix_s), made), else_=received)
 
 
 def _hash(token: str) -> bytes:

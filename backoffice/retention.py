@@ -4,6 +4,7 @@ The publisher does it, of which a city has one: `publish --watch` each hour, and
 """
 
 from backoffice.config import Config
+from backoffice.database import RegistryError
 from backoffice.office import DAY_S, OfficeError
 from backoffice.report_store import ReportStore
 
@@ -16,12 +17,24 @@ def ends_unix_s(config: Config, now_unix_s: int) -> int:
     return now_unix_s - config.reports.retention_days * DAY_S
 
 
-def forget(store: ReportStore, before_unix_s: int) -> int:
-    """Delete the reports that were received before, an hour of them at a time; how many."""
+def forget(store: ReportStore, before_unix_s: int, now_unix_s: int) -> int:
+    """Delete the reports that came before, an hour of them at a time; how many."""
     forgotten = 0
-    while (oldest := store.oldest_unix_s()) is not None and oldest < before_unix_s:
-        forgotten += store.forget(min(oldest + SLICE_S, before_unix_s))
+    while (oldest := store.oldest_unix_s(before_unix_s, now_unix_s)) is not None:
+        forgotten += store.forget(min(oldest + SLICE_S, before_unix_s), now_unix_s)
     return forgotten
+
+
+def confirmed_unix_s(config: Config) -> int:
+    """The newest time that a gate with a synchronised clock has signed, in Unix seconds; 0 if none has, or the database is away.
+
+    What is deleted by it alone can wait: of the registry, at most a row for each card.
+    """
+    try:
+        with ReportStore.open(config.reports_url) as store:
+            return store.witnessed().synchronised_unix_s or 0
+    except RegistryError:
+        return 0
 
 
 def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False) -> int:
@@ -31,8 +44,8 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
     none of the last day nothing is deleted, unless a person says that the clock is right.
     """
     with ReportStore.open(config.reports_url) as store:
-        before, oldest = ends_unix_s(config, now_unix_s), store.oldest_unix_s()
-        if oldest is None or oldest >= before:
+        before = ends_unix_s(config, now_unix_s)
+        if store.oldest_unix_s(before, now_unix_s) is None:
             return 0
         witnessed = store.witnessed().best_unix_s
         if not is_clock_right and (witnessed is None or now_unix_s > witnessed + AHEAD_S):
@@ -40,4 +53,4 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
                 "no report is deleted: no gate has spoken since a day before what this clock says. Set the clock; or, if it is"
                 " right, say so: turnike-backoffice reports forget --clock-is-right"
             )
-        return forget(store, before)
+        return forget(store, before, now_unix_s)

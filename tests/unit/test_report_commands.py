@@ -335,8 +335,9 @@ def exporter(city: Desk) -> Desk:
         sealer = Sealer()
         sealer.seal_to(report_keys.read_sealing_key(city.folder / f"report-{'ab'[seq % 2]}.pub"))
         sealed, sealed_to = sealer.seal(uid)
-        report = stored(seq, sealed=sealed, sealed_to=sealed_to)
-        city.store.add("gate", [report], NOW_UNIX_S - 10 * DAY_S + seq)
+        made_unix_s = NOW_UNIX_S - 10 * DAY_S + seq
+        report = stored(seq, sealed=sealed, sealed_to=sealed_to, unix_s=made_unix_s)
+        city.store.add("gate", [report], made_unix_s)
     return city
 
 
@@ -438,7 +439,7 @@ def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:
 
 
 def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk) -> None:
-    exporter.store.add("gate", [stored(99)], NOW_UNIX_S - 31 * DAY_S)
+    exporter.store.add("gate", [stored(99, unix_s=NOW_UNIX_S - 31 * DAY_S)], NOW_UNIX_S - 31 * DAY_S)
     exporter.store.set_status("gate", NOW_UNIX_S - DAY_S, NOW_UNIX_S, status())
     assert exporter.types("reports", "forget").startswith("1 reports deleted: received before 2026-12-16")
     assert exporter.store.count() == 8
