@@ -22,6 +22,19 @@ def summary(count: int = 0) -> Line:
     return {"count": count, "p50": 11, "p99": 24, "p999": 31, "max": 40}
 
 
+def courier(**changes: Any) -> Line:
+    """What a lane says of a courier that is well."""
+    says = {
+        "state": "fresh",
+        "problem": "",
+        "since_unix_s": NOW_UNIX_S - 3_600,
+        "polled_unix_s": NOW_UNIX_S - 20,
+        "list_version": 7,
+        "silent": False,
+    }
+    return says | changes
+
+
 def status_line(**changes: Any) -> Line:
     """A status of a lane that is well."""
     status = {
@@ -59,6 +72,7 @@ def status_line(**changes: Any) -> Line:
         "told_us": summary(9),
         "filed_us": summary(3),
         "told_before_durable": 0,
+        "courier": courier(),
     }
     return {"status": status | changes}
 

@@ -17,6 +17,7 @@ from types import FrameType
 
 from validator.account import Account
 from validator.adapters.clock import Clock
+from validator.adapters.courier_file import CourierFile
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_socket import LaneSocket
@@ -33,6 +34,7 @@ from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.formats.courier_status import COURIER_STATUS_FILE
 from validator.lane import Lane
 from validator.ports import Reader
 
@@ -115,6 +117,7 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         clock=clock,
         log=log,
         commit_budget_ms=config.reports.denial_commit_budget_ms,
+        courier=_courier_file(config).look,
     )
     memory_locked = lock_memory()
     clerk.look()
@@ -158,6 +161,13 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         thread.join()
     if thread.failed:
         raise SystemExit(1)
+
+
+def _courier_file(config: Config) -> CourierFile:
+    """What the courier writes of itself. In memory it does so at each poll, on the disk only when there is news."""
+    folder = config.list.recent or config.list.folder
+    poll_s = config.courier.poll_s if config.courier and config.list.recent else None
+    return CourierFile(Path(folder) / COURIER_STATUS_FILE, poll_s)
 
 
 def _lane_socket(config: Config) -> LaneSocket:

@@ -80,8 +80,10 @@ class Clerk:
         clock: KeptClock,
         log: Log,
         commit_budget_ms: int,
+        courier: Callable[[int], dict[str, Any] | None] = lambda _now_unix_s: None,
     ) -> None:
-        """`lists` is what the loop reads; nothing else writes it."""
+        """`lists` is what the loop reads; nothing else writes it. `courier` says how the courier fares at a time, None if nothing is known of it."""
+        self._courier = courier
         self.notes_dropped = 0
         self._account = account
         self._source = source
@@ -300,6 +302,7 @@ class Clerk:
             "list_problems": self._problems,
             # While a look is under way, what the last one found may not be so any more.
             "lists_refused": self._refused if self._looking is None else (),
+            "courier": self._courier(now.unix_s),
             **self._reports(),
             "reports_delivered": self._delivered,
             "reports_trouble": self._outbox.trouble,

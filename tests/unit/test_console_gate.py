@@ -6,7 +6,7 @@ from pathlib import PurePath
 import msgspec
 import pytest
 
-from tests.console_lane import NOW_UNIX_S, counts, status, summary, tap
+from tests.console_lane import NOW_UNIX_S, counts, courier, status, summary, tap
 from validator.console.gate import TAPS_MAX, Gate, Lane
 from validator.console.lane_line import Gone
 
@@ -77,6 +77,7 @@ def test_a_page_is_shown_what_the_lane_said_but_for_the_grounds() -> None:
                 "told_us": summary(9),
                 "filed_us": summary(3),
                 "told_before_durable": 0,
+                "courier": courier(),
             },
             "taps": [
                 {

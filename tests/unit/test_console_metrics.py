@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.console_lane import CARDS, NOW_UNIX_S, counts, status, tap
+from tests.console_lane import CARDS, NOW_UNIX_S, counts, courier, status, tap
 from validator.console.gate import Gate
 from validator.console.lane_line import Gone
 from validator.console.metrics import EDGES_NS, metrics_text
@@ -164,4 +164,28 @@ def test_no_metric_names_a_card_a_token_or_a_tap() -> None:
 
 
 def test_a_version_with_quotes_stays_one_label() -> None:
-    assert one(heard(version='1"} 1\n\\'), "turnike_build_info", version='1"} 1\n\\') == 1
+    assert one(heard(version='1"} 1 \\'), "turnike_build_info", version='1"} 1 \\') == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"reports_waiting": None}, "turnike_reports_waiting"),
+        ({"reports_rejected": None}, "turnike_reports_rejected"),
+        ({"disk_free_bytes": None}, "turnike_disk_free_bytes"),
+        ({"courier": None}, "turnike_courier_fresh"),
+        ({"courier": None}, "turnike_courier_polled_timestamp_seconds"),
+        ({"list_version": None}, "turnike_list_version"),
+    ],
+)
+def test_a_figure_that_is_not_known_is_absent_and_not_0(changes: dict[str, Any], name: str) -> None:
+    assert one(heard(), name) is not None
+    assert one(heard(**changes), name) is None
+
+
+def test_a_courier_that_fails_or_is_silent_and_a_disk_that_takes_nothing_are_metrics() -> None:
+    assert one(heard(), "turnike_courier_fresh") == one(heard(), "turnike_reports_kept") == 1
+    assert one(heard(courier=courier(state="disk")), "turnike_courier_fresh") == 0
+    assert one(heard(courier=courier(silent=True)), "turnike_courier_fresh") == 0
+    assert one(heard(reports_trouble="read-only"), "turnike_reports_kept") == 0
+    assert one(heard(), "turnike_courier_polled_timestamp_seconds") == NOW_UNIX_S - 20

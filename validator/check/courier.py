@@ -12,7 +12,7 @@ import msgspec
 
 from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
-from validator.adapters.mounts import is_in_memory
+from validator.adapters.mounts import is_in_memory, read_only
 from validator.adapters.plain_files import read_regular
 from validator.adapters.tuf_town import is_root
 from validator.adapters.web import Web
@@ -23,16 +23,14 @@ from validator.formats.accepted import Accepted
 from validator.formats.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     COURIER_STATUS_FILE,
-    CourierStatus,
     CourierStatusError,
     decode,
+    silence_s_max,
 )
 from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.manifest import Manifest, ManifestError
 from validator.formats.manifest import decode as decode_manifest
 
-POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
-ASKED_WAIT_S_MAX = 4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
 _UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 
 MENDS = {
@@ -92,18 +90,25 @@ def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Finding
     asked = f"asked last {date(status.polled_unix_s)} ({_age(silent_s)} ago)"
     version = f"version {status.list_version}" if status.list_version else "no list"
     # Where there is no memory-backed folder, the file is written only when there is news: it may be old.
-    if config.list.recent and silent_s > _silence_s_max(status, settings):
+    if config.list.recent and silent_s > silence_s_max(status.state, settings.poll_s):
         return Finding("courier", "note", f"{asked}: {mend}; the gate goes on by {version}")
     since = f"{printable(status.state)} since {date(status.since_unix_s)}"
+    if status.state == SourceState.FRESH.value and (problem := _unwritable(config)):
+        return Finding(
+            "courier", "note", f"{problem}: it could not write down how it fares since; its log tells"
+        )
     if status.state == SourceState.FRESH.value:
         return Finding("courier", "ok", f"{since}, {asked}, {version}")
     told = f"{since}: {printable(status.problem)}; {_mend(status.state)}"
     return Finding("courier", "note", f"{told}{asked}; the gate goes on by {version}")
 
 
-def _silence_s_max(status: CourierStatus, settings: CourierConfig) -> float:
-    is_busy = status.state == SourceState.BUSY.value
-    return POLL_S_MAX + (ASKED_WAIT_S_MAX if is_busy else 1.2 * settings.poll_s)
+def _unwritable(config: Config) -> str:
+    """Why what the courier wrote of itself may be old, or nothing."""
+    try:
+        return read_only(Path(config.list.recent or config.list.folder), COURIER_STATUS_FILE)
+    except OSError:
+        return ""
 
 
 def _mend(state: str) -> str:

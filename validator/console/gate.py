@@ -71,7 +71,10 @@ class Lane:
 
     def still(self) -> tuple[object, ...]:
         """Equal as long as nothing has happened but time."""
-        status = msgspec.structs.replace(self.status, unix_s=0, uptime_s=0) if self.status else None
+        status = self.status
+        if status is not None:
+            courier = status.courier and msgspec.structs.replace(status.courier, polled_unix_s=0)
+            status = msgspec.structs.replace(status, unix_s=0, uptime_s=0, courier=courier)
         return (self.up, self.problem, status, tuple(self.taps))
 
     def _fares(self, status: Status) -> bool:
@@ -129,4 +132,5 @@ def _notable(status: Status) -> tuple[object, ...]:
         (status.list_state, status.list_version, status.list_problems),
         (status.reports_waiting, status.reports_delivered, status.reports_refused, status.reports_rejected),
         status.reports_trouble,
+        (status.courier.state, status.courier.problem, status.courier.silent) if status.courier else None,
     )

@@ -45,6 +45,17 @@ class Counted(Struct, frozen=True):
     count: Count
 
 
+class CourierSays(Struct, frozen=True):
+    """How the source of lists looks from this gate, by the courier's own word; `silent` if that is old, None if nobody can tell."""
+
+    state: Name
+    problem: Text
+    since_unix_s: Moment
+    polled_unix_s: Moment
+    list_version: Count | None
+    silent: bool | None
+
+
 class Status(Struct, frozen=True):
     """How the lane fares; the answer to `status`."""
 
@@ -77,6 +88,8 @@ class Status(Struct, frozen=True):
     told_us: Percentiles
     filed_us: Percentiles
     told_before_durable: Count
+    courier: CourierSays | None = None
+    """None if nothing is known of it."""
 
 
 class Histogram(Struct, frozen=True):
@@ -160,7 +173,12 @@ def _fit(status: Status) -> Status:
         run_id=shown(status.run_id),
         list_problems=tuple(map(shown, status.list_problems)),
         reports_trouble=shown(status.reports_trouble),
+        courier=status.courier and _shown_courier(status.courier),
     )
+
+
+def _shown_courier(courier: CourierSays) -> CourierSays:
+    return msgspec.structs.replace(courier, state=shown(courier.state), problem=shown(courier.problem))
 
 
 def heard(line: bytes) -> Said:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from validator.console.gate import Gate, Lane
 from validator.console.lane_words import Counts, Histogram, Status
 from validator.domain.decision import ListState
+from validator.formats.courier_status import FRESH
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DEVICES = ("reader", "board")
@@ -49,6 +50,18 @@ _GAUGES: dict[str, tuple[str, Figure]] = {
     "turnike_emergency": ("1 while the arms are free for an emergency.", lambda s: s.emergency),
     "turnike_tamper": ("1 while the housing of the turnstile is open.", lambda s: s.tamper),
     "turnike_clock_synchronised": ("1 while the clock can be believed.", lambda s: s.clock_synchronised),
+    "turnike_courier_fresh": (
+        "1 while the courier says that this gate holds what the city says now.",
+        lambda s: (s.courier.state == FRESH and not s.courier.silent) if s.courier else None,
+    ),
+    "turnike_courier_polled_timestamp_seconds": (
+        "When the courier asked the city last.",
+        lambda s: s.courier.polled_unix_s if s.courier else None,
+    ),
+    "turnike_reports_kept": (
+        "1 while reports can be kept, 0 while the disk takes none.",
+        lambda s: not s.reports_trouble,
+    ),
     "turnike_disk_free_bytes": ("Room where reports wait.", lambda s: s.disk_free_bytes),
     "turnike_lane_uptime_seconds": ("How long the lane has run.", lambda s: s.uptime_s),
 }

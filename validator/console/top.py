@@ -25,8 +25,9 @@ from rich.text import Text
 from validator.config import Config
 from validator.console.gate import Gate, Lane, taps_by_outcome
 from validator.console.lane_line import lane_says
-from validator.console.lane_words import Percentiles, Status
+from validator.console.lane_words import CourierSays, Percentiles, Status
 from validator.domain.decision import ListState
+from validator.formats.courier_status import FRESH
 from validator.formats.shown import shown
 
 STEP_S = 0.5  # between two pictures
@@ -173,10 +174,21 @@ def faults_of(lane: Lane) -> list[str]:
         f"reports cannot be kept: {status.reports_trouble}": bool(status.reports_trouble),
         f"{status.reports_refused} reports lost": status.reports_refused > 0,
         f"{status.reports_rejected} reports put aside": bool(status.reports_rejected),
-        "hardly any room on the disk": (status.disk_free_bytes or ROOM_BYTES_MIN) < ROOM_BYTES_MIN,
+        "hardly any room on the disk": status.disk_free_bytes is not None
+        and status.disk_free_bytes < ROOM_BYTES_MIN,
         "housing open": status.tamper,
+        **_courier_faults(status.courier),
     }
     return lost + [fault for fault, is_so in told.items() if is_so]
+
+
+def _courier_faults(courier: CourierSays | None) -> dict[str, bool]:
+    if courier is None:  # not known: a gate need not have one
+        return {}
+    return {
+        "courier: has not asked the city for too long": bool(courier.silent),
+        f"courier: {courier.state}: {courier.problem}": courier.state != FRESH,
+    }
 
 
 def _lane(lane: Lane) -> RenderableType:
@@ -205,10 +217,18 @@ def _facts(status: Status) -> Table:
     )
     free = status.disk_free_bytes
     rows.add_row("disk", "unknown" if free is None else f"{free / _GIB:.1f} GiB free")
+    rows.add_row("courier", Text(_courier(status)))
     rows.add_row("emergency", Text("ON: arms are free", style="bold red") if status.emergency else "off")
     rows.add_row("forced", f"{status.forced:,} times" if status.forced else "never")
     rows.add_row("running", Text(f"{_time(status.uptime_s)}, version {status.version}"))
     return rows
+
+
+def _courier(status: Status) -> str:
+    if status.courier is None:
+        return "unknown"
+    ago = _time(max(status.unix_s - status.courier.polled_unix_s, 0))
+    return f"{status.courier.state}, asked the city {ago} ago"
 
 
 def _list(status: Status) -> str:

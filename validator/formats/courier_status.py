@@ -13,6 +13,9 @@ COURIER_STATUS_FILE = (
 )
 COURIER_STATUS_BYTES_MAX = 1 << 14
 FRESH = "fresh"
+BUSY = "busy"
+POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
+ASKED_WAIT_S_MAX = 4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
 
 _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
@@ -45,6 +48,11 @@ def decode(content: bytes) -> CourierStatus:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
         raise CourierStatusError(f"no status: {line.encode('ascii', 'replace').decode()}") from None
+
+
+def silence_s_max(state: str, poll_s: float) -> float:
+    """How long a courier in this state that asks every `poll_s` seconds may say nothing, in seconds."""
+    return POLL_S_MAX + (ASKED_WAIT_S_MAX if state == BUSY else 1.2 * poll_s)
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

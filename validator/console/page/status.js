@@ -132,10 +132,19 @@ function factsOf(lane) {
     ["clock", status.clock_synchronised ? "ok" : "note", status.clock_synchronised ? w.synchronised : w.notSynchronised],
     ["reports", status.reports_trouble || status.reports_refused ? "bad" : status.reports_rejected ? "note" : "ok", status.reports_trouble ? `${reports}. ${status.reports_trouble}` : reports],
     ["disk", status.disk_free_bytes === null ? "note" : faultsOf(lane).includes("disk") ? "bad" : "ok", status.disk_free_bytes === null ? w.unknown : w.free(size(status.disk_free_bytes, w))],
+    ["courier", !status.courier ? "note" : status.courier.silent || status.courier.state !== "fresh" ? "bad" : "ok", courierFact(status)],
     ["emergency", status.emergency ? "note" : "none", status.emergency ? w.on : w.off],
     ["forced", status.forced ? "note" : "none", status.forced ? w.forced(count(status.forced, w)) : w.neverForced],
     ["run", "none", `${w.running(time(status.uptime_s, w), status.version)}: ${w.counts(count(taps, w), count(admitted, w), count(status.taps.denied ?? 0, w))}`],
   ];
+}
+
+/** @param {any} status */
+function courierFact(status) {
+  const w = words();
+  if (!status.courier) return w.unknownCourier;
+  const asked = w.courier(status.courier.state, time(status.unix_s - status.courier.polled_unix_s, w));
+  return status.courier.problem ? `${asked}. ${status.courier.problem}` : asked;
 }
 
 /** @param {any} status */

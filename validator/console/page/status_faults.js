@@ -17,6 +17,8 @@ export function faultsOf(lane) {
     ["trouble", Boolean(status.reports_trouble)],
     ["refused", status.reports_refused > 0],
     ["rejected", status.reports_rejected > 0],
+    ["courier", Boolean(status.courier) && status.courier.state !== "fresh"],
+    ["silent", Boolean(status.courier?.silent)],
     ["disk", status.disk_free_bytes !== null && status.disk_free_bytes < ROOM_BYTES_MIN],
     ["clock", !status.clock_synchronised],
     ["tamper", status.tamper],
