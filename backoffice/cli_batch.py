@@ -14,6 +14,8 @@ from typing import IO
 import click
 import msgspec
 
+from backoffice.output import printer
+
 LINE_BYTES_MAX = 1 << 16  # a command with all its options is a few hundred
 NOT_HERE = {"batch", "serve"}  # neither ends by itself
 
@@ -35,7 +37,7 @@ def batch() -> None:
     {"id": ID, "run": [ARGUMENT, …]} is answered by {"event": "done", "id": ID, "code": N, "out": TEXT,
     "err": TEXT}: exit code and output of the command. Ends at the end of the input.
     """
-    orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    orders, answers = os.fdopen(os.dup(0), "rb"), printer(os.dup(1), "utf-8")
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):  # a command reads no order as its input, and writes beside no answer
         os.dup2(null, standard)

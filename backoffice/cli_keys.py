@@ -70,9 +70,7 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
                 else:
                     draft = ceremonies.found(office, keys, threshold, now_unix_s())
     if development:
-        click.secho(
-            "FOR DEVELOPMENT ONLY: the root keys lie in this folder, unprotected.", fg="red", bold=True
-        )
+        click.echo("FOR DEVELOPMENT ONLY: the root keys lie in this folder, unprotected.")
         click.echo(f"{home}: root 1 is in force. Next: import cards, and publish.")
     else:
         click.echo(f"{home}: made. No private root key is here, and none may ever be.")

@@ -60,13 +60,13 @@ def guard() -> None:
         return
     with suppress(OSError, ValueError):  # it may be closed, or no file
         if out.fileno() == STANDARD_OUTPUT:
-            raw = _Descriptor(STANDARD_OUTPUT, "w", closefd=False)
-            sys.stdout = _Shown(
-                io.BufferedWriter(raw),
-                encoding=out.encoding,
-                errors="replace",
-                line_buffering=out.line_buffering,
-            )
+            sys.stdout = printer(STANDARD_OUTPUT, out.encoding, is_line_by_line=out.line_buffering)
+
+
+def printer(fd: int, encoding: str, *, is_line_by_line: bool = False) -> io.TextIOWrapper:
+    """What prints to standard output, or to a copy of it, and raises OutputError. The descriptor stays open."""
+    out = io.BufferedWriter(_Descriptor(fd, "w", closefd=False))
+    return _Shown(out, encoding=encoding, errors="replace", line_buffering=is_line_by_line)
 
 
 def flush() -> None:

@@ -125,6 +125,8 @@ def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
         first = text_of(header.content)
         separator = said[1] if said else _separator(first)
         names = [name.lower() for name in _split(first, separator)]
+        while len(names) > 1 and not names[-1]:  # empty columns behind, which spreadsheets save too
+            names.pop()
     except Refused as error:
         raise RowFileError(f"line {header.number}: {error}; it should name the columns") from None
     _check_names(header.number, names, columns)
@@ -132,6 +134,8 @@ def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
 
     def parse(content: bytes | None) -> Fields:
         values = _split(text_of(content), separator)
+        while len(values) > len(names) and not values[-1]:
+            values.pop()
         if len(values) != len(names):
             raise Refused("", Reason.WRONG_COLUMNS)
         values.append("")  # the place of what the file has no column for

@@ -323,6 +323,17 @@ def test_an_output_without_room_is_one_line_and_without_a_reader_is_none(folder:
     assert unread(MODULE, *words) == Ended(PIPE_CLOSED, "", "")
 
 
+def test_batch_ends_as_other_commands_when_nobody_hears_its_answers() -> None:
+    order = b'{"id": "a", "run": ["--version"]}\n'
+    told = f"{PROGRAM}: standard output: No space left on device\n"
+    with Path("/dev/full").open("wb") as full:
+        assert started(MODULE, "batch", stdin=order, stdout=full.fileno()) == Ended(1, "", told)
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert started(MODULE, "batch", stdin=order, stdout=writing) == Ended(PIPE_CLOSED, "", "")
+    os.close(writing)
+
+
 def test_reports_open_into_a_pipe_that_is_closed_early_is_quiet(folder: Path) -> None:
     command = " ".join(Place(OPEN, "").words(folder))
     program = f"{sys.executable} -m {MODULE} {command}"

@@ -245,6 +245,8 @@ TABLE_FIELDS = [Fields(CARD, ends=END), Fields(CARD[:8])]
         TABLE.replace(",", "\t").encode(),  # mysql --batch, a copied range of cells
         TABLE.replace(",", ";").encode(),  # where the comma is in numbers
         TABLE.replace(",", "|").encode(),  # sqlite3, psql --no-align
+        TABLE.replace("\n", ",,\n").encode(),  # empty columns behind
+        TABLE.replace("ends", "ends,,").encode(),
         ("sep=,\n" + TABLE).encode(),
         ("sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")).encode(),
         ('"sep=;"\n' + TABLE.replace(",", ";")).encode("utf-8-sig"),
