@@ -16,12 +16,13 @@ from backoffice.report_schema import (
     forgotten,
     forgotten_numbers,
     gates,
+    nonces,
     reports,
     statuses,
 )
 
 _ROWS = 1_000  # at once
-TABLES = (gates, enrolments, reports, forgotten, forgotten_numbers, statuses, exports)
+TABLES = (gates, enrolments, reports, forgotten, forgotten_numbers, statuses, nonces, exports)
 
 
 def move(from_url: str, to_url: str) -> int:
