@@ -21,6 +21,7 @@ from backoffice.keys import (
     read_private_key,
 )
 from backoffice.office import Office, make_public_folder, put, sync_folder
+from backoffice.office_clock import check_not_ahead
 from backoffice.roots import (
     RootError,
     accept_steps,
@@ -105,6 +106,7 @@ def rotate(
     Without any of them it only renews the root. The office is held. Raises OfficeError, OSError.
     """
     newest = required_root(office).signed
+    check_not_ahead(office, now_unix_s)  # a root that is drafted by a wrong clock would be valid for too long
     waiting = pending_draft(office)
     if waiting is not None:
         raise RootError(

@@ -121,6 +121,7 @@ def _put_in(
     shorten: bool,
     refuses: bool = False,
 ) -> None:
+    from backoffice.office_clock import check_clock
     from backoffice.registry import State
 
     with _registry(home) as (config, registry):
@@ -130,6 +131,8 @@ def _put_in(
                 f"--rule: {rule} refuses no card; to put one there: turnike-backoffice add {rule} CARD"
             )
         now = now_unix_s()
+        if until or lasting:
+            check_clock(config.office, now)
         ends_unix_s = _end(config.rule(rule), until, lasting, now)
         uids = _issued_all(registry, cards)
         states = [State(uid, is_in=True, ends_unix_s=ends_unix_s) for uid in sorted(uids)]

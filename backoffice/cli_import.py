@@ -153,12 +153,15 @@ def _imported(
     from backoffice.card_rows import YEAR_2000_UNIX_S, Limits
     from backoffice.cards_ends import latest_end_unix_s
     from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import
+    from backoffice.office_clock import check_clock
     from backoffice.plausibility import Mistake
     from backoffice.registry import Registry
     from backoffice.row_files import opened
 
     rule = None if what == CARDS else config.rule(what)
     now = now_unix_s()
+    if rule:
+        check_clock(config.office, now)
     # What has ended is taken: it says that the card is not suspended any more, and the registry may know no end.
     limits = Limits(YEAR_2000_UNIX_S, latest_end_unix_s(rule, now)) if rule else Limits(0)
     with Registry.open(config.database_url) as registry, progress() as say:

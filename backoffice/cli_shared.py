@@ -101,8 +101,13 @@ def office_of(home: Path) -> "Office":
 
 
 def now_unix_s() -> int:
-    """The time to sign with."""
-    return int(time.time())
+    """The time to sign with. Raises OperatorError for a clock that nobody has set: what it dates would be deleted when it is right."""
+    from backoffice.office import CLOCK_UNIX_S_MIN
+
+    now = int(time.time())
+    if now < CLOCK_UNIX_S_MIN:
+        raise OperatorError(f"this machine's clock says {moment(now)}: set it")
+    return now
 
 
 def moment(unix_s: int) -> str:

@@ -24,6 +24,7 @@ _READABLE = 0o444  # what everybody needs of a published file
 _ENTERABLE = 0o555  # and of a published folder
 
 DAY_S = 86_400
+CLOCK_UNIX_S_MIN = 1_767_225_600  # 2026: this program is younger, so a clock that says less was never set
 
 
 class OfficeError(Exception):

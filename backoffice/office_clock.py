@@ -50,12 +50,7 @@ def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> 
     """
     seen, root = standing(office).timestamp, required_root(office).signed
     signed_unix_s = _signed_unix_s(seen) or issued_unix_s
-    last_unix_s = max(signed_unix_s, _said_right(office, now_unix_s))
-    if last_unix_s and now_unix_s > last_unix_s + JUMP_S_MAX:
-        raise ClockError(
-            f"the clock says {_moment(now_unix_s):%Y-%m-%d}, and the last signature is of {_moment(last_unix_s):%Y-%m-%d %H:%M} UTC: set the"
-            " clock, or, if it is right, say so: turnike-backoffice publish --clock-is-right"
-        )
+    _refuse_jump(office, signed_unix_s, now_unix_s)
     if seen is None or not is_signed(root, seen):
         return now_unix_s  # gates forget a signed time with the key that signed it
     if now_unix_s < signed_unix_s - STEP_S_MAX:
@@ -64,6 +59,26 @@ def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> 
             " was wrong then, rotate timestamp"
         )
     return max(now_unix_s, signed_unix_s)
+
+
+def check_clock(office: Office, now_unix_s: int) -> None:
+    """See that what counts from now may believe this clock: the end of a span, what has ended. Before the first list it may. Raises ClockError."""
+    if standing(office).timestamp is not None:
+        time_to_sign(office, now_unix_s)
+
+
+def check_not_ahead(office: Office, now_unix_s: int) -> None:
+    """The same for what is done by a clock that was set back, since it ran ahead before. Raises ClockError."""
+    _refuse_jump(office, _signed_unix_s(standing(office).timestamp), now_unix_s)
+
+
+def _refuse_jump(office: Office, signed_unix_s: int, now_unix_s: int) -> None:
+    last_unix_s = max(signed_unix_s, _said_right(office, now_unix_s))
+    if last_unix_s and now_unix_s > last_unix_s + JUMP_S_MAX:
+        raise ClockError(
+            f"the clock says {_moment(now_unix_s):%Y-%m-%d}, and the last signature is of {_moment(last_unix_s):%Y-%m-%d %H:%M} UTC: set the"
+            " clock, or, if it is right, say so: turnike-backoffice publish --clock-is-right"
+        )
 
 
 def _signed_unix_s(timestamp: Metadata[Timestamp] | None) -> int:

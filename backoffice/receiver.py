@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from backoffice.database import RegistryError
 from backoffice.key_delivery import KeyDelivery, sealed_to
+from backoffice.office import CLOCK_UNIX_S_MIN
 from backoffice.receiver_names import ReceiverNames, UnknownHostError
 from backoffice.receiver_page import OPENAPI
 from backoffice.refusals import RefusedError, path_of, refusal
@@ -220,6 +221,8 @@ class Receiver:
             return answer
 
         async def answered(request: Request) -> Response:
+            if self._now_unix_s() < CLOCK_UNIX_S_MIN:  # what it dates would be over as soon as it is set
+                return _later("this server's clock is not set")
             try:
                 request.state.urls = self._called(request, prefix)
                 body = await self._body(request, bytes_max)

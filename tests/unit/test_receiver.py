@@ -114,6 +114,15 @@ def test_a_request_that_was_changed_on_the_way_is_refused(change: Mapping[str, s
     assert city.post("/v1/reports", b'{"reports":[]}', change=change).status == 401
 
 
+def test_a_server_whose_clock_nobody_has_set_dates_no_report(city: City) -> None:
+    city.now_unix_s = 1_000
+    answered = city.upload(stored(1))
+    assert (answered.status, "retry-after" in answered.headers) == (503, True)
+    assert city.store.count() == 0
+    city.now_unix_s = NOW_UNIX_S
+    assert results(city.upload(stored(1))) == ["stored"]
+
+
 def test_an_upload_to_one_path_is_no_upload_to_another(city: City) -> None:
     body = gzip.compress(b"{}")
     headers = sign(
