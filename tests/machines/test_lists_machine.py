@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from hypothesis import event, settings
@@ -30,6 +31,7 @@ from tests.publishing_rig import (
     named_files,
     view,
 )
+from tests.rot import damaged, write_over
 from tests.town import uid
 from validator.adapters.held_keys import held_keys
 from validator.adapters.list_folder import ListFolder
@@ -267,6 +269,21 @@ class ListsMachine(RuleBasedStateMachine):
         before = gate.version
         gate.power_cut()
         assert gate.version >= before, gate.problems
+
+    @rule(number=gates, place=st.integers(0, 50), seed=st.integers(0, 1 << 20), when=st.integers(0, 3))
+    def bits_rot(self, number: int, place: int, seed: int, when: int) -> None:
+        """In one file that the gate believes; the next poll heals it, if the city can be followed."""
+        gate = self.gate(number)
+        folders = (gate.lists, gate.recent, gate.lists / "pieces")
+        there = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+        files = [path for path in there if path.is_file() and path.stat().st_size]
+        if not files or not self.followed(gate):
+            return
+        path = files[place % len(files)]
+        write_over(path, damaged(path.read_bytes(), Random(seed)))
+        (lambda: None, gate.start_lane, gate.start, gate.power_cut)[when]()
+        self.polled(gate, lambda gate: gate.poll())
+        event(f"rotted: {path.suffix}")
 
     def polled(
         self, gate: SocketlessGate, poll: Callable[[SocketlessGate], Status], *, newest: bool = True

@@ -1,4 +1,4 @@
-"""kill -9 of publisher, courier and lane at random instants, two hundred times, while cards change and a crowd taps them.
+"""kill -9 of publisher, courier and lane at random instants, two hundred times, while cards change and a crowd taps them, and bits rot.
 
 A city publishes, a gate brings its lists home and decides by them, and one of the three programs dies and is started again all the time.
 What was half done then harms nobody: each tap is decided by one whole list version, versions never fall, and when the killing ends the
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -28,11 +28,13 @@ from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict
 from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.programs import WAIT_S, Line, program
+from tests.rot import damaged, write_over
 from validator.adapters.held_keys import held_keys
-from validator.adapters.ledger import Ledger
+from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.web import WebLimits
 from validator.courier_ports import SourceState
+from validator.formats.accepted import AcceptedError, decode
 from validator.formats.fingerprint_keys import parse_key_file
 
 KILLS = int(os.environ.get("TURNIKE_KILLS", "200")) // 2  # in each of two tests, which run beside each other
@@ -69,6 +71,7 @@ class Run:
         """The highest list version that each source told; none ever falls."""
         self._stack = stack
         self._seed = seed
+        self._rotting = Random(f"{seed} rot")
         self._sleeper = self.new_gate("sleeper")
         self._counted: list[Counted] = []
         self._victims: dict[str, Victim] = {}
@@ -124,11 +127,26 @@ class Run:
                     self._wake_sleeper()
             case "courier":
                 ledger = Ledger(self.of.gate / "lists")
-                assert ledger.problem == ""
+                assert ledger.accepted is not None or not self.seen["ledger"], ledger.problem
                 self._rise("ledger", ledger.accepted.list_version if ledger.accepted else 0)
                 self.died_at_work[name] += self.seen["ledger"] > self.seen["installed"]
+                self._rot()
             case _:
                 self.crowd.lane_is_dead()
+
+    def _rot(self) -> None:
+        """While it is dead, one file rots that it believes and no lane reads; not both of the two that are each other's copy."""
+        lists = self.of.gate / "lists"
+        there = [
+            lists / FILE_NAME,
+            lists / COPY_NAME,
+            lists / ROOT_NAME,
+            *sorted((lists / "pieces").iterdir()),
+        ]
+        path = self._rotting.choice(there)
+        whole = [each for each in there[:2] if each != path and each.exists()]
+        if path.exists() and path.stat().st_size and all(_is_whole(each) for each in whole) and whole:
+            write_over(path, damaged(path.read_bytes(), self._rotting))
 
     def _hear(self, name: str, lines: list[Line]) -> None:
         match name:
@@ -174,6 +192,13 @@ class Run:
             assert tap.line["list_state"] == ("fresh" if version else "missing"), tap
         for counted in self._counted:
             assert counted == self.people.counted(counted.version)
+
+
+def _is_whole(path: Path) -> bool:
+    with suppress(AcceptedError):
+        decode(path.read_bytes())
+        return True
+    return False
 
 
 @contextmanager

@@ -293,6 +293,18 @@ def test_no_list_is_told_as_none() -> None:
     assert world.lines[-1] == {"event": "list", "list_version": None} | WHEN
 
 
+def test_the_status_says_which_lists_are_refused_unless_a_look_is_under_way() -> None:
+    world = World()
+    world.looks = [Looked(8, "list version 9 of era 1 is not used: torn")]
+    world.clerk.look()
+    status = world.clerk._status()
+    assert (status["list_version"], status["lists_refused"]) == (8, (ListName(1, 9),))
+    world.looks, world.steps = [Looked(9)], 1_000
+    world.clerk._begin_look()
+    world.clerk._step()
+    assert world.clerk._status()["lists_refused"] == ()
+
+
 def test_look_now_does_not_wait_for_the_second() -> None:
     world = World()
     world.looks = [Looked(8)]

@@ -5,6 +5,7 @@ import pytest
 from tests.courier_world import (
     DAY,
     HOUR,
+    KEY,
     KEYS,
     MINUTES,
     NOW_UNIX_S,
@@ -12,6 +13,7 @@ from tests.courier_world import (
     POLL_S,
     RULE,
     SNAPSHOT,
+    VERSIONS,
     Mayor,
     World,
     in_step,
@@ -336,3 +338,105 @@ def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_
     world.fails["accept"] = OSError(28, "No space left on device", "accepted.json")
     assert state(world) == (SourceState.DISK, "accepted.json: No space left on device; check the disk")
     assert world.taken() == ["ask"]
+
+
+# What rots
+
+
+def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
+    world = in_step()
+    world.shelf.damaged = ["base.seg"]
+    courier = world.courier()
+    status, _ = courier.poll()
+    assert (status.state, status.list_version) == (SourceState.FRESH, 10)
+    assert world.taken()[:2] == ["ask", "index"]
+    assert courier.mended == ["base.seg: damaged, and replaced"]
+
+
+def test_what_was_written_again_of_the_floor_is_told_and_nothing_else_happens() -> None:
+    world = in_step()
+    world.book.damaged = ["accepted.json: its checksum does not match; written again"]
+    courier = world.courier()
+    assert courier.poll()[0].state is SourceState.FRESH
+    assert (world.taken(), courier.mended) == (
+        ["ask"],
+        ["accepted.json: its checksum does not match; written again"],
+    )
+
+
+def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fresh_meanwhile() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.lanes.refuse[1, 10] = "lane 1: list version 10 is not used"
+    for steps in (["doubt", "ask"], ["ask"], ["ask"]):
+        status, _ = courier.poll()
+        assert (status.state, status.problem) == (SourceState.DISK, "lane 1: list version 10 is not used")
+        assert world.taken() == steps
+    world.lanes.refuse[1, 10] = "lane 2: list version 10 is not used"
+    courier.poll()
+    assert world.taken() == ["doubt", "ask"], "another complaint is worth another look"
+    world.lanes.refuse.clear()
+    assert courier.poll()[0].state is SourceState.FRESH
+
+
+def test_what_a_lane_refuses_for_its_files_is_fetched_in_the_same_poll() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.lanes.refuse[1, 10], world.shelf.damaged = "lane 1: list version 10 is not used", ["base.seg"]
+    status, _ = courier.poll()
+    assert (status.state, status.list_version) == (SourceState.FRESH, 10)
+    assert world.taken()[:3] == ["doubt", "ask", "index"]
+
+
+def test_a_lane_that_refuses_the_list_before_does_not_keep_the_next_one_from_being_fresh() -> None:
+    world = in_step()
+    world.lanes.refuse[1, 10] = "lane 1: list version 10 is not used"
+    world.publish(11, MINUTES[5])
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_held_list_whose_key_is_gone_is_not_fresh() -> None:
+    world = in_step()
+    world.held_keys = set()
+    found, problem = state(world)
+    assert found is SourceState.NO_KEY
+    assert problem.endswith("which this gate does not hold; put it into list.keys")
+    world.held_keys = {KEY}
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_repair_that_fails_keeps_no_list_away_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = in_step()
+    world.publish(11, MINUTES[5])
+
+    def refuses(*, doubted: bool = False) -> list[str]:
+        del doubted
+        raise OSError(30, "Read-only file system", "base.seg")
+
+    monkeypatch.setattr(world.shelf, "mend", refuses)
+    status, _ = world.courier().poll()
+    wanted = (SourceState.DISK, "base.seg: Read-only file system; check the disk", 11)
+    assert (status.state, status.problem, status.list_version) == wanted
+
+
+def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.fails["ask"] = RuntimeError("words of a stranger")
+    status, _ = courier.poll()
+    assert status.state is SourceState.DISK
+    assert status.problem.startswith("a fault of this program: RuntimeError in courier_world.py, line ")
+    assert "stranger" not in status.problem
+    world.fails.clear()
+    assert courier.poll()[0].state is SourceState.FRESH
+
+
+def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -> None:
+    world = in_step()
+    older, signed_unix_s, offered = world.book.accepted, world.signed_unix_s, list(world.offered[RULE])
+    world.publish(11, MINUTES[5])
+    state(world)
+    world.book.accepted = older
+    world.list_version, world.versions, world.offered = 10, VERSIONS, {RULE: offered}
+    world.signed_unix_s = world.issued_unix_s = signed_unix_s
+    assert state(world) == (SourceState.REPLAYED, "list 10 was offered, 11 is held here")

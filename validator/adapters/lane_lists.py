@@ -1,11 +1,23 @@
-"""What the lanes say of the list that stands here: courier_ports.Lanes on their sockets. docs/lane-socket.md describes the status."""
+"""What the lanes say of the list that stands here: courier_ports.Lanes on their sockets.
 
-from collections.abc import Mapping, Sequence
+docs/lane-socket.md describes the status that they give.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """The part of a lane's status that is about its list."""
+
+    list_version: int | None = None
+    list_problems: tuple[str, ...] = ()
+    lists_refused: tuple[tuple[int, int], ...] = ()
 
 
 class LaneLists:
@@ -14,9 +26,7 @@ class LaneLists:
     def __init__(self, sockets: Sequence[Path]) -> None:
         """Each lane's socket; it need not be there."""
         self._sockets = sockets
-        self._stuck: dict[
-            Path, object
-        ] = {}  # with what each lane was without this list when it was asked last
+        self._without: dict[Path, object] = {}  # which list a lane lacked at the last poll, and why
 
     def refused(self, era: int, list_version: int) -> str:
         """See courier_ports.Lanes."""
@@ -24,21 +34,23 @@ class LaneLists:
         return next(filter(None, lines), "")
 
     def _asked(self, path: Path, era: int, list_version: int) -> str:
-        lane = LaneClient(path)
-        try:
-            status = lane.status()
-        except LaneGoneError:
-            status = {}
-        finally:
-            lane.close()
-        problem = next(iter(status.get("list_problems") or ()), "")
-        if [era, list_version] in (status.get("lists_refused") or ()):
+        said = _said(path)
+        problem = next(iter(said.list_problems), "")
+        if (era, list_version) in said.lists_refused:
             return f"{path}: {problem}"
-        # A lane that cannot even see the list refuses none. It may only be about to look: it counts when nothing has changed since the last poll.
-        stuck = (era, list_version, problem) if problem and _is_without(status, list_version) else None
-        before, self._stuck[path] = self._stuck.get(path), stuck
-        return f"{path}: {problem}" if stuck is not None and stuck == before else ""
+        # A lane that cannot even see the list refuses none. But it may only be about to look, so it
+        # counts when nothing has changed since the last poll.
+        without = (era, list_version, problem) if problem and said.list_version != list_version else None
+        before, self._without[path] = self._without.get(path), without
+        return f"{path}: {problem}" if without is not None and without == before else ""
 
 
-def _is_without(status: Mapping[str, Any], list_version: int) -> bool:
-    return status.get("list_version") != list_version
+def _said(path: Path) -> _Said:
+    """Nothing from a lane that does not answer, or answers what this program does not understand."""
+    lane = LaneClient(path)
+    try:
+        return msgspec.convert(lane.status(), _Said)
+    except (LaneGoneError, msgspec.ValidationError):
+        return _Said()
+    finally:
+        lane.close()
