@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backoffice.config import ConfigError, load
 from backoffice.receiver import HOSTS_SAID_MAX, Receiver, ReceiverLimits
 from backoffice.receiver_names import ReceiverNames
 from backoffice.report_store import ReportStore
@@ -18,7 +19,7 @@ from tests.web_server import WebServer
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import StatusError, Web
 from validator.carrier_ports import Result
-from validator.courier_ports import SourceState
+from validator.courier_ports import SourceState, TownError
 from validator.enrolment import EnrolmentError, enrol
 from validator.formats.web_address import parse_address
 
@@ -270,6 +271,29 @@ def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_k
     assert error.retry_after_s == (7 if status == 429 else 0)
     with pytest.raises(EnrolmentError, match="something between, not the receiver"):
         enrol("gate", world.server.url, world.folder / "gate.pem", "token", world.web)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"status":"ok"}', b"[]", b'{"results": 5}'])
+def test_a_good_answer_that_is_none_of_the_receivers_says_so_too(world: World, body: bytes) -> None:
+    world.server.app = answering(Response(body, 200, media_type="application/json"))
+    with pytest.raises(TownError, match="something between, not the receiver, answered what no") as caught:
+        world.sends()
+    assert caught.value.state is SourceState.NOT_OURS
+
+
+@pytest.mark.parametrize(
+    "address", ["reports.example.org", "https://şehir.example/", "https://a.example/%7E/"]
+)
+def test_an_address_that_no_gate_could_have_is_refused_in_the_configuration(
+    tmp_path: Path, address: str
+) -> None:
+    (tmp_path / "backoffice.toml").write_text(
+        f'[receiver]\naddresses = ["{address}"]\n[[rules]]\nname = "a"\neffect = "refuse"\nuntil_unit_s = 60\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path)
+    assert f"receiver.addresses: {address!r}" in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def answering(response: Response) -> ASGIApp:

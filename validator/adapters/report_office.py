@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from validator.adapters.owners import name_of
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.web import StatusError, Web, as_sent
-from validator.adapters.web_faults import host
+from validator.adapters.web_faults import host, place
 from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.formats.sealed_keys import SealedKey
@@ -147,7 +147,8 @@ class ReportOffice:
             return decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise TownError(
-                SourceState.NOT_OURS, f"{self._url}{path}: an answer that cannot be understood"
+                SourceState.NOT_OURS,
+                f"{place(self._url + path)}: something between, not the receiver, answered what no receiver does",
             ) from error
 
     def _post(self, path: str, content: bytes, nonce: str = "") -> bytes:
