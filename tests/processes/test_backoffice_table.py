@@ -525,6 +525,22 @@ def test_ctrl_c_while_a_city_is_founded_leaves_none(tmp_path: Path, monkeypatch:
         assert state(tmp_path) == {}
 
 
+@pytest.mark.parametrize("group", ["root-key", "report-key"])
+def test_ctrl_c_while_a_key_is_made_leaves_no_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    for step in count(1):
+        with monkeypatch.context() as patched:
+            _interrupts(patched, step)
+            ended = typed(main, group, "make", "c", "--out", str(tmp_path), "--no-passphrase")
+        if ended.code == 0:
+            assert step > 2
+            assert set(state(tmp_path)) == {"c.pem", "c.pub"}
+            return
+        assert (ended.code, ended.err) == (INTERRUPTED, f"{PROGRAM}: interrupted\n")
+        assert state(tmp_path) == {}
+
+
 def test_ctrl_c_while_a_file_comes_in_imports_nothing(folder: Path) -> None:
     pipe = folder / "pipe"
     os.mkfifo(pipe)
