@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.export_file import ExportWriter, Header
-from backoffice.office import SECRET_MODE, TEMPORARY, OfficeError, sync_folder
+from backoffice.office import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, sync_folder
 from backoffice.report_keys import CannotOpenError, Opener
 from backoffice.report_store import Export, ReportStore
 from validator.formats.sealing_keys import sealing_key_id
@@ -78,6 +78,13 @@ def export_steps(
         )
     if order.from_unix_s >= order.up_to_unix_s:
         raise OfficeError("the period ends before it begins")
+    witnessed_unix_s = store.witnessed().best_unix_s
+    if witnessed_unix_s is not None and order.up_to_unix_s > witnessed_unix_s + DAY_S:
+        # By a clock that runs ahead: what comes until that time would be in no export, since the next one begins there.
+        raise OfficeError(
+            "the period ends more than a day after any gate has spoken last: set the clock, or end the period earlier"
+            " (--up-to)"
+        )
     _refuse_if_there(path)
     without: Counter[str] = Counter()
     temporary, fd = _begin(path)

@@ -205,9 +205,11 @@ class ReportStore:
         ours = {report.report_id: report for report in sent if report.gate_id == gate_id}
         if not ours:
             return answers
-        rows = [_row(report, now_unix_s) for report in ours.values()]
         insert = self._database.insert(reports).on_conflict_do_nothing().returning(reports.c.report_id)
         with self._database.adding() as connection:
+            # Not before the end of the last export: if this clock went back since, the report would be in no export ever.
+            exported_unix_s = connection.execute(_EXPORTED_UP_TO).scalar_one() or 0
+            rows = [_row(report, max(now_unix_s, exported_unix_s)) for report in ours.values()]
             stored = set(connection.scalars(insert, rows))
             again = self._take_back(connection, gate_id, [ours[report_id] for report_id in stored])
             rest = ours.keys() - stored
@@ -412,6 +414,9 @@ class ReportStore:
         """Every export there was."""
         with self._database.reading() as connection:
             return [Export(*row) for row in connection.execute(sa.select(exports).order_by(exports.c.number))]
+
+
+_EXPORTED_UP_TO = sa.select(sa.func.max(exports.c.up_to_unix_s))
 
 
 def _came_unix_s(now_unix_s: int) -> sa.ColumnElement[int]:

@@ -425,6 +425,25 @@ def test_a_period_that_reports_may_still_be_written_into_is_not_exported(desk: D
         desk.export(from_unix_s=100, up_to_unix_s=100)
 
 
+def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_there(desk: Desk) -> None:
+    desk.add(1, UIDS[0])
+    desk.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
+    ahead_unix_s = NOW_UNIX_S + 40 * DAY_S
+    with pytest.raises(OfficeError, match="set the clock, or end the period earlier"):
+        desk.export(up_to_unix_s=ahead_unix_s, made_unix_s=ahead_unix_s + SETTLED_S)
+    assert desk.store.export_log() == []
+    desk.export(up_to_unix_s=NOW_UNIX_S + DAY_S, made_unix_s=ahead_unix_s)
+    assert [row.reports for row in desk.store.export_log()] == [1]
+
+
+def test_what_comes_by_a_clock_that_went_back_after_an_export_is_in_the_next_one(desk: Desk) -> None:
+    desk.add(1, UIDS[0])
+    ended_unix_s = NOW_UNIX_S + 1_000
+    desk.export(up_to_unix_s=ended_unix_s)
+    desk.add(2, UIDS[1], now_unix_s=NOW_UNIX_S - 40 * DAY_S)
+    assert [row["seq"] for row in desk.store.select(ended_unix_s, ended_unix_s + 1)] == [2]
+
+
 # Retention
 
 
