@@ -18,7 +18,10 @@ def every_bit(content: bytes) -> Iterator[bytes]:
 
 
 def torn(content: bytes, sector_bytes: int = 512) -> Iterator[bytes]:
-    """No byte at all, each number of bytes from the start, and each sector as zeros; never the whole."""
+    """No byte at all, each number of bytes from the start, and each sector as zeros.
+
+    Never the whole.
+    """
     yield from (content[:length] for length in range(len(content)))
     for at in range(0, len(content), sector_bytes):
         size = len(content[at : at + sector_bytes])

@@ -42,7 +42,9 @@ Chains = Mapping[str, Sequence[SegmentEntry]]
 
 
 class Status(NamedTuple):
-    """How it stands after a poll: the state of the source since when (Unix seconds), and the version of the list held here.
+    """How it stands after a poll.
+
+    The state of the source since when (Unix seconds), and the version of the list held here.
 
     0 is none, None is not known.
     """
@@ -144,10 +146,13 @@ class Courier:
         return chains is not None
 
     def poll(self) -> tuple[Status, float]:
-        """Go to town once. Returns how it stands and how many seconds to wait before the next time. Never raises for what it finds there.
+        """Go to town once.
 
-        On a disk that takes nothing what is signed is verified all the same, and nothing of it is claimed: the state is DISK, or the
-        town's own trouble with the disk's beside it.
+        Returns how it stands and how many seconds to wait before the next time. Never raises for
+        what it finds there.
+
+        On a disk that takes nothing what is signed is verified all the same, and nothing of it is
+        claimed: the state is DISK, or the town's own trouble with the disk's beside it.
         """
         lacking = self._disk_problem()
         refused, damage = self._mended()
@@ -169,7 +174,10 @@ class Courier:
         return self._stand(error), self._waits.after(error)
 
     def _mended(self) -> tuple[str, TownError | None]:
-        """The same as `_mend`, and what kept it from its work: a list is followed all the same, as far as that goes."""
+        """The same as `_mend`, and what kept it from its work.
+
+        A list is followed all the same, as far as that goes.
+        """
         try:
             return self._mend(), None
         except TownError as problem:
@@ -178,10 +186,13 @@ class Courier:
             return "", _disk(problem)
 
     def _mend(self) -> str:
-        """Repair what is damaged here. Returns why a lane does not use the list that is held, if that is not because of its files.
+        """Repair what is damaged here.
 
-        Bits that rot change no status of a file: the lane, which reads everything when it starts, is who finds them. What it says is read again here
-        once, and not at every poll: if the files are whole, reading them again does not help.
+        Returns why a lane does not use the list that is held, if that is not because of its files.
+
+        Bits that rot change no status of a file: the lane, which reads everything when it starts,
+        is who finds them. What it says is read again here once, and not at every poll: if the files
+        are whole, reading them again does not help.
         """
         held = self._shelf.held
         refused = self._lanes.refused(*held) if held[1] else ""
@@ -247,10 +258,12 @@ class Courier:
         return {"installed": before.installed, "installed_era": before.installed_era}
 
     def _check_times(self, signed_unix_s: int, expires_unix_s: int, before_unix_s: int) -> None:
-        """How far ahead a signed time may lie: a day of a synchronised clock and, on every gate, within the validity of all that signed it.
+        """How far ahead a signed time may lie.
 
-        The time accepted before counts against the gate's own clock only if what is offered now does not lie below it: then it was
-        ahead, and its keys were replaced, or this is a replay.
+        A day of a synchronised clock and, on every gate, within the validity of all that signed it.
+
+        The time accepted before counts against the gate's own clock only if what is offered now
+        does not lie below it: then it was ahead, and its keys were replaced, or this is a replay.
         """
         confirmed_unix_s = before_unix_s if before_unix_s <= signed_unix_s else 0
         latest_unix_s = latest_signed_unix_s(self._clock.system(), confirmed_unix_s)
@@ -267,7 +280,10 @@ class Courier:
             )
 
     def _check_held(self, manifest: Manifest, era: int | None) -> None:
-        """A list that a courier installed is a floor too: what was accepted may be lost (`era` is None), or an older state of it may be back."""
+        """A list that a courier installed is a floor too.
+
+        What was accepted may be lost (`era` is None), or an older state of it may be back.
+        """
         held_era, version = self._shelf.held
         if held_era and era in (None, held_era) and manifest.list_version < version:
             raise TownError(
@@ -275,7 +291,10 @@ class Courier:
             )
 
     def _require_key(self, manifest: Manifest) -> None:
-        """Also for a list that is held: its key may be what was lost, and no lane could use it from its next start on."""
+        """Also for a list that is held.
+
+        Its key may be what was lost, and no lane could use it from its next start on.
+        """
         key = manifest.fingerprint_key
         if key is not None and key not in self._held_keys():
             raise TownError(
@@ -373,6 +392,9 @@ def _disk(error: OSError) -> TownError:
 
 
 def where(error: Exception) -> str:
-    """What kind of fault it is and in which line of code; never its words, which might hold what somebody sent."""
+    """What kind of fault it is and in which line of code.
+
+    Never its words, which might hold what somebody sent.
+    """
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"

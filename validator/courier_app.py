@@ -23,7 +23,7 @@ from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache
-from validator.adapters.plain_files import read_regular
+from validator.adapters.plain_files import read_given, read_regular
 from validator.adapters.process import tell_systemd
 from validator.adapters.report_office import GateKeyError
 from validator.adapters.tuf_town import TufTown, is_root
@@ -166,8 +166,7 @@ def _root(ledger: Ledger, settings: CourierConfig) -> bytes:
     if ledger.root is not None and is_root(ledger.root):
         return ledger.root
     try:
-        with Path(settings.root).open("rb") as file:
-            given = file.read(ROOT_BYTES_MAX + 1)
+        given = read_given(Path(settings.root), ROOT_BYTES_MAX)
         if not is_root(given):
             raise StartError(f"{settings.root}: is no root metadata; put the city's root.json there")
     except OSError as error:

@@ -45,8 +45,9 @@ class TownError(Exception):
 class Signed:
     """What the city's signed metadata says, verified. Not yet held against what this gate has accepted before.
 
-    `signed_unix_s` is when the timestamp was signed (Unix seconds), 0 if it does not say. `manifest` has the signed length and hash.
-    `root` is the newest root, to begin with next time. `expires_unix_s` is when the first of the four roles expires.
+    `signed_unix_s` is when the timestamp was signed (Unix seconds), 0 if it does not say.
+    `manifest` has the signed length and hash. `root` is the newest root, to begin with next time.
+    `expires_unix_s` is when the first of the four roles expires.
     """
 
     versions: RoleVersions
@@ -67,7 +68,8 @@ class Town(Protocol):
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
         """Ask now. Raises TownError.
 
-        Expiry is judged by `now_unix_s`, or by the time without `basis` if the newest root makes that void; never by the system's clock.
+        Expiry is judged by `now_unix_s`, or by the time without `basis` if the newest root makes
+        that void; never by the system's clock.
         """
 
 
@@ -118,9 +120,12 @@ class Shelf(Protocol):
         """Era and version of the list that the lane finds here; (0, 0) when there is none."""
 
     def mend(self, *, doubted: bool = False) -> Sequence[str]:
-        """Delete what is damaged of that list, so that it is fetched again, or write it again if it is known. Returns the names of the files.
+        """Delete what is damaged of that list, or write it again if it is known.
 
-        Only what looks as if it was touched is read, or all of it if it is `doubted`. Raises OSError and TownError.
+        What is deleted is fetched again. Returns the names of the files.
+
+        Only what looks as if it was touched is read, or all of it if it is `doubted`. Raises
+        OSError and TownError.
         """
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
@@ -154,4 +159,7 @@ class Lanes(Protocol):
     """The lanes of this gate, as far as they say what they can use."""
 
     def refused(self, era: int, list_version: int) -> str:
-        """Which lane does not use this list, in one line; empty if none says so. A lane that does not answer says nothing."""
+        """Which lane does not use this list, in one line.
+
+        Empty if none says so. A lane that does not answer says nothing.
+        """

@@ -1,18 +1,29 @@
-"""Bits rot on a gate: in every file that it believes, while its courier runs or before it starts. Found and healed at the next poll, or without effect.
+"""Bits rot on a gate: in every file that it believes, while its courier runs or before it starts.
 
-tests/unit/test_rotted_bits.py turns over every bit of each format; here some of each file's are followed through courier and lane.
+Found and healed at the next poll, or without effect.
+
+tests/unit/test_rotted_bits.py turns over every bit of each format; here some of each file's are
+followed through courier and lane.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.planting import PLANTS, PRECIOUS, Plant
-from tests.publishing_rig import MATCHED, SUSPENDED, PublishingOffice, SocketlessGate
+from tests.publishing_rig import (
+    MATCHED,
+    SUSPENDED,
+    KilledError,
+    PublishingOffice,
+    SocketlessGate,
+    durable_steps,
+)
 from tests.rot import damaged, flipped, write_over
 from tests.town import uid
 from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
@@ -153,7 +164,10 @@ def test_a_bit_that_rots_without_a_trace_is_found_by_the_lane_and_fetched_by_the
 
 @contextmanager
 def unseen_by_the_courier(gate: SocketlessGate, path: Path) -> Iterator[None]:
-    """A disk that forgets changes no status. Ours changes with the write, so the courier is given the new one for the old."""
+    """A disk that forgets changes no status.
+
+    Ours changes with the write, so the courier is given the new one for the old.
+    """
     scrub = gate.shelf._scrub
     header = scrub.header(path)
     yield
@@ -209,6 +223,47 @@ def test_a_floor_that_rots_lets_no_older_state_through(
     gate.published = newest
     gate.start()
     assert_well(office, gate)
+
+
+def test_the_power_goes_at_any_step_of_a_poll_and_one_file_of_the_floor_rots(
+    office: PublishingOffice, gate: SocketlessGate
+) -> None:
+    before = Path(shutil.copytree(office.published, office.folder / "before"))
+    publish(office, gate, 5)
+    after, standing = gate.published, Path(shutil.copytree(gate.folder, office.folder / "standing"))
+    cuts = 0
+    for name in (FILE_NAME, COPY_NAME):
+        for steps in count(1):
+            shutil.rmtree(gate.folder)
+            shutil.copytree(standing, gate.folder)
+            gate.published = after
+            gate.start()
+            left = count(steps - 1, -1)
+
+            def step(left: Iterator[int] = left) -> None:
+                if next(left) == 0:
+                    raise KilledError
+
+            with durable_steps(step):
+                gate.poll()
+            is_cut = next(left) < 0
+            accepted = Ledger(gate.lists).accepted
+            assert accepted is not None
+            write_over(gate.lists / name, b"")
+            gate.published = before
+            gate.power_cut()
+            status = gate.poll()
+            if accepted.list_version == 4 and (gate.ledger.accepted or accepted).list_version == 4:
+                assert (status.state, (status.list_version or 0) >= 3) == (SourceState.REPLAYED, True)
+            else:
+                assert (status.state, status.list_version) == (SourceState.FRESH, 3)
+            gate.published = after
+            gate.start()
+            assert_well(office, gate)
+            if not is_cut:
+                break
+            cuts += 1
+    assert cuts > 20
 
 
 def test_with_every_file_of_the_floor_gone_no_older_list_is_taken_and_the_newest_is(

@@ -11,9 +11,12 @@ TEMPORARY = ".new-"  # what a name begins with while its file is being written
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put these bytes at `path`: after any crash the old file stands there or the new one. Raises OSError, and leaves nothing behind then.
+    """Put these bytes at `path`: after any crash the old file stands there or the new one.
 
-    What has the temporary name or this one and is no file, such as a planted link, is replaced and never followed.
+    Raises OSError, and leaves nothing behind then.
+
+    What has the temporary name or this one and is no file, such as a planted link, is replaced and
+    never followed.
     """
     _replace(path, content, create)
 
@@ -38,7 +41,10 @@ def _replace(path: Path, content: bytes, created: Callable[[Path], BinaryIO]) ->
 
 
 def rename_over(temporary: Path, path: Path) -> None:
-    """Give the finished file its name. A folder in the way, which a rename does not replace, is removed. Raises OSError."""
+    """Give the finished file its name.
+
+    A folder in the way, which a rename does not replace, is removed. Raises OSError.
+    """
     try:
         temporary.rename(path)
     except IsADirectoryError:

@@ -4,8 +4,9 @@
     folder.ids()             # told with the gate's status
     folder.take(sealed)      # what its answer brought: Taken(ids, problems)
 
-No key is written over, and none is deleted: what is in force may have been made under it. A file that has a key's id for its name and is not that
-key is damaged, and replaced when the city sends the key again.
+No key is written over, and none is deleted: what is in force may have been made under it. A file
+that has a key's id for its name and is not that key is damaged, and replaced when the city sends
+the key again.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,15 @@
-"""The ledger: what was accepted, twice, and the newest root beside it, on the disk before anything is done by them.
+"""The ledger: what was accepted, twice, and the newest root beside it.
+
+Both are on the disk before anything is done by them.
 
     ledger = Ledger(folder)
     ledger.accepted  # None on a new gate
     ledger.accept(accepted)  # durable when it returns
     ledger.mend()  # at each poll: writes again what the disk has spoiled since
 
-The courier is its only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the floor must outlive one of them. A gate that has lost
-both goes on as a new one does, except that no list below the one it holds is taken (courier.py). docs/decisions/0018.
+The courier is its only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the
+floor must outlive one of them. A gate that has lost both goes on as a new one does, except that no
+list below the one it holds is taken (courier.py). docs/decisions/0018.
 """
 
 from pathlib import Path
@@ -62,9 +65,12 @@ class Ledger:
         self._problems.clear()
 
     def mend(self) -> tuple[str, ...]:
-        """Write again each file whose bytes are not those that were written, and say in one line for each what was wrong. Raises OSError.
+        """Write again each file whose bytes are not those that were written.
 
-        What an earlier version left without a checksum or without a copy is written as this one does, which is not worth a line.
+        Returns one line for each that was damaged. Raises OSError.
+
+        What an earlier version left without a checksum or without a copy is written as this one
+        does, which is not worth a line.
         """
         if self.accepted is None:
             return ()
@@ -102,6 +108,9 @@ class Ledger:
 
 
 def _order(accepted: Accepted) -> tuple[int, ...]:
-    """Rises with each that is accepted: under one root no version falls, and a newer root is above it."""
+    """Rises with each that is accepted.
+
+    Under one root no version falls, and a newer root is above it.
+    """
     floor = accepted.floor
     return (*floor.versions, floor.list_version, floor.signed_unix_s)

@@ -51,8 +51,9 @@ _PUBLISHER = "tell the publisher of the list"
 class Adopted:
     """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong.
 
-    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is the same list, from other files. `refused` are the
-    lists that `problems` say are not used: the courier asks for them, to fetch again what is damaged.
+    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is
+    the same list, from other files. `refused` are the lists that `problems` say are not used: the
+    courier asks for them, to fetch again what is damaged.
     """
 
     rules: RuleSet | None

@@ -1,6 +1,9 @@
-"""Finds what a disk has done to the files of a list folder: each segment is held against the hash that its name is, each manifest against its checksum.
+"""Finds what a disk has done to the files of a list folder.
 
-A segment is read once, and again when its status says that something has touched it, or when somebody doubts it: a rotten bit changes no status.
+Each segment is held against the hash that its name is, each manifest against its checksum.
+
+A segment is read once, and again when its status says that something has touched it, or when
+somebody doubts it: a rotten bit changes no status.
 """
 
 import errno
@@ -38,7 +41,10 @@ class ListScrub:
         self._whole[_seen(path)] = header
 
     def header(self, path: Path) -> Header | None:
-        """The header of the segment at `path`; None if that is damaged, or something else. Raises OSError, also when it is not there."""
+        """The header of the segment at `path`.
+
+        None if that is damaged, or something else. Raises OSError, also when it is not there.
+        """
         seen = _seen(path)
         if seen not in self._whole:
             header = _verified(path)

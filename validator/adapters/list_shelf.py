@@ -69,7 +69,10 @@ class ListShelf:
     """courier_ports.Shelf on two folders. For one thread of one process."""
 
     def __init__(self, folder: Path, recent: Path | None) -> None:
-        """`recent` is made; neither need be writable. Files that are damaged are deleted, so that they are fetched again."""
+        """`recent` is made; neither need be writable.
+
+        Files that are damaged are deleted, so that they are fetched again.
+        """
         self.disk_bytes = 0
         """How many bytes of files were written to the SD card since the start."""
         self.disk = folder
@@ -110,16 +113,22 @@ class ListShelf:
         return damaged
 
     def _restore(self, held: _Held) -> None:
-        """Write its manifest again, which is known, and what else this folder lacks of it: a power cut must not find a disk without a list."""
+        """Write its manifest again, which is known, and what else this folder lacks of it.
+
+        A power cut must not find a disk without a list.
+        """
         try:
             self._install(held)
         except InstallError as error:
             raise TownError(SourceState.DISK, str(error)) from error
 
     def _delete_damaged(self, *, everything: bool = False) -> Iterator[str]:
-        """Delete what is damaged of the held list, at the start of every list; the names. Raises OSError.
+        """Delete what is damaged of the held list, at the start of every list; the names.
 
-        Later not of every: a person may be copying one into the folder, which is half there. No courier's list is ever half there.
+        Raises OSError.
+
+        Later not of every: a person may be copying one into the folder, which is half there. No
+        courier's list is ever half there.
         """
         held = self._list.manifest.segments() if self._list else ()
         ours = {entry.file_name for entry in held}
@@ -142,7 +151,10 @@ class ListShelf:
                     yield path.name
 
     def _show_again(self, held: _Held) -> None:
-        """Change the status of its files and nothing else: a lane that has misread one reads it again only when it looks like another."""
+        """Change the status of its files and nothing else.
+
+        A lane that has misread one reads it again only when it looks like another.
+        """
         for entry in held.manifest.segments():
             if (path := self._path(entry)) is not None:
                 path.chmod(stat.S_IMODE(_mode(path)))
@@ -346,7 +358,10 @@ def _cards(fetched: Fetched) -> int:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether it is a segment whose body has the checksum that its header says. Raises OSError if the disk does not answer."""
+    """Whether it is a segment whose body has the checksum that its header says.
+
+    Raises OSError if the disk does not answer.
+    """
     if not stat.S_ISREG(_mode(path)):
         return False
     with reader(path) as file:
@@ -361,7 +376,10 @@ def _is_whole(path: Path) -> bool:
 
 
 def _names(folder: Path) -> list[Path]:
-    """What is in it; nothing where the folder is gone or the disk does not answer, which `mend` says."""
+    """What is in it.
+
+    Nothing where the folder is gone or the disk does not answer, which `mend` says.
+    """
     with suppress(OSError):
         return list(folder.iterdir())
     return []

@@ -1,7 +1,8 @@
-"""Opens, creates and removes files in the gate's own folders without following or waiting for whatever else has their names.
+"""Opens, creates and removes regular files in the gate's own folders, and nothing else.
 
-A symbolic link leads elsewhere, opening a pipe waits for its other end, and opening a device may do anything. None of them belongs
-in a folder that one process of ours writes, so each counts as damage: it is reported, and what should be there replaces it.
+A symbolic link leads elsewhere, opening a pipe waits for its other end, and opening a device may do
+anything. None of them belongs in a folder that one process of ours writes, so each counts as
+damage: it is reported, and what should be there replaces it.
 """
 
 import errno
@@ -29,7 +30,10 @@ class NotRegularError(OSError):
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor to read the regular file at `path`. Raises OSError; NotRegularError for a link, pipe, device or folder, which is not opened."""
+    """A descriptor to read the regular file at `path`.
+
+    Raises OSError; NotRegularError for a link, pipe, device or folder, which is not opened.
+    """
     mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):  # asked first: opening a device may have effects
         raise NotRegularError(path, mode)
@@ -48,13 +52,24 @@ def reader(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, bytes_max: int) -> bytes:
-    """The content of the regular file at `path`; one byte more than `bytes_max` if it is longer. Raises OSError."""
+    """The content of the regular file at `path`.
+
+    One byte more than `bytes_max` if it is longer. Raises OSError.
+    """
     with reader(path) as file:
         return file.read(bytes_max + 1)
 
 
+def read_given(path: Path, bytes_max: int) -> bytes:
+    """The same of a file that an operator names, which may be a link. Raises OSError."""
+    return read_regular(path.resolve(), bytes_max)
+
+
 def create(path: Path) -> BinaryIO:
-    """A new file at `path`, opened to be written and read back; whatever has that name is removed. Raises OSError."""
+    """A new file at `path`, opened to be written and read back.
+
+    Whatever has that name is removed. Raises OSError.
+    """
     remove(path)
     return path.open("x+b")  # which follows no link, as open(2) says of O_CREAT with O_EXCL
 
@@ -67,7 +82,10 @@ def create_secret(path: Path) -> BinaryIO:
 
 
 def remove(path: Path) -> None:
-    """Remove what has this name, if anything has: a link and not its target, a folder with all that is in it. Raises OSError."""
+    """Remove what has this name, if anything has.
+
+    A link and not its target, a folder with all that is in it. Raises OSError.
+    """
     with suppress(FileNotFoundError):
         if stat.S_ISDIR(path.lstat().st_mode):
             shutil.rmtree(path)
@@ -76,7 +94,10 @@ def remove(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder if it is not there; a link, pipe or file in its place is removed. Raises OSError."""
+    """Make the folder if it is not there.
+
+    A link, pipe or file in its place is removed. Raises OSError.
+    """
     with suppress(FileNotFoundError):
         if not stat.S_ISDIR(path.lstat().st_mode):
             path.unlink()

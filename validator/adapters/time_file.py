@@ -1,4 +1,7 @@
-"""The file in which the courier leaves the newest signed time that it accepted, and its copy. Checked every second, read when it changed."""
+"""The file in which the courier leaves the newest signed time that it accepted, and its copy.
+
+Checked every second, read when it changed.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +28,10 @@ class TimeFile:
     """One such file. For one thread; it never writes."""
 
     def __init__(self, path: Path, copy: Path | None = None) -> None:
-        """`copy` has the same content: it counts where the file is damaged, or older. Nothing is read before the first look."""
+        """`copy` has the same content.
+
+        It counts where the file is damaged, or older. Nothing is read before the first look.
+        """
         self._paths = (path,) if copy is None else (path, copy)
         self._read: tuple[object, ...] | None = None  # what the files looked like before they were read
         self._found: FoundTime | None = None

@@ -13,7 +13,7 @@ import msgspec
 from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
 from validator.adapters.mounts import is_in_memory, read_only
-from validator.adapters.plain_files import read_regular
+from validator.adapters.plain_files import read_given, read_regular
 from validator.adapters.tuf_town import is_root
 from validator.adapters.web import Web
 from validator.check.finding import Finding, date, printable
@@ -145,8 +145,7 @@ def _root(ledger: Ledger, folder: Path, settings: CourierConfig, now_unix_s: int
 def _given_root(settings: CourierConfig) -> tuple[bytes | None, str]:
     """The root that the gate was given, or what is wrong with it."""
     try:
-        with Path(settings.root).open("rb") as file:
-            content = file.read(ROOT_BYTES_MAX + 1)
+        content = read_given(Path(settings.root), ROOT_BYTES_MAX)
     except OSError as error:
         return None, f"{settings.root}: {error.strerror}"
     return (content, "") if is_root(content) else (None, f"{settings.root}: is no root metadata")

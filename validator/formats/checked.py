@@ -1,9 +1,12 @@
-"""A JSON object that begins with a checksum over the rest of it and the role of its file: what a gate believes of itself, and no signature covers.
+"""A JSON object that begins with a checksum over the rest of it and the role of its file.
+
+What a gate believes of itself, and no signature covers.
 
     content = stamped(b'{"list_version":17}', "1.17.manifest.json")  # {"checksum":"…","list_version":17}
     body = checked(content, "1.17.manifest.json", {"list_version"})  # {"list_version":17}
 
-It finds what a disk does to bytes; against a person who writes there it is no help. docs/list-format.md, "Checksum".
+It finds what a disk does to bytes; against a person who writes there it is no help.
+docs/list-format.md, "Checksum".
 """
 
 import re
@@ -22,7 +25,11 @@ class ChecksumError(Exception):
 
 
 def stamped(body: bytes, role: str) -> bytes:
-    """The object with its checksum. `body` is a JSON object of at least one field, with no blank after its brace; `role` is the file's name."""
+    """The object with its checksum.
+
+    `body` is a JSON object of at least one field, with no blank after its brace; `role` is the
+    file's name.
+    """
     return b'{"checksum":"%b",%b' % (_checksum(body, role), body[1:])
 
 
@@ -34,8 +41,8 @@ def is_stamped(content: bytes) -> bool:
 def checked(content: bytes, role: str, fields: Collection[str]) -> bytes:
     """The object without its checksum, which was right. Raises ChecksumError.
 
-    Earlier versions wrote no checksum. Their files are taken as they are, and known by their first field, one of `fields`: so a checksum
-    whose own name has lost a bit is not mistaken for none.
+    Earlier versions wrote no checksum. Their files are taken as they are, and known by their first
+    field, one of `fields`: so a checksum whose own name has lost a bit is not mistaken for none.
     """
     if head := _HEAD.match(content):
         body = b"{" + content[head.end() :]

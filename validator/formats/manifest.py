@@ -163,7 +163,9 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode_installed(content: bytes, file_name: str) -> Manifest:
-    """The manifest in a file of this name in a list folder. Raises ManifestError for whatever is not one, or not what was written there.
+    """The manifest in a file of this name in a list folder.
+
+    Raises ManifestError for whatever is not one, or not what was written there.
 
     The checksum covers the name as well, since that says the era.
     """

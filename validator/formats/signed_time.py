@@ -30,7 +30,10 @@ class SignedTime(Struct, frozen=True):
 
 
 class Order(NamedTuple):
-    """Of two times that were accepted, the greater is the newer: a timestamp's version begins again only under a newer root."""
+    """Of two times that were accepted, the greater is the newer.
+
+    A timestamp's version begins again only under a newer root.
+    """
 
     root: int
     timestamp: int
