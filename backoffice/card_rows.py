@@ -34,6 +34,7 @@ _NUMBER = re.compile(r"[0-9]{16}|[0-9]{4}(?P<apart>[ -])[0-9]{4}(?:(?P=apart)[0-
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?E\+?[0-9]{1,3}", re.ASCII | re.IGNORECASE)
 _DECIMALS = re.compile(r"[0-9][0-9 :;,./-]*", re.ASCII)
 _GROUPED = re.compile(r"[0-9a-f]{1,2}(?:[ :;,./-]+[0-9a-f]{1,2}){3,}", re.ASCII | re.IGNORECASE)
+_ODD = re.compile(r"(?:0x)?[0-9a-f]+", re.ASCII | re.IGNORECASE)  # of digits: an even number is a UID's
 _UNIX_S = re.compile(r"[0-9]{1,15}\Z", re.ASCII)
 # What may be told of a field: a time, or a small number. No more digits than that, which could be a card's; and no words, which could be a person's.
 _TELLABLE = re.compile(
@@ -60,7 +61,7 @@ class Reason(StrEnum):
         "bytes in decimal, or a zero lost in front; export the column as text, two hex digits a byte"
     )
     UID_IS_NUMBER = "16 digits, which is a printed number; call the column number"
-    UID_LENGTH = "not 4, 7 or 10 bytes"
+    UID_LENGTH = "not 4, 7 or 10 bytes, that is 8, 14 or 20 hex digits; a zero in front may be lost"
     UID_RANDOM = "a random UID: 4 bytes that begin with 08 are another card at every tap"
     UID_PARTIAL = "a part of a UID: 88 goes before a part, and no UID begins with it"
     UID_IMPOSSIBLE = "no UID: none begins with 00 or FF"
@@ -160,6 +161,8 @@ def _why_no_uid(text: str) -> Reason:
         return Reason.EXPONENT
     if _DECIMALS.fullmatch(text.strip("[]{}() ")):
         return Reason.UID_DECIMAL
+    if _ODD.fullmatch(text):
+        return Reason.UID_LENGTH
     return Reason.UID_GROUPS if _GROUPED.fullmatch(text) else Reason.UID_NOT_HEX
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 from tempfile import mkstemp
@@ -40,7 +41,6 @@ A day of the scheme changes 0.4 % of them, half of it additions, and the most th
 at once, which happens when a list is first imported, after a holiday, or by mistake.
 """
 MEANT = ("decimal", "rounded", "reversed", "cut", "padded", "twice")  # as backoffice.plausibility.Mistake
-ASKED_ABOVE_MIN = 20  # a handful is typed, or looked through
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -152,7 +152,7 @@ def _imported(
 ) -> "Imported":
     from backoffice.card_rows import YEAR_2000_UNIX_S, Limits
     from backoffice.cards_ends import latest_end_unix_s
-    from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import
+    from backoffice.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
     from backoffice.office_clock import check_clock
     from backoffice.plausibility import Mistake
     from backoffice.registry import Registry
@@ -166,7 +166,7 @@ def _imported(
     limits = Limits(YEAR_2000_UNIX_S, latest_end_unix_s(rule, now)) if rule else Limits(0)
     with Registry.open(config.database_url) as registry, progress() as say:
         rows = opened(raw, STATE_COLUMNS if rule else CARD_COLUMNS, format_)
-        cards = registry.card_count() if rule else 0
+        cards = cache(registry.card_count)  # which reads every one of them
         return Import(
             registry,
             scratch,
@@ -178,7 +178,7 @@ def _imported(
             meant=[Mistake(each) for each in words.meant],
             refuses=rule is not None and rule.effect.value == "refuse",
             shorten=words.shorten,
-            asked_above=max(cards // SHARE_ASKED, ASKED_ABOVE_MIN),
+            asked_above=lambda: max(cards() // SHARE_ASKED, ASKED_ABOVE_MIN),
             allow=None
             if words.yes or rule is None
             else _asking(what, cards, say.pause, is_typed=words.is_typed),
@@ -186,13 +186,13 @@ def _imported(
 
 
 def _asking(
-    rule: str, cards: int, pause: "Callable[[], None]", *, is_typed: bool
+    rule: str, cards: "Callable[[], int]", pause: "Callable[[], None]", *, is_typed: bool
 ) -> "Callable[[int, int], None]":
     """What asks whether so much is to change. Raises OperatorError if not."""
 
     def allow(entering: int, leaving: int) -> None:
         changes = [
-            f"{count:,} of {cards:,} cards {what} {rule}"
+            f"{count:,} of {cards():,} cards {what} {rule}"
             for count, what in ((entering, "come under"), (leaving, "leave, or end earlier under,"))
             if count
         ]

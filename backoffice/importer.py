@@ -23,6 +23,7 @@ from backoffice.scratch import Refusal, Scratch
 
 BATCH_CARDS = 50_000  # a second or two of the registry's lock
 READ_LINES = 20_000
+ASKED_ABOVE_MIN = 20  # cards: a handful is typed, or looked through
 CARD_COLUMNS = ("uid", "number")
 STATE_COLUMNS = ("uid", "number", "ends", "state")
 
@@ -62,7 +63,8 @@ class Import:
 
     An end has to lie within `limits`. With `keep=False` the registry is left as it is, and only told what would become of it.
     A file that is improbable in another way than it is `meant` to be is refused. If the rule `refuses` its cards, one that is under it
-    does not get an earlier end unless `shorten` is said. If more than `asked_above` cards would change, `allow` is asked first.
+    does not get an earlier end unless `shorten` is said. If more than `asked_above` cards would change, and more than
+    ASKED_ABOVE_MIN, `allow` is asked first.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Import:
         meant: Collection[Mistake] = (),
         refuses: bool = False,
         shorten: bool = False,
-        asked_above: int = 0,
+        asked_above: Callable[[], int] = lambda: 0,
         allow: Allow | None = None,
     ) -> None:
         self._registry = registry
@@ -151,14 +153,19 @@ class Import:
 
     def _ask(self) -> None:
         """Find out what would become of it, if that may be so much that somebody should say so."""
-        if self._allow is None or not self._keep or self._scratch.count("rows") <= self._asked_above:
+        if self._allow is None or not self._keep:
+            return
+        asked_above = (
+            self._asked_above() if self._scratch.count("rows") > ASKED_ABOVE_MIN else ASKED_ABOVE_MIN
+        )
+        if self._scratch.count("rows") <= asked_above:
             return
         self._keep = False
         self._pass(unwanted=False)
         self._keep = True
         entering, leaving = self._added, self._removed + self._shortened
         self._begin_counting()
-        if entering + leaving > self._asked_above:
+        if entering + leaving > asked_above:
             self._allow(entering, leaving)
 
     def _take_in(self, batch: Sequence[Line], parse: Parse) -> None:

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backoffice.cli_import import ASKED_ABOVE_MIN, MEANT, SHARE_ASKED
+from backoffice.cli_import import MEANT, SHARE_ASKED
+from backoffice.importer import ASKED_ABOVE_MIN
 from backoffice.plausibility import CANNOT_BE_MEANT, Mistake
 from backoffice.registry import IssuedCard, State
 from tests.desk import SHELVES, A, Desk
@@ -266,7 +267,19 @@ def test_a_file_that_changes_little_is_imported(desk: Desk) -> None:
     issue(desk)
     few = table(desk, [uid.hex() for uid in UIDS[:ASKED_ABOVE_MIN]])
     assert "added 20" in desk.types("import", "suspended", str(few))
-    assert SHARE_ASKED == 100
+
+
+def test_little_is_a_hundredth_of_all_cards(desk: Desk) -> None:
+    issue(desk)
+    more = [bytes([4, *number.to_bytes(6)]) for number in range(10**12, 10**12 + 6_000 - len(UIDS))]
+    with desk.registry() as registry:
+        registry.add_cards([IssuedCard(uid) for uid in more])
+        assert registry.card_count() // SHARE_ASKED == 60
+    hundredth = table(desk, [uid.hex() for uid in UIDS[:60]])
+    assert "added 60" in desk.types("import", "suspended", str(hundredth))
+    above = table(desk, [uid.hex() for uid in UIDS[60:121]])
+    assert "61 of 6,003 cards come under suspended" in desk.types("import", "suspended", str(above), code=2)
+    assert len(desk.members()) == 60
 
 
 def on_a_terminal(desk: Desk, answer: bytes, *arguments: str) -> tuple[int, bytes]:

@@ -158,6 +158,8 @@ def test_4_bytes_may_begin_with_almost_anything(text: str) -> None:
         ("04 a1\t2b 3c 4d 5e 6f", Reason.UID_NOT_HEX),
         # Lengths: with the check byte, the status word, the cascade tag, FeliCa's and vicinity cards'
         ("04a12b3c5a", Reason.UID_LENGTH),
+        ("4a12b3c4d5e6f", Reason.UID_LENGTH),  # without the zero in front
+        ("0x4a12b3c4d5e6f", Reason.UID_LENGTH),
         ("04 a1 2b 3c 4d 5e 6f 90 00", Reason.UID_LENGTH),
         ("8804a12b3c4d5e6f", Reason.UID_LENGTH),
         ("0123456789abcdef", Reason.UID_LENGTH),
