@@ -119,7 +119,7 @@ def import_(
             with _opened(file) as raw, Scratch() as scratch:
                 words = _Words(meant_kinds, shorten, yes, dry_run, is_typed=file != STDIN)
                 done = _imported(config, what, raw, _format(file, format_name), scratch, words)
-                _write_report(report, scratch)
+                _write_report(report, scratch, is_kept=not dry_run)
         except (RowFileError, ImprobableError) as error:
             raise OperatorError(f"{'standard input' if file == STDIN else file}: {error}") from error
         except sqlite3.Error as error:
@@ -238,14 +238,14 @@ def _check_report(report: Path, file: Path) -> None:
         )
 
 
-def _write_report(report: Path, scratch: "Scratch") -> None:
+def _write_report(report: Path, scratch: "Scratch", *, is_kept: bool) -> None:
     """Replace an earlier report, whole; without a refused row there is none afterwards, since an earlier one would be taken for this import's."""
     if not scratch.count("refusals"):
         report.unlink(missing_ok=True)
         return
     fd, temporary = mkstemp(dir=report.parent, prefix=f".{report.name}-")  # mode 0600
     try:
-        with naming(report), os.fdopen(fd, "w", encoding="utf-8") as out:
+        with os.fdopen(fd, "w", encoding="utf-8") as out:
             for refusal in scratch.refusals():
                 told = {
                     "line": refusal.line,
@@ -257,7 +257,13 @@ def _write_report(report: Path, scratch: "Scratch") -> None:
             out.flush()
             os.fsync(out.fileno())
         Path(temporary).replace(report)
-    except OSError:
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        done = "what could be imported is in effect; " if is_kept else ""
+        raise OperatorError(
+            f"{report}: {error.strerror}; {done}to see what was refused, run it again with --refused elsewhere"
+        ) from error
+    except BaseException:  # Ctrl-C
         Path(temporary).unlink(missing_ok=True)
         raise
 

@@ -84,16 +84,19 @@ def handed_over(home: Path) -> dict[str, Any] | None:
 
 
 def _listener(home: Path) -> socket.socket | None:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(_OWNER_ONLY)
     try:
-        with _reached(home) as path:
-            Path(path).unlink(missing_ok=True)  # of a publisher that was killed
-            listener.bind(path)
-        listener.listen(WISHES_MAX)
-        listener.setblocking(False)
-    except OSError:  # a file system without sockets: `publish` waits for its turn then
-        listener.close()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _reached(home) as path:
+                Path(path).unlink(missing_ok=True)  # of a publisher that was killed
+                listener.bind(path)
+            listener.listen(WISHES_MAX)
+            listener.setblocking(False)
+        except OSError:
+            listener.close()
+            raise
+    except OSError:  # a unit or a file system without sockets: `publish` waits for its turn then
         return None
     finally:
         os.umask(before)

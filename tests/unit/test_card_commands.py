@@ -1,7 +1,9 @@
 """The commands about cards as people meet them: import, suspend, lift, add, remove and show, and one clear line for whatever is wrong."""
 
+import errno
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -267,3 +269,19 @@ def test_a_report_never_takes_the_place_of_something_else(desk: Desk) -> None:
     assert "its folder cannot be written" in desk.types(
         "import", "suspended", str(path), "--refused", "/nowhere/report", code=2
     )
+
+
+def test_a_report_that_has_no_room_says_what_was_imported(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = desk.file("today.csv", f"uid\n{A.hex()}\n{NOBODY.hex()}\n")
+
+    def no_room(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("backoffice.cli_import.os.fsync", no_room)
+    said = desk.types("import", "suspended", str(path), code=2)
+    assert "today.csv.refused.jsonl: No space left on device; what could be imported is in effect" in said
+    assert desk.members() == [State(A, is_in=True)]
+    assert not list(desk.home.glob("*refused*"))
+    assert not list(desk.home.glob(".today*"))
