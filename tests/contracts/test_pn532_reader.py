@@ -5,6 +5,7 @@ import random
 import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from validator.adapters.pn532_chip import Chip, open_chip
 from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
 from validator.adapters.pn532_reader import Pn532Reader
 from validator.domain.events import CardSeen, ReaderBack, ReaderLost
+from validator.formats.pn532_frames import FrameSplitter
 
 UID = "0489ab12cd34ef"
 ACK = bytes.fromhex("0000ff00ff00")
@@ -246,6 +248,53 @@ def gone_mad(master: int, seed: int, stop: Callable[[], bool]) -> None:
             os.write(master, mad_answer(rng) + (frame(VERSION) if rng.random() < 0.5 else b""))
         except BlockingIOError:
             time.sleep(0.0005)
+
+
+def chip_that_dies(master: int, dead: threading.Event, stop: threading.Event, late_s: float) -> None:
+    """Acknowledges and answers each command but InListPassiveTarget.
+
+    Once dead, the line gives back acknowledgements alone, so late.
+    """
+    splitter = FrameSplitter()
+    back: deque[float] = deque()
+    while not stop.is_set():
+        while back and back[0] <= time.monotonic():
+            back.popleft()
+            os.write(master, ACK)
+        try:
+            splitter.feed(os.read(master, 4096))
+        except BlockingIOError:
+            time.sleep(0.0005)
+            continue
+        while (heard := splitter.next_frame()) is not None:
+            if dead.is_set():
+                back.extend([time.monotonic() + late_s] if heard == ACK else [])
+            elif heard != ACK:
+                code = heard[6]
+                answer = VERSION if code == 0x02 else bytes((0xD5, code + 1))
+                os.write(master, ACK + (b"" if code == 0x4A else frame(answer)))
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.02, 0.08, 0.15])
+def test_an_acknowledgement_alone_that_comes_back_proves_no_chip_alive(late_s: float) -> None:
+    with bare_line() as (master, line):
+        path = os.ttyname(line.fileno())
+        line.close()
+        os.set_blocking(master, False)
+        dead, stop = threading.Event(), threading.Event()
+        device = threading.Thread(target=chip_that_dies, args=(master, dead, stop, late_s))
+        device.start()
+        try:
+            with listening(Pn532Reader(path, speed=115_200)) as listener:
+                listener.back()
+                assert listener.armed_event(0.3) is None
+                dead.set()
+                lost = listener.event(10.0)
+                assert isinstance(lost, ReaderLost)
+                assert "no longer answers" in lost.reason
+        finally:
+            stop.set()
+            device.join()
 
 
 @pytest.mark.parametrize("seed", range(4))

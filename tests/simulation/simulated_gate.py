@@ -156,6 +156,7 @@ class World:
     def turn(self) -> None:
         if self.link is None and self.now_ns >= self.reopen_ns:
             self.link = BoardLink(self.random.getrandbits(32) | 1, b"lane0001", "sim", self.now_ns)
+        self.exchange()  # first what waits on the line, as on a real one
         if self.link is not None:
             self.hear(self.link.tick(self.now_ns))
         self.exchange()
