@@ -12,6 +12,7 @@ from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.processes.lane_on_a_disk import Ext4, missing
 from tests.programs import program
 from tests.town import Town, uid
+from validator.adapters.mounts import read_only
 from validator.check import Finding, examine
 from validator.config import load
 
@@ -99,3 +100,12 @@ def test_a_second_courier_is_refused_also_after_the_folder_was_removed(tmp_path:
             assert second.process.wait(LONG_S) == 2
             assert second.process.stderr is not None
             assert b"another courier writes here" in second.process.stderr.read()
+
+
+def test_what_an_ext4_that_met_an_error_says_of_itself_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with ext4(tmp_path / "disk") as disk:
+        (tmp_path / "disk" / "file").touch()
+        assert read_only(tmp_path / "disk", "file") == ""
+        disk.do("break")
+        assert read_only(tmp_path / "disk", "file") == f"{tmp_path}/disk: Read-only file system"

@@ -306,8 +306,7 @@ def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
         box.prepare()
         assert [box.append(report(tap)) for tap in range(3)] == [False] * 3
         assert "Input/output error" in box.trouble
-        with pytest.raises(OutboxError):
-            box.oldest(1)
+        assert len(box.oldest(1)) == 1, "what can be read is told all the same"
     assert len(box.news) == 1
     assert not box.append(report(5)), "it is not tried again before a second has gone by"
     clock[0] += 1.1
@@ -463,3 +462,61 @@ def test_reports_whose_files_are_removed_under_the_lane_are_kept_again(
     shutil.copytree(tmp_path / "outbox", tmp_path / "left" / "outbox")  # as a power cut leaves it
     again = outbox(tmp_path / "left")
     assert (again.news, again.oldest(9), again.rejected) == ([], after, 1)
+
+
+def read_only(*_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_on_a_disk_that_takes_nothing_the_reports_that_wait_still_reach_the_city(
+    is_restarted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox(tmp_path)
+    for tap in range(30):
+        box.append(report(tap))
+    box.reject(ids(box)[0], "for a test")
+    before = box.oldest(100)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "outbox").iterdir()}
+    with monkeypatch.context() as failing:
+        failing.setattr("validator.adapters.outbox_folder.OutboxFolder.require_writable", read_only)
+        failing.setattr("validator.adapters.outbox_folder.OutboxFolder.lock", read_only)
+        if is_restarted:
+            left = tmp_path / "left" / "outbox"
+            shutil.copytree(tmp_path / "outbox", left)  # its log is not in the database yet
+            box = outbox(tmp_path / "left", open_=False)
+            assert not box.open()
+            assert (box.waiting, box.rejected) == (None, None), "not known is not 0"
+            files = {path.name: path.read_bytes() for path in left.iterdir()}
+        box.try_again()
+        assert "Read-only file system" in box.trouble
+        assert (box.waiting, box.rejected) == (29, 1)
+        assert box.oldest(100) == before
+        assert box.forget(ids(box, 20)) == 20
+        assert box.oldest(100) == before[20:]
+        assert box.reject(before[20].report_id, "why") == 1
+        assert (box.waiting, box.rejected) == (8, 2)
+        assert not box.append(report(99))
+        assert box.refused == 1
+    folder = tmp_path / "left" / "outbox" if is_restarted else tmp_path / "outbox"
+    if is_restarted:
+        assert files == {path.name: path.read_bytes() for path in folder.iterdir()}, "nothing was written"
+    assert box.open()
+    assert (box.waiting, box.rejected, box.trouble) == (29, 1, ""), "what could not be kept was not claimed"
+    assert box.oldest(100) == before
+
+
+def test_an_outbox_that_is_too_large_for_memory_is_left_alone_on_such_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = outbox(tmp_path)
+    box.append(report())
+    box.close()
+    monkeypatch.setattr("validator.adapters.outbox_view.VIEW_BYTES_MAX", 1_000)
+    monkeypatch.setattr("validator.adapters.outbox_folder.OutboxFolder.lock", read_only)
+    box = outbox(tmp_path, open_=False)
+    assert not box.open()
+    box.try_again()
+    assert (box.waiting, box.rejected) == (None, None)
+    with pytest.raises(OutboxError, match="Read-only file system"):
+        box.oldest(1)

@@ -38,6 +38,7 @@ from validator.adapters.outbox_rescue import (
     salvage,
     was_used,
 )
+from validator.adapters.outbox_view import OutboxView
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.formats.report_ids import uuid7
@@ -106,6 +107,7 @@ class DiskOutbox:
         self._boottime_ns = boottime_ns
         self._limits = limits
         self._cache: Any = None
+        self._view: OutboxView | None = None  # while the disk takes nothing
         self._head = Head("", 1)
         self._doubted: Head | None = (
             None  # before a report whose commit failed, and may have been done all the same
@@ -143,6 +145,7 @@ class DiskOutbox:
             self._fail(error)
         else:
             self.trouble, self._damage = "", None
+            self._close_view()
             self._unreadable = self._rehearse()
         return self._cache is not None
 
@@ -181,7 +184,8 @@ class DiskOutbox:
     def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
         """The reports that have waited longest, after so many of them. Raises OutboxError."""
         found = self._oldest(count_max, skipped)
-        if len(found) < count_max and (found or not skipped) and skipped + len(found) != self.waiting:
+        is_whole = len(found) == count_max or (skipped and not found) or skipped + len(found) == self.waiting
+        if self._cache is not None and not is_whole:
             # A row whose key has rotted stands elsewhere, or one was planted: to be looked over, and saved.
             self.open()
             found = self._oldest(count_max, skipped)
@@ -206,7 +210,9 @@ class DiskOutbox:
     def try_again(self) -> None:
         """See ports.Outbox."""
         self._look_for_files()
-        if self._is_open() and self.trouble:
+        if not self._is_open() and self._view is None:
+            self._look_at_what_can_be_read()
+        if self._cache is not None and self.trouble:
             self.prepare()
             self.trouble = self._room() if self._cache is not None else self.trouble
 
@@ -220,6 +226,7 @@ class DiskOutbox:
         """Give it up. Nothing is lost without, but how many were refused since the disk failed."""
         if self._cache is not None and self._head.refused_before:
             self._note_refused()
+        self._close_view()
         self._leave()
 
     def _leave(self) -> None:
@@ -418,7 +425,7 @@ class DiskOutbox:
             rows = outbox_rows.oldest(cache, count_max, skipped)
             whole = [(row.report, row.place) for row in rows if row.report and row.place is not None]
             if len(whole) < len(rows):
-                self._give_up([row for row in rows if row.report is None or row.place is None])
+                self._give_up(cache, [row for row in rows if row.report is None or row.place is None])
             self._told |= {report.report_id: place for report, place in whole}
             for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
                 del self._told[report_id]
@@ -440,23 +447,40 @@ class DiskOutbox:
                 self._counted = outbox_rows.counted(cache)
             return gone
 
-    def _give_up(self, spoilt: Sequence[outbox_rows.Row]) -> None:
+    def _give_up(self, cache: Any, spoilt: Sequence[outbox_rows.Row]) -> None:
         """Take rows away that cannot be read: they would stand before all others for ever."""
         places = {row.place for row in spoilt}
-        with self._cache.transact():
-            outbox_rows.give_up(self._cache, spoilt)
-            outbox_rows.set_head(self._cache, self._head)
+        with cache.transact():
+            outbox_rows.give_up(cache, spoilt)
+            outbox_rows.set_head(cache, self._head)
         self._told = {report_id: place for report_id, place in self._told.items() if place not in places}
         # Counted anew: a row that was planted meanwhile was not among those that waited.
-        self._counted = outbox_rows.counted(self._cache)
+        self._counted = outbox_rows.counted(cache)
         self.news.append(
             f"{self._folder.path}: {len(spoilt)} reports cannot be read any more and were put aside"
         )
 
     def _asked(self) -> "_Asked":
-        if not self._is_open():
+        if self._is_open():
+            return _Asked(self._cache, self._fail)
+        if self._view is None:
+            self._look_at_what_can_be_read()
+        if self._view is None:
             raise OutboxError(self.trouble)
-        return _Asked(self._cache, self._fail)
+        return _Asked(self._view, lambda _: self._close_view())
+
+    def _look_at_what_can_be_read(self) -> None:
+        """On a disk that takes nothing: what waits is told from a copy in memory, and how many they are is known."""
+        with suppress(*_FAULTS, DamagedError):
+            view = OutboxView(self._folder.path)
+            self._told.clear()
+            self._counted = outbox_rows.counted(view)
+            self._view = view
+
+    def _close_view(self) -> None:
+        if self._view is not None:
+            self._view.close()
+        self._view = None
 
 
 class _Asked:

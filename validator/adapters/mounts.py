@@ -24,7 +24,7 @@ def is_in_memory(folder: Path) -> bool:
 def read_only(folder: Path, *files: str) -> str:
     """Why the disk under this folder takes nothing, or nothing; writes nothing. Raises OSError if the folder is not there.
 
-    A file system that has met an error refuses writes and may not call itself read-only (ext4 since Linux 6.15): so the first of `files`
+    A file system that has met an error refuses writes and may not call itself read-only (ext4, seen on Linux 6.18): so the first of `files`
     that is there is opened for writing too.
     """
     if os.statvfs(folder).f_flag & os.ST_RDONLY:

@@ -80,6 +80,19 @@ def cut_off(path: Path, end: int) -> None:
             os.fsync(log.fileno())
 
 
+def committed_pages(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The pages that SQLite would take from a log, by number, in the order in which they were written. Raises OSError."""
+    begun: list[tuple[int, bytes]] = []
+    with suppress(FileNotFoundError), path.open("rb") as log:
+        for frame in _frames(log):
+            if not frame.is_good:
+                return
+            begun.append((frame.number, frame.page))
+            if frame.is_commit:
+                yield from begun
+                begun.clear()
+
+
 def carve(path: Path) -> Iterator[StoredReport]:
     """Every report whose record stands whole anywhere in a file, in the file's order, some more than once. Raises OSError.
 
