@@ -134,6 +134,8 @@ def _fork(command: list[str], out_fd: int) -> int:
     for fd in (1, 2):
         os.dup2(out_fd, fd)
     os.closerange(3, 256)
+    # As a new process has them: those of the parent were made for a file, and believe that they can seek.
+    sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
     sys.argv = command
     code: Any = 1
     try:

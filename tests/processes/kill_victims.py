@@ -144,6 +144,8 @@ class Crowd:
     def __init__(self, stack: ExitStack, of: System, people: People, random: Random) -> None:
         self.taps: list[Tap] = []
         self.adopted = 0
+        self.tries_again = 0
+        """Cards that the lane did not decide about, since the machine stalled meanwhile."""
         self.due_s = float("inf")
         """When the next card comes: `present_next`."""
         self._of = of
@@ -186,6 +188,11 @@ class Crowd:
 
     def _tapped(self, line: Line) -> None:
         assert self._present is not None
+        if line["outcome"] == "try_again":  # the machine stalled, and the lane says so: the next one comes
+            self.tries_again += 1
+            self._take_away()
+            self.due_s = time.monotonic() + TAP_EVERY_S
+            return
         # What was adopted when the card came, not now: a list may be adopted between a tap and its line.
         self.taps.append(Tap(self._present, self._adopted_before, self._of.public_version(), line))
         self.adopted = max(self.adopted, line["list_version"])
