@@ -10,6 +10,7 @@ import pytest
 
 from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.processes.lane_on_a_disk import Ext4, missing
+from tests.processes.test_files_that_go import ask, clerk
 from tests.programs import program
 from tests.town import Town, uid
 from validator.adapters.mounts import read_only
@@ -72,6 +73,58 @@ def test_a_courier_whose_disk_becomes_read_only_says_so_at_the_next_poll_and_kee
                 "what cannot be kept is not used"
             )
             again.kill()
+
+
+def test_without_a_folder_in_memory_what_is_signed_is_verified_all_the_same(
+    tmp_path: Path, town: Town
+) -> None:
+    gate = CourierGate(tmp_path / "gate", town)
+    config = gate.configured()
+    config.write_text(config.read_text().replace(f'recent = "{gate.folder}/recent"\n', ""))
+    with ext4(gate.folder / "lists") as disk:
+        with program("validator", "courier", "--config", str(config)) as courier_:
+            state(courier_, "fresh", list_version=1)
+            town.publish(uid(2))
+            state(courier_, "fresh", list_version=2)
+            disk.do("break")
+            courier_.event("courier", LONG_S, state="disk", list_version=2)
+            courier_.kill()
+        told = [finding for finding in examine(load(config)) if finding.subject == "courier"]
+        assert [finding.mark for finding in told] == ["note"]
+        assert "Read-only file system" in told[0].text
+        town.publish(uid(3))
+        with program("validator", "courier", "--config", str(config)) as again:
+            again.wait_for(lambda line: "list 3 is signed" in line.get("problem", ""), LONG_S)
+            again.kill()
+
+
+def test_reports_that_wait_on_a_disk_that_takes_nothing_reach_the_city_and_are_counted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "reports").mkdir()
+    socket_ = tmp_path / "lane.sock"
+    with ext4(tmp_path / "reports") as disk:
+        lane = clerk(tmp_path, 1, 7)
+        try:
+            before = ask(socket_, request="reports")["reports"]
+            assert len(before) == 7
+            disk.do("break")
+            lane.event("reports problem", LONG_S)
+            told = ask(socket_, request="status")["status"]
+            assert (told["reports_waiting"], "Read-only file system" in told["reports_trouble"]) == (7, True)
+            assert ask(socket_, request="reports")["reports"] == before
+            ids = [each["report_id"] for each in before]
+            assert ask(socket_, request="delivered", ids=ids[:5]) == {"forgotten": 5}
+            assert ask(socket_, request="status")["status"]["reports_waiting"] == 2
+        finally:
+            lane.kill()
+            lane.close()
+        with program("tests.processes.denial_lane", str(tmp_path), "8", "0", "log") as again:
+            again.event("reports problem", LONG_S)
+            assert ask(socket_, request="reports")["reports"] == before, (
+                "what could not be kept is not claimed"
+            )
+            assert ask(socket_, request="status")["status"]["reports_waiting"] == 7
 
 
 @pytest.mark.parametrize("name", ["lists", "recent", "lists/pieces", "lists and recent"])
