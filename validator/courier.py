@@ -359,6 +359,9 @@ class Courier:
         state, problem = (error.state, str(error)) if error else (SourceState.FRESH, "")
         before = self._status
         since_unix_s = before.since_unix_s if before and before.state is state else now_unix_s
+        since_unix_s = min(
+            since_unix_s, now_unix_s
+        )  # it began while the time was ahead, and that is void now
         accepted = self._book.accepted
         self._status = Status(
             state,

@@ -8,6 +8,7 @@ from tests.courier_world import (
     KEY,
     KEYS,
     MINUTES,
+    NOW,
     NOW_UNIX_S,
     OTHER_KEY,
     POLL_S,
@@ -440,3 +441,14 @@ def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -
     world.list_version, world.versions, world.offered = 10, VERSIONS, {RULE: offered}
     world.signed_unix_s = world.issued_unix_s = signed_unix_s
     assert state(world) == (SourceState.REPLAYED, "list 10 was offered, 11 is held here")
+
+
+def test_a_state_that_began_while_the_time_was_ahead_has_lasted_since_the_time_was_healed() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.now = Now(NOW_UNIX_S + 9 * AHEAD_S_MAX, synchronised=False)
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S + 9 * AHEAD_S_MAX
+    world.now = NOW
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S
+    world.now = Now(NOW_UNIX_S + 60, synchronised=True)
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S
