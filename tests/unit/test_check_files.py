@@ -74,8 +74,24 @@ def test_an_outbox_that_everybody_can_read_or_its_group_can_change_is_told(
 ) -> None:
     for mode in (0o644, 0o660):
         (tmp_path / "reports" / name).chmod(mode)
+        (tmp_path / "reports").chmod(0o700)
+        assert told(config)["secrets"][0][0] == "ok", "nobody else gets into the folder"
+        (tmp_path / "reports").chmod(0o711)
         ((mark, text),) = told(config)["secrets"]
         assert (mark, f"{name}: mode {mode:04o}" in text) == ("note", True)
+
+
+def test_a_link_to_a_key_that_others_can_read_is_told(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "gate.pem").rename(tmp_path / "elsewhere.pem")
+    (tmp_path / "gate.pem").symlink_to(tmp_path / "elsewhere.pem")
+    assert told(config)["secrets"][0][0] == "ok"
+    (tmp_path / "elsewhere.pem").chmod(0o644)
+    assert "gate.pem: mode 0644" in told(config)["secrets"][0][1]
+
+
+def test_a_folder_in_which_others_can_put_another_key_is_told(config: Config, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert f"{tmp_path}: mode 0777, others may write there" in told(config)["secrets"][0][1]
 
 
 def test_a_folder_of_reports_or_keys_that_is_open_to_others_is_told(config: Config, tmp_path: Path) -> None:

@@ -122,36 +122,38 @@ def examine_secrets(config: Config) -> Iterator[Finding]:
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
-    keys = Path(config.list.keys)
+    keys, reports = Path(config.list.keys), Path(config.reports.folder)
     with suppress(OSError):  # the finding on keys tells it
         for path in sorted(keys.glob("*.key")):
-            yield from _secret(path, "fingerprint key")
-        if problem := _foreign(keys):
-            yield Finding("secrets", "note", problem)
-    reports = Path(config.reports.folder)
+            yield from _secret(path, "fingerprint key", _OTHERS)
+    key = [Path(config.upload.key)] if config.upload is not None else []
+    for path in key:
+        yield from _secret(path, "gate's key", _OTHERS)
+    for folder in (keys, *(path.parent for path in key)):
+        with suppress(OSError):
+            if problem := _foreign(folder):
+                yield Finding("secrets", "note", problem)
     with suppress(OSError):
-        if (mode := stat.S_IMODE(reports.stat().st_mode)) & stat.S_IRWXO:
+        mode = stat.S_IMODE(reports.stat().st_mode)
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
             text = f"{reports}: mode {mode:04o}, everybody may look at the reports; chmod o= {reports}"
             yield Finding("secrets", "note", text)
-    for path in sorted(reports.glob("*")):
-        yield from _secret(path, "file of the outbox", group_reads=True)
-    if config.upload is not None:
-        yield from _secret(Path(config.upload.key), "gate's key")
+        # Whom the folder lets in; the group may read, as a backup would.
+        open_to = (stat.S_IRWXO if mode & stat.S_IXOTH else 0) | (stat.S_IWGRP if mode & stat.S_IXGRP else 0)
+        for path in sorted(reports.glob("*")):
+            yield from _secret(path, "file of the outbox", open_to)
 
 
-def _secret(path: Path, what: str, *, group_reads: bool = False) -> Iterator[Finding]:
-    """A note if others than the owner can read or change it."""
+def _secret(path: Path, what: str, bits: int) -> Iterator[Finding]:
+    """A note if others than the owner can read or change it: if it has any of these bits."""
     try:
-        status = path.lstat()
+        mode = path.stat().st_mode  # of what a link leads to, since that is what is read
     except OSError:
         return  # that it is not there is told elsewhere
-    if not stat.S_ISREG(status.st_mode):
-        return
-    open_to = status.st_mode & (_OTHERS & ~stat.S_IRGRP if group_reads else _OTHERS)
-    if open_to:
-        told = f"{path}: mode {stat.S_IMODE(status.st_mode):04o}, others than its owner may read or change this {what}"
+    if stat.S_ISREG(mode) and mode & bits:
+        told = f"{path}: mode {stat.S_IMODE(mode):04o}, others than its owner may read or change this {what}"
         replace = (
-            "; if anybody could have, replace it (docs/runbook.md)" if what != "file of the outbox" else ""
+            "" if what == "file of the outbox" else "; if anybody could have, replace it (docs/runbook.md)"
         )
         yield Finding("secrets", "note", f"{told}; chmod 600 {path}{replace}")
 
