@@ -55,6 +55,8 @@ class CarrierThread(threading.Thread):
         self._key_problems: tuple[str, ...] = ()
         self._carrier = Carrier(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
+        self.stands: tuple[str, str] | None = None
+        """State and problem of the way to the back office; None before the first round. Any thread may read it."""
         self._delivered = 0
         self._unheard: TownError | None = None  # why nobody has heard how the gate fares
         self._status_times = StatusTimes(random.random)
@@ -86,6 +88,7 @@ class CarrierThread(threading.Thread):
         if self._unheard and not carried.problem:  # no report waits, and so nothing else would show it
             carried = carried._replace(state=self._unheard.state, problem=str(self._unheard))
         told = (carried.state, carried.problem)
+        self.stands = (carried.state.value, carried.problem)
         if told != self._told:
             self._told = told
             fields = carried._asdict() | {"state": carried.state.value}

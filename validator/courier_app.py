@@ -73,7 +73,7 @@ def serve(config: Config, log_fd: int) -> None:
     _listen_to_signals()
     tell = _Teller(log, clock, shelf, recent / COURIER_STATUS_FILE)
     if config.upload is not None:
-        _carry(config, config.upload, _web(settings), clock, tell)
+        tell.carrier = _carry(config, config.upload, _web(settings), clock, tell)
     with closing(folders):
         tell(courier.replay())
         _tell_mended(log, courier)
@@ -112,12 +112,14 @@ def _web(settings: CourierConfig) -> Web:
         raise StartError(f"[courier]: {error}") from error
 
 
-def _carry(config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> None:
+def _carry(config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> CarrierThread:
     keys = Path(config.list.keys)
     try:
-        CarrierThread(config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields).start()
+        carrier = CarrierThread(config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields)
     except GateKeyError as error:
         raise StartError(f"upload.key: {error}") from error
+    carrier.start()
+    return carrier
 
 
 class _Teller:
@@ -127,17 +129,22 @@ class _Teller:
         self.log = log
         self.fields: Mapping[str, Any] = {}
         """How it stood last, as in the file."""
+        self.carrier: CarrierThread | None = None
         self._clock = clock
         self._shelf = shelf
         self._path = path
         self._told: tuple[object, ...] = ()
+        self._upload: tuple[str, str] | None = None  # as it is in the file
         self._kept = b""  # what was written last
 
     def __call__(self, status: Status) -> None:
         fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
         self.fields = fields
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
-        self._keep(encode(fields), is_news=is_news)
+        upload = self.carrier.stands if self.carrier else None
+        more = {"upload": {"state": upload[0], "problem": upload[1]}} if upload else {}
+        self._keep(encode({**fields, **more}), is_news=is_news or upload != self._upload)
+        self._upload = upload
         if is_news:
             now = self._clock.now()
             self._told = told

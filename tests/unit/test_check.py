@@ -25,7 +25,7 @@ from validator.adapters.clock import Clock
 from validator.adapters.durable import put_secret
 from validator.adapters.ledger import Ledger
 from validator.check import courier as check_courier
-from validator.config import Config, LogConfig, load
+from validator.config import Config, LogConfig, UploadConfig, load
 from validator.courier_ports import SourceState
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
@@ -412,3 +412,33 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
         ((mark, text),) = found(set_courier(config, ca_file=wrong), "certificates")
         assert (mark, text.startswith(f"[courier]: {wrong}: ")) == ("note", True)
         assert text.endswith("write a file of certificates in PEM; the courier cannot start")
+
+
+@pytest.mark.parametrize(
+    ("upload", "mark", "text"),
+    [
+        ({"state": "fresh", "problem": ""}, "ok", "nothing keeps reports from the back office"),
+        (
+            {"state": "not ours", "problem": "r.example/v1/reports: something between answered 403"},
+            "note",
+            "r.example/v1/reports: something between answered 403; reports wait on the gate until then (docs/reports.md)",
+        ),
+        (
+            {"state": "of a newer courier", "problem": ""},
+            "note",
+            "of a newer courier; reports wait on the gate until then (docs/reports.md)",
+        ),
+    ],
+)
+def test_it_says_whether_reports_reach_the_back_office(
+    config: Config, upload: dict[str, str], mark: str, text: str
+) -> None:
+    of = replace(config, upload=UploadConfig(url="https://r.example/", key="/gate.pem", lanes=("/l.sock",)))
+    left(of)
+    assert found(of, "upload") == [], "an older courier does not say it"
+    left(of, upload=upload)
+    assert found(of, "upload") == [(mark, text)]
+    assert found(config, "upload") == [], "a gate without [upload]"
+    left(of, upload={"state": "\x1b[2J", "problem": "\u202e\nforged"})
+    ((_, told),) = found(of, "upload")
+    assert "forged" in told

@@ -23,7 +23,9 @@ from validator.formats.accepted import Accepted
 from validator.formats.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     COURIER_STATUS_FILE,
+    CourierStatus,
     CourierStatusError,
+    UploadStatus,
     decode,
     silence_s_max,
 )
@@ -66,7 +68,7 @@ def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
         text = "not configured: lists come only by hand; config/validator.example.toml explains [courier]"
         yield Finding("courier", "note", text)
         return
-    yield _status(config, settings, now_unix_s)
+    yield from _status(config, settings, now_unix_s)
     ledger = Ledger(Path(config.list.folder))
     yield from _root(ledger, Path(config.list.folder), settings, now_unix_s)
     yield from _accepted(ledger, config)
@@ -74,18 +76,34 @@ def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
     yield _authorities(settings)
 
 
-def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Finding:
+def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Iterator[Finding]:
     path = Path(config.list.recent or config.list.folder) / COURIER_STATUS_FILE
     mend = "is it running? (systemctl status turnike-courier)"
     try:
         status = decode(read_regular(path, COURIER_STATUS_BYTES_MAX))
     except FileNotFoundError:
         since = " since the boot" if config.list.recent else ""
-        return Finding("courier", "note", f"has said nothing{since}: {mend}")
+        yield Finding("courier", "note", f"has said nothing{since}: {mend}")
     except OSError as error:
-        return Finding("courier", "note", f"{path}: {error.strerror}; check its owner")
+        yield Finding("courier", "note", f"{path}: {error.strerror}; check its owner")
     except CourierStatusError as error:
-        return Finding("courier", "note", f"{path}: {error}; the courier writes it anew")
+        yield Finding("courier", "note", f"{path}: {error}; the courier writes it anew")
+    else:
+        yield _lists(config, settings, status, now_unix_s, mend)
+        if config.upload is not None and status.upload is not None:
+            yield _upload(status.upload)
+
+
+def _upload(upload: UploadStatus) -> Finding:
+    if upload.state == SourceState.FRESH.value and not upload.problem:
+        return Finding("upload", "ok", "nothing keeps reports from the back office")
+    told = printable(upload.problem or upload.state)
+    return Finding("upload", "note", f"{told}; reports wait on the gate until then (docs/reports.md)")
+
+
+def _lists(
+    config: Config, settings: CourierConfig, status: CourierStatus, now_unix_s: int, mend: str
+) -> Finding:
     silent_s = now_unix_s - status.polled_unix_s
     asked = f"asked last {date(status.polled_unix_s)} ({_age(silent_s)} ago)"
     version = f"version {status.list_version}" if status.list_version else "no list"

@@ -24,6 +24,13 @@ class CourierStatusError(Exception):
     """Bytes that are no status; the message is one clear line."""
 
 
+class UploadStatus(Struct, frozen=True):
+    """How the way of reports to the back office stands, and what is wrong with it."""
+
+    state: Annotated[str, Meta(max_length=64)]
+    problem: Annotated[str, Meta(max_length=2_000)]
+
+
 class CourierStatus(Struct, frozen=True):
     """The state of the source since when, what is wrong, when it was asked last (Unix seconds), and the list version held here: 0 if none, None if not known."""
 
@@ -32,6 +39,8 @@ class CourierStatus(Struct, frozen=True):
     since_unix_s: _UnixSeconds
     polled_unix_s: _UnixSeconds
     list_version: Annotated[int, Meta(ge=0, lt=1 << 53)] | None
+    upload: UploadStatus | None = None
+    """None of a gate without [upload], and of an older courier."""
 
 
 _decoder = msgspec.json.Decoder(CourierStatus, strict=True)
