@@ -120,11 +120,12 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         courier=_courier_file(config).look,
     )
     memory_locked = lock_memory()
-    clerk.look()
     board = make_board(config)
+    reader = make_reader(config, board)  # it looks what lies there while the list is read
+    clerk.look()
     wake_fd, wakened_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     lane = Lane(
-        reader=make_reader(config, board),
+        reader=reader,
         board=board,
         desk=clerk,
         lists=lists,
