@@ -43,4 +43,6 @@ class CourierFile:
         silent = None
         if self._poll_s is not None:
             silent = now_unix_s - self._found.polled_unix_s > silence_s_max(self._found.state, self._poll_s)
-        return msgspec.structs.asdict(self._found) | {"silent": silent}
+        lists = msgspec.structs.asdict(self._found)
+        del lists["upload"]  # the courier itself tells the city, and `turnike check` the operator
+        return lists | {"silent": silent}
