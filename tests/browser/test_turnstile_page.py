@@ -391,6 +391,7 @@ def test_in_an_emergency_the_arms_hang_free_and_pushed_when_locked_they_hold(pag
     expect(part(page, "push-came")).to_contain_text("Forced while locked")
     part(page, "emergency").click()
     expect(part(page, "arms")).to_have_attribute("data-arms", "free")
+    shows(page, "emergency")
     part(page, "push").click()
     expect(part(page, "emergency-came")).to_contain_text("1 walked through")
     looks_well(page, "emergency")

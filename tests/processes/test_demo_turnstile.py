@@ -202,6 +202,7 @@ def test_arms_that_are_pushed_give_way_only_when_they_are_free(page: Page) -> No
     page.until(lambda scene: scene["board"]["forced"] == before["forced"] + 1)
     assert page.do("emergency", on=True) == (204, "")
     page.until(lambda scene: (scene["board"]["arms"], scene["board"]["emergency"]) == ("free", True))
+    page.until(lambda scene: scene["board"]["shows"] == "emergency")
     assert page.do("push") == (204, "")
     page.until(lambda scene: scene["board"]["walked_free"] == before["walked_free"] + 1)
     assert page.do("emergency", on=False) == (204, "")
