@@ -20,6 +20,7 @@ from validator.domain.cards import UID_LENGTHS
 LINES_SHOWN_MAX = 3
 EXACT_MAX = str(1 << 53)  # above it a double holds even numbers only; it has 16 digits too
 NXP = 0x04  # makes DESFire, and most cards there are: their UIDs of 7 bytes begin so
+SWAPPED_NXP = 0x40
 TEXT = "format the column as text before the cards go into it, and export it again"
 FORM_MAX = 40
 UIDS_MIN = 20  # of a form that a few honest UIDs may have by chance
@@ -192,6 +193,12 @@ class Survey:
                 Mistake.REVERSED,
                 f"{seen.count:,} UIDs end in 04 and begin otherwise ({seen.where()}): 04 is the maker NXP,"
                 f" which stands first, so {told}",
+            )
+        if self._long >= UIDS_MIN and self._first[SWAPPED_NXP] * 20 >= 19 * self._long:
+            return Doubt(
+                Mistake.REVERSED,
+                f"{self._first[SWAPPED_NXP]:,} of {self._long:,} UIDs begin with 40: 04, the maker NXP, with its"
+                " two digits swapped; let the reader's program export them as they are read",
             )
         common = max(self._last)
         if self._long >= UIDS_MIN and common * 20 >= 19 * self._long and 2 * max(self._first) < self._long:

@@ -29,6 +29,7 @@ Parse = Callable[[bytes | None], Fields]
 """The fields of a line, None if it was too long; raises Refused."""
 
 _QUOTE = '"'
+_NOTHING = {"NULL", r"\N"}  # mysql --batch, and PostgreSQL's and MySQL's text files
 _SEP = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*', re.IGNORECASE)
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 
@@ -172,8 +173,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _unquoted(field: str) -> str:
-    """A field without what a spreadsheet or a database writes around a text: `="text"`, `'text`, `'text'`."""
+    """A field without what a spreadsheet or a database writes around a text: `="text"`, `'text`, `'text'`; NULL is nothing."""
     field = field.strip()
+    if field in _NOTHING:
+        return ""
     if field[:1] not in {"=", "'"}:
         return field
     formula = _FORMULA.fullmatch(field)

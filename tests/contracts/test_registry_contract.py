@@ -292,6 +292,24 @@ def test_publications_are_begun_once_and_finished(registry: Registry) -> None:
         log.finish(7)
 
 
+def test_an_earlier_end_is_found_and_taken_only_if_that_is_said(city: Registry) -> None:
+    now = 100
+    city.set_states(RULE, [is_in(A), is_in(B, 500), is_in(C, 90)])
+    earlier = [is_in(A, 400), is_in(B, 499), is_in(C, 95), is_in(D, 400)]
+    kept = city.set_states(RULE, earlier, now_unix_s=now, shorten=False)
+    assert kept == Outcome(2, added=1, shorter=frozenset({A, B}))
+    assert list(city.members(RULE)) == [is_in(A), is_in(B, 500), is_in(C, 95), is_in(D, 400)]
+    none = city.set_states(RULE, [is_in(B, 1), is_in(C)], now_unix_s=now, shorten=False, is_whole=True)
+    assert none == Outcome(0, shorter=frozenset({B}))
+    assert city.set_states(RULE, [out(B)], now_unix_s=now, shorten=False, keep=False).removed == 1
+    assert list(city.members(RULE)) == [is_in(A), is_in(B, 500), is_in(C, 95), is_in(D, 400)]
+    longer = [is_in(A), is_in(B, 500), is_in(C, 600), is_in(D)]
+    assert city.set_states(RULE, longer, now_unix_s=now, shorten=False) == Outcome(2)
+    taken = city.set_states(RULE, earlier, now_unix_s=now)
+    assert taken == Outcome(4, shorter=frozenset({A, B, C, D}))
+    assert list(city.members(RULE)) == earlier
+
+
 def test_pieces_are_offered_retired_and_offered_again(registry: Registry) -> None:
     log = registry.publications
     one, other = (Piece(Kind.SNAPSHOT, 0, to, 10 * to, 100, f"{to:064x}") for to in (1, 2))

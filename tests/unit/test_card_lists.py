@@ -96,6 +96,12 @@ IMPROBABLE = {
         "reversed",
         "end in 04",
     ),
+    "two digits of each byte swapped": (
+        "uid",
+        ["".join(f"{byte:02x}"[::-1] for byte in uid) for uid in UIDS[:20]],
+        "reversed",
+        "20 of 20 UIDs begin with 40",
+    ),
     "reversed, of another maker": (
         "uid",
         [(uid[:0:-1] + b"\x05").hex() for uid in UIDS if uid[-1] < 128],

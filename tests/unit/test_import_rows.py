@@ -248,6 +248,8 @@ TABLE_FIELDS = [Fields(CARD, ends=END), Fields(CARD[:8])]
         TABLE.replace(",", ";").encode(),  # where the comma is in numbers
         TABLE.replace(",", "|").encode(),  # sqlite3, psql --no-align
         TABLE.replace("\n", ",,\n").encode(),  # empty columns behind
+        TABLE.replace(",\n", ",NULL\n").encode(),
+        TABLE.replace(",\n", ",\\N\n").encode(),
         TABLE.replace("ends", "ends,,").encode(),
         ("sep=,\n" + TABLE).encode(),
         ("sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")).encode(),
