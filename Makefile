@@ -6,7 +6,7 @@ TAPS ?=
 CHAOS ?=
 DEMO_CARDS ?= 100000
 
-.PHONY: demo test check cover bench lock clean
+.PHONY: demo test check cover bench screenshots lock clean
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a turnstile to play with in a browser; it tells"
@@ -57,6 +57,10 @@ cover: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# The pictures of the turnstile's page in docs/: needs Chromium.
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.browser.screenshots
 
 # New pins: needs uv; the files name no package host.
 lock:

@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.browser.pages import LIMIT_MS, Pages, shot
 
@@ -21,18 +23,26 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
     It steps back for the gates on this machine: drawing by itself takes all the processors there are, and a reader must answer in time.
     """
-    found = shutil.which("chromium")
-    if found is None:
+    if shutil.which("chromium") is None:
         pytest.skip("Chromium is not here: apt-get install chromium")
-    arguments = [THIS_MACHINE, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     expect.set_options(timeout=LIMIT_MS)
-    polite = tmp_path_factory.mktemp("browser") / "chromium"
-    polite.write_text(f'#!/bin/sh\nexec nice -n 19 {found} "$@"\n')
-    polite.chmod(0o755)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=polite, args=arguments)
+    with (
+        sync_playwright() as playwright,
+        chromium(playwright, tmp_path_factory.mktemp("browser")) as running,
+    ):
         yield running
-        running.close()
+
+
+@contextmanager
+def chromium(playwright: Playwright, folder: Path) -> Iterator[Browser]:
+    """Chromium for the length of a block; `folder` is for a file of its own."""
+    arguments = [THIS_MACHINE, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    polite = folder / "chromium"
+    polite.write_text('#!/bin/sh\nexec nice -n 19 chromium "$@"\n')
+    polite.chmod(0o755)
+    running = playwright.chromium.launch(executable_path=polite, args=arguments)
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -76,12 +76,14 @@ class Pages:
         dark: bool = False,
         size: ViewportSize = DESK,
         script: str = "",
+        touch: bool = False,
     ) -> Page:
         """A page at this address, in a browser that speaks this language. `script` runs in it before its own."""
         context = self._browser.new_context(
             locale={"en": "en-GB", "tr": "tr-TR"}[language],
             color_scheme="dark" if dark else "light",
             viewport=size,
+            has_touch=touch,
         )
         self._contexts.append(context)
         context.set_default_timeout(LIMIT_MS)

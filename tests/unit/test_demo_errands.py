@@ -199,3 +199,59 @@ def test_the_city_counts_one_at_a_time_and_only_when_more_was_delivered(city: Ci
     errands.take(ended("city-reports"))
     errands.count(4)
     assert city.take() == []
+
+
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def test_how_long_the_gate_took_is_from_the_click_until_it_decides_by_that_list(city: City) -> None:
+    clock = Clock()
+    errands = Errands(city, city, UIDS, clock)
+    assert errands.followed == {"card": None, "cut_off": None}
+    clock.now_ns = 1_000_000_000
+    errands.suspend("matched")
+    errands.take(ended("city-change-matched"))
+    errands.take(standing("matched", 7))
+    clock.now_ns = 2_000_000_000
+    errands.adopted(6)
+    assert errands.followed == {"card": None, "cut_off": None}
+    clock.now_ns = 2_900_000_000
+    errands.adopted(8)
+    assert errands.followed["card"] == {"name": "matched", "list_version": 7, "took_ms": 1_900}
+    clock.now_ns = 5_000_000_000
+    errands.move_cut_off(in_force=False)
+    assert [errands.followed["cut_off"]] == [None]
+    errands.take(published(9, "the rules changed"))
+    assert errands.followed["cut_off"] == {"list_version": 9, "took_ms": None}
+    clock.now_ns = 6_300_000_000
+    errands.adopted(9)
+    assert errands.followed["cut_off"] == {"list_version": 9, "took_ms": 1_300}
+    errands.move_cut_off(in_force=True)
+    assert [errands.followed["cut_off"]] == [None], "of the move before nothing is said any more"
+
+
+def test_the_city_is_asked_of_the_visitor_s_reader_one_question_at_a_time(
+    city: City, errands: Errands
+) -> None:
+    def told(*devices: dict[str, str]) -> Heard:
+        return Heard("city-gates", {"event": "text", "text": json.dumps([{"devices": devices}])})
+
+    ask = ("city-gates", "gates", "--json")
+    errands.ask_for_reader()
+    errands.ask_for_reader()
+    assert city.take() == [ask]
+    errands.take(told())  # nothing was heard of the gate yet
+    assert [errands.city_reader] == [None]
+    errands.take(told({"reader": "lost"}, {"reader": "ready"}))
+    assert [errands.city_reader] == ["ready"], "the first lane is the crowd's"
+    errands.take(ended("city-gates"))
+    errands.ask_for_reader()
+    errands.take(told({"reader": "ready"}, {"reader": "lost"}))
+    assert (errands.city_reader, city.take()) == ("lost", [ask])

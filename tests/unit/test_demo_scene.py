@@ -186,3 +186,47 @@ def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
     assert seen.picture()["lane"] == {"up": True, "reader": "ready", "board": "ready"}
     seen.lane.gone()
     assert seen.picture()["lane"] == {"up": False, "reader": "unknown", "board": "unknown"}
+
+
+def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_facts() -> None:
+    told = status(list_version=3, list_issued_unix_s=5, list_cards=9, list_state="fresh", unix_s=0)
+    seen = scene()
+    seen.lane.told(told)
+    assert seen.picture()["list"] == {"version": 3, "issued_unix_s": 5, "cards": 9, "state": "fresh"}
+    seen.take(Heard("visitor-lane", {"event": "list", "list_version": 4}))
+    unknown = {"issued_unix_s": None, "cards": None, "state": None}
+    assert seen.picture()["list"] == {"version": 4, **unknown}, "its status is of the list before"
+    seen.lane.told({**told, "list_version": 4, "list_cards": 10})
+    assert seen.picture()["list"] == {"version": 4, "issued_unix_s": 5, "cards": 10, "state": "fresh"}
+    seen.lane.gone()
+    assert seen.picture()["list"] == {"version": None, **unknown}
+
+
+def test_a_tap_is_past_once_another_card_has_come_and_only_a_verdict_counts_as_decided() -> None:
+    seen = scene(PRESENT, TAP, OPEN)
+    assert seen.picture()["tap_is_past"] is False
+    seen.take(Heard(PRESENT.source, PRESENT.line | {"at_ns": 900 * MS}))
+    assert seen.picture()["tap_is_past"] is True
+    seen.take(tap(tap=6, read_ns=908 * MS, outcome="try_again"))
+    assert seen.picture()["tap_is_past"] is False
+    seen.take(tap(tap=7, read_ns=950 * MS, outcome="denied", report_us=1))
+    assert seen.taps.decided == 2
+
+
+def test_the_display_s_words_lamp_and_tone_are_the_board_s() -> None:
+    words = {"text_tr": "Hizmet dışı", "text_en": "Out of service", "lamp": "off", "tone": None}
+    shown = Heard("visitor-board", {**show("out_of_service", 5).line, **words})
+    assert scene(shown).picture()["board"].items() >= words.items()
+
+
+def test_who_walked_through_is_counted_from_the_last_emergency_on() -> None:
+    def board(event: str, **more: object) -> Heard:
+        return Heard("visitor-board", {"event": event, **more})
+
+    seen = scene(board("forced"), board("emergency", on=True), board("walked_free"), board("walked_free"))
+    picture = seen.picture()["board"]
+    assert (picture["walked_since"], picture["emergencies"], picture["pushed"]) == (2, 1, "through")
+    for heard in (board("emergency", on=False), board("forced"), board("emergency", on=True)):
+        seen.take(heard)
+    picture = seen.picture()["board"]
+    assert (picture["walked_since"], picture["emergencies"], picture["pushed"]) == (0, 2, "held")

@@ -44,7 +44,7 @@ class Chaos:
         """Make it."""
         half = self.taps // 2
         self.world.cut()
-        self.world.say("the network is cut: reports wait on the gate")
+        self.world.say("the network is cut")
         yield from self._until(lambda: self.world.judged >= half)
         self.world.mend()
         self.world.say(f"the network is back after {self.world.judged} taps")
@@ -56,7 +56,7 @@ class Chaos:
             self.world.say(f"kill -9 for lane and courier after {self.world.judged} taps")
             before = self.world.judged
             yield from self._until(lambda before=before: self.world.judged > before)  # type: ignore[misc]  # likewise
-        self.world.say("nothing more happens to them")
+        self.world.say("no more kills")
 
     def _until(self, wanted: Callable[[], bool]) -> Generator[None, Heard, None]:
         while not wanted():

@@ -75,9 +75,7 @@ class Story:
         yield from self._cut()
         yield from self._until(lambda _heard: time.time() > until_s)
         yield from self._comes(second, "admitted", report=False)
-        self.world.say(
-            "the first suspension has ended by itself: admitted again, and nobody had to do anything"
-        )
+        self.world.say("the first suspension has ended by itself: admitted again")
 
     def _suspend_for_a_while(self, uid: bytes) -> Generator[None, Heard, float]:
         """Suspend it with an end; when it is over at the latest."""
@@ -115,13 +113,15 @@ class Story:
         yield from self._until(
             lambda heard: heard.is_("courier", "courier") and heard.line["state"] == "unreachable"
         )
+        right = 0
         for _ in range(TAPS_CUT):
             self.world.let_come()
-            yield from self._until(lambda heard: heard.is_("crowd", "tap"))
+            heard = yield from self._until(lambda heard: heard.is_("crowd", "tap"))
+            right += bool(heard.line["right"])
         if self.world.list_version != before:
             raise StoryError("the list changed while the network was cut")
         self.world.say(
-            f"the network was cut, and the courier says so: {TAPS_CUT} passengers noticed nothing, list {before} grew"
+            f"the network was cut, and the courier says so: {_noticed(right)}, list {before} grew"
             f" {time.monotonic() - cut_s:.1f} s older"
         )
         self.world.mend()
@@ -162,3 +162,10 @@ class Story:
 
     def _say_after(self, done_s: float, what: str) -> None:
         self.world.say(f"{what} {time.monotonic() - done_s:.1f} s later")
+
+
+def _noticed(right: int) -> str:
+    """What so many of TAPS_CUT passengers who saw what they had to make of it."""
+    if right == TAPS_CUT:
+        return f"{right} passengers noticed nothing"
+    return f"{TAPS_CUT - right} of {TAPS_CUT} passengers saw something else than they had to"

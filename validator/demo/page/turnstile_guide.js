@@ -89,7 +89,7 @@ export class Guide {
   draw(words) {
     this.words = words;
     const next = this.next;
-    const had = this.list.contains(document.activeElement) && document.activeElement instanceof HTMLButtonElement;
+    const had = this.items.findIndex((item) => item.contains(document.activeElement));
     this.list.dataset.done = String(this.seen.size);
     this.items.forEach((item, number) => {
       const say = this.seen.get(number);
@@ -109,7 +109,7 @@ export class Guide {
     const all = next < 0 ? words.stepsDone(this.scene.reports) : "";
     if (this.all.textContent !== all) this.all.textContent = all;
     // Whoever goes by the keyboard stands on the button of a step that is over.
-    if (had && /** @type {HTMLElement} */ (document.activeElement).hidden && next >= 0) this.items[next].querySelector("button")?.focus();
+    if (had >= 0 && had !== next) this.items[next]?.querySelector("button")?.focus();
   }
 
   /** @param {number} number @param {(verb: object) => void} send */

@@ -95,10 +95,10 @@ export class Tray {
     /** @type {HTMLElement | null} */
     let moving = null;
     let start = { x: 0, y: 0 };
-    let wasDragged = false;
+    let isDone = false; // what the pointer did is done: the click that may come of it is none
     card.addEventListener("pointerdown", (event) => {
       start = { x: event.clientX, y: event.clientY };
-      wasDragged = false;
+      isDone = false;
       card.setPointerCapture(event.pointerId);
     });
     card.addEventListener("pointermove", (event) => {
@@ -109,7 +109,7 @@ export class Tray {
         moving.removeAttribute("data-testid");
         moving.setAttribute("aria-hidden", "true");
         document.body.append(moving);
-        wasDragged = true;
+        isDone = true;
       }
       if (moving) {
         moving.style.left = `${event.clientX}px`;
@@ -118,7 +118,14 @@ export class Tray {
       }
     });
     const end = (/** @type {PointerEvent} */ event) => {
-      if (!moving) return;
+      if (!moving) {
+        // A finger that was lifted where it came down: browsers do not always make a click of it.
+        if (event.type === "pointerup" && event.pointerType === "touch" && !isDone) {
+          isDone = true;
+          lay();
+        }
+        return;
+      }
       moving.remove();
       moving = null;
       this.reader.dataset.over = "false";
@@ -126,9 +133,8 @@ export class Tray {
     };
     card.addEventListener("pointerup", end);
     card.addEventListener("pointercancel", end);
-    card.addEventListener("click", () => {
-      if (!wasDragged) lay(); // Enter and Space are clicks too
-      wasDragged = false;
+    card.addEventListener("click", (event) => {
+      if (!isDone || event.detail === 0) lay(); // Enter and Space are clicks too, of no pointer
     });
   }
 
