@@ -41,7 +41,7 @@ def main() -> None:
     ):
         expect.set_options(timeout=LIMIT_MS)
         for (name, size), language, theme in product(
-            [*SIZES.items(), ("readme", README)], ("en", "tr"), ("light", "dark")
+            [("readme", README), *SIZES.items()], ("en", "tr"), ("light", "dark")
         ):
             if name == "readme" and (language, theme) != ("en", "light"):
                 continue
@@ -66,6 +66,7 @@ def refused(demo: Demo, page: Page) -> None:
     for card, outcome, done in (("matched", "admitted", "1"), ("suspended", "denied", "2")):
         for _ in range(TRIES):
             demo.until(is_at_rest)
+            expect(page.locator(".walker")).to_have_count(0)
             expect(part(page, "display")).to_have_attribute("data-outcome", "ready")
             part(page, f"card-{card}").click()
             with suppress(AssertionError):  # a hand gives up after three seconds of a busy machine

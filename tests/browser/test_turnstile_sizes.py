@@ -196,6 +196,8 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(shown: Made, si
     scene["tap"] = a_tap(1, "admitted")
     shown.tell()
     expect(part(page, "guide")).to_have_attribute("data-done", "1")
+    number = "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
+    assert page.evaluate(number) == '"2"'
     expect(part(page, "guide-2")).to_be_focused()  # whoever goes by the keyboard goes on where he is
     press({"verb": "Tap", "card": "suspended"})
     scene["tap"] = a_tap(2, "denied")

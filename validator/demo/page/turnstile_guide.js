@@ -115,6 +115,7 @@ export class Guide {
   /** @param {number} number @param {(verb: object) => void} send */
   item(number, send) {
     const item = document.createElement("li");
+    item.dataset.step = String(number + 1);
     const why = document.createElement("span");
     why.className = "why";
     const button = document.createElement("button");

@@ -71,7 +71,7 @@ export const TR = {
     wait: "Öndekini bekleme",
     decide: "Karar",
     report: "Diske rapor",
-    tell: "Turnikeye bildirme",
+    tell: "Bildirim",
     wire: "Hat",
   },
   simulated: "benzetim",
