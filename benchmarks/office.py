@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backoffice.ceremonies import found_for_development
 from backoffice.config import FILE_NAME, Config, example, load
+from backoffice.office_clock import say_right
 from backoffice.publisher import Publisher
 from backoffice.registry import Registry, State
 from benchmarks.context import Bench
@@ -128,6 +129,7 @@ def main() -> None:
         for line in sys.stdin:
             _forget_peak()
             started_ns = time.monotonic_ns()
+            say_right(config.office, int(line))  # a month may have passed since the last list
             with publisher.alone():
                 outcome = publisher.publish(int(line))
             told = {
