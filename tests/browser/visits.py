@@ -11,6 +11,7 @@ What the display shows is kept by the page itself as it changes, so that nothing
 import csv
 import re
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
 """
 POLL_MS = 50
-AGAIN_S = 10.0  # without an answer the hand gives up after three
+FORGETS = 2  # cards after which a reader knows a card no more that it has told (decision 0004)
+UNREPORTED = ("card-phone", "card-unmatched", "card-matched", "card-brief")
 FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
 
 State = dict[str, str]
@@ -85,6 +87,7 @@ class Visit:
         self.end()
         while_away()
         self.demo = Demo(self.folder, "--page-port", str(port))
+        _lately.clear()
 
     def end(self) -> None:
         """Ctrl-C."""
@@ -139,20 +142,15 @@ def mark(page: Page) -> int:
 
 def saw(page: Page, since: int, outcome: str) -> State:
     """What was shown with this outcome, once it was."""
-    found = _seen(page, since, outcome, LIMIT_MS / 1_000)
+    end_s = time.monotonic() + LIMIT_MS / 1_000
+    # Asked from here: a page that has been in the background for minutes looks at its own clock once a minute.
+    while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
+        page.wait_for_timeout(POLL_MS)
     if found is None:
         words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
         shown = page.evaluate("shown.slice(-4)")
         raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}")
-    return found
-
-
-def _seen(page: Page, since: int, outcome: str, limit_s: float) -> State | None:
-    """The same, if it comes in time. Asked from here: a page that has been in the background for minutes looks at its own clock once a minute."""
-    end_s = time.monotonic() + limit_s
-    while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
-        page.wait_for_timeout(POLL_MS)
-    return None if found is None else dict(found)
+    return dict(found)
 
 
 def taps(page: Page) -> str:
@@ -167,18 +165,28 @@ def told_of(page: Page, before: str, outcome: str) -> None:
     at_rest(page)
 
 
+_lately: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=FORGETS))
+"""The cards tapped last at the turnstile of each address."""
+
+
 def tap(page: Page, card: str, outcome: str) -> State:
-    """Click a card of the tray, and see what becomes of it; what the one before was shown is over by then, if it is the same."""
+    """Click a card of the tray once, and see what becomes of it; what the one before was shown is over by then, if it is the same.
+
+    A card that is one of the last two could meet the moment without a field, and would have to be shown once more (decision 0004):
+    before it two others are shown, of which no report is made. No card is shown a second time: that could be a second report.
+    """
+    if card in _lately[page.url]:
+        for other in [each for each in UNREPORTED if each not in {card, *_lately[page.url]}][:FORGETS]:
+            before = taps(page)
+            part(page, other).click()
+            expect(part(page, "tap")).not_to_have_attribute("data-n", before)
+            is_ready(page)
+            _lately[page.url].append(other)
+    _lately[page.url].append(card)
     expect(part(page, "display")).not_to_have_attribute("data-outcome", outcome)
     before, since = taps(page), mark(page)
     part(page, card).click()
-    state = _seen(page, since, outcome, AGAIN_S)
-    if (
-        state is None
-    ):  # the card told last, shown again in the moment without a field, has to be shown once more (decision 0004)
-        expect(part(page, "reader")).to_have_attribute("data-cards", "")
-        part(page, card).click()
-        state = saw(page, since, outcome)
+    state = saw(page, since, outcome)
     told_of(page, before, outcome)
     return state
 
