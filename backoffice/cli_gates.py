@@ -100,7 +100,7 @@ def _next_key(home: Path) -> str | None:
 
 
 def _holding(key_id: str, heard: "Sequence[GateView]") -> str:
-    lacking = [each.gate_id for each in heard if key_id not in each.fingerprint_keys]
+    lacking = [each.gate_id for each in heard if key_id not in (each.fingerprint_keys or ())]
     if not lacking:
         return f"next fingerprint key {key_id}: every gate holds it; rotate fingerprint-key --switch"
     more = f" and {len(lacking) - NAMED_MAX:,} more" if len(lacking) > NAMED_MAX else ""

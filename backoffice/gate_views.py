@@ -49,7 +49,7 @@ class _Status(Struct, frozen=True):
     courier: _Way = _Way()
     carrier: _Way = _Way()
     lanes: tuple[_Lane, ...] = ()
-    fingerprint_keys: tuple[_KeyId, ...] = ()
+    fingerprint_keys: tuple[_KeyId, ...] | None = ()
     every_s: _Count = EVERY_S
 
     @property
@@ -74,8 +74,8 @@ class GateView(NamedTuple):
     reports_waiting: int | None
     """Of all lanes together; None if one of them does not know, or is not heard."""
     troubles: tuple[str, ...]
-    fingerprint_keys: tuple[str, ...]
-    """The ids of those that it holds."""
+    fingerprint_keys: tuple[str, ...] | None
+    """The ids of those that it holds; None if it cannot read its own folder of them."""
 
 
 def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateView]:
@@ -136,6 +136,8 @@ def _troubles(status: _Status) -> Iterator[str]:
     for name, way in (("lists", status.courier), ("reports", status.carrier)):
         if way.problem or way.state != FRESH:
             yield f"{name}: {way.problem or way.state}"
+    if status.fingerprint_keys is None:
+        yield "it cannot read its fingerprint keys; list.keys must be a folder that its courier can read"
     for place, lane in enumerate(status.lanes, start=1):
         of = f"lane {place}: " if len(status.lanes) > 1 else ""
         yield from (f"{of}{trouble}" for trouble in _lane_troubles(lane))

@@ -240,7 +240,8 @@ OPENAPI: dict[str, Any] = {
                 "type": "object",
                 "properties": {
                     "fingerprint_keys": {
-                        "description": "The ids of the fingerprint keys that the gate holds: an array of 16 hex digits each. Anything else is taken for none.",
+                        "description": "The ids of the fingerprint keys that the gate holds: an array of 16 hex digits each. "
+                        "null if it cannot read them. Anything else is taken for none: all are given out.",
                     },
                     "every_s": {
                         "description": "How often the gate says at present how it fares, in seconds. It is called silent when three of these did not come.",

@@ -5,7 +5,9 @@ Wrong input ends in one clear line on standard error and exit 2; the daemons' lo
 
 import errno
 import io
+import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -239,12 +241,18 @@ def _token(file: BinaryIO, gate_id: str) -> str:
         asked = f"Token for {gate_id} (turnike-backoffice enroll {gate_id} prints one; it is not shown here)"
         return str(click.prompt(asked, hide_input=True, err=True)).strip()
     try:
-        return word_of(file.read(TOKEN_FILE_BYTES_MAX))
+        token = word_of(file.read(TOKEN_FILE_BYTES_MAX))
+        mode = os.fstat(file.fileno()).st_mode
     except (ValueError, OSError) as error:
         told = error.strerror if isinstance(error, OSError) else str(error)
         raise OperatorError(
             f"the token file {told}; `turnike-backoffice enroll {gate_id}` of the city prints a token"
         ) from error
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        # It goes on: whoever read the token can use it before this gate does, and not after.
+        told = f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
+        click.echo(f"turnike: {told}; chmod 600 the next one", err=True)
+    return token
 
 
 @main.command(epilog="Example: turnike check --config validator.toml --json")

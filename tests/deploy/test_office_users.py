@@ -227,7 +227,7 @@ def test_it_hears_gates_all_the_same_and_brings_them_fingerprint_keys_also_those
         keys = KeyFolder(tmp_path / "keys", key)
         assert len(keys.take(gate.tell_status({})).ids) == 1
         office.run("turnike-office", "rotate", "fingerprint-key", "--start", "--home", home, umask="0077")
-        assert len(keys.take(gate.tell_status({"fingerprint_keys": list(keys.ids())})).ids) == 1
+        assert len(keys.take(gate.tell_status({"fingerprint_keys": keys.ids()})).ids) == 1
         web.close()
         assert "gate  lane 1" in office.run("turnike-office", "reports", "list", "--home", home)
         office.run("turnike-office", "publish", "--home", home)

@@ -169,8 +169,24 @@ def test_a_token_file_without_a_token_is_one_line_and_makes_no_key(
 def test_a_token_file_of_windows_is_read(config: Path, encoding: str) -> None:
     token = config.parent / "token"
     token.write_bytes("4f1a\r\n".encode(encoding))
+    token.chmod(0o600)
     ended = shell(f"$turnike enroll --config {with_upload(config)} --token-file {token}")
     assert ended.stderr.startswith("turnike: 127.0.0.1:9/v1/enrol: "), "it was sent, where nobody listens"
+
+
+@pytest.mark.parametrize("given", ["--token-file {0}", "< {0}"])
+@pytest.mark.parametrize(("mode", "is_loose"), [(0o600, False), (0o400, False), (0o644, True), (0o620, True)])
+def test_a_token_file_that_others_may_read_is_said_in_a_line(
+    config: Path, given: str, mode: int, *, is_loose: bool
+) -> None:
+    token = config.parent / "token"
+    token.write_bytes(b"4f1a\n")
+    token.chmod(mode)
+    ended = shell(f"$turnike enroll --config {with_upload(config)} {given.format(token)}")
+    said, sent = ended.stderr.splitlines()[:-1], ended.stderr.splitlines()[-1]
+    assert sent.startswith("turnike: 127.0.0.1:9/v1/enrol: "), "it was sent all the same"
+    told = f"turnike: the token file has mode {mode:04o}, others than its owner may read or change it"
+    assert said == ([f"{told}; chmod 600 the next one"] if is_loose else [])
 
 
 def test_a_person_at_a_terminal_is_asked_for_the_token(config: Path) -> None:

@@ -45,6 +45,7 @@ class World:
     def enroll(self) -> Result:
         """Type it, with a token that is good."""
         (self.folder / "token").write_text(self.store.invite("test", NOW_UNIX_S))
+        (self.folder / "token").chmod(0o600)
         command = ["enroll", "--config", str(self.config), "--token-file", str(self.folder / "token")]
         return CliRunner().invoke(main, command)
 

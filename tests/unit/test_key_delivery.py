@@ -18,6 +18,7 @@ from nacl.signing import VerifyKey
 from starlette.applications import Starlette
 
 from backoffice import keys
+from backoffice.gate_views import views
 from backoffice.key_delivery import KeyDelivery, sealed_to
 from backoffice.receiver import Receiver
 from backoffice.report_store import ReportStore
@@ -313,6 +314,34 @@ def test_a_city_gone_mad_fills_no_disk(folder: Path) -> None:
     assert (told.ids, len(told.problems)) == ((), 3)
     assert "8 keys are there; delete those not in use" in told.problems[0]
     assert len(list(folder.iterdir())) == KEYS_MAX
+
+
+def test_a_folder_that_cannot_be_read_is_unknown_and_the_city_names_the_trouble(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    for cannot in (tmp_path / "file", tmp_path / "loop", Path(f"{tmp_path}/{'long' * 99}")):
+        held = KeyFolder(cannot, OURS).ids()
+        assert held is None, cannot
+        fleet.tells({"fingerprint_keys": held})
+        (gate, _) = sorted(
+            views(fleet.store.gate_rows(), NOW_UNIX_S), key=lambda each: each.gate_id != "gate"
+        )
+        assert gate.fingerprint_keys is None
+        assert any("cannot read its fingerprint keys" in trouble for trouble in gate.troubles)
+
+
+def test_a_folder_that_is_gone_or_empty_holds_no_key_and_is_no_trouble(
+    fleet: Fleet, folder: Path, tmp_path: Path
+) -> None:
+    for without in (folder, tmp_path / "gone"):
+        assert KeyFolder(without, OURS).ids() == []
+        fleet.tells({"fingerprint_keys": []})
+        (gate, _) = sorted(
+            views(fleet.store.gate_rows(), NOW_UNIX_S), key=lambda each: each.gate_id != "gate"
+        )
+        assert (gate.fingerprint_keys, gate.troubles) == ((), ())
 
 
 def test_what_a_killed_courier_left_half_written_is_in_nobodys_way(folder: Path) -> None:

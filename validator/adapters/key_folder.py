@@ -40,12 +40,15 @@ class KeyFolder:
         self._path = path
         self._seed = gate_key.private_bytes_raw()
 
-    def ids(self) -> list[str]:
-        """The ids of the keys that are held now, in order; none if the folder cannot be read."""
+    def ids(self) -> list[str] | None:
+        """The ids of the keys that are held now, in order; none without the folder.
+
+        None if it cannot be read: then nobody knows.
+        """
         try:
             return sorted(held_id.hex() for held_id in read_keys(self._path)[0])
-        except FingerprintKeyError:
-            return []
+        except FingerprintKeyError as error:
+            return [] if isinstance(error.__cause__, FileNotFoundError) else None
 
     def take(self, sealed: Iterable[SealedKey]) -> Taken:
         """Keep each of these keys that is not held; those after the first KEYS_MAX are not looked at. Raises nothing for what they are."""
