@@ -250,7 +250,9 @@ def _token(file: BinaryIO, gate_id: str) -> str:
         ) from error
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         # It goes on: whoever read the token can use it before this gate does, and not after.
-        told = f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
+        told = (
+            f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
+        )
         click.echo(f"turnike: {told}; chmod 600 the next one", err=True)
     return token
 
