@@ -138,7 +138,7 @@ class Import:
 
     def _of_twice(self, column: str) -> Doubt | None:
         count, first, again = self._scratch.twice(column)
-        if not count:
+        if not count or (column == "uid" and self._are_by_chance(count)):
             return None
         many = f"{count:,} cards are" if count > 1 else "a card is"
         what = (
@@ -150,6 +150,10 @@ class Import:
         )
         text = f"{what} in the file more than once (line {first} and line {again}): a list names a card once"
         return Doubt(Mistake.TWICE, f"{text}, so it was put together wrongly, or filled down, or rounded")
+
+    def _are_by_chance(self, twice: int) -> bool:
+        """Whether these UIDs are all of 4 bytes, and no more than honest cards have in common."""
+        return self._survey.are_by_chance(twice) and not self._scratch.has_long_twice()
 
     def _ask(self) -> None:
         """Find out what would become of it, if that may be so much that somebody should say so."""

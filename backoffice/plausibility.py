@@ -24,6 +24,9 @@ SWAPPED_NXP = 0x40
 TEXT = "format the column as text before the cards go into it, and export it again"
 FORM_MAX = 40
 UIDS_MIN = 20  # of a form that a few honest UIDs may have by chance
+CHANCE = 1e-4  # what happens less often is taken for a mistake
+SHORT_UIDS = 1 << 32  # of 4 bytes; makers give them out more than once
+SECONDS_MIN = 4  # second bytes: a box of consecutive UIDs of 4 bytes has one or two
 _PADDING = bytes(3)
 _DIGIT = re.compile(r"[0-9a-fA-F]")
 _DECIMAL = re.compile(r"[0-9 :;,./\[\]{}()-]+", re.ASCII)
@@ -78,6 +81,27 @@ class _Seen:
         return f"line{'s' if self.count + besides > 1 else ''} {shown}{more}{form}"
 
 
+class _Apart:
+    """Whether UIDs are of many places, and not of one box: a factory's are consecutive.
+
+    The UIDs of a box are the same but for a byte or two, and so have a letter or none together.
+    """
+
+    __slots__ = ("_begins", "_ends")
+
+    def __init__(self) -> None:
+        self._begins: set[bytes] = set()
+        self._ends: set[bytes] = set()
+
+    def add(self, uid: bytes) -> None:
+        for seen, part in ((self._begins, uid[:-2]), (self._ends, uid[-2:])):
+            if len(seen) < UIDS_MIN:
+                seen.add(part)
+
+    def __bool__(self) -> bool:
+        return min(len(self._begins), len(self._ends)) >= UIDS_MIN
+
+
 class Survey:
     """Looks at every row of a file once. Bounded memory."""
 
@@ -86,6 +110,8 @@ class Survey:
         self._first, self._last = [0] * 256, [0] * 256
         self._exponents = _Seen(_exponent)
         self._refused_decimals, self._decimals = _Seen(hidden), _Seen(hidden)
+        self._decimals_apart = _Apart()
+        self._short_nxp_seconds: set[int] = set()
         self._zeros, self._big, self._big_even = _Seen(_but_last), _Seen(), _Seen()
         self._ends_nxp, self._short_nxp, self._padded = _Seen(_but_04), _Seen(), _Seen()
 
@@ -109,11 +135,13 @@ class Survey:
                 return
         elif text.isdecimal() or (not text.isalnum() and _DECIMAL.fullmatch(text)):
             self._decimals.add(line, text)
+            self._decimals_apart.add(uid)
         first, last = uid[0], uid[-1]
         if len(uid) == UID_LENGTHS[0]:
             self._short += 1
             if first == NXP:
                 self._short_nxp.add(line, "")
+                self._short_nxp_seconds.add(uid[1])
             return
         self._long += 1
         self._first[first] += 1
@@ -142,6 +170,11 @@ class Survey:
         found = (self._of_exponents(), self._of_decimals(), self._of_rounding(), self._of_order())
         return [doubt for doubt in (*found, self._of_cuts(), self._of_padding()) if doubt]
 
+    def are_by_chance(self, twice: int) -> bool:
+        """Whether so many UIDs of 4 bytes may be in an honest file twice: makers draw them."""
+        expected = self._short * self._short / (2 * SHORT_UIDS)
+        return expected >= CHANCE and twice <= expected + 6 * sqrt(expected) + 1
+
     def _of_exponents(self) -> Doubt | None:
         named = self._uids + self._numbers
         if not self._exponents.count or 2 * self._exponents.count < named:
@@ -157,7 +190,12 @@ class Survey:
         certain, by_chance = self._refused_decimals, self._decimals
         both = certain.count + by_chance.count
         is_certain = certain.count and by_chance.count and 10 * both >= 9 * self._uids
-        if not (is_certain or (both >= UIDS_MIN and 2 * both >= self._uids)):
+        # A box of consecutive UIDs has a letter in six of sixteen, even if they begin without one.
+        is_one_box = not (
+            10 * certain.count >= self._uids or self._decimals_apart or 20 * both >= 19 * self._uids
+        )
+        is_most = both >= UIDS_MIN and 2 * both >= self._uids and not is_one_box
+        if not (is_certain or is_most):
             return None
         seen, besides = (certain, by_chance.count) if certain.count else (by_chance, 0)
         return Doubt(
@@ -210,7 +248,8 @@ class Survey:
 
     def _of_cuts(self) -> Doubt | None:
         seen = self._short_nxp
-        if seen.count < UIDS_MIN or 2 * seen.count < self._short:
+        is_one_box = len(self._short_nxp_seconds) < SECONDS_MIN
+        if seen.count < UIDS_MIN or 2 * seen.count < self._short or is_one_box:
             return None
         return Doubt(
             Mistake.CUT,

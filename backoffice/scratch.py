@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from backoffice.card_rows import Reason, Refused, Row
+from validator.domain.cards import UID_LENGTHS
 
 _CACHE_KIB = 64 * 1024
 _FETCHED_ROWS = 10_000
@@ -104,6 +105,14 @@ class Scratch:
         found = self._db.execute(f"SELECT count(*), min(first), last FROM ({grouped})").fetchone()  # noqa: S608 likewise
         count, first, last = found
         return int(count), int(first or 0), int(last or 0)
+
+    def has_long_twice(self) -> bool:
+        """Whether a UID of more than 4 bytes is in several rows."""
+        found = self._db.execute(
+            "SELECT 1 FROM rows WHERE length(uid) > ? GROUP BY uid HAVING count(*) > 1 LIMIT 1",
+            (UID_LENGTHS[0],),
+        )
+        return found.fetchone() is not None
 
     def count(self, table: str) -> int:
         """How many `rows`, `refusals` or `unwanted` cards there are."""
