@@ -82,8 +82,10 @@ class Display:
         return Picture.OUT_OF_SERVICE if self._silent else self._asked
 
     def show(self, picture: Picture, hold_ms: int, now_ns: int) -> None:
-        """The lane's wish: a picture for `hold_ms`, or for good with 0."""
+        """The lane's wish: a picture for `hold_ms`, or for good with 0. An emergency that is over is not shown any more."""
         self._silent = False
+        if picture is Picture.EMERGENCY and not self._emergency:
+            picture = Picture.OUT_OF_SERVICE  # "walk through" must not stand at locked arms
         self._asked = picture
         self.until_ns = now_ns + hold_ms * NS_PER_MS if hold_ms else None
         if not hold_ms:

@@ -200,7 +200,8 @@ class Lane:
             self._desk.note(event)
 
     def _do(self, effects: list[PassageEffect], at_ns: int, decided_ns: int) -> None:
-        told_ns = report_ns = 0
+        told_ns: int | None = None
+        report_ns = 0
         for effect in effects:
             match effect:
                 case Open() if self._is_late(LATE_NS, self._awake_ns):
@@ -210,14 +211,18 @@ class Lane:
                     self._board.open(effect.tap, effect.direction, effect.hold_ms)
                     told_ns = self._monotonic_ns() - at_ns
                 case Show() if effect.hold_ms and self._is_late(LATE_PICTURE_NS, self._awake_ns):
-                    self._reader.forget()  # if the card still lies there, it is decided again and shown then
+                    # A card that lies there is decided again and shown then; one that was opened for is not opened for again.
+                    if told_ns is None:
+                        self._reader.forget()
                 case Show():
                     self._board.show(effect.outcome, effect.hold_ms, board_date(effect.date_unix_s))
-                    told_ns = told_ns or self._monotonic_ns() - at_ns
+                    told_ns = self._monotonic_ns() - at_ns if told_ns is None else told_ns
                 case FileReport():
                     report_ns = self._file(effect)
                 case RecordTap():
-                    self._keep(effect, TapTimes(decided_ns, told_ns, report_ns))
+                    self._keep(
+                        effect, TapTimes(decided_ns, told_ns or 0, report_ns), was_told=told_ns is not None
+                    )
                 case RecordPassage():
                     self._desk.note(effect)
                 case _:
@@ -248,10 +253,11 @@ class Lane:
         self._awake_ns += min(took_ns, LATE_NS)  # a disk that is slow is no lane that stood still
         return took_ns
 
-    def _keep(self, tap: RecordTap, times: TapTimes) -> None:
+    def _keep(self, tap: RecordTap, times: TapTimes, *, was_told: bool) -> None:
         if not tap.waited:  # decided earlier, and told when the passenger ahead was through
             self.decided.add(times.decided_ns)
-            self.told.add(times.told_ns)
+            if was_told:  # else it would have been too late
+                self.told.add(times.told_ns)
         if times.report_ns:
             self.filed.add(times.report_ns)
         self._desk.note(TapDone(tap, times))

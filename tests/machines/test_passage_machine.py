@@ -72,6 +72,7 @@ class PassageMachine(RuleBasedStateMachine):
         self.same_card = same_card
         self.now_ns = 10 * S
         self.board = self.reader = self.emergency = False
+        self.has_spoken = False  # the board, of its release, since it came
         self.open_tap: int | None = None
         self.opened: dict[int, Card] = {}
         self.waiting: Card | None = None  # admitted while the arms were open for somebody else
@@ -102,6 +103,9 @@ class PassageMachine(RuleBasedStateMachine):
                 self.open_tap = tap
             case Show(outcome=outcome):
                 assert self.board, "shown on a board that is away"
+                if outcome is Outcome.EMERGENCY:
+                    assert self.emergency, "told to walk through locked arms"
+                    assert self.has_spoken, "told to walk through arms of which nothing is known"
                 if outcome is Outcome.DENIED:
                     assert seen is not None
                     assert VERDICTS[seen] is Verdict.DENY
@@ -163,7 +167,7 @@ class PassageMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def board_comes_or_goes(self, on: bool) -> None:
-        self.board = on
+        self.board, self.has_spoken = on, False
         self.step(BoardBack(self.now_ns) if on else BoardLost("gone", self.now_ns))
         assert self.open_tap is None, "a passage outlived its board"
         assert self.waiting is None, "a tap was decided and never recorded"
@@ -177,9 +181,11 @@ class PassageMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def emergency_release(self, on: bool) -> None:
-        changed = on != self.emergency
-        self.emergency = on
-        self.step(Emergency(on, self.now_ns))
+        changed, is_first = on != self.emergency, not self.has_spoken
+        self.emergency, self.has_spoken = on, True
+        effects = self.step(Emergency(on, self.now_ns))
+        if self.board and on and (changed or is_first):
+            assert effects[-1] == Show(Outcome.EMERGENCY, 0), "a board that only shows what it is told"
         assert not changed or self.open_tap is None
         assert not changed or self.waiting is None, "a tap was decided and never recorded"
 

@@ -9,9 +9,20 @@ from random import Random
 
 import pytest
 
-from tests.simulation.simulated_gate import GOOD, MS, START_NS, SUSPENDED, S, World, card, simulated
+from tests.simulation.simulated_gate import (
+    GOOD,
+    MS,
+    START_NS,
+    SUSPENDED,
+    S,
+    SimulatedReader,
+    World,
+    card,
+    simulated,
+)
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent
 from validator.domain.outcomes import Outcome
+from validator.lane import Lane
 
 STILL_NS = 8 * S
 TAP_NS = START_NS + 3 * S
@@ -102,3 +113,53 @@ def test_a_lane_that_never_stands_still_serves_them_all(cards: int) -> None:
     world, clock = run(events, 0, TAP_NS + 2 * S)
     assert clock.stood_still_ns == 0
     assert len(opened_ns(world)) == cards
+
+
+class LyingReader(SimulatedReader):
+    """One card comes and stays: told once, and again when the lane has not heard it, as both real readers do."""
+
+    def __init__(self, plan: deque[ReaderEvent], world: World) -> None:
+        super().__init__(plan, world)
+        self._lies: CardSeen | None = None
+
+    def take(self) -> ReaderEvent | None:
+        event = super().take()
+        self._lies = event if isinstance(event, CardSeen) else self._lies
+        return event
+
+    def forget(self) -> None:
+        if self._lies is not None:
+            self.plan.append(CardSeen(self._lies.card, self.world.now_ns + 100 * MS))
+
+
+def run_lying(of: int, still_at: int) -> tuple[World, StallingClock, Lane]:
+    """The world in which this card comes and stays for a while, with one stall."""
+    world = World(Random(still_at), 0.0)
+    clock = StallingClock(world, TAP_NS - 10 * MS, still_at)
+    lane, _ = simulated(world, deque())
+    lane._reader = LyingReader(deque([ReaderBack(START_NS), CardSeen(card(of), TAP_NS)]), world)
+    lane._monotonic_ns = clock
+    until_ns = TAP_NS + 1_500 * MS
+    while world.now_ns < max(until_ns, clock.stood_still_ns + 1_500 * MS):
+        lane.turn()
+    return world, clock, lane
+
+
+def test_no_stall_at_any_stage_opens_twice_for_a_card_that_lies_there() -> None:
+    for still_at in range(1, LOOKS_MAX):
+        world, clock, _ = run_lying(GOOD[0], still_at)
+        if not clock.stood_still_ns:
+            assert still_at > 5
+            return
+        assert len(opened_ns(world)) == 1, f"with a stall at look {still_at}"
+    raise AssertionError("the tap looks at the clock more often than was thought")
+
+
+def test_a_refusal_that_could_not_be_shown_in_time_is_in_no_figure_of_how_fast_passengers_are_told() -> None:
+    for still_at in range(1, LOOKS_MAX):
+        world, clock, lane = run_lying(SUSPENDED[0], still_at)
+        if not clock.stood_still_ns:
+            return
+        shown = [line for line in world.lines if line.name == "show" and line.details["outcome"] == "denied"]
+        assert lane.told.summary_us()["count"] == len(shown), f"with a stall at look {still_at}"
+    raise AssertionError("the tap looks at the clock more often than was thought")

@@ -695,6 +695,13 @@ def test_after_an_emergency_nobody_is_told_to_walk_through_locked_arms() -> None
     assert (bench.locked(), bench.board.status()["shows"]) == (True, "out_of_service")
 
 
+def test_an_emergency_that_the_lane_shows_late_is_not_shown_at_locked_arms() -> None:
+    bench = Bench()
+    for hold_ms in (0, 1_500):
+        bench.say(f.Show(7, hold_ms, 0))
+        assert (bench.locked(), bench.board.status()["shows"]) == (True, "out_of_service")
+
+
 def test_an_emergency_outlives_a_power_cut_on_the_display_too() -> None:
     bench = Bench()
     bench.verb("brownout")

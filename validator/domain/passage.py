@@ -123,6 +123,8 @@ class _Admission:
     card_key: bytes
     decision: Decision
     seen_at_ns: int
+    reported: bool = False  # its report was filed, or is with what comes next
+    waited: bool = False  # for the passage of another to end; its report was filed before
     deadline_ns: int = 0  # when an open passage ends without a word from the board
 
 
@@ -134,6 +136,7 @@ class Passage:
         self.reader_here = False
         self.board_here = False
         self.emergency = False
+        self._emergency_is_old = False  # the board has come back and has not spoken of it yet
         self._policy = policy
         self._decide = decide
         self._token_key = token_key
@@ -187,7 +190,7 @@ class Passage:
                 self.reader_here = isinstance(event, ReaderBack)
                 return self._rest()
             case BoardLost() | BoardBack():
-                self.board_here = isinstance(event, BoardBack)
+                self.board_here = self._emergency_is_old = isinstance(event, BoardBack)
                 return [*self._abandon(), *self._rest()]
             case Emergency():
                 return self._emergency(on=event.on)
@@ -230,7 +233,9 @@ class Passage:
             return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns, token=_token(key))
         admission = _Admission(self._next_tap(), key, decision, event.at_ns)
         report = [FileReport(admission.tap, event.card.uid, decision)] if decision.reports else []
+        admission.reported = decision.reports
         if self._open is not None:
+            admission.waited = True
             self._waiting = admission
             return [*report]
         # The gate first: an admitted passenger does not wait for the disk.
@@ -265,8 +270,9 @@ class Passage:
         return self._ended(self._open.tap, passed=None)
 
     def _emergency(self, *, on: bool) -> list[PassageEffect]:
+        was_old, self._emergency_is_old = self._emergency_is_old, False
         if on == self.emergency:
-            return []
+            return self._rest() if on and was_old else []
         self.emergency = on
         return [*self._abandon(), *self._rest()]
 
@@ -283,6 +289,7 @@ class Passage:
         """Give up whoever was admitted and not let in yet: the card may have left long ago."""
         given_up: list[PassageEffect] = []
         if self._open is not None and self._open.tap == unopened:
+            self._open.reported = self._open.reported and self._open.waited
             given_up.append(_record(self._open, Outcome.TRY_AGAIN, waited=True))
             self._open = None
         if self._waiting is not None:
@@ -293,6 +300,8 @@ class Passage:
     def _rest(self) -> list[PassageEffect]:
         if not self.board_here:
             return []
+        if self.emergency and self._emergency_is_old:
+            return [Show(Outcome.OUT_OF_SERVICE, 0)]  # it may have ended meanwhile, with the arms locked
         if self.emergency:
             return [Show(Outcome.EMERGENCY, 0)]  # the arms hang free: nobody needs a card
         return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]
@@ -313,7 +322,9 @@ class Passage:
 
 def _record(admission: _Admission, outcome: Outcome, *, waited: bool) -> RecordTap:
     decision, token = admission.decision, _token(admission.card_key)
-    return RecordTap(admission.tap, token, outcome, decision, decision.reports, admission.seen_at_ns, waited)
+    return RecordTap(
+        admission.tap, token, outcome, decision, admission.reported, admission.seen_at_ns, waited
+    )
 
 
 def _token(card_key: bytes) -> str:
