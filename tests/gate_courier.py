@@ -100,6 +100,12 @@ class Gate:
 
     def start(self) -> Status:
         """Start courier and lane, as processes would: nothing is known but what stands in the folders."""
+        status = self.start_courier()
+        self.start_lane()
+        return status
+
+    def start_courier(self) -> Status:
+        """Start the courier alone."""
         if hasattr(self, "web"):
             self.web.close()
         self.ledger = Ledger(self.lists)
@@ -118,9 +124,7 @@ class Gate:
             poll_s=30,
             lanes=self,
         )
-        status = self._courier.replay()
-        self.start_lane()
-        return status
+        return self._courier.replay()
 
     def start_lane(self) -> None:
         """Start the lane alone, which reads everything that stands in the folders."""

@@ -23,6 +23,7 @@ from tests.town import Town, town, uid, wire
 from tests.web_server import Fault
 from validator.adapters import durable
 from validator.courier_ports import SourceState
+from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.formats.manifest import encode
 from validator.formats.segment import NO_END
 
@@ -273,6 +274,42 @@ def test_a_fast_forward_with_every_stolen_online_key_is_healed_by_replacing_them
     assert gate.poll().state is SourceState.FRESH
     assert_serves(gate, 3)
     assert gate.holds("suspended", LATER)
+    gate.power_cut()
+    assert_serves(gate, 3)
+
+
+def test_a_gate_that_lost_its_floor_while_it_held_a_thiefs_list_is_healed_by_the_runbook(
+    city: Town, gate: Gate
+) -> None:
+    stolen = thief(city)
+    stolen.publish(NEVER, lifted=(SUSPENDED,), version=10**12)
+    city.server.folder = stolen.published
+    assert gate.poll().list_version == 10**12
+    for name in (ACCEPTED_FILE, ACCEPTED_COPY_FILE):
+        (gate.lists / name).unlink()
+    gate.start()
+    city.server.folder = city.published
+    city.city.rotate("timestamp", "snapshot", "targets", now_unix_s=city.now_unix_s)
+    city.publish(LATER)
+    status = gate.poll()
+    assert status.problem == "list 3 was offered, 1000000000000 is held here"
+    assert status.state is SourceState.REPLAYED
+
+    def deletes_lists() -> None:
+        """docs/runbook.md, "Fast-forward": the courier stands still meanwhile, and the lane goes on."""
+        for folder in (gate.lists, gate.recent):
+            for manifest in folder.glob("*.manifest.json"):
+                manifest.unlink()
+
+    deletes_lists()
+    lane = gate.version
+    gate.start_courier()
+    assert gate.version == lane, "it decides by what it has until the new list is there"
+    city.server.folder = stolen.published
+    assert gate.poll().state is not SourceState.FRESH, "root.json is there: the thief's keys are void"
+    city.server.folder = city.published
+    assert gate.poll().state is SourceState.FRESH
+    assert_serves(gate, 3)
     gate.power_cut()
     assert_serves(gate, 3)
 
