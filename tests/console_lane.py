@@ -30,9 +30,16 @@ def courier(**changes: Any) -> Line:
         "since_unix_s": NOW_UNIX_S - 3_600,
         "polled_unix_s": NOW_UNIX_S - 20,
         "list_version": 7,
+        "upload": {"state": "fresh", "problem": ""},
         "silent": False,
+        "asks_within_s": 36,
     }
     return says | changes
+
+
+def unheard_courier(problem: str = "") -> Line:
+    """What a lane says of a courier that has said nothing."""
+    return dict.fromkeys(courier()) | {"state": "unknown", "problem": problem}
 
 
 def status_line(**changes: Any) -> Line:

@@ -9,11 +9,13 @@ import os
 import secrets
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from validator.account import Account
 from validator.adapters.clock import Clock
@@ -117,7 +119,7 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         clock=clock,
         log=log,
         commit_budget_ms=config.reports.denial_commit_budget_ms,
-        courier=_courier_file(config).look,
+        courier=_courier_says(config),
     )
     memory_locked = lock_memory()
     board = make_board(config)
@@ -164,11 +166,13 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         raise SystemExit(1)
 
 
-def _courier_file(config: Config) -> CourierFile:
-    """What the courier writes of itself. In memory it does so at each poll, on the disk only when there is news."""
+def _courier_says(config: Config) -> Callable[[int], dict[str, Any] | None]:
+    """What the courier writes of itself, at a time; None of a gate without one. In memory it writes at each poll, on the disk with news."""
+    if config.courier is None:
+        return lambda _now_unix_s: None
     folder = config.list.recent or config.list.folder
-    poll_s = config.courier.poll_s if config.courier and config.list.recent else None
-    return CourierFile(Path(folder) / COURIER_STATUS_FILE, poll_s)
+    poll_s = config.courier.poll_s if config.list.recent else None
+    return CourierFile(Path(folder) / COURIER_STATUS_FILE, poll_s).look
 
 
 def _lane_socket(config: Config) -> LaneSocket:

@@ -82,7 +82,7 @@ class Clerk:
         commit_budget_ms: int,
         courier: Callable[[int], dict[str, Any] | None] = lambda _now_unix_s: None,
     ) -> None:
-        """`lists` is what the loop reads; nothing else writes it. `courier` says how the courier fares at a time, None if nothing is known of it."""
+        """`lists` is what the loop reads; nothing else writes it. `courier` says how the courier fares at a time, None of a gate without one."""
         self._courier = courier
         self.notes_dropped = 0
         self._account = account

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.console_lane import FakeLane, histogram_line, status_line
+from tests.console_lane import NOW_UNIX_S, FakeLane, courier, histogram_line, status_line
 from tests.programs import WAIT_S, Program, lane_config, program
 
 AS_IT_IS = ("validator", "console", "--config")
+ADVANCES_MAX = 60  # then the clock stands
 HURRIED = ("tests.processes.hurried_console",)
 
 
@@ -48,6 +49,25 @@ def busy(durations_ns: dict[str, list[int]]) -> Callable[[str], bytes]:
         told = {"status": status_line(), "histograms": histogram_line(heard), "watch": {"watching": True}}[
             request
         ]
+        return json.dumps(told).encode() + b"\n"
+
+    return answers
+
+
+def advancing(durations_ns: list[int], step_s: int) -> Callable[[str], bytes]:
+    """Answers of a lane whose clock goes on by `step_s` seconds, and that has these taps, whenever it is asked how it fares."""
+    asked, heard = [0], {"told": list[int]()}
+
+    def answers(request: str) -> bytes:
+        if request == "status" and asked[0] < ADVANCES_MAX:
+            asked[0] += 1
+            heard["told"] += durations_ns
+        now_unix_s = NOW_UNIX_S + step_s * asked[0]
+        told = {
+            "status": status_line(unix_s=now_unix_s, courier=courier(polled_unix_s=now_unix_s)),
+            "histograms": histogram_line(heard),
+            "watch": {"watching": True},
+        }[request]
         return json.dumps(told).encode() + b"\n"
 
     return answers

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +12,18 @@ import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.browser.accessibility import barriers
-from tests.browser.consoles import HURRIED, busy, console, has_a_day, tells
-from tests.browser.pages import AWAY, DESK, PANEL, PHONE, Pages, is_wider_than_its_window, shot
-from tests.console_lane import CARDS, NOW_UNIX_S, FakeLane, fake_lane, status_line, tap_line
+from tests.browser.consoles import ADVANCES_MAX, HURRIED, advancing, busy, console, has_a_day, tells
+from tests.browser.pages import AWAY, Pages, is_wider_than_its_window, shot
+from tests.console_lane import (
+    CARDS,
+    NOW_UNIX_S,
+    FakeLane,
+    courier,
+    fake_lane,
+    status_line,
+    tap_line,
+    unheard_courier,
+)
 
 WELL = {"en": "This gate is well.", "tr": "Bu turnike iyi çalışıyor."}
 FACTS = {
@@ -24,7 +34,9 @@ FACTS = {
         "clock": "synchronised",
         "reports": "2 waiting, 3 delivered since the start",
         "disk": "4.7 GiB free",
+        "courier": "up to date, asked the city 20 s ago",
         "emergency": "off",
+        "housing": "closed",
         "forced": "never",
         "run": "for 1 min 0 s, version 0.1.0: 9 taps, 5 admitted, 3 denied",
     },
@@ -35,7 +47,9 @@ FACTS = {
         "clock": "eşitlenmiş",
         "reports": "2 bekliyor, açılıştan beri 3 teslim edildi",
         "disk": "4,7 GiB boş",
+        "courier": "güncel, şehre 20 sn önce sordu",
         "emergency": "kapalı",
+        "housing": "kapalı",
         "forced": "hiç",
         "run": "1 min",
     },
@@ -51,6 +65,13 @@ ALL_WRONG = {
     "reports_rejected": 2,
     "reports_trouble": "no space left on device",
     "disk_free_bytes": 1_000_000,
+    "forced": 3,
+    "courier": courier(
+        state="unreachable",
+        problem="https://lists.city.example: no route to host",
+        polled_unix_s=NOW_UNIX_S - 4_000,
+        upload={"state": "unreachable", "problem": "https://reports.city.example: no route to host"},
+    ),
 }
 FAULTS: dict[str, dict[str, Any]] = {
     "reader": {"devices": {"reader": "lost", "board": "ready"}},
@@ -63,15 +84,32 @@ FAULTS: dict[str, dict[str, Any]] = {
     },
     "stale": {"list_state": "stale", "list_expires_unix_s": NOW_UNIX_S - 60},
     "corrupt": {"list_state": "corrupt", "list_problems": ["version 8: damaged"]},
+    "list": {"list_state": "something newer"},
+    "problems": {"list_problems": ["/l: Permission denied"]},
     "trouble": {"reports_trouble": "no space left on device"},
+    "uncounted": {"reports_waiting": None, "reports_rejected": None},
     "refused": {"reports_refused": 1},
     "rejected": {"reports_rejected": 1},
+    "waiting": {"reports_waiting": 20_000},
+    "upload": {"courier": courier(upload={"state": "refused", "problem": "401"})},
+    "unheard": {"courier": unheard_courier()},
+    "quiet": {"courier": courier(polled_unix_s=NOW_UNIX_S - 420)},
+    "untold": {"courier": courier(silent=None, asks_within_s=None)},
+    "courier": {"courier": courier(state="frozen", problem="version 7 expired on 2026-05-01")},
     "disk": {"disk_free_bytes": 1_000_000},
+    "disk_unknown": {"disk_free_bytes": None},
     "clock": {"clock_synchronised": False},
     "tamper": {"tamper": True},
     "emergency": {"emergency": True},
+    "forced": {"forced": 3},
 }
-NOTES = {"clock", "emergency"}  # worth a line, and no reason to call a gate unwell
+NOTES = {"clock"}  # worth a line, and no reason to call a gate unwell
+LETTERS_PX_MIN = 11
+SIZES: dict[str, ViewportSize] = {
+    "phone": {"width": 390, "height": 844},
+    "panel": {"width": 800, "height": 480},
+    "desk": {"width": 1280, "height": 800},
+}
 
 
 @pytest.fixture
@@ -224,20 +262,110 @@ def test_the_day_is_drawn_and_read_out(pages: Pages, tmp_path: Path) -> None:
         shot(page, "status-day")
 
 
+@pytest.mark.parametrize("language", ["en", "tr"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, PANEL, DESK], ids=["phone", "panel", "desk"])
-def test_it_fits_and_has_no_barriers(
-    pages: Pages, lane: FakeLane, address: str, size: ViewportSize, *, dark: bool
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_it_fits_is_large_enough_and_has_no_barriers(
+    pages: Pages, tmp_path: Path, size: ViewportSize, language: str, *, dark: bool
 ) -> None:
-    page = pages.open(address, dark=dark, size=size, language="tr" if dark else "en")
-    lane.say(json.dumps(tap_line()).encode() + b"\n")
-    for state, changes in (("well", {}), ("unwell", ALL_WRONG)):
-        tells(lane, **changes)
-        says_that_it_is_well(page, well=not changes)
-        assert not is_wider_than_its_window(page)
-        shot(page, f"status-{state}-{size['width']}-{'dark' if dark else 'light'}", whole=True)
-        if size != PANEL:
+    waits = {"decided": [9_000, 12_000], "filed": [3_000_000], "told": [90_000, 400_000, 8_000_000]}
+    with (
+        fake_lane(tmp_path / "lane-1.sock", busy(waits)) as lane,
+        console(tmp_path, lane.path, module=HURRIED) as (address, _),
+    ):
+        has_a_day(address)
+        page = pages.open(address, dark=dark, size=size, language=language)
+        for number, outcome in enumerate(("admitted", "denied", "admitted_with_notice", "out_of_service")):
+            lane.say(json.dumps(tap_line(tap=number, outcome=outcome)).encode() + b"\n")
+        for state, changes in (("well", {}), ("unwell", ALL_WRONG)):
+            tells(lane, **dict.fromkeys(("decided_us", "told_us", "filed_us"), WIDEST) | changes)
+            says_that_it_is_well(page, well=not changes)
+            expect(page.locator(".taps tbody tr")).to_have_count(4)
+            expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute("d", re.compile(r"^M\d"))
+            assert not is_wider_than_its_window(page)
+            assert cut(page) == []
+            assert smallest_letters_px(page) >= LETTERS_PX_MIN
+            theme = "dark" if dark else "light"
+            shot(page, f"status-{state}-{size['width']}-{theme}-{language}", whole=True)
             assert barriers(page) == []
+
+
+WIDEST = {"count": 9, "p50": 99_900, "p99": 999_400, "p999": 99_900_000, "max": 999_900_000}
+
+
+def cut(page: Page) -> list[str]:
+    """Tables and cells that show less than they hold, and words of a chart that stick out of it."""
+    return list(
+        page.evaluate(
+            """() => [
+                ...[...document.querySelectorAll(".scroll, td, th, li, h2, h3, p")]
+                    .filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
+                    .map((each) => each.textContent),
+                ...[...document.querySelectorAll(".chart text")]
+                    .filter((each) => {
+                        const [inner, outer] = [each, each.ownerSVGElement].map((one) => one.getBoundingClientRect());
+                        return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+                    })
+                    .map((each) => each.textContent),
+            ]"""
+        )
+    )
+
+
+def smallest_letters_px(page: Page) -> float:
+    """As they are on the screen: those of a drawing by the scale at which it is shown."""
+    return float(
+        page.evaluate(
+            """() => Math.min(...[...document.querySelectorAll("body *")]
+                .filter((each) => each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+                .map((each) => parseFloat(getComputedStyle(each).fontSize) * (each.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
+        )
+    )
+
+
+def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
+    pages: Pages, tmp_path: Path
+) -> None:
+    with (
+        fake_lane(tmp_path / "lane-1.sock", advancing([1_000_000], 20)) as lane,
+        console(tmp_path, lane.path, module=HURRIED) as (address, _),
+    ):
+        page = pages.open(address)
+        lane.wait_for(lambda lane: lane.asked.count("histograms") > 2 * ADVANCES_MAX)
+        page.reload()
+        expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute("d", re.compile(r"^M\d"))
+        part_of_width = page.evaluate(
+            """() => {
+                const [line, svg] = [".chart path[data-percent=p50]", ".chart"].map((one) => document.querySelector(one).getBoundingClientRect());
+                return line.width / svg.width;
+            }"""
+        )
+        assert part_of_width > 0.7
+        heading = page.locator(".day h3")
+        expect(heading).to_have_text(re.compile(r"the last \d+ min"))
+        expect(page.locator(".chart")).not_to_contain_text("24 h")
+
+
+LATER = """let passedMs = 0; const now = performance.now.bind(performance); performance.now = () => now() + passedMs;"""
+"""A page in which a minute can pass at once."""
+
+
+def test_what_a_console_said_last_is_not_called_well_when_it_has_gone_or_stalls(
+    pages: Pages, tmp_path: Path, lane: FakeLane
+) -> None:
+    with console(tmp_path, lane.path) as (address, process):
+        page = pages.open(address, script=LATER)
+        says_that_it_is_well(page)
+        process.process.send_signal(signal.SIGSTOP)
+        try:
+            page.evaluate("passedMs = 60_000")
+            expect(part(page, "verdict")).to_have_text(re.compile("^Not known"))
+        finally:
+            process.process.send_signal(signal.SIGCONT)
+        says_that_it_is_well(page)
+        pages.excuse(AWAY)
+    expect(part(page, "verdict")).to_have_text(re.compile("^Not known"))
+    expect(part(page, "verdict")).to_have_attribute("data-well", "")
 
 
 def test_it_only_shows_and_names_no_card_and_no_reason(pages: Pages, lane: FakeLane, address: str) -> None:

@@ -29,6 +29,7 @@ def test_a_lane_that_was_never_heard_is_down_and_says_so() -> None:
                 "problem": "not heard yet",
                 "status": None,
                 "taps": (),
+                "faults": [{"name": "away", "why": "not heard yet", "number": None, "is_note": False}],
             }
         ],
     }
@@ -89,6 +90,7 @@ def test_a_page_is_shown_what_the_lane_said_but_for_the_grounds() -> None:
                     "unix_s": NOW_UNIX_S,
                 }
             ],
+            "faults": [],
         }
     ]
     assert not [word for word in ("ground", "in table", "list missing", "rule") if word in json.dumps(state)]

@@ -141,7 +141,7 @@ def test_state_day_and_metrics_are_told_and_never_kept(site: Site) -> None:
         "denied": 3,
         "try_again": 1,
     }
-    assert [*asked(site, "/day").json] == ["step_s", "slots"]
+    assert [*asked(site, "/day").json] == ["step_s", "slots", "hour"]
 
 
 def test_no_answer_names_a_card_and_none_but_the_metrics_a_ground(site: Site) -> None:

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.console_lane import CARDS, courier, fake_lane, status_line
+from tests.console_lane import CARDS, fake_lane, status_line, unheard_courier
 from tests.programs import lane_config
 from validator.config import Config, load
-from validator.console.top import TopError, faults_of, top
+from validator.console.faults import Fault
+from validator.console.gate import Lane
+from validator.console.top import TopError, top
 
 
 def config(folder: Path, *lanes: Path) -> Config:
@@ -65,50 +66,25 @@ def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
         top(load(tmp_path / "validator.toml"), once=True)
 
 
-@pytest.mark.parametrize(
-    ("changes", "fault"),
-    [
-        ({"devices": {"reader": "lost", "board": "ready"}}, "reader lost"),
-        ({"list_state": "stale"}, "list stale"),
-        ({"reports_refused": 4}, "4 reports lost"),
-        ({"reports_trouble": "the disk is full"}, "reports cannot be kept: the disk is full"),
-        ({"disk_free_bytes": 7}, "hardly any room on the disk"),
-        ({"disk_free_bytes": 0}, "hardly any room on the disk"),
-        ({"courier": courier(silent=True)}, "courier: has not asked the city for too long"),
-        (
-            {"courier": courier(state="disk", problem="/l: Read-only file system\x1b[2J")},
-            "courier: disk: /l: Read-only file system\\x1b[2J",
-        ),
-        ({"courier": courier(state="something newer")}, "courier: something newer"),
-        ({"courier": None}, None),
-        ({"tamper": True}, "housing open"),
-        ({"clock_synchronised": False, "emergency": True}, None),
-    ],
-)
-def test_what_is_wrong_is_said_and_what_is_only_worth_knowing_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], fault: str | None
-) -> None:
-    with fake_lane(tmp_path / "lane-1.sock") as lane:
-        lane.answers = lambda _: json.dumps(status_line(**changes)).encode() + b"\n"
-        said = " ".join(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True).split())
-    assert (fault or "is well") in said
-
-
 def test_a_lane_of_which_nothing_was_heard_is_not_well() -> None:
-    from validator.console.gate import Lane  # noqa: PLC0415
-
-    assert faults_of(Lane(Path("lane-1.sock"))) == ["not running (not heard yet)"]
+    assert Lane(Path("lane-1.sock")).faults == (Fault("away", why="not heard yet"),)
 
 
 def test_what_is_not_known_is_said_to_be_unknown_and_not_to_be_0(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unknown = {"reports_waiting": None, "reports_rejected": None, "disk_free_bytes": None, "courier": None}
+    unknown = {
+        "reports_waiting": None,
+        "reports_rejected": None,
+        "disk_free_bytes": None,
+        "courier": unheard_courier(),
+    }
     with fake_lane(tmp_path / "lane-1.sock") as lane:
         lane.answers = lambda _: json.dumps(status_line(**unknown)).encode() + b"\n"
         said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True)
         told = json.loads(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), as_json=True))
     assert "unknown how many waiting" in said
     assert "courier    unknown" in said
+    assert "is well" not in said
     assert "0 waiting" not in said
     assert {name: told["lanes"][0]["status"][name] for name in unknown} == unknown

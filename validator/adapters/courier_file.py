@@ -15,7 +15,20 @@ from validator.formats.courier_status import (
     CourierStatusError,
     decode,
     silence_s_max,
+    wait_s_max,
 )
+
+UNHEARD: dict[str, Any] = {
+    "state": "unknown",
+    "problem": "",
+    "since_unix_s": None,
+    "polled_unix_s": None,
+    "list_version": None,
+    "upload": None,
+    "silent": None,
+    "asks_within_s": None,
+}
+"""Of a courier that has said nothing."""
 
 
 class CourierFile:
@@ -28,21 +41,30 @@ class CourierFile:
         self._read: tuple[int, ...] | None = None
         self._found: CourierStatus | None = None
 
-    def look(self, now_unix_s: int) -> dict[str, Any] | None:
-        """The courier's status, and whether it is silent (None: nobody can tell); None if nothing is known of it. Never raises."""
+    def look(self, now_unix_s: int) -> dict[str, Any]:
+        """The courier's last word, and what follows from its age. Never raises.
+
+        Beside the fields of the file: `silent` (None: nobody can tell), and `asks_within_s`, how soon after `polled_unix_s` it
+        means to have asked again unless a large list is on its way (None likewise). If nothing can be read, the state is
+        "unknown", the problem says why, and the rest is None.
+        """
+        problem = ""
         try:
             status = self._path.lstat()
             looks = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if looks != self._read:
                 self._read = looks
                 self._found = decode(read_regular(self._path, COURIER_STATUS_BYTES_MAX))
-        except (OSError, CourierStatusError):
+        except FileNotFoundError:
             self._read = self._found = None
+        except (OSError, CourierStatusError) as error:
+            self._read = self._found = None
+            problem = (error.strerror if isinstance(error, OSError) else "") or str(error)
         if self._found is None:
-            return None
-        silent = None
+            return {**UNHEARD, "problem": problem}
+        silent = asks_within_s = None
         if self._poll_s is not None:
             silent = now_unix_s - self._found.polled_unix_s > silence_s_max(self._found.state, self._poll_s)
-        lists = msgspec.structs.asdict(self._found)
-        del lists["upload"]  # the courier itself tells the city, and `turnike check` the operator
-        return lists | {"silent": silent}
+            asks_within_s = wait_s_max(self._found.state, self._poll_s)
+        said: dict[str, Any] = msgspec.to_builtins(self._found)
+        return said | {"silent": silent, "asks_within_s": asks_within_s}

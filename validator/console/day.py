@@ -1,5 +1,7 @@
 """The last day of a lane's latencies, in slots of five minutes: what its histograms have grown by. In memory, and lost with the process.
 
+The last hour is kept in slots of half a minute as well: a console that has just begun has something to show within a minute.
+
     day.add(counts, unix_s)       # whenever the lane has told its histograms
     day.slots(now_unix_s)         # [Slot(unix_s=…, taps=212, decided_us=(11, 24, 31), told_us=…), …], oldest first
 
@@ -16,6 +18,8 @@ from validator.console.lane_words import Counts, Histogram
 
 STEP_S = 300
 DAY_S = 86_400
+FINE_STEP_S = 30
+HOUR_S = 3_600
 PERCENTS = {"p50": 50.0, "p99": 99.0, "p999": 99.9}
 _NS_PER_US = 1_000
 
@@ -24,7 +28,7 @@ Sizes = Mapping[int, int]
 
 
 class Slot(NamedTuple):
-    """Five minutes of one lane."""
+    """Five minutes of one lane, or half of one."""
 
     unix_s: int
     taps: int
@@ -45,7 +49,9 @@ class Slot(NamedTuple):
 class LaneDay:
     """Of one lane. The slot under way is still sizes."""
 
-    def __init__(self) -> None:
+    def __init__(self, step_s: int = STEP_S, span_s: int = DAY_S) -> None:
+        """Slots of `step_s` seconds, for `span_s`."""
+        self._step_s, self._span_s = step_s, span_s
         self._run_id = ""
         self._seen: tuple[Sizes, Sizes] = {}, {}  # decided and told, when they were told last
         self._unix_s: int | None = None  # of the slot under way
@@ -56,7 +62,7 @@ class LaneDay:
     def add(self, counts: Counts, unix_s: int) -> None:
         """What the lane counts at this moment, by its own clock."""
         seen = (_sizes(counts.histograms.decided), _sizes(counts.histograms.told))
-        slot_unix_s = unix_s - unix_s % STEP_S
+        slot_unix_s = unix_s - unix_s % self._step_s
         if self._unix_s is None:
             self._unix_s = slot_unix_s
         else:
@@ -68,10 +74,10 @@ class LaneDay:
         self._run_id, self._seen = counts.run_id, seen
 
     def slots(self, now_unix_s: int) -> list[Slot]:
-        """Those of the last 24 hours, the one under way too."""
+        """Those of the last `span_s` seconds, the one under way too."""
         under_way = [] if self._unix_s is None else [self._under_way(self._unix_s)]
         told = (*self._over.values(), *under_way)
-        return sorted(slot for slot in told if now_unix_s - DAY_S < slot.unix_s <= now_unix_s)
+        return sorted(slot for slot in told if now_unix_s - self._span_s < slot.unix_s <= now_unix_s)
 
     def _under_way(self, unix_s: int) -> Slot:
         return Slot(unix_s, self._told.total(), percentiles_us(self._decided), percentiles_us(self._told))
@@ -80,7 +86,7 @@ class LaneDay:
         """Another slot; what a clock that was put right has left in the future goes with what is too old."""
         assert self._unix_s is not None  # noqa: S101 — one was under way
         self._over[self._unix_s] = self._under_way(self._unix_s)
-        self._over = {at: slot for at, slot in self._over.items() if unix_s - DAY_S < at < unix_s}
+        self._over = {at: slot for at, slot in self._over.items() if unix_s - self._span_s < at < unix_s}
         self._unix_s = unix_s
         self._decided.clear()
         self._told.clear()

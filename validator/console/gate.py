@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from validator.console.day import LaneDay
+from validator.console.day import FINE_STEP_S, HOUR_S, LaneDay
+from validator.console.faults import FORCED_S, Fault, faults_of
 from validator.console.lane_line import Gone
 from validator.console.lane_words import Counted, Counts, Status, Tap
 
@@ -32,6 +33,8 @@ class Lane:
         self.counts: Counts | None = None
         self.taps: deque[Tap] = deque(maxlen=TAPS_MAX)  # newest first
         self.day = LaneDay()
+        self.hour = LaneDay(FINE_STEP_S, HOUR_S)
+        self._forced_s: int | None = None  # its age when its count of forced arms was seen to grow
 
     @property
     def number(self) -> int | None:
@@ -40,6 +43,23 @@ class Lane:
             return self.status.lane
         named = re.search(r"([1-9][0-9]?)\.sock\Z", self.socket)
         return int(named[1]) if named else None
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with it, the worst first."""
+        if not self.up or self.status is None:
+            return (Fault("away", why=self.problem),)
+        return faults_of(self.status, forced_lately=self.forced_lately)
+
+    @property
+    def forced_lately(self) -> int:
+        """How often locked arms were turned since its start, if they were lately, or nobody knows when; else 0.
+
+        A lane only counts: of those that were counted before it was first heard nobody knows when they were.
+        """
+        status, seen_s = self.status, self._forced_s
+        lately = status is not None and seen_s is not None and status.uptime_s - seen_s < FORCED_S
+        return status.forced if status is not None and lately else 0
 
     def take(self, said: Status | Counts | Tap | Gone) -> bool:
         """Keep it. Whether it is more than time going by: devices, list, reports, or that the lane comes or goes."""
@@ -53,6 +73,7 @@ class Lane:
                 self.counts = said
                 if self.status is not None:
                     self.day.add(said, self.status.unix_s)
+                    self.hour.add(said, self.status.unix_s)
                 return False
             case Tap():
                 self.taps.appendleft(said)
@@ -67,23 +88,34 @@ class Lane:
             "problem": self.problem,
             "status": _shown_status(self.status) if self.status else None,
             "taps": tuple(self.taps),
+            "faults": [fault._asdict() for fault in self.faults],
         }
 
     def still(self) -> tuple[object, ...]:
         """Equal as long as nothing has happened but time."""
         status = self.status
         if status is not None:
-            courier = status.courier and msgspec.structs.replace(status.courier, polled_unix_s=0)
+            courier = status.courier and msgspec.structs.replace(status.courier, polled_unix_s=None)
             status = msgspec.structs.replace(status, unix_s=0, uptime_s=0, courier=courier)
-        return (self.up, self.problem, status, tuple(self.taps))
+        return (self.up, self.problem, status, tuple(self.taps), self._still_faults())
 
     def _fares(self, status: Status) -> bool:
         before, was_up = self.status, self.up
         if before is not None and before.run_id != status.run_id:
             self.counts = None
             self.taps.clear()  # its tokens and numbers begin anew
+        same_run = before is not None and before.run_id == status.run_id
+        if status.forced > (before.forced if before is not None and same_run else 0):
+            self._forced_s = status.uptime_s
+        faults = self._still_faults()
         self.status, self.up, self.problem = status, True, ""
-        return not was_up or before is None or _notable(before) != _notable(status)
+        if not was_up or before is None or faults != self._still_faults():
+            return True
+        return _notable(before) != _notable(status)
+
+    def _still_faults(self) -> tuple[object, ...]:
+        """Without how long they last."""
+        return tuple((fault.name, fault.why) for fault in self.faults)
 
 
 class Gate:
@@ -104,8 +136,15 @@ class Gate:
 
     def day(self) -> list[dict[str, Any]]:
         """The slots of the last 24 hours by the clock of the lane that is furthest on, oldest first."""
+        return self._slots([(lane.number, lane.day) for lane in self.lanes])
+
+    def hour(self) -> list[dict[str, Any]]:
+        """Likewise those of the last hour, of half a minute each."""
+        return self._slots([(lane.number, lane.hour) for lane in self.lanes])
+
+    def _slots(self, kept: Sequence[tuple[int | None, LaneDay]]) -> list[dict[str, Any]]:
         now_unix_s = max((lane.status.unix_s for lane in self.lanes if lane.status), default=0)
-        told = [slot.as_json(lane.number) for lane in self.lanes for slot in lane.day.slots(now_unix_s)]
+        told = [slot.as_json(number) for number, day in kept for slot in day.slots(now_unix_s)]
         return sorted(told, key=lambda slot: int(slot["unix_s"]))
 
 
@@ -132,5 +171,5 @@ def _notable(status: Status) -> tuple[object, ...]:
         (status.list_state, status.list_version, status.list_problems),
         (status.reports_waiting, status.reports_delivered, status.reports_refused, status.reports_rejected),
         status.reports_trouble,
-        (status.courier.state, status.courier.problem, status.courier.silent) if status.courier else None,
+        status.courier and (status.courier.state, status.courier.problem, status.courier.silent),
     )

@@ -45,15 +45,27 @@ class Counted(Struct, frozen=True):
     count: Count
 
 
+class UploadSays(Struct, frozen=True):
+    """How the way of reports to the city stands, by the courier's own word."""
+
+    state: Name
+    problem: Text
+
+
 class CourierSays(Struct, frozen=True):
     """How the source of lists looks from this gate, by the courier's own word; `silent` if that is old, None if nobody can tell."""
 
     state: Name
     problem: Text
-    since_unix_s: Moment
-    polled_unix_s: Moment
+    since_unix_s: Moment | None
+    polled_unix_s: Moment | None
+    """When it asked the city last; None if it has said nothing that can be read."""
     list_version: Count | None
     silent: bool | None
+    asks_within_s: Count | None = None
+    """How soon after that it means to have asked again; None if it need not say so, or the lane is older."""
+    upload: UploadSays | None = None
+    """None of a gate that brings no reports, of one that has not begun, and of an older lane."""
 
 
 class Status(Struct, frozen=True):
@@ -89,7 +101,7 @@ class Status(Struct, frozen=True):
     filed_us: Percentiles
     told_before_durable: Count
     courier: CourierSays | None = None
-    """None if nothing is known of it."""
+    """None of a gate that has none: its lists come by hand."""
 
 
 class Histogram(Struct, frozen=True):
@@ -178,7 +190,10 @@ def _fit(status: Status) -> Status:
 
 
 def _shown_courier(courier: CourierSays) -> CourierSays:
-    return msgspec.structs.replace(courier, state=shown(courier.state), problem=shown(courier.problem))
+    upload = courier.upload and UploadSays(shown(courier.upload.state), shown(courier.upload.problem))
+    return msgspec.structs.replace(
+        courier, state=shown(courier.state), problem=shown(courier.problem), upload=upload
+    )
 
 
 def heard(line: bytes) -> Said:

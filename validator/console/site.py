@@ -5,7 +5,7 @@
 | `/`, `/static/FILE` | the page and what it is made of |
 | `/events` | server-sent events: `gate` with the whole state, at once when something notable happens and else at most once a second; `tap` for each tap |
 | `/state` | the same state once |
-| `/day` | latencies of the last 24 hours, in slots of five minutes |
+| `/day` | latencies of the last 24 hours, in slots of five minutes, and of the last hour, in slots of half a minute |
 | `/metrics` | for Prometheus |
 
 Who may ask is guard.py's affair.
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from validator.console.assets import PAGE, Asset
-from validator.console.day import STEP_S
+from validator.console.day import FINE_STEP_S, STEP_S
 from validator.console.gate import Gate, Lane
 from validator.console.guard import Headers, Receive, Scope, Send, answer
 from validator.console.lane_words import Tap
@@ -54,13 +54,17 @@ class Site:
             case "/state":
                 await _send(send, _JSON, msgspec.json.encode(self._gate.state()))
             case "/day":
-                await _send(send, _JSON, msgspec.json.encode({"step_s": STEP_S, "slots": self._gate.day()}))
+                await _send(send, _JSON, msgspec.json.encode(self._day()))
             case "/metrics":
                 await _send(send, METRICS_TYPE.encode(), metrics_text(self._gate))
             case path:
                 await self._file(
                     PAGE if path == "/" else path.removeprefix(_STATIC), path, scope["headers"], send
                 )
+
+    def _day(self) -> dict[str, Any]:
+        hour = {"step_s": FINE_STEP_S, "slots": self._gate.hour()}
+        return {"step_s": STEP_S, "slots": self._gate.day(), "hour": hour}
 
     async def _file(self, name: str, path: str, headers: Headers, send: Send) -> None:
         asset = self._assets.get(name)

@@ -1,6 +1,7 @@
 """The file `courier.json`: how the source of lists looks from this gate. The courier writes it after each poll, `turnike check` reads it."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Annotated, Any
 
 import msgspec
@@ -61,7 +62,12 @@ def decode(content: bytes) -> CourierStatus:
 
 def silence_s_max(state: str, poll_s: float) -> float:
     """How long a courier in this state that asks every `poll_s` seconds may say nothing, in seconds."""
-    return POLL_S_MAX + (ASKED_WAIT_S_MAX if state == BUSY else 1.2 * poll_s)
+    return POLL_S_MAX + wait_s_max(state, poll_s)
+
+
+def wait_s_max(state: str, poll_s: float) -> int:
+    """How long it waits at most between two polls, in whole seconds."""
+    return ASKED_WAIT_S_MAX if state == BUSY else ceil(1.2 * poll_s)
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

@@ -4,14 +4,16 @@
  * whole, so a page that was away knows all again with the next one. The chart is status_chart.js.
  */
 
-import { chart, legend } from "/static/status_chart.js";
-import { faultsOf } from "/static/status_faults.js";
+import { chart, legend, spanOf } from "/static/status_chart.js";
 import { WORDS, count, duration, size, time } from "/static/status_words.js";
 
 const RETRY_MS = 2_000;
 const DAY_MS = 15_000;
 const TAPS_SHOWN = 10;
-const NOTES = ["emergency", "clock"]; // worth a line, and no reason to call a gate unwell
+const SILENT_MS = 45_000; // the console says something each 15 s, whatever happens
+const LIST_FAULTS = ["missing", "stale", "corrupt", "list", "problems"];
+const REPORT_FAULTS = ["trouble", "uncounted", "refused", "rejected", "waiting", "upload"];
+const COURIER_FAULTS = ["unheard", "quiet", "untold", "courier"];
 
 /** @param {string} name */
 const byTest = (name) => /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
@@ -21,7 +23,7 @@ let language = localStorage.getItem("language") === "tr" || (!localStorage.getIt
 /** @type {any} */
 let state = null;
 /** @type {any} */
-let day = { slots: [], step_s: 300 };
+let day = { slots: [], step_s: 300, hour: { slots: [], step_s: 30 } };
 let heardMs = 0;
 let connection = "waiting";
 
@@ -61,31 +63,48 @@ function connect(what) {
   connection = what;
   document.body.dataset.connection = what;
   byTest("connection").textContent = words().connection[/** @type {"live"} */ (what)];
+  if (state) drawVerdict();
+}
+
+/** A line that is open and brings nothing is as good as none: a tunnel that hangs, a console that is stopped. */
+function listenToSilence() {
+  if (connection === "live" && performance.now() - heardMs > SILENT_MS) connect("away");
 }
 
 function draw() {
   byTest("gate").textContent = state.gate_id;
   document.title = `${state.gate_id} · Turnike`;
   byTest("versions").textContent = words().versions(state.console_version);
-  const faults = state.lanes.flatMap((/** @type {any} */ lane) => faultsOf(lane).map((fault) => ({ lane, fault })));
-  const serious = faults.filter((/** @type {any} */ one) => !NOTES.includes(one.fault));
-  const verdict = byTest("verdict");
-  const sentence = serious.length ? words().unwell(serious.length) : words().well(state.lanes.length);
-  verdict.dataset.well = String(!serious.length);
-  if (verdict.textContent !== sentence) verdict.textContent = sentence;
-  byTest("faults").replaceChildren(...faults.map(({ lane, fault }) => faultLine(lane, fault)));
+  drawVerdict();
   drawLanes();
 }
 
-/** @param {any} lane @param {string} fault */
+/** What was so before the console went away is not known to be so: no page says "well" then. */
+function drawVerdict() {
+  const faults = state.lanes.flatMap((/** @type {any} */ lane) => lane.faults.map((/** @type {any} */ fault) => ({ lane, fault })));
+  const serious = faults.filter((/** @type {any} */ one) => !one.fault.is_note);
+  const isKnown = connection === "live";
+  const found = serious.length ? words().unwell(serious.length) : words().well(state.lanes.length);
+  const sentence = isKnown ? found : words().notKnown;
+  const verdict = byTest("verdict");
+  verdict.dataset.well = isKnown ? String(!serious.length) : "";
+  if (verdict.textContent !== sentence) verdict.textContent = sentence;
+  byTest("faults").replaceChildren(...faults.map((/** @type {any} */ { lane, fault }) => faultLine(lane, fault)));
+}
+
+/** @param {any} lane @param {{name: string, why: string, number: number | null}} fault */
 function faultLine(lane, fault) {
-  const [what, todo] = words().faults[/** @type {"away"} */ (fault)];
+  const [what, todo] = /** @type {any} */ (words().faults)[fault.name] ?? [fault.name, "turnike check."];
+  const number = fault.name === "quiet" ? time(fault.number ?? 0, words()) : count(fault.number ?? 0, words());
   const item = document.createElement("li");
-  item.dataset.fault = fault;
+  item.dataset.fault = fault.name;
+  const said = document.createElement("span");
+  said.textContent = (state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ` : "") + what.replace("@N", number);
+  const why = document.createElement("q");
+  why.textContent = fault.why;
   const hint = document.createElement("small");
   hint.textContent = todo.replace("@N", `@${lane.lane ?? "1"}`);
-  const why = fault === "away" && lane.problem ? ` (${lane.problem})` : "";
-  item.append((state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ${what}` : what) + why, hint);
+  item.append(said, ...(fault.why ? [" ", why] : []), hint);
   return item;
 }
 
@@ -109,7 +128,7 @@ function drawLane(lane, section) {
     element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
   }
   const facts = lane.up && lane.status ? factsOf(lane) : []; // old ones would look like good ones
-  /** @type {HTMLElement} */ (section.querySelector(".facts")).replaceChildren(...facts.flatMap(fact));
+  /** @type {HTMLElement} */ (section.querySelector(".facts tbody")).replaceChildren(...facts.map(fact));
   const body = /** @type {HTMLElement} */ (section.querySelector(".figures tbody"));
   body.replaceChildren(...(lane.status ? ["decided_us", "filed_us", "told_us"].map((name) => figures(name, lane.status[name])) : []));
   /** @type {HTMLElement} */ (section.querySelector(".taps tbody")).replaceChildren(...lane.taps.slice(0, TAPS_SHOWN).map((/** @type {any} */ tap) => tapRow(tap, lane)));
@@ -119,32 +138,48 @@ function drawLane(lane, section) {
 function factsOf(lane) {
   const { status } = lane;
   const w = words();
-  const device = (/** @type {string} */ name) => status.devices[name] ?? "";
-  const reports =
-    w.reports(status.reports_waiting === null ? w.unknownCount : count(status.reports_waiting, w), count(status.reports_delivered, w)) +
-    (status.reports_refused ? w.lostReports(count(status.reports_refused, w)) : "") +
-    (status.reports_rejected ? w.rejectedReports(count(status.reports_rejected, w)) : "");
+  const device = (/** @type {string} */ name) => ({ ready: w.ready, lost: w.lost })[status.devices[name]] ?? w.unknown;
   const taps = Object.values(status.taps).reduce((sum, n) => sum + n, 0);
   const admitted = (status.taps.admitted ?? 0) + (status.taps.admitted_with_notice ?? 0);
+  const free = status.disk_free_bytes;
   return [
-    ...["reader", "board"].map((name) => /** @type {[string, string, string]} */ ([name, device(name) === "ready" ? "ok" : "bad", device(name) === "ready" ? w.ready : device(name) === "lost" ? w.lost : w.unknown])),
-    ["list", status.list_state === "fresh" ? "ok" : "bad", listFact(status)],
-    ["clock", status.clock_synchronised ? "ok" : "note", status.clock_synchronised ? w.synchronised : w.notSynchronised],
-    ["reports", status.reports_trouble || status.reports_refused ? "bad" : status.reports_rejected ? "note" : "ok", status.reports_trouble ? `${reports}. ${status.reports_trouble}` : reports],
-    ["disk", status.disk_free_bytes === null ? "note" : faultsOf(lane).includes("disk") ? "bad" : "ok", status.disk_free_bytes === null ? w.unknown : w.free(size(status.disk_free_bytes, w))],
-    ["courier", !status.courier ? "note" : status.courier.silent || status.courier.state !== "fresh" ? "bad" : "ok", courierFact(status)],
-    ["emergency", status.emergency ? "note" : "none", status.emergency ? w.on : w.off],
-    ["forced", status.forced ? "note" : "none", status.forced ? w.forced(count(status.forced, w)) : w.neverForced],
+    ["reader", markOf(lane, ["reader"]), device("reader")],
+    ["board", markOf(lane, ["board"]), device("board")],
+    ["list", markOf(lane, LIST_FAULTS), listFact(status)],
+    ["clock", markOf(lane, ["clock"]), status.clock_synchronised ? w.synchronised : w.notSynchronised],
+    ["reports", markOf(lane, REPORT_FAULTS), reportsFact(status)],
+    ["disk", markOf(lane, ["disk", "disk_unknown"]), free === null ? w.unknownDisk : w.free(size(free, w))],
+    ["courier", status.courier ? markOf(lane, COURIER_FAULTS) : "none", courierFact(status.courier, status.unix_s)],
+    ["emergency", status.emergency ? "bad" : "none", status.emergency ? w.on : w.off],
+    ["housing", status.tamper ? "bad" : "none", status.tamper ? w.open : w.closed],
+    ["forced", status.forced ? markOf(lane, ["forced"], "note") : "none", status.forced ? w.forced(count(status.forced, w)) : w.neverForced],
     ["run", "none", `${w.running(time(status.uptime_s, w), status.version)}: ${w.counts(count(taps, w), count(admitted, w), count(status.taps.denied ?? 0, w))}`],
   ];
 }
 
+/** A fact is marked by the lane's faults alone. @param {any} lane @param {string[]} names @param {string} otherwise */
+function markOf(lane, names, otherwise = "ok") {
+  const found = lane.faults.filter((/** @type {any} */ fault) => names.includes(fault.name));
+  if (!found.length) return otherwise;
+  return found.every((/** @type {any} */ fault) => fault.is_note) ? "note" : "bad";
+}
+
 /** @param {any} status */
-function courierFact(status) {
+function reportsFact(status) {
   const w = words();
-  if (!status.courier) return w.unknownCourier;
-  const asked = w.courier(status.courier.state, time(status.unix_s - status.courier.polled_unix_s, w));
-  return status.courier.problem ? `${asked}. ${status.courier.problem}` : asked;
+  return (
+    w.reports(status.reports_waiting === null ? w.unknownCount : count(status.reports_waiting, w), count(status.reports_delivered, w)) +
+    (status.reports_refused ? w.lostReports(count(status.reports_refused, w)) : "") +
+    (status.reports_rejected ? w.rejectedReports(count(status.reports_rejected, w)) : "")
+  );
+}
+
+/** @param {any} courier @param {number} now Unix seconds, by the lane's clock */
+function courierFact(courier, now) {
+  const w = words();
+  if (!courier) return w.noCourier;
+  if (courier.polled_unix_s === null) return w.unknownCourier;
+  return w.courier(/** @type {any} */ (w.courierStates)[courier.state] ?? courier.state, time(now - courier.polled_unix_s, w));
 }
 
 /** @param {any} status */
@@ -160,12 +195,15 @@ function listFact(status) {
 
 /** @param {[string, string, string]} told */
 function fact([name, mark, text]) {
-  const [term, value] = [document.createElement("dt"), document.createElement("dd")];
-  term.textContent = words().facts[/** @type {"list"} */ (name)];
-  value.textContent = text;
+  const row = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = words().facts[/** @type {"list"} */ (name)];
+  const value = cell(text);
   value.dataset.mark = mark;
   value.dataset.fact = name;
-  return [term, value];
+  row.append(head, value);
+  return row;
 }
 
 /** @param {string} name @param {any} told */
@@ -199,8 +237,10 @@ function drawDay() {
   if (!state) return;
   for (const section of document.querySelectorAll(".lane")) {
     const lane = state.lanes.find((/** @type {any} */ one) => String(one.lane ?? "") === /** @type {HTMLElement} */ (section).dataset.lane);
-    const slots = day.slots.filter((/** @type {any} */ slot) => slot.lane === lane?.lane);
-    chart(/** @type {any} */ (section.querySelector(".chart")), slots, lane?.status?.unix_s ?? 0, words());
+    const now = lane?.status?.unix_s ?? 0;
+    const shown = spanOf(day, lane?.lane, now);
+    /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = words().day(time(shown.span_s, words()));
+    chart(/** @type {any} */ (section.querySelector(".chart")), shown, now, words());
     legend(/** @type {HTMLElement} */ (section.querySelector(".legend")));
   }
 }
@@ -222,3 +262,5 @@ byTest("language").addEventListener("click", () => {
 speak();
 listen();
 setInterval(askDay, DAY_MS);
+setInterval(listenToSilence, 1_000);
+addEventListener("resize", drawDay);

@@ -1,44 +1,92 @@
 // @ts-check
-/** The chart of a day: percentiles of the wait, a slot of five minutes each, on a logarithmic scale. A slot without a tap is a gap in the line. */
+/**
+ * The chart of a day: percentiles of the wait on a logarithmic scale. It begins where the console began to hear, so that the first minutes fill it;
+ * for the first hour its slots are of half a minute, later of five. A slot without a tap is a gap in the line. It is drawn as wide as it is
+ * shown: one unit is one pixel, and its letters are as large on a phone as on a desk.
+ */
 
 import { duration } from "/static/status_words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [LEFT, RIGHT, TOP, BOTTOM] = [58, 592, 10, 138];
+const [LEFT, TOP, BOTTOM, HEIGHT] = [58, 10, 138, 170];
+const EDGE = 8;
 const DAY_S = 86_400;
+const HOUR_S = 3_600;
+const SPAN_S_MIN = 120; // an axis of seconds says nothing
+const STEPS_S = [30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600]; // between two marks of the axis
+const MARK_PX = 84; // a mark's words, and room
 const PERCENTS = ["p50", "p99", "p999"];
 const NAMES = { p50: "p50", p99: "p99", p999: "p99.9" };
 
 /**
+ * What to draw of a lane: its slots, how long each is, and how many seconds back the axis goes.
+ * @param {any} day as /day tells it
+ * @param {any} lane
+ * @param {number} now Unix seconds, by the lane's clock
+ */
+export function spanOf(day, lane, now) {
+  const ofLane = (/** @type {any} */ told) => told.slots.filter((/** @type {any} */ slot) => slot.lane === lane);
+  const slots = ofLane(day);
+  const isYoung = slots.every((/** @type {any} */ slot) => slot.unix_s + day.step_s > now - HOUR_S);
+  const shown = isYoung ? { slots: ofLane(day.hour), step_s: day.hour.step_s } : { slots, step_s: day.step_s };
+  const begun = shown.slots[0]?.unix_s ?? now;
+  return { ...shown, span_s: Math.min(Math.max(now - begun, SPAN_S_MIN), DAY_S) };
+}
+
+/**
  * @param {SVGElement} svg
- * @param {any[]} slots of one lane, oldest first
+ * @param {{slots: any[], step_s: number, span_s: number}} shown of one lane, oldest first
  * @param {number} now Unix seconds, by the lane's clock
  * @param {import("/static/status_words.js").Words} words
  */
-export function chart(svg, slots, now, words) {
+export function chart(svg, { slots, step_s, span_s }, now, words) {
+  const width = Math.max(Math.floor(svg.getBoundingClientRect().width), 240);
+  const right = width - EDGE;
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   const known = slots.filter((slot) => slot.count > 0);
   const newest = known.at(-1);
   svg.setAttribute("aria-label", newest ? words.chart(duration(newest.told_us.p50, words), duration(newest.told_us.p99, words)) : words.emptyChart);
-  const values = known.flatMap((slot) => PERCENTS.map((percent) => Math.max(slot.told_us[percent], 1)));
-  const low = Math.floor(Math.log10(Math.min(...values, 100)));
-  const high = Math.max(Math.ceil(Math.log10(Math.max(...values, 10_000))), low + 1);
-  const x = (/** @type {number} */ unixS) => RIGHT - ((now - unixS) / DAY_S) * (RIGHT - LEFT);
+  const { low, high } = powers(known);
+  const x = (/** @type {number} */ unixS) => right - (Math.min(Math.max(now - unixS, 0), span_s) / span_s) * (right - LEFT);
   const y = (/** @type {number} */ us) => BOTTOM - ((Math.log10(Math.max(us, 1)) - low) / (high - low)) * (BOTTOM - TOP);
   const parts = [];
   for (let power = low; power <= high; power += 1) {
-    parts.push(element("path", { class: "grid", d: `M${LEFT} ${y(10 ** power)}H${RIGHT}` }));
+    parts.push(element("path", { class: "grid", d: `M${LEFT} ${y(10 ** power)}H${right}` }));
     parts.push(text(LEFT - 8, y(10 ** power) + 4, "end", short(10 ** power, words)));
   }
-  for (const hours of [24, 18, 12, 6, 0]) {
-    const at = x(now - hours * 3_600);
-    parts.push(text(at, BOTTOM + 24, hours === 0 ? "end" : hours === 24 ? "start" : "middle", hours ? words.hoursAgo(hours) : words.now));
+  for (const ago of marks(span_s, right - LEFT)) {
+    parts.push(element("path", { class: "grid", d: `M${x(now - ago)} ${BOTTOM}v5` }));
+    parts.push(text(x(now - ago), BOTTOM + 24, ago ? "middle" : "end", ago ? words.since(mark(ago, words)) : words.now));
   }
   for (const percent of PERCENTS) {
-    const d = runs(known).map((run) => run.map((slot, index) => `${index ? "L" : "M"}${x(slot.unix_s).toFixed(1)} ${y(slot.told_us[percent]).toFixed(1)}`).join("") + (run.length === 1 ? "h.01" : ""));
+    const point = (/** @type {any} */ slot) => `${x(Math.min(slot.unix_s + step_s / 2, now)).toFixed(1)} ${y(slot.told_us[percent]).toFixed(1)}`;
+    const d = runs(known, step_s).map((run) => `M${run.map(point).join("L")}${run.length === 1 ? "h.01" : ""}`);
     parts.push(element("path", { class: "line", "data-percent": percent, d: d.join("") }));
   }
-  if (!newest) parts.push(text((LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2, "middle", words.emptyChart));
+  if (!newest) parts.push(text((LEFT + right) / 2, (TOP + BOTTOM) / 2, "middle", words.emptyChart));
   svg.replaceChildren(...parts);
+}
+
+/** The powers of ten in µs between which all of it lies, 100 µs and 10 ms at least. @param {any[]} known */
+function powers(known) {
+  const values = known.flatMap((slot) => PERCENTS.map((percent) => Math.max(slot.told_us[percent], 1)));
+  const low = Math.floor(Math.log10(Math.min(...values, 100)));
+  return { low, high: Math.max(Math.ceil(Math.log10(Math.max(...values, 10_000))), low + 1) };
+}
+
+/** A whole number of one unit. @param {number} s @param {import("/static/status_words.js").Words} words */
+function mark(s, words) {
+  const { h, min, s: sec } = words.units;
+  return s < 60 ? `${s} ${sec}` : s < HOUR_S ? `${s / 60} ${min}` : `${s / HOUR_S} ${h}`;
+}
+
+/** Where the axis has a word, in seconds ago: now, and as many more as have room. @param {number} spanS @param {number} widthPx */
+function marks(spanS, widthPx) {
+  const step = STEPS_S.find((each) => (each / spanS) * widthPx >= MARK_PX) ?? DAY_S;
+  const found = [];
+  // The outermost word is in the middle of its mark: it must not stick out to the left.
+  for (let ago = 0; ago <= spanS; ago += step) if (!ago || LEFT + widthPx * (1 - ago / spanS) >= MARK_PX / 2) found.push(ago);
+  return found;
 }
 
 /** @param {HTMLElement} list */
@@ -52,14 +100,14 @@ export function legend(list) {
   }
 }
 
-/** Slots that follow each other. @param {any[]} slots @returns {any[][]} */
-function runs(slots) {
+/** Slots that follow each other. @param {any[]} slots @param {number} stepS @returns {any[][]} */
+function runs(slots, stepS) {
   /** @type {any[][]} */
   const found = [];
   for (const slot of slots) {
     const run = found.at(-1);
     const before = run?.at(-1);
-    if (run && before && slot.unix_s - before.unix_s <= 600) run.push(slot);
+    if (run && before && slot.unix_s - before.unix_s <= 2 * stepS) run.push(slot);
     else found.push([slot]);
   }
   return found;

@@ -1,0 +1,125 @@
+"""What is wrong with a lane, for the status page and for `turnike top` alike: found here once, so that neither calls well what the other does not.
+
+    faults_of(status, forced_lately=0)      # (Fault("courier", why="unreachable: no route to host"), …)
+
+What is not known is a fault of its own: nobody may read "well" of a gate of which nothing is known.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from validator.console.lane_words import CourierSays, Status
+from validator.domain.decision import ListState
+from validator.formats.courier_status import FRESH
+
+ROOM_BYTES_MIN = 200_000_000  # as the alert TurnikeDiskLow has it
+WAITING_MAX = 1_000  # reports, as the alert TurnikeReportsWaiting has it
+QUIET_S = 120  # so late an ordinary poll may be: a list of some MB, a busy card
+FORCED_S = 900  # so long forced arms are a fault after they were turned, as the alert TurnikeForced
+_READY = "ready"
+_STATES = {ListState.MISSING.value, ListState.STALE.value, ListState.CORRUPT.value}
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong."""
+
+    name: str
+    """Of a sentence: in page/status_words.js and in top_words.py."""
+    why: str = ""
+    """What the gate says of it, in its own words, if it says anything."""
+    number: int | None = None
+    """How many; of `quiet` the seconds since the courier asked."""
+    is_note: bool = False
+    """Worth a line, and no reason to call a gate unwell."""
+
+
+def faults_of(status: Status, *, forced_lately: int) -> tuple[Fault, ...]:
+    """All that is wrong with a lane that is up, the worst first. `forced_lately`: how often arms were forced, 0 if not lately."""
+    return (
+        *_devices(status),
+        *_list(status),
+        *_reports(status),
+        *_disk(status),
+        *_courier(status),
+        *_board(status, forced_lately),
+    )
+
+
+def _devices(status: Status) -> Iterator[Fault]:
+    for device in ("reader", "board"):
+        if (state := status.devices.get(device, "not heard yet")) != _READY:
+            yield Fault(device, why="" if state == "lost" else state)
+
+
+def _list(status: Status) -> Iterator[Fault]:
+    state, expires_unix_s = status.list_state, status.list_expires_unix_s
+    if state in _STATES:
+        yield Fault(state, why=next(iter(status.list_problems), ""))
+    elif state != ListState.FRESH.value:  # what a newer lane may say
+        yield Fault("list", why=state)
+    elif status.list_version is None or expires_unix_s is None or status.list_issued_unix_s is None:
+        yield Fault("list", why="nobody knows which one is in force, or until when")
+    elif expires_unix_s <= status.unix_s:
+        yield Fault(ListState.STALE.value)
+    elif status.list_problems:
+        yield Fault("problems", why=status.list_problems[0])
+
+
+def _reports(status: Status) -> Iterator[Fault]:
+    if status.reports_trouble:
+        yield Fault("trouble", why=status.reports_trouble)
+    if status.reports_waiting is None or status.reports_rejected is None:
+        yield Fault("uncounted")
+    if status.reports_refused:
+        yield Fault("refused", number=status.reports_refused)
+    if status.reports_rejected:
+        yield Fault("rejected", number=status.reports_rejected)
+    if status.reports_waiting is not None and status.reports_waiting > WAITING_MAX:
+        yield Fault("waiting", number=status.reports_waiting)
+
+
+def _disk(status: Status) -> Iterator[Fault]:
+    if status.disk_free_bytes is None:
+        yield Fault("disk_unknown")
+    elif status.disk_free_bytes < ROOM_BYTES_MIN:
+        yield Fault("disk")
+
+
+def _courier(status: Status) -> Iterator[Fault]:
+    """Of a gate whose lane says that there is no courier nothing: its lists come by hand."""
+    courier = status.courier
+    if courier is None:
+        return
+    if courier.polled_unix_s is None:
+        yield Fault("unheard", why=courier.problem)
+        return
+    yield from _asking(courier, courier.polled_unix_s, status.unix_s)
+    if courier.state != FRESH:
+        yield Fault("courier", why=": ".join(filter(None, (courier.state, courier.problem))))
+    elif courier.problem:
+        yield Fault("courier", why=courier.problem)
+    upload = courier.upload
+    if upload is not None and (upload.state != FRESH or upload.problem):
+        yield Fault("upload", why=upload.problem or upload.state)
+
+
+def _asking(courier: CourierSays, polled_unix_s: int, unix_s: int) -> Iterator[Fault]:
+    """Whether it still asks the city; one that was killed leaves its last word behind, which was a good one."""
+    age_s = unix_s - polled_unix_s
+    if courier.asks_within_s is not None and age_s > courier.asks_within_s + QUIET_S:
+        yield Fault("quiet", number=age_s)
+    elif courier.silent:
+        yield Fault("quiet", number=max(age_s, 0))
+    elif courier.silent is None or age_s < -QUIET_S:  # it has asked in the future: a clock was wrong
+        yield Fault("untold")
+
+
+def _board(status: Status, forced_lately: int) -> Iterator[Fault]:
+    if status.emergency:
+        yield Fault("emergency")
+    if status.tamper:
+        yield Fault("tamper")
+    if forced_lately:
+        yield Fault("forced", number=forced_lately)
+    if not status.clock_synchronised:
+        yield Fault("clock", is_note=True)
