@@ -22,6 +22,7 @@ from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address
 
 FILE_NAME = "backoffice.toml"
+_SQLITE = "sqlite:///"
 EXAMPLE = "backoffice.example.toml"
 HOUR_S = 3_600
 
@@ -186,6 +187,11 @@ def _check_together(config: Config) -> Iterator[str]:
     for key, url in (("database", config.database), ("receiver.database", config.receiver.database)):
         if "\0" in url:
             yield f"{key}: has a zero byte"
+        name = url.removeprefix(_SQLITE)
+        if name not in {"", url} and not name.startswith("/"):
+            # Another file from each place: the service, which stands in /, would begin an empty one.
+            told = shown(f"{_SQLITE}{config.home / name}")
+            yield f"{key}: names no absolute path (four slashes); write {told}"
     if "\0" in config.reports.sealing_key:
         yield "reports.sealing_key: names no file"
     if not config.published or "\0" in config.published:

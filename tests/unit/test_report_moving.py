@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from backoffice import report_schema
+from backoffice.config import ConfigError, load
 from backoffice.database import Database
 from backoffice.office import OfficeError
 from backoffice.report_moving import TABLES, move
@@ -13,6 +14,7 @@ from backoffice.report_store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
 
 KEY = bytes(range(32))
+STAY = "reports are with the registry, and stay there until"
 
 
 def filled(url: str) -> None:
@@ -66,10 +68,37 @@ def test_killed_before_it_deletes_it_is_run_again(
 
 def test_where_they_are_is_no_other_place(urls: tuple[str, str]) -> None:
     before = rows(urls[0])
-    with pytest.raises(OfficeError, match=r"\[receiver\] database in backoffice.toml names another place"):
+    with pytest.raises(OfficeError, match=STAY):
         move(urls[0], urls[0])
+    assert rows(urls[0]) == before
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{0}/./registry.db", "{0}/../{1}/registry.db", "{0}/link.db", "{0}//registry.db"]
+)
+def test_nor_is_it_under_another_name(urls: tuple[str, str], tmp_path: Path, spelling: str) -> None:
+    (tmp_path / "link.db").symlink_to("registry.db")
+    before = rows(urls[0])
+    with pytest.raises(OfficeError, match=STAY):
+        move(urls[0], f"sqlite:///{spelling.format(tmp_path, tmp_path.name)}")
     assert rows(urls[0]) == before
 
 
 def test_every_table_of_reports_moves() -> None:
     assert {each for each in vars(report_schema).values() if isinstance(each, sa.Table)} == set(TABLES)
+
+
+@pytest.mark.parametrize("name", ["reports.db", "./reports.db", "../city/reports.db"])
+@pytest.mark.parametrize("table", ["", "[receiver]"])
+def test_a_database_that_is_another_file_from_each_place_is_refused(
+    tmp_path: Path, table: str, name: str
+) -> None:
+    rules = '[[rules]]\nname = "a"\neffect = "refuse"\nuntil_unit_s = 60\n'
+    path = tmp_path / "backoffice.toml"
+    path.write_text(f'{table}\ndatabase = "sqlite:///{name}"\n{rules}')
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path)
+    told = "database: names no absolute path (four slashes); write sqlite:////"
+    assert told in str(caught.value)
+    path.write_text(f'{table}\ndatabase = "sqlite:///{tmp_path / name}"\n{rules}')
+    assert load(tmp_path).reports_url == f"sqlite:///{tmp_path / name}"
