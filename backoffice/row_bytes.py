@@ -38,14 +38,18 @@ _OTHERS = (
     (b"\x28\xb5\x2f\xfd", f"is packed by zstd{UNPACK}"),
     (b"7z\xbc\xaf", f"is packed by 7-Zip{UNPACK}"),
 )
+_DUMP = "is a dump of SQL; export the table as CSV (mysql --batch, psql --csv)"
 _OTHER_TEXTS = (
     (b"<", f"is a web page or XML, which some programs call .xls{EXPORT}"),
     (b"[", "is one JSON array; write one object a line: jq -c '.[]' FILE"),
     (b"+--", "is a table drawn for people; export it as CSV (mysql --batch, psql --csv)"),
-    (b"INSERT ", "is a dump of SQL; export the table as CSV (mysql --batch, psql --csv)"),
-    (b"CREATE ", "is a dump of SQL; export the table as CSV (mysql --batch, psql --csv)"),
-    (b"COPY ", "is a dump of SQL; export the table as CSV (mysql --batch, psql --csv)"),
-    (b"-- ", "is a dump of SQL; export the table as CSV (mysql --batch, psql --csv)"),
+    (b"INSERT ", _DUMP),
+    (b"CREATE ", _DUMP),
+    (b"COPY ", _DUMP),
+    (b"PRAGMA ", _DUMP),
+    (b"DROP ", _DUMP),
+    (b"/*", _DUMP),
+    (b"-- ", _DUMP),
 )
 
 

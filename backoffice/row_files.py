@@ -29,6 +29,11 @@ Parse = Callable[[bytes | None], Fields]
 """The fields of a line, None if it was too long; raises Refused."""
 
 _QUOTE = '"'
+_BLANK = b" ,;\t|"  # of a row that spreadsheets save for cells that were emptied, or only coloured
+# What copying from a phone or a web page leaves around a text: no width, or a direction of writing.
+_INVISIBLE = (
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 _NOTHING = {"NULL", r"\N"}  # mysql --batch, and PostgreSQL's and MySQL's text files
 _SEP = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*', re.IGNORECASE)
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
@@ -71,7 +76,7 @@ def opened(file: BufferedReader, columns: Sequence[str], format_: Format | None 
 
 
 def lines(chunks: Chunks) -> Iterator[Line]:
-    """The lines of a file that are not empty. Raises RowFileError, OSError."""
+    """The lines of a file that have more than separators on them. Raises RowFileError, OSError."""
     number, rest, is_long = 0, b"", False
     end = chunks.line_end
     for chunk in chunks:
@@ -91,7 +96,7 @@ def _line(number: int, content: bytes, is_long: bool) -> Iterable[Line]:
     content = content.removesuffix(b"\r")
     if is_long or len(content) > LINE_BYTES_MAX:
         return (Line(number, None),)
-    return (Line(number, content),) if content else ()
+    return (Line(number, content),) if content.strip(_BLANK) else ()
 
 
 def _parser(found: Iterator[Line], format_: Format, columns: Sequence[str]) -> Parse:
@@ -125,7 +130,7 @@ def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
             header = next(found, header)
         first = text_of(header.content)
         separator = said[1] if said else _separator(first)
-        names = [name.lower() for name in _split(first, separator)]
+        names = [_name(name) for name in _split(first, separator)]
         while len(names) > 1 and not names[-1]:  # empty columns behind, which spreadsheets save too
             names.pop()
     except Refused as error:
@@ -143,6 +148,11 @@ def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
         return Fields(*[values[place] for place in places])
 
     return parse
+
+
+def _name(text: str) -> str:
+    """A column's name as it is known; in Turkish the capital of uid is UİD, and the small one of UID is uıd."""
+    return text.replace("İ", "i").lower().replace("ı", "i")
 
 
 def _separator(header: str) -> str:
@@ -175,6 +185,8 @@ def _split(text: str, separator: str) -> list[str]:
 def _unquoted(field: str) -> str:
     """A field without what a spreadsheet or a database writes around a text: `="text"`, `'text`, `'text'`; NULL is nothing."""
     field = field.strip()
+    if not field.isascii():
+        field = field.strip(_INVISIBLE).strip()
     if field in _NOTHING:
         return ""
     if field[:1] not in {"=", "'"}:

@@ -69,7 +69,7 @@ def run(
 def lines_of(content: bytes) -> list[int]:
     """The numbers of the lines that have something on them."""
     found = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return [number for number, line in enumerate(found, start=1) if line not in {b"", b"\r"}]
+    return [number for number, line in enumerate(found, start=1) if line.removesuffix(b"\r").strip(b" ,;\t|")]
 
 
 @settings(max_examples=300)

@@ -251,6 +251,12 @@ TABLE_FIELDS = [Fields(CARD, ends=END), Fields(CARD[:8])]
         TABLE.replace(",\n", ",NULL\n").encode(),
         TABLE.replace(",\n", ",\\N\n").encode(),
         TABLE.replace("ends", "ends,,").encode(),
+        (TABLE + ",\n,,,,\r\n , \n").encode(),  # rows that were emptied, or only coloured
+        (",,\n" + TABLE).encode(),
+        TABLE.replace("uid", "UİD").encode(),  # as Turkish writes it in capitals
+        TABLE.replace("uid", "uıd").encode(),
+        TABLE.replace(CARD, f"\u200b\u202a{CARD}\u202c").encode(),  # copied from a phone
+        TABLE.replace(CARD, f"\u00a0\ufeff {CARD}\u00a0").encode(),  # from a web page
         ("sep=,\n" + TABLE).encode(),
         ("sep=;\r\n" + TABLE.replace(",", ";").replace("\n", "\r\n")).encode(),
         ('"sep=;"\n' + TABLE.replace(",", ";")).encode("utf-8-sig"),
@@ -279,6 +285,9 @@ def test_a_table_is_read_however_a_program_saves_it(content: bytes) -> None:
         (b'[{"uid": "04a12b3c4d5e6f"}]', r"is one JSON array; write one object a line"),
         (b"+-----+--------+\n| uid | number |", r"is a table drawn for people"),
         (b"-- MySQL dump 10.13\n", r"is a dump of SQL"),
+        (b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n", r"is a dump of SQL"),
+        (b"/*!40101 SET NAMES utf8mb4 */;\n", r"is a dump of SQL"),
+        (b"DROP TABLE IF EXISTS cards;\n", r"is a dump of SQL"),
         (b"INSERT INTO cards VALUES (0x04a1);\n", r"is a dump of SQL"),
         (b"COPY public.cards (uid) FROM stdin;\n", r"is a dump of SQL"),
         (b"BZh91AY", r"is packed by bzip2; unpack it"),
