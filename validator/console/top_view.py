@@ -59,12 +59,12 @@ class Window:
         body = console.render_lines(_Lanes(self._gate.lanes), wide)
         if len(head) > height // 2:  # so many faults, or so narrow: they scroll too, but for the first line
             head, body = head[:1], head[1:] + body
-        whole = len(head) + len(body)
-        foot = console.render_lines(self._foot(len(body), scrolls=whole >= height), wide)
-        if whole + len(foot) > height:
-            foot = console.render_lines(self._foot(len(body), scrolls=True), wide)
+        foot = console.render_lines(Text(f"{KEYS} {_TOKENS}", style="dim"), wide)
+        self._total = len(body)
+        if len(head) + len(body) + len(foot) > height:
+            foot = self._foot(console, wide, height - len(head))
         foot = foot[: max(height - len(head) - 1, 0)]
-        self._room, self._total = max(height - len(head) - len(foot), 1), len(body)
+        self._room = max(height - len(head) - len(foot), 1)
         self.move(0)
         seen = body[self._first : self._first + self._room]
         blank = [[Segment(" " * options.max_width)]] * (self._room - len(seen))
@@ -74,13 +74,18 @@ class Window:
                 yield Segment.line()
             yield from line
 
-    def _foot(self, total: int, *, scrolls: bool) -> Text:
-        if not scrolls:
-            return Text(f"{KEYS} {_TOKENS}", style="dim")
-        last = min(self._first + self._room, total)
-        return Text(
-            f"{KEYS} Arrows, j, k, page keys: line {self._first + 1} to {last} of {total}", style="dim"
-        )
+    def _foot(self, console: Console, wide: ConsoleOptions, height: int) -> list[list[Segment]]:
+        """Where in the whole the lines are that are seen, below which this stands; as high as if the numbers were the longest."""
+
+        def told(first: int, last: int) -> list[list[Segment]]:
+            words = f"{KEYS} Arrows, j, k, page keys: line {first} to {last} of {self._total}"
+            return console.render_lines(Text(words, style="dim"), wide)
+
+        self._room = max(height - len(told(self._total, self._total)), 1)
+        self.move(0)
+        foot = told(self._first + 1, min(self._first + self._room, self._total))
+        blank = [[Segment(" " * wide.max_width)]] * (height - self._room - len(foot))
+        return [*foot, *blank]
 
 
 class _Lanes:

@@ -239,7 +239,7 @@ function drawDay() {
     const lane = state.lanes.find((/** @type {any} */ one) => String(one.lane ?? "") === /** @type {HTMLElement} */ (section).dataset.lane);
     const now = lane?.status?.unix_s ?? 0;
     const shown = spanOf(day, lane?.lane, now);
-    /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = words().day(time(shown.span_s, words()));
+    /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = words().day(time(shown.span_s - (shown.span_s % 60), words()).replace(/ 0 \S+$/, ""));
     chart(/** @type {any} */ (section.querySelector(".chart")), shown, now, words());
     legend(/** @type {HTMLElement} */ (section.querySelector(".legend")));
   }

@@ -15,6 +15,7 @@ const HOUR_S = 3_600;
 const SPAN_S_MIN = 120; // an axis of seconds says nothing
 const STEPS_S = [30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600]; // between two marks of the axis
 const MARK_PX = 84; // a mark's words, and room
+const DASH_PX = 10; // a slot between two empty ones: a point would not be seen
 const PERCENTS = ["p50", "p99", "p999"];
 const NAMES = { p50: "p50", p99: "p99", p999: "p99.9" };
 
@@ -60,7 +61,7 @@ export function chart(svg, { slots, step_s, span_s }, now, words) {
   }
   for (const percent of PERCENTS) {
     const point = (/** @type {any} */ slot) => `${x(Math.min(slot.unix_s + step_s / 2, now)).toFixed(1)} ${y(slot.told_us[percent]).toFixed(1)}`;
-    const d = runs(known, step_s).map((run) => `M${run.map(point).join("L")}${run.length === 1 ? "h.01" : ""}`);
+    const d = runs(known, step_s).map((run) => `M${run.map(point).join("L")}${run.length === 1 ? `h-${DASH_PX}` : ""}`);
     parts.push(element("path", { class: "line", "data-percent": percent, d: d.join("") }));
   }
   if (!newest) parts.push(text((LEFT + right) / 2, (TOP + BOTTOM) / 2, "middle", words.emptyChart));
