@@ -12,7 +12,7 @@ const [LEFT, TOP, BOTTOM, HEIGHT] = [58, 10, 138, 170];
 const EDGE = 8;
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
-const SPAN_S_MIN = 120; // an axis of seconds says nothing
+const SPAN_S_MIN = 60; // an axis of seconds says nothing
 const STEPS_S = [30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600]; // between two marks of the axis
 const MARK_PX = 84; // a mark's words, and room
 const DASH_PX = 10; // a slot between two empty ones: a point would not be seen
@@ -78,7 +78,7 @@ function powers(known) {
 /** A whole number of one unit. @param {number} s @param {import("/static/status_words.js").Words} words */
 function mark(s, words) {
   const { h, min, s: sec } = words.units;
-  return s < 60 ? `${s} ${sec}` : s < HOUR_S ? `${s / 60} ${min}` : `${s / HOUR_S} ${h}`;
+  return s % 60 ? `${s} ${sec}` : s % HOUR_S ? `${s / 60} ${min}` : `${s / HOUR_S} ${h}`;
 }
 
 /** Where the axis has a word, in seconds ago: now, and as many more as have room. @param {number} spanS @param {number} widthPx */
