@@ -7,6 +7,7 @@ Gates take the signed time for the least time that it is, so a signature by a cl
 last signature: a publisher that works signs several times a day. docs/decisions/0017-a-clock-that-was-wrong.md says why these limits.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.office import DAY_S, Office, OfficeError, put
+from backoffice.office import DAY_S, Office, OfficeError, put, sync_folder
 from backoffice.roots import required_root
 from backoffice.standing import SIGNED_AT, is_signed, standing
 
@@ -87,12 +88,21 @@ def _signed_unix_s(timestamp: Metadata[Timestamp] | None) -> int:
 
 
 def _said_right(office: Office, now_unix_s: int) -> int:
-    """When a person last said that the clock is right, by that clock; 0 if nobody did, or if it was wrong then: it has been set back since."""
+    """When a person last said that the clock is right, by that clock; 0 if nobody did, or if it was wrong then.
+
+    It was wrong if the clock has been set back below it since. That is forgotten for good: a battery clock that is wrong by as much at each
+    start would else be believed at the next one, without a word.
+    """
     try:
         said = msgspec.json.decode(_path(office).read_bytes(), type=_Said).right_unix_s
     except (OSError, msgspec.MsgspecError):
         return 0  # it is asked for again
-    return said if said <= now_unix_s + STEP_S_MAX else 0
+    if said <= now_unix_s + STEP_S_MAX:
+        return said
+    with suppress(OSError):  # whoever cannot write here signs nothing either
+        _path(office).unlink(missing_ok=True)
+        sync_folder(office.home)
+    return 0
 
 
 def _path(office: Office) -> Path:

@@ -142,6 +142,20 @@ def test_that_a_wrong_clock_was_right_is_forgotten_when_it_is_set_back(town: Pub
         town.publish()
 
 
+@pytest.mark.parametrize("later_s", [0, HOUR_S, DAY_S - HOUR_S])
+def test_a_clock_that_takes_the_same_wrong_time_again_is_refused_again(
+    town: PublishingOffice, later_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose battery clock is wrong by as much at each start: what was said of it before its repair says nothing."""
+    published_ahead(town, 40 * DAY_S)
+    with monkeypatch.context() as patched:  # nobody says anything of the clock in the ceremony
+        patched.setattr(town.city, "say_right", lambda _now_unix_s: None)
+        repaired(town)
+    town.now_unix_s += later_s + 40 * DAY_S
+    with pytest.raises(ClockError, match="the last signature is of"):
+        town.publish()
+
+
 def test_a_lost_timestamp_does_not_let_a_jump_pass(town: PublishingOffice) -> None:
     (town.office.metadata / "timestamp.json").unlink()
     town.now_unix_s += 40 * DAY_S
