@@ -139,6 +139,7 @@ def test_a_card_that_lies_there_while_the_lane_is_killed_opens_once(
         assert len(opens) == 2
 
 
+ECHOES = 60  # of some tries to open the reader
 BOARD_ECHOES = ("echo", "echo=40", "echo-cut", "hears-itself")
 
 
@@ -188,6 +189,18 @@ def test_a_reader_on_a_line_that_echoes_is_out_of_service_and_says_why(one_gate:
         one_gate.reader.say("fault none")
         lane.event("reader", state="ready")
         one_gate.serves(lane)
+
+
+def test_a_reader_whose_echo_comes_late_is_not_called_ready_again_and_again(one_gate: Gate) -> None:
+    with serving(one_gate) as lane:
+        one_gate.reader.say(f"fault echo=30/{ECHOES}")
+        lane.event("reader", state="lost")
+        lane.event("reader", state="ready")
+        one_gate.reader.say("status")
+        assert one_gate.reader.event("status")["faults"] == [], "ready, while the line still echoed"
+        one_gate.serves(lane)
+        states = [line["state"] for line in lane.heard if line.get("event") == "reader"]
+        assert states == ["ready", "lost", "ready"], "one loss, told once"
 
 
 def test_an_emergency_is_shown_and_its_alarms_are_counted(one_gate: Gate) -> None:

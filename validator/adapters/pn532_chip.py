@@ -24,6 +24,7 @@ from validator.formats.pn532_frames import ACK
 SPEEDS = (115_200, 921_600, 460_800, 230_400)  # where a chip may be: after its reset, after us, after others
 ROUNDS = 3  # over all speeds with the port open: behind a Pi's USB, the first bytes after an open may take a second
 FIND_WAIT_MS = 100  # a chip acknowledges within 15 ms, an FTDI adapter holds bytes for 16 ms, twice
+ECHO_MS = 250  # how late a line gives back what was sent: adapters and hubs hold bytes, each for some ms
 WAIT_MS = 30  # the same for one step of a chip that is known to work: the loop waits for it
 FIELD_OFF_NS = (
     6_000_000  # a card has forgotten everything after 5.1 ms without a field, NFC Forum Digital 2.0, 5.3
@@ -114,6 +115,13 @@ class Chip:
         self._chipset.set_parameters(_AUTOMATIC_RATS | _AUTOMATIC_ATR)
         self._chipset.rf_configuration(_RF_ITEM_RETRIES, _TRY_FOR_EVER)
         self._field(on=False)  # a card that was listed before we came is to be told again
+        self._line.clear()
+
+    def await_echo(self) -> None:
+        """Listen for what a line that echoes gives back late; ECHO_MS. Raises EchoError."""
+        give_up_ns = time.monotonic_ns() + ECHO_MS * 1_000_000
+        while (left_ms := (give_up_ns - time.monotonic_ns()) / 1e6) > 0:
+            self._line.listen(left_ms)
         self._line.clear()
 
     def hurry(self) -> None:
@@ -292,16 +300,26 @@ class Chip:
         return self._chipset.command(_IN_LIST, None, timeout=0.05)
 
 
-def open_chip(path: str, speed: int, wanted: Callable[[], bool], targets_max: int = 0) -> Chip:
+def open_chip(
+    path: str,
+    speed: int,
+    wanted: Callable[[], bool],
+    targets_max: int = 0,
+    *,
+    has_echoed: bool = False,
+) -> Chip:
     """Open the port, make the chip behind it ready and, with `targets_max`, look what lies there.
 
-    Blocks for 2.2 s at most; raises one of FAULTS or StoppedError.
+    A line that `has_echoed` is listened to first: an echo that comes late would end a chip that was called ready.
+    Blocks for 2.5 s at most; raises one of FAULTS or StoppedError.
     """
     line = Line(path, FIND_WAIT_MS)
     chip = Chip(line)
     try:
         chip.find(wanted)
         chip.make_ready(speed)
+        if has_echoed:
+            chip.await_echo()
         if targets_max:
             chip.look(targets_max)
         chip.hurry()

@@ -155,9 +155,9 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
             self._whole.popleft()
         return bool(self._whole)
 
-    def listen(self) -> bool:
-        """Take in what the port has, without waiting; whether a whole answer is here now."""
-        self._receive(0)
+    def listen(self, wait_ms: float = 0) -> bool:
+        """Take in what the port has, or what comes first within `wait_ms`; whether a whole answer is here now."""
+        self._receive(wait_ms)
         return self.has_answer()
 
     def answers(self, command: int) -> bool:

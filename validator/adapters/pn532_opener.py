@@ -32,6 +32,7 @@ class Opener:
         self._path = path
         self._speed = speed
         self._looks_for = targets_max
+        self._has_echoed = False  # the line, when it was lost last
         self._news: SimpleQueue[Chip | str] = SimpleQueue()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stop = threading.Event()
@@ -44,8 +45,12 @@ class Opener:
         """The descriptor that becomes readable."""
         return self._bell
 
-    def start(self, reason: str, lost: Chip | None) -> None:
-        """Begin; `reason` is what was told already, `lost` the chip to let go of. The thread before has ended or is ending."""
+    def start(self, reason: str, lost: Chip | None, *, has_echoed: bool = False) -> None:
+        """Begin; `reason` is what was told already, `lost` the chip to let go of, whose line may have echoed.
+
+        The thread before has ended or is ending.
+        """
+        self._has_echoed = has_echoed
         self._thread = threading.Thread(
             target=self._run, args=(reason, lost), name="pn532-opener", daemon=True
         )
@@ -76,10 +81,17 @@ class Opener:
             lost.drop()
         while not self._stop.is_set():
             try:
-                chip = open_chip(self._path, self._speed, self._is_wanted, self._looks_for)
+                chip = open_chip(
+                    self._path,
+                    self._speed,
+                    self._is_wanted,
+                    self._looks_for,
+                    has_echoed=self._has_echoed,
+                )
             except StoppedError:
                 return
             except FAULTS as fault:
+                self._has_echoed = self._has_echoed or isinstance(fault, EchoError)
                 before, reason = reason, explain(self._path, fault)
                 if reason != before:
                     self._tell(reason)

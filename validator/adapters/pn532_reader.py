@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from validator.adapters.pn532_chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
-from validator.adapters.pn532_line import NoAnswerError
+from validator.adapters.pn532_line import EchoError, NoAnswerError
 from validator.adapters.pn532_opener import Opener, explain
 from validator.domain.cards import Card
 from validator.domain.events import (
@@ -228,7 +228,7 @@ class Pn532Reader:
         chip, self._chip = self._chip, None
         reason = explain(self._path, fault)
         if self._opener is not None:
-            self._opener.start(reason, chip)
+            self._opener.start(reason, chip, has_echoed=isinstance(fault, EchoError))
         return ReaderLost(reason, at_ns)
 
     def _news(self, at_ns: int) -> ReaderEvent | None:
