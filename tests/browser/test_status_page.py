@@ -343,7 +343,7 @@ def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
         assert part_of_width > 0.7
         heading = page.locator(".day h3")
         expect(heading).to_have_text(re.compile(r"the last \d+ min"))
-        expect(page.locator(".chart")).to_contain_text("5 min ago")
+        expect(page.locator(".chart")).to_contain_text("10 min ago")
         expect(page.locator(".chart")).not_to_contain_text(re.compile(r"\d\.\d|\d h ago"))
 
 
