@@ -89,6 +89,16 @@ def test_one_spoiled_file_is_written_again_from_the_other(tmp_path: Path, spoile
     assert (ledger.mend(), Ledger(tmp_path).problem) == ((), "")
 
 
+def test_files_that_were_removed_are_told_as_gone_and_not_as_damaged(tmp_path: Path) -> None:
+    _kept(tmp_path)
+    ledger = Ledger(tmp_path)
+    for name in (FILE_NAME, COPY_NAME, ROOT_NAME):
+        (tmp_path / name).unlink()
+    told = [f"{tmp_path / name}: gone; written again" for name in (FILE_NAME, ROOT_NAME)]
+    assert list(ledger.mend()) == told, "a copy alone is missing after an update, which is not worth a line"
+    assert (ledger.mend(), Ledger(tmp_path).problem, Ledger(tmp_path).root) == ((), "", ROOT)
+
+
 @pytest.mark.parametrize("spoiled", SPOILED)
 def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
     tmp_path: Path, spoiled: bytes

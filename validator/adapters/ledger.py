@@ -12,6 +12,7 @@ floor must outlive one of them. A gate that has lost both goes on as a new one d
 list below the one it holds is taken (courier.py). docs/decisions/0018.
 """
 
+import os
 from pathlib import Path
 
 from validator.adapters.durable import replace_file
@@ -79,9 +80,12 @@ class Ledger:
         for name in (FILE_NAME, COPY_NAME):
             if self._read(name, ACCEPTED_BYTES_MAX) != content:
                 self._read_accepted(name)
+                if name == FILE_NAME and not os.path.lexists(self._folder / name):
+                    self._problems[name] = f"{self._folder / name}: gone"
                 replace_file(self._folder / name, content)
         if self.root is not None and self._read(ROOT_NAME, ROOT_BYTES_MAX) != self.root:
-            self._problems[ROOT_NAME] = f"{self._folder / ROOT_NAME}: damaged"
+            what = "damaged" if os.path.lexists(self._folder / ROOT_NAME) else "gone"
+            self._problems[ROOT_NAME] = f"{self._folder / ROOT_NAME}: {what}"
             replace_file(self._folder / ROOT_NAME, self.root)
         told = tuple(f"{problem}; written again" for problem in self._problems.values())
         self._problems.clear()
