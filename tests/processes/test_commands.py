@@ -173,6 +173,9 @@ def test_sighup_while_the_lane_starts_does_not_end_it(one_gate: Gate) -> None:
     try:
         lane.event("list")  # the list is read, the handlers are not there yet
         lane.process.send_signal(signal.SIGHUP)
+        one_gate.board.event(
+            "show", outcome="ready", by="lane"
+        )  # a card that lay there before is shown again
         one_gate.serves(lane)
     finally:
         lane.close()

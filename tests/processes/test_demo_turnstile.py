@@ -65,7 +65,14 @@ def tapped(page: Page, verb: str, **more: object) -> SceneSeen:
 
 
 def outcome(page: Page, name: str) -> str:
-    """What becomes of this card."""
+    """What becomes of this card.
+
+    Two others are shown before, of which no report is made, if the reader may still know this one: shown again in a moment
+    without a field it would have to be shown once more.
+    """
+    if name in page.lately:
+        for other in [each for each in ("phone", "unmatched", "matched") if each != name][:2]:
+            tapped(page, "tap", card=other)
     return str(tapped(page, "tap", card=name)["tap"]["outcome"])
 
 

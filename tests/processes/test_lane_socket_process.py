@@ -9,7 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,30 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
 Caller = Callable[[Lane, threading.Event], None]
 
 
-def reject(caller: socket.socket, reason: str) -> None:
-    """Something that watchers are told: in this lane nobody taps."""
-    asked = {"request": "rejected", "id": "not there", "reason": reason}
-    caller.sendall(json.dumps(asked).encode() + b"\n")
+class Rejections:
+    """Makes events for watchers: in this lane nobody taps, but each report that is put aside is one event."""
+
+    def __init__(self, caller: socket.socket) -> None:
+        self._caller = caller
+        self._answers = caller.makefile("rb")
+        self._ids: list[str] = []
+
+    def reject(self, reason: str) -> bool:
+        """Put the oldest report aside; whether it was there still, and not put aside by another caller."""
+        while not self._ids:
+            told = self._ask(request="reports", max=20)["reports"]
+            self._ids = [each["report_id"] for each in told]
+        answer = self._ask(request="rejected", id=self._ids.pop(0), reason=reason)
+        return bool(answer["put_aside"])
+
+    def close(self) -> None:
+        """The connection stays open for whoever made it."""
+        self._answers.close()
+
+    def _ask(self, **request: object) -> dict[str, Any]:
+        self._caller.sendall(json.dumps(request).encode() + b"\n")
+        told: dict[str, Any] = json.loads(self._answers.readline())
+        return told
 
 
 def endless(lane: Lane, ended: threading.Event) -> None:
@@ -118,11 +138,10 @@ def many(lane: Lane, ended: threading.Event) -> None:
 
 def deaf_watcher(lane: Lane, ended: threading.Event) -> None:
     """Asks for all events, of which there are many, and takes none."""
-    with lane.call() as caller, lane.call() as other, other.makefile("rb") as answers:
+    with lane.call() as caller, lane.call() as other, closing(Rejections(other)) as rejections:
         caller.sendall(b'{"request":"watch"}\n')
         while not ended.is_set():
-            reject(other, "r" * 200)
-            answers.readline()
+            rejections.reject("r" * 200)
 
 
 def deaf_asker(lane: Lane, ended: threading.Event) -> None:
@@ -174,18 +193,17 @@ def test_callers_that_say_nothing_do_not_keep_the_courier_out(lane: Lane) -> Non
 def test_a_watcher_that_was_slow_is_told_how_much_it_missed(lane: Lane) -> None:
     with ExitStack() as stack:
         slow, other = (stack.enter_context(lane.call()) for _ in range(2))
-        events, answers = (stack.enter_context(each.makefile("rb")) for each in (slow, other))
+        events = stack.enter_context(slow.makefile("rb"))
+        rejections = stack.enter_context(closing(Rejections(other)))
         slow.sendall(b'{"request":"watch"}\n')
         assert json.loads(events.readline()) == {"watching": True}
         told = 3_000
         for _ in range(told):
-            reject(other, "r" * 200)
-            assert json.loads(answers.readline()) == {"put_aside": 0}
+            assert rejections.reject("r" * 200)
         heard = [json.loads(events.readline())]
         while heard[-1]["event"] != "dropped":
-            reject(other, "now there is room")  # the count comes before the next event
+            assert rejections.reject("now there is room")  # the count comes before the next event
             told += 1
-            assert "put_aside" in json.loads(answers.readline())
             heard.append(json.loads(events.readline()))
         missed = heard.pop()["count"]
         assert missed > 0

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,8 @@ class Page:
             env={**os.environ, "TMPDIR": str(folder)},
         )
         self.told = bytearray()
+        self.lately: deque[str] = deque(maxlen=2)
+        """The cards that the reader may still know: it remembers the last two that it has told (decision 0004)."""
         self.received = bytearray()
         """Everything that came as events."""
         try:
@@ -74,6 +77,8 @@ class Page:
 
     def do(self, verb: str, **more: object) -> tuple[int, str]:
         """What a visitor does: the status, and the refusal or the problem if there is one."""
+        self.lately += {"clash": ["matched", "unmatched"], "pull_early": ["matched"]}.get(verb, [])
+        self.lately += [str(more["card"])] if verb in {"tap", "lay"} else []
         return self.post(json.dumps({"verb": verb, **more}).encode())
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
