@@ -4,6 +4,7 @@ Wrong input ends in one clear line on standard error and exit 2.
 """
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -57,6 +58,18 @@ class _LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(module, name, None) or getattr(module, f"{name}_")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which knows no names to suggest of commands that it has not loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            (meant,) = get_close_matches(args[0], self.list_commands(ctx), 1) or [""]
+            raise click.UsageError(
+                f"No such command {args[0]!r}.{f' Did you mean {meant!r}?' if meant else ''}", ctx
+            ) from error
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; exit 2 on a wrong argument, 130 on Ctrl-C, 141 when the reader of what is printed has gone, 1 when there is no room for it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
+from click.core import ParameterSource
 
 from backoffice.cli_shared import OperatorError, a_number, held, home_option, now_unix_s, one_line, progress
 
@@ -54,6 +55,9 @@ def publish(home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_
     Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
     Reports whose time is over are deleted as well ([reports] retention_days).
     """
+    is_given = click.get_current_context().get_parameter_source("every_s") is not ParameterSource.DEFAULT
+    if is_given and not watch:
+        raise click.UsageError("--every goes with --watch; without it publish runs once")
     if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
         _say_clock_is_right(home)
     with one_line():

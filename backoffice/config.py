@@ -5,6 +5,7 @@ An unknown key is refused, since a misspelt one would silently do nothing. backo
 
 from collections.abc import Iterator
 from datetime import datetime
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -146,8 +147,10 @@ class Config(FileConfig, frozen=True, kw_only=True):
         for rule in self.rules:
             if rule.name == name:
                 return rule
-        known = ", ".join(rule.name for rule in self.rules)
-        raise ConfigError(f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}")
+        names = [rule.name for rule in self.rules]
+        meant = "".join(f"; did you mean {each}?" for each in get_close_matches(name, names, 1))
+        known = ", ".join(names)
+        raise ConfigError(f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}{meant}")
 
 
 def example() -> str:

@@ -126,6 +126,10 @@ def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
         (("import", "nothing", "-"), "its rules are suspended, staff, matched"),
         (("import", "cards", "/nowhere.csv"), "/nowhere.csv: No such file or directory"),
         (("suspend",), "Missing argument"),
+        (("add", "suspnded", A.hex()), "did you mean suspended?"),
+        (("publsh",), "No such command 'publsh'. Did you mean 'publish'?"),
+        (("nothing",), "No such command 'nothing'."),
+        (("publish", "--every", "5"), "--every goes with --watch; without it publish runs once"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(desk: Desk, arguments: tuple[str, ...], told: str) -> None:

@@ -25,7 +25,7 @@ def held_keys(folder: Path) -> dict[bytes, bytes]:
     """
     keys, spoilt = read_keys(folder)
     if not keys:
-        none = f"{folder}: no *.key file; put the fleet's fingerprint key there"
+        none = f"{folder}: no *.key file yet; the courier brings it after `turnike enroll`, or put the fleet's key there"
         raise FingerprintKeyError(spoilt[0] if spoilt else none)
     return keys
 

@@ -115,7 +115,7 @@ def examine_secrets(config: Config) -> Iterator[Finding]:
     found = [*_secrets(config)]
     yield from found
     if not found:
-        yield Finding("secrets", "ok", "keys and reports are their owner's alone")
+        yield Finding("secrets", "ok", "no key and no report can be read by others")
     if config.upload is not None:
         folders = [Path(config.list.folder), Path(config.list.keys), Path(config.reports.folder)]
         yield _enrolment(Path(config.upload.key), folders)
