@@ -1,6 +1,7 @@
-"""Takes the pictures of the turnstile's page that docs/ shows: `make screenshots`. Both languages, light and dark, a phone, seven inches and a desk.
+"""Takes the pictures that docs/ shows: `make screenshots`. Both languages, light and dark, a phone, seven inches and a desk.
 
-Each shows the real demo in the third step of the first minute: the green card was admitted, the red one has just been refused.
+Those of the turnstile's page show the real demo in the third step of the first minute: the green card was admitted, the red one
+has just been refused. Those of the status page show the console of the same gate.
 """
 
 import base64
@@ -57,6 +58,7 @@ def main() -> None:
                 page.screenshot(path=DOCS / "turnstile.png")
             else:
                 keep(page, DOCS / "screens" / f"turnstile-{name}-{language}-{theme}.webp")
+                keep(status_page(page), DOCS / "screens" / f"status-{name}-{language}-{theme}.webp")
             context.close()
 
 
@@ -75,6 +77,14 @@ def refused(demo: Demo, page: Page) -> None:
         expect(part(page, "display")).to_have_attribute("data-outcome", outcome)
         expect(part(page, "stage-wire")).to_have_attribute("data-us", re.compile(r"\d"))
     expect(part(page, "reader")).to_have_attribute("data-cards", "")
+
+
+def status_page(page: Page) -> Page:
+    """The same window with the gate's status page, once it has heard the lanes."""
+    page.goto(str(part(page, "status-page").get_attribute("href")))
+    expect(part(page, "verdict")).to_have_attribute("data-well", re.compile("true|false"))
+    expect(page.locator(".taps tbody tr").first).to_be_visible()
+    return page
 
 
 def is_at_rest(scene: SceneSeen) -> bool:
