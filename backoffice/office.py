@@ -102,7 +102,8 @@ class Office:
 def make_public_folder(folder: Path) -> None:
     """Make a folder that the web server hands out, and any above it that is missing; an existing one is opened to all. Raises OSError.
 
-    Whatever the umask is: it may be 077 of a careful operator, and what was made so once stays so. Who may write is left as it is.
+    Whatever the umask is: it may be 077 of a careful operator, or 000 of a careless one, and what was made so once stays so.
+    Whether the group may write is left as it is; others may not.
     """
     missing = [each for each in folder.parents if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,9 +120,10 @@ def open_public_files(folder: Path) -> None:
 
 def _open_to_all(path: Path, bits: int) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & bits != bits:
+    wanted = (mode | bits) & ~stat.S_IWOTH
+    if mode != wanted:
         with suppress(PermissionError):  # another's, or a stick without modes
-            path.chmod(mode | bits)
+            path.chmod(wanted)
 
 
 def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:

@@ -41,6 +41,18 @@ def test_what_is_founded_and_published_under_umask_077_can_be_served(tmp_path: P
     assert closed(office.published) == []
 
 
+def test_nobody_else_can_write_what_is_published_under_umask_000(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        office = PublishingOffice(tmp_path)
+        office.publish()
+    finally:
+        os.umask(before)
+    public = (office.published, *office.published.rglob("*"))
+    assert len(public) > 5
+    assert [path for path in public if path.stat().st_mode & stat.S_IWOTH] == []
+
+
 @pytest.mark.usefixtures("tired_operator")
 def test_a_published_folder_elsewhere_is_reached_through_what_was_made_for_it(tmp_path: Path) -> None:
     (tmp_path / "city").mkdir()
