@@ -128,7 +128,11 @@ class Courier:
             if accepted is not None and not newest and accepted.installed:
                 # The one that was held before, if the newest was accepted and never came to be installed.
                 self._again(accepted.installed, accepted.installed_era)
-        except (TownError, ManifestError, OSError) as problem:
+        except TownError as problem:
+            # A damaged piece is no trouble of the disk: the first poll fetches it again.
+            is_disk = problem.state is SourceState.DISK
+            error = problem if is_disk else TownError(SourceState.UNREACHABLE, str(problem))
+        except (ManifestError, OSError) as problem:
             error = TownError(SourceState.DISK, str(problem))
         except Exception as problem:  # noqa: BLE001  # as in `poll`
             error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")

@@ -157,6 +157,9 @@ def test_a_replay_whose_pieces_are_spoiled_says_so_and_the_network_mends_it() ->
     courier = world.courier()
     status = courier.replay()
     assert (status.problem, status.list_version) == ("another piece than the manifest says", 10)
+    assert status.state is SourceState.UNREACHABLE, (
+        "the disk is well, and the first poll fetches the piece again"
+    )
     world.fails.clear()
     assert courier.poll()[0].list_version == 11
 
