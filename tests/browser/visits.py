@@ -167,6 +167,8 @@ def told_of(page: Page, before: str, outcome: str) -> None:
 
 _lately: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=FORGETS))
 """The cards tapped last at the turnstile of each address."""
+_numbers: dict[str, str] = {}
+"""The number of the last of those taps."""
 
 
 def tap(page: Page, card: str, outcome: str) -> State:
@@ -175,7 +177,8 @@ def tap(page: Page, card: str, outcome: str) -> State:
     A card that is one of the last two could meet the moment without a field, and would have to be shown once more (decision 0004):
     before it two others are shown, of which no report is made. No card is shown a second time: that could be a second report.
     """
-    if card in _lately[page.url]:
+    is_unknown = taps(page) not in {"0", _numbers.get(page.url)}  # others were shown since, by another hand
+    if is_unknown or card in _lately[page.url]:
         for other in [each for each in UNREPORTED if each not in {card, *_lately[page.url]}][:FORGETS]:
             before = taps(page)
             part(page, other).click()
@@ -188,6 +191,7 @@ def tap(page: Page, card: str, outcome: str) -> State:
     part(page, card).click()
     state = saw(page, since, outcome)
     told_of(page, before, outcome)
+    _numbers[page.url] = taps(page)
     return state
 
 
