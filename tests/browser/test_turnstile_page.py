@@ -27,6 +27,7 @@ from tests.browser.visits import (
     saw,
     shows,
     tap,
+    tapped_otherwise,
     taps,
     told_of,
 )
@@ -151,6 +152,7 @@ def test_everything_is_reached_and_done_with_the_keyboard_alone(visit: Visit) ->
     shown.keyboard.press("Enter")
     saw(shown, since, "denied")
     told_of(shown, before, "denied")
+    tapped_otherwise(shown, "card-suspended")
     focus(shown, "emergency")
     shown.keyboard.press("Space")
     expect(part(shown, "arms")).to_have_attribute("data-arms", "free")
@@ -235,6 +237,7 @@ def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_
             assert (taps(page), mark(page)) == (before, since)
     saw(page, since, "admitted")
     told_of(page, before, "admitted")
+    tapped_otherwise(page, "card-matched")
 
 
 def test_a_card_that_is_pulled_away_too_early_is_told_and_nothing_opens(page: Page) -> None:
@@ -262,6 +265,7 @@ IN_WORDS = {
 def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(visit: Visit, page: Page) -> None:
     visit.pages.excuse(REFUSED)
     turkish = visit.open(language="tr")
+    before = taps(page)
     for refusal, *asked in (
         ("no_card", {"verb": "take"}),
         ("is_so", {"verb": "network", "up": True}),
@@ -271,7 +275,7 @@ def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(visit: Visi
         ("is_so", {"verb": "cut_off", "in_force": True}),
         ("is_so", {"verb": "suspend", "card": "suspended"}),
         ("no_list_can_name_it", {"verb": "suspend", "card": "phone"}),
-        ("card_lies", {"verb": "lay", "card": "matched"}, {"verb": "lay", "card": "matched"}),
+        ("card_lies", {"verb": "lay", "card": "unmatched"}, {"verb": "lay", "card": "unmatched"}),
     ):
         for shown, words in zip((page, turkish), IN_WORDS[refusal], strict=True):
             for verb in asked:
@@ -279,6 +283,8 @@ def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(visit: Visi
             expect(part(shown, "problem")).to_have_text(words)
     ask_instead(page, {"verb": "take"})
     expect(part(page, "problem")).to_be_hidden()
+    told_of(page, before, OUTCOMES["card-unmatched"])
+    tapped_otherwise(page, "card-unmatched")
 
 
 def ask_instead(page: Page, verb: Mapping[str, object]) -> None:

@@ -174,25 +174,31 @@ _numbers: dict[str, str] = {}
 def tap(page: Page, card: str, outcome: str) -> State:
     """Click a card of the tray once, and see what becomes of it; what the one before was shown is over by then, if it is the same.
 
-    A card that is one of the last two could meet the moment without a field, and would have to be shown once more (decision 0004):
-    before it two others are shown, of which no report is made. No card is shown a second time: that could be a second report.
+    A card that is one of the last two could meet the moment without a field, and would have to
+    be shown once more (decision 0004): before it two others are shown, of which no report is made.
+    No card is shown a second time: that could be a second report.
     """
-    is_unknown = taps(page) not in {"0", _numbers.get(page.url)}  # others were shown since, by another hand
-    if is_unknown or card in _lately[page.url]:
+    assert taps(page) in {"0", _numbers.get(page.url)}, "a test tapped without `tapped_otherwise`"
+    if card in _lately[page.url]:
         for other in [each for each in UNREPORTED if each not in {card, *_lately[page.url]}][:FORGETS]:
             before = taps(page)
             part(page, other).click()
             expect(part(page, "tap")).not_to_have_attribute("data-n", before)
             is_ready(page)
             _lately[page.url].append(other)
-    _lately[page.url].append(card)
     expect(part(page, "display")).not_to_have_attribute("data-outcome", outcome)
     before, since = taps(page), mark(page)
     part(page, card).click()
     state = saw(page, since, outcome)
     told_of(page, before, outcome)
-    _numbers[page.url] = taps(page)
+    tapped_otherwise(page, card)
     return state
+
+
+def tapped_otherwise(page: Page, card: str) -> None:
+    """Note a tap that a test made without `tap`: by the keyboard, or by dragging the card."""
+    _lately[page.url].append(card)
+    _numbers[page.url] = taps(page)
 
 
 def cards_named(uids: Iterable[str], text: str) -> set[str]:
