@@ -30,11 +30,15 @@ _UID = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _NOT_DIGITS = re.compile(r"0x|[\\x:\- ]", re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9]{16}|[0-9]{4}(?P<apart>[ -])[0-9]{4}(?:(?P=apart)[0-9]{4}){2}", re.ASCII)
+_NUMBER = re.compile(
+    r"[0-9]{16}|[0-9]{4}(?P<apart>[ -])[0-9]{4}(?:(?P=apart)[0-9]{4}){2}", re.ASCII
+)
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?E\+?[0-9]{1,3}", re.ASCII | re.IGNORECASE)
 _DECIMALS = re.compile(r"[0-9][0-9 :;,./-]*", re.ASCII)
 _GROUPED = re.compile(r"[0-9a-f]{1,2}(?:[ :;,./-]+[0-9a-f]{1,2}){3,}", re.ASCII | re.IGNORECASE)
-_ODD = re.compile(r"(?:0x)?[0-9a-f]+", re.ASCII | re.IGNORECASE)  # of digits: an even number is a UID's
+_ODD = re.compile(
+    r"(?:0x)?[0-9a-f]+", re.ASCII | re.IGNORECASE
+)  # of digits: an even number is a UID's
 _UNIX_S = re.compile(r"[0-9]{1,15}\Z", re.ASCII)
 # What may be told of a field: a time, or a small number. No more digits than that, which could be a card's; and no words, which could be a person's.
 _TELLABLE = re.compile(
@@ -56,10 +60,10 @@ class Reason(StrEnum):
     NOT_TEXT = "not text"
     NO_CARD = "no card is named"
     UID_NOT_HEX = "not hex"
-    UID_GROUPS = "not in pairs of hex digits, all apart by the same colon, dash or blank, or by nothing"
-    UID_DECIMAL = (
-        "bytes in decimal, or a zero lost in front; export the column as text, two hex digits a byte"
+    UID_GROUPS = (
+        "not in pairs of hex digits, all apart by the same colon, dash or blank, or by nothing"
     )
+    UID_DECIMAL = "bytes in decimal, or a zero lost in front; export the column as text, two hex digits a byte"
     UID_IS_NUMBER = "16 digits, which is a printed number; call the column number"
     UID_LENGTH = "not 4, 7 or 10 bytes, that is 8, 14 or 20 hex digits; a zero in front may be lost"
     UID_RANDOM = "a random UID: 4 bytes that begin with 08 are another card at every tap"
@@ -76,7 +80,9 @@ class Reason(StrEnum):
     BAD_END = "no time: give ISO 8601 with its offset from UTC, or Unix seconds"
     NO_OFFSET = "a time without its offset from UTC"
     ENDED = "in the past"
-    BEFORE_2000 = "before the year 2000: Unix seconds have ten digits, a spreadsheet's days have five"
+    BEFORE_2000 = (
+        "before the year 2000: Unix seconds have ten digits, a spreadsheet's days have five"
+    )
     TOO_FAR = "further away than this rule's steps reach"
     SHORTER = "earlier than the end that it has; --shorten takes it"
     BAD_STATE = "neither in nor out"

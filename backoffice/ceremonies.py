@@ -54,7 +54,12 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
     The home is there, without any of these. Raises RootError before anything is made if the root keys make no sense; OSError.
     """
     require_enough(root_keys, threshold)
-    secret = (office.home / "keys", office.online_keys, office.fingerprint_keys, office.retired_keys)
+    secret = (
+        office.home / "keys",
+        office.online_keys,
+        office.fingerprint_keys,
+        office.retired_keys,
+    )
     public = (office.roots, office.published, office.metadata, office.targets)
     for folder in secret:
         folder.mkdir(exist_ok=True, parents=True)
@@ -65,7 +70,9 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
         sync_folder(folder.parent)
     online = {role: make_online_key(office, role) for role in ONLINE_ROLES}
     make_fingerprint_key(office)
-    return _put_draft(office, first_root(root_keys, threshold, online, now_unix_s + office.expiries.root_s))
+    return _put_draft(
+        office, first_root(root_keys, threshold, online, now_unix_s + office.expiries.root_s)
+    )
 
 
 def found_for_development(office: Office, now_unix_s: int) -> None:
@@ -73,7 +80,9 @@ def found_for_development(office: Office, now_unix_s: int) -> None:
     folder = office.home / DEVELOPMENT_KEYS
     folder.mkdir(mode=0o700)
     names = ("development-a", "development-b", "development-c")
-    draft = found(office, [make_root_key(folder, name, None) for name in names], THRESHOLD, now_unix_s)
+    draft = found(
+        office, [make_root_key(folder, name, None) for name in names], THRESHOLD, now_unix_s
+    )
     root = read_root(draft)
     for name in names[:THRESHOLD]:
         sign_root(root, read_private_key(folder / f"{name}.pem"), None)
@@ -106,7 +115,9 @@ def rotate(
     Without any of them it only renews the root. The office is held. Raises OfficeError, OSError.
     """
     newest = required_root(office).signed
-    check_not_ahead(office, now_unix_s)  # a root that is drafted by a wrong clock would be valid for too long
+    check_not_ahead(
+        office, now_unix_s
+    )  # a root that is drafted by a wrong clock would be valid for too long
     waiting = pending_draft(office)
     if waiting is not None:
         raise RootError(

@@ -88,7 +88,9 @@ class _LazyGroup(click.Group):
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().main(*args, **(kwargs | {"prog_name": PROGRAM, "standalone_mode": False}))
+            return super().main(
+                *args, **(kwargs | {"prog_name": PROGRAM, "standalone_mode": False})
+            )
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             sys.exit(error.exit_code)
@@ -108,7 +110,8 @@ class _LazyGroup(click.Group):
             if str(error.name).partition(".")[0] not in EXTRA:
                 raise
             click.echo(
-                f"{PROGRAM}: {error.name} is not installed; pip install 'turnike[backoffice]'", err=True
+                f"{PROGRAM}: {error.name} is not installed; pip install 'turnike[backoffice]'",
+                err=True,
             )
             sys.exit(2)
 

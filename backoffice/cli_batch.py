@@ -30,7 +30,9 @@ class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Order)
 
 
-@click.command(epilog='Example: echo \'{"id":"a","run":["gates","--json"]}\' | turnike-backoffice batch')
+@click.command(
+    epilog='Example: echo \'{"id":"a","run":["gates","--json"]}\' | turnike-backoffice batch'
+)
 def batch() -> None:
     """Run the commands that come on standard input, each as one JSON object a line.
 
@@ -42,7 +44,9 @@ def batch() -> None:
     for standard in (0, 1):  # a command reads no order as its input, and writes beside no answer
         os.dup2(null, standard)
     while line := orders.readline(LINE_BYTES_MAX + 1):
-        answers.write(json.dumps({"event": "done", **_answer(line, orders)}, ensure_ascii=False) + "\n")
+        answers.write(
+            json.dumps({"event": "done", **_answer(line, orders)}, ensure_ascii=False) + "\n"
+        )
         answers.flush()
 
 
@@ -54,10 +58,14 @@ def _answer(line: bytes, orders: IO[bytes]) -> dict[str, object]:
     try:
         order = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        return _refusal(None, f"a line is not an object with id and run: {' '.join(str(error).split())}")
+        return _refusal(
+            None, f"a line is not an object with id and run: {' '.join(str(error).split())}"
+        )
     if not order.run or order.run[0] in NOT_HERE or "--watch" in order.run:
         named = " ".join(order.run[:2]) or "nothing"
-        return _refusal(order.id, f"{named}: does not end by itself; start it as a process of its own")
+        return _refusal(
+            order.id, f"{named}: does not end by itself; start it as a process of its own"
+        )
     return {"id": order.id, **_run(order.run)}
 
 
@@ -69,7 +77,9 @@ def _run(arguments: tuple[str, ...]) -> dict[str, object]:
     """Run one command as its own process would be run: its exit code, and what it printed."""
     from backoffice.cli import main
 
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    )
     code: object = 0
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -22,9 +22,13 @@ _FOR = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z")
 NEXT = "it goes out with the next publish"
 
 until_option = click.option(
-    "--until", metavar="TIME", help="When it ends: ISO 8601 with its offset from UTC, or Unix seconds."
+    "--until",
+    metavar="TIME",
+    help="When it ends: ISO 8601 with its offset from UTC, or Unix seconds.",
 )
-for_option = click.option("--for", "lasting", metavar="SPAN", help="How long it lasts: 90s, 30m, 12h or 10d.")
+for_option = click.option(
+    "--for", "lasting", metavar="SPAN", help="How long it lasts: 90s, 30m, 12h or 10d."
+)
 cards_argument = click.argument("cards", nargs=-1, required=True, metavar="UID|NUMBER...")
 rule_option = click.option(
     "--rule",
@@ -46,7 +50,12 @@ shorten_option = click.option(
 @shorten_option
 @rule_option
 def suspend(
-    home: Path, cards: tuple[str, ...], until: str | None, lasting: str | None, shorten: bool, rule: str
+    home: Path,
+    cards: tuple[str, ...],
+    until: str | None,
+    lasting: str | None,
+    shorten: bool,
+    rule: str,
 ) -> None:
     """Suspend cards, until they are lifted or it ends: all of those named, or none.
 
@@ -72,7 +81,12 @@ def lift(home: Path, cards: tuple[str, ...], rule: str) -> None:
 @for_option
 @shorten_option
 def add(
-    home: Path, rule: str, cards: tuple[str, ...], until: str | None, lasting: str | None, shorten: bool
+    home: Path,
+    rule: str,
+    cards: tuple[str, ...],
+    until: str | None,
+    lasting: str | None,
+    shorten: bool,
 ) -> None:
     """Put cards under a rule: all of those named, or none."""
     _put_in(home, rule, cards, until, lasting, shorten=shorten)
@@ -138,10 +152,14 @@ def _put_in(
         states = [State(uid, is_in=True, ends_unix_s=ends_unix_s) for uid in sorted(uids)]
         # Only where a rule refuses does an earlier end let somebody in.
         guarded = now if is_refusing else None
-        outcome = registry.set_states(rule, states, now_unix_s=guarded, shorten=shorten, is_whole=True)
+        outcome = registry.set_states(
+            rule, states, now_unix_s=guarded, shorten=shorten, is_whole=True
+        )
         if outcome.shorter and not shorten:
             places = sorted(uids[uid] for uid in outcome.shorter)
-            raise OperatorError(_longer(registry, rule, places, min(outcome.shorter, key=uids.__getitem__)))
+            raise OperatorError(
+                _longer(registry, rule, places, min(outcome.shorter, key=uids.__getitem__))
+            )
     what = f"{rule} until {moment(ends_unix_s)}" if ends_unix_s else f"{rule}, without an end"
     _tell_changed(what, len(states), outcome.changed)
 
@@ -153,7 +171,9 @@ def _take_out(home: Path, rule: str, cards: "Sequence[str]") -> None:
         config.rule(rule)
         states = [State(uid, is_in=False) for uid in sorted(_issued_all(registry, cards))]
         outcome = registry.set_states(rule, states, is_whole=True)
-    _tell_changed(f"not {rule}{' any more' if outcome.changed else ''}", len(states), outcome.changed)
+    _tell_changed(
+        f"not {rule}{' any more' if outcome.changed else ''}", len(states), outcome.changed
+    )
 
 
 def _longer(registry: "Registry", rule: str, places: "Sequence[int]", first: bytes) -> str:
@@ -245,7 +265,9 @@ def _show_counts(config: "Config", registry: "Registry", *, as_json: bool) -> No
         return
     click.echo(f"cards issued: {cards:,}")
     for each in counts:
-        waiting = f"; changes that wait for the next publish: {each.pending:,}" if each.pending else ""
+        waiting = (
+            f"; changes that wait for the next publish: {each.pending:,}" if each.pending else ""
+        )
         click.echo(f"  {each.rule}: {each.in_:,}{waiting}")
 
 

@@ -37,14 +37,18 @@ def enroll(gate_id: str, home: Path) -> None:
         click.echo(store.invite(gate_id, now_unix_s()))
 
 
-@click.command(name="strike-off", epilog="Example: turnike-backoffice strike-off kadikoy-03 --home city")
+@click.command(
+    name="strike-off", epilog="Example: turnike-backoffice strike-off kadikoy-03 --home city"
+)
 @click.argument("gate_id")
 @home_option
 def strike_off(gate_id: str, home: Path) -> None:
     """Hear a gate no more, from this moment on, and void its token; for a stolen gate. Enrol it again to hear it again."""
     with _store(home) as store:
         if store.strike_off(gate_id, now_unix_s()):
-            click.echo(f"{gate_id}: struck off. Next, if it was stolen: rotate fingerprint-key --start")
+            click.echo(
+                f"{gate_id}: struck off. Next, if it was stolen: rotate fingerprint-key --start"
+            )
         elif any(row["gate_id"] == gate_id for row in store.gate_rows()):
             click.echo(f"{gate_id}: was struck off already")
         else:
@@ -75,7 +79,9 @@ def gates(home: Path, as_json: bool) -> None:
             click.echo(f"    TROUBLE {trouble}")
     heard = [each for each in seen if each.struck_off_unix_s is None]
     troubled = sum(1 for each in heard if each.troubles)
-    click.echo(f"{len(heard):,} gates, {troubled:,} in trouble, {len(seen) - len(heard):,} struck off")
+    click.echo(
+        f"{len(heard):,} gates, {troubled:,} in trouble, {len(seen) - len(heard):,} struck off"
+    )
     if heard and (coming := _next_key(home)) is not None:
         click.echo(_holding(coming, heard))
 
@@ -102,7 +108,9 @@ def _next_key(home: Path) -> str | None:
 def _holding(key_id: str, heard: "Sequence[GateView]") -> str:
     lacking = [each.gate_id for each in heard if key_id not in (each.fingerprint_keys or ())]
     if not lacking:
-        return f"next fingerprint key {key_id}: every gate holds it; rotate fingerprint-key --switch"
+        return (
+            f"next fingerprint key {key_id}: every gate holds it; rotate fingerprint-key --switch"
+        )
     more = f" and {len(lacking) - NAMED_MAX:,} more" if len(lacking) > NAMED_MAX else ""
     named = ", ".join(lacking[:NAMED_MAX])
     return f"next fingerprint key {key_id}: {len(heard) - len(lacking):,} of {len(heard):,} gates hold it, not yet {named}{more}"
@@ -121,5 +129,7 @@ def _line(view: "GateView", now: int) -> str:
         told.append(f"list {view.list_version}{age}")
     told += [f"{name} {state}" for lane in view.devices for name, state in sorted(lane.items())]
     unknown = "it is not known how many reports wait"
-    told.append(unknown if view.reports_waiting is None else f"{view.reports_waiting:,} reports wait")
+    told.append(
+        unknown if view.reports_waiting is None else f"{view.reports_waiting:,} reports wait"
+    )
     return f"{view.gate_id}  {', '.join(told)}"

@@ -40,7 +40,14 @@ SHARE_ASKED = 100
 A day of the scheme changes 0.4 % of them, half of it additions, and the most that was ever suspended is 3 %: a hundredth is more than two days
 at once, which happens when a list is first imported, after a holiday, or by mistake.
 """
-MEANT = ("decimal", "rounded", "reversed", "cut", "padded", "twice")  # as backoffice.plausibility.Mistake
+MEANT = (
+    "decimal",
+    "rounded",
+    "reversed",
+    "cut",
+    "padded",
+    "twice",
+)  # as backoffice.plausibility.Mistake
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -104,7 +111,9 @@ def import_(
 
     Exit 0: every row is in effect; 1: so is every row but those told as refused; 2: nothing could be imported, or not all of it: run it again.
     """
-    report = report or (Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl"))
+    report = report or (
+        Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl")
+    )
     with one_line():
         from backoffice.config import load
         from backoffice.importer import ImprobableError
@@ -121,7 +130,9 @@ def import_(
                 done = _imported(config, what, raw, _format(file, format_name), scratch, words)
                 _write_report(report, scratch, is_kept=not dry_run)
         except (RowFileError, ImprobableError) as error:
-            raise OperatorError(f"{'standard input' if file == STDIN else file}: {error}") from error
+            raise OperatorError(
+                f"{'standard input' if file == STDIN else file}: {error}"
+            ) from error
         except sqlite3.Error as error:
             raise OperatorError(
                 f"{os.environ.get('TMPDIR', 'the folder for temporary files')}: {error}; then import again"
@@ -213,7 +224,10 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
     if file == STDIN:
         if sys.stdin is None:
             raise OperatorError("standard input is closed; name a file")
-        with open(sys.stdin.fileno(), "rb", closefd=False) as standard_input, naming("standard input"):
+        with (
+            open(sys.stdin.fileno(), "rb", closefd=False) as standard_input,
+            naming("standard input"),
+        ):
             yield standard_input
     else:
         with file.open("rb") as named, naming(file):
@@ -270,7 +284,10 @@ def _write_report(report: Path, scratch: "Scratch", *, is_kept: bool) -> None:
 
 def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
-        told = done._asdict() | {"report": str(report) if done.refused else None, "dry_run": dry_run}
+        told = done._asdict() | {
+            "report": str(report) if done.refused else None,
+            "dry_run": dry_run,
+        }
         click.echo(json.dumps(told))
         return
     begins = "nothing is changed; this would be: " if dry_run else ""
@@ -278,7 +295,9 @@ def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> No
     counted = ", ".join(f"{name} {getattr(done, name):,}" for name in counts)
     click.echo(f"{begins}rows {done.rows:,}: {counted}")
     if done.removed or done.shortened:
-        click.echo(f"  of the changed, taken out {done.removed:,}, ending earlier {done.shortened:,}")
+        click.echo(
+            f"  of the changed, taken out {done.removed:,}, ending earlier {done.shortened:,}"
+        )
     if done.ended:
         click.echo(f"  in, until a time that has passed: {done.ended:,}")
     for reason, count in done.reasons.items():

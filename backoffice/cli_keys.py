@@ -40,13 +40,24 @@ ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 )
 @click.argument("home", type=folder_argument)
 @click.option(
-    "--root", "publics", type=file_argument, multiple=True, metavar="PUB", help="A root key's public part."
+    "--root",
+    "publics",
+    type=file_argument,
+    multiple=True,
+    metavar="PUB",
+    help="A root key's public part.",
 )
 @click.option(
-    "--threshold", type=click.IntRange(1, 16), default=2, show_default=True, help="How many must sign a root."
+    "--threshold",
+    type=click.IntRange(1, 16),
+    default=2,
+    show_default=True,
+    help="How many must sign a root.",
 )
 @click.option(
-    "--development", is_flag=True, help="Make root keys as well, unprotected: never for a real city."
+    "--development",
+    is_flag=True,
+    help="Make root keys as well, unprotected: never for a real city.",
 )
 def init(home: Path, publics: tuple[Path, ...], threshold: int, development: bool) -> None:
     """Make the home of a back office: configuration, registry, online keys, a fingerprint key, and the draft of root 1.
@@ -57,7 +68,9 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
     from backoffice.keys import read_public_key
 
     if development == bool(publics):
-        raise OperatorError("give the public part of each root key with --root, or say --development")
+        raise OperatorError(
+            "give the public part of each root key with --root, or say --development"
+        )
     with one_line():
         keys = [read_public_key(path) for path in publics]
         if not development:
@@ -82,14 +95,22 @@ def root_key() -> None:
     """Make root keys and sign with them, offline."""
 
 
-@root_key.command(name="make", epilog="Example: turnike-backoffice root-key make a --out /media/stick-a")
+@root_key.command(
+    name="make", epilog="Example: turnike-backoffice root-key make a --out /media/stick-a"
+)
 @click.argument("name")
 @click.option(
-    "--out", type=folder_argument, required=True, metavar="DIR", help="Where NAME.pem and NAME.pub go."
+    "--out",
+    type=folder_argument,
+    required=True,
+    metavar="DIR",
+    help="Where NAME.pem and NAME.pub go.",
 )
 @passphrase_option
 @click.option(
-    "--no-passphrase", is_flag=True, help="Leave the key unprotected; then only the safe protects it."
+    "--no-passphrase",
+    is_flag=True,
+    help="Leave the key unprotected; then only the safe protects it.",
 )
 def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphrase: bool) -> None:
     """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
@@ -108,7 +129,12 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
 )
 @click.argument("draft", type=file_argument)
 @click.option(
-    "--key", "key_file", type=file_argument, required=True, metavar="FILE", help="The private root key."
+    "--key",
+    "key_file",
+    type=file_argument,
+    required=True,
+    metavar="FILE",
+    help="The private root key.",
 )
 @click.option(
     "--previous",
@@ -144,7 +170,9 @@ def root() -> None:
     """Look at the root in force, and put a signed draft into force."""
 
 
-@root.command(name="accept", epilog="Example: turnike-backoffice root accept 2.root.draft.json --home city")
+@root.command(
+    name="accept", epilog="Example: turnike-backoffice root accept 2.root.draft.json --home city"
+)
 @click.argument("drafts", type=file_argument, nargs=-1, required=True, metavar="DRAFT...")
 @home_option
 def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
@@ -165,7 +193,9 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
         try:
             published = sign_timestamp(office, now_unix_s())
         except OfficeError as error:
-            raise OperatorError(f"root {accepted.version} is in force, but under it: {error}") from error
+            raise OperatorError(
+                f"root {accepted.version} is in force, but under it: {error}"
+            ) from error
         signed = ", ".join(published.files) or "nothing else had to be signed"
         click.echo(
             signed
@@ -210,12 +240,21 @@ def root_show(home: Path, as_json: bool) -> None:
 )
 @home_option
 @click.option(
-    "--remove", multiple=True, metavar="KEY", help="With root: a root key's name, or how its id begins."
+    "--remove",
+    multiple=True,
+    metavar="KEY",
+    help="With root: a root key's name, or how its id begins.",
 )
 @click.option(
-    "--add", type=file_argument, multiple=True, metavar="PUB", help="With root: a new root key's public part."
+    "--add",
+    type=file_argument,
+    multiple=True,
+    metavar="PUB",
+    help="With root: a new root key's public part.",
 )
-@click.option("--threshold", type=click.IntRange(1, 16), help="With root: how many must sign from now on.")
+@click.option(
+    "--threshold", type=click.IntRange(1, 16), help="With root: how many must sign from now on."
+)
 @click.option(
     "--start",
     "step",
@@ -243,10 +282,14 @@ def rotate(
     """
     of_root = bool(remove or add or threshold)
     if not what:
-        raise OperatorError("say what to rotate: timestamp, snapshot, targets and root, or fingerprint-key")
+        raise OperatorError(
+            "say what to rotate: timestamp, snapshot, targets and root, or fingerprint-key"
+        )
     if "fingerprint-key" in what:
         if len(set(what)) > 1 or of_root or step is None:
-            raise OperatorError("rotate fingerprint-key stands alone, with --start or with --switch")
+            raise OperatorError(
+                "rotate fingerprint-key stands alone, with --start or with --switch"
+            )
         _rotate_fingerprint_key(home, step)
     elif step or (of_root and "root" not in what):
         raise OperatorError(
@@ -257,14 +300,20 @@ def rotate(
 
 
 def _rotate_roles(
-    home: Path, roles: Sequence[str], remove: Sequence[str], add: Sequence[Path], threshold: int | None
+    home: Path,
+    roles: Sequence[str],
+    remove: Sequence[str],
+    add: Sequence[Path],
+    threshold: int | None,
 ) -> None:
     from backoffice import ceremonies
     from backoffice.keys import read_public_key
 
     with held(home) as office:
         keys = [read_public_key(path) for path in add]
-        draft = ceremonies.rotate(office, roles, now_unix_s(), remove=remove, add=keys, threshold=threshold)
+        draft = ceremonies.rotate(
+            office, roles, now_unix_s(), remove=remove, add=keys, threshold=threshold
+        )
         if roles:
             click.echo(
                 f"New keys of {', '.join(roles)} are made. Until the new root is accepted the old ones go on signing."
@@ -339,7 +388,9 @@ def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
     from backoffice.roots import unmet
 
     missing = unmet(root, before.signed if before else None)
-    return f"Not enough yet: {missing}." if missing else "Enough keys have signed; next: root accept."
+    return (
+        f"Not enough yet: {missing}." if missing else "Enough keys have signed; next: root accept."
+    )
 
 
 def _tell_ceremony(office: "Office", draft: Path) -> None:
@@ -356,4 +407,6 @@ def _tell_ceremony(office: "Office", draft: Path) -> None:
     click.echo(
         f"  2. there, with {signers.signed.roles['root'].threshold} keys: turnike-backoffice root-key sign {draft.name}{shown} --key NAME.pem"
     )
-    click.echo(f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {office.home}")
+    click.echo(
+        f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {office.home}"
+    )

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import click
 from click.core import ParameterSource
 
-from backoffice.cli_shared import OperatorError, a_number, held, home_option, now_unix_s, one_line, progress
+from backoffice.cli_shared import (
+    OperatorError,
+    a_number,
+    held,
+    home_option,
+    now_unix_s,
+    one_line,
+    progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +27,14 @@ if TYPE_CHECKING:
     from backoffice.registry import Registry
     from backoffice.wishes import Wish
 
-ASK_S = 1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
+ASK_S = (
+    1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
+)
 FORGET_S = 3_600.0  # how often it deletes the reports whose time is over
 TURN_S = 0.2  # how often a publisher that waits for another looks whether it is gone
-SIGN_S = 60.0  # how often it looks whether something must be signed again, or published without a change
+SIGN_S = (
+    60.0  # how often it looks whether something must be signed again, or published without a change
+)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKERS_MAX = 64
 GATES_MAX = 1_000_000
@@ -30,7 +42,9 @@ GATES_MAX = 1_000_000
 
 @click.command(epilog="Example: turnike-backoffice publish --home city --watch")
 @home_option
-@click.option("--watch", is_flag=True, help="Go on until a signal comes, and publish whatever changes.")
+@click.option(
+    "--watch", is_flag=True, help="Go on until a signal comes, and publish whatever changes."
+)
 @click.option(
     "--every",
     "every_s",
@@ -47,7 +61,9 @@ GATES_MAX = 1_000_000
     help="This machine shows the right time, though the last signature is more than a day old.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each list.")
-def publish(home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool) -> None:
+def publish(
+    home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool
+) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
     If a publisher watches this home, it is asked to publish now, and what it published is shown.
@@ -55,7 +71,9 @@ def publish(home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_
     Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
     Reports whose time is over are deleted as well ([reports] retention_days).
     """
-    is_given = click.get_current_context().get_parameter_source("every_s") is not ParameterSource.DEFAULT
+    is_given = (
+        click.get_current_context().get_parameter_source("every_s") is not ParameterSource.DEFAULT
+    )
     if is_given and not watch:
         raise click.UsageError("--every goes with --watch; without it publish runs once")
     if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
@@ -231,7 +249,9 @@ class _Watch:
 
     def _is_due(self, now_s: float, written: object) -> bool:
         is_wanted = bool(self._wrong) or written != self._written or self._publishing.is_pending()
-        return (now_s - self._published_s >= self._every_s and is_wanted) or now_s - self._signed_s >= SIGN_S
+        return (
+            now_s - self._published_s >= self._every_s and is_wanted
+        ) or now_s - self._signed_s >= SIGN_S
 
     def forget(self) -> None:
         """Delete the reports whose time is over, each hour."""
@@ -294,7 +314,11 @@ def _tell(told: dict[str, Any], *, as_json: bool) -> None:
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one.",
 )
 @click.option(
     "--workers",
@@ -321,7 +345,9 @@ def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
     from backoffice.serving import serve as serve_
 
     if host not in LOOPBACK:
-        raise OperatorError(f"--host {host}: serve is for this machine; put a web server with TLS before it")
+        raise OperatorError(
+            f"--host {host}: serve is for this machine; put a web server with TLS before it"
+        )
     with one_line():
         config = load(home)
         with listener(host, port) as listening:

@@ -48,12 +48,20 @@ def report_key() -> None:
 )
 @click.argument("name")
 @click.option(
-    "--out", type=folder_argument, required=True, metavar="DIR", help="Where NAME.pem and NAME.pub go."
+    "--out",
+    type=folder_argument,
+    required=True,
+    metavar="DIR",
+    help="Where NAME.pem and NAME.pub go.",
 )
-@click.option("--signing", is_flag=True, help="Make a key with which an exporter signs, not one to seal to.")
+@click.option(
+    "--signing", is_flag=True, help="Make a key with which an exporter signs, not one to seal to."
+)
 @passphrase_option
 @click.option(
-    "--no-passphrase", is_flag=True, help="Leave the key unprotected; then only the safe protects it."
+    "--no-passphrase",
+    is_flag=True,
+    help="Leave the key unprotected; then only the safe protects it.",
 )
 def report_key_make(
     name: str, out: Path, signing: bool, passphrase_file: Path | None, no_passphrase: bool
@@ -65,7 +73,9 @@ def report_key_make(
     with one_line():
         key_id = make(out, name, new_passphrase(passphrase_file, none=no_passphrase))
     use = "signs exports" if signing else "opens what is sealed"
-    click.echo(f"{out / name}.pem: the private key, which {use}; it stays here, and never on the back office")
+    click.echo(
+        f"{out / name}.pem: the private key, which {use}; it stays here, and never on the back office"
+    )
     click.echo(f"{out / name}.pub: the public part")
     click.echo(f"id {key_id}")
 
@@ -84,7 +94,11 @@ def reports_list(home: Path, as_json: bool) -> None:
         seen, gaps = _numbered(store.outboxes()), _gaps(store)
     if as_json:
         told = [
-            {**view._asdict(), "is_new": is_new, "gaps": gaps.get((view.gate_id, view.outbox_id), [])}
+            {
+                **view._asdict(),
+                "is_new": is_new,
+                "gaps": gaps.get((view.gate_id, view.outbox_id), []),
+            }
             for view, is_new in seen
         ]
         click.echo(json.dumps(told))
@@ -96,16 +110,22 @@ def reports_list(home: Path, as_json: bool) -> None:
         )
         if view.missing:
             numbers = _ranges(gaps.get((view.gate_id, view.outbox_id), []))
-            click.echo(f"    MISSING {view.missing:,} of {view.newest_seq:,}, they never came: {numbers}")
+            click.echo(
+                f"    MISSING {view.missing:,} of {view.newest_seq:,}, they never came: {numbers}"
+            )
         if view.refused:
             click.echo(f"    REFUSED {view.refused:,}: the gate could not keep them")
         if is_new:
             click.echo("    NEW OUTBOX: the one before ended; what had not come of it is lost")
     received, missing, refused = (
         sum(column)
-        for column in zip((0, 0, 0), *((v.received, v.missing, v.refused) for v, _ in seen), strict=True)
+        for column in zip(
+            (0, 0, 0), *((v.received, v.missing, v.refused) for v, _ in seen), strict=True
+        )
     )
-    click.echo(f"{received:,} reports came, {missing:,} are missing, {refused:,} were refused by gates")
+    click.echo(
+        f"{received:,} reports came, {missing:,} are missing, {refused:,} were refused by gates"
+    )
 
 
 @reports.command(
@@ -124,16 +144,33 @@ def reports_list(home: Path, as_json: bool) -> None:
     help="A private sealing key; several after a rotation.",
 )
 @click.option(
-    "--to", "to_file", type=file_argument, required=True, metavar="PUB", help="The authority's public key."
+    "--to",
+    "to_file",
+    type=file_argument,
+    required=True,
+    metavar="PUB",
+    help="The authority's public key.",
 )
 @click.option(
-    "--sign", "sign_file", type=file_argument, required=True, metavar="PEM", help="The exporter's key."
+    "--sign",
+    "sign_file",
+    type=file_argument,
+    required=True,
+    metavar="PEM",
+    help="The exporter's key.",
 )
 @click.option(
-    "--who", required=True, metavar="NAME", help="Who exports: it stands in the file and in the log."
+    "--who",
+    required=True,
+    metavar="NAME",
+    help="Who exports: it stands in the file and in the log.",
 )
 @click.option(
-    "--from", "from_", default="0", metavar="TIME", help="Received from then on; left out: all that is held."
+    "--from",
+    "from_",
+    default="0",
+    metavar="TIME",
+    help="Received from then on; left out: all that is held.",
 )
 @click.option("--up-to", metavar="TIME", help="Received before then; left out: five minutes ago.")
 @passphrase_option
@@ -159,7 +196,9 @@ def reports_export(
     if not 0 < len(who) <= WHO_CHARACTERS_MAX or not who.isprintable():
         raise OperatorError(f"--who: a name has 1 to {WHO_CHARACTERS_MAX} characters, in one line")
     with _store(home) as (_config, store), progress() as say:
-        opener = Opener([read_opening_key(each, _asking(passphrase_file, each)) for each in key_files])
+        opener = Opener(
+            [read_opening_key(each, _asking(passphrase_file, each)) for each in key_files]
+        )
         signing = read_signing_key(sign_file, _asking(passphrase_file, sign_file))
         to_unix_s = _time("--up-to", up_to) if up_to else now - SETTLED_S
         period = (_time("--from", from_), to_unix_s)
@@ -180,7 +219,12 @@ def reports_export(
 )
 @click.argument("file", type=file_argument)
 @click.option(
-    "--key", "key_file", type=file_argument, required=True, metavar="PEM", help="The authority's private key."
+    "--key",
+    "key_file",
+    type=file_argument,
+    required=True,
+    metavar="PEM",
+    help="The authority's private key.",
 )
 @click.option(
     "--signer",
@@ -191,7 +235,9 @@ def reports_export(
     help="The exporter's public key.",
 )
 @passphrase_option
-def reports_open(file: Path, key_file: Path, signer_file: Path, passphrase_file: Path | None) -> None:
+def reports_open(
+    file: Path, key_file: Path, signer_file: Path, passphrase_file: Path | None
+) -> None:
     """For the authority: check an export, and print its reports, one JSON object a line, UIDs and all. Needs no back office."""
     from backoffice.export_file import ExportError, read_export, read_header
     from backoffice.report_keys import read_opening_key, read_signer
@@ -299,8 +345,13 @@ def _gaps(store: "ReportStore") -> dict[tuple[str, str], list[tuple[int, int]]]:
 
 def _ranges(gaps: "Sequence[tuple[int, int]]") -> str:
     """Which numbers, as far as there is room."""
-    told = [f"{first}" if first == last else f"{first} to {last}" for first, last in gaps[:GAPS_SHOWN_MAX]]
-    return ", ".join(told) + (" …" if len(gaps) > GAPS_SHOWN_MAX else "") or "before what was deleted"
+    told = [
+        f"{first}" if first == last else f"{first} to {last}"
+        for first, last in gaps[:GAPS_SHOWN_MAX]
+    ]
+    return (
+        ", ".join(told) + (" …" if len(gaps) > GAPS_SHOWN_MAX else "") or "before what was deleted"
+    )
 
 
 def _asking(passphrase_file: Path | None, key_file: Path) -> "Callable[[], str]":

@@ -71,7 +71,9 @@ def one_line() -> Iterator[None]:
     except OfficeError as error:
         raise OperatorError(str(error)) from error
     except OSError as error:
-        raise OperatorError(f"{error.filename or 'this machine'}: {error.strerror or error}") from error
+        raise OperatorError(
+            f"{error.filename or 'this machine'}: {error.strerror or error}"
+        ) from error
 
 
 @contextmanager
@@ -122,7 +124,9 @@ def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Cal
 
     def ask() -> str:
         if file is None and not (sys.stdin and sys.stdin.isatty()):
-            raise OperatorError("nobody is here to give the passphrase; --passphrase-file says it too")
+            raise OperatorError(
+                "nobody is here to give the passphrase; --passphrase-file says it too"
+            )
         if file is None:
             text = f"Passphrase of {of}" if of else "Passphrase"
             answer: str = click.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
@@ -139,7 +143,9 @@ def _first_line(file: Path) -> str:
     with one_line(), naming(file), file.open("rb") as source:
         content = source.read(PASSPHRASE_FILE_BYTES_MAX + 1)
     if len(content) > PASSPHRASE_FILE_BYTES_MAX:
-        raise OperatorError(f"{file}: has more than {PASSPHRASE_FILE_BYTES_MAX} bytes; is it the right file?")
+        raise OperatorError(
+            f"{file}: has more than {PASSPHRASE_FILE_BYTES_MAX} bytes; is it the right file?"
+        )
     try:
         lines = text_of(content).splitlines()
     except ValueError as error:
@@ -189,13 +195,24 @@ class Telling:
 def progress() -> Iterator[Telling]:
     """What to tell of work that lasts; its bars are gone when the block ends."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Telling(None)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     bars = Progress(*columns, console=console, transient=True)
     try:
         yield Telling(bars)

@@ -19,11 +19,11 @@ from backoffice.office import SECRET_MODE, TEMPORARY, sync_folder
 from backoffice.registry import Registry
 
 NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"
-MERGED_MIN = (
-    50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most
-)
+MERGED_MIN = 50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most
 
-_HEAD = struct.Struct("<8s8s16sQ")  # magic, key id, token, count; then so many fingerprints, ascending
+_HEAD = struct.Struct(
+    "<8s8s16sQ"
+)  # magic, key id, token, count; then so many fingerprints, ascending
 _MAGIC = b"\x89TNKFPS\n"
 _TOKEN_BYTES = 16
 
@@ -51,7 +51,9 @@ class Comparison:
             return self._compare_all(new.added, progress)
         return self._compare_new(compared, new, token, progress)
 
-    def _compare_new(self, compared: Fingerprints, new: NewCards, token: str, progress: Progress) -> int:
+    def _compare_new(
+        self, compared: Fingerprints, new: NewCards, token: str, progress: Progress
+    ) -> int:
         uids = new.uids or ()
         fingerprints = np.sort(self._hashed(uids))
         check_distinct(fingerprints)

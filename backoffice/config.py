@@ -150,7 +150,9 @@ class Config(FileConfig, frozen=True, kw_only=True):
         names = [rule.name for rule in self.rules]
         meant = "".join(f"; did you mean {each}?" for each in get_close_matches(name, names, 1))
         known = ", ".join(names)
-        raise ConfigError(f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}{meant}")
+        raise ConfigError(
+            f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}{meant}"
+        )
 
 
 def example() -> str:
@@ -187,7 +189,10 @@ def _check_together(config: Config) -> Iterator[str]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         yield f"rules[{twice}].name: two rules have this name"
-    for key, url in (("database", config.database), ("receiver.database", config.receiver.database)):
+    for key, url in (
+        ("database", config.database),
+        ("receiver.database", config.receiver.database),
+    ):
         if "\0" in url:
             yield f"{key}: has a zero byte"
         name = url.removeprefix(_SQLITE)

@@ -29,10 +29,18 @@ class ConnectionLimits:
     """What one connection, and all of them, may take. Each time begins anew with the next request."""
 
     connections_max: int = CONNECTIONS_MAX
-    head_s: float = 15.0  # from the first byte of a request, or from the start, to the end of its head
-    body_s: float = 45.0  # the receiver has answered 408 after 30; this is for whoever goes on regardless
-    untaken_s: float = 60.0  # without room for more of an answer: 16 KiB and more have to be taken in it
-    keep_alive_s: int = 75  # longer than a gate's poll: otherwise each poll would be a new connection
+    head_s: float = (
+        15.0  # from the first byte of a request, or from the start, to the end of its head
+    )
+    body_s: float = (
+        45.0  # the receiver has answered 408 after 30; this is for whoever goes on regardless
+    )
+    untaken_s: float = (
+        60.0  # without room for more of an answer: 16 KiB and more have to be taken in it
+    )
+    keep_alive_s: int = (
+        75  # longer than a gate's poll: otherwise each poll would be a new connection
+    )
 
 
 class _Waits(Enum):

@@ -25,7 +25,9 @@ from backoffice.schema import SCHEMA_VERSION, counters, incoming, metadata
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
 _LOCK_POLL_S = 0.01
-_CACHE_KIB = 256 * 1024  # the pages that a batch of an import touches; less writes some of them twice
+_CACHE_KIB = (
+    256 * 1024
+)  # the pages that a batch of an import touches; less writes some of them twice
 _WAL_BYTES_KEPT = 64 << 20
 _FETCHED_ROWS = 20_000  # of a long read at a time: some megabytes
 
@@ -60,7 +62,9 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             **_connection_options(self._url),
         )
-        sa.event.listen(self._engine, "connect", _sqlite_session if self.is_sqlite else _postgres_session)
+        sa.event.listen(
+            self._engine, "connect", _sqlite_session if self.is_sqlite else _postgres_session
+        )
         sa.event.listen(self._engine, "begin", _begin)
         if self.is_sqlite:
             _make_secret(str(self._url.database))
@@ -115,7 +119,9 @@ class Database:
             for rows in result.partitions():
                 yield from rows
 
-    def batches(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Iterator[Sequence[Any]]:
+    def batches(
+        self, statement: sa.Select[Any] | sa.CompoundSelect[Any]
+    ) -> Iterator[Sequence[Any]]:
         """As `stream`, but many rows at a time, and each a plain tuple of the driver's: a tenth of the time. SQLite's booleans are 0 and 1."""
         with self.reading() as connection:
             # The driver's own cursor: SQLAlchemy's rows cost most of the time, and it keeps some of them back from whoever goes around it.
@@ -142,7 +148,9 @@ class Database:
             copy.set_types(["bytea", "int8", "int8", "bool"])
             for row in rows:
                 copy.write_row(row)
-        connection.exec_driver_sql("ANALYZE incoming")  # else a batch is joined as if it were the whole city
+        connection.exec_driver_sql(
+            "ANALYZE incoming"
+        )  # else a batch is joined as if it were the whole city
 
     def close(self) -> None:
         """Give the database up. On SQLite the last one to leave writes the WAL back, and nobody writes meanwhile."""
@@ -159,11 +167,15 @@ class Database:
             self._writer() as connection,
         ):
             if not self.is_sqlite:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(8427)")  # two first starts at once
+                connection.exec_driver_sql(
+                    "SELECT pg_advisory_xact_lock(8427)"
+                )  # two first starts at once
             metadata.create_all(connection)
             start = {OPEN_VERSION: 1, CARDS_ADDED: 0, CARDS_CHECKED: 0, _SCHEMA: SCHEMA_VERSION}
             fresh = self.insert(counters).on_conflict_do_nothing()
-            connection.execute(fresh, [{"name": name, "value": value} for name, value in start.items()])
+            connection.execute(
+                fresh, [{"name": name, "value": value} for name, value in start.items()]
+            )
             found = counter(connection, _SCHEMA)
             if found != SCHEMA_VERSION:
                 raise RegistryError(
@@ -200,7 +212,9 @@ class Database:
 
 def counter(connection: sa.Connection, name: str) -> int:
     """The value of a counter."""
-    value: int = connection.execute(sa.select(counters.c.value).where(counters.c.name == name)).scalar_one()
+    value: int = connection.execute(
+        sa.select(counters.c.value).where(counters.c.name == name)
+    ).scalar_one()
     return value
 
 
@@ -213,10 +227,14 @@ def _checked(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:  # its message holds the text, and the text may hold a password
-        raise RegistryError("the registry's URL is none: sqlite:////path/registry.db, for example") from None
+        raise RegistryError(
+            "the registry's URL is none: sqlite:////path/registry.db, for example"
+        ) from None
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:" or url.query:
-            raise RegistryError("the registry's URL names no file: sqlite:////path/registry.db, for example")
+            raise RegistryError(
+                "the registry's URL names no file: sqlite:////path/registry.db, for example"
+            )
         if not Path(url.database).parent.is_dir():
             raise RegistryError(f"{url.database}: its folder is not there")
     elif url.drivername != _POSTGRES:

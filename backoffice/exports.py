@@ -56,7 +56,11 @@ class Done(NamedTuple):
 
 
 def export(
-    store: ReportStore, opener: Opener, order: Order, path: Path, say: Say = lambda _what, _done, _all: None
+    store: ReportStore,
+    opener: Opener,
+    order: Order,
+    path: Path,
+    say: Say = lambda _what, _done, _all: None,
 ) -> Done:
     """Export to a file that was not there. Raises OfficeError, OSError; then there is none."""
     steps = export_steps(store, opener, order, path, say)
@@ -69,7 +73,11 @@ def export(
 
 
 def export_steps(
-    store: ReportStore, opener: Opener, order: Order, path: Path, say: Say = lambda _what, _done, _all: None
+    store: ReportStore,
+    opener: Opener,
+    order: Order,
+    path: Path,
+    say: Say = lambda _what, _done, _all: None,
 ) -> Generator[str, None, Done]:
     """The same, step by step, so that a test can kill between any two."""
     if order.up_to_unix_s > order.made_unix_s - SETTLED_S:
@@ -113,7 +121,12 @@ def export_steps(
 
 
 def _write(
-    writer: ExportWriter, store: ReportStore, opener: Opener, order: Order, without: Counter[str], say: Say
+    writer: ExportWriter,
+    store: ReportStore,
+    opener: Opener,
+    order: Order,
+    without: Counter[str],
+    say: Say,
 ) -> int:
     """The header and a line for each report; returns how many reports."""
     with closing(store.select(order.from_unix_s, order.up_to_unix_s)) as rows:

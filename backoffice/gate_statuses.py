@@ -17,7 +17,9 @@ from backoffice.database import Database
 from backoffice.report_schema import nonces, statuses
 from validator.formats.signed_request import Speaker
 
-AHEAD_S_MAX = 86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
+AHEAD_S_MAX = (
+    86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
+)
 NONCE_S = 3_600  # a gate speaks four times in it at least; a status that is held back on its way is worth nothing after it
 _NONCE_BYTES = 16
 
@@ -45,7 +47,8 @@ def keep_status(database: Database, speaker: Speaker, now_unix_s: int, status: s
         following = secrets.token_hex(_NONCE_BYTES)
         if not _take(connection, speaker, following, now_unix_s):
             return Heard(
-                kept=False, next_nonce=_open_nonce(database, connection, speaker.gate_id, now_unix_s)
+                kept=False,
+                next_nonce=_open_nonce(database, connection, speaker.gate_id, now_unix_s),
             )
         connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
         return Heard(kept=True, next_nonce=following)
@@ -63,12 +66,16 @@ def _take(connection: sa.Connection, speaker: Speaker, following: str, now_unix_
     return bool(connection.execute(statement).rowcount)
 
 
-def _open_nonce(database: Database, connection: sa.Connection, gate_id: str, now_unix_s: int) -> str:
+def _open_nonce(
+    database: Database, connection: sa.Connection, gate_id: str, now_unix_s: int
+) -> str:
     """The nonce that is good now. It stays the same for a while: a replay must not spoil the one that the gate is about to use."""
     renewed = {"nonce": secrets.token_hex(_NONCE_BYTES), "issued_unix_s": now_unix_s}
     insert = database.insert(nonces).values(gate_id=gate_id, is_used=False, **renewed)
     is_old = sa.not_(nonces.c.issued_unix_s.between(now_unix_s - NONCE_S // 2, now_unix_s))
-    connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=renewed, where=is_old))
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["gate_id"], set_=renewed, where=is_old)
+    )
     return str(connection.execute(_OF_GATE, {"gate_id": gate_id}).scalar_one())
 
 

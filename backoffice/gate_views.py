@@ -13,7 +13,10 @@ from msgspec import Meta, Struct
 from validator.formats.courier_status import FRESH
 
 SILENT_AFTER = 3  # statuses that did not come: a gate that cannot, or may not
-EVERY_S, EVERY_S_MAX = 60, 900  # how often a gate says how it fares: less often when this server was too busy
+EVERY_S, EVERY_S_MAX = (
+    60,
+    900,
+)  # how often a gate says how it fares: less often when this server was too busy
 READY = "ready"
 TROUBLE_CHARACTERS_MAX = 200
 
@@ -107,7 +110,9 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
             troubles.append("what it says of itself cannot be understood")
         if now_unix_s - heard_unix_s >= status.silent_s:
             troubles.insert(0, f"silent for {span(now_unix_s - heard_unix_s)}")
-        elif heard_unix_s - now_unix_s >= status.silent_s:  # it would not be called silent until then
+        elif (
+            heard_unix_s - now_unix_s >= status.silent_s
+        ):  # it would not be called silent until then
             ahead = span(heard_unix_s - now_unix_s)
             troubles.insert(0, f"not heard since the clock here ran {ahead} ahead")
     troubles += _troubles(status)
@@ -120,7 +125,10 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
         heard_unix_s,
         oldest.list_version,
         oldest.list_issued_unix_s,
-        tuple({shown(name): shown(state) for name, state in lane.devices.items()} for lane in status.lanes),
+        tuple(
+            {shown(name): shown(state) for name, state in lane.devices.items()}
+            for lane in status.lanes
+        ),
         _waiting(status.lanes),
         tuple(map(shown, troubles)),
         status.fingerprint_keys,

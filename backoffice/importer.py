@@ -149,7 +149,9 @@ class Import:
             else "a printed number is"
         )
         text = f"{what} in the file more than once (line {first} and line {again}): a list names a card once"
-        return Doubt(Mistake.TWICE, f"{text}, so it was put together wrongly, or filled down, or rounded")
+        return Doubt(
+            Mistake.TWICE, f"{text}, so it was put together wrongly, or filled down, or rounded"
+        )
 
     def _are_by_chance(self, twice: int) -> bool:
         """Whether these UIDs are all of 4 bytes, and no more than honest cards have in common."""
@@ -160,7 +162,9 @@ class Import:
         if self._allow is None or not self._keep:
             return
         asked_above = (
-            self._asked_above() if self._scratch.count("rows") > ASKED_ABOVE_MIN else ASKED_ABOVE_MIN
+            self._asked_above()
+            if self._scratch.count("rows") > ASKED_ABOVE_MIN
+            else ASKED_ABOVE_MIN
         )
         if self._scratch.count("rows") <= asked_above:
             return

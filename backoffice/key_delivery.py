@@ -57,4 +57,7 @@ def sealed_to(public_key: bytes, keys: Iterable[FingerprintKey]) -> list[SealedK
         box = SealedBox(VerifyKey(public_key).to_curve25519_public_key())
     except CryptoError:  # no point of the curve's large subgroup
         return []
-    return [SealedKey(each.id, b64encode(box.encrypt(format_key_file(each.key))).decode()) for each in keys]
+    return [
+        SealedKey(each.id, b64encode(box.encrypt(format_key_file(each.key))).decode())
+        for each in keys
+    ]

@@ -104,7 +104,9 @@ def public_key_in(path: Path) -> object:
     """The public key, of whatever kind, in a `.pub` file that is called as a key may be. Raises KeyFileError."""
     content = _read(path)
     if b"PRIVATE KEY" in content:
-        raise KeyFileError(f"{path}: is a private key; it stays where it is, give the .pub file made with it")
+        raise KeyFileError(
+            f"{path}: is a private key; it stays where it is, give the .pub file made with it"
+        )
     if not KEY_NAME.fullmatch(path.stem):
         raise KeyFileError(
             f"{path}: the key is called by its file, and {path.stem[:40]!r} is no name for one"
@@ -148,7 +150,9 @@ def make_online_key(office: Office, role: str, *, following: bool = False) -> SS
     try:
         make_file(_online_paths(office, role)[following], _pem(key, None), SECRET_MODE)
     except OSError as error:
-        raise KeyFileError(f"{error.filename or office.online_keys}: {error.strerror or error}") from error
+        raise KeyFileError(
+            f"{error.filename or office.online_keys}: {error.strerror or error}"
+        ) from error
     return SSlibKey.from_crypto(key.public_key())
 
 
@@ -163,7 +167,9 @@ def online_key_ids(office: Office, role: str) -> set[str]:
     return {_id(path) for path in _online_paths(office, role)}
 
 
-def online_signer(office: Office, role: str, key_ids: Collection[str], root_version: int) -> CryptoSigner:
+def online_signer(
+    office: Office, role: str, key_ids: Collection[str], root_version: int
+) -> CryptoSigner:
     """The key of this role that the root names. Raises KeyFileError: a key that the root does not name signs nothing."""
     found = []
     for path in filter(Path.exists, _online_paths(office, role)):
@@ -181,7 +187,9 @@ def online_signer(office: Office, role: str, key_ids: Collection[str], root_vers
     )
 
 
-def settle_steps(office: Office, key_ids: Mapping[str, Collection[str]]) -> Generator[str, None, None]:
+def settle_steps(
+    office: Office, key_ids: Mapping[str, Collection[str]]
+) -> Generator[str, None, None]:
     """Where the root in force names the following key: retire the one before, and call the following by the role. Raises OSError."""
     for role in ONLINE_ROLES:
         before, following = _online_paths(office, role)
@@ -259,7 +267,9 @@ def fingerprint_keys_but(office: Office, held: Container[str]) -> list[Fingerpri
     Only what is asked for is read: a receiver asks this at every status of every gate.
     """
     coming, current = next_fingerprint_key(office), _pointer(office.fingerprint_keys / "current")
-    return [_fingerprint_key(office, name) for name in (current, coming) if name and name not in held]
+    return [
+        _fingerprint_key(office, name) for name in (current, coming) if name and name not in held
+    ]
 
 
 def _new_fingerprint_key(office: Office) -> str:
@@ -310,7 +320,9 @@ def _read_online(path: Path) -> CryptoSigner:
     signer = read_private_key(path)
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
-        raise KeyFileError(f"{path}: others may read it (mode {mode:o}); chmod 600, and ask who did")
+        raise KeyFileError(
+            f"{path}: others may read it (mode {mode:o}); chmod 600, and ask who did"
+        )
     return signer
 
 

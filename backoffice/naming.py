@@ -56,12 +56,16 @@ def manifest_of(
             )
         except ManifestError as error:
             refused = str(error)
-    raise OfficeError(f"no manifest can be made: {refused}; give the rules shorter names, or make them fewer")
+    raise OfficeError(
+        f"no manifest can be made: {refused}; give the rules shorter names, or make them fewer"
+    )
 
 
 def says(manifest: Manifest, rules: Sequence[RuleConfig]) -> bool:
     """Whether a manifest says of its rules what the configuration says now."""
-    return [_without_pieces(entry) for entry in manifest.rules] == [_entry(rule, ()) for rule in rules]
+    return [_without_pieces(entry) for entry in manifest.rules] == [
+        _entry(rule, ()) for rule in rules
+    ]
 
 
 def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry:
@@ -78,7 +82,9 @@ def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry:
 
 def _without_pieces(entry: RuleEntry) -> RuleEntry:
     start_unix_s = entry.in_force_from_unix_s
-    return RuleEntry(entry.name, entry.effect, (), entry.scope, start_unix_s, entry.reports, entry.notice)
+    return RuleEntry(
+        entry.name, entry.effect, (), entry.scope, start_unix_s, entry.reports, entry.notice
+    )
 
 
 def _segment(piece: Piece) -> SegmentEntry:

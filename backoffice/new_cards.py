@@ -40,7 +40,9 @@ class NewCardsRecord:
             added, checked = (counter(connection, name) for name in (CARDS_ADDED, CARDS_CHECKED))
             if added - checked > RECORDED_MAX:
                 return NewCards(added, checked, None)
-            uids = tuple(connection.scalars(sa.select(new_cards.c.uid).where(new_cards.c.place > checked)))
+            uids = tuple(
+                connection.scalars(sa.select(new_cards.c.uid).where(new_cards.c.place > checked))
+            )
             return NewCards(added, checked, uids if len(uids) == added - checked else None)
 
     def checked(self, added: int) -> None:

@@ -24,7 +24,9 @@ _READABLE = 0o444  # what everybody needs of a published file
 _ENTERABLE = 0o555  # and of a published folder
 
 DAY_S = 86_400
-CLOCK_UNIX_S_MIN = 1_767_225_600  # 2026: this program is younger, so a clock that says less was never set
+CLOCK_UNIX_S_MIN = (
+    1_767_225_600  # 2026: this program is younger, so a clock that says less was never set
+)
 
 
 class OfficeError(Exception):
@@ -87,7 +89,9 @@ class Office:
         try:
             fd = os.open(self.home / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         except OSError as error:
-            raise OfficeError(f"{self.home}: is no home of a back office ({error.strerror})") from error
+            raise OfficeError(
+                f"{self.home}: is no home of a back office ({error.strerror})"
+            ) from error
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,7 +184,9 @@ def secret_mode(folder: Path) -> int:
 def make_file(path: Path, content: bytes, mode: int) -> None:
     """Make a file that was not there, durably. Raises OfficeError if it is there, OSError if it cannot be made: then nothing is."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        fd = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
     except FileExistsError:
         raise OfficeError(f"{path}: is there already, and a key is never overwritten") from None
     try:

@@ -56,7 +56,9 @@ def guard() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     out = sys.stdout
-    if not isinstance(out, io.TextIOWrapper) or isinstance(getattr(out.buffer, "raw", None), _Descriptor):
+    if not isinstance(out, io.TextIOWrapper) or isinstance(
+        getattr(out.buffer, "raw", None), _Descriptor
+    ):
         return
     with suppress(OSError, ValueError):  # it may be closed, or no file
         if out.fileno() == STANDARD_OUTPUT:

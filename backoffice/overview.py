@@ -28,7 +28,12 @@ class Overview(NamedTuple):
 
 def overview(office: Office, now_unix_s: int) -> Overview:
     """Look at everything; nothing is changed. Raises OfficeError, OSError."""
-    parts = (_root(office, now_unix_s), _draft(office), _published(office, now_unix_s), _fingerprint(office))
+    parts = (
+        _root(office, now_unix_s),
+        _draft(office),
+        _published(office, now_unix_s),
+        _fingerprint(office),
+    )
     fields = {name: value for part in parts for name, value in part.fields.items()}
     return Overview(fields, [line for part in parts for line in part.lines])
 
@@ -48,7 +53,9 @@ def _root(office: Office, now_unix_s: int) -> Overview:
     named = {
         role: {
             "threshold": root.roles[role].threshold,
-            "keys": [{"id": key, "name": key_name(root.keys[key])} for key in root.roles[role].keyids],
+            "keys": [
+                {"id": key, "name": key_name(root.keys[key])} for key in root.roles[role].keyids
+            ],
         }
         for role in ROLES
     }
@@ -62,7 +69,9 @@ def _draft(office: Office) -> Overview:
     draft = read_root(path)
     missing = unmet(draft, newest.signed if newest else None)
     field = {"version": draft.signed.version, "path": str(path), "missing": missing}
-    return Overview({"draft": field}, [f"draft {path}: {missing or 'signed by enough keys; root accept'}"])
+    return Overview(
+        {"draft": field}, [f"draft {path}: {missing or 'signed by enough keys; root accept'}"]
+    )
 
 
 def _published(office: Office, now_unix_s: int) -> Overview:
@@ -78,7 +87,9 @@ def _published(office: Office, now_unix_s: int) -> Overview:
     fields["timestamp"][SIGNED_AT] = signed["timestamp"].unrecognized_fields.get(SIGNED_AT)
     manifest = published_manifest(office, seen)
     version = decode(manifest).list_version if manifest else None
-    lines = [f"published: list {version}" if version else f"DAMAGED: {office.published}; publish again"]
+    lines = [
+        f"published: list {version}" if version else f"DAMAGED: {office.published}; publish again"
+    ]
     for role, each in signed.items():
         word = "until" if fields[role]["days_left"] >= 0 else "EXPIRED on"
         lines.append(f"  {role} {each.version}, {word} {each.expires:%Y-%m-%d %H:%M} UTC")

@@ -45,7 +45,9 @@ class Press:
         built = yield from self.folder.put_piece(
             name, lambda out: self._print(rule, one, cards, out), self.now_unix_s
         )
-        return Piece(one.kind, one.from_version, one.to_version, built.bytes, self.now_unix_s, built.sha256)
+        return Piece(
+            one.kind, one.from_version, one.to_version, built.bytes, self.now_unix_s, built.sha256
+        )
 
     def _print(self, rule: RuleConfig, one: Due, cards: int, out: BinaryIO) -> WireBuilt:
         def said(what: str) -> Callable[[int, int], None]:
@@ -56,7 +58,11 @@ class Press:
 
     @contextmanager
     def _segment(
-        self, rule: RuleConfig, one: Due, cards: int, said: Callable[[str], Callable[[int, int], None]]
+        self,
+        rule: RuleConfig,
+        one: Due,
+        cards: int,
+        said: Callable[[str], Callable[[int, int], None]],
     ) -> Iterator[mmap]:
         """The segment in a file without a name, mapped: it is as large as all the cards, and memory is not."""
         is_snapshot = one.from_version == 0
@@ -76,7 +82,14 @@ class Press:
             is_snapshot=is_snapshot,
             progress=lambda done: reading(done, cards),
         )
-        head = Head(rule.name, one.from_version, one.to_version, self.key_id, epoch_unix_s, rule.until_unit_s)
+        head = Head(
+            rule.name,
+            one.from_version,
+            one.to_version,
+            self.key_id,
+            epoch_unix_s,
+            rule.until_unit_s,
+        )
         with TemporaryFile(dir=self.folder.segments) as file:
             write_segment(file, head, fingerprints, until, progress=said("writing"))
             del fingerprints, until

@@ -173,7 +173,9 @@ def kept(pieces: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> tuple[
 
     What the next tier does not span yet stays, whatever its age: so from every version there is a way forward.
     """
-    snapshots = sorted((piece for piece in pieces if piece.kind is Kind.SNAPSHOT), key=_span, reverse=True)
+    snapshots = sorted(
+        (piece for piece in pieces if piece.kind is Kind.SNAPSHOT), key=_span, reverse=True
+    )
     stay = snapshots[:SNAPSHOTS_KEPT]
     for kind, tier in schedule.tiers.items():
         spanned = newest(_of(pieces, Kind(kind + 1)))
@@ -216,7 +218,8 @@ def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, schedule: Sc
     last = _of(offered, kind)[-1]
     # Not "later than": a clock that ran ahead once must not hold up pieces until it is right.
     is_another = (
-        now_unix_s // schedule.tiers[kind].period_s != last.made_unix_s // schedule.tiers[kind].period_s
+        now_unix_s // schedule.tiers[kind].period_s
+        != last.made_unix_s // schedule.tiers[kind].period_s
     )
     below = Kind(kind - 1)
     return is_another or len(_unspanned(offered, below)) >= schedule.tiers[below].crowd

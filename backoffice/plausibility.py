@@ -223,7 +223,9 @@ class Survey:
         return None
 
     def _of_order(self) -> Doubt | None:
-        told = "the bytes are in reversed order; let the reader's program export them as they are read"
+        told = (
+            "the bytes are in reversed order; let the reader's program export them as they are read"
+        )
         seen = self._ends_nxp
         # One honest UID of another maker in 256 ends in 04.
         if seen.count >= LINES_SHOWN_MAX and seen.count * 256 > 10 * self._not_nxp:
@@ -239,7 +241,11 @@ class Survey:
                 " two digits swapped; let the reader's program export them as they are read",
             )
         common = max(self._last)
-        if self._long >= UIDS_MIN and common * 20 >= 19 * self._long and 2 * max(self._first) < self._long:
+        if (
+            self._long >= UIDS_MIN
+            and common * 20 >= 19 * self._long
+            and 2 * max(self._first) < self._long
+        ):
             return Doubt(
                 Mistake.REVERSED,
                 f"{common:,} of {self._long:,} UIDs end in the same byte, and begin with many: {told}",
@@ -272,7 +278,9 @@ def told(doubts: Collection[Doubt]) -> str:
     """These doubts in one line: what was seen of the first, what else there is, and how to say that it is meant."""
     first, *others = doubts
     also = f" Also: {', '.join(other.mistake for other in others)}." if others else ""
-    flags = " ".join(f"--meant {doubt.mistake}" for doubt in doubts if doubt.mistake not in CANNOT_BE_MEANT)
+    flags = " ".join(
+        f"--meant {doubt.mistake}" for doubt in doubts if doubt.mistake not in CANNOT_BE_MEANT
+    )
     meant = f" If it is right as it is: {flags}" if flags else ""
     return f"{first.text}. Nothing was imported.{also}{meant}"
 

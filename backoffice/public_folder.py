@@ -41,7 +41,13 @@ class PublicFolder:
     def __init__(self, office: Office) -> None:
         self.segments = office.published / "segments"
         self.indexes = office.published / "indexes"
-        self._folders = (office.published, office.metadata, office.targets, self.segments, self.indexes)
+        self._folders = (
+            office.published,
+            office.metadata,
+            office.targets,
+            self.segments,
+            self.indexes,
+        )
 
     def prepare(self) -> None:
         """Make what is missing of the folder, let the web server read all of it, and remove what a crash left half written."""
@@ -122,7 +128,11 @@ class PublicFolder:
         sync_folder(self.indexes)
 
     def prune(
-        self, offered: Collection[str], retired: Mapping[str, int], index_sha256: str, now_unix_s: int
+        self,
+        offered: Collection[str],
+        retired: Mapping[str, int],
+        index_sha256: str,
+        now_unix_s: int,
     ) -> Generator[str, None, None]:
         """Remove, step by step, what nobody has been told of for a day: pieces by when they were retired, others by when they were made.
 
@@ -132,7 +142,9 @@ class PublicFolder:
         for path, sha256 in _named(self.segments, _PIECE_NAME):
             if sha256 not in offered and retired.get(sha256, _made_unix_s(path)) < before_unix_s:
                 yield from _remove(path)
-        indexes = sorted(_named(self.indexes, _INDEX_NAME), key=lambda found: _made_unix_s(found[0]))
+        indexes = sorted(
+            _named(self.indexes, _INDEX_NAME), key=lambda found: _made_unix_s(found[0])
+        )
         successors = [_made_unix_s(path) for path, _ in indexes[1:]]
         for (path, sha256), superseded_unix_s in zip(indexes, successors, strict=False):
             if sha256 != index_sha256 and superseded_unix_s < before_unix_s:

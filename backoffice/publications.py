@@ -62,19 +62,27 @@ class Publications:
     def finish(self, version: int) -> None:
         """Say that this list version, which was begun, has been published. ValueError if it was not begun."""
         with self._database.writing() as connection:
-            done = sa.update(publications).where(publications.c.version == version).values(is_published=True)
+            done = (
+                sa.update(publications)
+                .where(publications.c.version == version)
+                .values(is_published=True)
+            )
             if connection.execute(done).rowcount != 1:
                 raise ValueError(f"list version {version} was not begun")
 
     def offered(self, rule: str) -> tuple[Piece, ...]:
         """The pieces of a rule that are on offer, by rising (to, from)."""
-        chosen = _OFFERED.where(pieces.c.rule == rule).order_by(pieces.c.to_version, pieces.c.from_version)
+        chosen = _OFFERED.where(pieces.c.rule == rule).order_by(
+            pieces.c.to_version, pieces.c.from_version
+        )
         with self._database.reading() as connection:
             return tuple(_piece(row) for row in connection.execute(chosen))
 
     def key_ids(self, rule: str) -> frozenset[str]:
         """The ids (hex) of the fingerprint keys under which the offered pieces of a rule were made: one, or none before the first."""
-        chosen = sa.select(pieces.c.key_id).where(pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None))
+        chosen = sa.select(pieces.c.key_id).where(
+            pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None)
+        )
         with self._database.reading() as connection:
             return frozenset(connection.scalars(chosen))
 
@@ -87,7 +95,9 @@ class Publications:
     def offer(self, rule: str, offered: Iterable[Piece], key_id: str, now_unix_s: int) -> None:
         """Offer these pieces of a rule, made under this key, and no others: those are retired now. A piece is known by its span."""
         with self._database.writing() as connection:
-            retire = sa.update(pieces).where(pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None))
+            retire = sa.update(pieces).where(
+                pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None)
+            )
             connection.execute(retire.values(retired_unix_s=now_unix_s))
             rows = [
                 {
@@ -119,7 +129,8 @@ class Publications:
         chosen = sa.select(pieces).where(pieces.c.retired_unix_s < before_unix_s)
         with self._database.reading() as connection:
             return tuple(
-                Retired(row.rule, _piece(row), row.retired_unix_s) for row in connection.execute(chosen)
+                Retired(row.rule, _piece(row), row.retired_unix_s)
+                for row in connection.execute(chosen)
             )
 
     def date_retired(self, now_unix_s: int) -> None:
@@ -152,4 +163,6 @@ _OFFERED = sa.select(pieces).where(pieces.c.retired_unix_s.is_(None))
 
 
 def _piece(row: sa.Row[Any]) -> Piece:
-    return Piece(Kind(row.kind), row.from_version, row.to_version, row.bytes, row.made_unix_s, row.sha256)
+    return Piece(
+        Kind(row.kind), row.from_version, row.to_version, row.bytes, row.made_unix_s, row.sha256
+    )

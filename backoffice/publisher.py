@@ -44,10 +44,14 @@ from backoffice.roles import publication_steps, timestamp_steps
 from backoffice.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
-ISSUED_IN_A_LIFE = 10  # a manifest is issued again after this part of its validity, with or without a change
+ISSUED_IN_A_LIFE = (
+    10  # a manifest is issued again after this part of its validity, with or without a change
+)
 
 _EVER = 1 << 62  # later than any time
-_FINGERPRINTS = "fingerprints"  # the folder of the home where collisions.py keeps what it has compared
+_FINGERPRINTS = (
+    "fingerprints"  # the folder of the home where collisions.py keeps what it has compared
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,9 @@ class Publisher:
             for entry in entries
         )
 
-    def _offers(self, public: Manifest | None, key: FingerprintKey, now_unix_s: int) -> list[_Offer]:
+    def _offers(
+        self, public: Manifest | None, key: FingerprintKey, now_unix_s: int
+    ) -> list[_Offer]:
         """Each rule with its pieces. Without any, it begins anew: the rule is new, or its key, its unit or the registry is another."""
         if public is not None and not self._knows(public):
             return [_Offer(rule) for rule in self._config.rules]
@@ -233,7 +239,9 @@ class Publisher:
         if any(self._has_forgotten_ends(piece, now_unix_s) for piece in pieces):
             return _Offer(rule, why="begins anew: some of it was built by a clock that ran ahead")
         # Ages are counted from now on if that clock was not so far ahead.
-        pieces = tuple(replace(piece, made_unix_s=min(piece.made_unix_s, now_unix_s)) for piece in pieces)
+        pieces = tuple(
+            replace(piece, made_unix_s=min(piece.made_unix_s, now_unix_s)) for piece in pieces
+        )
         there = tuple(piece for piece in pieces if self._folder.has(piece))
         if there:
             header = self._folder.header(there[-1])
@@ -251,7 +259,9 @@ class Publisher:
         header = self._folder.header(piece)
         return header is None or header.epoch_unix_s > now_unix_s
 
-    def _why(self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int) -> tuple[str, ...]:
+    def _why(
+        self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int
+    ) -> tuple[str, ...]:
         """The reasons to publish."""
         if public is None:
             return ("the first list",)
@@ -268,8 +278,12 @@ class Publisher:
             <= now_unix_s - public.issued_unix_s
             < self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
         }
-        anew = [f"{offer.rule.name} {offer.why}" for offer in offers if not (offer.there or offer.lost)]
-        lost = [f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost]
+        anew = [
+            f"{offer.rule.name} {offer.why}" for offer in offers if not (offer.there or offer.lost)
+        ]
+        lost = [
+            f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost
+        ]
         return (*(reason for reason, holds in reasons.items() if holds), *anew, *lost)
 
     # A publication
@@ -295,7 +309,13 @@ class Publisher:
         compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
         yield "compared"
         press = Press(
-            self._registry, self._folder, version, now_unix_s, bytes.fromhex(key.id), hashed, self._say
+            self._registry,
+            self._folder,
+            version,
+            now_unix_s,
+            bytes.fromhex(key.id),
+            hashed,
+            self._say,
         )
         offered: dict[str, tuple[Piece, ...]] = {}
         built: list[tuple[str, Piece]] = []
@@ -310,7 +330,9 @@ class Publisher:
         yield "folders synced"
         valid_s, rules = self._config.manifest_valid_s, self._config.rules
         sealing_key = published_sealing_key(self._config)
-        manifest = manifest_of(version, now_unix_s, valid_s, rules, offered, index, key.id, sealing_key)
+        manifest = manifest_of(
+            version, now_unix_s, valid_s, rules, offered, index, key.id, sealing_key
+        )
         with self._office.hold():
             signed = yield from publication_steps(self._office, manifest, now_unix_s)
         yield f"list {version} is public"

@@ -32,7 +32,13 @@ from backoffice.refusals import RefusedError, path_of, refusal
 from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
 from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
 from validator.formats.sealed_keys import SealedKey
-from validator.formats.signed_request import PublicKeyOf, SignatureError, Speaker, UnknownGateError, verify
+from validator.formats.signed_request import (
+    PublicKeyOf,
+    SignatureError,
+    Speaker,
+    UnknownGateError,
+    verify,
+)
 from validator.formats.stored_report import StoredReport
 
 GATE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
@@ -51,7 +57,9 @@ class ReceiverLimits:
     requests_max: int = 64  # in work at once; for one more there is no thread
     bodies_max: int = 1_024  # coming in at once: 256 MiB at most
     body_s: float = 30.0  # for the whole of it: 9 KB/s for the largest
-    requests_per_minute: int = 2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
+    requests_per_minute: int = (
+        2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
+    )
     gates_remembered: int = 100_000
 
 
@@ -117,7 +125,9 @@ class Receiver:
         self._limits = limits
         self._now_unix_s = now_unix_s
         self._in_work, self._coming = _Places(limits.requests_max), _Places(limits.bodies_max)
-        self._asked: OrderedDict[str, tuple[int, int]] = OrderedDict()  # gate → minute, requests in it
+        self._asked: OrderedDict[str, tuple[int, int]] = (
+            OrderedDict()
+        )  # gate → minute, requests in it
 
     @property
     def routes(self) -> list[Route]:
@@ -153,7 +163,9 @@ class Receiver:
             raise _bad(f"no enrolment: {_line(error)}") from None
         public_key = bytes.fromhex(told.public_key)
         if "signature" in request.headers:
-            self._verified(request, body, lambda gate_id: public_key if gate_id == told.gate_id else None)
+            self._verified(
+                request, body, lambda gate_id: public_key if gate_id == told.gate_id else None
+            )
         try:
             is_new = await run_in_threadpool(
                 self._store.enrol, told.gate_id, told.token, public_key, self._now_unix_s()
@@ -177,7 +189,9 @@ class Receiver:
             )
         good, answers = _parsed(raw)
         if good:
-            answers |= await run_in_threadpool(self._store.add, speaker.gate_id, good, self._now_unix_s())
+            answers |= await run_in_threadpool(
+                self._store.add, speaker.gate_id, good, self._now_unix_s()
+            )
         results = [{"id": report_id, **_told(answer)} for report_id, answer in answers.items()]
         return JSONResponse({"results": results})
 
@@ -189,7 +203,8 @@ class Receiver:
         content = self._unpacked(request, packed)
         if len(content) > self._limits.status_bytes_max:
             raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.status_bytes_max} bytes"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"more than {self._limits.status_bytes_max} bytes",
             )
         try:
             told = _object.decode(content)
@@ -205,7 +220,9 @@ class Receiver:
         keys = self._keys.lacking(_held(told)) if self._keys else None
         if not keys:
             return _Kept(heard.kept, UNSET if keys is None else [], next_nonce)
-        public_key = self._store.public_key(speaker.gate_id)  # asked again: it may have been struck off since
+        public_key = self._store.public_key(
+            speaker.gate_id
+        )  # asked again: it may have been struck off since
         return _Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
 
     def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
@@ -221,7 +238,9 @@ class Receiver:
             return answer
 
         async def answered(request: Request) -> Response:
-            if self._now_unix_s() < CLOCK_UNIX_S_MIN:  # what it dates would be over as soon as it is set
+            if (
+                self._now_unix_s() < CLOCK_UNIX_S_MIN
+            ):  # what it dates would be over as soon as it is set
                 return _later("this server's clock is not set")
             try:
                 request.state.urls = self._called(request, prefix)
@@ -231,7 +250,9 @@ class Receiver:
             except RefusedError as error:
                 return refusal(request, error)
             except HTTPException as error:
-                return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+                return JSONResponse(
+                    {"error": error.detail}, error.status_code, headers=error.headers
+                )
             except RegistryError:
                 return _later("the database is away")
             except _TooManyError:
@@ -272,7 +293,9 @@ class Receiver:
         speaker = self._verified(request, packed, keys.get)
         if self._is_too_much(speaker.gate_id):
             headers = {"retry-after": str(RETRY_AFTER_S)}
-            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many requests in a minute", headers)
+            raise HTTPException(
+                HTTPStatus.TOO_MANY_REQUESTS, "too many requests in a minute", headers
+            )
         return speaker
 
     def _called(self, request: Request, prefix: str) -> tuple[str, ...]:
@@ -325,7 +348,8 @@ class Receiver:
             raise _bad(f"not gzip: {_line(error)}") from None
         if len(content) > self._limits.body_bytes_max:
             raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.body_bytes_max} bytes"
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"more than {self._limits.body_bytes_max} bytes",
             )
         if not inflate.eof or inflate.unused_data:
             raise _bad("not one whole gzip stream")

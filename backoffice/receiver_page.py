@@ -134,7 +134,9 @@ OPENAPI: dict[str, Any] = {
                 "operationId": "status",
                 "summary": "Say how a gate fares: any JSON object up to 64 KiB. One that is older than the last is not kept. The answer brings the fingerprint keys that the gate lacks.",
                 "security": _SIGNED,
-                "parameters": [{"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}],
+                "parameters": [
+                    {"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}
+                ],
                 "requestBody": _body("Status"),
                 "responses": _answers(
                     200,
@@ -182,7 +184,9 @@ OPENAPI: dict[str, Any] = {
                         "type": "object",
                         "description": "With 401, 404 and 421: the request as it came.",
                         "required": ["method", "authority", "path"],
-                        "properties": {name: {"type": "string"} for name in ("method", "authority", "path")},
+                        "properties": {
+                            name: {"type": "string"} for name in ("method", "authority", "path")
+                        },
                     },
                 },
             },

@@ -57,7 +57,10 @@ class Registry:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -92,7 +95,9 @@ class Registry:
         with self._database.reading() as connection:
             self._database.stage(connection, ((b"", number, None, None) for number in numbers))
             found = connection.execute(
-                sa.select(incoming.c.number, cards.c.uid).join(cards, cards.c.number == incoming.c.number)
+                sa.select(incoming.c.number, cards.c.uid).join(
+                    cards, cards.c.number == incoming.c.number
+                )
             )
             return {row.number: row.uid for row in found}
 
@@ -110,7 +115,9 @@ class Registry:
 
     def card_batches(self) -> Iterator[list[bytes]]:
         """The same, thousands at a time."""
-        return ([uid for (uid,) in batch] for batch in self._database.batches(sa.select(cards.c.uid)))
+        return (
+            [uid for (uid,) in batch] for batch in self._database.batches(sa.select(cards.c.uid))
+        )
 
     def card_count(self) -> int:
         """How many cards are issued."""
@@ -158,7 +165,10 @@ class Registry:
             if left:
                 rows = ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch if s.uid not in left)
                 self._database.stage(connection, rows)
-            added, removed = staged.newly_in(connection, number), staged.newly_out(connection, number)
+            added, removed = (
+                staged.newly_in(connection, number),
+                staged.newly_out(connection, number),
+            )
             changed = staged.change(connection, self._database, number)
             return Outcome(changed, refused, added, removed, shorter)
 
@@ -315,7 +325,9 @@ class Registry:
 
     def _card(self, condition: sa.ColumnElement[bool]) -> IssuedCard | None:
         with self._database.reading() as connection:
-            found = connection.execute(sa.select(cards.c.uid, cards.c.number).where(condition)).one_or_none()
+            found = connection.execute(
+                sa.select(cards.c.uid, cards.c.number).where(condition)
+            ).one_or_none()
             return None if found is None else IssuedCard(*found)
 
     def _set_one(self, rule: str, state: State) -> bool:
@@ -335,7 +347,8 @@ class Registry:
         """The number of a rule; 0, which no rule has, if it never had a card."""
         with self._database.reading() as connection:
             return int(
-                connection.scalars(sa.select(rules.c.id).where(rules.c.name == rule)).one_or_none() or 0
+                connection.scalars(sa.select(rules.c.id).where(rules.c.name == rule)).one_or_none()
+                or 0
             )
 
     def _read(
@@ -357,7 +370,11 @@ class Registry:
 
 
 def _each(batches: Iterable[Sequence[StateRow]]) -> Iterator[State]:
-    return (State(uid, bool(is_in), ends_unix_s) for batch in batches for uid, is_in, ends_unix_s in batch)
+    return (
+        State(uid, bool(is_in), ends_unix_s)
+        for batch in batches
+        for uid, is_in, ends_unix_s in batch
+    )
 
 
 def _span(table: sa.Table, rule: int, after: int, up_to: int) -> sa.Select[Any]:

@@ -40,7 +40,9 @@ def read_sealing_key(path: Path) -> bytes:
     """The public half of an X25519 key that something can be sealed to. Raises KeyFileError."""
     key = public_key_in(path)
     if not isinstance(key, X25519PublicKey):
-        raise KeyFileError(f"{path}: is no X25519 key, as turnike-backoffice report-key make makes it")
+        raise KeyFileError(
+            f"{path}: is no X25519 key, as turnike-backoffice report-key make makes it"
+        )
     public = key.public_bytes_raw()
     try:
         SealedBox(PublicKey(public)).encrypt(b"")
@@ -53,7 +55,9 @@ def read_opening_key(path: Path, passphrase: Passphrase | None = None) -> bytes:
     """The private half of an X25519 key. Raises KeyFileError."""
     key = private_key_in(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
-        raise KeyFileError(f"{path}: is no X25519 key, as turnike-backoffice report-key make makes it")
+        raise KeyFileError(
+            f"{path}: is no X25519 key, as turnike-backoffice report-key make makes it"
+        )
     return key.private_bytes_raw()
 
 

@@ -108,7 +108,11 @@ class ReportStore:
     def invite(self, gate_id: str, now_unix_s: int, valid_s: int = TOKEN_VALID_S) -> str:
         """A token with which this gate, and no other, enrols itself, once."""
         token = secrets.token_hex(TOKEN_BYTES)
-        row = {"token_hash": _hash(token), "gate_id": gate_id, "expires_unix_s": now_unix_s + valid_s}
+        row = {
+            "token_hash": _hash(token),
+            "gate_id": gate_id,
+            "expires_unix_s": now_unix_s + valid_s,
+        }
         with self._database.writing() as connection:
             # Those of other gates stay, also when they have ended: this clock may be wrong. There is one a gate at most.
             connection.execute(sa.delete(enrolments).where(enrolments.c.gate_id == gate_id))
@@ -127,20 +131,32 @@ class ReportStore:
             EnrolmentError: the token is not valid, and the gate is not enrolled with this key.
         """
         with self._database.writing() as connection:
-            known = connection.execute(sa.select(gates).where(gates.c.gate_id == gate_id)).one_or_none()
+            known = connection.execute(
+                sa.select(gates).where(gates.c.gate_id == gate_id)
+            ).one_or_none()
             invited = connection.execute(
                 sa.delete(enrolments).where(
                     enrolments.c.token_hash == _hash(token),
                     enrolments.c.gate_id == gate_id,
                     # One that ends later than any made now would was made by a clock that ran ahead: it would be valid for too long.
-                    enrolments.c.expires_unix_s.between(now_unix_s, now_unix_s + TOKEN_VALID_S + AHEAD_S_MAX),
+                    enrolments.c.expires_unix_s.between(
+                        now_unix_s, now_unix_s + TOKEN_VALID_S + AHEAD_S_MAX
+                    ),
                 )
             ).rowcount
-            if known is not None and known.public_key == public_key and known.struck_off_unix_s is None:
+            if (
+                known is not None
+                and known.public_key == public_key
+                and known.struck_off_unix_s is None
+            ):
                 return bool(invited)
             if not invited:
                 raise EnrolmentError(f"{gate_id}: this token enrols no such gate, or not any more")
-            row = {"public_key": public_key, "enrolled_unix_s": now_unix_s, "struck_off_unix_s": None}
+            row = {
+                "public_key": public_key,
+                "enrolled_unix_s": now_unix_s,
+                "struck_off_unix_s": None,
+            }
             insert = self._database.insert(gates).values(gate_id=gate_id, **row)
             connection.execute(insert.on_conflict_do_update(index_elements=["gate_id"], set_=row))
             # What the one before said of itself, with whatever clock, silences this one no more.
@@ -152,7 +168,9 @@ class ReportStore:
         """Hear this gate no more, until it is invited again; whether it was heard."""
         with self._database.writing() as connection:
             connection.execute(sa.delete(enrolments).where(enrolments.c.gate_id == gate_id))
-            struck = sa.update(gates).where(gates.c.gate_id == gate_id, gates.c.struck_off_unix_s.is_(None))
+            struck = sa.update(gates).where(
+                gates.c.gate_id == gate_id, gates.c.struck_off_unix_s.is_(None)
+            )
             return bool(connection.execute(struck.values(struck_off_unix_s=now_unix_s)).rowcount)
 
     def public_key(self, gate_id: str) -> bytes | None:
@@ -205,7 +223,9 @@ class ReportStore:
         ours = {report.report_id: report for report in sent if report.gate_id == gate_id}
         if not ours:
             return answers
-        insert = self._database.insert(reports).on_conflict_do_nothing().returning(reports.c.report_id)
+        insert = (
+            self._database.insert(reports).on_conflict_do_nothing().returning(reports.c.report_id)
+        )
         with self._database.adding() as connection:
             # Not before the end of the last export: if this clock went back since, the report would be in no export ever.
             exported_unix_s = connection.execute(_EXPORTED_UP_TO).scalar_one() or 0
@@ -230,7 +250,9 @@ class ReportStore:
                 answers[report_id] = Answer(REJECTED, "another report has its number")
         return answers
 
-    def _take_back(self, connection: sa.Connection, gate_id: str, stored: Sequence[StoredReport]) -> set[str]:
+    def _take_back(
+        self, connection: sa.Connection, gate_id: str, stored: Sequence[StoredReport]
+    ) -> set[str]:
         """Of these, just stored, those that were held before and forgotten, by their numbers: they are not held again; their ids.
 
         Looked for after they were stored: the same report is there until the transaction is over that forgets it, and its numbers are known then.
@@ -315,7 +337,9 @@ class ReportStore:
         with self._database.reading() as connection:
             return [Gap(*row) for row in connection.execute(chosen)]
 
-    def select(self, from_unix_s: int, up_to_unix_s: int) -> Generator[Mapping[str, Any], None, None]:
+    def select(
+        self, from_unix_s: int, up_to_unix_s: int
+    ) -> Generator[Mapping[str, Any], None, None]:
         """The reports received in [from, up to), oldest first, in bounded memory; `selected` in each is how many they are."""
 
         def in_period(table: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -324,10 +348,17 @@ class ReportStore:
 
         # Counted by the same statement: a second one might see another state of the database.
         counted = reports.alias()
-        count = sa.select(sa.func.count()).select_from(counted).where(in_period(counted)).scalar_subquery()
+        count = (
+            sa.select(sa.func.count())
+            .select_from(counted)
+            .where(in_period(counted))
+            .scalar_subquery()
+        )
         chosen = sa.select(reports, count.label("selected")).where(in_period(reports))
         names = [*reports.c.keys(), "selected"]
-        for row in self._database.stream(chosen.order_by(reports.c.received_unix_s, reports.c.report_id)):
+        for row in self._database.stream(
+            chosen.order_by(reports.c.received_unix_s, reports.c.report_id)
+        ):
             yield dict(zip(names, row, strict=True))
 
     def oldest_unix_s(self, before_unix_s: int, now_unix_s: int) -> int | None:
@@ -343,7 +374,9 @@ class ReportStore:
     def count(self) -> int:
         """How many reports are held."""
         with self._database.reading() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(reports)).scalar_one())
+            return int(
+                connection.execute(sa.select(sa.func.count()).select_from(reports)).scalar_one()
+            )
 
     def forget(self, came_before_unix_s: int, now_unix_s: int = 0) -> int:
         """Delete the reports whose time has come; how many. What they said of gaps is kept.
@@ -384,11 +417,18 @@ class ReportStore:
         of = (reports.c.gate_id, reports.c.outbox_id)
         place = sa.func.row_number().over(partition_by=of, order_by=reports.c.seq)
         numbered = (
-            sa.select(*of, reports.c.seq, (reports.c.seq - place).label("island")).where(old).subquery()
+            sa.select(*of, reports.c.seq, (reports.c.seq - place).label("island"))
+            .where(old)
+            .subquery()
         )
-        first, last = sa.func.min(numbered.c.seq).label("first"), sa.func.max(numbered.c.seq).label("last")
+        first, last = (
+            sa.func.min(numbered.c.seq).label("first"),
+            sa.func.max(numbered.c.seq).label("last"),
+        )
         by = (numbered.c.gate_id, numbered.c.outbox_id)
-        islands = connection.execute(sa.select(*by, first, last).group_by(*by, numbered.c.island)).all()
+        islands = connection.execute(
+            sa.select(*by, first, last).group_by(*by, numbered.c.island)
+        ).all()
         gone = forgotten_numbers.c
         for island in islands:
             grown = sa.update(forgotten_numbers).where(
@@ -407,13 +447,18 @@ class ReportStore:
         del row["number"]
         with self._database.writing() as connection:
             return int(
-                connection.execute(sa.insert(exports).values(row).returning(exports.c.number)).scalar_one()
+                connection.execute(
+                    sa.insert(exports).values(row).returning(exports.c.number)
+                ).scalar_one()
             )
 
     def export_log(self) -> list[Export]:
         """Every export there was."""
         with self._database.reading() as connection:
-            return [Export(*row) for row in connection.execute(sa.select(exports).order_by(exports.c.number))]
+            return [
+                Export(*row)
+                for row in connection.execute(sa.select(exports).order_by(exports.c.number))
+            ]
 
 
 _EXPORTED_UP_TO = sa.select(sa.func.max(exports.c.up_to_unix_s))

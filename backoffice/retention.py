@@ -9,7 +9,9 @@ from backoffice.office import DAY_S, OfficeError
 from backoffice.report_store import ReportStore
 
 AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted
-SLICE_S = 3_600  # of reports that are deleted at once: a gate that sends meanwhile waits for no more
+SLICE_S = (
+    3_600  # of reports that are deleted at once: a gate that sends meanwhile waits for no more
+)
 
 
 def ends_unix_s(config: Config, now_unix_s: int) -> int:

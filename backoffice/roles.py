@@ -67,7 +67,9 @@ def sign_publication(office: Office, manifest: bytes, now_unix_s: int) -> Public
     return _finished(publication_steps(office, manifest, now_unix_s))
 
 
-def publication_steps(office: Office, manifest: bytes, now_unix_s: int) -> Generator[str, None, Publication]:
+def publication_steps(
+    office: Office, manifest: bytes, now_unix_s: int
+) -> Generator[str, None, Publication]:
     """The same, step by step, so that a test can kill between any two; done again, it finishes what was begun."""
     return _steps(office, manifest, now_unix_s)
 
@@ -95,7 +97,9 @@ def _finished(steps: Generator[str, None, Publication]) -> Publication:
             return published
 
 
-def _steps(office: Office, manifest: bytes | None, now_unix_s: int) -> Generator[str, None, Publication]:
+def _steps(
+    office: Office, manifest: bytes | None, now_unix_s: int
+) -> Generator[str, None, Publication]:
     root = required_root(office).signed
     if root.expires <= _moment(now_unix_s):
         raise RoleError(
@@ -159,7 +163,9 @@ class _Signing:
         """Make what is due; returns the versions that are public once the files are in place. Raises RoleError, KeyFileError."""
         targets = self._targets(manifest)
         snapshot = self._snapshot(targets)
-        return RoleVersions(self.root.version, self._timestamp(snapshot), snapshot.version, targets.version)
+        return RoleVersions(
+            self.root.version, self._timestamp(snapshot), snapshot.version, targets.version
+        )
 
     def _targets(self, manifest: bytes | None) -> MetaFile:
         seen, snapshot = self.seen.targets, self.seen.snapshot
@@ -188,7 +194,9 @@ class _Signing:
             return seen.signed.version
         fields = {SIGNED_AT: self.now_unix_s}
         common = self._common(Timestamp.type)
-        return self._make(Timestamp(*common, snapshot_meta=snapshot, unrecognized_fields=fields)).version
+        return self._make(
+            Timestamp(*common, snapshot_meta=snapshot, unrecognized_fields=fields)
+        ).version
 
     def _is_due(self, role: Metadata[_RoleT], share: Fraction) -> bool:
         """Whether less than this share of its validity is left, or more than all of it, or the root names another key."""

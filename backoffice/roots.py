@@ -19,7 +19,14 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
-from backoffice.keys import KEY_NAME, NAME_FIELD, ONLINE_ROLES, key_name, online_key_ids, retire_following
+from backoffice.keys import (
+    KEY_NAME,
+    NAME_FIELD,
+    ONLINE_ROLES,
+    key_name,
+    online_key_ids,
+    retire_following,
+)
 from backoffice.office import Office, OfficeError, put_steps, sync_folder
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
@@ -43,7 +50,9 @@ def newest_root(office: Office) -> Metadata[Root] | None:
     path = office.roots / f"{versions[-1]}.root.json"
     root = read_root(path)
     if root.signed.version != versions[-1] or unmet(root, None):
-        raise RootError(f"{path}: is not what was accepted; put it back from {office.metadata} or a backup")
+        raise RootError(
+            f"{path}: is not what was accepted; put it back from {office.metadata} or a backup"
+        )
     return root
 
 
@@ -51,7 +60,9 @@ def required_root(office: Office) -> Metadata[Root]:
     """The root in force. Raises RootError before the first was accepted."""
     root = newest_root(office)
     if root is None:
-        raise RootError(f"{office.roots}: no root is in force yet; have the draft signed, then root accept")
+        raise RootError(
+            f"{office.roots}: no root is in force yet; have the draft signed, then root accept"
+        )
     return root
 
 
@@ -68,7 +79,10 @@ def pending_draft(office: Office) -> Path | None:
 
 
 def first_root(
-    root_keys: Sequence[SSlibKey], threshold: int, online: Mapping[str, SSlibKey], expires_unix_s: int
+    root_keys: Sequence[SSlibKey],
+    threshold: int,
+    online: Mapping[str, SSlibKey],
+    expires_unix_s: int,
 ) -> Metadata[Root]:
     """The unsigned root 1. Raises RootError for keys or a threshold that make no sense."""
     try:
@@ -103,7 +117,9 @@ def next_root(
         if key.keyid in root.keys:
             raise RootError(f"the key {key_name(key)} is one of root {newest.version}'s already")
         root.add_key(key, Root.type)
-    root.roles[Root.type].threshold = root.roles[Root.type].threshold if threshold is None else threshold
+    root.roles[Root.type].threshold = (
+        root.roles[Root.type].threshold if threshold is None else threshold
+    )
     return _checked(Metadata(root), "the new root")
 
 
@@ -138,7 +154,9 @@ def sign_root(draft: Metadata[Root], signer: CryptoSigner, previous: Metadata[Ro
         named |= set(previous.signed.roles[Root.type].keyids)
     if signer.public_key.keyid not in named:
         hint = "" if previous else "; if the root before names it, give that root with --previous"
-        raise RootError(f"this key ({signer.public_key.keyid[:16]}) is no root key of the draft{hint}")
+        raise RootError(
+            f"this key ({signer.public_key.keyid[:16]}) is no root key of the draft{hint}"
+        )
     draft.sign(signer, append=True)
 
 
@@ -167,7 +185,9 @@ def unmet(root: Metadata[Root], previous: Root | None) -> str:
     return "; ".join(lines)
 
 
-def accept_steps(office: Office, paths: Sequence[Path], now_unix_s: int) -> Generator[str, None, Root]:
+def accept_steps(
+    office: Office, paths: Sequence[Path], now_unix_s: int
+) -> Generator[str, None, Root]:
     """Put a signed draft, or copies of it with some signatures each, into force, and publish it. Repeatable. Raises RootError, OSError."""
     draft = merged([read_root(path) for path in paths])
     newest = newest_root(office)
@@ -229,7 +249,9 @@ def _changes(root: Root, previous: Root) -> list[str]:
             if key not in now.keyids
         ]
         lines += [
-            f"  {role}: with {_called(root.keys[key])}" for key in now.keyids if key not in before.keyids
+            f"  {role}: with {_called(root.keys[key])}"
+            for key in now.keyids
+            if key not in before.keyids
         ]
         if now.threshold != before.threshold:
             lines.append(f"  {role}: threshold {now.threshold}, was {before.threshold}")
@@ -241,10 +263,14 @@ def _require_acceptable(
 ) -> None:
     version = newest.signed.version + 1 if newest else 1
     if draft.signed.version != version:
-        raise RootError(f"the draft is root {draft.signed.version}, and the next to come is root {version}")
+        raise RootError(
+            f"the draft is root {draft.signed.version}, and the next to come is root {version}"
+        )
     missing = unmet(draft, newest.signed if newest else None)
     if missing:
-        raise RootError(f"root {version} is not signed by enough keys, or was changed afterwards: {missing}")
+        raise RootError(
+            f"root {version} is not signed by enough keys, or was changed afterwards: {missing}"
+        )
     if draft.signed.expires <= _moment(now_unix_s):
         raise RootError(
             f"root {version} has expired already ({draft.signed.expires:%Y-%m-%d}); make a new draft"
@@ -280,7 +306,8 @@ def _root_key_id(root: Root, called: str) -> str:
     found = [
         key
         for key in ids
-        if called == key_name(root.keys[key]) or (len(called) >= KEY_ID_DIGITS_MIN and key.startswith(called))
+        if called == key_name(root.keys[key])
+        or (len(called) >= KEY_ID_DIGITS_MIN and key.startswith(called))
     ]
     if len(found) != 1:
         known = ", ".join(_short(root.keys[key]) for key in ids)
@@ -312,8 +339,14 @@ def _require_sound(root: Root) -> None:
         raise ValueError("two keys have one name")
     for name, role in root.roles.items():
         if role.unrecognized_fields or type(role.threshold) is not int:
-            raise ValueError(f"the role {name} says something that this program does not understand")
-        if not 1 <= role.threshold <= min(len(role.keyids), ROOT_KEYS_MAX if name == Root.type else 1):
+            raise ValueError(
+                f"the role {name} says something that this program does not understand"
+            )
+        if (
+            not 1
+            <= role.threshold
+            <= min(len(role.keyids), ROOT_KEYS_MAX if name == Root.type else 1)
+        ):
             raise ValueError(
                 f"a threshold of {role.threshold} with {len(role.keyids)} keys cannot be for {name}"
             )
@@ -325,7 +358,11 @@ def _require_sound_key(key_id: str, key: Key) -> None:
         if key.keytype == "ed25519"
         else None
     )
-    if public is None or SSlibKey.from_crypto(public).keyid != key_id or set(key.keyval) != {"public"}:
+    if (
+        public is None
+        or SSlibKey.from_crypto(public).keyid != key_id
+        or set(key.keyval) != {"public"}
+    ):
         raise ValueError("a key is no Ed25519 key, or has an id that is not its own")
     name = key.unrecognized_fields.get(NAME_FIELD, "unnamed")
     if (
@@ -349,4 +386,6 @@ def _moment(unix_s: int) -> datetime:
 
 
 def _versions(folder: Path, name: re.Pattern[str]) -> list[int]:
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := name.fullmatch(path.name)))
+    return sorted(
+        int(match[1]) for path in folder.iterdir() if (match := name.fullmatch(path.name))
+    )

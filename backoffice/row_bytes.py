@@ -31,7 +31,10 @@ _OTHERS = (
     (b"\xd0\xcf\x11\xe0", f"is a workbook (.xls){EXPORT}"),
     (b"%PDF", f"is a PDF; ask for the table that it was made from{EXPORT}"),
     (b"{\\rtf", f"is a text document (RTF){EXPORT}"),
-    (b"SQLite format 3", "is a database of SQLite; export its table: sqlite3 -csv -header FILE 'SELECT …'"),
+    (
+        b"SQLite format 3",
+        "is a database of SQLite; export its table: sqlite3 -csv -header FILE 'SELECT …'",
+    ),
     (b"PAR1", "is a Parquet file; export it as CSV"),
     (b"BZh", f"is packed by bzip2{UNPACK}"),
     (b"\xfd7zXZ", f"is packed by xz{UNPACK}"),

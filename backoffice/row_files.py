@@ -31,9 +31,7 @@ Parse = Callable[[bytes | None], Fields]
 _QUOTE = '"'
 _BLANK = b" ,;\t|"  # of a row that spreadsheets save for cells that were emptied, or only coloured
 # What copying from a phone or a web page leaves around a text: no width, or a direction of writing.
-_INVISIBLE = (
-    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-)
+_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _NOTHING = {"NULL", r"\N"}  # mysql --batch, and PostgreSQL's and MySQL's text files
 _SEP = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*', re.IGNORECASE)
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
@@ -167,7 +165,11 @@ def _check_names(line: int, names: Sequence[str], columns: Sequence[str]) -> Non
     if unknown or not {"uid", "number"} & set(names):
         only = sum(name in columns for name in names)
         known = f" and {len(unknown)} others" if unknown and only else ""
-        seen = f"; it has {', '.join(name for name in names if name in columns)}{known}" if only else ""
+        seen = (
+            f"; it has {', '.join(name for name in names if name in columns)}{known}"
+            if only
+            else ""
+        )
         raise RowFileError(f"line {line}: should name the columns, which may be {told}{seen}")
     if len(set(names)) != len(names):
         raise RowFileError(f"line {line}: names a column twice")
@@ -177,7 +179,9 @@ def _split(text: str, separator: str) -> list[str]:
     if _QUOTE not in text:
         return [_unquoted(field) for field in text.split(separator)]
     try:
-        return [_unquoted(field) for field in next(csv.reader([text], delimiter=separator, strict=True))]
+        return [
+            _unquoted(field) for field in next(csv.reader([text], delimiter=separator, strict=True))
+        ]
     except csv.Error:
         raise Refused("", Reason.NOT_CSV) from None
 

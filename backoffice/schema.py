@@ -46,7 +46,9 @@ def _states(name: str) -> Table:
         Column("rule", SmallInteger, primary_key=True, autoincrement=False),
         Column("uid", LargeBinary, primary_key=True),
         Column("ends_unix_s", BigInteger),  # NULL: no end
-        Column("is_in", Boolean, nullable=False),  # false: was taken out, and a gate must be told so
+        Column(
+            "is_in", Boolean, nullable=False
+        ),  # false: was taken out, and a gate must be told so
         Column("version", BigInteger, nullable=False),  # the list version that carries it, or will
         sqlite_with_rowid=False,
     )
@@ -63,7 +65,9 @@ new_cards = Table(
     "new_cards",
     metadata,
     Column("uid", LargeBinary, primary_key=True),
-    Column("place", BigInteger, nullable=False),  # cards_added when it was added, with its whole batch
+    Column(
+        "place", BigInteger, nullable=False
+    ),  # cards_added when it was added, with its whole batch
     sqlite_with_rowid=False,
 )
 

@@ -45,7 +45,10 @@ class Scratch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._db.close()
 
@@ -78,7 +81,10 @@ class Scratch:
         found = self._fetched(
             f"SELECT line, uid, number, ends, is_in FROM rows {among} ORDER BY uid, line"  # noqa: S608 words of our own
         )
-        return (Row(line, uid, number, ends, is_in=bool(is_in)) for line, uid, number, ends, is_in in found)
+        return (
+            Row(line, uid, number, ends, is_in=bool(is_in))
+            for line, uid, number, ends, is_in in found
+        )
 
     def put_aside(self, uids: Iterable[bytes], field: str, reason: Reason) -> None:
         """Note cards that the registry did not want, and why."""
@@ -127,7 +133,9 @@ class Scratch:
 
     def reasons(self) -> dict[str, int]:
         """How many rows were refused for each reason, the commonest first."""
-        counted = self._db.execute("SELECT reason, count(*) FROM refusals GROUP BY reason ORDER BY 2 DESC, 1")
+        counted = self._db.execute(
+            "SELECT reason, count(*) FROM refusals GROUP BY reason ORDER BY 2 DESC, 1"
+        )
         return dict(counted.fetchall())
 
     def _fetched(self, select: str) -> Iterator[tuple[Any, ...]]:

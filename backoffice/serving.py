@@ -96,7 +96,9 @@ def serve(
         ended = wait([process.sentinel for process in running])
         gone = next(process for process in running if process.sentinel in ended)
         gone.join()
-        raise OfficeError(f"{gone.name} of {workers} has ended with code {gone.exitcode}; so do the others")
+        raise OfficeError(
+            f"{gone.name} of {workers} has ended with code {gone.exitcode}; so do the others"
+        )
     except KeyboardInterrupt:
         pass
     finally:
@@ -116,7 +118,9 @@ def _work_for(
 ) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent:  # else it was killed in between
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the first tells the others
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # Ctrl-C reaches all of them; the first tells the others
         _work(config, listening, say, limits)
 
 
@@ -157,7 +161,9 @@ class SharingServer(uvicorn.Server):
 
 def _work(config: Config, listening: socket.socket, say: Say, limits: ConnectionLimits) -> None:
     with ReportStore.open(config.reports_url) as store:
-        receiver = Receiver(store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say)
+        receiver = Receiver(
+            store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say
+        )
         server = SharingServer(app(config.office.published, receiver.routes), limits)
 
         def end(*_: object) -> None:

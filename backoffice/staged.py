@@ -32,7 +32,9 @@ def with_numbers_of_others(connection: sa.Connection) -> set[bytes]:
 
 def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
     """Issue what is staged; how many cards were added, and how many rows changed something, these among them."""
-    added: int = connection.scalars(sa.select(sa.func.count()).select_from(_UNISSUED.subquery())).one()
+    added: int = connection.scalars(
+        sa.select(sa.func.count()).select_from(_UNISSUED.subquery())
+    ).one()
     row = database.insert(cards).from_select(
         ["uid", "number"], sa.select(incoming.c.uid, incoming.c.number).where(sa.true())
     )
@@ -107,7 +109,9 @@ def _put_aside(database: Database, rule: int, open_version: int) -> sa.Insert:
     is_claimed = sa.func.coalesce(states.c.version, open_version) < open_version
     claimed = sa.select(*states.c).select_from(joined).where(is_claimed, _differs(states, incoming))
     insert: sa.Insert = (
-        database.insert(outdated).from_select(list(states.c.keys()), claimed).on_conflict_do_nothing()
+        database.insert(outdated)
+        .from_select(list(states.c.keys()), claimed)
+        .on_conflict_do_nothing()
     )
     return insert
 
@@ -115,5 +119,6 @@ def _put_aside(database: Database, rule: int, open_version: int) -> sa.Insert:
 def _differs(old: sa.Table, new: Any) -> sa.ColumnElement[bool]:
     columns = new.c if isinstance(new, sa.Table) else new
     return sa.or_(
-        old.c.ends_unix_s.is_distinct_from(columns.ends_unix_s), old.c.is_in.is_distinct_from(columns.is_in)
+        old.c.ends_unix_s.is_distinct_from(columns.ends_unix_s),
+        old.c.is_in.is_distinct_from(columns.is_in),
     )

@@ -26,7 +26,9 @@ from backoffice.office import DAY_S, TEMPORARY, Office, OfficeError
 from backoffice.roots import accepted_versions, read_root, required_root
 
 MANIFEST = "manifest.json"  # the one target
-SIGNED_AT = "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
+SIGNED_AT = (
+    "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
+)
 KEPT_S = DAY_S  # a gate, or a cache on the way, may still ask for what an older timestamp names
 
 _Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -64,7 +66,9 @@ def standing(office: Office) -> Standing:
         return Standing(timestamp)
     named = snapshot.signed.meta["targets.json"]
     return Standing(
-        timestamp, snapshot, _read(office.metadata / f"{named.version}.targets.json", Targets, named)
+        timestamp,
+        snapshot,
+        _read(office.metadata / f"{named.version}.targets.json", Targets, named),
     )
 
 
@@ -146,7 +150,8 @@ def _is_ours(office: Office, timestamp: Metadata[Timestamp]) -> bool:
     """Whether any root that was ever in force names a key that signed it: the newest may have been accepted a moment ago."""
     required_root(office)
     roots = (
-        read_root(office.roots / f"{version}.root.json") for version in reversed(accepted_versions(office))
+        read_root(office.roots / f"{version}.root.json")
+        for version in reversed(accepted_versions(office))
     )
     return any(is_signed(root.signed, timestamp) for root in roots)
 

@@ -38,12 +38,17 @@ def app(published: Path, receiver: Sequence[BaseRoute] = ()) -> Starlette:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type="application/json")
 
-    folders = [Mount(f"/{name}", _Immutable(directory=published / name, check_dir=False)) for name in FOLDERS]
+    folders = [
+        Mount(f"/{name}", _Immutable(directory=published / name, check_dir=False))
+        for name in FOLDERS
+    ]
     routes = [Route("/metadata/timestamp.json", timestamp), *folders, *receiver]
     if not receiver:
         return Starlette(routes=routes)
     made = Starlette(routes=routes, exception_handlers={HTTPException: turned_away})
-    made.router.redirect_slashes = False  # a gate takes a redirect for the answer of something between
+    made.router.redirect_slashes = (
+        False  # a gate takes a redirect for the answer of something between
+    )
     return made
 
 
@@ -57,7 +62,11 @@ class _Immutable(StaticFiles):
         """Do without the check: the folder may come later."""
 
     def file_response(
-        self, full_path: "str | PathLike[str]", stat_result: stat_result, scope: Scope, status_code: int = 200
+        self,
+        full_path: "str | PathLike[str]",
+        stat_result: stat_result,
+        scope: Scope,
+        status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["cache-control"] = FOR_EVER

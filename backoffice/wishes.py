@@ -57,7 +57,10 @@ class Wishes:
     def wait(self, seconds: float) -> list[Wish]:
         """Those who have asked, as soon as somebody has; none when the time is over."""
         listener = self._listener
-        if not select.select([listener] if listener else [], [], [], seconds)[0] or listener is None:
+        if (
+            not select.select([listener] if listener else [], [], [], seconds)[0]
+            or listener is None
+        ):
             return []
         found: list[Wish] = []
         with suppress(BlockingIOError):

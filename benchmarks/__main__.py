@@ -72,7 +72,9 @@ def main(*, small: bool, only: tuple[str, ...], out: Path) -> None:
                 results[name] = BENCHMARKS[name](bench)
         machine.finish()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(as_json(machine, results, small=small), indent=1, ensure_ascii=False) + "\n")
+    out.write_text(
+        json.dumps(as_json(machine, results, small=small), indent=1, ensure_ascii=False) + "\n"
+    )
     draw(Console(), machine, results, small=small)
 
 

@@ -47,7 +47,10 @@ def run(bench: Bench) -> list[Row]:
     """The look, then adoptions under taps, at both sizes."""
     scale = bench.scale
     rows = [_look(bench, bench.town(scale.cards))]
-    for cards, adoptions in ((scale.cards, scale.adoptions), (scale.cards_large, scale.adoptions_large)):
+    for cards, adoptions in (
+        (scale.cards, scale.adoptions),
+        (scale.cards_large, scale.adoptions_large),
+    ):
         rows += _adoptions(bench, bench.town(cards), adoptions)
     return rows
 
@@ -62,7 +65,9 @@ def _adoptions(bench: Bench, town: Town, count: int) -> list[Row]:
     with gate_of(folder, town.key, published.public) as (gate, _, courier):
         courier.fresh(1)
         with (
-            program("benchmarks.adoption_lane", str(gate.folder), str(gate.folder / "cards.sock")) as lane,
+            program(
+                "benchmarks.adoption_lane", str(gate.folder), str(gate.folder / "cards.sock")
+            ) as lane,
             quiet_memory(),
         ):
             measured = _under_taps(bench, town, lane, courier, published, lists)
@@ -86,7 +91,9 @@ def _look(bench: Bench, town: Town) -> Row:
             started_ns = time.perf_counter_ns()
             folder.look()
             taken_ns.append(time.perf_counter_ns() - started_ns)
-    return timed("clerk's look when nothing changed", "µs", taken_ns, note="once a second, one scandir")
+    return timed(
+        "clerk's look when nothing changed", "µs", taken_ns, note="once a second, one scandir"
+    )
 
 
 def _under_taps(
@@ -185,7 +192,12 @@ def _sent_rows(quiet: list[Tap], busy: list[Tap]) -> list[Row]:
     rows = [timed("card sent → decided, idle", "µs", taken_ns(quiet))]
     if busy:
         rows.append(
-            timed("card sent → decided, while a list is fetched and adopted", "µs", taken_ns(busy), limit)
+            timed(
+                "card sent → decided, while a list is fetched and adopted",
+                "µs",
+                taken_ns(busy),
+                limit,
+            )
         )
     return rows
 
@@ -196,6 +208,7 @@ def _within(taps: list[Tap], windows: list[Window]) -> list[Tap]:
         tap
         for tap in taps
         if any(
-            tap.sent_ns < end_ns and tap.seen_ns + tap.decided_ns > start_ns for start_ns, end_ns in windows
+            tap.sent_ns < end_ns and tap.seen_ns + tap.decided_ns > start_ns
+            for start_ns, end_ns in windows
         )
     ]

@@ -162,7 +162,11 @@ class QuietLog(JsonLog):
 def main() -> None:
     """Serve until the socket ends, then print what was noted."""
     folder, reader = Path(sys.argv[1]), SocketReader(_accepted(sys.argv[2]))
-    source, lists, clock = NotedFolder(folder / "lists", held_keys(folder / "keys")), ListInForce(), Clock()
+    source, lists, clock = (
+        NotedFolder(folder / "lists", held_keys(folder / "keys")),
+        ListInForce(),
+        Clock(),
+    )
     sealer = Sealer()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
@@ -170,7 +174,9 @@ def main() -> None:
         source=source,
         times=TimeFile(folder / "lists" / SIGNED_TIME_FILE),
         lists=lists,
-        outbox=DiskOutbox(folder / "reports", Origin("bench", 1, "boot"), sealer.seal, time.monotonic_ns),
+        outbox=DiskOutbox(
+            folder / "reports", Origin("bench", 1, "boot"), sealer.seal, time.monotonic_ns
+        ),
         seals=sealer,
         callers=LaneSocket(Path(sys.argv[3]) if len(sys.argv) > LANE_SOCKET else None),
         clock=clock,

@@ -39,7 +39,9 @@ def main() -> None:
     """Take the priorities, then run."""
     unit, *rest = sys.argv[1:]
     options = service(unit)
-    os.sched_setscheduler(0, SCHEDULERS[options.get("CPUSchedulingPolicy", "other")], os.sched_param(0))
+    os.sched_setscheduler(
+        0, SCHEDULERS[options.get("CPUSchedulingPolicy", "other")], os.sched_param(0)
+    )
     os.nice(int(options.get("Nice", "0")))
     io_class = options.get("IOSchedulingClass")
     if io_class is not None:

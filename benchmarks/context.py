@@ -76,14 +76,21 @@ class Bench:
         self.scale = scale
         self.folder = folder
         self._towns: dict[int, Town] = {}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._console = console
         self._progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self._drawn_s = 0.0
 
     def town(self, cards: int) -> Town:
         """The lists with so many matched cards; built once a run."""
-        for _ in self.track([cards] if cards not in self._towns else [], f"list of {cards:,} cards"):
+        for _ in self.track(
+            [cards] if cards not in self._towns else [], f"list of {cards:,} cards"
+        ):
             self._towns[cards] = build(self.folder / f"town-{cards}", cards, self.scale.known_max)
         return self._towns[cards]
 

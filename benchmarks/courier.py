@@ -40,16 +40,26 @@ class Polls(NamedTuple):
 
 def run(bench: Bench) -> list[Row]:
     """At both sizes."""
-    return [row for cards in (bench.scale.cards, bench.scale.cards_large) for row in _bring(bench, cards)]
+    return [
+        row
+        for cards in (bench.scale.cards, bench.scale.cards_large)
+        for row in _bring(bench, cards)
+    ]
 
 
 def _bring(bench: Bench, cards: int) -> list[Row]:
     town = bench.town(cards)
     published = publication(bench, town, bench.folder / f"city-{cards}")
-    with gate_of(bench.folder / f"gate-{cards}", town.key, published.public) as (_, server, courier):
+    with gate_of(bench.folder / f"gate-{cards}", town.key, published.public) as (
+        _,
+        server,
+        courier,
+    ):
         rows = first_sync(f"list of {cards / 1e6:.2f} M cards", server, courier)
         unchanged = polls(
-            server, courier, bench.track([courier.poll] * bench.scale.polls, "polls without a change")
+            server,
+            courier,
+            bench.track([courier.poll] * bench.scale.polls, "polls without a change"),
         )
         changes = [
             partial(_change, town, published, courier, version)
@@ -127,7 +137,10 @@ def _poll_rows(name: str, of: Polls) -> list[Row]:
             note=f"{of.requests / count:.2g} requests, and {of.from_gate_bytes / count:,.0f} bytes from it; without TLS",
         ),
         counted(
-            "– written to the SD card", "kB", of.written_mb / count * MB / KB, note="in whole pages of 4 KiB"
+            "– written to the SD card",
+            "kB",
+            of.written_mb / count * MB / KB,
+            note="in whole pages of 4 KiB",
         ),
     ]
 
@@ -137,7 +150,9 @@ def _change(town: Town, published: Published, courier: Courier, version: int) ->
     rng = np.random.default_rng(version)
     epoch_unix_s = int(time.time()) // MATCHED_UNIT_S * MATCHED_UNIT_S
     for rule, unit_s in (("suspended", SUSPENDED_UNIT_S), ("matched", MATCHED_UNIT_S)):
-        drawn = np.unique(rng.integers(0, 1 << FINGERPRINT_BITS, size=CHANGED_CARDS, dtype=np.uint64))
+        drawn = np.unique(
+            rng.integers(0, 1 << FINGERPRINT_BITS, size=CHANGED_CARDS, dtype=np.uint64)
+        )
         head = Head(rule, version - 1, version, key_id(town.key), epoch_unix_s, unit_s)
         path = published.folder / f"{rule}.seg"
         with path.open("w+b") as out:

@@ -60,7 +60,9 @@ class SqliteTable:
         self.key, self.fingerprint = key, fingerprinter(key)
         self._database = sqlite3.connect(path)
         self._database.execute("pragma mmap_size = 1073741824")
-        self._database.execute("create table cards (fingerprint integer primary key, until integer)")
+        self._database.execute(
+            "create table cards (fingerprint integer primary key, until integer)"
+        )
         self._database.executemany(
             "insert into cards values (?, 65535)", ((value,) for value in fingerprints)
         )
@@ -128,7 +130,9 @@ class Contender:
 
     def row(self) -> Row:
         """What came of it."""
-        return timed(self.name, "µs", self.taken_ns, *self.budget, compared=self.compared, note=self.note)
+        return timed(
+            self.name, "µs", self.taken_ns, *self.budget, compared=self.compared, note=self.note
+        )
 
 
 def run(bench: Bench) -> list[Row]:
@@ -139,7 +143,13 @@ def run(bench: Bench) -> list[Row]:
     with closing(_sqlite(bench, small)) as sqlite, closing(_diskcache(bench, small)) as cache:
         known = small.matched[: scale.cards_diskcache // 2]  # those that it was filled with
         rivals: list[tuple[str, Table, list[bytes], int, str]] = [
-            ("a Python set", SetTable(small.key, _fingerprints(small)), small.matched, scale.decisions, ""),
+            (
+                "a Python set",
+                SetTable(small.key, _fingerprints(small)),
+                small.matched,
+                scale.decisions,
+                "",
+            ),
             ("SQLite, indexed", sqlite, small.matched, scale.decisions_slow, ""),
             (
                 "diskcache",
@@ -199,8 +209,12 @@ def with_matched(rules: RuleSet, table: Table) -> RuleSet:
 def _ours(town: Town, rules: RuleSet, count: int, budget: tuple[Limit, ...]) -> list[Contender]:
     by, size = decider(rules), f"{town.cards / 1e6:.2f} M cards"
     return [
-        Contender(f"decision, matched card, {size}", by, town.matched, Verdict.ADMIT, count, budget),
-        Contender(f"decision, card in no table, {size}", by, town.unmatched, Verdict.DENY, count, budget),
+        Contender(
+            f"decision, matched card, {size}", by, town.matched, Verdict.ADMIT, count, budget
+        ),
+        Contender(
+            f"decision, card in no table, {size}", by, town.unmatched, Verdict.DENY, count, budget
+        ),
         Contender(
             f"decision, suspended card, {size}",
             by,
@@ -234,7 +248,9 @@ def _with_changes(town: Town, rules: RuleSet, count: int) -> Contender:
     """A list in the middle of a day: the snapshot, the changes of the day, and those of the last hour, newest first."""
     snapshot = _mapped_matched(town)
     rng = np.random.default_rng(3)
-    changes = [_change(rng, town, version, size) for version, size in ((3, CHANGED_HOUR), (2, CHANGED_DAY))]
+    changes = [
+        _change(rng, town, version, size) for version, size in ((3, CHANGED_HOUR), (2, CHANGED_DAY))
+    ]
     table = MappedTable(town.key, (*changes, snapshot))
     return Contender(
         f"decision, matched card, {len(changes)} changes on top",
@@ -258,7 +274,10 @@ def _change(rng: np.random.Generator, town: Town, version: int, size: int) -> Se
     until = np.full(len(fingerprints), NO_END, np.uint16)
     out = io.BytesIO()
     write_segment(
-        out, Head("matched", version - 1, version, key_id(town.key), 0, MATCHED_UNIT_S), fingerprints, until
+        out,
+        Head("matched", version - 1, version, key_id(town.key), 0, MATCHED_UNIT_S),
+        fingerprints,
+        until,
     )
     return Segment(out.getvalue())
 

@@ -27,7 +27,11 @@ def run(bench: Bench) -> list[Row]:
     town, rest = bench.town(bench.scale.cards), Random(1)
     first, *others = town.suspended[: bench.scale.denials + 1]
     waited_ns, bare_ns = [], []
-    with quiet_memory(), gate(town, "ideal") as at, _appending(town.folder / "append.log") as append:
+    with (
+        quiet_memory(),
+        gate(town, "ideal") as at,
+        _appending(town.folder / "append.log") as append,
+    ):
         at.tap(first, rest, opens=False)
         record = _record(at)
         for uid in bench.track(others, "denials, and bare appends"):
@@ -41,8 +45,14 @@ def run(bench: Bench) -> list[Row]:
         compared=True,
         note="in turns with the denials",
     )
-    limits = (Limit("p50", TIMES_BARE * bare.p50, f"{TIMES_BARE} × a bare append"), Limit("p99", P99_MS))
-    return [timed("denial, decision → told, on the disk in between", "ms", waited_ns, *limits), bare]
+    limits = (
+        Limit("p50", TIMES_BARE * bare.p50, f"{TIMES_BARE} × a bare append"),
+        Limit("p99", P99_MS),
+    )
+    return [
+        timed("denial, decision → told, on the disk in between", "ms", waited_ns, *limits),
+        bare,
+    ]
 
 
 def _record(at: Gate) -> bytes:

@@ -79,12 +79,18 @@ def _table(bench: Bench, cards: int) -> list[Row]:
             Limit("p50", RATIO_MAX * least),
             note=f"least possible {least:.2f}; until is constant and takes 4 bytes in 2^18 cards",
         ),
-        counted("– ratio to the least possible", "×", 8 * size / cards / least, Limit("p50", RATIO_MAX)),
+        counted(
+            "– ratio to the least possible", "×", 8 * size / cards / least, Limit("p50", RATIO_MAX)
+        ),
         counted("– file", "MB", size / MB, note=f"{entry.bytes / MB:.1f} as a segment"),
         timed("– encoding", "s", encodings_ns),
         timed("– decoding", "s", [work.took_ns for work in decodings]),
         _memory("– greatest memory of a process that decodes", decodings),
-        timed(f"– folding {_cards(change):,} changes into it", "s", [work.took_ns for work in foldings]),
+        timed(
+            f"– folding {_cards(change):,} changes into it",
+            "s",
+            [work.took_ns for work in foldings],
+        ),
         _memory("– greatest memory of a process that folds", foldings),
     ]
 
@@ -112,7 +118,9 @@ def _work(*words: str | Path) -> Work:
 
 def _memory(name: str, works: list[Work]) -> Row:
     most = max(works, key=lambda work: work.peak_own)
-    note = f"of its own; {most.began:.1f} before it began; {most.peak:.1f} with the files that it maps"
+    note = (
+        f"of its own; {most.began:.1f} before it began; {most.peak:.1f} with the files that it maps"
+    )
     return counted(name, "MB", most.peak_own, note=note)
 
 
@@ -133,13 +141,17 @@ def _cards(path: Path) -> int:
         return Header.parse(file.read(128)).count
 
 
-def _segment(cards: Fingerprints, until: Until, town: Town | None = None, *, from_version: int = 0) -> bytes:
+def _segment(
+    cards: Fingerprints, until: Until, town: Town | None = None, *, from_version: int = 0
+) -> bytes:
     """A segment of the town's matched table, or of a suspended table that no gate has."""
     out = io.BytesIO()
     rule, unit_s = ("matched", MATCHED_UNIT_S) if town else ("suspended", SUSPENDED_UNIT_S)
     epoch_unix_s = int(time.time()) // MATCHED_UNIT_S * MATCHED_UNIT_S
     key = key_id(town.key if town else bytes(32))
-    write_segment(out, Head(rule, from_version, from_version + 1, key, epoch_unix_s, unit_s), cards, until)
+    write_segment(
+        out, Head(rule, from_version, from_version + 1, key, epoch_unix_s, unit_s), cards, until
+    )
     return out.getvalue()
 
 
@@ -159,7 +171,10 @@ def _ending(count: int) -> list[Row]:
     cards, until = _suspended(count)
     alike = 8 * _wire_bytes(_segment(cards, np.full(len(cards), NO_END, np.uint16))) / len(cards)
     both = 8 * _wire_bytes(_segment(cards, until)) / len(cards)
-    least, least_until = least_bits(len(cards)), math.log2(SUSPENDED_DAYS * DAY_S / SUSPENDED_UNIT_S)
+    least, least_until = (
+        least_bits(len(cards)),
+        math.log2(SUSPENDED_DAYS * DAY_S / SUSPENDED_UNIT_S),
+    )
     limit = Limit("p50", RATIO_MAX * least)
     return [
         counted(

@@ -77,7 +77,9 @@ def run(bench: Bench) -> list[Row]:
         noted, times = _drained(bench, town, lane, _config(folder, url))
     with ReportStore.open(database_url) as store:
         if store.count() < count:
-            raise RuntimeError(f"{store.count()} of {count} reports are in the city: the lane has lost some")
+            raise RuntimeError(
+                f"{store.count()} of {count} reports are in the city: the lane has lost some"
+            )
     taps = [Tap(*tap) for tap in noted["taps"]]
     idle = [tap for tap in taps if times.warm_ns <= tap.sent_ns < times.began_ns]
     busy = [tap for tap in taps if times.began_ns <= tap.sent_ns < times.ended_ns]
@@ -97,7 +99,13 @@ def _fill(folder: Path, count: int) -> None:
         for number in range(count):
             uid = CardUid(b"\x04" + number.to_bytes(6, "big"))
             denial = Report(
-                ReportKind.DENIED_BOARDING, number, uid, "suspended", 7, number, clock_synchronised=True
+                ReportKind.DENIED_BOARDING,
+                number,
+                uid,
+                "suspended",
+                7,
+                number,
+                clock_synchronised=True,
             )
             if not outbox.append(denial):
                 raise RuntimeError(f"the outbox does not take what should wait: {outbox.trouble}")
@@ -114,7 +122,9 @@ def _city(folder: Path) -> str:
     config = load(home)
     found_for_development(config.office, now_unix_s)
     key = Ed25519PrivateKey.generate()
-    (folder / "gate.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "gate.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
     with ReportStore.open(config.database_url) as store:
         public = key.public_key().public_bytes_raw()
         store.enrol(GATE_ID, store.invite(GATE_ID, now_unix_s), public, now_unix_s)
@@ -162,7 +172,9 @@ def _drained(bench: Bench, town: Town, lane: Program, config: Path) -> tuple[Lin
         cards.bring(lane, _for_s(bench.scale.idle_s))
         began_ns = time.monotonic_ns()
         stack.enter_context(
-            program("benchmarks.as_unit", COURIER_UNIT, "validator", "courier", "--config", str(config))
+            program(
+                "benchmarks.as_unit", COURIER_UNIT, "validator", "courier", "--config", str(config)
+            )
         )
         for _ in bench.track([config], "the drain, under taps"):
             cards.bring(lane, lambda: lane_client.status()["reports_waiting"] <= DRAINED)
@@ -211,7 +223,9 @@ def _rows(count: int, took_s: float, idle: list[Tap], busy: list[Tap]) -> list[R
     ]
     denial = Limit("p99", DENIAL_P99_MS)
     rows += _pair("denial, its report on the disk", "ms", _reported(idle), _reported(busy), denial)
-    rows += _pair("decided stage", "µs", [tap.decided_ns for tap in idle], [tap.decided_ns for tap in busy])
+    rows += _pair(
+        "decided stage", "µs", [tap.decided_ns for tap in idle], [tap.decided_ns for tap in busy]
+    )
     return rows + _pair("card sent → decided, nobody ahead", "µs", _sent(idle), _sent(busy))
 
 

@@ -40,9 +40,7 @@ def run(bench: Bench) -> list[Row]:
     some = _report(bench, city, "any", size.gates)
     back = _report(bench, short, "outage", size.outage_gates)
     (returned,) = back.returns
-    new_lists = (
-        f"{steady.city.changes_a_day:,} changes a day, published every {steady.city.publish_every_s} s"
-    )
+    new_lists = f"{steady.city.changes_a_day:,} changes a day, published every {steady.city.publish_every_s} s"
     return [
         _spread(
             "a gate's download in a day, line never away",
@@ -69,11 +67,15 @@ def run(bench: Bench) -> list[Row]:
             note="from its return",
         ),
         counted(
-            f"the city's server, {CITY_GATES:,} gates in step", "requests/s", steady.load.requests_s_mean
+            f"the city's server, {CITY_GATES:,} gates in step",
+            "requests/s",
+            steady.load.requests_s_mean,
         ),
         counted("– both ways", "Mbit/s", steady.load.mbit_s_mean),
         counted(
-            "– busiest minute, server back after an hour", "requests/s", back.load.requests_s_busiest_minute
+            "– busiest minute, server back after an hour",
+            "requests/s",
+            back.load.requests_s_busiest_minute,
         ),
         counted("– both ways, that minute", "Mbit/s", back.load.mbit_s_busiest_minute),
     ]

@@ -37,7 +37,9 @@ class Gate:
             self.lane.event("passage", tap=line["tap"])
         self.reader.say("remove")
         self.reader.event("removed")
-        time.sleep(rest.uniform(0.005, 0.015))  # so that the next card meets any moment of the chip's search
+        time.sleep(
+            rest.uniform(0.005, 0.015)
+        )  # so that the next card meets any moment of the chip's search
         return taken_ns, line
 
 

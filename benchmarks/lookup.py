@@ -70,7 +70,11 @@ class Contender:
         """What came of it."""
         for held, kind in ((True, "hit"), (False, "miss")):
             yield timed(
-                f"{self.name}, {kind}", "µs", self.taken_ns[held], compared=self.compared, note=self.note
+                f"{self.name}, {kind}",
+                "µs",
+                self.taken_ns[held],
+                compared=self.compared,
+                note=self.note,
             )
 
 
@@ -85,7 +89,9 @@ def run(bench: Bench) -> list[Row]:
         slow = scale.decisions_slow
         for _ in bench.track([1], "filling SQLite"):
             path = bench.folder / "lookup.sqlite"
-            sqlite = opened.enter_context(closing(SqliteTable(small.key, _drawn(small).tolist(), path)))
+            sqlite = opened.enter_context(
+                closing(SqliteTable(small.key, _drawn(small).tolist(), path))
+            )
         contenders.append(Contender("… SQLite, indexed", sqlite, hits[:slow], misses[:slow]))
         rows.append(_per_card("… SQLite, on disk", path.stat().st_size, small, compared=True))
         count = min(scale.cards_diskcache, len(hits))
@@ -93,7 +99,9 @@ def run(bench: Bench) -> list[Row]:
             path = bench.folder / "lookup.cache"
             cache = opened.enter_context(closing(DiskcacheTable(small.key, hits[:count], path)))
         note = f"with {count:,} cards only: filling it takes 30 µs a card"
-        contenders.append(Contender("… diskcache", cache, hits[: min(slow, count)], misses[:slow], note=note))
+        contenders.append(
+            Contender("… diskcache", cache, hits[: min(slow, count)], misses[:slow], note=note)
+        )
         rows += _race(bench, contenders, small)
     del contenders
     rows += _race(bench, _segment_and_set(bench, large, rows), large)

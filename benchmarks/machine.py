@@ -51,7 +51,8 @@ class Machine:
     def __str__(self) -> str:
         """Two lines for a person."""
         before, after = (
-            " ".join(f"{load:.2f}" for load in loads) for loads in (self.load_before, self.load_after)
+            " ".join(f"{load:.2f}" for load in loads)
+            for loads in (self.load_before, self.load_after)
         )
         permitted = "permitted" if self.real_time else "not permitted"
         return (

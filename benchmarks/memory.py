@@ -35,13 +35,23 @@ def run(bench: Bench) -> list[Row]:
     what = f"lane, {large.cards / 1e6:.2f} M cards:"
     rows += [
         counted(
-            f"{what} private memory", "MB", private["private"], *MEMORY_BUDGET, note="without the mapped list"
+            f"{what} private memory",
+            "MB",
+            private["private"],
+            *MEMORY_BUDGET,
+            note="without the mapped list",
         ),
         counted(
-            f"  {what} anonymous", "MB", private["anonymous"], note="heap, stacks: what can never be dropped"
+            f"  {what} anonymous",
+            "MB",
+            private["anonymous"],
+            note="heap, stacks: what can never be dropped",
         ),
         counted(
-            f"  {what} resident list pages", "MB", private["list"], note="page cache, shared, can be dropped"
+            f"  {what} resident list pages",
+            "MB",
+            private["list"],
+            note="page cache, shared, can be dropped",
         ),
         _set(large),
     ]
@@ -62,7 +72,9 @@ def _disk(town: Town) -> Row:
 def _lane(bench: Bench, town: Town) -> Iterator[tuple[str, float]]:
     with gate(town, "ideal") as at:
         rest = Random(1)
-        for number in bench.track(range(min(TAPS, len(town.matched))), "taps before memory is read"):
+        for number in bench.track(
+            range(min(TAPS, len(town.matched))), "taps before memory is read"
+        ):
             at.tap(town.matched[number], rest, opens=True)
         yield from memory_of(at.lane.process.pid, ".seg").items()
 

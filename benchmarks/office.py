@@ -53,7 +53,9 @@ class CityOffice:
         config = load(home)
         found_for_development(config.office, now_unix_s)
         rng = np.random.default_rng(4)
-        uids = np.unique(rng.integers(0, 1 << 48, size=cards + spare, dtype=np.uint64)) + np.uint64(4 << 48)
+        uids = np.unique(rng.integers(0, 1 << 48, size=cards + spare, dtype=np.uint64)) + np.uint64(
+            4 << 48
+        )
         drawn = rng.permutation(len(uids))
         matched, others = uids[np.sort(drawn[spare:])], uids[drawn[:spare]]
         suspended = rng.permutation(matched)[: int(cards * SUSPENDED_OF_MATCHED)]
@@ -75,7 +77,9 @@ class CityOffice:
         started_ns = time.monotonic_ns()
         with Registry.open(self.config.database_url) as registry:
             for rule, numbers, ends in bench.track(batches, "filling the registry"):
-                registry.set_states(rule, _states(numbers, is_in=True, ends_unix_s=ends), issue=True)
+                registry.set_states(
+                    rule, _states(numbers, is_in=True, ends_unix_s=ends), issue=True
+                )
         return time.monotonic_ns() - started_ns
 
     def change(self, registry: Registry, cards: int, now_unix_s: int) -> None:

@@ -99,7 +99,9 @@ def _live(bench: Bench, day: Day) -> tuple[Polls, Polls, float]:
     with gate_of(bench.folder / "office-gate", key, office.published) as (_, server, courier):
         courier.watch(1)
         lists: list[Callable[[], int]] = [lambda: day.reach(courier)] * bench.scale.day_lists
-        passed = polls(server, courier, bench.track(lists, "two hours of the city, list after list"))
+        passed = polls(
+            server, courier, bench.track(lists, "two hours of the city, list after list")
+        )
         unchanged = polls(server, courier, [courier.poll] * bench.scale.polls)
         return passed, unchanged, courier.peak()
 
@@ -124,9 +126,13 @@ def _peak(some: Sequence[Line]) -> Row:
 def _day_rows(changes: Sequence[Line], passed: Polls, unchanged: Polls, peak: float) -> list[Row]:
     lists = len(passed.taken_ns)
     day = DAY_LISTS / lists
-    work_ns = [told["took_ns"] + poll_ns for told, poll_ns in zip(changes, passed.taken_ns, strict=True)]
+    work_ns = [
+        told["took_ns"] + poll_ns for told, poll_ns in zip(changes, passed.taken_ns, strict=True)
+    ]
     limit = Limit("max", ENFORCED_MS_MAX - WAITS_MS, "60 s less 37 s of waiting")
-    pieces = sum(size for told in changes for _, kind, size in told["built"] if kind == Kind.MINUTE.name)
+    pieces = sum(
+        size for told in changes for _, kind, size in told["built"] if kind == Kind.MINUTE.name
+    )
     # Lists half as often: pieces no larger than two together, and every other poll finds nothing.
     rarer = (_to_gate(passed) + pieces) / lists + _to_gate(unchanged) / len(unchanged.taken_ns)
     sent_mb = day * (passed.from_gate_bytes + passed.requests * TLS_RECORD_BYTES) / MB

@@ -68,7 +68,9 @@ class Published:
     def publish(self, version: int, rules: tuple[RuleEntry, ...]) -> None:
         """Sign this list, of what is on offer for its rules."""
         now_unix_s = int(time.time())
-        index = encode_index(PieceIndex({rule.name: tuple(self.offered[rule.name]) for rule in rules}))
+        index = encode_index(
+            PieceIndex({rule.name: tuple(self.offered[rule.name]) for rule in rules})
+        )
         sha256 = hashlib.sha256(index).hexdigest()
         (self.public / "indexes" / f"{sha256}.json").write_bytes(index)
         named = tuple(
@@ -183,14 +185,18 @@ class Courier:
     def holds(self, version: int) -> bool:
         """Whether it has said by now that it holds this list. Never waits."""
         lines = self.process.catch_up()
-        return any((line.get("state"), line.get("list_version")) == ("fresh", version) for line in lines)
+        return any(
+            (line.get("state"), line.get("list_version")) == ("fresh", version) for line in lines
+        )
 
     def watch(self, version: int) -> Line:
         """The same, while its own memory is looked at."""
         ends_s = time.monotonic() + BROUGHT_S
         while not self.holds(version):
             if time.monotonic() > ends_s:
-                raise TimeoutError(f"the courier did not bring list {version}: {self.process.heard[-3:]}")
+                raise TimeoutError(
+                    f"the courier did not bring list {version}: {self.process.heard[-3:]}"
+                )
             self.peak_own = max(self.peak_own, self._memory("RssAnon"))
             time.sleep(_WATCH_S)
         return self.process.heard[-1]

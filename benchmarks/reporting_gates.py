@@ -52,7 +52,9 @@ def requests(url: str, count: int, batch: int) -> list[bytes]:
     made = []
     for number in range(count):
         gate = number % GATES
-        made.append(_request(url, "v1/reports", _packed(_reports(gate_id(gate), number, batch)), gate))
+        made.append(
+            _request(url, "v1/reports", _packed(_reports(gate_id(gate), number, batch)), gate)
+        )
     return made
 
 
@@ -69,7 +71,11 @@ def _request(url: str, path: str, body: bytes, gate: int, nonce: str = "") -> by
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     key, now_unix_s = gate_key(gate), int(time.time())
     signed = sign("POST", url + path, headers, body, key, gate_id(gate), now_unix_s, nonce)
-    lines = [f"POST /{path} HTTP/1.1", f"host: {urlsplit(url).netloc}", f"content-length: {len(body)}"]
+    lines = [
+        f"POST /{path} HTTP/1.1",
+        f"host: {urlsplit(url).netloc}",
+        f"content-length: {len(body)}",
+    ]
     lines += [f"{name}: {value}" for name, value in signed.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -77,7 +83,11 @@ def _request(url: str, path: str, body: bytes, gate: int, nonce: str = "") -> by
 def _reports(gate: str, number: int, batch: int) -> bytes:
     """The next ones of this gate, in an outbox that goes by the size of the batch."""
     first = number // GATES * batch + 1
-    sealed = {"sealed": "s" * SEALED_CHARACTERS, "sealed_to": "0" * 16, "outbox_id": f"{batch:032x}"}
+    sealed = {
+        "sealed": "s" * SEALED_CHARACTERS,
+        "sealed_to": "0" * 16,
+        "outbox_id": f"{batch:032x}",
+    }
     each = [stored(seq, gate_id=gate, **sealed).json() for seq in range(first, first + batch)]
     return b'{"reports":[' + b",".join(each) + b"]}"
 
@@ -131,7 +141,9 @@ class Gates:
 
     def _ask(self, line: socket.socket, request: bytes | Status) -> None:
         """Fewer are under way than there are gates, so that a gate has the answer to its last status when its next is sent."""
-        gate, content = (-1, request) if isinstance(request, bytes) else (request[0], self._signed(*request))
+        gate, content = (
+            (-1, request) if isinstance(request, bytes) else (request[0], self._signed(*request))
+        )
         started_ns = time.perf_counter_ns()
         line.sendall(content)
         answer = _answer(line)
@@ -145,7 +157,9 @@ class Gates:
             self.wrong.append(answer)
 
     def _signed(self, gate: int, body: bytes) -> bytes:
-        return _request(self._url, f"v1/gates/{gate_id(gate)}/status", body, gate, self._nonces[gate])
+        return _request(
+            self._url, f"v1/gates/{gate_id(gate)}/status", body, gate, self._nonces[gate]
+        )
 
 
 def _answer(line: socket.socket) -> bytes:
@@ -174,7 +188,9 @@ def main() -> None:
     sys.stdin.readline()
     took_ns = gates.send()
     wrong = [answer[:300].decode(errors="replace") for answer in gates.wrong[:3]]
-    print(json.dumps({"event": "sent", "took_ns": took_ns, "each_ns": gates.taken_ns, "wrong": wrong}))
+    print(
+        json.dumps({"event": "sent", "took_ns": took_ns, "each_ns": gates.taken_ns, "wrong": wrong})
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def run(bench: Bench) -> list[Row]:
     try:
         with postgres_server(durable=True) as server:
             rows += _received(bench, "PostgreSQL", server.new_database(), loads)
-            rows += _received(bench, "PostgreSQL, 2 workers", server.new_database(), shared, workers=2)
+            rows += _received(
+                bench, "PostgreSQL, 2 workers", server.new_database(), shared, workers=2
+            )
     except pytest.skip.Exception as skipped:
         bench.say(f"no PostgreSQL: {skipped}")
     return rows
@@ -89,7 +91,9 @@ def _processor_s(process: Program) -> float:
     """What it and its workers have used so far: less of it depends on what else this machine does."""
     pid = process.process.pid
     workers = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    stats = [Path(f"/proc/{each}/stat").read_text("ascii").rpartition(")")[2] for each in (pid, *workers)]
+    stats = [
+        Path(f"/proc/{each}/stat").read_text("ascii").rpartition(")")[2] for each in (pid, *workers)
+    ]
     ticks = sum(int(stat.split()[11]) + int(stat.split()[12]) for stat in stats)
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -111,4 +115,7 @@ def _rows(name: str, load: Load, took_ns: int, each_ns: list[int]) -> list[Row]:
         what, unit, need = f"reports received, {name}, {load.batch} a request", "reports/s", NEED
     else:
         what, unit, need = f"statuses received, {name}", "requests/s", STATUS_NEED
-    return [counted(what, unit, per_s, note=need), timed("– a request, from 8 at once", "ms", each_ns)]
+    return [
+        counted(what, unit, per_s, note=need),
+        timed("– a request, from 8 at once", "ms", each_ns),
+    ]

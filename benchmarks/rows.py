@@ -26,7 +26,9 @@ class Limit:
 
     def __str__(self) -> str:
         """As in the table of budgets."""
-        return f"{FIELD_NAMES[self.field]} ≤ {self.at_most:,.4g}{f' ({self.why})' if self.why else ''}"
+        return (
+            f"{FIELD_NAMES[self.field]} ≤ {self.at_most:,.4g}{f' ({self.why})' if self.why else ''}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ KIB_PER_MB = 1e6 / 1_024
 
 def _memory(field: str) -> float:
     """In MB. Not `ru_maxrss`: a process inherits it from the one that started it."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+    lines = dict(
+        line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines()
+    )
     return int(lines[field].split()[0]) / KIB_PER_MB
 
 
@@ -45,11 +47,18 @@ def main() -> None:
         if what == "decode":
             decode(files[0], out, progress=watch)
         else:
-            parts = [stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ)) for file in files]
+            parts = [
+                stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ)) for file in files
+            ]
             epoch_unix_s = max(Header.parse(part[:HEADER_BYTES]).epoch_unix_s for part in parts)
             fold_into(out, parts, epoch_unix_s, progress=watch)
         took_ns = time.monotonic_ns() - started_ns
-    told = {"took_ns": took_ns, "began": watch.began, "peak": _memory("VmHWM"), "peak_own": watch.peak}
+    told = {
+        "took_ns": took_ns,
+        "began": watch.began,
+        "peak": _memory("VmHWM"),
+        "peak_own": watch.peak,
+    }
     print(json.dumps(told))
 
 

@@ -11,16 +11,24 @@ from benchmarks.machine import Machine
 from benchmarks.rows import Row
 
 WIDTH = 175  # of a table that nobody watches on a terminal
-EXACT_UNITS = ("×", "bits/card", "bytes/card")  # counted, not timed: the third digit is not noise there
+EXACT_UNITS = (
+    "×",
+    "bits/card",
+    "bytes/card",
+)  # counted, not timed: the third digit is not noise there
 
 
-def draw(console: Console, machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool) -> None:
+def draw(
+    console: Console, machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool
+) -> None:
     """Print the head and one table."""
     if not console.is_terminal:
         console = Console(width=WIDTH)
     console.print(str(machine), highlight=False)
     if small:
-        console.print("small: these numbers say that the benchmarks run, and nothing else", style="bold")
+        console.print(
+            "small: these numbers say that the benchmarks run, and nothing else", style="bold"
+        )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
     for column in ("n", "p50", "p99", "p99.9", "max"):
@@ -56,7 +64,9 @@ def _number(value: float | None, digits: int) -> str:
     return f"{value:,.0f}" if value >= 1_000 else f"{value:#.{digits}g}".removesuffix(".")
 
 
-def as_json(machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool) -> dict[str, Any]:
+def as_json(
+    machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bool
+) -> dict[str, Any]:
     """Everything, for `build/bench.json`."""
     return {
         "machine": machine.as_json(),
@@ -71,7 +81,9 @@ def as_json(machine: Machine, results: Mapping[str, Sequence[Row]], *, small: bo
                 "p999": row.p999,
                 "max": row.max,
                 "unit": row.unit,
-                "budget": [{"field": limit.field, "at_most": limit.at_most} for limit in row.budget],
+                "budget": [
+                    {"field": limit.field, "at_most": limit.at_most} for limit in row.budget
+                ],
                 "met": row.met,
                 "compared": row.compared,
                 "note": row.note,

@@ -58,7 +58,9 @@ class Town:
         """The list as the lane would hold it: mapped from the folder, verified and warm."""
         adopted = ListFolder(self.lists, held_keys(self.folder / "keys")).look()
         if adopted is None or adopted.rules is None:
-            raise RuntimeError(f"{self.lists}: no usable list; this benchmark built a wrong one: {adopted}")
+            raise RuntimeError(
+                f"{self.lists}: no usable list; this benchmark built a wrong one: {adopted}"
+            )
         return adopted.rules
 
     def matched_again(self, version: int) -> Path:
@@ -88,7 +90,13 @@ def build(folder: Path, cards: int, known_max: int, seed: int = 1) -> Town:
     }
     tables["matched"].astype("<u8").tofile(folder / "fingerprints.u64")
     town = Town(
-        folder, cards, key, matched[suspended_known:], suspended, unmatched, _install(folder, tables, key)
+        folder,
+        cards,
+        key,
+        matched[suspended_known:],
+        suspended,
+        unmatched,
+        _install(folder, tables, key),
     )
     return replace(town, matched=_shuffled(rng, town.matched))
 
@@ -133,7 +141,9 @@ def _install(folder: Path, tables: dict[str, Fingerprints], key: bytes) -> Manif
     isolation = until_units(now_unix_s + 10 * DAY_S, _epoch_unix_s(), SUSPENDED_UNIT_S)
     paths = {rule: folder / f"{rule}.seg" for rule in tables}
     entries = {
-        rule: _write(paths[rule], rule, 1, key, vector, isolation if rule == "suspended" else NO_END)
+        rule: _write(
+            paths[rule], rule, 1, key, vector, isolation if rule == "suspended" else NO_END
+        )
         for rule, vector in tables.items()
     }
     manifest = Manifest(
@@ -144,10 +154,16 @@ def _install(folder: Path, tables: dict[str, Fingerprints], key: bytes) -> Manif
             RuleEntry("suspended", Effect.REFUSE, (entries["suspended"],), reports=True),
             RuleEntry("staff", Effect.ADMIT, (entries["staff"],), reports=True),
             RuleEntry(
-                "matched", Effect.REQUIRE, (entries["matched"],), ScopeEntry((UID_BYTES,)), now_unix_s - DAY_S
+                "matched",
+                Effect.REQUIRE,
+                (entries["matched"],),
+                ScopeEntry((UID_BYTES,)),
+                now_unix_s - DAY_S,
             ),
         ),
-        sealing_key=bytes(PrivateKey(key).public_key).hex(),  # reports are sealed, as they are in the city
+        sealing_key=bytes(
+            PrivateKey(key).public_key
+        ).hex(),  # reports are sealed, as they are in the city
     )
     ListInstaller(folder / "lists").install(
         encode(manifest), {entries[rule].file_name: path for rule, path in paths.items()}

@@ -23,8 +23,12 @@ def run(bench: Bench) -> list[Row]:
     """Ideal timing, real timing, and nfcpy beside it."""
     scale = bench.scale
     rows = _taps(bench, "ideal", IDEAL_BUDGET) + _taps(bench, "real", REAL_BUDGET)
-    rows.append(_nfcpy(bench, "connect", scale.connect_taps, CONNECT_REST_S, "nfcpy's connect(rdwr=…)"))
-    rows.append(_nfcpy(bench, "sense", scale.sense_taps, SENSE_REST_S, "nfcpy's sense(), without a pause"))
+    rows.append(
+        _nfcpy(bench, "connect", scale.connect_taps, CONNECT_REST_S, "nfcpy's connect(rdwr=…)")
+    )
+    rows.append(
+        _nfcpy(bench, "sense", scale.sense_taps, SENSE_REST_S, "nfcpy's sense(), without a pause")
+    )
     return rows
 
 
@@ -63,4 +67,6 @@ def _nfcpy(bench: Bench, way: str, taps: int, rest_s: float, name: str) -> Row:
             reader.say("remove")
             reader.event("removed")
             loop.event("gone")
-    return timed(f"… {name}", "ms", taken_ns, compared=True, note="only the UID: no decision, no gate")
+    return timed(
+        f"… {name}", "ms", taken_ns, compared=True, note="only the UID: no decision, no gate"
+    )

@@ -195,7 +195,9 @@ class Board:
             case ["brownout"]:
                 self._brown_out(now_ns)
             case _:
-                raise RefusedError(f"{' '.join(words)}: not a verb of this board; it knows: {VERBS}")
+                raise RefusedError(
+                    f"{' '.join(words)}: not a verb of this board; it knows: {VERBS}"
+                )
 
     def _boot(self, now_ns: int, *, emergency: bool) -> None:
         """Power-on. The switches are read anew: they are no memory."""
@@ -213,7 +215,9 @@ class Board:
     def _blank(self, now_ns: int, *, emergency: bool) -> None:
         """Everything that is a memory, as it is without any."""
         self._booted_ns = now_ns
-        self._arms = Arms(release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency)
+        self._arms = Arms(
+            release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency
+        )
         self._display = Display(emergency=emergency)
         self._line = BoardLine(self._random, self._device_id, FIRMWARE, now_ns)
         self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
@@ -353,8 +357,12 @@ class Board:
         for seq, frame in self._line.take():
             sent = self._faults.send(seq, frame)
             if sent.struck:
-                self._event("fault", now_ns, names=list(sent.struck), frame=type(frame).__name__.lower())
-            due_ns = max(now_ns + sent.delay_ms * NS_PER_MS, self._outgoing[-1][0] if self._outgoing else 0)
+                self._event(
+                    "fault", now_ns, names=list(sent.struck), frame=type(frame).__name__.lower()
+                )
+            due_ns = max(
+                now_ns + sent.delay_ms * NS_PER_MS, self._outgoing[-1][0] if self._outgoing else 0
+            )
             self._outgoing.append((due_ns, sent.data))
         while self._outgoing and self._outgoing[0][0] <= now_ns:
             data = self._outgoing.popleft()[1]

@@ -78,7 +78,11 @@ class Arms:
         passage = self.passage
         if passage is None:
             return None
-        return passage.locks_ns if passage.walks_ns is None else min(passage.walks_ns, passage.locks_ns)
+        return (
+            passage.locks_ns
+            if passage.walks_ns is None
+            else min(passage.walks_ns, passage.locks_ns)
+        )
 
     def advance(self, now_ns: int) -> End | None:
         """End the passage if it is due: by somebody who went through in time, else by its hold time."""

@@ -27,15 +27,23 @@ LOOKS = {
     Picture.READY: Look("amber", None, "Kartınızı okutunuz", "Tap your card"),
     Picture.ADMITTED: Look("green", "one beep", "İyi yolculuklar", "Have a good trip"),
     # Without a date; with one it is written out by `describe`.
-    Picture.ADMITTED_WITH_NOTICE: Look("green", "two beeps", "Kartınızı eşleştiriniz", "Match your card"),
-    Picture.DENIED: Look("red", "low, broken", "Kartınız kullanıma kapalıdır", "This card cannot be used"),
+    Picture.ADMITTED_WITH_NOTICE: Look(
+        "green", "two beeps", "Kartınızı eşleştiriniz", "Match your card"
+    ),
+    Picture.DENIED: Look(
+        "red", "low, broken", "Kartınız kullanıma kapalıdır", "This card cannot be used"
+    ),
     Picture.TRY_AGAIN: Look(
         "red blink", "warning", "Tek kart okutunuz, tekrar deneyiniz", "One card, try again"
     ),
-    Picture.UNSUPPORTED: Look("red blink", "warning", "Bu kart desteklenmiyor", "Card not supported"),
+    Picture.UNSUPPORTED: Look(
+        "red blink", "warning", "Bu kart desteklenmiyor", "Card not supported"
+    ),
     Picture.OUT_OF_SERVICE: Look("off", None, "Hizmet dışı", "Out of service"),
     # No tone: the building's alarm has to be heard.
-    Picture.EMERGENCY: Look("green blink", None, "Acil durum: geçiş serbest", "Emergency: walk through"),
+    Picture.EMERGENCY: Look(
+        "green blink", None, "Acil durum: geçiş serbest", "Emergency: walk through"
+    ),
 }
 if LOOKS.keys() != set(Picture):
     raise AssertionError("every picture has a look")

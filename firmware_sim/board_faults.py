@@ -26,13 +26,21 @@ BOARD_FAULTS = {
         value_required=True,
     ),
     "silent": Kind(None, ALWAYS, "a heartbeat is not sent"),
-    "deaf": Kind(None, ALWAYS, "bytes from the lane are not heard: nothing is done and nothing acknowledged"),
+    "deaf": Kind(
+        None, ALWAYS, "bytes from the lane are not heard: nothing is done and nothing acknowledged"
+    ),
     "hears-itself": Kind(None, ALWAYS, "the line gives the board back what it sends"),
     **LINE_FAULTS,
-    "reader-broken": Kind(None, ALWAYS, "its own card reader does not work, and the heartbeat says so"),
+    "reader-broken": Kind(
+        None, ALWAYS, "its own card reader does not work, and the heartbeat says so"
+    ),
     "restart-on-open": Kind(None, NEXT, "it restarts in the middle of a passage"),
-    "brownout-on-open": Kind(None, NEXT, f"its supply fails for {BROWNOUT_MS} ms in the middle of a passage"),
-    "unplug-on-open": Kind("ms", NEXT, f"its cable is out for MS ({UNPLUGGED_MS}) ms while a passage begins"),
+    "brownout-on-open": Kind(
+        None, NEXT, f"its supply fails for {BROWNOUT_MS} ms in the middle of a passage"
+    ),
+    "unplug-on-open": Kind(
+        "ms", NEXT, f"its cable is out for MS ({UNPLUGGED_MS}) ms while a passage begins"
+    ),
 }
 
 

@@ -135,7 +135,20 @@ class Heartbeat:
     state: int
 
 
-Frame = Hello | Ack | Open | Show | Read | Passed | NotPassed | Forced | Emergency | Tamper | Card | Heartbeat
+Frame = (
+    Hello
+    | Ack
+    | Open
+    | Show
+    | Read
+    | Passed
+    | NotPassed
+    | Forced
+    | Emergency
+    | Tamper
+    | Card
+    | Heartbeat
+)
 
 _TYPES: dict[type[Frame], int] = {
     Hello: 0x01,
@@ -178,7 +191,9 @@ def _crc_of_byte(high: int) -> int:
     return crc & 0xFFFF
 
 
-_CRC_TABLE = tuple(map(_crc_of_byte, range(256)))  # a bit at a time would cost more than the rest of a tap
+_CRC_TABLE = tuple(
+    map(_crc_of_byte, range(256))
+)  # a bit at a time would cost more than the rest of a tap
 
 
 def crc16(data: bytes) -> int:
@@ -225,7 +240,9 @@ def _body(frame: Frame) -> bytes:
         case Hello(protocol, session, device_id, firmware):
             text = firmware.encode()
             if not session or len(device_id) != DEVICE_ID_BYTES or len(text) > FIRMWARE_MAX_BYTES:
-                raise FrameError("a session is not 0, a device id has 8 bytes, a firmware text at most 46")
+                raise FrameError(
+                    "a session is not 0, a device id has 8 bytes, a firmware text at most 46"
+                )
             return bytes((protocol,)) + session.to_bytes(4, "big") + device_id + text
         case Card(count, lay, sak, atqa, uid):
             if not _is_card(count, uid):
@@ -298,7 +315,10 @@ def _is_card(count: int, uid: bytes) -> bool:
     return (count == ONE_CARD and len(uid) in UID_BYTES) or (count == SEVERAL_CARDS and not uid)
 
 
-_READERS: dict[type[Frame], Callable[[bytes], Frame | None]] = {Hello: _read_hello, Card: _read_card}
+_READERS: dict[type[Frame], Callable[[bytes], Frame | None]] = {
+    Hello: _read_hello,
+    Card: _read_card,
+}
 
 
 class FrameStream:

@@ -250,15 +250,17 @@ class BoardLine:
             self._greet(now_ns)
         if hello.protocol != PROTOCOL:
             self._forget_lane()
-            return [LaneRefused(f"the lane speaks protocol {hello.protocol}, this board speaks {PROTOCOL}")]
+            return [
+                LaneRefused(
+                    f"the lane speaks protocol {hello.protocol}, this board speaks {PROTOCOL}"
+                )
+            ]
         if self.lane is not None and self.lane.session == hello.session:
             return self._alive(now_ns)
         self._forget_lane()
         self.lane = hello
         self._heard_ns = now_ns
-        self._beat_ns = (
-            now_ns  # the first heartbeat at once: a gate opened in an emergency must not look closed
-        )
+        self._beat_ns = now_ns  # the first heartbeat at once: a gate opened in an emergency must not look closed
         return [LaneSession(hello)]
 
     def _hear_ack(self, seq: int, now_ns: int) -> list[LineEvent]:

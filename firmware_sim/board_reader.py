@@ -76,7 +76,11 @@ class OwnReader:
 
     def taken(self, card: Card) -> None:
         """The lane has acknowledged this card."""
-        if self._lying is not None and self._lying.card is not None and self._lying.card.uid == card.uid:
+        if (
+            self._lying is not None
+            and self._lying.card is not None
+            and self._lying.card.uid == card.uid
+        ):
             self._lying.is_taken = True
 
     def opened(self) -> None:

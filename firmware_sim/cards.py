@@ -104,7 +104,9 @@ def parse_uid(text: str) -> bytes:
     if len(uid) not in {4, 7, 10}:
         raise ValueError(f"{text!r} has {len(uid)} bytes; a UID has 4, 7 or 10")
     if uid[0] == CASCADE_TAG:
-        raise ValueError(f"{text!r} begins with 88, which goes before a part of a UID and begins none")
+        raise ValueError(
+            f"{text!r} begins with 88, which goes before a part of a UID and begins none"
+        )
     return uid
 
 
@@ -114,7 +116,9 @@ def card_of(uid: bytes, number: str | None = None) -> Card:
     Raises:
         ValueError: the number has not 16 digits.
     """
-    if number is not None and not (len(number) == NUMBER_DIGITS and number.isascii() and number.isdigit()):
+    if number is not None and not (
+        len(number) == NUMBER_DIGITS and number.isascii() and number.isdigit()
+    ):
         raise ValueError(f"{number!r} is not a printed number: it has {NUMBER_DIGITS} digits")
     kind = Kind.DESFIRE
     if len(uid) == 4:  # noqa: PLR2004

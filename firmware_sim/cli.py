@@ -26,7 +26,9 @@ class CardType(click.ParamType[Card]):
 
     name = "uid"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Card:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Card:
         """Raises click's usage error for anything that is no UID."""
         try:
             return card_of(parse_uid(str(value)))
@@ -39,7 +41,9 @@ class FaultType(click.ParamType[Fault]):
 
     name = "name[=value]"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fault:
         """Raises click's usage error for anything that is no fault."""
         try:
             return parse(str(value))
@@ -87,7 +91,8 @@ Ends on quit, SIGTERM, SIGINT, or when nobody reads its output any more; the end
 
 
 @click.group(
-    cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    cls=OneLineGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 def main() -> None:
     """Simulated hardware of a transit gate, each device on a pty, for tests and for a laptop without a gate."""
@@ -100,7 +105,11 @@ def main() -> None:
     help="Keep this symlink on the device, across unplug and replug.",
 )
 @click.option(
-    "--card", "cards", type=CardType(), multiple=True, help="A card on the reader at start; may be repeated."
+    "--card",
+    "cards",
+    type=CardType(),
+    multiple=True,
+    help="A card on the reader at start; may be repeated.",
 )
 @click.option(
     "--timing",
@@ -110,9 +119,15 @@ def main() -> None:
     help="How long things take.",
 )
 @click.option(
-    "--fault", "faults", type=FaultType(), multiple=True, help="A fault from the start; may be repeated."
+    "--fault",
+    "faults",
+    type=FaultType(),
+    multiple=True,
+    help="A fault from the start; may be repeated.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is left to chance.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of everything that is left to chance."
+)
 def pn532(
     link: Path | None, cards: tuple[Card, ...], timing: str, faults: tuple[Fault, ...], seed: int
 ) -> None:

@@ -49,12 +49,20 @@ Example: firmware-sim board --link /tmp/board --passenger manual
 @click.command(cls=OneLineCommand, epilog=_EPILOG)
 @click.option("--link", type=click.Path(path_type=Path), help="Keep a symlink to the port here.")
 @click.option("--timing", type=click.Choice(["ideal", "real"]), default="ideal", show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="NAME[=VALUE][/WHEN]", help="In force from the start."
+    "--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones."
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[=VALUE][/WHEN]",
+    help="In force from the start.",
 )
 @click.option("--reader", is_flag=True, help="This board reads cards by itself.")
-@click.option("--passenger", type=click.Choice(["auto", "manual"]), default="auto", show_default=True)
+@click.option(
+    "--passenger", type=click.Choice(["auto", "manual"]), default="auto", show_default=True
+)
 @click.option(
     "--walk-ms",
     type=click.IntRange(0, WALK_MAX_MS),

@@ -10,7 +10,15 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, a_number
-from firmware_sim.crowd import MIX_PER_MILLE, DeckCard, DeckError, either_for, in_place_of, plan, read_deck
+from firmware_sim.crowd import (
+    MIX_PER_MILLE,
+    DeckCard,
+    DeckError,
+    either_for,
+    in_place_of,
+    plan,
+    read_deck,
+)
 from firmware_sim.crowd_devices import CrowdError, Devices, Stopped, say
 from firmware_sim.crowd_score import Score
 from firmware_sim.passenger import Passenger
@@ -54,7 +62,9 @@ class _Run:
 
 
 @click.command(cls=OneLineCommand, epilog=_EPILOG)
-@click.option("--deck", type=click.Path(path_type=Path), required=True, help="The cards, in JSON Lines.")
+@click.option(
+    "--deck", type=click.Path(path_type=Path), required=True, help="The cards, in JSON Lines."
+)
 @click.option("--reader-link", required=True, help="Keep a symlink to the reader's port here.")
 @click.option("--board-link", required=True, help="Keep a symlink to the board's port here.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -105,7 +115,9 @@ def _deck(path: Path) -> list[DeckCard]:
     try:
         return read_deck(path.read_text("utf-8"), str(path))
     except UnicodeDecodeError as error:
-        raise OneLineError(f"crowd: --deck: {path}: is not UTF-8; write one JSON object a line") from error
+        raise OneLineError(
+            f"crowd: --deck: {path}: is not UTF-8; write one JSON object a line"
+        ) from error
     except (OSError, DeckError) as error:
         raise OneLineError(f"crowd: --deck: {error}") from error
 

@@ -57,7 +57,9 @@ def _one_line(name: str | None = None) -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
-        raise OneLineError(f"{name}: {error.format_message()}" if name else error.format_message()) from error
+        raise OneLineError(
+            f"{name}: {error.format_message()}" if name else error.format_message()
+        ) from error
 
 
 def serve(name: str, device: Device, wire: Wire) -> None:

@@ -34,7 +34,9 @@ class Play(Enum):
     PLAIN = "plain"  # presents the card, does as told, takes it away
     PHONE = "phone"  # a phone with a random UID
     CLASH = "clash"  # two cards at once
-    PULLED = "pulled"  # the card is gone before it has answered; presented again, and then it counts
+    PULLED = (
+        "pulled"  # the card is gone before it has answered; presented again, and then it counts
+    )
     HELD = "held"  # walks through and leaves the card on the reader
     STAYS = "stays"  # is admitted and does not walk
 
@@ -93,7 +95,9 @@ def read_asked(words: Sequence[str]) -> Asked:
         raise AskedError("write next UID OUTCOME REPORT")
     uid, expect, report = words
     if expect not in (*OUTCOMES, EITHER):
-        raise AskedError(f"{expect} is not an outcome; write one of {', '.join((*OUTCOMES, EITHER))}")
+        raise AskedError(
+            f"{expect} is not an outcome; write one of {', '.join((*OUTCOMES, EITHER))}"
+        )
     if report not in {"true", "false"}:
         raise AskedError(f"{report} does not say whether a report is due; write true or false")
     try:
@@ -132,7 +136,9 @@ def read_deck(text: str, name: str) -> list[DeckCard]:
             continue
         card = _read_card(line, f"{name}:{number}")
         if card.uid in cards:
-            raise DeckError(f"{name}:{number}: this card is in the deck already; each may stand there once")
+            raise DeckError(
+                f"{name}:{number}: this card is in the deck already; each may stand there once"
+            )
         cards[card.uid] = card
         if len(cards) > DECK_CARDS_MAX:
             raise DeckError(f"{name}: more than {DECK_CARDS_MAX} cards")
@@ -160,10 +166,21 @@ def plan(deck: Sequence[DeckCard], seed: int, *, human: bool) -> Iterator[Tap]:
         play = _draw_play(random)
         if play is Play.PHONE:
             phone = "08" + random.randbytes(3).hex()
-            yield Tap(n, play, (phone,), "phone", "unsupported", report=False, leaves=None, walk_after_ms=0)
+            yield Tap(
+                n,
+                play,
+                (phone,),
+                "phone",
+                "unsupported",
+                report=False,
+                leaves=None,
+                walk_after_ms=0,
+            )
         elif play is Play.CLASH:
             pair = (_made_up(random), _made_up(random))
-            yield Tap(n, play, pair, "clash", "try_again", report=False, leaves=None, walk_after_ms=0)
+            yield Tap(
+                n, play, pair, "clash", "try_again", report=False, leaves=None, walk_after_ms=0
+            )
         else:
             yield _with_card(n, play, next(cards), random, walk_after_ms)
 

@@ -141,8 +141,12 @@ class Devices:
 
     def __init__(self, reader: Sequence[str], board: Sequence[str], *, wait_limit_s: float) -> None:
         self.scene = Scene()
-        self.asked: deque[Asked] = deque()  # passengers somebody asked for by the verb `next`, in order
-        self.either: set[str] = set()  # kinds of cards of which, by the verb `either`, either is right
+        self.asked: deque[Asked] = (
+            deque()
+        )  # passengers somebody asked for by the verb `next`, in order
+        self.either: set[str] = (
+            set()
+        )  # kinds of cards of which, by the verb `either`, either is right
         self._arguments = {"reader": reader, "board": board}
         self._wait_limit_ns = int(wait_limit_s * NS_PER_S)
         self._devices: dict[str, Device] = {}
@@ -254,7 +258,11 @@ class Devices:
     def _take(self, device: Device) -> None:
         for event in device.take():
             if event["event"] == "error":
-                say(event="error", device=device.name, message=_UIDS.sub("(uid)", str(event.get("message"))))
+                say(
+                    event="error",
+                    device=device.name,
+                    message=_UIDS.sub("(uid)", str(event.get("message"))),
+                )
             self.scene.update(device.name, event)
 
     def _obey_all(self) -> None:

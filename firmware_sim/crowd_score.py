@@ -109,5 +109,7 @@ class Score:
         if not ordered:
             return {**dict.fromkeys(QUANTILES), "max": None}
         last = len(ordered) - 1
-        at = {name: ordered[min(int(share * len(ordered)), last)] for name, share in QUANTILES.items()}
+        at = {
+            name: ordered[min(int(share * len(ordered)), last)] for name, share in QUANTILES.items()
+        }
         return {name: us / US_PER_MS for name, us in {**at, "max": ordered[-1]}.items()}

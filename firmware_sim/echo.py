@@ -32,7 +32,9 @@ class Echo:
             self._back.append((max(due_ns, self._back[-1][0] if self._back else 0), data))
         if self._faults.strike("echo-cut") is not None:
             start, end = sorted(self._random.randrange(len(data) + 1) for _ in range(2))
-            self._back.append((max(now_ns, self._back[-1][0] if self._back else 0), data[start:end]))
+            self._back.append(
+                (max(now_ns, self._back[-1][0] if self._back else 0), data[start:end])
+            )
 
     def due_ns(self) -> int | None:
         """When `take` has something; None when nothing is on its way."""

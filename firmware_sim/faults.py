@@ -27,9 +27,13 @@ class Kind:
 
 
 LINE_FAULTS = {
-    "echo": Kind("ms", ALWAYS, "the line gives the lane back what it sends, MS (0) milliseconds later"),
+    "echo": Kind(
+        "ms", ALWAYS, "the line gives the lane back what it sends, MS (0) milliseconds later"
+    ),
     "echo-cut": Kind(None, ALWAYS, "the line gives the lane back a part of what it sends"),
-    "dead": Kind(None, ALWAYS, "the device hears nothing and says nothing; the line and its echo stay"),
+    "dead": Kind(
+        None, ALWAYS, "the device hears nothing and says nothing; the line and its echo stay"
+    ),
 }
 FAULTS = {
     "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
@@ -39,18 +43,27 @@ FAULTS = {
     "bad-checksum": Kind(None, ALWAYS, "the last checksum of a reply is wrong"),
     "delayed": Kind("ms", ALWAYS, "a reply comes MS milliseconds late", value_required=True),
     "stuck-baud": Kind(
-        None, ALWAYS, "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)"
+        None,
+        ALWAYS,
+        "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)",
     ),
-    "brownout": Kind(None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"),
+    "brownout": Kind(
+        None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"
+    ),
     "unplug": Kind(
-        "ms", NEXT, "instead of a reply the plug comes out; back by itself after MS milliseconds, if given"
+        "ms",
+        NEXT,
+        "instead of a reply the plug comes out; back by itself after MS milliseconds, if given",
     ),
     "every-second": Kind(
         None, ALWAYS, "a single card answers only every second InListPassiveTarget with MaxTg 2"
     ),
     "two-cards": Kind(None, ALWAYS, "a card that is presented brings a second one along"),
     "leaves": Kind(
-        "stage", ALWAYS, "a card that is presented leaves at STAGE of the exchange", value_required=True
+        "stage",
+        ALWAYS,
+        "a card that is presented leaves at STAGE of the exchange",
+        value_required=True,
     ),
     **LINE_FAULTS,
 }

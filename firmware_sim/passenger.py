@@ -11,7 +11,9 @@ from firmware_sim.crowd import VERDICTS, Play, Tap
 from firmware_sim.crowd_score import Sight
 
 NS_PER_MS = 1_000_000
-CARD_STAYS_MS = 30  # after the answer; no hand is faster, and a reader takes leave of a card that is there
+CARD_STAYS_MS = (
+    30  # after the answer; no hand is faster, and a reader takes leave of a card that is there
+)
 VERB_LIMIT_MS = 5_000  # a device that does not obey in so long hangs
 ANSWER_LIMIT_MS = 5_000  # ten times what a passenger accepts; past it, this tap has seen nothing
 PULLED_LIMIT_MS = 3_000  # until the reader has asked, and the card is gone
@@ -175,7 +177,8 @@ class Passenger:
     def _present(self, tap: Tap, options: str = "") -> None:
         scene = self._scene
         self._gate.verb(
-            "reader", f"{'present' if len(tap.uids) == 1 else 'clash'} {' '.join(tap.uids)}{options}"
+            "reader",
+            f"{'present' if len(tap.uids) == 1 else 'clash'} {' '.join(tap.uids)}{options}",
         )
         self._gate.wait(lambda: scene.sight.present_ns is not None, VERB_LIMIT_MS)
 

@@ -14,7 +14,17 @@ from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Say, Unplug
 from firmware_sim.pn532_field import Field, Presence
 from firmware_sim.pn532_firmware import Firmware
-from firmware_sim.pn532_frames import ACK, ERROR, Ack, Command, Decoder, Frame, Nack, Skipped, encode
+from firmware_sim.pn532_frames import (
+    ACK,
+    ERROR,
+    Ack,
+    Command,
+    Decoder,
+    Frame,
+    Nack,
+    Skipped,
+    encode,
+)
 from firmware_sim.pn532_radio import IDEAL, BadCommandError, Run, Timing, Wait
 
 __all__ = ["Chip"]
@@ -158,7 +168,11 @@ class Chip:
             "field": self.field.on,
             "running": None if self._running is None else f"{self._code:02x}",
             "cards": [
-                {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex(), "state": there.state.name}
+                {
+                    "uid": there.card.uid.hex(),
+                    "shown": there.shown_uid.hex(),
+                    "state": there.state.name,
+                }
                 for there in self.field.present
             ],
             "faults": self.faults.names(),
@@ -313,7 +327,9 @@ class Chip:
             return b""
         unplug = self._struck("unplug", now_ns)
         if unplug is not None:
-            self._outcomes.append(Unplug(unplug.value * MS if isinstance(unplug.value, int) else None))
+            self._outcomes.append(
+                Unplug(unplug.value * MS if isinstance(unplug.value, int) else None)
+            )
             return b""
         if self._struck("dropped", now_ns) is not None:
             return b""

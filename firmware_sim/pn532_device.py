@@ -58,7 +58,9 @@ class Pn532:
 
     def due_ns(self) -> int | None:
         """When `advance` wants to be called."""
-        return min((at for at in (self._echo.due_ns(), self.chip.due_ns()) if at is not None), default=None)
+        return min(
+            (at for at in (self._echo.due_ns(), self.chip.due_ns()) if at is not None), default=None
+        )
 
     def status(self) -> Mapping[str, object]:
         """What the chip says of itself."""
@@ -67,7 +69,11 @@ class Pn532:
     def advance(self, now_ns: int) -> list[Outcome]:
         """The verbs' own events first: a card is presented before it is answered for."""
         events, self._events = self._events, []
-        return [*events, *self._echo.take(now_ns), *filter(self._comes_out, self.chip.advance(now_ns))]
+        return [
+            *events,
+            *self._echo.take(now_ns),
+            *filter(self._comes_out, self.chip.advance(now_ns)),
+        ]
 
     def _comes_out(self, outcome: Outcome) -> bool:
         return not isinstance(outcome, Say) or self.chip.faults.strike("dead") is None
@@ -80,7 +86,9 @@ class Pn532:
         """
         usage = VERBS.get(words[0])
         if usage is None:
-            raise RefusedError(f"no verb is called {words[0]!r}; there are {', '.join(VERBS)}, {LOOP_VERBS}")
+            raise RefusedError(
+                f"no verb is called {words[0]!r}; there are {', '.join(VERBS)}, {LOOP_VERBS}"
+            )
         try:
             self._obey(words, now_ns, usage)
         except ValueError as error:
@@ -115,14 +123,19 @@ class Pn532:
             self.chip.stick(now_ns)
 
     def _present(self, uid: bytes, options: Mapping[str, str], now_ns: int) -> None:
-        first, *others = self.chip.enter(now_ns, card_of(uid, options.get("number")), *self._companion())
+        first, *others = self.chip.enter(
+            now_ns, card_of(uid, options.get("number")), *self._companion()
+        )
         first.leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
         for there in (first, *others):
             self._event("present", now_ns, **_about(there))
 
     def _companion(self) -> list[Card]:
         """The second card that a fault brings along, if there is room for two."""
-        if len(self.chip.field.present) + 2 > CARDS_MAX or self.chip.faults.strike("two-cards") is None:
+        if (
+            len(self.chip.field.present) + 2 > CARDS_MAX
+            or self.chip.faults.strike("two-cards") is None
+        ):
             return []
         return [Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE)]
 
@@ -150,7 +163,11 @@ class Pn532:
 
 
 def _about(there: Presence) -> dict[str, object]:
-    return {"uid": there.card.uid.hex(), "shown": there.shown_uid.hex(), "kind": there.card.kind.value}
+    return {
+        "uid": there.card.uid.hex(),
+        "shown": there.shown_uid.hex(),
+        "kind": there.card.kind.value,
+    }
 
 
 def _options(words: Sequence[str], usage: str) -> dict[str, str]:

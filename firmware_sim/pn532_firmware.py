@@ -89,7 +89,9 @@ class Firmware:
         expect(not body)
         targets = b"".join(bytes((number, 0, 0, 0)) for number in self.radio.targets)
         return (
-            bytes((self.radio.last_error, self.radio.field.on, len(self.radio.targets))) + targets + b"\x00"
+            bytes((self.radio.last_error, self.radio.field.on, len(self.radio.targets)))
+            + targets
+            + b"\x00"
         )
 
     def _read_register(self, body: bytes, _now_ns: int) -> bytes:

@@ -5,7 +5,18 @@ Written from the manual alone, on the chip's side of the line: it decodes what a
 
 from dataclasses import dataclass
 
-__all__ = ["ACK", "ERROR", "NACK", "Ack", "Command", "Decoder", "Frame", "Nack", "Skipped", "encode"]
+__all__ = [
+    "ACK",
+    "ERROR",
+    "NACK",
+    "Ack",
+    "Command",
+    "Decoder",
+    "Frame",
+    "Nack",
+    "Skipped",
+    "encode",
+]
 
 ACK = bytes.fromhex("0000ff00ff00")
 NACK = bytes.fromhex("0000ffff0000")

@@ -11,7 +11,17 @@ from typing import NamedTuple
 from firmware_sim.faults import Faults
 from firmware_sim.pn532_field import Field, Presence, State
 
-__all__ = ["IDEAL", "REAL", "BadCommandError", "Handler", "Radio", "Run", "Timing", "Wait", "expect"]
+__all__ = [
+    "IDEAL",
+    "REAL",
+    "BadCommandError",
+    "Handler",
+    "Radio",
+    "Run",
+    "Timing",
+    "Wait",
+    "expect",
+]
 
 MS = 1_000_000
 TARGETS_MAX = 2
@@ -36,7 +46,11 @@ class Timing:
 
 IDEAL = Timing(0, 0, 0, 0, 0)
 REAL = Timing(
-    ack_ns=MS // 2, processing_ns=MS // 2, try_ns=5 * MS, anticollision_ns=7 * MS // 2, exchange_ns=5 * MS
+    ack_ns=MS // 2,
+    processing_ns=MS // 2,
+    try_ns=5 * MS,
+    anticollision_ns=7 * MS // 2,
+    exchange_ns=5 * MS,
 )
 
 
@@ -147,7 +161,9 @@ class Radio:
             step_ns=self.timing.try_ns,
             end_ns=None if tries is None else now_ns + tries * self.timing.try_ns,
             tries=tries,
-            count=body[0] if body[1] == 0 else 0,  # the other speeds and types: no such card is ever here
+            count=body[0]
+            if body[1] == 0
+            else 0,  # the other speeds and types: no such card is ever here
             rats=self.auto_rats,
             wanted=_without_cascade_tags(body[2:]) if body[1] == 0 else b"",
             deaf_to_one=body[0] == TARGETS_MAX and self._deaf_turn(),
@@ -197,7 +213,9 @@ class Radio:
         while True:
             used += 1
             answering, again = self.field.request() if look.count else ([], False)
-            chosen = [there for there in answering if look.wanted in {b"", there.shown_uid}][: look.count]
+            chosen = [there for there in answering if look.wanted in {b"", there.shown_uid}][
+                : look.count
+            ]
             if chosen and not (look.deaf_to_one and len(answering) == 1):
                 now_ns = yield Wait(now_ns + self.timing.anticollision_ns * len(chosen))
                 if self._choose(chosen, rats=look.rats):
@@ -286,7 +304,9 @@ class Radio:
             self._let_go(self.targets[number].presence)
             if forget:
                 del self.targets[number]
-        return self._status(OK)  # also when a card has left meanwhile: a real one reports no error here
+        return self._status(
+            OK
+        )  # also when a card has left meanwhile: a real one reports no error here
 
     def _let_go(self, there: Presence) -> None:
         if there.state is not State.HALT and not there.gone:
@@ -300,7 +320,9 @@ class Radio:
 
     def _wake(self, target: Target, now_ns: int) -> Run:
         yield Wait(now_ns + self.timing.anticollision_ns)
-        woken = target.presence.session is not None or self.field.wake(target.presence, rats=bool(target.ats))
+        woken = target.presence.session is not None or self.field.wake(
+            target.presence, rats=bool(target.ats)
+        )
         return self._status(OK if woken else TIMEOUT)
 
     def _current(self) -> Presence | None:
@@ -322,7 +344,11 @@ def _next_try(look: Look, now_ns: int, *, again: bool) -> Generator[Wait, int, i
             yield from _until(end_ns, now_ns)
         return None
     step_ns = look.step_ns
-    next_ns = now_ns if not step_ns else look.start_ns + ((now_ns - look.start_ns) // step_ns + 1) * step_ns
+    next_ns = (
+        now_ns
+        if not step_ns
+        else look.start_ns + ((now_ns - look.start_ns) // step_ns + 1) * step_ns
+    )
     if not again:
         now_ns = yield Wait(end_ns, card=True)
     if step_ns and now_ns > next_ns:

@@ -26,8 +26,12 @@ __all__ = ["Device", "Event", "Outcome", "RefusedError", "Say", "Unplug", "run"]
 
 STDIN, STDOUT = 0, 1
 VERB_MAX_BYTES = 4096  # longer than any verb; a line without an end must not fill the memory
-LINES_WAITING_MAX = 10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
-PIPE_ATOMIC_BYTES = 4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
+LINES_WAITING_MAX = (
+    10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
+)
+PIPE_ATOMIC_BYTES = (
+    4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
+)
 
 
 class OutputError(Exception):
@@ -100,7 +104,9 @@ class Lines:
 
     def flush(self) -> None:
         """Write as much as fits at once."""
-        while self._waiting and not self.closed and select.select((), (self._descriptor,), (), 0)[1]:
+        while (
+            self._waiting and not self.closed and select.select((), (self._descriptor,), (), 0)[1]
+        ):
             try:
                 os.write(self._descriptor, self._waiting.popleft())
             except OSError as error:
@@ -110,7 +116,9 @@ class Lines:
 class Loop:
     """One device, one wire, standard input and output."""
 
-    def __init__(self, device: Device, wire: Wire, *, stdin: int = STDIN, stdout: int = STDOUT) -> None:
+    def __init__(
+        self, device: Device, wire: Wire, *, stdin: int = STDIN, stdout: int = STDOUT
+    ) -> None:
         self._device = device
         self._wire = wire
         self._lines = Lines(stdout)
@@ -142,7 +150,9 @@ class Loop:
                 self._read_verbs(now_ns)
             self._turn(now_ns)
         if self._lines.error is not None:
-            raise OutputError(f"standard output: {self._lines.error.strerror}") from self._lines.error
+            raise OutputError(
+                f"standard output: {self._lines.error.strerror}"
+            ) from self._lines.error
 
     def _wait(self, wake: int) -> list[int]:
         """Wait for anything to happen or to be due. select, not poll: its time-out has microseconds, and 0.5 ms matter."""
@@ -153,7 +163,9 @@ class Loop:
         read += [self._stdout] if self._watch_stdout else []
         write = [self._stdout] if self._lines.waiting else []
         due = [
-            at for at in (self._device.due_ns(), self._wire.due_ns(), self._replug_at_ns) if at is not None
+            at
+            for at in (self._device.due_ns(), self._wire.due_ns(), self._replug_at_ns)
+            if at is not None
         ]
         left_s = max(0, min(due) - time.monotonic_ns()) / 1e9 if due else None
         return select.select(read, write, (), left_s)[0]
@@ -241,7 +253,11 @@ class Loop:
         self._lines.event(Event("replugged", now_ns, {"path": self._wire.path}))
 
     def _status(self, now_ns: int) -> None:
-        about_line = {"plugged": self._wire.plugged, "path": self._wire.path, "lines_lost": self._lines.lost}
+        about_line = {
+            "plugged": self._wire.plugged,
+            "path": self._wire.path,
+            "lines_lost": self._lines.lost,
+        }
         self._lines.event(Event("status", now_ns, {**about_line, **self._device.status()}))
 
     def _error(self, message: str, now_ns: int) -> None:

@@ -19,9 +19,7 @@ __all__ = ["Line", "Wire"]
 
 BITS_A_BYTE = 10  # 8N1: start, eight data, stop
 READ_MAX_BYTES = 4096  # what Linux keeps for a pty in one direction
-LINE_MAX_BYTES = (
-    65536  # more than any device here says in a second; a real UART drops on overrun, and so does this
-)
+LINE_MAX_BYTES = 65536  # more than any device here says in a second; a real UART drops on overrun, and so does this
 
 _CODES = {
     number: getattr(termios, f"B{number}")
@@ -88,7 +86,9 @@ class Wire:
         OSError: the link's folder does not exist or may not be written, or something that is no symlink stands there.
     """
 
-    def __init__(self, link: Path | None, *, real: bool, random: Random, baud: int = 115200) -> None:
+    def __init__(
+        self, link: Path | None, *, real: bool, random: Random, baud: int = 115200
+    ) -> None:
         self.baud = baud
         self._link = link
         self._random = random

@@ -34,7 +34,10 @@ def ask(
     """One request; a body of several parts comes in parts."""
     parts = [body] if isinstance(body, bytes) else list(body)
     split = urlsplit(url)
-    told = {"host": split.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
+    told = {
+        "host": split.netloc,
+        **{name.lower(): value for name, value in (headers or {}).items()},
+    }
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -45,7 +48,9 @@ def ask(
         "raw_path": split.path.encode(),
         "query_string": split.query.encode(),
         "root_path": "",
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()],
+        "headers": [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()
+        ],
         "server": (split.hostname, split.port or 443),
         "client": ("127.0.0.1", 1),
     }
@@ -67,4 +72,6 @@ def ask(
     asyncio.run(asked())
     start, *rest = sent
     answered = {name.decode().lower(): value.decode() for name, value in start["headers"]}
-    return Answered(start["status"], answered, b"".join(message.get("body", b"") for message in rest))
+    return Answered(
+        start["status"], answered, b"".join(message.get("body", b"") for message in rest)
+    )

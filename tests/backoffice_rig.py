@@ -36,7 +36,9 @@ class City:
     office: Office = field(init=False)
 
     def __post_init__(self) -> None:
-        self.office = Office(self.folder / "city", self.folder / "city" / "published", self.expiries)
+        self.office = Office(
+            self.folder / "city", self.folder / "city" / "published", self.expiries
+        )
         office = self.office
         for part in (
             office.online_keys,
@@ -49,7 +51,9 @@ class City:
         (self.folder / "safe").mkdir()
 
     @classmethod
-    def founded(cls, folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES) -> "City":
+    def founded(
+        cls, folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES
+    ) -> "City":
         """One whose root 1 is in force."""
         city = cls(folder, expiries)
         online = {role: keys.make_online_key(city.office, role) for role in keys.ONLINE_ROLES}
@@ -76,7 +80,9 @@ class City:
         """The draft, signed by the root keys of these names."""
         previous = roots.newest_root(self.office)
         for name in names:
-            roots.sign_root(draft, keys.read_private_key(self.folder / "safe" / f"{name}.pem"), previous)
+            roots.sign_root(
+                draft, keys.read_private_key(self.folder / "safe" / f"{name}.pem"), previous
+            )
         return draft
 
     def accept(self, *drafts: Metadata[Root], now_unix_s: int = NOW_UNIX_S) -> None:
@@ -99,7 +105,9 @@ class City:
 
     def following(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> Metadata[Root]:
         """The unsigned next root, with new keys for these roles, made as a rotation makes them."""
-        online = {role: keys.make_online_key(self.office, role, following=True) for role in online_roles}
+        online = {
+            role: keys.make_online_key(self.office, role, following=True) for role in online_roles
+        }
         return roots.next_root(self.root, now_unix_s + self.office.expiries.root_s, online=online)
 
     def rotate(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> None:
@@ -148,10 +156,17 @@ class Client:
         assert target is not None
         content = Path(updater.download_target(target)).read_bytes()
         versions = RoleVersions(
-            trusted.root.version, trusted.timestamp.version, trusted.snapshot.version, trusted.targets.version
+            trusted.root.version,
+            trusted.timestamp.version,
+            trusted.snapshot.version,
+            trusted.targets.version,
         )
-        key_ids = {role: tuple(sorted(trusted.root.roles[role].keyids)) for role in keys.ONLINE_ROLES}
-        return Seen(versions, content, trusted.timestamp.unrecognized_fields["signed_unix_s"], key_ids)
+        key_ids = {
+            role: tuple(sorted(trusted.root.roles[role].keyids)) for role in keys.ONLINE_ROLES
+        }
+        return Seen(
+            versions, content, trusted.timestamp.unrecognized_fields["signed_unix_s"], key_ids
+        )
 
 
 class _Folder(FetcherInterface):

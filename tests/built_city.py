@@ -61,7 +61,10 @@ def _publish(city: BuiltCity, people: People, key: bytes, now_unix_s: int) -> No
     isolation, over = ends(now_unix_s + 10 * DAY_S), ends(now_unix_s - 3_600)
     tables: dict[str, tuple[Cards, int]] = {
         "suspended": (
-            [*((uid, isolation) for uid in people.suspended), *((uid, over) for uid in people.ended)],
+            [
+                *((uid, isolation) for uid in people.suspended),
+                *((uid, over) for uid in people.ended),
+            ],
             SUSPENDED_UNIT_S,
         ),
         "staff": (((uid, NO_END) for uid in people.staff), MATCHED_UNIT_S),

@@ -33,11 +33,20 @@ from click import Group
 from click.testing import CliRunner
 
 LIMIT_S = 120
-MEMORY_BYTES_MAX = 3 << 30  # of address space: what reads without a limit ends here, not the machine
+MEMORY_BYTES_MAX = (
+    3 << 30
+)  # of address space: what reads without a limit ends here, not the machine
 HUGE_BYTES = 64 << 20
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-_PASSING = ("-wal", "-shm", ".lock", ".hold", ".publisher", ".publisher.sock")  # come with being opened
+_PASSING = (
+    "-wal",
+    "-shm",
+    ".lock",
+    ".hold",
+    ".publisher",
+    ".publisher.sock",
+)  # come with being opened
 
 
 class Ended(NamedTuple):
@@ -212,7 +221,9 @@ def unread(module: str, *arguments: str, environment: Mapping[str, str] | None =
         os.close(writing)
 
 
-def without_room(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
+def without_room(
+    module: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Ended:
     """Run it with a standard output that takes nothing."""
     with Path("/dev/full").open("wb") as full:
         return started(module, *arguments, stdout=full.fileno(), environment=environment)
@@ -223,7 +234,9 @@ def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0
 
     Wants the right to mount (see tests/power_cut/record.py). Raises OSError where there is none.
     """
-    size_kib = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 1_024 + 4_096
+    size_kib = (
+        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 1_024 + 4_096
+    )
     program = shlex.join([sys.executable, "-m", module, *arguments])
     with TemporaryDirectory() as name:
         kept, left = shlex.quote(f"{name}/before"), shlex.quote(f"{name}/after")
@@ -240,11 +253,18 @@ def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0
         as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", *as_root, "--mount", "sh", "-c", script]
         ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
         )
         if ended.returncode == 99 or not Path(name, "after").is_dir():
             raise OSError(errno.EPERM, ended.stderr)
-        subprocess.run(["sh", "-c", f"find {here} -mindepth 1 -delete; cp -a {left}/. {here}/"], check=True)
+        subprocess.run(
+            ["sh", "-c", f"find {here} -mindepth 1 -delete; cp -a {left}/. {here}/"], check=True
+        )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
@@ -261,7 +281,11 @@ class Terminal:
     """A command that runs on a terminal of its own."""
 
     def __init__(
-        self, columns: int, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        columns: int,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))

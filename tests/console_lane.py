@@ -136,7 +136,9 @@ def tap(**changes: Any) -> Tap:
     return said
 
 
-def counts(durations_ns: Mapping[str, list[int]] | None = None, run_id: str = "00112233aabbccdd") -> Counts:
+def counts(
+    durations_ns: Mapping[str, list[int]] | None = None, run_id: str = "00112233aabbccdd"
+) -> Counts:
     """The same as the console hears it."""
     said = heard(json.dumps(histogram_line(durations_ns, run_id)).encode())
     assert isinstance(said, Counts)
@@ -148,7 +150,9 @@ Answers = Callable[[str], bytes]
 
 def well(request: str) -> bytes:
     """What a lane that is well answers."""
-    told = {"status": status_line(), "histograms": histogram_line(), "watch": {"watching": True}}[request]
+    told = {"status": status_line(), "histograms": histogram_line(), "watch": {"watching": True}}[
+        request
+    ]
     return json.dumps(told).encode() + b"\n"
 
 
@@ -170,7 +174,10 @@ class FakeLane:
     def wait_for(self, wanted: Callable[["FakeLane"], bool]) -> None:
         """Until this is so."""
         with self._changed:
-            assert self._changed.wait_for(lambda: wanted(self), 20.0), (self.calls, self.asked[-10:])
+            assert self._changed.wait_for(lambda: wanted(self), 20.0), (
+                self.calls,
+                self.asked[-10:],
+            )
 
     def say(self, data: bytes) -> None:
         """Say this to whoever has called last."""

@@ -102,8 +102,12 @@ class World:
         """What is published now."""
         rules = []
         for name, offered in self.offered.items():
-            newest = {each.to_version: each for each in sorted(offered, key=lambda each: -each.bytes)}
-            recent = tuple(newest[to_version] for to_version in sorted(newest, reverse=True)[: self.named])
+            newest = {
+                each.to_version: each for each in sorted(offered, key=lambda each: -each.bytes)
+            }
+            recent = tuple(
+                newest[to_version] for to_version in sorted(newest, reverse=True)[: self.named]
+            )
             rules.append(RuleEntry(name, Effect.REFUSE, recent))
         index = self.index()
         return Manifest(
@@ -120,7 +124,9 @@ class World:
         return encode_index(
             PieceIndex(
                 {
-                    rule: tuple(sorted(offered, key=lambda each: (each.to_version, each.from_version)))
+                    rule: tuple(
+                        sorted(offered, key=lambda each: (each.to_version, each.from_version))
+                    )
                     for rule, offered in self.offered.items()
                 }
             )
@@ -154,7 +160,12 @@ class Mayor:
         world.do("ask")
         manifest = encode(world.manifest())
         return Signed(
-            world.versions, world.role_keys, world.signed_unix_s, manifest, self.root, world.expires_unix_s
+            world.versions,
+            world.role_keys,
+            world.signed_unix_s,
+            manifest,
+            self.root,
+            world.expires_unix_s,
         )
 
 
@@ -188,7 +199,8 @@ class Cache:
     def keep_only(self, sha256s: Collection[str]) -> None:
         self.world.do("tidy")
         self.kept = {
-            rule: [entry for entry in kept if entry.sha256 in sha256s] for rule, kept in self.kept.items()
+            rule: [entry for entry in kept if entry.sha256 in sha256s]
+            for rule, kept in self.kept.items()
         }
 
 
@@ -219,12 +231,16 @@ class Tables:
     def kept(self, rule: str) -> int:
         return self.on_disk[1].get(rule, 0)
 
-    def install(self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]) -> None:
+    def install(
+        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+    ) -> None:
         self.world.do(f"install {manifest.list_version}")
         for rule, chain in chains.items():
             for fetched in chain:
                 entry = fetched.entry
-                standing = max(self.tables.get(rule, 0), self.standing(rule, manifest.fingerprint_key, era))
+                standing = max(
+                    self.tables.get(rule, 0), self.standing(rule, manifest.fingerprint_key, era)
+                )
                 assert entry.from_version == 0 or entry.from_version <= standing < entry.to_version
                 assert fetched.path == Path(entry.sha256)
                 self.tables[rule] = entry.to_version

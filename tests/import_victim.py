@@ -30,7 +30,9 @@ def run(registry: Registry, path: Path, rule: str | None) -> importer.Imported:
     importer.BATCH_CARDS = BATCH_CARDS
     columns = importer.STATE_COLUMNS if rule else importer.CARD_COLUMNS
     with path.open("rb") as raw, Scratch() as scratch:
-        task = importer.Import(registry, scratch, Limits(0), rule, now_unix_s=100, meant=list(Mistake))
+        task = importer.Import(
+            registry, scratch, Limits(0), rule, now_unix_s=100, meant=list(Mistake)
+        )
         return task.run(opened(raw, columns))
 
 

@@ -56,7 +56,11 @@ def entry_of(content: bytes) -> SegmentEntry:
 def manifest_of(version: int, *tables: tuple[bytes, ...]) -> Manifest:
     """A manifest with one refusing rule for each table, a table being its segments, newest first."""
     rules = tuple(
-        RuleEntry(Segment(table[0]).header.rule, Effect.REFUSE, tuple(entry_of(segment) for segment in table))
+        RuleEntry(
+            Segment(table[0]).header.rule,
+            Effect.REFUSE,
+            tuple(entry_of(segment) for segment in table),
+        )
         for table in tables
     )
     return Manifest(version, NOW_UNIX_S + version, EXPIRES_UNIX_S + version, rules)

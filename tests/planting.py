@@ -66,7 +66,9 @@ def unix_socket(path: Path) -> Precious:
     with socket.socket(socket.AF_UNIX) as bound:
         there = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            bound.bind(f"/proc/self/fd/{there}/{path.name}")  # a socket's path has 107 bytes at most
+            bound.bind(
+                f"/proc/self/fd/{there}/{path.name}"
+            )  # a socket's path has 107 bytes at most
         finally:
             os.close(there)
     return _nothing
@@ -80,4 +82,12 @@ def folder(path: Path) -> Precious:
     return _nothing
 
 
-PLANTS: list[Plant] = [link, dangling_link, link_to_folder, link_to_device, pipe, unix_socket, folder]
+PLANTS: list[Plant] = [
+    link,
+    dangling_link,
+    link_to_folder,
+    link_to_device,
+    pipe,
+    unix_socket,
+    folder,
+]

@@ -77,7 +77,19 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     data = str(folder / "data")
     try:
         with (folder / "log").open("wb") as log:
-            run("initdb", "-D", data, "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            run(
+                "initdb",
+                "-D",
+                data,
+                "-U",
+                NAME,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            )
             run("pg_ctl", "-D", data, "-w", "-o", f"{options} -k {folder}", "start")
             try:
                 yield PostgresServer(folder)
@@ -92,7 +104,9 @@ def _programs() -> Path:
     found = [path for path in DEBIAN.glob("*/bin") if (path / "pg_ctl").exists()]
     if not found and on_path is None:
         pytest.skip("PostgreSQL is not here: apt-get install postgresql")
-    return max(found, key=lambda path: float(path.parent.name)) if found else Path(str(on_path)).parent
+    return (
+        max(found, key=lambda path: float(path.parent.name)) if found else Path(str(on_path)).parent
+    )
 
 
 def _user() -> str | None:

@@ -68,7 +68,8 @@ class Program:
         """The next line with this `event` and these fields."""
         return self.wait_for(
             lambda line: (
-                line.get("event") == name and all(line.get(key) == value for key, value in fields.items())
+                line.get("event") == name
+                and all(line.get(key) == value for key, value in fields.items())
             ),
             wait_s,
         )
@@ -117,9 +118,7 @@ class Program:
     def _last_words(self) -> str:
         if self.process.poll() is None or self.process.stderr is None:
             return "and it still runs"
-        return (
-            f"exit {self.process.returncode}, {self.process.stderr.read().decode(errors='replace')[-2_000:]}"
-        )
+        return f"exit {self.process.returncode}, {self.process.stderr.read().decode(errors='replace')[-2_000:]}"
 
 
 def _parsed(line: bytes) -> Line:
@@ -141,7 +140,12 @@ def program(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[P
 
 
 def lane_config(
-    folder: Path, *, driver: str = "pn532", stale: str = "decide", missing: str = "deny", more: str = ""
+    folder: Path,
+    *,
+    driver: str = "pn532",
+    stale: str = "decide",
+    missing: str = "deny",
+    more: str = "",
 ) -> Path:
     """A configuration for a lane on devices linked as `folder`/reader and `folder`/board, with its list in `folder`/lists."""
     device = f'device = "{folder}/reader"' if driver == "pn532" else ""

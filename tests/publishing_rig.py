@@ -194,7 +194,9 @@ class PublishingOffice:
         (self.office.home / "registry.db").write_bytes(backup.registry)
         self.registry = Registry.open(self.config.database_url)
         self.states = dict(backup.states)
-        self.said |= {version: said for version, said in backup.said.items() if version not in self.said}
+        self.said |= {
+            version: said for version, said in backup.said.items() if version not in self.said
+        }
 
     def copied(self, folder: Path) -> "PublishingOffice":
         """The same town once more, in another folder."""
@@ -206,7 +208,11 @@ class PublishingOffice:
         other.city.office = other.office = Office(folder / "city", folder / "city" / "published")
         other.rules = self.rules
         other.registry = Registry.open(other.config.database_url)
-        other.states, other.said, other._stamped = dict(self.states), dict(self.said), set(self._stamped)
+        other.states, other.said, other._stamped = (
+            dict(self.states),
+            dict(self.said),
+            set(self._stamped),
+        )
         return other
 
     def close(self) -> None:
@@ -315,7 +321,9 @@ def named_files(published: Path) -> list[Path]:
     metadata = published / "metadata"
     found: list[Path] = []
     with suppress(FileNotFoundError):
-        timestamp = Metadata[Timestamp].from_bytes((metadata / "timestamp.json").read_bytes()).signed
+        timestamp = (
+            Metadata[Timestamp].from_bytes((metadata / "timestamp.json").read_bytes()).signed
+        )
         found.append(metadata / f"{timestamp.snapshot_meta.version}.snapshot.json")
         snapshot = Metadata[Snapshot].from_bytes(found[-1].read_bytes()).signed
         found.append(metadata / f"{snapshot.meta['targets.json'].version}.targets.json")
@@ -326,7 +334,9 @@ def named_files(published: Path) -> list[Path]:
         found.append(published / "indexes" / f"{index.sha256}.json")
         rules = decode_index(found[-1].read_bytes()).rules
         found += [
-            published / "segments" / f"{entry.sha256}.wire" for entries in rules.values() for entry in entries
+            published / "segments" / f"{entry.sha256}.wire"
+            for entries in rules.values()
+            for entry in entries
         ]
     return found
 
@@ -378,7 +388,9 @@ class _FolderAdapter(BaseAdapter):
         response.raw = HTTPResponse(body, headers=headers, status=status, preload_content=False)
         return response
 
-    def _answer(self, file: Path, asked: Mapping[str, str | bytes]) -> tuple[int, dict[str, str], bytes]:
+    def _answer(
+        self, file: Path, asked: Mapping[str, str | bytes]
+    ) -> tuple[int, dict[str, str], bytes]:
         if not file.is_file():
             return 404, {}, b""
         content = file.read_bytes()
@@ -388,7 +400,11 @@ class _FolderAdapter(BaseAdapter):
         if "Range" not in asked:
             return 200, {"ETag": tag}, content
         begin = int(str(asked["Range"]).removeprefix("bytes=").removesuffix("-"))
-        return 206, {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}, content[begin:]
+        return (
+            206,
+            {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"},
+            content[begin:],
+        )
 
     def close(self) -> None:
         """Nothing is open."""

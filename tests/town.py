@@ -33,7 +33,12 @@ def uid(number: int) -> bytes:
 
 
 def wire(
-    cards: Mapping[bytes, int], from_version: int, to_version: int, *, rule: str = RULE, key: bytes = KEY
+    cards: Mapping[bytes, int],
+    from_version: int,
+    to_version: int,
+    *,
+    rule: str = RULE,
+    key: bytes = KEY,
 ) -> bytes:
     """A piece, in wire form, of these UIDs, each with its `until` in units."""
     content = segment_bytes(
@@ -65,7 +70,9 @@ class Town:
         """The folder that the world sees."""
         return self.city.office.published
 
-    def offer(self, piece: bytes, from_version: int, to_version: int, rule: str = RULE) -> SegmentEntry:
+    def offer(
+        self, piece: bytes, from_version: int, to_version: int, rule: str = RULE
+    ) -> SegmentEntry:
         """Put a piece into the published folder."""
         sha256 = hashlib.sha256(piece).hexdigest()
         segments = self.published / "segments"
@@ -75,7 +82,9 @@ class Town:
         self.offered.append((entry, rule))
         return entry
 
-    def publish(self, *suspended: bytes, lifted: tuple[bytes, ...] = (), version: int | None = None) -> int:
+    def publish(
+        self, *suspended: bytes, lifted: tuple[bytes, ...] = (), version: int | None = None
+    ) -> int:
         """Publish the next list: these cards are suspended without an end, those no more. The first one is a snapshot."""
         before, self.version = self.version, version or self.version + 1
         changes = dict.fromkeys(suspended, NO_END) | dict.fromkeys(lifted, REMOVED)
@@ -86,7 +95,8 @@ class Town:
     def manifest(self) -> Manifest:
         """What is to be signed, and its index in its place."""
         entries = sorted(
-            (entry for entry, _ in self.offered), key=lambda entry: (entry.to_version, entry.from_version)
+            (entry for entry, _ in self.offered),
+            key=lambda entry: (entry.to_version, entry.from_version),
         )
         index = encode_index(PieceIndex({RULE: tuple(entries)}))
         sha256 = hashlib.sha256(index).hexdigest()
@@ -119,7 +129,9 @@ class Town:
         """A new gate that was given root 1."""
         root = (self.published / "metadata" / "1.root.json").read_bytes()
         clock = SetClock(self.now_unix_s)
-        return Gate(self.folder / name, self.server.url, root, clock, keys or (self.key,), ca_file=ca_file)
+        return Gate(
+            self.folder / name, self.server.url, root, clock, keys or (self.key,), ca_file=ca_file
+        )
 
     def later(self, gate: Gate, seconds: int = 60) -> None:
         """Time goes by, for the city and for the gate."""
@@ -129,7 +141,9 @@ class Town:
 
 
 @contextmanager
-def town(folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES) -> Iterator[Town]:
+def town(
+    folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES
+) -> Iterator[Town]:
     """A town whose root is in force and that has published nothing."""
     city = City.founded(folder, now_unix_s, expiries)
     with WebServer(city.office.published) as server:

@@ -86,7 +86,10 @@ class TufRepository:
         target = TargetFile.from_data("manifest.json", manifest, ["sha256"])
         targets = Targets(expires=self._expires("targets"), targets={"manifest.json": target})
         described = self._write("targets", targets)
-        self._write("snapshot", Snapshot(expires=self._expires("snapshot"), meta={"targets.json": described}))
+        self._write(
+            "snapshot",
+            Snapshot(expires=self._expires("snapshot"), meta={"targets.json": described}),
+        )
         self.renew()
 
     def renew(self) -> None:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from tests.asgi import Answered
 
 PORTAL = b"<!DOCTYPE html><html><title>Welcome to the station's WiFi</title></html>"
-NOT_FOUND = b"<html><head><title>404 Not Found</title></head></html>\r\n".ljust(153)  # as long as nginx's
+NOT_FOUND = b"<html><head><title>404 Not Found</title></head></html>\r\n".ljust(
+    153
+)  # as long as nginx's
 _TEXTS = {200: "OK", 206: "Partial Content", 302: "Found", 304: "Not Modified", 404: "Not Found"}
 
 
@@ -186,7 +188,9 @@ class Exchange:
                     206 if start else 200, part, self._range(start + 1 if start else 0, content)
                 )
             case Fault.WRONG_TOTAL:
-                return self._send(206 if start else 200, part, self._range(start, content + b"more"))
+                return self._send(
+                    206 if start else 200, part, self._range(start, content + b"more")
+                )
             case Fault.RANGE_UNASKED:
                 return self._send(
                     206, part, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
@@ -198,7 +202,9 @@ class Exchange:
             case Fault.HOSTILE_TAG:
                 return self._send(200, content, {"ETag": '"%s"' % ("x" * 4_000)})
             case Fault.TAMPERED if content:
-                return self._send(status, bytes([part[0] ^ 1]) + part[1:], self._range(start, content))
+                return self._send(
+                    status, bytes([part[0] ^ 1]) + part[1:], self._range(start, content)
+                )
         return self._file()
 
     def _application(self, answered: Answered) -> bool:
@@ -232,7 +238,9 @@ class Exchange:
 
     @staticmethod
     def _range(start: int, content: bytes) -> dict[str, str]:
-        return {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        return (
+            {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        )
 
     def _send(
         self,

@@ -79,7 +79,10 @@ class WebServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stopping.set()
         with suppress(OSError):
@@ -130,7 +133,9 @@ class WebServer:
                     line = self._secured(stack, line, self.tunnel_tls)
                     continue
                 fault = self.faults.get(asked.target, self.faults.get("*"))
-                answered = self._posted(asked, body) if fault is None or not self.loses_posts else None
+                answered = (
+                    self._posted(asked, body) if fault is None or not self.loses_posts else None
+                )
                 if not self._exchange(line, asked, fault, answered).answer():
                     return
 
@@ -163,11 +168,17 @@ class WebServer:
         return ask(self.app, "POST", url, asked.headers, body)
 
     def _exchange(
-        self, sock: socket.socket, asked: Asked, fault: Fault | None, answered: Answered | None = None
+        self,
+        sock: socket.socket,
+        asked: Asked,
+        fault: Fault | None,
+        answered: Answered | None = None,
     ) -> Exchange:
         content = answered.body if answered else self.content(asked.target)
         cut = self.cut_after_bytes
-        return Exchange(sock, asked, content, fault, self.drip_s, cut, self._stopping.wait, answered)
+        return Exchange(
+            sock, asked, content, fault, self.drip_s, cut, self._stopping.wait, answered
+        )
 
 
 def _body(line: socket.socket, asked: Asked) -> bytes:

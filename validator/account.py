@@ -12,7 +12,15 @@ import time
 from collections import Counter
 from typing import Any, NamedTuple, assert_never
 
-from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    Emergency,
+    Forced,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+)
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage
 from validator.ports import DeviceNote, Note, TapDone
@@ -31,7 +39,9 @@ class Counted(NamedTuple):
 class Account:
     """For one thread, the clerk's."""
 
-    def __init__(self, gate_id: str, lane: int, version: str, *, with_grounds: bool = False) -> None:
+    def __init__(
+        self, gate_id: str, lane: int, version: str, *, with_grounds: bool = False
+    ) -> None:
         """Start counting now, under a random `run_id`; a reader of the counts sees by it when they restart.
 
         Without `with_grounds` the event of a tap does not say why it was decided so, nor what only a
@@ -61,7 +71,12 @@ class Account:
             case TapDone():
                 return self._tap(note)
             case RecordPassage():
-                return {"event": "passage", "tap": note.tap, "passed": note.passed, "after_ms": note.after_ms}
+                return {
+                    "event": "passage",
+                    "tap": note.tap,
+                    "passed": note.passed,
+                    "after_ms": note.after_ms,
+                }
             case _:
                 return self._device(note)
 
@@ -106,9 +121,9 @@ class Account:
     def _device(self, note: DeviceNote) -> dict[str, Any]:
         match note:
             case ReaderLost() | BoardLost():
-                return self._state("reader" if isinstance(note, ReaderLost) else "board", "lost") | {
-                    "reason": note.reason
-                }
+                return self._state(
+                    "reader" if isinstance(note, ReaderLost) else "board", "lost"
+                ) | {"reason": note.reason}
             case ReaderBack():
                 return self._state("reader", "ready")
             case BoardBack():

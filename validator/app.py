@@ -109,7 +109,9 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
     )
     clerk = Clerk(
-        account=Account(config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds),
+        account=Account(
+            config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds
+        ),
         source=list_folder(config),
         times=time_file(config),
         lists=lists,
@@ -179,7 +181,9 @@ def _lane_socket(config: Config) -> LaneSocket:
     try:
         return LaneSocket(Path(config.reports.socket) if config.reports.socket else None)
     except OSError as error:
-        raise StartError(f"reports.socket: {config.reports.socket}: {error.strerror or error}") from error
+        raise StartError(
+            f"reports.socket: {config.reports.socket}: {error.strerror or error}"
+        ) from error
 
 
 class _ClerkThread(threading.Thread):

@@ -52,7 +52,8 @@ def run(config: Config, decisions: int, *, as_json: bool) -> None:
     batches = range(decisions // BATCH)
     for _ in track(batches, "deciding", console=Console(stderr=True), disable=as_json):
         cards = [
-            Card(CardUid(b"\x04" + secrets.token_bytes(6)), DESFIRE_ATQA, DESFIRE_SAK) for _ in range(BATCH)
+            Card(CardUid(b"\x04" + secrets.token_bytes(6)), DESFIRE_ATQA, DESFIRE_SAK)
+            for _ in range(BATCH)
         ]
         for card in cards:
             asked_ns = time.perf_counter_ns()
@@ -81,10 +82,14 @@ def _figures(histogram: LatencyHistogram) -> dict[str, int]:
 
 
 def _as_text(result: Mapping[str, object]) -> str:
-    lines = [f"list version {result['list_version']}, mapped and verified in {result['list_loaded_ms']} ms"]
+    lines = [
+        f"list version {result['list_version']}, mapped and verified in {result['list_loaded_ms']} ms"
+    ]
     for name in ("decision_ns", "timer_ns"):
         figures = result[name]
         assert isinstance(figures, dict)  # noqa: S101 — for the type checker
-        row = "  ".join(f"{key} {value / 1_000:,.1f}" for key, value in figures.items() if key != "count")
+        row = "  ".join(
+            f"{key} {value / 1_000:,.1f}" for key, value in figures.items() if key != "count"
+        )
         lines.append(f"{name.removesuffix('_ns'):9} µs: {row}   ({figures['count']:,} times)")
     return "\n".join(lines)

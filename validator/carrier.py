@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from validator.carrier_ports import Answer, BatchError, LaneGoneError, LaneReports, ReportOffice, Result
+from validator.carrier_ports import (
+    Answer,
+    BatchError,
+    LaneGoneError,
+    LaneReports,
+    ReportOffice,
+    Result,
+)
 from validator.courier_ports import SourceState, TownError
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
 from validator.formats.stored_report import StoredReport
@@ -26,7 +33,13 @@ STATUS_S, STATUS_S_MAX = 60.0, 900.0  # a busy server slows them down
 _SLOWER, _FASTER = 2.0, 0.9
 STATUS_LOOK_S = 2.0  # how often it is looked whether something has changed meanwhile
 # The back office would not hear how the gate fares either, or has asked to be left alone.
-AWAY = {SourceState.UNREACHABLE, SourceState.SLOW, SourceState.BUSY, SourceState.TLS, SourceState.PROXY}
+AWAY = {
+    SourceState.UNREACHABLE,
+    SourceState.SLOW,
+    SourceState.BUSY,
+    SourceState.TLS,
+    SourceState.PROXY,
+}
 DOUBTED_MAX = 20  # one after the other that are not taken alone either: then it is not they
 _WAIT_S_LEAST = 0.1
 _DOUBLINGS_MAX = 16
@@ -58,7 +71,9 @@ class _Doubts:
 class Carrier:
     """One gate's way to the back office. For one thread."""
 
-    def __init__(self, lanes: Sequence[LaneReports], office: ReportOffice, draw: Callable[[], float]) -> None:
+    def __init__(
+        self, lanes: Sequence[LaneReports], office: ReportOffice, draw: Callable[[], float]
+    ) -> None:
         """`draw` is uniform in [0, 1)."""
         self._lanes = [(lane, _Doubts()) for lane in lanes]
         self._office = office
@@ -102,11 +117,14 @@ class Carrier:
         except BatchError as error:
             return self._divide(lane, batch, doubts, error)
         told = {
-            report.report_id: answers[report.report_id] for report in batch if report.report_id in answers
+            report.report_id: answers[report.report_id]
+            for report in batch
+            if report.report_id in answers
         }
         if not told:
             raise TownError(
-                SourceState.NOT_OURS, "the back office answered for none of the reports that it was sent"
+                SourceState.NOT_OURS,
+                "the back office answered for none of the reports that it was sent",
             )
         for _, of_lane in self._lanes:  # a server that takes one lane's is a judge of the other's
             if of_lane.doubted:
@@ -153,7 +171,11 @@ class Carrier:
             raise TownError(SourceState.NOT_OURS, f"{doubts.why}; none of {count} was taken")
 
     def _tell(self, lane: LaneReports, answers: Mapping[str, Answer]) -> None:
-        done = [report_id for report_id, answer in answers.items() if answer.result is not Result.REJECTED]
+        done = [
+            report_id
+            for report_id, answer in answers.items()
+            if answer.result is not Result.REJECTED
+        ]
         try:
             for some in _parts(done, ASKED_MAX):
                 lane.delivered(some)

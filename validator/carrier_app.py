@@ -75,7 +75,9 @@ class CarrierThread(threading.Thread):
             if carried.state not in AWAY:
                 self._tell_status(carried)
         except Exception as error:  # noqa: BLE001  # a fault of ours; a thread that ended would leave a courier that carries nothing and seems well
-            self._log.line({"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()})
+            self._log.line(
+                {"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()}
+            )
             return WAIT_S_MAX
         return wait_s
 
@@ -85,7 +87,9 @@ class CarrierThread(threading.Thread):
     def _tell(self, carried: Carried) -> None:
         if carried.delivered > self._delivered:
             self._delivered, self._unheard = carried.delivered, None  # the way is open
-        if self._unheard and not carried.problem:  # no report waits, and so nothing else would show it
+        if (
+            self._unheard and not carried.problem
+        ):  # no report waits, and so nothing else would show it
             carried = carried._replace(state=self._unheard.state, problem=str(self._unheard))
         told = (carried.state, carried.problem)
         self.stands = (carried.state.value, carried.problem)
@@ -131,7 +135,9 @@ class CarrierThread(threading.Thread):
         """What is wrong is told once, since the city sends a key again until the gate says that it holds it."""
         taken = self._keys.take(sealed)
         for key_id in taken.ids:
-            self._log.line({"event": "fingerprint key", "key_id": key_id, "unix_s": self._now_unix_s()})
+            self._log.line(
+                {"event": "fingerprint key", "key_id": key_id, "unix_s": self._now_unix_s()}
+            )
         if taken.problems != self._key_problems:
             for problem in taken.problems:
                 self._log.line({"event": "fingerprint key problem", "problem": problem})

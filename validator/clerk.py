@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from validator.domain.rules import RuleSet
     from validator.formats.list_names import ListName
 
-LOOK_S = 1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
-SUMMARY_S = 60.0  # how often the latencies go into the log
-NOTES_MAX = (
-    10_000  # hours of taps: a clerk so far behind is stuck on a dying disk, and memory must not pay for it
+LOOK_S = (
+    1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
 )
+SUMMARY_S = 60.0  # how often the latencies go into the log
+NOTES_MAX = 10_000  # hours of taps: a clerk so far behind is stuck on a dying disk, and memory must not pay for it
 
 
 class ListInForce:
@@ -102,7 +102,9 @@ class Clerk:
         self._cards = 0  # entries of the list in force
         self._refused: tuple[ListName, ...] = ()  # in the last look
         self._delivered = 0  # reports, since the start
-        self._looking: Generator[None, None, Looked | None] | None = None  # a look that is not at its end
+        self._looking: Generator[None, None, Looked | None] | None = (
+            None  # a look that is not at its end
+        )
         self._look_s = self._summary_s = 0.0
 
     def file(self, report: Report) -> bool:
@@ -278,7 +280,9 @@ class Clerk:
         for problem in looked.problems:
             self._say({"event": "list problem", "problem": problem})
         if looked.is_news:
-            self._say({"event": "list", "list_version": looked.rules.version if looked.rules else None})
+            self._say(
+                {"event": "list", "list_version": looked.rules.version if looked.rules else None}
+            )
 
     def _say(self, line: dict[str, Any]) -> None:
         """Every line says when, and whether the clock was worth believing."""

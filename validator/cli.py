@@ -41,7 +41,9 @@ config_option = click.option(
     metavar="FILE",
     help="The configuration of this lane; config/validator.example.toml explains each key.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object instead of text."
+)
 
 
 class OperatorError(click.ClickException):
@@ -72,7 +74,9 @@ class _OneLine(click.Group):
             if isinstance(stream, io.TextIOWrapper):  # a locale without µ is no reason to end
                 stream.reconfigure(errors="replace")
         try:
-            return super().main(*args, **(kwargs | {"prog_name": "turnike", "standalone_mode": False}))
+            return super().main(
+                *args, **(kwargs | {"prog_name": "turnike", "standalone_mode": False})
+            )
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             sys.exit(error.exit_code)
@@ -89,7 +93,9 @@ class _OneLine(click.Group):
             extra = EXTRAS.get(str(error.name).partition(".")[0])
             if extra is None:
                 raise
-            click.echo(f"turnike: {error.name} is not installed; pip install 'turnike[{extra}]'", err=True)
+            click.echo(
+                f"turnike: {error.name} is not installed; pip install 'turnike[{extra}]'", err=True
+            )
             sys.exit(2)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
@@ -200,7 +206,9 @@ def top(config_path: Path, as_json: bool, once: bool) -> None:
         raise OperatorError(str(error)) from error
 
 
-@main.command(epilog="Example: turnike enroll --config /etc/turnike/validator.toml --token-file token.txt")
+@main.command(
+    epilog="Example: turnike enroll --config /etc/turnike/validator.toml --token-file token.txt"
+)
 @config_option
 @click.option(
     "--token-file",
@@ -225,7 +233,10 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
         web.check_dates(believed_clock(Path(config.list.folder)).at_least_unix_s())
         key = Path(config.upload.key)
-        folders = [*map(Path, (config.list.folder, config.list.keys, config.reports.folder)), key.parent]
+        folders = [
+            *map(Path, (config.list.folder, config.list.keys, config.reports.folder)),
+            key.parent,
+        ]
         is_new = enrol(config.gate_id, config.upload.url, key, token, web, service_folders=folders)
     except (EnrolmentError, ValueError) as error:
         raise OperatorError(str(error)) from error
@@ -250,9 +261,7 @@ def _token(file: BinaryIO, gate_id: str) -> str:
         ) from error
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         # It goes on: whoever read the token can use it before this gate does, and not after.
-        told = (
-            f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
-        )
+        told = f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
         click.echo(f"turnike: {told}; chmod 600 the next one", err=True)
     return token
 
@@ -353,7 +362,10 @@ def reports_retry(config_path: Path) -> None:
     help="Cards issued.",
 )
 @click.option(
-    "--taps", type=click.IntRange(1, 1_000_000), default=None, help="Stop after so many; else at Ctrl-C."
+    "--taps",
+    type=click.IntRange(1, 1_000_000),
+    default=None,
+    help="Stop after so many; else at Ctrl-C.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another crowd.")
 @click.option(
@@ -381,5 +393,7 @@ def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool, page
         raise OperatorError("--chaos is for a run of so many --taps")
     from validator.demo.run import Demo
 
-    played = Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port)
+    played = Demo(
+        cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port
+    )
     sys.exit(played.run())

@@ -56,7 +56,9 @@ class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """[list]: where lists and fingerprint keys lie, and what to do when the list is not what it should be."""
 
     folder: str
-    recent: str = ""  # a memory-backed folder for what changed lately; empty: all of it goes to `folder`
+    recent: str = (
+        ""  # a memory-backed folder for what changed lately; empty: all of it goes to `folder`
+    )
     keys: str
     stale: Literal["decide", "deny"]
     missing: Literal["admit", "deny"]

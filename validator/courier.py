@@ -36,7 +36,9 @@ from validator.formats.piece_index import decode as decode_index
 JITTER = 0.2  # of the poll interval, each way: 20,000 gates must not ask at once
 BUSY_WAIT_S_MAX = 300.0  # how far a gate steps back by itself from a server that says it is busy
 RETRY_AFTER_S_MAX = 3_600.0  # and how far at most because the server asks
-REQUEST_COST_BYTES = 400  # what asking for one more piece costs in headers, when chains are compared
+REQUEST_COST_BYTES = (
+    400  # what asking for one more piece costs in headers, when chains are compared
+)
 
 Chains = Mapping[str, Sequence[SegmentEntry]]
 
@@ -135,7 +137,9 @@ class Courier:
         except (ManifestError, OSError) as problem:
             error = TownError(SourceState.DISK, str(problem))
         except Exception as problem:  # noqa: BLE001  # as in `poll`
-            error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")
+            error = TownError(
+                SourceState.DISK, f"a fault of this program: {where(problem)}; report it"
+            )
         return self._stand(error or TownError(SourceState.UNREACHABLE, "not asked yet"))
 
     def _again(self, content: str, era: int) -> bool:
@@ -173,7 +177,9 @@ class Courier:
         except OSError as problem:
             error = _disk(problem)
         except Exception as problem:  # noqa: BLE001  # a fault of ours must not end what brings lists
-            error = TownError(SourceState.DISK, f"a fault of this program: {where(problem)}; report it")
+            error = TownError(
+                SourceState.DISK, f"a fault of this program: {where(problem)}; report it"
+            )
         error = self._besides(error or damage, lacking)
         return self._stand(error), self._waits.after(error)
 
@@ -229,7 +235,9 @@ class Courier:
             raise TownError(SourceState.REFUSED, str(error)) from None
         signed_unix_s = signed.signed_unix_s or manifest.issued_unix_s
         before = self._book.accepted
-        self._check_times(signed_unix_s, signed.expires_unix_s, before.signed_unix_s if before else 0)
+        self._check_times(
+            signed_unix_s, signed.expires_unix_s, before.signed_unix_s if before else 0
+        )
         if manifest.issued_unix_s > signed_unix_s:
             raise TownError(SourceState.REFUSED, "the list was issued after it was signed")
         seen = Floor(signed.versions, signed.keys, manifest.list_version, signed_unix_s, era=0)
@@ -239,10 +247,14 @@ class Courier:
             raise TownError(SourceState.REPLAYED, str(error)) from None
         text = signed.manifest.decode()
         self._check_held(manifest, floor.era if before else None)
-        is_same = before is not None and (before.era, before.list_version) == (floor.era, floor.list_version)
+        is_same = before is not None and (before.era, before.list_version) == (
+            floor.era,
+            floor.list_version,
+        )
         if before is not None and is_same and before.manifest != text:
             raise TownError(
-                SourceState.REFUSED, f"two different lists are signed as version {floor.list_version}"
+                SourceState.REFUSED,
+                f"two different lists are signed as version {floor.list_version}",
             )
         self._offered = floor.list_version
         if before is None or before.floor != floor:
@@ -291,7 +303,8 @@ class Courier:
         held_era, version = self._shelf.held
         if held_era and era in (None, held_era) and manifest.list_version < version:
             raise TownError(
-                SourceState.REPLAYED, f"list {manifest.list_version} was offered, {version} is held here"
+                SourceState.REPLAYED,
+                f"list {manifest.list_version} was offered, {version} is held here",
             )
 
     def _require_key(self, manifest: Manifest) -> None:
@@ -314,7 +327,8 @@ class Courier:
             chains = self._chains(manifest, era, self._index(manifest).__getitem__)
         if chains is None:
             raise TownError(
-                SourceState.REFUSED, f"the pieces on offer do not lead to list {manifest.list_version}"
+                SourceState.REFUSED,
+                f"the pieces on offer do not lead to list {manifest.list_version}",
             )
         self._bring(manifest, era, chains)
 
@@ -337,7 +351,9 @@ class Courier:
         if manifest.index is None:
             raise TownError(SourceState.REFUSED, "the list names no index")
         try:
-            rules = decode_index(self._pieces.index(manifest.index.bytes, manifest.index.sha256)).rules
+            rules = decode_index(
+                self._pieces.index(manifest.index.bytes, manifest.index.sha256)
+            ).rules
         except ManifestError as error:
             raise TownError(SourceState.REFUSED, str(error)) from None
         if missing := {rule.name for rule in manifest.rules} - set(rules):
@@ -355,7 +371,12 @@ class Courier:
         held = self._pieces.held()
         kept = {rule: self._shelf.kept(rule) for rule in chains}
         self._pieces.keep_only(
-            {piece.sha256 for rule in chains for piece in held.get(rule, ()) if piece.to_version > kept[rule]}
+            {
+                piece.sha256
+                for rule in chains
+                for piece in held.get(rule, ())
+                if piece.to_version > kept[rule]
+            }
         )
 
     def _stand(self, error: TownError | None) -> Status:

@@ -112,10 +112,14 @@ def _web(settings: CourierConfig) -> Web:
         raise StartError(f"[courier]: {error}") from error
 
 
-def _carry(config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller") -> CarrierThread:
+def _carry(
+    config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller"
+) -> CarrierThread:
     keys = Path(config.list.keys)
     try:
-        carrier = CarrierThread(config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields)
+        carrier = CarrierThread(
+            config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields
+        )
     except GateKeyError as error:
         raise StartError(f"upload.key: {error}") from error
     carrier.start()
@@ -138,7 +142,10 @@ class _Teller:
         self._kept = b""  # what was written last
 
     def __call__(self, status: Status) -> None:
-        fields = status._asdict() | {"state": status.state.value, "disk_bytes": self._shelf.disk_bytes}
+        fields = status._asdict() | {
+            "state": status.state.value,
+            "disk_bytes": self._shelf.disk_bytes,
+        }
         self.fields = fields
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
         upload = self.carrier.stands if self.carrier else None
@@ -149,7 +156,12 @@ class _Teller:
             now = self._clock.now()
             self._told = told
             self.log.line(
-                {"event": "courier", **fields, "unix_s": now.unix_s, "clock_synchronised": now.synchronised}
+                {
+                    "event": "courier",
+                    **fields,
+                    "unix_s": now.unix_s,
+                    "clock_synchronised": now.synchronised,
+                }
             )
 
     def _keep(self, content: bytes, *, is_news: bool) -> None:
@@ -160,7 +172,9 @@ class _Teller:
                 replace_file(self._path, content)
                 self._kept = content
         except OSError as error:
-            self.log.line({"event": "courier problem", "problem": f"{self._path}: {error.strerror}"})
+            self.log.line(
+                {"event": "courier problem", "problem": f"{self._path}: {error.strerror}"}
+            )
 
     def _stands(self) -> bool:
         with suppress(OSError):
@@ -175,7 +189,9 @@ def _root(ledger: Ledger, settings: CourierConfig) -> bytes:
     try:
         given = read_given(Path(settings.root), ROOT_BYTES_MAX)
         if not is_root(given):
-            raise StartError(f"{settings.root}: is no root metadata; put the city's root.json there")
+            raise StartError(
+                f"{settings.root}: is no root metadata; put the city's root.json there"
+            )
     except OSError as error:
         raise StartError(
             f"{settings.root}: {error.strerror}; put the city's root.json there, from a source you trust"

@@ -134,7 +134,9 @@ class Shelf(Protocol):
     def kept(self, rule: str) -> int:
         """The list version of this rule's table that survives a power cut; pieces above it must be kept."""
 
-    def install(self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]) -> None:
+    def install(
+        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+    ) -> None:
         """Apply each rule's pieces, in order, and install the list: all or nothing. Raises TownError."""
 
 

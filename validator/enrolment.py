@@ -68,7 +68,11 @@ def enrol(
     public = key.public_key().public_bytes_raw().hex()
     body = msgspec.json.encode({"gate_id": gate_id, "token": token, "public_key": public})
     where = as_sent(f"{url if url.endswith('/') else f'{url}/'}v1/enrol")
-    headers = {"content-type": "application/json", "content-encoding": "identity", "host": host(where)}
+    headers = {
+        "content-type": "application/json",
+        "content-encoding": "identity",
+        "host": host(where),
+    }
     try:
         # Signed as every report is: a proxy that would spoil those spoils this, before the token is used.
         signed = sign("POST", where, headers, body, key, gate_id, now_unix_s)
@@ -84,7 +88,9 @@ def enrol(
         raise EnrolmentError(str(error)) from error
     enrolled = _read(answer)
     if enrolled is None or enrolled.gate_id != gate_id:
-        raise EnrolmentError(f"{where}: what answers is not the back office; nobody is enrolled there")
+        raise EnrolmentError(
+            f"{where}: what answers is not the back office; nobody is enrolled there"
+        )
     return not enrolled.already
 
 

@@ -42,12 +42,16 @@ from validator.domain.report import Report, ReportKind
 from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallClock
 
 NS_PER_MS = 1_000_000
-WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due so late, but a clock that jumps must not hang the loop
+WAIT_MAX_NS = (
+    1_000 * NS_PER_MS
+)  # nothing is due so late, but a clock that jumps must not hang the loop
 ALIVE_NS = 1_000 * NS_PER_MS
 # Between two turns, or between a turn's beginning and an OPEN. A turn takes 0.3 s at most, and the wait before it one second.
 STILL_NS = 1_500 * NS_PER_MS
 LATE_NS = 500 * NS_PER_MS
-LATE_PICTURE_NS = 2_000 * NS_PER_MS  # a refusal shown later than that would meet the passenger behind
+LATE_PICTURE_NS = (
+    2_000 * NS_PER_MS
+)  # a refusal shown later than that would meet the passenger behind
 WAKE_BYTES_MAX = 512  # a byte for each signal; what is left is read in the next turn
 GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
 
@@ -130,7 +134,11 @@ class Lane:
         if now_ns - self._awake_ns > STILL_NS and self.passage.someone_waits:
             self._give_up(0)
         self._awake_ns = now_ns
-        if self._reader_news or self._reader.fileno() in ready or now_ns >= self._reader.deadline_ns():
+        if (
+            self._reader_news
+            or self._reader.fileno() in ready
+            or now_ns >= self._reader.deadline_ns()
+        ):
             self._hear_reader()
         if self._board_news or self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
             self._hear_board()
@@ -144,7 +152,9 @@ class Lane:
             gc.collect()
 
     def _wait(self) -> set[int]:
-        fds = tuple({fd for fd in (self._reader.fileno(), self._board.fileno(), self._wake_fd) if fd >= 0})
+        fds = tuple(
+            {fd for fd in (self._reader.fileno(), self._board.fileno(), self._wake_fd) if fd >= 0}
+        )
         if fds != self._polled:
             self._polled = fds
             self._poll = select.poll()
@@ -221,7 +231,9 @@ class Lane:
                     report_ns = self._file(effect)
                 case RecordTap():
                     self._keep(
-                        effect, TapTimes(decided_ns, told_ns or 0, report_ns), was_told=told_ns is not None
+                        effect,
+                        TapTimes(decided_ns, told_ns or 0, report_ns),
+                        was_told=told_ns is not None,
                     )
                 case RecordPassage():
                     self._desk.note(effect)
@@ -245,7 +257,13 @@ class Lane:
         denied = decision.verdict is Verdict.DENY
         kind = ReportKind.DENIED_BOARDING if denied else ReportKind.STAFF_CARD_USED
         report = Report(
-            kind, effect.tap, effect.uid, decision.rule, decision.list_version, now.unix_s, now.synchronised
+            kind,
+            effect.tap,
+            effect.uid,
+            decision.rule,
+            decision.list_version,
+            now.unix_s,
+            now.synchronised,
         )
         if not self._desk.file(report) and denied:
             self.told_before_durable += 1

@@ -44,7 +44,9 @@ def retry_reports(config: Config) -> int:
         # Those that are rejected meanwhile are not counted twice.
         left = there = lane.status()["reports_rejected"]
         if left is None:
-            raise NoAnswerError(f"the lane cannot read its reports: {lane.status()['reports_trouble']}")
+            raise NoAnswerError(
+                f"the lane cannot read its reports: {lane.status()['reports_trouble']}"
+            )
         while left > 0 and (some := lane.retry()):
             left -= some
         return int(there - left)
@@ -58,7 +60,9 @@ def show_reports(config: Config, *, as_json: bool) -> None:
         oldest = lane.oldest(BATCH_MAX, 0) if is_known else ()
     counts: dict[str, Any] = {name: status[name] for name in (*_COUNTS, "reports_trouble")}
     if as_json:
-        click.echo(json.dumps({**counts, "oldest": [json.loads(report.json()) for report in oldest]}))
+        click.echo(
+            json.dumps({**counts, "oldest": [json.loads(report.json()) for report in oldest]})
+        )
         return
     for name, what in _COUNTS.items():
         told = "unknown" if counts[name] is None else f"{counts[name]:,}"

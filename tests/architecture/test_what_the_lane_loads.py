@@ -32,5 +32,6 @@ def test_the_domain_loads_nothing_but_itself_and_pure_libraries() -> None:
     ).stdout.split()
     ours = {name for name in loaded if name.startswith("validator")}
     assert all(
-        name in ("validator", "validator.domain") or name.startswith("validator.domain.") for name in ours
+        name in ("validator", "validator.domain") or name.startswith("validator.domain.")
+        for name in ours
     )

@@ -46,9 +46,11 @@ def busy(durations_ns: dict[str, list[int]]) -> Callable[[str], bytes]:
         if request == "histograms":
             for stage, more in durations_ns.items():
                 heard[stage] += more
-        told = {"status": status_line(), "histograms": histogram_line(heard), "watch": {"watching": True}}[
-            request
-        ]
+        told = {
+            "status": status_line(),
+            "histograms": histogram_line(heard),
+            "watch": {"watching": True},
+        }[request]
         return json.dumps(told).encode() + b"\n"
 
     return answers

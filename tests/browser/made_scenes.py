@@ -42,7 +42,14 @@ def a_tap(n: int, outcome: str) -> dict[str, Any]:
 def a_scene() -> dict[str, Any]:
     """A demo at rest, in which nothing has been done yet."""
     now = time.time()
-    board = {"linked": True, "date": None, "arms": "locked", "passed": 0, "forced": 0, "walked_free": 0}
+    board = {
+        "linked": True,
+        "date": None,
+        "arms": "locked",
+        "passed": 0,
+        "forced": 0,
+        "walked_free": 0,
+    }
     board |= {"pushed": "", "emergency": False, "emergencies": 0, "walked_since": 0}
     figures = {"p50": 212, "p99": 283, "p999": 283, "count": 5}
     made = {
@@ -67,7 +74,12 @@ def a_scene() -> dict[str, Any]:
         ],
         "reports": {"waiting": 0, "delivered": 0, "city_received": 0, "city_missing": 0},
         "cut_off": {"in_force": True, "unix_s": 1_610_571_600, "asked": None},
-        "facts": {"cut": None, "pull": None, "lost": None, "forced": {"count": 0, "noticed": False}},
+        "facts": {
+            "cut": None,
+            "pull": None,
+            "lost": None,
+            "forced": {"count": 0, "noticed": False},
+        },
         "followed": {"card": None, "cut_off": None},
     }
     show(made, "ready")
@@ -96,10 +108,17 @@ class Made:
         self.tell()
 
     def open(
-        self, *, language: str = "en", dark: bool = False, size: ViewportSize = DESK, touch: bool = False
+        self,
+        *,
+        language: str = "en",
+        dark: bool = False,
+        size: ViewportSize = DESK,
+        touch: bool = False,
     ) -> Page:
         """A page of it, which has the scene."""
-        page = self._pages.open(self.turnstile.url, language=language, dark=dark, size=size, touch=touch)
+        page = self._pages.open(
+            self.turnstile.url, language=language, dark=dark, size=size, touch=touch
+        )
         expect(page.locator("body")).to_have_attribute("data-connection", "live")
         expect(page.locator("[data-switch=network] button")).to_be_enabled()
         return page

@@ -62,7 +62,9 @@ class _Answers(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.end_headers()
-        self.wfile.write(b"<!doctype html><html lang=en><title>Another site</title><body></body></html>")
+        self.wfile.write(
+            b"<!doctype html><html lang=en><title>Another site</title><body></body></html>"
+        )
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -92,7 +94,8 @@ def tried(
             page = context.new_page()
             statuses: set[int] = set()
             page.on(
-                "response", lambda answer: statuses.add(answer.status) if answer.url.startswith(url) else None
+                "response",
+                lambda answer: statuses.add(answer.status) if answer.url.startswith(url) else None,
             )
             page.goto(f"http://{name}:{port}/")
             came: dict[str, str] = page.evaluate(TRIES, [url, verb])

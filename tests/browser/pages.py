@@ -43,7 +43,9 @@ class Told:
         self.events: list[str] = []
         page.on("response", lambda answer: self.answers.append(answer))  # noqa: PLW0108 — Playwright marks its listeners, and a built-in cannot be marked
         session = page.context.new_cdp_session(page)
-        session.on("Network.eventSourceMessageReceived", lambda event: self.events.append(event["data"]))
+        session.on(
+            "Network.eventSourceMessageReceived", lambda event: self.events.append(event["data"])
+        )
         session.send("Network.enable")
 
     def text(self) -> str:
@@ -54,7 +56,9 @@ class Told:
         """Of all answers that have ended, with their heads."""
         for answer in self.answers:
             yield f"{answer.url} {answer.status} {answer.headers}"
-            if answer.status != 204 and "event-stream" not in answer.headers.get("content-type", ""):
+            if answer.status != 204 and "event-stream" not in answer.headers.get(
+                "content-type", ""
+            ):
                 yield answer.body().decode()
 
 

@@ -92,7 +92,10 @@ def is_at_rest(scene: SceneSeen) -> bool:
     reports, board = scene["reports"], scene["board"]
     is_there = reports["waiting"] == 0 and reports["city_received"] == reports["delivered"]
     return bool(
-        is_there and board["shows"] == "ready" and board["arms"] == "locked" and scene["list"]["cards"]
+        is_there
+        and board["shows"] == "ready"
+        and board["arms"] == "locked"
+        and scene["list"]["cards"]
     )
 
 

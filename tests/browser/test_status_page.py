@@ -70,7 +70,10 @@ ALL_WRONG = {
         state="unreachable",
         problem="https://lists.city.example: no route to host",
         polled_unix_s=NOW_UNIX_S - 4_000,
-        upload={"state": "unreachable", "problem": "https://reports.city.example: no route to host"},
+        upload={
+            "state": "unreachable",
+            "problem": "https://reports.city.example: no route to host",
+        },
     ),
 }
 FAULTS: dict[str, dict[str, Any]] = {
@@ -159,7 +162,9 @@ def test_of_a_gate_that_is_well_it_says_so_and_what_that_rests_on(
     expect(part(page, "verdict")).to_have_text(WELL[other])
 
 
-def test_each_fault_is_told_and_gone_when_it_is_mended(pages: Pages, lane: FakeLane, address: str) -> None:
+def test_each_fault_is_told_and_gone_when_it_is_mended(
+    pages: Pages, lane: FakeLane, address: str
+) -> None:
     page = pages.open(address)
     says_that_it_is_well(page)
     for fault, changes in FAULTS.items():
@@ -178,7 +183,9 @@ def test_a_tap_is_in_the_list_by_its_token_with_its_outcome(
     page = pages.open(address)
     says_that_it_is_well(page)
     for number, outcome in enumerate(("denied", "admitted"), start=1):
-        lane.say(json.dumps(tap_line(tap=number, token=f"4f1{number}", outcome=outcome)).encode() + b"\n")
+        lane.say(
+            json.dumps(tap_line(tap=number, token=f"4f1{number}", outcome=outcome)).encode() + b"\n"
+        )
     tells(lane)
     rows = page.locator(".taps tbody tr")
     expect(rows).to_have_count(2)
@@ -189,9 +196,13 @@ def test_a_tap_is_in_the_list_by_its_token_with_its_outcome(
     expect(rows.nth(1).locator("[data-outcome=denied]")).to_have_text("denied")
 
 
-def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(pages: Pages, tmp_path: Path) -> None:
+def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(
+    pages: Pages, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
-        lanes = [stack.enter_context(fake_lane(tmp_path / f"lane-{number}.sock")) for number in (1, 2)]
+        lanes = [
+            stack.enter_context(fake_lane(tmp_path / f"lane-{number}.sock")) for number in (1, 2)
+        ]
         for number, made in enumerate(lanes, start=1):
             made.answers = busy({})
             tells_its_number(made, number)
@@ -205,7 +216,9 @@ def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(pages: Pages, tm
         says_that_it_is_well(page, well=False)
         expect(page.locator(".lane[data-lane='2']")).to_have_attribute("data-up", "false")
         expect(page.locator(".lane[data-lane='1']")).to_have_attribute("data-up", "true")
-        expect(page.locator(".lane[data-lane='1'] [data-fact=reader]")).to_have_attribute("data-mark", "ok")
+        expect(page.locator(".lane[data-lane='1'] [data-fact=reader]")).to_have_attribute(
+            "data-mark", "ok"
+        )
         expect(page.locator(".lane[data-lane='2'] [data-fact]")).to_have_count(0)
         shot(page, "status-lane-away", whole=True)
         assert barriers(page) == []
@@ -258,7 +271,9 @@ def test_the_day_is_drawn_and_read_out(pages: Pages, tmp_path: Path) -> None:
             "aria-label", re.compile(r"half within .+, 99 of 100 within 8\.\d ms")
         )
         for percent in ("p50", "p99", "p999"):
-            expect(chart.locator(f"path[data-percent={percent}]")).to_have_attribute("d", re.compile(r"^M\d"))
+            expect(chart.locator(f"path[data-percent={percent}]")).to_have_attribute(
+                "d", re.compile(r"^M\d")
+            )
         shot(page, "status-day")
 
 
@@ -275,13 +290,17 @@ def test_it_fits_is_large_enough_and_has_no_barriers(
     ):
         has_a_day(address)
         page = pages.open(address, dark=dark, size=size, language=language)
-        for number, outcome in enumerate(("admitted", "denied", "admitted_with_notice", "out_of_service")):
+        for number, outcome in enumerate(
+            ("admitted", "denied", "admitted_with_notice", "out_of_service")
+        ):
             lane.say(json.dumps(tap_line(tap=number, outcome=outcome)).encode() + b"\n")
         for state, changes in (("well", {}), ("unwell", ALL_WRONG)):
             tells(lane, **dict.fromkeys(("decided_us", "told_us", "filed_us"), WIDEST) | changes)
             says_that_it_is_well(page, well=not changes)
             expect(page.locator(".taps tbody tr")).to_have_count(4)
-            expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute("d", re.compile(r"^M\d"))
+            expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute(
+                "d", re.compile(r"^M\d")
+            )
             assert not is_wider_than_its_window(page)
             assert cut(page) == []
             assert smallest_letters_px(page) >= LETTERS_PX_MIN
@@ -333,7 +352,9 @@ def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
         page = pages.open(address)
         lane.wait_for(lambda lane: lane.asked.count("histograms") > 2 * ADVANCES_MAX)
         page.reload()
-        expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute("d", re.compile(r"^M\d"))
+        expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute(
+            "d", re.compile(r"^M\d")
+        )
         part_of_width = page.evaluate(
             """() => {
                 const [line, svg] = [".chart path[data-percent=p50]", ".chart"].map((one) => document.querySelector(one).getBoundingClientRect());
@@ -369,7 +390,9 @@ def test_what_a_console_said_last_is_not_called_well_when_it_has_gone_or_stalls(
     expect(part(page, "verdict")).to_have_attribute("data-well", "")
 
 
-def test_it_only_shows_and_names_no_card_and_no_reason(pages: Pages, lane: FakeLane, address: str) -> None:
+def test_it_only_shows_and_names_no_card_and_no_reason(
+    pages: Pages, lane: FakeLane, address: str
+) -> None:
     page = pages.open(address)
     says_that_it_is_well(page)
     lane.say(json.dumps(tap_line(uid=CARDS[0], card=CARDS[1], verdict=CARDS[2])).encode() + b"\n")

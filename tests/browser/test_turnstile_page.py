@@ -13,7 +13,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accessibility import barriers
 from tests.browser.other_site import NAMES, NOTHING, tried
-from tests.browser.pages import AWAY, DESK, PANEL, PHONE, REFUSED, Pages, is_wider_than_its_window, shot
+from tests.browser.pages import (
+    AWAY,
+    DESK,
+    PANEL,
+    PHONE,
+    REFUSED,
+    Pages,
+    is_wider_than_its_window,
+    shot,
+)
 from tests.browser.visits import (
     Visit,
     at_rest,
@@ -222,7 +231,9 @@ def test_a_page_of_somebody_else_can_neither_do_nor_hear_nor_show_anything(
 # From here on every test uses the page that stays open.
 
 
-def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_not_read(page: Page) -> None:
+def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_not_read(
+    page: Page,
+) -> None:
     card, reader = part(page, "card-matched").bounding_box(), part(page, "reader").bounding_box()
     assert card is not None
     assert reader is not None
@@ -231,7 +242,9 @@ def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_
         page.mouse.move(card["x"] + 30, card["y"] + 20)
         page.mouse.down()
         page.mouse.move(x, reader["y"] + reader["height"] / 2, steps=6)
-        expect(part(page, "reader")).to_have_attribute("data-over", "true" if x > reader["x"] else "false")
+        expect(part(page, "reader")).to_have_attribute(
+            "data-over", "true" if x > reader["x"] else "false"
+        )
         page.mouse.up()
         if x < reader["x"]:
             assert (taps(page), mark(page)) == (before, since)
@@ -262,7 +275,9 @@ IN_WORDS = {
 }
 
 
-def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(visit: Visit, page: Page) -> None:
+def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(
+    visit: Visit, page: Page
+) -> None:
     visit.pages.excuse(REFUSED)
     turkish = visit.open(language="tr")
     before = taps(page)
@@ -304,7 +319,10 @@ def test_the_page_has_words_for_every_refusal_in_both_languages(page: Page) -> N
 
 
 def test_of_a_tap_each_stage_is_shown_with_its_time(page: Page) -> None:
-    for card, outcome, reports in (("card-suspended", "denied", True), ("card-matched", "admitted", False)):
+    for card, outcome, reports in (
+        ("card-suspended", "denied", True),
+        ("card-matched", "admitted", False),
+    ):
         tap(is_ready(page), card, outcome)
         for stage in STAGES:
             expect(part(page, f"stage-{stage}")).to_have_attribute("data-us", re.compile(r"\d"))
@@ -331,7 +349,9 @@ def test_what_the_city_says_the_gate_follows_and_without_a_network_it_goes_on_by
     tap(page, "card-staff", "admitted")
     tap(is_ready(page), "card-matched", "denied")
     counts(page, "reports-waiting", 3)
-    expect(part(page, "network-came")).to_contain_text("3 taps decided all the same; 3 reports wait.")
+    expect(part(page, "network-came")).to_contain_text(
+        "3 taps decided all the same; 3 reports wait."
+    )
     heard = page.locator("[data-switch=network] .heard")
     expect(heard).to_contain_text("Cut for 0 s")  # told once, and not each second
     expect(part(page, "reinstate-matched")).to_be_disabled()
@@ -359,7 +379,9 @@ def reports_at_rest(page: Page) -> int:
     return count(page, "city-received")
 
 
-def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(visit: Visit, page: Page) -> None:
+def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(
+    visit: Visit, page: Page
+) -> None:
     received = reports_at_rest(is_ready(page))
     part(page, "network").click()
     expect(part(page, "network")).to_have_attribute("data-on", "false")
@@ -436,7 +458,9 @@ def test_no_card_of_the_city_is_named_in_anything_that_the_page_got_or_made_of_i
     )
 
 
-def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(visit: Visit, page: Page) -> None:
+def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(
+    visit: Visit, page: Page
+) -> None:
     def is_told() -> None:
         expect(part(page, "connection")).to_have_attribute("data-state", "away")
         expect(part(page, "connection")).to_contain_text("away")

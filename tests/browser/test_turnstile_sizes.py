@@ -19,7 +19,14 @@ TALL_PHONE: ViewportSize = {"width": 390, "height": 844}
 SMALL_DESK: ViewportSize = {"width": 1280, "height": 800}
 TABLET: ViewportSize = {"width": 1024, "height": 768}
 TARGET_PX = 44
-CARDS = ("card-matched", "card-suspended", "card-unmatched", "card-brief", "card-staff", "card-phone")
+CARDS = (
+    "card-matched",
+    "card-suspended",
+    "card-unmatched",
+    "card-brief",
+    "card-staff",
+    "card-phone",
+)
 TABS = ("inside", "taps", "city", "promises")
 CUT_TEXT = """() => [...document.querySelectorAll("body *")].filter((element) => {
   const style = getComputedStyle(element);
@@ -81,7 +88,10 @@ def is_in_sight(page: Page, part: Locator) -> bool:
     size, at = page.viewport_size, box(part)
     assert size is not None
     return bool(
-        at["x"] >= 0 and at["y"] >= 0 and at["right"] <= size["width"] and at["bottom"] <= size["height"]
+        at["x"] >= 0
+        and at["y"] >= 0
+        and at["right"] <= size["width"]
+        and at["bottom"] <= size["height"]
     )
 
 
@@ -149,7 +159,9 @@ def test_on_a_phone_the_turnstile_and_the_cards_stay_in_sight_wherever_one_reads
 
 
 @pytest.mark.parametrize("size", [TALL_PHONE, PANEL, TABLET])
-def test_by_touch_a_card_is_dragged_onto_the_reader_or_only_tapped(shown: Made, size: ViewportSize) -> None:
+def test_by_touch_a_card_is_dragged_onto_the_reader_or_only_tapped(
+    shown: Made, size: ViewportSize
+) -> None:
     page = shown.open(size=size, touch=True)
     session = page.context.new_cdp_session(page)
 
@@ -178,7 +190,9 @@ def test_by_touch_a_card_is_dragged_onto_the_reader_or_only_tapped(shown: Made, 
 
 
 @pytest.mark.parametrize("size", [PHONE, PANEL, DESK])
-def test_each_step_of_the_first_minute_is_done_by_its_own_button(shown: Made, size: ViewportSize) -> None:
+def test_each_step_of_the_first_minute_is_done_by_its_own_button(
+    shown: Made, size: ViewportSize
+) -> None:
     scene = shown.scene = a_scene()
     shown.tell()
     page = shown.open(size=size)
@@ -196,9 +210,13 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(shown: Made, si
     scene["tap"] = a_tap(1, "admitted")
     shown.tell()
     expect(part(page, "guide")).to_have_attribute("data-done", "1")
-    number = "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
+    number = (
+        "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
+    )
     assert page.evaluate(number) == '"2"'
-    expect(part(page, "guide-2")).to_be_focused()  # whoever goes by the keyboard goes on where he is
+    expect(
+        part(page, "guide-2")
+    ).to_be_focused()  # whoever goes by the keyboard goes on where he is
     press({"verb": "Tap", "card": "suspended"})
     scene["tap"] = a_tap(2, "denied")
     shown.tell()
@@ -231,7 +249,9 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(shown: Made, si
 def test_what_stands_inside_a_tap_is_always_as_high(shown: Made, size: ViewportSize) -> None:
     page = shown.open(size=size)
     tap, heights = page.locator(".this-tap"), set()
-    waited = a_tap(10, "admitted") | {"stages": [{"name": "radio", "us": 9}, {"name": "wait", "us": 900_000}]}
+    waited = a_tap(10, "admitted") | {
+        "stages": [{"name": "radio", "us": 9}, {"name": "wait", "us": 900_000}]
+    }
     taps = [None, *(a_tap(n, o) for n, o in enumerate(("admitted", "denied", "try_again", "unsupported", "admitted_with_notice"), 20)), waited]  # fmt: skip
     for told, is_past in product(taps, (False, True)):
         shown.scene |= {"tap": told, "tap_is_past": is_past, "tap_unix_s": time.time() - 7_000}
@@ -257,7 +277,9 @@ def test_when_the_demo_has_gone_the_page_is_grey_and_says_how_to_start_it_and_go
         expect(part(each, "gone")).to_be_visible()
         expect(part(each, "gone")).to_contain_text(re.compile(f"{words}.*make demo"))
         assert is_in_sight(each, part(each, "gone"))
-        assert "grayscale" in each.evaluate("getComputedStyle(document.querySelector('main')).filter")
+        assert "grayscale" in each.evaluate(
+            "getComputedStyle(document.querySelector('main')).filter"
+        )
         each.keyboard.press("Tab")
         for _ in range(4):  # nothing of what was can be reached any more
             assert each.evaluate("document.activeElement.closest('main, .guide')") is None

@@ -37,8 +37,15 @@ def cut(**more: object) -> Scene:
     return {"since_unix_s": time.time(), "decided": 3, "waited": None, **more}
 
 
-def reports(waiting: int | None = 0, delivered: int = 6, received: int | None = 6, missing: int = 0) -> Scene:
-    return {"waiting": waiting, "delivered": delivered, "city_received": received, "city_missing": missing}
+def reports(
+    waiting: int | None = 0, delivered: int = 6, received: int | None = 6, missing: int = 0
+) -> Scene:
+    return {
+        "waiting": waiting,
+        "delivered": delivered,
+        "city_received": received,
+        "city_missing": missing,
+    }
 
 
 def pull(on_disk: int | None = 2, kept: int | None = None, took_ms: int | None = None) -> Scene:
@@ -77,8 +84,14 @@ def lost(
     show(scene, shows)
 
 
-def cut_off(scene: Scene, followed: Scene | None, asked: bool | None = None, network: str = "up") -> None:
-    scene["followed"]["cut_off"], scene["cut_off"]["asked"], scene["network"] = followed, asked, network
+def cut_off(
+    scene: Scene, followed: Scene | None, asked: bool | None = None, network: str = "up"
+) -> None:
+    scene["followed"]["cut_off"], scene["cut_off"]["asked"], scene["network"] = (
+        followed,
+        asked,
+        network,
+    )
 
 
 def emergency(scene: Scene, *, on: bool, arms: str, walked: int = 0) -> None:
@@ -159,7 +172,9 @@ SENTENCES: list[tuple[Change, str, str, str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(SENTENCES)))
-def test_each_sentence_is_what_was_measured(shown: Made, both: tuple[Page, Page], number: int) -> None:
+def test_each_sentence_is_what_was_measured(
+    shown: Made, both: tuple[Page, Page], number: int
+) -> None:
     change, name, *words = SENTENCES[number]
     shown.scene = a_scene()
     change(shown.scene)
@@ -175,7 +190,9 @@ def as_pattern(text: str) -> "str | re.Pattern[str]":
     return text if running == re.escape(text).replace(r"\ ", " ") else re.compile(f"^{running}$")
 
 
-def test_of_a_switch_that_nobody_has_touched_nothing_is_said(shown: Made, both: tuple[Page, Page]) -> None:
+def test_of_a_switch_that_nobody_has_touched_nothing_is_said(
+    shown: Made, both: tuple[Page, Page]
+) -> None:
     shown.scene = a_scene()
     shown.tell()
     for page in both:
@@ -189,7 +206,11 @@ def test_of_a_switch_that_nobody_has_touched_nothing_is_said(shown: Made, both: 
 def test_how_radio_and_wire_are_simulated_is_what_the_demo_was_started_with(
     shown: Made, both: tuple[Page, Page], timing: str, words: str
 ) -> None:
-    shown.scene = a_scene() | {"tap": a_tap(1, "denied"), "timing": timing, "tap_unix_s": time.time()}
+    shown.scene = a_scene() | {
+        "tap": a_tap(1, "denied"),
+        "timing": timing,
+        "tap_unix_s": time.time(),
+    }
     shown.tell()
     expect(part(both[0], "tap")).to_contain_text(
         f"Refused in 13.2 ms2.7 ms of it in the gate's program; radio and wire are simulated, {words}."
@@ -205,7 +226,9 @@ def test_the_display_has_the_board_s_own_words(shown: Made, both: tuple[Page, Pa
         expect(part(page, "display")).to_contain_text("A holiday")
 
 
-def test_what_stands_inside_is_this_tap_s_or_says_whose_it_is(shown: Made, both: tuple[Page, Page]) -> None:
+def test_what_stands_inside_is_this_tap_s_or_says_whose_it_is(
+    shown: Made, both: tuple[Page, Page]
+) -> None:
     page = both[0]
     title, inside = page.locator(".inside h2"), page.locator(".inside")
     shown.scene = a_scene() | {"tap": a_tap(1, "denied"), "tap_unix_s": time.time() - 40}
@@ -218,7 +241,11 @@ def test_what_stands_inside_is_this_tap_s_or_says_whose_it_is(shown: Made, both:
             "true",
         ),
         (
-            {"lane": shown.scene["lane"], "tap": a_tap(2, "denied"), "tap_unix_s": time.time() + 30},
+            {
+                "lane": shown.scene["lane"],
+                "tap": a_tap(2, "denied"),
+                "tap_unix_s": time.time() + 30,
+            },
             "Inside this tap",
             "false",
         ),
@@ -229,7 +256,9 @@ def test_what_stands_inside_is_this_tap_s_or_says_whose_it_is(shown: Made, both:
         expect(inside).to_have_attribute("data-past", is_past)
 
 
-def test_each_step_of_the_first_minute_says_what_was_seen_of_it(shown: Made, both: tuple[Page, Page]) -> None:
+def test_each_step_of_the_first_minute_says_what_was_seen_of_it(
+    shown: Made, both: tuple[Page, Page]
+) -> None:
     page, scene = both[0], a_scene()
     shown.scene = scene
     scene["run"] = "another demo"
@@ -253,7 +282,9 @@ def test_each_step_of_the_first_minute_says_what_was_seen_of_it(shown: Made, bot
     pulled(scene, pull(1, 0, 1_900), "in")
     shown.tell()
     expect(part(page, "plug-came")).to_contain_text("1 lost!")
-    expect(steps.nth(3)).to_have_attribute("data-state", "next")  # one was lost: it is not ticked off
+    expect(steps.nth(3)).to_have_attribute(
+        "data-state", "next"
+    )  # one was lost: it is not ticked off
     pulled(scene, pull(1, 1, 1_900), "in")
     shown.tell()
     expect(steps.nth(3)).to_contain_text("1 report before, none of them lost.")
@@ -267,10 +298,14 @@ def test_each_step_of_the_first_minute_says_what_was_seen_of_it(shown: Made, bot
         mended(scene, told, 1)
         shown.tell()
         expect(part(page, "reports-waiting")).to_have_attribute("data-count", str(told["waiting"]))
-        expect(part(page, "city-received")).to_have_attribute("data-count", str(told["city_received"]))
+        expect(part(page, "city-received")).to_have_attribute(
+            "data-count", str(told["city_received"])
+        )
         expect(part(page, "guide")).to_have_attribute("data-done", done)
     expect(steps.nth(4)).to_contain_text("The one that waited is in the city: nothing lost.")
     expect(steps.nth(5)).to_have_text("All five seen. The city has 6 of 6 reports.")
     scene["reports"] = reports(missing=1)
     shown.tell()
-    expect(steps.nth(5)).to_have_text("All five seen. The city has 6 of 6 reports. The city misses 1!")
+    expect(steps.nth(5)).to_have_text(
+        "All five seen. The city has 6 of 6 reports. The city misses 1!"
+    )

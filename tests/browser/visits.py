@@ -79,7 +79,9 @@ class Visit:
             do("cut_off", in_force=True)
         if _card(seen, "matched")["suspended"]:
             do("reinstate", card="matched")
-        self.demo.until(lambda scene: _serves(scene) and scene["cut_off"]["in_force"] and _at_ease(scene))
+        self.demo.until(
+            lambda scene: _serves(scene) and scene["cut_off"]["in_force"] and _at_ease(scene)
+        )
 
     def restart(self, while_away: Callable[[], None]) -> None:
         """Ctrl-C, then another demo at the same address."""
@@ -98,7 +100,8 @@ class Visit:
 def _serves(scene: SceneSeen) -> bool:
     lane = scene["lane"]
     return bool(
-        (lane["plug"], lane["reader"], lane["board"]) == ("in", "ready", "ready") and scene["board"]["linked"]
+        (lane["plug"], lane["reader"], lane["board"]) == ("in", "ready", "ready")
+        and scene["board"]["linked"]
     )
 
 
@@ -147,7 +150,9 @@ def saw(page: Page, since: int, outcome: str) -> State:
     while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
         page.wait_for_timeout(POLL_MS)
     if found is None:
-        words = [part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")]
+        words = [
+            part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")
+        ]
         shown = page.evaluate("shown.slice(-4)")
         raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}")
     return dict(found)
@@ -180,7 +185,9 @@ def tap(page: Page, card: str, outcome: str) -> State:
     """
     assert taps(page) in {"0", _numbers.get(page.url)}, "a test tapped without `tapped_otherwise`"
     if card in _lately[page.url]:
-        for other in [each for each in UNREPORTED if each not in {card, *_lately[page.url]}][:FORGETS]:
+        for other in [each for each in UNREPORTED if each not in {card, *_lately[page.url]}][
+            :FORGETS
+        ]:
             before = taps(page)
             part(page, other).click()
             expect(part(page, "tap")).not_to_have_attribute("data-n", before)
@@ -208,7 +215,10 @@ def cards_named(uids: Iterable[str], text: str) -> set[str]:
     lengths = {len(uid) for uid in wanted}
     runs = set(re.findall(r"[0-9a-f]{8,}", text.lower()))
     return {
-        run[at : at + length] for run in runs for length in lengths for at in range(len(run) - length + 1)
+        run[at : at + length]
+        for run in runs
+        for length in lengths
+        for at in range(len(run) - length + 1)
     } & wanted
 
 

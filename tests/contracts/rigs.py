@@ -69,7 +69,9 @@ class Pn532Rig:
 
     def __init__(self, link: Path, timing: str = "ideal", *, seed: int = 0) -> None:
         self.path = str(link)
-        self.simulator = Simulator("pn532", "--link", self.path, "--timing", timing, "--seed", str(seed))
+        self.simulator = Simulator(
+            "pn532", "--link", self.path, "--timing", timing, "--seed", str(seed)
+        )
 
     def reader(self) -> Reader:
         return Pn532Reader(self.path)

@@ -28,7 +28,9 @@ class Simulator:
 
     def __init__(self, *arguments: str) -> None:
         command = [str(Path(sys.executable).with_name("firmware-sim")), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
@@ -84,7 +86,9 @@ class Simulator:
     def _line(self, deadline: float) -> bytes:
         while not self._lines:
             wait_s = max(0.0, deadline - time.monotonic())
-            assert select.select((self._stdout,), (), (), wait_s)[0], "the simulated device says nothing"
+            assert select.select((self._stdout,), (), (), wait_s)[0], (
+                "the simulated device says nothing"
+            )
             data = os.read(self._stdout.fileno(), 65536)
             assert data, "the simulated device has ended"
             *lines, self._rest = (self._rest + data).split(b"\n")

@@ -50,7 +50,9 @@ def listener(rig: BoardRig) -> Iterator[BoardListener]:
         yield listener
 
 
-walking = pytest.mark.parametrize("options", [WALKS, (*WALKS, "--timing", "real")], ids=["ideal", "real"])
+walking = pytest.mark.parametrize(
+    "options", [WALKS, (*WALKS, "--timing", "real")], ids=["ideal", "real"]
+)
 
 
 def ends(events: list[BoardEvent]) -> list[tuple[type, int]]:
@@ -74,7 +76,11 @@ def test_an_open_releases_the_arms_once_and_its_end_is_told_once(
 ) -> None:
     listener.open(7, 3_000, direction)
     opened = rig.simulator.wait_for("open")
-    assert (opened["tap"], opened["direction"], opened["hold_ms"]) == (7, direction.name.lower(), 3_000)
+    assert (opened["tap"], opened["direction"], opened["hold_ms"]) == (
+        7,
+        direction.name.lower(),
+        3_000,
+    )
     rig.say("pass", "passed")
 
     passed = listener.next(Passed)
@@ -108,7 +114,9 @@ def test_more_commands_than_there_are_seqs(rig: BoardRig, listener: BoardListene
     assert len(rig.history("open")) == 300
 
 
-def test_an_open_while_another_passage_is_open_ends_that_one(rig: BoardRig, listener: BoardListener) -> None:
+def test_an_open_while_another_passage_is_open_ends_that_one(
+    rig: BoardRig, listener: BoardListener
+) -> None:
     listener.open(1)
     listener.open(2)
     assert listener.next(NotPassed).tap == 1
@@ -128,7 +136,9 @@ def test_the_same_tap_opens_once(rig: BoardRig, listener: BoardListener) -> None
 
 # A board shows the picture of an emergency only while there is one: test_sim_board.py.
 @pytest.mark.parametrize("outcome", sorted({*Outcome} - {Outcome.EMERGENCY}))
-def test_what_is_to_be_shown_is_shown(rig: BoardRig, listener: BoardListener, outcome: Outcome) -> None:
+def test_what_is_to_be_shown_is_shown(
+    rig: BoardRig, listener: BoardListener, outcome: Outcome
+) -> None:
     listener.show(outcome, 700, 380)
     listener.show(Outcome.READY)
     assert listener.serve_until(lambda: len(rig.history("show")) == 2) == []
@@ -172,7 +182,9 @@ def test_an_end_that_overtakes_the_ack_of_its_open_is_told_once(
     assert listener.next(Passed).tap == 1
     assert listener.events(1.2) == []
     again = rig.history("duplicate_open")
-    assert [event["copy"] for event in again] == [True], "the OPEN went twice, since its ACK was lost"
+    assert [event["copy"] for event in again] == [True], (
+        "the OPEN went twice, since its ACK was lost"
+    )
 
 
 def test_an_end_that_is_lost_is_healed_by_a_heartbeat_and_told_once(
@@ -255,7 +267,9 @@ def test_a_state_that_changes_is_told_once(
 
 
 @pytest.mark.parametrize("fault", ["none", "dropped=2", "duplicate", "noise=3", "deaf=2"])
-def test_a_forced_passage_is_told_once_each_time(rig: BoardRig, listener: BoardListener, fault: str) -> None:
+def test_a_forced_passage_is_told_once_each_time(
+    rig: BoardRig, listener: BoardListener, fault: str
+) -> None:
     rig.fault(fault)
     for _ in range(3):
         rig.say("push", "forced")
@@ -264,7 +278,9 @@ def test_a_forced_passage_is_told_once_each_time(rig: BoardRig, listener: BoardL
     assert listener.events(0.6) == []
 
 
-def test_an_open_in_an_emergency_is_nobody_going_through(rig: BoardRig, listener: BoardListener) -> None:
+def test_an_open_in_an_emergency_is_nobody_going_through(
+    rig: BoardRig, listener: BoardListener
+) -> None:
     rig.say("emergency on", "emergency")
     assert listener.next(Emergency).on
     listener.open(3)
@@ -273,7 +289,9 @@ def test_an_open_in_an_emergency_is_nobody_going_through(rig: BoardRig, listener
     assert rig.history("open") == []
 
 
-def test_an_emergency_ends_a_passage_without_an_event(rig: BoardRig, listener: BoardListener) -> None:
+def test_an_emergency_ends_a_passage_without_an_event(
+    rig: BoardRig, listener: BoardListener
+) -> None:
     listener.open(3)
     rig.simulator.wait_for("open")
     rig.say("emergency on", "emergency")
@@ -324,14 +342,18 @@ def test_an_unplugged_board_is_told_within_two_seconds_and_each_reason_once(
     plugged_ns = rig.replug()
     assert listener.back().at_ns - plugged_ns < 2_000 * MS
     assert listener.events(0.6) == []
-    assert rig.history("open", "show") == [], "what was asked of a lost board is not said to it later"
+    assert rig.history("open", "show") == [], (
+        "what was asked of a lost board is not said to it later"
+    )
     listener.open(2)
     rig.simulator.wait_for("open")
     rig.say("pass", "passed")
     assert listener.next(Passed).tap == 2
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("silent", "is silent"), ("deaf", "did not acknowledge")])
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("silent", "is silent"), ("deaf", "did not acknowledge")]
+)
 def test_a_board_that_no_longer_answers_is_told_once_and_is_back_when_it_does(
     rig: BoardRig, listener: BoardListener, fault: str, reason: str
 ) -> None:
@@ -345,7 +367,9 @@ def test_a_board_that_no_longer_answers_is_told_once_and_is_back_when_it_does(
     assert listener.events(0.6) == []
 
 
-def test_a_second_lane_is_refused_until_the_first_lets_go(rig: BoardRig, listener: BoardListener) -> None:
+def test_a_second_lane_is_refused_until_the_first_lets_go(
+    rig: BoardRig, listener: BoardListener
+) -> None:
     with hearing(rig.board()) as late:
         assert "in use" in late.next(BoardLost).reason
         assert late.events(0.6) == []
@@ -376,7 +400,9 @@ def test_a_closed_board_stays_closed(rig: BoardRig, listener: BoardListener) -> 
         next_one.back(1.0)
 
 
-def test_closing_a_board_that_is_gone_raises_nothing(rig: BoardRig, listener: BoardListener) -> None:
+def test_closing_a_board_that_is_gone_raises_nothing(
+    rig: BoardRig, listener: BoardListener
+) -> None:
     rig.unplug()
     listener.show(Outcome.OUT_OF_SERVICE)
     listener.board.close()

@@ -27,7 +27,12 @@ LISTED_DATA = bytearray(LISTED[2:])
 
 
 def frame(data: bytes) -> bytes:
-    return b"\x00\x00\xff" + bytes((len(data), -len(data) & 0xFF)) + data + bytes((-sum(data) & 0xFF, 0))
+    return (
+        b"\x00\x00\xff"
+        + bytes((len(data), -len(data) & 0xFF))
+        + data
+        + bytes((-sum(data) & 0xFF, 0))
+    )
 
 
 @pytest.fixture(params=["ideal", "real"])
@@ -59,7 +64,9 @@ def test_a_chip_that_insists_on_its_speed_is_served_there(rig: Pn532Rig) -> None
 
 
 @pytest.mark.parametrize("armed", [True, False])
-def test_closing_leaves_the_chip_as_a_fresh_program_expects_it(rig: Pn532Rig, *, armed: bool) -> None:
+def test_closing_leaves_the_chip_as_a_fresh_program_expects_it(
+    rig: Pn532Rig, *, armed: bool
+) -> None:
     with listening(rig.reader()) as listener:
         listener.back()
         if armed:
@@ -85,7 +92,9 @@ def test_no_card_is_lost_when_a_new_request_crosses_its_answer(rig: Pn532Rig, se
             # A card answers after 0.2 ms or 5 to 10; most of these meet the new request half-way.
             early_ms = rng.uniform(-0.5, 1.0) if rng.random() < 0.5 else rng.uniform(4.0, 10.0)
             assert (
-                listener.event((listener.reader.deadline_ns() - time.monotonic_ns()) / 1e9 - early_ms / 1e3)
+                listener.event(
+                    (listener.reader.deadline_ns() - time.monotonic_ns()) / 1e9 - early_ms / 1e3
+                )
                 is None
             )
             rig.simulator.call(f"present {uid}")
@@ -202,7 +211,8 @@ def test_a_port_without_a_chip_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speed", "targets_max", "rearm_ms"), [(9600, 2, 90), (115_200, 0, 90), (115_200, 3, 90), (115_200, 2, 0)]
+    ("speed", "targets_max", "rearm_ms"),
+    [(9600, 2, 90), (115_200, 0, 90), (115_200, 3, 90), (115_200, 2, 0)],
 )
 def test_settings_that_the_chip_does_not_know_are_refused(
     speed: int, targets_max: int, rearm_ms: int
@@ -211,7 +221,9 @@ def test_settings_that_the_chip_does_not_know_are_refused(
         Pn532Reader("/dev/null", speed=speed, targets_max=targets_max, rearm_ms=rearm_ms)
 
 
-def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(rig: Pn532Rig, tmp_path: Path) -> None:
+def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(
+    rig: Pn532Rig, tmp_path: Path
+) -> None:
     other = Pn532Rig(tmp_path / "other")
     try:
         with listening(rig.reader()) as listener:
@@ -231,12 +243,21 @@ def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(rig: Pn532
 
 def mad_answer(rng: random.Random) -> bytes:
     """Something that a PN532 might say, and something that it might not."""
-    known = (ACK, frame(VERSION), frame(LISTED), frame(b"\xd5\x4b\x02"), frame(b"\x7f"), frame(b"\xd5"))
+    known = (
+        ACK,
+        frame(VERSION),
+        frame(LISTED),
+        frame(b"\xd5\x4b\x02"),
+        frame(b"\x7f"),
+        frame(b"\xd5"),
+    )
     likely = [
         frame(bytes((0xD5, code)) + rng.randbytes(rng.choice((0, 0, 1, 9))))
         for code in (0x11, 0x13, 0x15, 0x33, 0x4B, 0x53)
     ]
-    said = b"".join(rng.choice([*known, *likely, rng.randbytes(5)]) for _ in range(rng.randrange(4)))
+    said = b"".join(
+        rng.choice([*known, *likely, rng.randbytes(5)]) for _ in range(rng.randrange(4))
+    )
     return ACK + said if rng.random() < 0.8 else said[: rng.randrange(40)]
 
 
@@ -250,7 +271,9 @@ def gone_mad(master: int, seed: int, stop: Callable[[], bool]) -> None:
             time.sleep(0.0005)
 
 
-def chip_that_dies(master: int, dead: threading.Event, stop: threading.Event, late_s: float) -> None:
+def chip_that_dies(
+    master: int, dead: threading.Event, stop: threading.Event, late_s: float
+) -> None:
     """Acknowledges and answers each command but InListPassiveTarget.
 
     Once dead, the line gives back acknowledgements alone, so late.

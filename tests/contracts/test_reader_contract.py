@@ -19,13 +19,13 @@ LASTING = [(name, fault) for name, kind in RIGS.items() for fault in kind.lastin
 STAGES = [(name, stage, told) for name, kind in RIGS.items() for stage, told in kind.stages.items()]
 ECHOES = ("echo", "echo=20", "echo=150", "echo-cut")
 BEARING = [(name, echo) for name, kind in RIGS.items() if kind.bears_echo for echo in ECHOES]
-LOST_BY = [(name, echo) for name, kind in RIGS.items() if not kind.bears_echo for echo in ECHOES[:3]]
+LOST_BY = [
+    (name, echo) for name, kind in RIGS.items() if not kind.bears_echo for echo in ECHOES[:3]
+]
 KNOWING = [name for name, kind in RIGS.items() if kind.knows_answered]
 UNKNOWING = [name for name, kind in RIGS.items() if not kind.knows_answered]
 STILL_S = 1.0  # the lane does not run
-STALLING_S = (
-    8.0  # in which the field is taken away nine times, and some twenty stalls come before, in and after that
-)
+STALLING_S = 8.0  # in which the field is taken away nine times, and some twenty stalls come before, in and after that
 SECOND_TOLD = [name for name, kind in RIGS.items() if kind.tells_second]
 EVERY_SECOND = [name for name, kind in RIGS.items() if "every-second" in kind.lasting_faults]
 
@@ -173,7 +173,9 @@ def test_a_card_that_lies_there_while_the_device_goes_and_comes_is_told_once(
     assert listener.uid() == SECOND
 
 
-def test_a_card_that_came_while_the_device_was_away_is_told(rig: ReaderRig, listener: Listener) -> None:
+def test_a_card_that_came_while_the_device_was_away_is_told(
+    rig: ReaderRig, listener: Listener
+) -> None:
     rig.unplug()
     assert isinstance(listener.event(), ReaderLost)
     rig.present(FIRST)
@@ -232,7 +234,8 @@ def test_a_reader_on_a_line_that_echoes_is_lost_in_one_clear_line_and_comes_back
     lost = listener.event()
     assert isinstance(lost, ReaderLost)
     assert (
-        lost.reason == f"pn532 at {rig.path}: the line echoes what this lane sends; are its two wires joined?"
+        lost.reason
+        == f"pn532 at {rig.path}: the line echoes what this lane sends; are its two wires joined?"
     )
     rig.fault("none")
     listener.back()
@@ -357,7 +360,9 @@ def test_after_a_fault_the_next_good_card_is_told_within_two_seconds(
     rig.remove()
     rig.present(SECOND)
 
-    assert listener.uid(2.0, but=FIRST) == SECOND, "the first may be told late: it lay there to the end"
+    assert listener.uid(2.0, but=FIRST) == SECOND, (
+        "the first may be told late: it lay there to the end"
+    )
 
 
 @pytest.mark.parametrize(("rig", "fault"), PASSING, indirect=["rig"])
@@ -399,7 +404,9 @@ def test_unplugging_is_told_once_and_in_one_clear_line(rig: ReaderRig, listener:
     assert all(rig.path in reason and "\n" not in reason for reason in reasons)
 
 
-def test_a_reader_that_is_not_armed_notices_that_it_is_unplugged(rig: ReaderRig, listener: Listener) -> None:
+def test_a_reader_that_is_not_armed_notices_that_it_is_unplugged(
+    rig: ReaderRig, listener: Listener
+) -> None:
     rig.unplug()
 
     assert isinstance(listener.event(), ReaderLost)
@@ -432,7 +439,9 @@ def test_a_brown_out_is_noticed_and_healed_within_two_seconds(
     assert listener.uid() == FIRST
 
 
-def test_a_brown_out_with_a_card_in_the_field_loses_no_card(rig: ReaderRig, listener: Listener) -> None:
+def test_a_brown_out_with_a_card_in_the_field_loses_no_card(
+    rig: ReaderRig, listener: Listener
+) -> None:
     listener.reader.arm()
     rig.brown_out()
     rig.present(FIRST)

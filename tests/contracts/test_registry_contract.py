@@ -18,7 +18,15 @@ from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.pieces import Kind, Piece
 from backoffice.plausibility import Mistake
 from backoffice.publications import Publication
-from backoffice.registry import Counts, IssuedCard, Outcome, Registry, RegistryError, State, UnderRule
+from backoffice.registry import (
+    Counts,
+    IssuedCard,
+    Outcome,
+    Registry,
+    RegistryError,
+    State,
+    UnderRule,
+)
 from backoffice.row_files import opened
 from backoffice.scratch import Scratch
 from tests.postgres_server import postgres_server
@@ -91,7 +99,9 @@ def test_a_card_is_issued_once_and_found_by_either_name(registry: Registry) -> N
 
 def test_a_number_belongs_to_one_card(registry: Registry) -> None:
     registry.add_cards([IssuedCard(A, 1), IssuedCard(B, 2)])
-    assert registry.add_cards([IssuedCard(C, 1), IssuedCard(D, 3)]) == Outcome(1, frozenset({C}), added=1)
+    assert registry.add_cards([IssuedCard(C, 1), IssuedCard(D, 3)]) == Outcome(
+        1, frozenset({C}), added=1
+    )
     assert registry.add_cards([IssuedCard(A, 9), IssuedCard(C, 9)]) == Outcome(1, frozenset({C}))
     assert registry.add_cards([IssuedCard(A), IssuedCard(B, 1)]) == Outcome(1), (
         "none given is none taken away"
@@ -102,7 +112,12 @@ def test_a_number_belongs_to_one_card(registry: Registry) -> None:
 def test_what_is_only_tried_changes_nothing(city: Registry) -> None:
     assert city.add_cards([IssuedCard(NOBODY)], keep=False) == Outcome(1, added=1)
     assert city.set_states(RULE, [is_in(A)], keep=False) == Outcome(1, added=1)
-    assert (city.card(NOBODY), city.standings(A), city.pending(), city.cards_added()) == (None, (), 0, 4)
+    assert (city.card(NOBODY), city.standings(A), city.pending(), city.cards_added()) == (
+        None,
+        (),
+        0,
+        4,
+    )
 
 
 # States
@@ -123,7 +138,9 @@ def test_a_state_that_is_so_already_is_no_change(city: Registry) -> None:
 
 
 def test_a_card_that_is_not_issued_is_refused_and_the_others_are_not(city: Registry) -> None:
-    assert city.set_states(RULE, [is_in(A), is_in(NOBODY)]) == Outcome(1, frozenset({NOBODY}), added=1)
+    assert city.set_states(RULE, [is_in(A), is_in(NOBODY)]) == Outcome(
+        1, frozenset({NOBODY}), added=1
+    )
     for change in (partial(city.set_state, RULE), partial(city.remove_state, RULE)):
         with pytest.raises(RegistryError, match="no such card is issued"):
             change(NOBODY)
@@ -228,7 +245,9 @@ def test_any_changes_leave_what_a_dictionary_would(city: Registry) -> None:
         for after in range(began, version + 1):
             told = sorted(state for since, state in claimed.values() if since > after)
             assert sorted(city.states(rule, after, version)) == told
-        assert sorted(city.snapshot(rule, version)) == sorted(s for _, s in claimed.values() if s.is_in)
+        assert sorted(city.snapshot(rule, version)) == sorted(
+            s for _, s in claimed.values() if s.is_in
+        )
         held = {uid: state for uid, (_, state) in claimed.items()} | pending
         assert list(city.members(rule)) == sorted(state for state in held.values() if state.is_in)
 
@@ -238,7 +257,9 @@ def test_any_changes_leave_what_a_dictionary_would(city: Registry) -> None:
 # Several at once
 
 
-def test_writers_at_once_lose_nothing_and_readers_see_whole_batches(url: str, city: Registry) -> None:
+def test_writers_at_once_lose_nothing_and_readers_see_whole_batches(
+    url: str, city: Registry
+) -> None:
     uids = [bytes([4, writer, number, 0, 0, 0, 0]) for writer in range(3) for number in range(40)]
     city.add_cards([IssuedCard(uid) for uid in uids])
     seen: list[int] = []
@@ -280,7 +301,12 @@ def test_a_long_read_sees_one_state_while_others_write(
 def test_publications_are_begun_once_and_finished(registry: Registry) -> None:
     log = registry.publications
     assert (log.newest(), log.building()) == (None, None)
-    assert log.begin(1, 100) == log.begin(1, 200) == log.building() == Publication(1, 100, is_published=False)
+    assert (
+        log.begin(1, 100)
+        == log.begin(1, 200)
+        == log.building()
+        == Publication(1, 100, is_published=False)
+    )
     with pytest.raises(ValueError, match="1 is being built"):
         log.begin(2, 200)
     log.finish(1)
@@ -299,7 +325,9 @@ def test_an_earlier_end_is_found_and_taken_only_if_that_is_said(city: Registry) 
     kept = city.set_states(RULE, earlier, now_unix_s=now, shorten=False)
     assert kept == Outcome(2, added=1, shorter=frozenset({A, B}))
     assert list(city.members(RULE)) == [is_in(A), is_in(B, 500), is_in(C, 95), is_in(D, 400)]
-    none = city.set_states(RULE, [is_in(B, 1), is_in(C)], now_unix_s=now, shorten=False, is_whole=True)
+    none = city.set_states(
+        RULE, [is_in(B, 1), is_in(C)], now_unix_s=now, shorten=False, is_whole=True
+    )
     assert none == Outcome(0, shorter=frozenset({B}))
     assert city.set_states(RULE, [out(B)], now_unix_s=now, shorten=False, keep=False).removed == 1
     assert list(city.members(RULE)) == [is_in(A), is_in(B, 500), is_in(C, 95), is_in(D, 400)]
@@ -355,9 +383,7 @@ def imported(registry: Registry, folder: Path, content: str, rule: str | None = 
 
 def test_a_file_is_imported_and_again_changes_nothing(registry: Registry, tmp_path: Path) -> None:
     cards = f"uid,number\n{A.hex()},0000000000000001\n{B.hex()},0000000000000002\n{C.hex()},\n{D.hex()},2\n"
-    states = (
-        f"uid,number,ends,state\n,0000000000000002,500,\n{C.hex()},,50,in\n{A.hex()},,,out\n{D.hex()},,,\n"
-    )
+    states = f"uid,number,ends,state\n,0000000000000002,500,\n{C.hex()},,50,in\n{A.hex()},,,out\n{D.hex()},,,\n"
     bad_number, unknown = {Reason.NUMBER_SHORT.value: 1}, {Reason.UNKNOWN_CARD.value: 1}
     assert imported(registry, tmp_path, cards) == (4, 3, 0, 0, 1, 0, 0, 0, bad_number)
     assert imported(registry, tmp_path, cards) == (4, 0, 0, 3, 1, 0, 0, 0, bad_number)
@@ -370,7 +396,9 @@ def test_numbers_that_cards_pass_on_do_not_depend_on_the_order(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoffice.importer.BATCH_CARDS", 1)
-    registry.add_cards([IssuedCard(uid, number) for number, uid in enumerate((A, B, C, D), start=1)])
+    registry.add_cards(
+        [IssuedCard(uid, number) for number, uid in enumerate((A, B, C, D), start=1)]
+    )
     # A takes B's number, B C's, C a new one; and D wants A's, which is free last of all.
     passed_on = zip((A, B, C, D), (2, 3, 9, 1), strict=True)
     content = "uid,number\n" + "".join(f"{uid.hex()},{number:016}\n" for uid, number in passed_on)

@@ -33,7 +33,9 @@ UID = "0489ab12cd34ef"
 NOBODY = 65_534
 FRAMES = {
     golden["name"]: bytes.fromhex(golden["frame"])
-    for golden in json.loads((Path(__file__).parent.parent / "golden" / "board_frames.json").read_text())
+    for golden in json.loads(
+        (Path(__file__).parent.parent / "golden" / "board_frames.json").read_text()
+    )
     if "frame" in golden
 }
 
@@ -114,7 +116,9 @@ def test_what_is_wrong_is_said_once_in_one_clear_line(
     rights = without_rights() if device is forbidden else nullcontext()
     with rights, hearing(open_board(path)) as listener:
         heard = listener.events(0.8)  # three tries
-    assert [event.reason for event in heard if isinstance(event, BoardLost)] == [f"board at {path}: {reason}"]
+    assert [event.reason for event in heard if isinstance(event, BoardLost)] == [
+        f"board at {path}: {reason}"
+    ]
     assert len(heard) == 1
     assert threads_and_descriptors() == before
 
@@ -128,7 +132,8 @@ def test_a_line_on_which_nobody_speaks_is_silent_and_told_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("protocol", "seq", "update"), [(1, FROM_LANE, "the board's firmware"), (3, FROM_BOARD, "this lane")]
+    ("protocol", "seq", "update"),
+    [(1, FROM_LANE, "the board's firmware"), (3, FROM_BOARD, "this lane")],
 )
 def test_a_board_of_another_protocol_is_told_once(
     tmp_path: Path, protocol: int, seq: int, update: str
@@ -251,7 +256,9 @@ def test_both_ports_tell_the_loss_of_their_line(rig: BoardReaderRig) -> None:
         assert Loop(board).event(0.0) == BoardLost(lost.reason, lost.at_ns)
 
 
-def test_a_card_that_waits_for_an_unarmed_reader_does_not_hurry_the_loop(rig: BoardReaderRig) -> None:
+def test_a_card_that_waits_for_an_unarmed_reader_does_not_hurry_the_loop(
+    rig: BoardReaderRig,
+) -> None:
     with shared_line(rig.path) as (board, reader):
         rig.present(UID)
         rig.status()
@@ -261,7 +268,9 @@ def test_a_card_that_waits_for_an_unarmed_reader_does_not_hurry_the_loop(rig: Bo
         assert reader.deadline_ns() == 0
 
 
-def test_a_card_that_comes_before_the_boards_word_about_its_reader_waits_for_it(rig: BoardReaderRig) -> None:
+def test_a_card_that_comes_before_the_boards_word_about_its_reader_waits_for_it(
+    rig: BoardReaderRig,
+) -> None:
     rig.fault("silent=1")
     board = open_board(rig.path)
     reader = BoardReader(board)
@@ -306,7 +315,9 @@ def test_cards_are_told_one_for_each_arming_in_their_order(rig: BoardReaderRig) 
         assert isinstance(listener.event(), Clash)
 
 
-def test_a_reader_that_the_board_calls_broken_is_lost_until_it_is_mended(rig: BoardReaderRig) -> None:
+def test_a_reader_that_the_board_calls_broken_is_lost_until_it_is_mended(
+    rig: BoardReaderRig,
+) -> None:
     with shared_line(rig.path) as (_, reader):
         listener = Loop(reader)
         rig.fault("reader-broken")

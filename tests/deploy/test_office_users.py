@@ -81,7 +81,8 @@ class Office:
         self.home = root / HOME.lstrip("/")
         lines = (root / "etc" / "passwd").read_text().splitlines()
         self.users = {
-            name: (int(uid), int(gid)) for name, _, uid, gid, *_ in (each.split(":") for each in lines)
+            name: (int(uid), int(gid))
+            for name, _, uid, gid, *_ in (each.split(":") for each in lines)
         }
         groups = (each.split(":") for each in (root / "etc" / "group").read_text().splitlines())
         self.members = {name: (int(gid), members.split(",")) for name, _, gid, members in groups}
@@ -91,13 +92,24 @@ class Office:
         uid, gid = self.users[name]
         more = [number for number, members in self.members.values() if name in members]
         groups = ",".join(map(str, [gid, *more]))
-        return ["setpriv", f"--reuid={uid}", f"--regid={gid}", f"--groups={groups}", "--inh-caps=-all"]
+        return [
+            "setpriv",
+            f"--reuid={uid}",
+            f"--regid={gid}",
+            f"--groups={groups}",
+            "--inh-caps=-all",
+        ]
 
     def run(self, user: str, *arguments: str, code: int = 0, umask: str = "0022") -> str:
         """Run turnike-backoffice as this user; what it printed."""
         command = [*self.as_user(user), sys.executable, "-m", "backoffice", *arguments]
         ended = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=WAIT_S, umask=int(umask, 8)
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=WAIT_S,
+            umask=int(umask, 8),
         )
         assert ended.returncode == code, (arguments, ended.stdout, ended.stderr)
         return ended.stdout + ended.stderr
@@ -169,7 +181,9 @@ def office() -> Iterator[Office]:
         made = Office(root)
         probe = [*made.as_user("turnike-receiver"), sys.executable, "-c", "import backoffice"]
         if subprocess.run(probe, check=False, capture_output=True, timeout=WAIT_S).returncode:
-            pytest.skip(f"other users may not run {sys.executable}: set up where they may, not in /root")
+            pytest.skip(
+                f"other users may not run {sys.executable}: set up where they may, not in /root"
+            )
         made.settled()  # the folders
         umask = unit("turnike-publish.service").one("UMask")
         made.run("turnike-office", "init", str(made.home), "--development", umask=umask)
@@ -178,11 +192,15 @@ def office() -> Iterator[Office]:
         yield made
 
 
-def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_registry(office: Office) -> None:
+def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_registry(
+    office: Office,
+) -> None:
     office.run("turnike-office", "publish", "--home", str(office.home))
     with office.serving():
         found = office.looks("turnike-receiver")
-    fingerprint = {f"keys/fingerprint/{path.name}" for path in (office.home / "keys/fingerprint").iterdir()}
+    fingerprint = {
+        f"keys/fingerprint/{path.name}" for path in (office.home / "keys/fingerprint").iterdir()
+    }
     assert {each for each in found["read"] if not each.startswith(("published", "root"))} == {
         "backoffice.toml",
         "versions.json",  # public numbers
@@ -191,14 +209,18 @@ def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_regist
     }
     assert found["write"] == set()
     own = office.looks("turnike-office")
-    assert own["write"] >= {"keys/online/targets.pem", "registry.db", "published/targets"}, "this looks well"
+    assert own["write"] >= {"keys/online/targets.pem", "registry.db", "published/targets"}, (
+        "this looks well"
+    )
     online = sorted((office.home / "keys/online").iterdir())
     assert len(online) == 3
     for folder in ("online", "retired"):
         assert (office.home / "keys" / folder).stat().st_mode & 0o777 == 0o700
     for path in (*online, office.home / "registry.db"):
         command = [*office.as_user("turnike-receiver"), "cat", str(path)]
-        refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
+        refused = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=WAIT_S
+        )
         assert (refused.returncode, "Permission denied" in refused.stderr) == (1, True), path
     # Nor does it come by them through a command of ours.
     for arguments in (
@@ -222,11 +244,15 @@ def test_it_hears_gates_all_the_same_and_brings_them_fingerprint_keys_also_those
         body = json.dumps({"gate_id": "gate", "token": token, "public_key": public}).encode()
         web.post(f"{url}v1/enrol", body, {"content-type": "application/json"}, 4_096)
         gate = ReportOffice(url, web, "gate", key, lambda: 1_800_000_000)
-        assert {each.result for each in gate.send([stored(1), stored(2)]).values()} == {Result.STORED}
+        assert {each.result for each in gate.send([stored(1), stored(2)]).values()} == {
+            Result.STORED
+        }
         (tmp_path / "keys").mkdir()
         keys = KeyFolder(tmp_path / "keys", key)
         assert len(keys.take(gate.tell_status({})).ids) == 1
-        office.run("turnike-office", "rotate", "fingerprint-key", "--start", "--home", home, umask="0077")
+        office.run(
+            "turnike-office", "rotate", "fingerprint-key", "--start", "--home", home, umask="0077"
+        )
         assert len(keys.take(gate.tell_status({"fingerprint_keys": keys.ids()})).ids) == 1
         web.close()
         assert "gate  lane 1" in office.run("turnike-office", "reports", "list", "--home", home)
@@ -256,7 +282,9 @@ def test_the_units_run_as_these_users_and_are_good_units(office: Office) -> None
         for line in (DEPLOY / "tmpfiles.d" / "turnike-office.conf").read_text().splitlines()
         if line.startswith("d") and "/turnike-receiver " in line
     ]
-    assert rule[2] == receiver.one("StateDirectoryMode"), "the unit does not undo what tmpfiles says"
+    assert rule[2] == receiver.one("StateDirectoryMode"), (
+        "the unit does not undo what tmpfiles says"
+    )
     assert int(receiver.one("LimitNOFILE")) >= CONNECTIONS_MAX + FILES_KEPT
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here: apt-get install systemd")

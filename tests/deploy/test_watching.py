@@ -34,7 +34,9 @@ def promtool(*arguments: str) -> None:
 def queries() -> Iterator[str]:
     """Those of the dashboard, as Grafana would send them."""
     board = json.loads(DASHBOARD.read_text())
-    asked: list[dict[str, Any]] = [target for panel in board["panels"] for target in panel["targets"]]
+    asked: list[dict[str, Any]] = [
+        target for panel in board["panels"] for target in panel["targets"]
+    ]
     for one in asked + board["annotations"]["list"]:
         query = one["expr"]
         for name, value in VARIABLES.items():

@@ -38,7 +38,9 @@ SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothi
 
 JUMPS = (5 * HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S)
 jumps = st.sampled_from([sign * jump for jump in JUMPS for sign in (1, -1)])
-wrong = st.sampled_from([*JUMPS, *JUMPS[:3], -5 * HOUR_S, -40 * DAY_S])  # one that is ahead does the harm
+wrong = st.sampled_from(
+    [*JUMPS, *JUMPS[:3], -5 * HOUR_S, -40 * DAY_S]
+)  # one that is ahead does the harm
 cards = st.integers(0, 3).map(uid)
 names = st.sampled_from([SUSPENDED.name, SUSPENDED.name, STAFF.name, MATCHED.name])
 ends = st.sampled_from([None, 1, HOUR_S, 4 * HOUR_S, 4 * HOUR_S, 10 * DAY_S, 30 * DAY_S])
@@ -184,14 +186,18 @@ class ClocksMachine(RuleBasedStateMachine):
             self.poll(number)
 
     # Twice, since a rule is drawn as often as any other and everything hangs on this one.
-    _drawn = rule(number=gates, card=cards, seconds=wrong, with_snapshots=st.booleans(), polls=st.booleans())
+    _drawn = rule(
+        number=gates, card=cards, seconds=wrong, with_snapshots=st.booleans(), polls=st.booleans()
+    )
     a_first_list_by_a_wrong_clock = _drawn(a_list_by_a_wrong_clock)
 
     @_drawn
     def another_list_by_a_wrong_clock(
         self, number: int, card: bytes, seconds: int, *, with_snapshots: bool, polls: bool
     ) -> None:
-        self.a_list_by_a_wrong_clock(number, card, seconds, with_snapshots=with_snapshots, polls=polls)
+        self.a_list_by_a_wrong_clock(
+            number, card, seconds, with_snapshots=with_snapshots, polls=polls
+        )
 
     @rule(number=gates, power=st.booleans())
     def restart(self, number: int, *, power: bool) -> None:

@@ -50,7 +50,9 @@ SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothi
 cards = st.integers(0, 5).map(uid)
 rules = st.sampled_from([SUSPENDED.name, SUSPENDED.name, MATCHED.name, STAFF.name])
 ends = st.one_of(
-    st.none(), st.sampled_from([1, 59, 61, HOUR_S, 5 * HOUR_S, DAY_S, 10 * DAY_S]), st.integers(1, 30 * DAY_S)
+    st.none(),
+    st.sampled_from([1, 59, 61, HOUR_S, 5 * HOUR_S, DAY_S, 10 * DAY_S]),
+    st.integers(1, 30 * DAY_S),
 )
 whiles = st.sampled_from([1, 60, 600, HOUR_S, HOUR_S, 5 * HOUR_S, DAY_S, 3 * DAY_S, 21 * DAY_S])
 roles = st.lists(st.sampled_from(["targets", "snapshot", "timestamp"]), unique=True, max_size=3)
@@ -101,7 +103,9 @@ class ListsMachine(RuleBasedStateMachine):
             except StopIteration as done:
                 outcome: Outcome = done.value
                 break
-            assert not was_whole or view(self.town.published), f"{step}: something named is not there"
+            assert not was_whole or view(self.town.published), (
+                f"{step}: something named is not there"
+            )
         seen = view(self.town.published)
         assert seen is not None
         assert seen.manifest.list_version == outcome.version
@@ -118,7 +122,9 @@ class ListsMachine(RuleBasedStateMachine):
         self.put_in(name, card, end_s)
         was_whole = is_whole(self.town.published)
         step = self.town.publish_killed(steps)
-        assert not was_whole or is_whole(self.town.published), f"{step}: something named is not there"
+        assert not was_whole or is_whole(self.town.published), (
+            f"{step}: something named is not there"
+        )
         if changes_again:
             self.take_out(name, card)
         event(f"publisher killed: {step is not None}")
@@ -155,7 +161,9 @@ class ListsMachine(RuleBasedStateMachine):
     # What can be lost
 
     @rule(
-        what=st.sampled_from(["file", "file", "file", "timestamp", "everything", "fingerprints", "record"]),
+        what=st.sampled_from(
+            ["file", "file", "file", "timestamp", "everything", "fingerprints", "record"]
+        ),
         place=st.integers(0, 30),
     )
     def lose(self, what: str, place: int) -> None:
@@ -210,8 +218,13 @@ class ListsMachine(RuleBasedStateMachine):
         self.publish()
         self.poll(number)
 
-    @rule(number=gates, changes=st.lists(st.tuples(rules, cards, st.just(0) | ends), min_size=1, max_size=4))
-    def an_everyday_minute_or_more(self, number: int, changes: list[tuple[str, bytes, int | None]]) -> None:
+    @rule(
+        number=gates,
+        changes=st.lists(st.tuples(rules, cards, st.just(0) | ends), min_size=1, max_size=4),
+    )
+    def an_everyday_minute_or_more(
+        self, number: int, changes: list[tuple[str, bytes, int | None]]
+    ) -> None:
         """Each minute a card changes (0: it is taken out), and a gate follows."""
         for name, card, end_s in changes:
             if end_s == 0:
@@ -270,7 +283,9 @@ class ListsMachine(RuleBasedStateMachine):
         gate.power_cut()
         assert gate.version >= before, gate.problems
 
-    @rule(number=gates, place=st.integers(0, 50), seed=st.integers(0, 1 << 20), when=st.integers(0, 3))
+    @rule(
+        number=gates, place=st.integers(0, 50), seed=st.integers(0, 1 << 20), when=st.integers(0, 3)
+    )
     def bits_rot(self, number: int, place: int, seed: int, when: int) -> None:
         """In one file that the gate believes; the next poll heals it, if the city can be followed."""
         gate = self.gate(number)
@@ -301,7 +316,9 @@ class ListsMachine(RuleBasedStateMachine):
             assert not gate.problems
             seen = view(self.town.published)
             assert seen is not None
-            assert gate.version == seen.manifest.list_version or (not newest and gate.version >= public)
+            assert gate.version == seen.manifest.list_version or (
+                not newest and gate.version >= public
+            )
         else:
             assert gate.version in (before, status.list_version)
         assert gate.version >= before
@@ -315,7 +332,10 @@ class ListsMachine(RuleBasedStateMachine):
         seen = view(self.town.published)
         assert seen is not None
         held = {held.hex() for held in held_keys(gate.folder / "keys")}
-        if seen.timestamp_expires_unix_s <= self.town.now_unix_s or seen.manifest.fingerprint_key not in held:
+        if (
+            seen.timestamp_expires_unix_s <= self.town.now_unix_s
+            or seen.manifest.fingerprint_key not in held
+        ):
             return 0
         return seen.manifest.list_version
 

@@ -58,7 +58,14 @@ REPORTED = {card(1), card(2)}  # a suspended card and a staff card
 def decision(of: Card) -> Decision:
     verdict = VERDICTS[of]
     return Decision(
-        verdict, Ground.IN_TABLE, "rule", of in REPORTED, 0, ListState.FRESH, 7, clock_synchronised=True
+        verdict,
+        Ground.IN_TABLE,
+        "rule",
+        of in REPORTED,
+        0,
+        ListState.FRESH,
+        7,
+        clock_synchronised=True,
     )
 
 
@@ -85,7 +92,9 @@ class PassageMachine(RuleBasedStateMachine):
             self.look_at(effect, effects[:position], seen)
         return effects
 
-    def look_at(self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None) -> None:
+    def look_at(
+        self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None
+    ) -> None:
         match effect:
             case Open(tap=tap, hold_ms=hold_ms):
                 of = seen if seen is not None else self.waiting
@@ -98,7 +107,9 @@ class PassageMachine(RuleBasedStateMachine):
                 assert self.board, "opened a board that is away"
                 assert not self.emergency, "opened in an emergency"
                 assert hold_ms == HOLD_MS
-                assert not before or not isinstance(before[-1], Show | FileReport), "the gate comes first"
+                assert not before or not isinstance(before[-1], Show | FileReport), (
+                    "the gate comes first"
+                )
                 self.opened[tap] = of
                 self.open_tap = tap
             case Show(outcome=outcome):
@@ -111,7 +122,9 @@ class PassageMachine(RuleBasedStateMachine):
                     assert VERDICTS[seen] is Verdict.DENY
             case FileReport(uid=uid, decision=of_report):
                 if of_report.verdict is Verdict.DENY:
-                    assert not any(isinstance(earlier, Show) for earlier in before), "told before the report"
+                    assert not any(isinstance(earlier, Show) for earlier in before), (
+                        "told before the report"
+                    )
                     last_ns = self.last_report_ns.get(uid.raw, -GUARD_S * S)
                     assert self.now_ns - last_ns >= GUARD_S * S, "reported twice within the guard"
                     self.last_report_ns[uid.raw] = self.now_ns
@@ -134,15 +147,29 @@ class PassageMachine(RuleBasedStateMachine):
         if not self.board or self.emergency:
             assert effects == []
         elif VERDICTS[of] is Verdict.DENY:
-            assert Show(Outcome.DENIED, 1_500) in effects, "a denied card is shown anew at every tap"
-        elif self.same_card is SameCardAfterPassing.TRY_AGAIN and self.now_ns - passed_ns < GUARD_S * S:
+            assert Show(Outcome.DENIED, 1_500) in effects, (
+                "a denied card is shown anew at every tap"
+            )
+        elif (
+            self.same_card is SameCardAfterPassing.TRY_AGAIN
+            and self.now_ns - passed_ns < GUARD_S * S
+        ):
             assert not any(isinstance(effect, Open) for effect in effects)
         elif VERDICTS[of] is Verdict.ADMIT and not someone_inside:
             assert any(isinstance(effect, Open) for effect in effects)
-        elif VERDICTS[of] is Verdict.ADMIT and of is not self.opened[self.open_tap or 0] and nobody_waits:
-            assert not any(isinstance(effect, Show) for effect in effects), "told before it is let in"
+        elif (
+            VERDICTS[of] is Verdict.ADMIT
+            and of is not self.opened[self.open_tap or 0]
+            and nobody_waits
+        ):
+            assert not any(isinstance(effect, Show) for effect in effects), (
+                "told before it is let in"
+            )
             self.waiting = of
-        elif VERDICTS[of] is Verdict.ADMIT and of not in (self.opened[self.open_tap or 0], self.waiting):
+        elif VERDICTS[of] is Verdict.ADMIT and of not in (
+            self.opened[self.open_tap or 0],
+            self.waiting,
+        ):
             assert Show(Outcome.TRY_AGAIN, 1_500) in effects, "only one may wait"
 
     @rule(event=st.sampled_from((Clash, LeftEarly, Unsupported)))
@@ -157,13 +184,18 @@ class PassageMachine(RuleBasedStateMachine):
         assert tap is not None
         if passed:
             self.last_passed_ns[self.opened[tap]] = self.now_ns
-        effects = self.step(Passed(tap, 700, self.now_ns) if passed else NotPassed(tap, self.now_ns))
+        effects = self.step(
+            Passed(tap, 700, self.now_ns) if passed else NotPassed(tap, self.now_ns)
+        )
         assert effects[0] == RecordPassage(tap, passed, 700 if passed else 0)
 
     @rule(tap=st.integers(0, 50), passed=st.booleans())
     def late_or_foreign_end(self, tap: int, passed: bool) -> None:
         if tap != self.open_tap:
-            assert self.step(Passed(tap, 1, self.now_ns) if passed else NotPassed(tap, self.now_ns)) == []
+            assert (
+                self.step(Passed(tap, 1, self.now_ns) if passed else NotPassed(tap, self.now_ns))
+                == []
+            )
 
     @rule(on=st.booleans())
     def board_comes_or_goes(self, on: bool) -> None:
@@ -185,7 +217,9 @@ class PassageMachine(RuleBasedStateMachine):
         self.emergency, self.has_spoken = on, True
         effects = self.step(Emergency(on, self.now_ns))
         if self.board and on and (changed or is_first):
-            assert effects[-1] == Show(Outcome.EMERGENCY, 0), "a board that only shows what it is told"
+            assert effects[-1] == Show(Outcome.EMERGENCY, 0), (
+                "a board that only shows what it is told"
+            )
         assert not changed or self.open_tap is None
         assert not changed or self.waiting is None, "a tap was decided and never recorded"
 
@@ -198,7 +232,9 @@ class PassageMachine(RuleBasedStateMachine):
         self.now_ns += int(seconds * S)
         self.step(Tick(self.now_ns))
         due_ns = self.passage.deadline_ns
-        assert due_ns is None or due_ns > self.now_ns, "a passage the board never ended goes on for ever"
+        assert due_ns is None or due_ns > self.now_ns, (
+            "a passage the board never ended goes on for ever"
+        )
 
     @invariant()
     def serves_only_with_everything(self) -> None:

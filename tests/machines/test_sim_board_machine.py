@@ -118,7 +118,9 @@ class BoardMachine(RuleBasedStateMachine):
             self.turn()
 
     @rule(
-        verb=st.sampled_from(("pass", "push", "tamper on", "tamper off", "present 04a1b2c3d4e5f6", "remove"))
+        verb=st.sampled_from(
+            ("pass", "push", "tamper on", "tamper off", "present 04a1b2c3d4e5f6", "remove")
+        )
     )
     def do(self, verb: str) -> None:
         self.verb(verb)

@@ -80,7 +80,10 @@ class Disk:
     def _sync_folder(self, folder: int) -> None:
         left: list[tuple[Entry, ...]] = []
         for entries in self._unsynced_names:
-            last = max((place for place, entry in enumerate(entries, 1) if entry.folder == folder), default=0)
+            last = max(
+                (place for place, entry in enumerate(entries, 1) if entry.folder == folder),
+                default=0,
+            )
             for entry in entries[:last]:
                 left = [
                     kept
@@ -106,7 +109,11 @@ class Disk:
         self._put(ROOT, names, contents, folder)
 
     def _put(
-        self, folder: int, names: dict[tuple[int, str], int], contents: dict[int, bytearray], path: Path
+        self,
+        folder: int,
+        names: dict[tuple[int, str], int],
+        contents: dict[int, bytearray],
+        path: Path,
     ) -> None:
         path.mkdir()
         for (parent, name), node in names.items():
@@ -134,7 +141,9 @@ def _name(names: dict[tuple[int, str], int], entry: Entry) -> None:
         names[folder, name] = node
 
 
-def _survive_names(names: dict[tuple[int, str], int], entries: tuple[Entry, ...], luck: Luck) -> None:
+def _survive_names(
+    names: dict[tuple[int, str], int], entries: tuple[Entry, ...], luck: Luck
+) -> None:
     folder = None
     for entry in entries:
         if entry.folder != folder and not luck.has(luck.survives):
@@ -175,7 +184,11 @@ def _survive(content: bytearray, operation: Write | Truncate, luck: Luck) -> Non
 
 def _sectors(write: Write) -> list[Write]:
     end = write.offset + len(write.content)
-    edges = [write.offset, *range((write.offset // SECTOR_BYTES + 1) * SECTOR_BYTES, end, SECTOR_BYTES), end]
+    edges = [
+        write.offset,
+        *range((write.offset // SECTOR_BYTES + 1) * SECTOR_BYTES, end, SECTOR_BYTES),
+        end,
+    ]
     return [
         Write(write.node, low, write.content[low - write.offset : high - write.offset])
         for low, high in pairwise(edges)

@@ -14,7 +14,17 @@ from typing import Any
 import mfusepy
 
 from tests.power_cut import journal
-from tests.power_cut.journal import BEGIN, ROOT, Entry, Mark, Named, Operation, Sync, Truncate, Write
+from tests.power_cut.journal import (
+    BEGIN,
+    ROOT,
+    Entry,
+    Mark,
+    Named,
+    Operation,
+    Sync,
+    Truncate,
+    Write,
+)
 
 
 class _Node:

@@ -33,7 +33,13 @@ def report(tap: int) -> Report:
     """The report of a tap."""
     uid = CardUid(tap.to_bytes(7, "big"))
     return Report(
-        ReportKind.DENIED_BOARDING, tap, uid, "suspended", 7, NOW_UNIX_S + tap, clock_synchronised=True
+        ReportKind.DENIED_BOARDING,
+        tap,
+        uid,
+        "suspended",
+        7,
+        NOW_UNIX_S + tap,
+        clock_synchronised=True,
     )
 
 
@@ -45,7 +51,9 @@ class WitnessedOutbox(DiskOutbox):
     """An outbox that tells what it is given and what it answers."""
 
     def __init__(self, folder: Path, tell: Tell, limits: OutboxLimits = ROOMY) -> None:
-        super().__init__(folder, Origin("gate", 1, "boot 1"), _seal, itertools.count(5).__next__, limits)
+        super().__init__(
+            folder, Origin("gate", 1, "boot 1"), _seal, itertools.count(5).__next__, limits
+        )
         self._tell = tell
         self._newest = ""
 
@@ -71,11 +79,16 @@ class WitnessedOutbox(DiskOutbox):
         """All that it holds."""
         waiting = {stored.report_id: stored.json() for stored in self.oldest(1_000_000)}
         return Found(
-            waiting, {report_id: record.encode() for report_id, record in self._quarantine().items()}
+            waiting,
+            {report_id: record.encode() for report_id, record in self._quarantine().items()},
         )
 
     def _quarantine(self) -> dict[str, str]:
-        keys = (key for key in self._cache.iterkeys() if isinstance(key, str) and key.startswith("rejected/"))
+        keys = (
+            key
+            for key in self._cache.iterkeys()
+            if isinstance(key, str) and key.startswith("rejected/")
+        )
         records = [self._cache.get(key) for key in keys]
         return {decode(record).report_id: record.partition(" ")[2] for record in records}
 
@@ -232,7 +245,8 @@ def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
 
 
 LIVES: dict[str, Callable[[Path, Tell], None]] = {
-    life.__name__: life for life in (days_of_a_lane, a_long_queue, two_starts, diskcache_as_it_comes)
+    life.__name__: life
+    for life in (days_of_a_lane, a_long_queue, two_starts, diskcache_as_it_comes)
 }
 
 
@@ -259,11 +273,17 @@ PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "the database is synced as diskcache does it": lambda: patch.dict(
         outbox_rows.SETTINGS, sqlite_synchronous=1
     ),
-    "the identity is not synced": lambda: patch.object(outbox_folder, "replace_file", _written_and_renamed),
-    "the name of the identity is not synced": lambda: patch.object(durable, "sync_folder", _no_sync),
+    "the identity is not synced": lambda: patch.object(
+        outbox_folder, "replace_file", _written_and_renamed
+    ),
+    "the name of the identity is not synced": lambda: patch.object(
+        durable, "sync_folder", _no_sync
+    ),
     "the next number is not written down when reports go": lambda: patch.object(
         outbox_rows, "encode_head", _as_at_first
     ),
-    "a report is put aside in two transactions": lambda: patch.object(diskcache.Cache, "transact", _transact),
+    "a report is put aside in two transactions": lambda: patch.object(
+        diskcache.Cache, "transact", _transact
+    ),
 }
 """Mistakes that the test must see."""

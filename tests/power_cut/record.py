@@ -33,9 +33,15 @@ def _apart() -> list[str]:
 @cache
 def is_possible() -> bool:
     """Whether this machine lets us mount a file system of our own."""
-    if not (os.access("/dev/fuse", os.R_OK | os.W_OK) and find_library("fuse3") and shutil.which("unshare")):
+    if not (
+        os.access("/dev/fuse", os.R_OK | os.W_OK)
+        and find_library("fuse3")
+        and shutil.which("unshare")
+    ):
         return False
-    return subprocess.run([*_apart(), "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        subprocess.run([*_apart(), "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def record(life: str, start: Path | None = None, plant: str = "") -> list[Operation]:
@@ -46,7 +52,9 @@ def record(life: str, start: Path | None = None, plant: str = "") -> list[Operat
         nothing.mkdir()
         program = [sys.executable, "-m", "tests.power_cut.record"]
         arguments = [life, plant, str(mount), str(start or nothing), str(kept)]
-        subprocess.run([*_apart(), *program, *arguments], check=True, timeout=LIMIT_S, cwd=REPOSITORY)
+        subprocess.run(
+            [*_apart(), *program, *arguments], check=True, timeout=LIMIT_S, cwd=REPOSITORY
+        )
         return journal.load(kept)
 
 

@@ -21,7 +21,11 @@ def after(*operations: Operation) -> Disk:
 
 def left(disk: Disk, luck: Luck, folder: Path) -> dict[str, bytes]:
     disk.cut(luck, folder)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def all_left(disk: Disk, tmp_path: Path) -> Iterator[dict[str, bytes]]:
@@ -58,13 +62,29 @@ def test_a_write_is_torn_between_sectors_and_nowhere_else(tmp_path: Path) -> Non
     assert found == {first + second for first in sectors for second in sectors}
 
 
-def test_a_file_may_be_longer_than_what_reached_it_and_not_be_cut_where_it_should(tmp_path: Path) -> None:
+def test_a_file_may_be_longer_than_what_reached_it_and_not_be_cut_where_it_should(
+    tmp_path: Path,
+) -> None:
     longer = after(MADE, Sync(ROOT), Write(FILE, 0, b"abc"))
-    assert {one["file"] for one in all_left(longer, tmp_path / "longer")} == {b"", b"abc", b"\0\0\0"}
+    assert {one["file"] for one in all_left(longer, tmp_path / "longer")} == {
+        b"",
+        b"abc",
+        b"\0\0\0",
+    }
     shorter = after(
-        MADE, Sync(ROOT), Write(FILE, 0, b"abc"), Sync(FILE), Truncate(FILE, 0), Write(FILE, 0, b"x")
+        MADE,
+        Sync(ROOT),
+        Write(FILE, 0, b"abc"),
+        Sync(FILE),
+        Truncate(FILE, 0),
+        Write(FILE, 0, b"x"),
     )
-    assert {one["file"] for one in all_left(shorter, tmp_path / "shorter")} >= {b"abc", b"", b"x", b"xbc"}
+    assert {one["file"] for one in all_left(shorter, tmp_path / "shorter")} >= {
+        b"abc",
+        b"",
+        b"x",
+        b"xbc",
+    }
 
 
 def test_a_file_replaced_in_its_folder_is_the_old_or_the_new_one(tmp_path: Path) -> None:

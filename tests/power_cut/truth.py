@@ -114,7 +114,9 @@ class Truth:
 
     def damage(self, found: "Found") -> None:
         """It was damaged, and a rescue that nothing disturbs finds this."""
-        self.doubtful = (self.waiting - set(found.waiting)) | (self.quarantined - set(found.quarantined))
+        self.doubtful = (self.waiting - set(found.waiting)) | (
+            self.quarantined - set(found.quarantined)
+        )
         self.waiting -= self.doubtful
         self.quarantined -= self.doubtful
 
@@ -140,9 +142,18 @@ class Truth:
     def _compare(self, waiting: set[str], quarantined: set[str]) -> list[str]:
         lost = self.waiting - waiting
         lost |= self.rejecting - waiting - quarantined
-        back = waiting - self.waiting - self.in_flight - self.forgetting - self.rejecting - self.doubtful
+        back = (
+            waiting
+            - self.waiting
+            - self.in_flight
+            - self.forgetting
+            - self.rejecting
+            - self.doubtful
+        )
         out = self.quarantined - quarantined
-        twice = (waiting & quarantined) | (quarantined - self.quarantined - self.rejecting - self.doubtful)
+        twice = (waiting & quarantined) | (
+            quarantined - self.quarantined - self.rejecting - self.doubtful
+        )
         words = {
             "lost": lost,
             "invented or back": back,
@@ -155,7 +166,9 @@ class Truth:
         """What must not be so after a cut, in lines."""
         held = found.waiting | found.quarantined
         wrong = self._compare(set(found.waiting), set(found.quarantined))
-        changed = [report_id for report_id, record in held.items() if self.records.get(report_id) != record]
+        changed = [
+            report_id for report_id, record in held.items() if self.records.get(report_id) != record
+        ]
         if changed:
             wrong.append(f"not byte for byte: {len(changed)}")
         return wrong

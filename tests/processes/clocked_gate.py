@@ -35,7 +35,12 @@ class ClockedGate:
         self.config.write_text(text)
 
     def set(
-        self, unix_s: int, *, synchronised: bool = False, boottime_s: int = 100, boot_id: str = "this"
+        self,
+        unix_s: int,
+        *,
+        synchronised: bool = False,
+        boottime_s: int = 100,
+        boot_id: str = "this",
     ) -> None:
         """Set the system's clocks."""
         values = {
@@ -50,7 +55,9 @@ class ClockedGate:
     def serving(self) -> Iterator[Program]:
         """A lane that shows "ready"."""
         self.devices.board.catch_up()  # what it showed for the one before is not ours
-        lane = Program("tests.processes.clocked_lane", str(self.config), str(self.folder / "clock.json"))
+        lane = Program(
+            "tests.processes.clocked_lane", str(self.config), str(self.folder / "clock.json")
+        )
         try:
             self.devices.board.event("show", outcome="ready", by="lane")
             yield lane

@@ -34,7 +34,9 @@ poll_s = {self._poll_s}
 {more}
 """
         path = lane_config(self.folder, more=courier)
-        path.write_text(path.read_text().replace('keys = "', f'recent = "{self.folder}/recent"\nkeys = "'))
+        path.write_text(
+            path.read_text().replace('keys = "', f'recent = "{self.folder}/recent"\nkeys = "')
+        )
         return path
 
     def courier(self, url: str = "", more: str = "") -> Program:

@@ -25,9 +25,7 @@ from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 
 GATE_ID = "test"
-BUDGET_MS = (
-    60_000  # nobody is told here before the commit, so that a denial is either told and kept, or neither
-)
+BUDGET_MS = 60_000  # nobody is told here before the commit, so that a denial is either told and kept, or neither
 
 
 class NoLists:

@@ -27,7 +27,12 @@ from typing import Any, NoReturn, Self
 from tests.programs import WAIT_S, Line
 
 MAINS = {"turnike": "validator.cli", "turnike-backoffice": "backoffice.cli"}
-IMPORTED = ("validator.app", "validator.courier_app", "backoffice.cli_publish", "backoffice.publisher")
+IMPORTED = (
+    "validator.app",
+    "validator.courier_app",
+    "backoffice.cli_publish",
+    "backoffice.publisher",
+)
 _COMMAND_BYTES_MAX = 1 << 16
 _READ_BYTES = 1 << 16
 
@@ -110,7 +115,10 @@ class Forks:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Ends whatever was started and runs still."""
         self._socket.close()

@@ -14,7 +14,9 @@ NOW_UNIX_S = 1_780_000_000
 class Gate:
     """One gate. `cards` gives a fresh card of a kind; `tap` presents one and returns what became of it."""
 
-    def __init__(self, folder: Path, reader: Program, board: Program, *, reads_on_board: bool) -> None:
+    def __init__(
+        self, folder: Path, reader: Program, board: Program, *, reads_on_board: bool
+    ) -> None:
         self.folder = folder
         self.reader = reader
         self.board = board
@@ -70,7 +72,14 @@ def gate(
         )
         reader = board
         if not reads_on_board:
-            command = ["firmware_sim", "pn532", "--link", str(folder / "reader"), "--timing", timing]
+            command = [
+                "firmware_sim",
+                "pn532",
+                "--link",
+                str(folder / "reader"),
+                "--timing",
+                timing,
+            ]
             reader = stack.enter_context(program(*command))
             reader.first_line()
         board.first_line()

@@ -71,7 +71,9 @@ class Counted(NamedTuple):
             rules.version,
             {
                 uid: Under(
-                    name for name, table in tables.items() if table.holds(table.fingerprint(uid), unix_s)
+                    name
+                    for name, table in tables.items()
+                    if table.holds(table.fingerprint(uid), unix_s)
                 )
                 for uid in uids
             },
@@ -91,7 +93,8 @@ class People:
     def __post_init__(self) -> None:
         """Issue the cards and give each its first state, as an import would."""
         self.uids = [
-            bytes([4]) + number.to_bytes(6, "big") for number in self.random.sample(range(1 << 48), CARDS)
+            bytes([4]) + number.to_bytes(6, "big")
+            for number in self.random.sample(range(1 << 48), CARDS)
         ]
         self.registry.add_cards([IssuedCard(uid) for uid in sorted(self.uids)])
         members: dict[str, list[bytes]] = {rule: [] for rule in RULES}
@@ -114,7 +117,9 @@ class People:
 
     def under(self, uid: bytes, version: int) -> Under | None:
         """The rules that a card stood under in a list version; None for version 0, which is no list."""
-        return next((under for since, under in reversed(self.history[uid]) if since <= version), None)
+        return next(
+            (under for since, under in reversed(self.history[uid]) if since <= version), None
+        )
 
     def counted(self, version: int) -> Counted:
         """What a list version must say on every card."""
@@ -138,7 +143,11 @@ class People:
         """Change these cards in one transaction; the list version that this is part of."""
         ends_unix_s = int(time.time()) + ENDS_AFTER_S
         states = [
-            State(uid, rule in under, self.random.choice((None, ends_unix_s)) if rule in under else None)
+            State(
+                uid,
+                rule in under,
+                self.random.choice((None, ends_unix_s)) if rule in under else None,
+            )
             for uid, under in changed.items()
         ]
         before = self.registry.claimed()
@@ -179,7 +188,9 @@ class System:
     def city_folders(self) -> tuple[Path, ...]:
         """The folders in which a publisher puts files."""
         published = self.office.published
-        return self.city, *(published / name for name in ("metadata", "targets", "indexes", "segments"))
+        return self.city, *(
+            published / name for name in ("metadata", "targets", "indexes", "segments")
+        )
 
     @property
     def gate_folders(self) -> tuple[Path, ...]:

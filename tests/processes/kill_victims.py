@@ -15,7 +15,9 @@ from tests.processes.kill_rig import People, System
 from tests.programs import Line, program
 
 MENDED = ("written again", "its copy has it")  # what a courier says of bits that have rotted
-IDLE_S_MAX = 2.0  # one life in ten may last so long: past the start's work, into what comes after it
+IDLE_S_MAX = (
+    2.0  # one life in ten may last so long: past the start's work, into what comes after it
+)
 TAP_EVERY_S = 0.04  # a pace, so that the crowd leaves the processor to those that are to be killed
 WORK_S, WORK_FILES = 0.2, 10.0  # what a first guess takes for the work of a life
 
@@ -31,7 +33,9 @@ class FolderWatch:
         self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         mask = _CLOSE_WRITE | _MOVED_TO | _CREATE | _DELETE
         for folder in folders:
-            assert libc.inotify_add_watch(self._fd, bytes(folder), mask) >= 0, os.strerror(ctypes.get_errno())
+            assert libc.inotify_add_watch(self._fd, bytes(folder), mask) >= 0, os.strerror(
+                ctypes.get_errno()
+            )
 
     def fileno(self) -> int:
         """For select: readable when something was done."""
@@ -84,9 +88,14 @@ class Victim:
 
     def start(self) -> None:
         """Start it, and draw when it dies."""
-        is_long, by_files = self._random.randrange(10) == 0, self.watch and self._random.randrange(2) == 0
+        is_long, by_files = (
+            self._random.randrange(10) == 0,
+            self.watch and self._random.randrange(2) == 0,
+        )
         life_s = self._random.uniform(0, IDLE_S_MAX if is_long else 2 * self._work_s)
-        self._files_left = self._random.uniform(0, 2 * self._work_files) if by_files else float("inf")
+        self._files_left = (
+            self._random.uniform(0, 2 * self._work_files) if by_files else float("inf")
+        )
         self._files = 0
         self._has_worked = False
         if self.watch:
@@ -155,7 +164,9 @@ class Crowd:
         self._adopted_before = 0
         board = ("firmware_sim", "board", "--link", str(of.gate / "board"), "--walk-ms", "5")
         reader = ("firmware_sim", "pn532", "--link", str(of.gate / "reader"))
-        self._reader, self._board = (stack.enter_context(program(*command)) for command in (reader, board))
+        self._reader, self._board = (
+            stack.enter_context(program(*command)) for command in (reader, board)
+        )
         for device in (self._reader, self._board):
             device.first_line()
 
@@ -167,7 +178,9 @@ class Crowd:
                     self.due_s = time.monotonic()
                 case "list":
                     version = line["list_version"] or 0
-                    assert version >= self.adopted, f"the lane fell from list {self.adopted} to {version}"
+                    assert version >= self.adopted, (
+                        f"the lane fell from list {self.adopted} to {version}"
+                    )
                     self.adopted = version
                 case "list problem":
                     assert not self.adopted, line
@@ -188,7 +201,9 @@ class Crowd:
 
     def _tapped(self, line: Line) -> None:
         assert self._present is not None
-        if line["outcome"] == "try_again":  # the machine stalled, and the lane says so: the next one comes
+        if (
+            line["outcome"] == "try_again"
+        ):  # the machine stalled, and the lane says so: the next one comes
             self.tries_again += 1
             self._take_away()
             self.due_s = time.monotonic() + TAP_EVERY_S

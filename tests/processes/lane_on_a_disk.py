@@ -62,7 +62,13 @@ class Faulty:
     def __init__(self, mount: Path) -> None:
         self._mount = mount
         self._journal = journal_of(mount)
-        program = [sys.executable, "-m", "tests.processes.faulty_file_system", str(mount), str(self._journal)]
+        program = [
+            sys.executable,
+            "-m",
+            "tests.processes.faulty_file_system",
+            str(mount),
+            str(self._journal),
+        ]
         self._process = subprocess.Popen(program, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"mounted\n"
@@ -106,13 +112,17 @@ class Ext4:
     def _mend(self) -> None:
         """As a person would do it while the gate goes on: none of its files is open, so it can be unmounted."""
         self.close()
-        checked = subprocess.run(["e2fsck", "-fp", str(self._image)], stdout=subprocess.DEVNULL, check=False)
+        checked = subprocess.run(
+            ["e2fsck", "-fp", str(self._image)], stdout=subprocess.DEVNULL, check=False
+        )
         assert checked.returncode <= 1, "it was clean, or it was mended"
         self._attach()
 
     def close(self) -> None:
         until_s = time.monotonic() + MOUNTED_S
-        while subprocess.run(["umount", str(self._mount)], stderr=subprocess.DEVNULL, check=False).returncode:
+        while subprocess.run(
+            ["umount", str(self._mount)], stderr=subprocess.DEVNULL, check=False
+        ).returncode:
             assert time.monotonic() < until_s, "somebody holds it open"
             time.sleep(0.05)
 

@@ -81,7 +81,12 @@ def started(self: Demo, stack: ExitStack, start: Any = Demo._start) -> None:
 
 def ended(self: Demo, result: Any = Demo._result) -> Any:
     """What can still be asked at the end: rubbish too, since an answer might repeat it."""
-    for command in (["reports", "show"], ["reports", "show", "--json"], ["list", "show"], ["check"]):
+    for command in (
+        ["reports", "show"],
+        ["reports", "show", "--json"],
+        ["list", "show"],
+        ["check"],
+    ):
         shown = subprocess.run(
             [sys.executable, "-m", "validator", *command, "--config", str(self._config)],
             capture_output=True,

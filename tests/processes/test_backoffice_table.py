@@ -111,11 +111,14 @@ class Place(NamedTuple):
 
     def words(self, folder: Path) -> tuple[str, ...]:
         return tuple(
-            str(folder / word[1:]) if word.startswith("@") else word for word in self.command.split()
+            str(folder / word[1:]) if word.startswith("@") else word
+            for word in self.command.split()
         )
 
 
-SIGN = "root-key sign @draft.json --key @a.pem --previous @1.root.json --passphrase-file @words --yes"
+SIGN = (
+    "root-key sign @draft.json --key @a.pem --previous @1.root.json --passphrase-file @words --yes"
+)
 OUT = "reports export --home @city --key @reports.pem --to @ministry.pub --sign @exporter.pem --passphrase-file @words --from 2020-01-01T00:00Z --who me @out"
 OPEN = "reports open @march.export --key @ministry.pem --signer @exporter.pub"
 PLACES = [
@@ -139,7 +142,9 @@ IDS = [f"{place.command.split(' @')[0]} {place.file}" for place in PLACES]
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("place", PLACES, ids=IDS)
-def test_a_wrong_file_is_one_line_and_changes_nothing(folder: Path, place: Place, wrong: str) -> None:
+def test_a_wrong_file_is_one_line_and_changes_nothing(
+    folder: Path, place: Place, wrong: str
+) -> None:
     (folder / "safe").mkdir()
     path = folder / place.file
     right = path.read_bytes()
@@ -153,7 +158,9 @@ def test_a_wrong_file_is_one_line_and_changes_nothing(folder: Path, place: Place
         ended_well(ended)  # a passphrase may be any words
     else:
         told = refused(ended, PROGRAM)
-        assert place.file in told or (place.file == "words" and "the passphrase is not right" in told)
+        assert place.file in told or (
+            place.file == "words" and "the passphrase is not right" in told
+        )
         assert state(folder) == before
 
 
@@ -172,9 +179,13 @@ def test_a_file_that_an_editor_saved_is_read_or_refused_in_one_line(
         assert state(folder) == before
 
 
-@pytest.mark.parametrize("rewritten", ["byte order mark", "CRLF", "CR", "UTF-16", "no last line end"])
+@pytest.mark.parametrize(
+    "rewritten", ["byte order mark", "CRLF", "CR", "UTF-16", "no last line end"]
+)
 @pytest.mark.parametrize("file", ["words", "cards.csv"])
-def test_what_people_write_is_read_as_any_editor_saves_it(folder: Path, file: str, rewritten: str) -> None:
+def test_what_people_write_is_read_as_any_editor_saves_it(
+    folder: Path, file: str, rewritten: str
+) -> None:
     (folder / "safe").mkdir()
     path = folder / file
     path.write_bytes(REWRITTEN[rewritten](path.read_bytes()))
@@ -316,7 +327,9 @@ def _printing(folder: Path, name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", PRINTS)
-def test_an_output_without_room_is_one_line_and_without_a_reader_is_none(folder: Path, name: str) -> None:
+def test_an_output_without_room_is_one_line_and_without_a_reader_is_none(
+    folder: Path, name: str
+) -> None:
     words = _printing(folder, name)
     told = f"{PROGRAM}: standard output: No space left on device\n"
     assert without_room(MODULE, *words) == Ended(1, "", told)
@@ -351,7 +364,9 @@ def test_reports_open_into_a_pipe_that_is_closed_early_is_quiet(folder: Path) ->
 @pytest.mark.parametrize(
     "locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "iso-8859-9"}, {"PYTHONIOENCODING": "ascii"}]
 )
-def test_a_locale_without_every_letter_shows_what_it_can(folder: Path, locale: dict[str, str]) -> None:
+def test_a_locale_without_every_letter_shows_what_it_can(
+    folder: Path, locale: dict[str, str]
+) -> None:
     environment = {**locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for words in (("--help",), _home(folder, "gates"), _home(folder, "show")):
         ended = started(MODULE, *words, environment=environment)
@@ -384,7 +399,9 @@ def test_the_question_for_a_passphrase_stays_on_the_screen(folder: Path) -> None
     assert "written down as export" in ended.out
 
 
-@pytest.mark.parametrize("command", [SIGN, OUT, "report-key make c --out @ --passphrase-file @words"])
+@pytest.mark.parametrize(
+    "command", [SIGN, OUT, "report-key make c --out @ --passphrase-file @words"]
+)
 def test_without_a_terminal_nobody_is_asked(folder: Path, command: str) -> None:
     words = Place(command.replace("--passphrase-file @words", ""), "").words(folder)
     before = state(folder)
@@ -394,12 +411,16 @@ def test_without_a_terminal_nobody_is_asked(folder: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["sqlalchemy", "psycopg", "uvicorn", "starlette"])
-def test_a_package_that_is_not_installed_names_its_extra(folder: Path, tmp_path: Path, missing: str) -> None:
+def test_a_package_that_is_not_installed_names_its_extra(
+    folder: Path, tmp_path: Path, missing: str
+) -> None:
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no', name={missing!r})\n")
     name = "serve" if missing in {"uvicorn", "starlette"} else "show"
     if missing == "psycopg":
         config = folder / "city" / "backoffice.toml"
-        config.write_text(f'database = "postgresql+psycopg://nobody@127.0.0.1:9/none"\n{config.read_text()}')
+        config.write_text(
+            f'database = "postgresql+psycopg://nobody@127.0.0.1:9/none"\n{config.read_text()}'
+        )
     path = f"{tmp_path}:{Path(__file__).parents[2]}"
     told = refused(started(MODULE, *_home(folder, name), environment={"PYTHONPATH": path}), PROGRAM)
     assert told == f"{PROGRAM}: {missing} is not installed; pip install 'turnike[backoffice]'\n"
@@ -451,7 +472,9 @@ def test_a_city_that_has_no_room_is_not_founded_by_half(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     try:
-        ended = on_a_full_disk(MODULE, disk, "init", str(disk / "city"), "--development", free_kib=64)
+        ended = on_a_full_disk(
+            MODULE, disk, "init", str(disk / "city"), "--development", free_kib=64
+        )
     except OSError as error:
         pytest.skip(
             f"no file system can be mounted here ({error}); util-linux's unshare and its right would do"
@@ -481,7 +504,11 @@ def _interrupts(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     interrupting(database.Database, "stage")
 
 
-IT_WAS_DONE = ("is there already", "next one already", "waits already")  # only the last line was not said
+IT_WAS_DONE = (
+    "is there already",
+    "next one already",
+    "waits already",
+)  # only the last line was not said
 CHANGES = [
     "import",
     "suspend",
@@ -516,7 +543,9 @@ def test_ctrl_c_at_any_stage_is_one_line_and_run_again_it_is_done(
             assert again.code == 0 or any(text in again.err for text in IT_WAS_DONE), again
 
 
-def test_ctrl_c_while_a_city_is_founded_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_a_city_is_founded_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for step in count(1):
         with monkeypatch.context() as patched:
             _interrupts(patched, step)
@@ -548,7 +577,16 @@ def test_ctrl_c_while_a_file_comes_in_imports_nothing(folder: Path) -> None:
     pipe = folder / "pipe"
     os.mkfifo(pipe)
     before = state(folder / "city")
-    command = [sys.executable, "-m", MODULE, "import", "cards", str(pipe), "--home", str(folder / "city")]
+    command = [
+        sys.executable,
+        "-m",
+        MODULE,
+        "import",
+        "cards",
+        str(pipe),
+        "--home",
+        str(folder / "city"),
+    ]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
         pipe.open("wb") as rows,
@@ -558,7 +596,11 @@ def test_ctrl_c_while_a_file_comes_in_imports_nothing(folder: Path) -> None:
         wait_until_asleep(process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (INTERRUPTED, b"", f"{PROGRAM}: interrupted\n".encode())
+    assert (process.returncode, out, err) == (
+        INTERRUPTED,
+        b"",
+        f"{PROGRAM}: interrupted\n".encode(),
+    )
     assert state(folder / "city") == before
 
 
@@ -590,7 +632,9 @@ def test_ctrl_c_while_another_command_is_waited_for_is_one_line(folder: Path) ->
     assert ended.out.rstrip().endswith(f"{PROGRAM}: interrupted")
 
 
-@pytest.mark.parametrize(("name", "sign"), [("publish --watch", "list 2 is public"), ("serve", "http://")])
+@pytest.mark.parametrize(
+    ("name", "sign"), [("publish --watch", "list 2 is public"), ("serve", "http://")]
+)
 def test_ctrl_c_ends_what_runs_for_ever_in_one_line(folder: Path, name: str, sign: str) -> None:
     _prepare(folder, name)
     with on_a_terminal(MODULE, *_home(folder, name)) as terminal:

@@ -17,7 +17,9 @@ from tests.programs import WAIT_S, Program, program
 
 FRAMES = {
     golden["name"]: bytes.fromhex(golden["frame"])
-    for golden in json.loads((Path(__file__).parent.parent / "golden" / "board_frames.json").read_text())
+    for golden in json.loads(
+        (Path(__file__).parent.parent / "golden" / "board_frames.json").read_text()
+    )
 }
 HELLO = FRAMES["hello"]
 OPEN_42 = FRAMES["open entry"]  # seq 7, 5000 ms

@@ -31,7 +31,9 @@ def one_gate(tmp_path: Path) -> Iterator[Gate]:
 
 def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a line of bash in which $turnike and $sim are the commands; the exit code is that of the first in a pipe."""
-    programs = f'turnike="{sys.executable} -m validator"; sim="{sys.executable} -m firmware_sim.cli"; '
+    programs = (
+        f'turnike="{sys.executable} -m validator"; sim="{sys.executable} -m firmware_sim.cli"; '
+    )
     return subprocess.run(
         ["bash", "-c", f"{programs}{command}; exit ${{PIPESTATUS[0]}}"],
         stdin=subprocess.DEVNULL,
@@ -55,7 +57,9 @@ def unread(*arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def test_check_says_whether_the_gate_serves_also_when_only_its_first_line_is_read(one_gate: Gate) -> None:
+def test_check_says_whether_the_gate_serves_also_when_only_its_first_line_is_read(
+    one_gate: Gate,
+) -> None:
     assert unread("check", "--config", str(one_gate.config)) == (0, "")
     for path in (one_gate.folder / "lists").iterdir():
         path.unlink()
@@ -72,7 +76,10 @@ def test_a_closed_pipe_ends_a_command_quietly_as_any_other_program(config: Path)
 def test_a_full_disk_is_one_line(config: Path, command: str) -> None:
     more = "" if command == "--help" else f"--config {config}"
     ended = shell(f"$turnike {command} {more} > /dev/full")
-    assert (ended.returncode, ended.stderr) == (1, "turnike: standard output: No space left on device\n")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "turnike: standard output: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize("device", ["pn532", "board"])
@@ -100,7 +107,9 @@ def test_top_says_by_its_exit_code_whether_every_lane_answers(one_gate: Gate) ->
 @pytest.mark.parametrize(
     "locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "iso-8859-9"}, {"PYTHONIOENCODING": "ascii"}]
 )
-def test_a_terminal_without_every_letter_shows_what_it_can(one_gate: Gate, locale: dict[str, str]) -> None:
+def test_a_terminal_without_every_letter_shows_what_it_can(
+    one_gate: Gate, locale: dict[str, str]
+) -> None:
     with serving(one_gate):
         ended = shell(f"$turnike top --once --config {one_gate.config}", **locale, PYTHONUTF8="0")
         assert (ended.returncode, ended.stderr) == (0, "")
@@ -171,11 +180,15 @@ def test_a_token_file_of_windows_is_read(config: Path, encoding: str) -> None:
     token.write_bytes("4f1a\r\n".encode(encoding))
     token.chmod(0o600)
     ended = shell(f"$turnike enroll --config {with_upload(config)} --token-file {token}")
-    assert ended.stderr.startswith("turnike: 127.0.0.1:9/v1/enrol: "), "it was sent, where nobody listens"
+    assert ended.stderr.startswith("turnike: 127.0.0.1:9/v1/enrol: "), (
+        "it was sent, where nobody listens"
+    )
 
 
 @pytest.mark.parametrize("given", ["--token-file {0}", "< {0}"])
-@pytest.mark.parametrize(("mode", "is_loose"), [(0o600, False), (0o400, False), (0o644, True), (0o620, True)])
+@pytest.mark.parametrize(
+    ("mode", "is_loose"), [(0o600, False), (0o400, False), (0o644, True), (0o620, True)]
+)
 def test_a_token_file_that_others_may_read_is_said_in_a_line(
     config: Path, given: str, mode: int, *, is_loose: bool
 ) -> None:
@@ -185,7 +198,9 @@ def test_a_token_file_that_others_may_read_is_said_in_a_line(
     ended = shell(f"$turnike enroll --config {with_upload(config)} {given.format(token)}")
     said, sent = ended.stderr.splitlines()[:-1], ended.stderr.splitlines()[-1]
     assert sent.startswith("turnike: 127.0.0.1:9/v1/enrol: "), "it was sent all the same"
-    told = f"turnike: the token file has mode {mode:04o}, others than its owner may read or change it"
+    told = (
+        f"turnike: the token file has mode {mode:04o}, others than its owner may read or change it"
+    )
     assert said == ([f"{told}; chmod 600 the next one"] if is_loose else [])
 
 

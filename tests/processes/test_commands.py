@@ -48,7 +48,9 @@ def test_help_of_each_command_shows_an_example(command: list[str]) -> None:
     assert "Example:" in helped.stdout or command == ["list"]
 
 
-@pytest.mark.parametrize("command", [["lane"], ["check"], ["bench"], ["list", "show"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["lane"], ["check"], ["bench"], ["list", "show"]], ids=" ".join
+)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -70,20 +72,28 @@ def test_a_bad_configuration_is_one_clear_line(
 
 
 def test_all_faults_of_a_configuration_are_reported_at_once_a_line_each(config: Path) -> None:
-    config.write_text(config.read_text().replace("[board]", "[bord]").replace('"decide"', '"decided"'))
+    config.write_text(
+        config.read_text().replace("[board]", "[bord]").replace('"decide"', '"decided"')
+    )
     ended = turnike("check", "--config", str(config))
     lines = ended.stderr.splitlines()
     assert (ended.returncode, ended.stdout, len(lines)) == (2, "", 2)
     assert all(line.startswith(f"turnike: {config}: ") for line in lines)
     assert "bord is not a key of the configuration; did you mean board?" in lines[0]
-    assert 'list.stale: must be "decide" or "deny", not "decided"; did you mean "decide"?' in lines[1]
+    assert (
+        'list.stale: must be "decide" or "deny", not "decided"; did you mean "decide"?' in lines[1]
+    )
 
 
 def test_check_names_every_missing_device_and_exits_1(config: Path) -> None:
     ended = turnike("check", "--config", str(config), "--json")
     assert ended.returncode == 1
     told = json.loads(ended.stdout)
-    bad = {finding["subject"]: finding["text"] for finding in told["findings"] if finding["mark"] == "bad"}
+    bad = {
+        finding["subject"]: finding["text"]
+        for finding in told["findings"]
+        if finding["mark"] == "bad"
+    }
     assert told["serves"] is False
     assert set(bad) == {"board", "reader"}
     assert all(str(config.parent / name) in text for name, text in bad.items())
@@ -100,7 +110,9 @@ def test_check_of_a_good_gate_exits_0_and_of_a_running_one_leaves_it_alone(one_g
         one_gate.serves(lane)
 
 
-def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(one_gate: Gate) -> None:
+def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(
+    one_gate: Gate,
+) -> None:
     config = one_gate.config.read_text()
     with serving(one_gate) as lane:
         one_gate.config.write_text(
@@ -108,7 +120,10 @@ def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_firs
         )
         second = one_gate.lane()
         try:
-            reasons = [second.wait_for(lambda line: line.get("state") == "lost")["reason"] for _ in range(2)]
+            reasons = [
+                second.wait_for(lambda line: line.get("state") == "lost")["reason"]
+                for _ in range(2)
+            ]
         finally:
             second.end()
             second.close()
@@ -125,7 +140,9 @@ def test_a_second_lane_with_the_same_configuration_is_refused_in_one_line(one_ga
 
 
 @pytest.mark.parametrize(("missing", "code"), [("deny", 1), ("admit", 0)])
-def test_check_without_a_list_says_what_the_operator_chose(one_gate: Gate, missing: str, code: int) -> None:
+def test_check_without_a_list_says_what_the_operator_chose(
+    one_gate: Gate, missing: str, code: int
+) -> None:
     for path in (one_gate.folder / "lists").iterdir():
         path.unlink()
     one_gate.config.write_text(
@@ -151,14 +168,21 @@ def test_bench_measures_this_machines_list(config: Path) -> None:
     ended = turnike("bench", "--config", str(config), "--json", "--decisions", "2000")
     told = json.loads(ended.stdout)
     assert told["decision_ns"]["count"] == 2_000
-    assert 0 < told["decision_ns"]["p50"] <= told["decision_ns"]["p999"] <= told["decision_ns"]["max"]
+    assert (
+        0 < told["decision_ns"]["p50"] <= told["decision_ns"]["p999"] <= told["decision_ns"]["max"]
+    )
 
 
 def test_a_closed_standard_output_is_one_clear_line(config: Path) -> None:
     command = f"{sys.executable} -m validator lane --config '{config}' >&-"
-    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 2
-    assert ended.stderr == "turnike: standard output is closed; the log goes there (/dev/null will do)\n"
+    assert (
+        ended.stderr
+        == "turnike: standard output is closed; the log goes there (/dev/null will do)\n"
+    )
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 3_000, "a = " + "1" * 5_000, "\ufeff= 1"])

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.console_lane import CARDS, NOW_UNIX_S, FakeLane, fake_lane, histogram_line, status_line, tap_line
+from tests.console_lane import (
+    CARDS,
+    NOW_UNIX_S,
+    FakeLane,
+    fake_lane,
+    histogram_line,
+    status_line,
+    tap_line,
+)
 from tests.processes.gate_rig import Gate, gate, serving
 from tests.programs import WAIT_S, Program, lane_config, program
 from validator.adapters.lane_client import LaneClient
@@ -170,7 +178,9 @@ def told(tmp_path: Path) -> Iterator[tuple[FakeLane, Console]]:
         yield lane, made
 
 
-def test_a_tap_is_on_every_open_page_and_says_no_ground(watched: tuple[Gate, Program, Console]) -> None:
+def test_a_tap_is_on_every_open_page_and_says_no_ground(
+    watched: tuple[Gate, Program, Console],
+) -> None:
     devices, lane, made = watched
     with made.page() as one, made.page() as other:
         for stream in (one, other):
@@ -203,7 +213,8 @@ def test_metrics_are_the_lane_s_own_figures(watched: tuple[Gate, Program, Consol
         labels = {"lane": "1", "outcome": tap["outcome"], "ground": tap["ground"]}
         assert metrics["turnike_taps_total", tuple(sorted(labels.items()))] == tap["count"]
     assert {
-        name: metrics[name, one] for name in ("turnike_lane_up", "turnike_list_version", "turnike_list_cards")
+        name: metrics[name, one]
+        for name in ("turnike_lane_up", "turnike_list_version", "turnike_list_cards")
     } == {
         "turnike_lane_up": 1,
         "turnike_list_version": status["list_version"],
@@ -239,7 +250,9 @@ def test_a_reader_that_is_lost_is_on_the_page(told: tuple[FakeLane, Console]) ->
     with made.page() as page:
         page.gate(up=True)
         lost = status_line(devices={"reader": "lost", "board": "ready"})
-        lane.answers = lambda request: json.dumps(lost if request == "status" else {}).encode() + b"\n"
+        lane.answers = lambda request: (
+            json.dumps(lost if request == "status" else {}).encode() + b"\n"
+        )
         lane.say(b'{"event":"reader","state":"lost","reason":"gone"}\n')
         while page.gate(up=True)["status"]["devices"] != {"reader": "lost", "board": "ready"}:
             pass
@@ -271,7 +284,13 @@ def test_a_lane_that_says_garbage_is_told_as_such_and_heard_when_it_is_well(
         ({"path": "/events", "head": "Origin: http://evil.example\r\n"}, 403),
         ({"path": "/state", "head": "Origin: null\r\n"}, 403),
         ({"path": "/state", "head": "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"}, 403),
-        ({"path": "/metrics", "head": "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n"}, 403),
+        (
+            {
+                "path": "/metrics",
+                "head": "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n",
+            },
+            403,
+        ),
         ({"path": "/state", "method": "POST"}, 403),
         ({"path": "/state", "method": "PUT"}, 405),
         ({"path": "/state", "method": "OPTIONS"}, 405),
@@ -299,7 +318,9 @@ def test_every_path_is_answered_by_its_head_alone_when_asked_so(
     for path in ("/state", "/day", "/metrics", "/events"):
         answered = made.ask(path, method="HEAD")
         assert (answered.status, answered.body) == (200, b"")
-        assert "content-security-policy: default-src 'self'; frame-ancestors 'none';" in answered.head
+        assert (
+            "content-security-policy: default-src 'self'; frame-ancestors 'none';" in answered.head
+        )
         assert "access-control" not in answered.head
 
 
@@ -348,15 +369,22 @@ def test_no_card_is_anywhere_in_what_it_says(watched: tuple[Gate, Program, Conso
         page.gate(up=True)
         for kind in ("matched", "suspended"):
             page.event("tap", token=devices.tap(lane, devices.card(kind))["token"])
-        said = page.heard + b"".join(made.ask(path).body for path in ("/state", "/day", "/metrics", "/"))
+        said = page.heard + b"".join(
+            made.ask(path).body for path in ("/state", "/day", "/metrics", "/")
+        )
     said += json.dumps(made.program.catch_up()).encode()
-    deck = [json.loads(line)["uid"] for line in (devices.folder / "deck.jsonl").read_text().splitlines()]
+    deck = [
+        json.loads(line)["uid"] for line in (devices.folder / "deck.jsonl").read_text().splitlines()
+    ]
     assert len(deck) > 10
     assert not [uid for uid in deck if uid.lower().encode() in said.lower()]
 
 
 def test_five_pages_a_day_of_history_and_prometheus_fit_into_its_memory(tmp_path: Path) -> None:
-    lane_time, taps = iter(range(NOW_UNIX_S, NOW_UNIX_S + 10 * 86_400, 100)), iter(range(1, 1_000_000))
+    lane_time, taps = (
+        iter(range(NOW_UNIX_S, NOW_UNIX_S + 10 * 86_400, 100)),
+        iter(range(1, 1_000_000)),
+    )
     heard: list[int] = []
     chance = random.Random(3)
 
@@ -399,13 +427,20 @@ def test_it_ends_when_asked_to_and_so_do_its_pages(told: tuple[FakeLane, Console
         assert page.is_ended()
 
 
-def test_what_an_operator_must_mend_is_one_line(told: tuple[FakeLane, Console], tmp_path: Path) -> None:
+def test_what_an_operator_must_mend_is_one_line(
+    told: tuple[FakeLane, Console], tmp_path: Path
+) -> None:
     _, made = told
     taken = tmp_path / "taken.toml"
-    taken.write_text(f'{lane_config(tmp_path).read_text()}[console]\nlisten = "127.0.0.1:{made.port}"\n')
+    taken.write_text(
+        f'{lane_config(tmp_path).read_text()}[console]\nlisten = "127.0.0.1:{made.port}"\n'
+    )
     for config, wrong in (
         (taken, f"console.listen: 127.0.0.1:{made.port}: Address already in use"),
-        (lane_config(tmp_path), "there is no [console] table; config/validator.example.toml explains it"),
+        (
+            lane_config(tmp_path),
+            "there is no [console] table; config/validator.example.toml explains it",
+        ),
     ):
         with program("validator", "console", "--config", str(config)) as failed:
             assert failed.process.wait(WAIT_S) == 2

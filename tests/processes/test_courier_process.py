@@ -66,7 +66,9 @@ def test_sighup_asks_at_once(town: Town, tmp_path: Path) -> None:
         courier.close()
 
 
-def test_sigterm_ends_it_and_the_next_one_goes_on(town: Town, gate: CourierGate, running: Program) -> None:
+def test_sigterm_ends_it_and_the_next_one_goes_on(
+    town: Town, gate: CourierGate, running: Program
+) -> None:
     assert running.end() == 0
     town.publish(OTHER)
     courier = gate.courier()
@@ -121,7 +123,9 @@ def test_no_network(town: Town, gate: CourierGate, running: Program) -> None:
         pass  # the port is free: nobody answers there
 
 
-def test_a_flapping_network_is_followed_without_a_word_too_many(town: Town, running: Program) -> None:
+def test_a_flapping_network_is_followed_without_a_word_too_many(
+    town: Town, running: Program
+) -> None:
     for version in range(2, 6):
         town.server.faults["*"] = Fault.RESET
         town.server.drop_connections()
@@ -146,7 +150,9 @@ def test_a_dead_server_is_asked_once_a_poll_and_costs_no_processor(
     assert _cpu_s(running) - used_s < 1.0  # of six seconds; a busy loop would take all of them
 
 
-def test_a_certificate_that_nobody_we_trust_has_signed(town: Town, gate: CourierGate, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_we_trust_has_signed(
+    town: Town, gate: CourierGate, tmp_path: Path
+) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     for context in (theirs.context(), ours.context(names=("elsewhere.example",))):
         with WebServer(town.published, tls=context) as server:
@@ -182,7 +188,9 @@ def test_a_proxy_is_used_only_as_configured_and_says_when_it_refuses(
 
 def test_the_environments_proxy_is_never_asked(gate: CourierGate) -> None:
     environment = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
-    with program("validator", "courier", "--config", str(gate.configured()), env=environment) as courier:
+    with program(
+        "validator", "courier", "--config", str(gate.configured()), env=environment
+    ) as courier:
         state(courier, "fresh", list_version=1)
 
 

@@ -20,12 +20,19 @@ def deck(tmp_path: Path) -> Path:
     """Forty good cards."""
     card = {"kind": "matched", "expect": "admitted", "report": False}
     path = tmp_path / "deck.jsonl"
-    path.write_text("".join(json.dumps({"uid": f"04{n:012x}", **card}) + "\n" for n in range(CARDS)))
+    path.write_text(
+        "".join(json.dumps({"uid": f"04{n:012x}", **card}) + "\n" for n in range(CARDS))
+    )
     return path
 
 
 def arguments(deck: Path, *more: str) -> list[str]:
-    links = ("--reader-link", str(deck.with_name("reader")), "--board-link", str(deck.with_name("board")))
+    links = (
+        "--reader-link",
+        str(deck.with_name("reader")),
+        "--board-link",
+        str(deck.with_name("board")),
+    )
     return ["crowd", "--deck", str(deck), *links, *more]
 
 
@@ -118,7 +125,9 @@ def test_an_asked_passenger_counts_as_one_of_the_taps(deck: Path) -> None:
     (deck.parent / "keys").mkdir()
     (deck.parent / "lists").mkdir()
     (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
-    config = lane_config(deck.parent, missing="deny")  # so that nobody but the asked one expects what comes
+    config = lane_config(
+        deck.parent, missing="deny"
+    )  # so that nobody but the asked one expects what comes
     with program("firmware_sim", *arguments(deck, "--taps", "3", "--seed", "8")) as crowd:
         crowd.event("ready")
         for outcome in ("denied", "either", "denied"):
@@ -148,7 +157,11 @@ def test_of_a_kind_that_was_named_either_is_right(deck: Path) -> None:
         with program("validator", "lane", "--config", str(config)):
             taps = [crowd.event("tap", kind="matched")]
             summary = crowd.event("summary")
-        assert (taps[0]["expect"], taps[0]["saw"], taps[0]["right"]) == ("any_verdict", "denied", True)
+        assert (taps[0]["expect"], taps[0]["saw"], taps[0]["right"]) == (
+            "any_verdict",
+            "denied",
+            True,
+        )
         assert (summary["wrong"], is_over(crowd, deck.parent)) == (0, 0)
 
 

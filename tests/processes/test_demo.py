@@ -39,7 +39,17 @@ STORY = (
 
 def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "validator", "demo", "--cards", "5000", "--timing", "ideal", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "validator",
+            "demo",
+            "--cards",
+            "5000",
+            "--timing",
+            "ideal",
+            *arguments,
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -63,7 +73,18 @@ def test_what_the_city_says_is_seen_at_the_gate_and_what_the_gate_reports_in_the
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "validator", "demo", "--cards", "1000", "--taps", "5", "--timing", "ideal"],
+        [
+            sys.executable,
+            "-m",
+            "validator",
+            "demo",
+            "--cards",
+            "1000",
+            "--taps",
+            "5",
+            "--timing",
+            "ideal",
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -73,7 +94,9 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert list(tmp_path.iterdir()) == []
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     assert str(tmp_path) not in running
 
 
@@ -100,7 +123,16 @@ People.deck = lambda people: (card | {"report": True} for card in deck(people) i
 )
 def test_what_goes_wrong_makes_it_fail(plant: str, is_wrong: bool) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", PLANTED.replace("{plant}", plant), *SMALL, "--taps", "5", "--seed", "2"],
+        [
+            sys.executable,
+            "-c",
+            PLANTED.replace("{plant}", plant),
+            *SMALL,
+            "--taps",
+            "5",
+            "--seed",
+            "2",
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -115,7 +147,9 @@ def test_what_goes_wrong_makes_it_fail(plant: str, is_wrong: bool) -> None:
 
 def processes_of(folder: Path) -> list[str]:
     """The commands that run with something in this folder."""
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     return [line for line in running.splitlines() if f"{folder}/" in line]
 
 

@@ -16,7 +16,18 @@ from urllib.request import Request, urlopen
 import pytest
 
 LIMIT_S = 240  # what takes a second on an idle machine
-DEMO = [sys.executable, "-m", "validator", "demo", "--cards", "1000", "--timing", "ideal", "--page-port", "0"]
+DEMO = [
+    sys.executable,
+    "-m",
+    "validator",
+    "demo",
+    "--cards",
+    "1000",
+    "--timing",
+    "ideal",
+    "--page-port",
+    "0",
+]
 MARK = "TURNIKE_TEST_MARK"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/\n")
 RUNS = "to play with"  # what it says when all of its programs run
@@ -34,7 +45,13 @@ class Terminal:
         if not self.pid:
             name, value = self.mark.split("=")
             signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
-            more = {"TERM": "xterm", "COLUMNS": "140", "LINES": "50", "TMPDIR": str(folder), name: value}
+            more = {
+                "TERM": "xterm",
+                "COLUMNS": "140",
+                "LINES": "50",
+                "TMPDIR": str(folder),
+                name: value,
+            }
             os.execve(command[0], command, os.environ | more)  # noqa: S606 — no shell is wanted
 
     def read(self) -> bool:
@@ -77,7 +94,9 @@ def commands_with(mark: str) -> Iterator[str]:
     """Those that have this in their environment, and have not ended."""
     for each in Path("/proc").iterdir():
         try:
-            if each.name.isdigit() and mark.encode() in (each / "environ").read_bytes().split(b"\0"):
+            if each.name.isdigit() and mark.encode() in (each / "environ").read_bytes().split(
+                b"\0"
+            ):
                 yield (each / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue  # it has ended meanwhile
@@ -142,16 +161,25 @@ def test_killed_or_whoever_started_it_its_programs_end(
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stopped_program_of_a_demo_that_is_killed_ends_too(terminals: Callable[..., Terminal]) -> None:
+def test_a_stopped_program_of_a_demo_that_is_killed_ends_too(
+    terminals: Callable[..., Terminal],
+) -> None:
     terminal = terminals(*DEMO)
     terminal.wait_for(RUNS)
     for process in Path("/proc").iterdir():
-        if process.name.isdigit() and has_mark(process, terminal.mark) and int(process.name) != terminal.pid:
+        if (
+            process.name.isdigit()
+            and has_mark(process, terminal.mark)
+            and int(process.name) != terminal.pid
+        ):
             os.kill(int(process.name), signal.SIGSTOP)
     os.kill(terminal.pid, signal.SIGKILL)
     terminal.ended()
     # The crowd's own two devices end when nobody reads them, which one that is stopped cannot see.
-    until(lambda: all(" pn532 " in each or " board " in each for each in terminal.alive()), terminal.alive)
+    until(
+        lambda: all(" pn532 " in each or " board " in each for each in terminal.alive()),
+        terminal.alive,
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -182,7 +210,10 @@ def test_without_a_terminal_a_signal_while_its_programs_start_ends_it_in_one_lin
     )
     try:
         # The gate's key is there: it is being enrolled, and nobody has come yet.
-        until(lambda: list(tmp_path.glob("*/validator.toml")) or started.poll() is not None, lambda: started)
+        until(
+            lambda: list(tmp_path.glob("*/validator.toml")) or started.poll() is not None,
+            lambda: started,
+        )
         started.send_signal(number)
         out, err = started.communicate(timeout=LIMIT_S)
     finally:
@@ -193,7 +224,9 @@ def test_without_a_terminal_a_signal_while_its_programs_start_ends_it_in_one_lin
     assert list(tmp_path.iterdir()) == []
 
 
-def test_started_to_outlive_its_shell_it_does(tmp_path: Path, terminals: Callable[..., Terminal]) -> None:
+def test_started_to_outlive_its_shell_it_does(
+    tmp_path: Path, terminals: Callable[..., Terminal]
+) -> None:
     """With SIGHUP ignored, as nohup has it, the end of a terminal and of a shell is none of its business."""
     said = tmp_path / "said"
     said.touch()
@@ -206,7 +239,9 @@ def test_started_to_outlive_its_shell_it_does(tmp_path: Path, terminals: Callabl
     os.waitpid(terminal.pid, 0)
     found = ADDRESS.search(said.read_text())
     assert found
-    for _ in range(2):  # whoever answers the second has heard of everything that was before the first
+    for _ in range(
+        2
+    ):  # whoever answers the second has heard of everything that was before the first
         pushed = {"content-type": "application/json", "origin": found[1]}
         asked = Request(f"{found[1]}/do", b'{"verb":"push"}', pushed)  # noqa: S310
         with urlopen(asked, timeout=LIMIT_S) as answer:  # noqa: S310
@@ -245,4 +280,7 @@ def test_what_a_killed_demo_has_left_the_next_one_removes_and_nothing_else(tmp_p
     assert (others / "notes").exists()
     for each in (second, third):
         each.communicate("")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["turnike-demo-link", "turnike-demo-mine"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "turnike-demo-link",
+        "turnike-demo-mine",
+    ]

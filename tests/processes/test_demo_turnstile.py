@@ -92,7 +92,13 @@ def test_each_card_of_the_tray_gives_its_outcome_and_every_stage_of_it_is_told(p
         seen = tapped(page, "tap", card=name)
         tap = seen["tap"]
         assert (name, tap["outcome"]) == (name, OUTCOMES[name])
-        assert [stage["name"] for stage in tap["stages"]] == ["radio", "decide", "report", "tell", "wire"]
+        assert [stage["name"] for stage in tap["stages"]] == [
+            "radio",
+            "decide",
+            "report",
+            "tell",
+            "wire",
+        ]
         assert tap["total_us"] == sum(stage["us"] for stage in tap["stages"]) > 0
         shown = {stage["name"]: stage["us"] for stage in tap["stages"]}
         assert (shown["report"] > 0) is (name in {"suspended", "brief"}), (
@@ -114,7 +120,9 @@ def test_two_cards_at_once_and_one_that_is_pulled_away_too_early_get_no_verdict(
     assert tapped(page, "clash")["tap"]["outcome"] == "try_again"
     before = page.until(is_at_rest)
     assert page.do("pull_early") == (204, "")
-    after = page.until(lambda scene: scene["reader"]["left_early"] == before["reader"]["left_early"] + 1)
+    after = page.until(
+        lambda scene: scene["reader"]["left_early"] == before["reader"]["left_early"] + 1
+    )
     assert after["tap"] == before["tap"]
     assert outcome(page, "matched") == "admitted", "presented again, it counts"
 
@@ -134,7 +142,9 @@ def test_an_impatient_hand_shows_its_card_again_and_the_gate_is_not_confused(pag
     for verb in ("tap", "tap", "lay", "tap", "clash", "pull_early", "tap"):
         named = {"card": "unmatched"} if verb in {"tap", "lay"} else {}
         assert page.do(verb, **named)[0] in {204, 409}
-    page.until(lambda scene: taps(scene) > taps(before))  # taken sooner, none of them need have been read
+    page.until(
+        lambda scene: taps(scene) > taps(before)
+    )  # taken sooner, none of them need have been read
     page.do("take")
     settled = page.until(is_at_rest)
     # On a slow day some of what the hand did is told of only now; the last word is about the last card.
@@ -152,7 +162,9 @@ def test_an_impatient_hand_shows_its_card_again_and_the_gate_is_not_confused(pag
 def test_suspended_in_the_city_a_card_is_refused_and_reinstated_it_is_admitted(page: Page) -> None:
     assert page.do("suspend", card="matched") == (204, "")
     assert page.do("suspend", card="matched") == (409, "city_is_busy")
-    page.until(lambda scene: card(scene, "matched") | {"ends_unix_s": None} == standing("matched", True))
+    page.until(
+        lambda scene: card(scene, "matched") | {"ends_unix_s": None} == standing("matched", True)
+    )
     assert outcome(page, "matched") == "denied"
     assert page.do("suspend", card="matched") == (409, "is_so")
     assert page.do("reinstate", card="matched") == (204, "")
@@ -201,7 +213,9 @@ def test_what_a_visitor_asks_of_the_city_starts_no_program_and_is_timed(page: Pa
     assert programs(page) == before
 
 
-def test_a_cut_network_ends_no_program_and_the_city_is_counted_on_for_what_it_has(page: Page) -> None:
+def test_a_cut_network_ends_no_program_and_the_city_is_counted_on_for_what_it_has(
+    page: Page,
+) -> None:
     before = programs(page)
     assert page.do("network", up=False) == (204, "")
     page.until(lambda scene: scene["courier"] == "unreachable")
@@ -216,7 +230,9 @@ def test_a_cut_network_ends_no_program_and_the_city_is_counted_on_for_what_it_ha
     assert programs(page) == before
 
 
-def test_the_city_is_told_of_a_lost_reader_when_it_says_so_and_not_without_a_network(page: Page) -> None:
+def test_the_city_is_told_of_a_lost_reader_when_it_says_so_and_not_without_a_network(
+    page: Page,
+) -> None:
     assert page.do("network", up=False) == (204, "")
     page.until(lambda scene: scene["courier"] == "unreachable")
     assert page.do("reader", plugged=False) == (204, "")
@@ -279,7 +295,9 @@ def test_without_a_network_and_with_its_plug_pulled_the_gate_loses_no_report(pag
     assert page.do("plug", **{"in": False}) == (204, "")
     pulled = page.until(lambda scene: scene["lane"]["plug"] == "pulled")
     assert (pulled["lane"]["up"], pulled["courier"]) == (False, "off")
-    page.until(lambda scene: not scene["board"]["linked"] and scene["board"]["shows"] == "out_of_service")
+    page.until(
+        lambda scene: not scene["board"]["linked"] and scene["board"]["shows"] == "out_of_service"
+    )
     assert page.do("plug", **{"in": False}) == (409, "is_so")
     assert page.do("plug", **{"in": True}) == (204, "")
     back = page.until(is_at_rest)
@@ -308,7 +326,9 @@ def test_arms_that_are_pushed_give_way_only_when_they_are_free(page: Page) -> No
     assert page.do("push") == (204, "")
     page.until(lambda scene: scene["board"]["forced"] == before["forced"] + 1)
     assert page.do("emergency", on=True) == (204, "")
-    page.until(lambda scene: (scene["board"]["arms"], scene["board"]["emergency"]) == ("free", True))
+    page.until(
+        lambda scene: (scene["board"]["arms"], scene["board"]["emergency"]) == ("free", True)
+    )
     page.until(lambda scene: scene["board"]["shows"] == "emergency")
     assert page.do("push") == (204, "")
     page.until(lambda scene: scene["board"]["walked_free"] == before["walked_free"] + 1)
@@ -353,10 +373,14 @@ def test_what_is_no_verb_gets_one_line(page: Page, body: bytes) -> None:
         ({"content-type": "text/plain"}, 415),
     ],
 )
-def test_nobody_elses_page_can_do_anything(page: Page, headers: dict[str, str], status: int) -> None:
+def test_nobody_elses_page_can_do_anything(
+    page: Page, headers: dict[str, str], status: int
+) -> None:
     before = page.until(is_at_rest)["board"]["forced"]
     assert page.post(b'{"verb":"push"}', headers)[0] == status
-    assert page.ask("POST", "/do", b'{"verb":"push"}', {"content-type": "application/json"})[0] == 403
+    assert (
+        page.ask("POST", "/do", b'{"verb":"push"}', {"content-type": "application/json"})[0] == 403
+    )
     assert page.ask("GET", "/events", headers={"host": "evil.example"})[0] == 421
     assert page.ask("GET", "/do")[0] == 405
     assert page.do("take")[0] == 409  # asked after it, and answered
@@ -387,7 +411,9 @@ def test_its_port_taken_the_page_is_found_on_another(tmp_path: Path) -> None:
             )
             assert demo.result["reports_lost"] == 0
             assert list(tmp_path.iterdir()) == []
-            running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+            running = subprocess.run(
+                ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+            ).stdout
             assert str(tmp_path) not in running
         finally:
             demo.stop()

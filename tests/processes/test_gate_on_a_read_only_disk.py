@@ -52,14 +52,20 @@ def test_a_courier_whose_disk_becomes_read_only_says_so_at_the_next_poll_and_kee
 ) -> None:
     gate = CourierGate(tmp_path / "gate", town)
     config = str(gate.configured())
-    with ext4(gate.folder / "lists") as disk, program("validator", "courier", "--config", config) as courier_:
+    with (
+        ext4(gate.folder / "lists") as disk,
+        program("validator", "courier", "--config", config) as courier_,
+    ):
         state(courier_, "fresh", list_version=1)
         disk.do("break")
         told = state(courier_, "disk", list_version=1)
         assert "Read-only file system; nothing new can be kept" in told["problem"]
         assert gate.status()["state"] == "disk"
         (courier_finding,) = found(gate, "courier")
-        assert (courier_finding.mark, "Read-only file system" in courier_finding.text) == ("note", True)
+        assert (courier_finding.mark, "Read-only file system" in courier_finding.text) == (
+            "note",
+            True,
+        )
         (disk_finding,) = found(gate, "disk")
         assert (disk_finding.mark, "Read-only file system" in disk_finding.text) == ("note", True)
         courier_.kill()
@@ -67,7 +73,9 @@ def test_a_courier_whose_disk_becomes_read_only_says_so_at_the_next_poll_and_kee
             told = state(again, "disk", list_version=1)
             assert "Read-only file system" in told["problem"]
             town.publish(uid(2))
-            told = again.wait_for(lambda line: "list 2 is signed" in line.get("problem", ""), LONG_S)
+            told = again.wait_for(
+                lambda line: "list 2 is signed" in line.get("problem", ""), LONG_S
+            )
             assert (told["list_version"], told["accepted_version"]) == (1, 1)
             assert not list((gate.folder / "recent").glob("*.2.manifest.json")), (
                 "what cannot be kept is not used"
@@ -111,7 +119,10 @@ def test_reports_that_wait_on_a_disk_that_takes_nothing_reach_the_city_and_are_c
             disk.do("break")
             lane.event("reports problem", LONG_S)
             told = ask(socket_, request="status")["status"]
-            assert (told["reports_waiting"], "Read-only file system" in told["reports_trouble"]) == (7, True)
+            assert (
+                told["reports_waiting"],
+                "Read-only file system" in told["reports_trouble"],
+            ) == (7, True)
             assert ask(socket_, request="reports")["reports"] == before
             ids = [each["report_id"] for each in before]
             assert ask(socket_, request="delivered", ids=ids[:5]) == {"forgotten": 5}
@@ -142,7 +153,9 @@ def test_folders_that_are_removed_under_a_running_courier_are_made_again(
         assert (gate.folder / "lists" / "pieces").is_dir()
 
 
-def test_a_second_courier_is_refused_also_after_the_folder_was_removed(tmp_path: Path, town: Town) -> None:
+def test_a_second_courier_is_refused_also_after_the_folder_was_removed(
+    tmp_path: Path, town: Town
+) -> None:
     gate = CourierGate(tmp_path / "gate", town)
     with program("validator", "courier", "--config", str(gate.configured())) as first:
         state(first, "fresh", list_version=1)

@@ -78,7 +78,9 @@ class Desk:
 
     def shown(self) -> dict[str, object]:
         """What root show says."""
-        fields: dict[str, object] = json.loads(self.types("root", "show", "--home", "city", "--json"))
+        fields: dict[str, object] = json.loads(
+            self.types("root", "show", "--home", "city", "--json")
+        )
         return fields
 
 
@@ -123,9 +125,9 @@ def test_a_home_shows_its_secrets_to_nobody_else(founded: Desk) -> None:
     ]
     assert len(private) >= 3 + 3 + 1
     assert {path.stat().st_mode & 0o077 for path in private} == {0}
-    assert {path.stat().st_mode & 0o777 for path in founded.city.glob("keys*/**/") if path.is_dir()} == {
-        0o700
-    }
+    assert {
+        path.stat().st_mode & 0o777 for path in founded.city.glob("keys*/**/") if path.is_dir()
+    } == {0o700}
     assert (founded.city / "published").stat().st_mode & 0o777 == 0o755
     assert founded.city.stat().st_mode & 0o777 == 0o711
 
@@ -137,7 +139,9 @@ def test_a_development_city_is_ready_at_once_and_says_what_it_is(desk: Desk) -> 
     roles.sign_publication(office, manifest(1, 1_600_000_000), 1_600_000_000)
     assert (
         desk.shown()["fingerprint_key"]
-        == key_id(parse_key_file(next((desk.city / "keys/fingerprint").glob("*.key")).read_bytes())).hex()
+        == key_id(
+            parse_key_file(next((desk.city / "keys/fingerprint").glob("*.key")).read_bytes())
+        ).hex()
     )
 
 
@@ -258,12 +262,21 @@ def test_every_online_key_is_rotated_in_one_ceremony(founded: Desk, tmp_path: Pa
         (desk.folder / f"{name}.pem").write_bytes(
             (desk.city / "development-root-keys" / f"{name}.pem").read_bytes()
         )
-    sign = ("root-key", "sign", "city/root/2.root.draft.json", "--previous", "city/root/1.root.json", "--key")
+    sign = (
+        "root-key",
+        "sign",
+        "city/root/2.root.draft.json",
+        "--previous",
+        "city/root/1.root.json",
+        "--key",
+    )
     said = desk.types(*sign, "development-a.pem", answers="y\n")
     assert "changes against root 1:" in said
     assert said.count("timestamp: with ") == said.count("timestamp: without ") == 1
     assert "Not enough yet" in said
-    assert "1 of 2 signed" in desk.refused("root", "accept", "city/root/2.root.draft.json", "--home", "city")
+    assert "1 of 2 signed" in desk.refused(
+        "root", "accept", "city/root/2.root.draft.json", "--home", "city"
+    )
     assert client.refresh(now_unix_s) == before
     desk.types(*sign, "development-c.pem", answers="y\n")
     said = desk.types("root", "accept", "city/root/2.root.draft.json", "--home", "city")
@@ -333,7 +346,10 @@ def test_the_fingerprint_key_is_started_and_then_switched_to(founded: Desk) -> N
         (("timestamp", "--start"), "go with fingerprint-key"),
         (("timestamp", "--remove", "a"), "with root"),
         (("root", "--remove", "nobody"), "'nobody' is no root key of root 1"),
-        (("root", "--remove", "development-a", "--remove", "development-b"), "a threshold of 2 with 1 keys"),
+        (
+            ("root", "--remove", "development-a", "--remove", "development-b"),
+            "a threshold of 2 with 1 keys",
+        ),
         (("root", "--add", "gone.pub"), "gone.pub: No such file"),
         (("everything",), "'everything' is not one of"),
         ((), "say what to rotate"),

@@ -47,13 +47,17 @@ def test_a_rotated_key_reaches_the_gate_with_its_status_and_the_list_under_it_is
     first = current_fingerprint_key(office)
     world.start("courier")
     courier = world.running["courier"]
-    courier.event("fingerprint key", key_id=first.id)  # a new gate needs no hand to carry the key there
+    courier.event(
+        "fingerprint key", key_id=first.id
+    )  # a new gate needs no hand to carry the key there
     courier.event("courier", state="fresh", list_version=1)
 
     types(world, "rotate", "fingerprint-key", "--start")
     coming = next_fingerprint_key(office)
     assert coming is not None
-    assert f"next fingerprint key {coming}: " in said(world, "gates")  # the gate may hold it already
+    assert f"next fingerprint key {coming}: " in said(
+        world, "gates"
+    )  # the gate may hold it already
     world.start("lane")  # news, so that the gate does not wait a minute before it says how it fares
     courier.event("fingerprint key", key_id=coming)
     held = held_keys(world.folder / "keys")

@@ -55,7 +55,9 @@ class RotatedGate(CourierGate):
 
 
 @pytest.fixture
-def processes(tmp_path: Path, city: Town, devices: Gate) -> Iterator[tuple[RotatedGate, Program, Program]]:
+def processes(
+    tmp_path: Path, city: Town, devices: Gate
+) -> Iterator[tuple[RotatedGate, Program, Program]]:
     """Such a gate at the first list, with its courier and its lane."""
     made = RotatedGate(tmp_path / "gate", city, devices)
     with ExitStack() as stack:
@@ -116,16 +118,25 @@ def test_a_gate_without_the_new_key_keeps_the_last_list_and_says_so_until_it_get
     gate, courier, lane = processes
     switch(city)
     line = state(courier, "no fingerprint key", list_version=1, accepted_version=2)
-    wanted = (
-        f"list 2 is made under fingerprint key {NEW_ID}, which this gate does not hold; put it into list.keys"
-    )
+    wanted = f"list 2 is made under fingerprint key {NEW_ID}, which this gate does not hold; put it into list.keys"
     assert line["problem"] == wanted
     left = gate.status()
-    assert (left["state"], left["problem"], left["list_version"]) == ("no fingerprint key", wanted, 1)
+    assert (left["state"], left["problem"], left["list_version"]) == (
+        "no fingerprint key",
+        wanted,
+        1,
+    )
     ((mark, told),) = gate.check("courier")
-    assert (mark, wanted in told, told.endswith("the gate goes on by version 1")) == ("note", True, True)
+    assert (mark, wanted in told, told.endswith("the gate goes on by version 1")) == (
+        "note",
+        True,
+        True,
+    )
     ((mark, told),) = gate.check("accepted")
-    assert (mark, f"under fingerprint key {NEW_ID}, which this gate does not hold" in told) == ("note", True)
+    assert (mark, f"under fingerprint key {NEW_ID}, which this gate does not hold" in told) == (
+        "note",
+        True,
+    )
     assert gate.tap(lane, KNOWN) == ("denied", "fresh", 1)
     assert gate.tap(lane, LATER) == ("admitted", "fresh", 1)
 

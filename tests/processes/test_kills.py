@@ -37,19 +37,34 @@ from validator.courier_ports import SourceState
 from validator.formats.accepted import AcceptedError, decode
 from validator.formats.fingerprint_keys import parse_key_file
 
-KILLS = int(os.environ.get("TURNIKE_KILLS", "200")) // 2  # in each of two tests, which run beside each other
+KILLS = (
+    int(os.environ.get("TURNIKE_KILLS", "200")) // 2
+)  # in each of two tests, which run beside each other
 SEED = int(os.environ.get("TURNIKE_KILL_SEED", "0")) or SystemRandom().randrange(1, 1 << 32)
 SHARES = {"publisher": 0.4, "courier": 0.4, "lane": 0.2}
 CHANGE_EVERY_S = 0.1  # a pace; nothing waits for it
 SLEEPS = 8  # publishers die between two polls of a gate that is mostly asleep
-PATIENT = ("fresh", "unreachable", "slow")  # what a courier may find in a city whose web server lives
+PATIENT = (
+    "fresh",
+    "unreachable",
+    "slow",
+)  # what a courier may find in a city whose web server lives
 
 Commands = dict[str, tuple[tuple[str, ...], Callable[[Line], bool]]]
 
 
 def commands(of: System) -> Commands:
     """Each program's command, and by which line it has done its work."""
-    publish = ("turnike-backoffice", "publish", "--home", str(of.city), "--watch", "--every", "0.1", "--json")
+    publish = (
+        "turnike-backoffice",
+        "publish",
+        "--home",
+        str(of.city),
+        "--watch",
+        "--every",
+        "0.1",
+        "--json",
+    )
     config = ("--config", str(of.gate_config))
     return {
         "publisher": (publish, lambda line: line.get("event") == "published"),
@@ -80,7 +95,12 @@ class Run:
         """A gate in this process that has nothing but the root that it was given."""
         keys = tuple(parse_key_file(path.read_bytes()) for path in self.of.keys)
         gate = Gate(
-            self.of.folder / name, self.of.url, self.of.root, SetClock(int(time.time())), keys, WebLimits()
+            self.of.folder / name,
+            self.of.url,
+            self.of.root,
+            SetClock(int(time.time())),
+            keys,
+            WebLimits(),
         )
         self._stack.callback(gate.web.close)
         return gate
@@ -93,7 +113,9 @@ class Run:
             if watch:
                 self._stack.callback(watch.close)
             random = Random(f"{self._seed} {name}")
-            self._victims[name] = Victim(forks, random, round(kills * SHARES[name]), *command, watch)
+            self._victims[name] = Victim(
+                forks, random, round(kills * SHARES[name]), *command, watch
+            )
         with _changing(self.people) as changing:
             while any(victim.kills_left for victim in self._victims.values()):
                 self._turn()
@@ -145,7 +167,12 @@ class Run:
         ]
         path = self._rotting.choice(there)
         whole = [each for each in there[:2] if each != path and each.exists()]
-        if path.exists() and path.stat().st_size and all(_is_whole(each) for each in whole) and whole:
+        if (
+            path.exists()
+            and path.stat().st_size
+            and all(_is_whole(each) for each in whole)
+            and whole
+        ):
             write_over(path, damaged(path.read_bytes(), self._rotting))
 
     def _hear(self, name: str, lines: list[Line]) -> None:
@@ -163,7 +190,9 @@ class Run:
         assert line["state"] in PATIENT or not self.seen["installed"], line
         if line["list_version"] > self.seen["installed"]:
             lane = self._victims["lane"].program
-            if any(each["event"] == "started" for each in lane.heard):  # before, it does not listen yet
+            if any(
+                each["event"] == "started" for each in lane.heard
+            ):  # before, it does not listen yet
                 lane.signal(signal.SIGHUP)
         self._rise("installed", line["list_version"])
         self._rise("accepted", line["accepted_version"])
@@ -188,7 +217,10 @@ class Run:
             version = tap.line["list_version"]
             assert tap.adopted <= version <= tap.public
             said = Verdict(tap.line["outcome"], tap.line["ground"], tap.line["rule"])
-            assert said == verdict(self.people.under(tap.uid, version)), (tap, self.people.history[tap.uid])
+            assert said == verdict(self.people.under(tap.uid, version)), (
+                tap,
+                self.people.history[tap.uid],
+            )
             assert tap.line["list_state"] == ("fresh" if version else "missing"), tap
         for counted in self._counted:
             assert counted == self.people.counted(counted.version)
@@ -235,7 +267,10 @@ def goes_on_by_itself(run: Run) -> int:
     run.people.step()
     newest = published(of)
     config = ("--config", str(of.gate_config))
-    with program("validator", "courier", *config) as courier, program("validator", "lane", *config) as lane:
+    with (
+        program("validator", "courier", *config) as courier,
+        program("validator", "lane", *config) as lane,
+    ):
         courier.event("courier", state="fresh", list_version=newest)
         run.crowd.hear([lane.event("started")])
         if lane.heard[0].get("list_version") != newest:
@@ -252,7 +287,9 @@ def goes_on_by_itself(run: Run) -> int:
 def nothing_is_left_behind(run: Run, newest: int) -> None:
     """What stands in the folders of city and gate says the newest list, all of it, and nothing half."""
     of = run.of
-    assert newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
+    assert (
+        newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
+    )
     assert run.registry.publications.building() is None
     ledger = Ledger(of.gate / "lists")
     assert (ledger.problem, ledger.accepted and ledger.accepted.list_version) == ("", newest)
@@ -284,7 +321,9 @@ def test_a_hundred_kills_harm_nobody_and_need_no_hand(tmp_path: Path, recent: bo
         raise
 
 
-def test_one_run_after_a_kill_publishes_what_was_begun_and_what_changed_since(tmp_path: Path) -> None:
+def test_one_run_after_a_kill_publishes_what_was_begun_and_what_changed_since(
+    tmp_path: Path,
+) -> None:
     with system(tmp_path, recent=True) as of, Registry.open(load(of.city).database_url) as registry:
         people = People(registry, Random(0))
         publisher = Publisher(load(of.city), registry)

@@ -48,7 +48,9 @@ BOARD_LOSSES = (
 )
 
 
-HELD_S = 4.0  # in which a held card is heard again three times, the field being taken away that often
+HELD_S = (
+    4.0  # in which a held card is heard again three times, the field being taken away that often
+)
 
 
 @pytest.fixture
@@ -100,7 +102,9 @@ def test_a_board_lost_in_the_middle_of_a_passage_comes_back(one_gate: Gate, faul
         one_gate.serves(lane)
 
 
-def test_a_card_that_lies_there_before_the_board_is_ready_is_served_once_it_is(one_gate: Gate) -> None:
+def test_a_card_that_lies_there_before_the_board_is_ready_is_served_once_it_is(
+    one_gate: Gate,
+) -> None:
     one_gate.board.say("unplug")
     one_gate.board.event("unplugged")
     lane = one_gate.lane()
@@ -180,11 +184,15 @@ def test_a_dead_board_on_a_line_that_echoes_is_noticed_and_nobody_is_admitted(
 
 
 @pytest.mark.parametrize("fault", ["echo", "echo=40"])
-def test_a_reader_on_a_line_that_echoes_is_out_of_service_and_says_why(one_gate: Gate, fault: str) -> None:
+def test_a_reader_on_a_line_that_echoes_is_out_of_service_and_says_why(
+    one_gate: Gate, fault: str
+) -> None:
     with serving(one_gate) as lane:
         one_gate.reader.say(f"fault {fault}")
         lost = lane.event("reader", state="lost")
-        assert lost["reason"].endswith("the line echoes what this lane sends; are its two wires joined?")
+        assert lost["reason"].endswith(
+            "the line echoes what this lane sends; are its two wires joined?"
+        )
         one_gate.board.event("show", outcome="out_of_service", by="lane")
         one_gate.reader.say("fault none")
         lane.event("reader", state="ready")
@@ -208,7 +216,9 @@ def test_an_emergency_is_shown_and_its_alarms_are_counted(one_gate: Gate) -> Non
         one_gate.board.say("push")
         lane.event("forced")
         one_gate.board.say("emergency on")
-        assert one_gate.board.event("show", outcome="emergency", by="board")["lamp"] == "green blink"
+        assert (
+            one_gate.board.event("show", outcome="emergency", by="board")["lamp"] == "green blink"
+        )
         one_gate.board.event("show", outcome="emergency", by="lane")
         one_gate.board.say("emergency off")
         one_gate.board.event("show", outcome="ready", by="lane")
@@ -277,7 +287,9 @@ def test_a_card_that_stays_opens_once_on_a_bad_line(tmp_path: Path, fault: str) 
 def test_a_card_laid_down_while_nobody_could_be_answered_is_served_afterwards(
     one_gate: Gate, trouble: str
 ) -> None:
-    begin, end = ("emergency on", "emergency off") if trouble == "emergency" else ("unplug", "replug")
+    begin, end = (
+        ("emergency on", "emergency off") if trouble == "emergency" else ("unplug", "replug")
+    )
     with serving(one_gate) as lane:
         one_gate.board.say(begin)
         lane.wait_for(lambda line: line.get("on") is True or line.get("state") == "lost")

@@ -71,7 +71,9 @@ def test_no_verdict_without_exactly_one_whole_card(either_gate: Gate) -> None:
             "",
         )
         either_gate.serves(lane)
-        opened = [line["tap"] for line in either_gate.board.catch_up() if line.get("event") == "open"]
+        opened = [
+            line["tap"] for line in either_gate.board.catch_up() if line.get("event") == "open"
+        ]
         assert len(opened) == 1
 
 
@@ -108,11 +110,18 @@ def test_sigterm_shows_out_of_service_and_leaves_the_chip_as_a_fresh_program_exp
 
 
 def publish(
-    of: Gate, version: int, suspended: list[str], issued_unix_s: int, *, era: int = 0, recent: bool = False
+    of: Gate,
+    version: int,
+    suspended: list[str],
+    issued_unix_s: int,
+    *,
+    era: int = 0,
+    recent: bool = False,
 ) -> None:
     """A list with one refusing rule about these cards, on the disk or in memory."""
     content = segment_bytes(
-        {CardUid(bytes.fromhex(uid)).fingerprint(KEY): NO_END for uid in suspended}, to_version=version
+        {CardUid(bytes.fromhex(uid)).fingerprint(KEY): NO_END for uid in suspended},
+        to_version=version,
     )
     rule = RuleEntry("suspended", Effect.REFUSE, (entry_of(content),), reports=True)
     manifest = Manifest(version, issued_unix_s, issued_unix_s + 5 * 86_400, (rule,))
@@ -141,7 +150,9 @@ def test_a_torn_newer_list_is_told_in_one_line_and_the_last_good_one_serves(one_
     with serving(one_gate) as lane:
         publish(one_gate, 7, [one_gate.card("matched")], 1_780_000_100)
         assert lane.event("list", list_version=7)
-        newest = max((one_gate.folder / "lists").glob("*.seg"), key=lambda path: path.stat().st_mtime_ns)
+        newest = max(
+            (one_gate.folder / "lists").glob("*.seg"), key=lambda path: path.stat().st_mtime_ns
+        )
         content = newest.read_bytes()
         replaced = newest.with_suffix(".torn")
         replaced.write_bytes(content[:-8] + b"\xff" * 8)
@@ -188,7 +199,9 @@ def test_a_lane_without_a_key_serves_by_its_policy_and_uses_the_first_that_comes
 
 def test_a_list_in_memory_and_then_a_newer_era_replace_what_is_on_the_disk(one_gate: Gate) -> None:
     (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
-    text = one_gate.config.read_text().replace("[list]", f'[list]\nrecent = "{one_gate.folder}/recent"')
+    text = one_gate.config.read_text().replace(
+        "[list]", f'[list]\nrecent = "{one_gate.folder}/recent"'
+    )
     one_gate.config.write_text(text)
     with serving(one_gate) as lane:
         uid = one_gate.card("matched")
@@ -205,7 +218,9 @@ def test_a_list_in_memory_and_then_a_newer_era_replace_what_is_on_the_disk(one_g
 def test_a_lane_that_starts_on_a_torn_list_uses_the_one_before(one_gate: Gate) -> None:
     (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
     publish(one_gate, 7, [one_gate.card("matched")], 1_780_000_100)
-    newest = max((one_gate.folder / "lists").glob("*.seg"), key=lambda path: path.stat().st_mtime_ns)
+    newest = max(
+        (one_gate.folder / "lists").glob("*.seg"), key=lambda path: path.stat().st_mtime_ns
+    )
     newest.write_bytes(newest.read_bytes()[:-8])
     with serving(one_gate) as lane:
         line = one_gate.serves(lane)
@@ -214,13 +229,19 @@ def test_a_lane_that_starts_on_a_torn_list_uses_the_one_before(one_gate: Gate) -
 
 
 @pytest.mark.parametrize(("missing", "outcome"), [("deny", "denied"), ("admit", "admitted")])
-def test_a_list_of_another_fleets_key_is_no_list(one_gate: Gate, missing: str, outcome: str) -> None:
+def test_a_list_of_another_fleets_key_is_no_list(
+    one_gate: Gate, missing: str, outcome: str
+) -> None:
     (one_gate.folder / "keys" / "demo.key").write_bytes(format_key_file(KEY))
     text = one_gate.config.read_text().replace('missing = "deny"', f'missing = "{missing}"')
     one_gate.config.write_text(text)
     with serving(one_gate) as lane:
         line = one_gate.tap(lane, one_gate.card("matched"))
-        assert (line["outcome"], line["ground"], line["list_state"]) == (outcome, "list missing", "missing")
+        assert (line["outcome"], line["ground"], line["list_state"]) == (
+            outcome,
+            "list missing",
+            "missing",
+        )
         assert (
             "fingerprint key"
             in next(line for line in lane.heard if line["event"] == "list problem")["problem"]

@@ -175,7 +175,9 @@ def test_denials_are_filed_whoever_calls(caller: Caller, lane: Lane) -> None:
 
 def test_denials_are_filed_when_all_of_them_call_at_once(lane: Lane) -> None:
     before_s = lane.pace_s()
-    with besieged(lane, endless, drop_by_drop, silent, many, deaf_watcher, deaf_asker, many, endless):
+    with besieged(
+        lane, endless, drop_by_drop, silent, many, deaf_watcher, deaf_asker, many, endless
+    ):
         assert lane.pace_s() < SLOWER_MAX * before_s
     status = lane.ask(request="status")["status"]
     assert (status["reports_refused"], status["reports_trouble"]) == (0, "")
@@ -186,7 +188,9 @@ def test_callers_that_say_nothing_do_not_keep_the_courier_out(lane: Lane) -> Non
         silent_ones = [stack.enter_context(lane.call()) for _ in range(3 * CALLERS_MAX)]
         for _ in range(3):
             told = lane.ask(request="reports", max=5)["reports"]
-            assert lane.ask(request="delivered", ids=[each["report_id"] for each in told]) == {"forgotten": 5}
+            assert lane.ask(request="delivered", ids=[each["report_id"] for each in told]) == {
+                "forgotten": 5
+            }
         assert silent_ones[0].recv(1) == b"", "the first that came is the first that must go"
 
 

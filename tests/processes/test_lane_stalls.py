@@ -83,16 +83,22 @@ def test_a_suspended_card_that_left_meanwhile_is_neither_shown_nor_reported(one_
         one_gate.take_away()
         go_on(lane)
         one_gate.serves(lane, LONG_S)
-        assert [line["outcome"] for line in lane.heard if line.get("event") == "tap"] == ["admitted"]
+        assert [line["outcome"] for line in lane.heard if line.get("event") == "tap"] == [
+            "admitted"
+        ]
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_stopped_at_any_moment_of_a_tap_it_opens_at_once_or_not_at_all(one_gate: Gate, seed: int) -> None:
+def test_stopped_at_any_moment_of_a_tap_it_opens_at_once_or_not_at_all(
+    one_gate: Gate, seed: int
+) -> None:
     moments = random.Random(seed)
     with serving(one_gate) as lane:
         for _ in range(MOMENTS):
             present(one_gate, "matched")
-            time.sleep(moments.uniform(0, STAGES_S))  # which moment of the tap it is; nothing is waited for
+            time.sleep(
+                moments.uniform(0, STAGES_S)
+            )  # which moment of the tap it is; nothing is waited for
             stop(lane)
             time.sleep(STILL_S)  # the stall itself; nothing is waited for
             one_gate.take_away()
@@ -113,14 +119,19 @@ def test_whoever_waited_behind_another_and_left_meanwhile_is_not_let_in(tmp_path
         first = lane.event("tap", LONG_S)["tap"]
         one_gate.take_away()
         present(one_gate, "matched")
-        one_gate.reader.event("released", LONG_S)  # the lane has taken its answer, and asks for the next card
+        one_gate.reader.event(
+            "released", LONG_S
+        )  # the lane has taken its answer, and asks for the next card
         stop(lane)
         time.sleep(STILL_S)  # the stall itself; nothing is waited for
         one_gate.take_away()
         one_gate.board.say("pass")
         one_gate.board.event("passed", LONG_S, tap=first)
         go_on(lane)
-        told = [lane.wait_for(lambda line: line.get("event") in {"tap", "passage"}, LONG_S) for _ in range(2)]
+        told = [
+            lane.wait_for(lambda line: line.get("event") in {"tap", "passage"}, LONG_S)
+            for _ in range(2)
+        ]
         by_event = {line["event"]: line for line in told}  # which of the two is said first is open
         assert (by_event["tap"]["tap"], by_event["tap"]["outcome"]) == (first + 1, "try_again")
         assert (by_event["passage"]["tap"], by_event["passage"]["passed"]) == (first, True)

@@ -34,7 +34,9 @@ class TimedGate(ClockedGate):
 
     def publish(self, version: int = 1) -> None:
         """A list issued at NOW: one card suspended, one matched, and a start date for everybody who is not."""
-        numbers = {uid: CardUid(bytes.fromhex(uid)).fingerprint(KEY) for uid in (SUSPENDED, MATCHED)}
+        numbers = {
+            uid: CardUid(bytes.fromhex(uid)).fingerprint(KEY) for uid in (SUSPENDED, MATCHED)
+        }
         suspended = segment_bytes({numbers[SUSPENDED]: (ENDS_UNIX_S - EPOCH_UNIX_S) // 60})
         matched = segment_bytes(dict.fromkeys(numbers.values(), NO_END), rule="matched")
         rules = (
@@ -48,7 +50,9 @@ class TimedGate(ClockedGate):
             ),
         )
         manifest = Manifest(version, NOW_UNIX_S, EXPIRES_UNIX_S, rules)
-        sources: dict[str, Path | bytes] = {seg(content): content for content in (suspended, matched)}
+        sources: dict[str, Path | bytes] = {
+            seg(content): content for content in (suspended, matched)
+        }
         ListInstaller(self.folder / "lists").install(encode(manifest), sources)
 
     def accepted(self, signed_unix_s: int, boot_id: str = "this", key: str = "a1") -> None:
@@ -96,7 +100,12 @@ def test_a_clock_that_steps_while_the_gate_runs_lets_nobody_through_early_and_lo
     clocked.accepted(NOW_UNIX_S)
     with clocked.serving() as lane:
         assert told(clocked.tap(lane, SUSPENDED)) == ("denied", "in table", "fresh", True)
-        steps = [(Y2038, False), (Y1970, False), (NOW_UNIX_S - DAY_S, True), (NOW_UNIX_S + 30 * DAY_S, False)]
+        steps = [
+            (Y2038, False),
+            (Y1970, False),
+            (NOW_UNIX_S - DAY_S, True),
+            (NOW_UNIX_S + 30 * DAY_S, False),
+        ]
         for unix_s, synchronised in steps:
             clocked.set(unix_s, synchronised=synchronised)
             assert told(clocked.tap(lane, SUSPENDED)) == ("denied", "in table", "fresh", False)
@@ -151,7 +160,10 @@ def test_a_rule_begins_on_its_day_and_on_no_other_clocks_word(clocked: TimedGate
 
 @pytest.mark.parametrize(
     ("stale", "matched"),
-    [("decide", ("admitted", "no rule speaks", "stale")), ("deny", ("denied", "list stale", "stale"))],
+    [
+        ("decide", ("admitted", "no rule speaks", "stale")),
+        ("deny", ("denied", "list stale", "stale")),
+    ],
 )
 @pytest.mark.parametrize("synchronised", [True, False])
 def test_a_list_past_its_expiry_does_what_the_operator_chose(
@@ -166,7 +178,12 @@ def test_a_list_past_its_expiry_does_what_the_operator_chose(
         clocked.accepted(EXPIRES_UNIX_S)
     with clocked.serving() as lane:
         assert told(clocked.tap(lane, MATCHED)) == (*matched, synchronised)
-        assert told(clocked.tap(lane, UNMATCHED)) == ("denied", "not in table", "stale", synchronised)
+        assert told(clocked.tap(lane, UNMATCHED)) == (
+            "denied",
+            "not in table",
+            "stale",
+            synchronised,
+        )
 
 
 def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: TimedGate) -> None:
@@ -211,10 +228,17 @@ def assert_is_healed(clocked: TimedGate, lane: Program, *, is_synchronised: bool
     assert line["unix_s"] == NOW_UNIX_S + 60
     notice = ("admitted_with_notice", "no rule speaks", "fresh", is_synchronised)
     assert told(clocked.tap(lane, UNMATCHED)) == notice
-    assert told(clocked.tap(lane, MATCHED)) == ("admitted", "no rule speaks", "fresh", is_synchronised)
+    assert told(clocked.tap(lane, MATCHED)) == (
+        "admitted",
+        "no rule speaks",
+        "fresh",
+        is_synchronised,
+    )
 
 
-def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(clocked: TimedGate) -> None:
+def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(
+    clocked: TimedGate,
+) -> None:
     (clocked.folder / "lists" / "accepted.json").write_bytes(b"\0" * 100)
     clocked.set(Y2038)
     with clocked.serving() as lane:

@@ -92,7 +92,9 @@ def city(tmp_path: Path) -> Iterator[Town]:
         yield made
 
 
-def served(city: Town, devices: Gate, *, stale: str = "decide", missing: str = "deny") -> ServedGate:
+def served(
+    city: Town, devices: Gate, *, stale: str = "decide", missing: str = "deny"
+) -> ServedGate:
     """A new gate of this town, which has been there once if there is a list."""
     brought = city.gate()
     made = ServedGate(city, brought, ClockedGate(brought.folder, devices, stale, missing))
@@ -160,7 +162,13 @@ def test_each_state_of_the_list_does_what_the_operator_chose(
         assert "body checksum does not match" in problem
         assert gate.tap(lane, KNOWN) == ("denied", "in table", "corrupt", True)
         line = gate.clocked.tap(lane, LATER)
-        assert (*told(line), line["list_version"]) == ("admitted", "no rule speaks", "corrupt", True, 1)
+        assert (*told(line), line["list_version"]) == (
+            "admitted",
+            "no rule speaks",
+            "corrupt",
+            True,
+            1,
+        )
 
         gate.brought.start()  # a courier that starts looks for damage
         gate.bring(2)
@@ -206,7 +214,10 @@ def test_after_a_power_cut_in_another_year_and_without_a_network_nobody_is_let_i
         with gate.clocked.serving() as lane:
             line = gate.clocked.tap(lane, ENDING)
             assert told(line) == ("denied", "in table", "fresh", False)
-            assert (line["list_version"], line["unix_s"]) == (2, NOW_UNIX_S + gate.brought.clock.boottime_s)
+            assert (line["list_version"], line["unix_s"]) == (
+                2,
+                NOW_UNIX_S + gate.brought.clock.boottime_s,
+            )
             assert gate.tap(lane, STRANGER) == ("admitted", "no rule speaks", "fresh", False)
             gate.clock(boottime_s=2 * DAY_S - 1)
             assert gate.tap(lane, ENDING) == ("denied", "in table", "fresh", False)

@@ -115,6 +115,8 @@ def test_gates_are_heard_beside_thousands_who_finish_nothing_and_those_are_ended
     process.terminate()
     _, said = process.communicate(timeout=WAIT_S)
     (line,) = said.splitlines()
-    assert line.startswith(f"may open {SERVE_FILES:,} files, and 20,000 gates at once (--gates) need ")
+    assert line.startswith(
+        f"may open {SERVE_FILES:,} files, and 20,000 gates at once (--gates) need "
+    )
     assert f"until then it keeps {SERVE_FILES - FILES_KEPT:,} connections" in line
     assert ConnectionLimits().head_s < WAIT_S

@@ -107,7 +107,10 @@ def uids(recorded: Path) -> list[bytes]:
     """Every card that was issued: the whole deck, and those of the story."""
     with (recorded / "demo" / "cards.csv").open() as lines:
         issued = {row["uid"] for row in csv.DictReader(lines)}
-    deck = {json.loads(line)["uid"] for line in (recorded / "demo" / "deck.jsonl").read_text().splitlines()}
+    deck = {
+        json.loads(line)["uid"]
+        for line in (recorded / "demo" / "deck.jsonl").read_text().splitlines()
+    }
     assert len(deck) > 2_000
     return [bytes.fromhex(uid) for uid in issued | deck]
 
@@ -139,14 +142,18 @@ def test_the_gate_names_no_card_in_anything_that_it_keeps_prints_or_answers(
     kinds = {Path(name).name for name in written}
     assert {"cache.db", "courier.json", "accepted.json", "validator.toml"} < kinds
     taps = [
-        line for line in written[str(recorded / "heard" / "lane.stdout")].splitlines() if b'"tap"' in line
+        line
+        for line in written[str(recorded / "heard" / "lane.stdout")].splitlines()
+        if b'"tap"' in line
     ]
     assert len(taps) >= TAPS
     assert written[str(recorded / "heard" / "watch")].count(b'"event":"tap"') >= TAPS // 2
     assert b'"status"' in written[str(recorded / "heard" / "answers")]
 
 
-def test_the_gate_names_no_card_in_anything_that_it_sends(recorded: Path, uids: list[bytes]) -> None:
+def test_the_gate_names_no_card_in_anything_that_it_sends(
+    recorded: Path, uids: list[bytes]
+) -> None:
     with ReportStore.open(load(recorded / "demo" / "city").database_url) as store:
         rows = [dict(row) for row in store.select(0, 1 << 40)]
         statuses = [dict(row) for row in store.gate_rows()]

@@ -97,7 +97,9 @@ def test_nfcpys_abort_is_heard(reader: Program) -> None:
     device.close()
 
 
-def test_a_killed_program_leaves_the_chip_at_921600_until_somebody_speaks_it(reader: Program) -> None:
+def test_a_killed_program_leaves_the_chip_at_921600_until_somebody_speaks_it(
+    reader: Program,
+) -> None:
     path = reader.first_line()
     opens_and_dies = "import sys, os, nfc.clf.pn532 as p, nfc.clf.transport as t; p.init(t.TTY(sys.argv[1])); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", opens_and_dies, path], check=False, timeout=60)

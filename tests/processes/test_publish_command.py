@@ -43,12 +43,22 @@ class Home:
 
     def publish(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """One run to its end."""
-        command = [sys.executable, "-m", "backoffice", "publish", "--home", str(self.folder), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "backoffice",
+            "publish",
+            "--home",
+            str(self.folder),
+            *arguments,
+        ]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def watching(self) -> Program:
         """`publish --watch`."""
-        return Program("backoffice", "publish", "--home", str(self.folder), "--watch", "--json", *EVERY)
+        return Program(
+            "backoffice", "publish", "--home", str(self.folder), "--watch", "--json", *EVERY
+        )
 
 
 @pytest.fixture
@@ -82,7 +92,9 @@ def said(program: Program, text: str) -> None:
 def test_publish_says_what_it_did_in_words_and_as_json(home: Home) -> None:
     first = home.publish()
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.startswith("list 1 is public: the first list\n  suspended: a snapshot piece, whole, ")
+    assert first.stdout.startswith(
+        "list 1 is public: the first list\n  suspended: a snapshot piece, whole, "
+    )
     home.suspend(1)
     told = json.loads(home.publish("--json").stdout)
     assert (told["event"], told["list_version"], told["why"], told["changes"]) == (
@@ -112,10 +124,14 @@ def test_a_configuration_that_is_written_anew_is_published_by_itself_and_a_wrong
 ) -> None:
     config = home.folder / "backoffice.toml"
     before = config.read_text()
-    another = re.sub(r"(?m)^in_force_from = .*$", "in_force_from = 2031-01-15T00:00:00+03:00", before)
+    another = re.sub(
+        r"(?m)^in_force_from = .*$", "in_force_from = 2031-01-15T00:00:00+03:00", before
+    )
     assert another != before
     config.write_text(another)
-    published = watch.event("published", wait_s=50)  # sooner than it signs again, which is each minute
+    published = watch.event(
+        "published", wait_s=50
+    )  # sooner than it signs again, which is each minute
     assert (published["list_version"], published["why"]) == (2, ["the rules changed"])
     config.write_text("in_force_from = soon")
     said(watch, "backoffice.toml")
@@ -167,7 +183,9 @@ def test_a_folder_that_takes_no_files_is_told_and_the_change_is_published_when_i
     assert is_whole(home.published)
 
 
-def test_another_configuration_is_taken_up_and_a_wrong_one_is_told(home: Home, watch: Program) -> None:
+def test_another_configuration_is_taken_up_and_a_wrong_one_is_told(
+    home: Home, watch: Program
+) -> None:
     path = home.folder / "backoffice.toml"
     text = path.read_text()
     path.write_text("nonsense")
@@ -189,7 +207,10 @@ def test_a_second_publisher_that_would_watch_is_sent_away(home: Home, watch: Pro
     watch.event("published", list_version=2)
 
 
-SELDOM = ("--every", "3600")  # it publishes the first list, and no other for an hour unless it is asked
+SELDOM = (
+    "--every",
+    "3600",
+)  # it publishes the first list, and no other for an hour unless it is asked
 
 
 def test_the_publisher_that_watches_is_asked_and_what_it_published_is_shown(home: Home) -> None:
@@ -271,7 +292,10 @@ def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> 
         assert ask("/metadata/timestamp.json")[0] == 404
         home.publish()
         status, first = ask("/metadata/timestamp.json")
-        assert (status, first) == (200, (home.published / "metadata" / "timestamp.json").read_bytes())
+        assert (status, first) == (
+            200,
+            (home.published / "metadata" / "timestamp.json").read_bytes(),
+        )
         assert ask("/metadata/timestamp.json", "HEAD") == (200, b"")
         home.suspend(1)
         home.publish()
@@ -303,7 +327,9 @@ def published_days_ago(home: Home, days: int) -> None:
         publisher.publish(int(time.time()) - days * DAY_S)
 
 
-def test_a_clock_that_jumped_ahead_is_one_line_until_a_person_says_that_it_is_right(home: Home) -> None:
+def test_a_clock_that_jumped_ahead_is_one_line_until_a_person_says_that_it_is_right(
+    home: Home,
+) -> None:
     published_days_ago(home, 40)
     home.suspend(1)
     for arguments in ((), ("--json",)):

@@ -14,8 +14,12 @@ from validator.domain.events import CardSeen, LaidBefore, ReaderLost
 
 UNPLUGS = 30
 KILLS = 20
-STALLS_MAX = 2  # of all tries, those that may fall into a moment in which the whole machine stood still
-GROWTH_KB_MAX = 1024  # the interpreter's own noise; a leaked port with its buffers would be 100 times 20 KB
+STALLS_MAX = (
+    2  # of all tries, those that may fall into a moment in which the whole machine stood still
+)
+GROWTH_KB_MAX = (
+    1024  # the interpreter's own noise; a leaked port with its buffers would be 100 times 20 KB
+)
 
 # Uses the reader as the lane does until it is killed. It says when it begins, so that the kill can meet every step of opening.
 VICTIM = """
@@ -85,7 +89,9 @@ def kill_after(kind: str, path: str, delay_s: float) -> None:
         victim.kill()
 
 
-def test_a_program_that_is_killed_leaves_a_reader_that_is_back_at_once(kind: str, rig: ReaderRig) -> None:
+def test_a_program_that_is_killed_leaves_a_reader_that_is_back_at_once(
+    kind: str, rig: ReaderRig
+) -> None:
     rng = random.Random(1)
     times_s = []
     for number in range(KILLS):

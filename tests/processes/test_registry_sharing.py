@@ -19,7 +19,9 @@ with Registry.open({url!r}) as registry:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_who_opens_a_registry_a_second_time_and_leaves_still_sees_what_others_write(tmp_path: Path) -> None:
+def test_who_opens_a_registry_a_second_time_and_leaves_still_sees_what_others_write(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path}/registry.db"
     with Registry.open(url) as held:
         held.add_cards([IssuedCard(uid) for uid in CARDS])

@@ -22,7 +22,9 @@ from tests.processes.lane_on_a_disk import journal_of, missing
 from tests.programs import Line, Program
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 
-RECOVERED_S = 90.0  # a failed disk is tried again every second; the rest is the noise of a shared machine
+RECOVERED_S = (
+    90.0  # a failed disk is tried again every second; the rest is the noise of a shared machine
+)
 
 TRIED_S = 1.1
 PASSENGER_S = 0.2  # between two passengers, while the disk is waited for
@@ -38,8 +40,12 @@ class DiskGate:
     denials: int = 0
 
     def __post_init__(self) -> None:
-        cards = [json.loads(line) for line in (self.gate.folder / "deck.jsonl").read_text().splitlines()]
-        self._suspended = iter(sorted({card["uid"] for card in cards if card["kind"] == "suspended"}))
+        cards = [
+            json.loads(line) for line in (self.gate.folder / "deck.jsonl").read_text().splitlines()
+        ]
+        self._suspended = iter(
+            sorted({card["uid"] for card in cards if card["kind"] == "suspended"})
+        )
 
     def disk(self, verb: str) -> None:
         """Make the disk do this."""
@@ -106,7 +112,11 @@ class DiskGate:
 
     def problems(self) -> list[str]:
         """What the log has said of the reports."""
-        return [line["problem"] for line in self.lane.catch_up() if line.get("event") == "reports problem"]
+        return [
+            line["problem"]
+            for line in self.lane.catch_up()
+            if line.get("event") == "reports problem"
+        ]
 
     def accounted(self) -> list[dict[str, Any]]:
         """All that wait, when each denial is a report or is counted where the city sees it."""
@@ -116,7 +126,9 @@ class DiskGate:
         assert len(found) == status["reports_waiting"]
         assert sum(each["refused_before"] for each in found) == status["reports_refused"]
         assert len(found) + status["reports_refused"] == self.denials
-        assert len(found) >= self.denials - status["told_before_durable"], "who was told in time is kept"
+        assert len(found) >= self.denials - status["told_before_durable"], (
+            "who was told in time is kept"
+        )
         assert status["reports_trouble"] == ""
         return found
 

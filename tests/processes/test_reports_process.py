@@ -201,7 +201,9 @@ def test_reports_wait_for_a_city_that_is_away_and_arrive_when_it_is_back(world: 
     assert (outbox.missing, outbox.received) == (0, world.denials)
 
 
-def test_of_several_receivers_each_report_is_taken_once_and_when_one_dies_all_end(world: World) -> None:
+def test_of_several_receivers_each_report_is_taken_once_and_when_one_dies_all_end(
+    world: World,
+) -> None:
     world.running.pop("serve").close()
     world.workers = 3
     world.start("serve")
@@ -230,7 +232,9 @@ def test_of_several_receivers_each_report_is_taken_once_and_when_one_dies_all_en
 
 
 def children_of(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [
+        int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ]
 
 
 def test_nothing_on_the_gate_or_in_the_city_names_a_card(world: World) -> None:

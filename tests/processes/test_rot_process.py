@@ -64,7 +64,9 @@ def test_a_base_that_rots_before_the_lane_starts_is_back_within_a_poll(
         assert not [line for line in courier.heard if "text" in line], "no traceback"
 
 
-def test_every_file_of_a_running_courier_may_rot_and_it_goes_on(town: Town, gate: CourierGate) -> None:
+def test_every_file_of_a_running_courier_may_rot_and_it_goes_on(
+    town: Town, gate: CourierGate
+) -> None:
     with closing(gate.courier()) as courier:
         state(courier, "fresh", list_version=1)
         town.publish(SECOND)
@@ -110,7 +112,9 @@ def test_what_is_planted_in_the_list_folder_blocks_no_start_and_is_not_followed(
     assert all((gate.folder / "lists" / name).is_file() for name in ("accepted.json", "root.json"))
 
 
-def test_a_gate_of_an_earlier_version_starts_without_a_network_and_is_covered_then(gate: CourierGate) -> None:
+def test_a_gate_of_an_earlier_version_starts_without_a_network_and_is_covered_then(
+    gate: CourierGate,
+) -> None:
     with closing(gate.courier()) as courier:
         state(courier, "fresh", list_version=1)
         assert courier.end() == 0

@@ -71,7 +71,9 @@ def test_why_reports_do_not_arrive_is_in_the_couriers_file_until_they_do(tmp_pat
     city, key = City.founded(tmp_path / "city"), Ed25519PrivateKey.generate()
     for name in ("lists", "keys"):
         (tmp_path / name).mkdir()
-    put_secret(tmp_path / "gate.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    put_secret(
+        tmp_path / "gate.pem", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store, WebServer() as server:
         now_unix_s = int(time.time())
         public = key.public_key().public_bytes_raw()

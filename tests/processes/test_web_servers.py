@@ -57,16 +57,23 @@ def started(*command: str) -> Iterator[None]:
 
 
 @contextmanager
-def nginx(town: Town, folder: Path, receiver: int = 8080, more: str = "", at: int = 0) -> Iterator[str]:
+def nginx(
+    town: Town, folder: Path, receiver: int = 8080, more: str = "", at: int = 0
+) -> Iterator[str]:
     if (program := shutil.which("nginx", path="/usr/sbin:/usr/bin")) is None:
         pytest.skip("nginx is not here: apt-get install nginx-light")
     port, config = at or free_port(), folder / "nginx.conf"
-    for part in (folder, *town.published.parents):  # its worker is another user, who has to get there
+    for part in (
+        folder,
+        *town.published.parents,
+    ):  # its worker is another user, who has to get there
         part.chmod(part.stat().st_mode | 0o011)
     snippet = folder / "turnike-lists.conf"
     text = SNIPPET.read_text() + more
     snippet.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{receiver}"))
-    config.write_text(NGINX.format(folder=folder, port=port, published=town.published, snippet=snippet))
+    config.write_text(
+        NGINX.format(folder=folder, port=port, published=town.published, snippet=snippet)
+    )
     with started(program, "-e", f"{folder}/error.log", "-c", str(config)):
         yield f"http://127.0.0.1:{port}/"
 
@@ -79,7 +86,9 @@ def serve(town: Town, folder: Path, *addresses: str) -> Iterator[str]:
         '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
         f"[receiver]\naddresses = {list(addresses)}\n"
     )
-    with started(sys.executable, "-m", "backoffice", "serve", "--home", str(home), "--port", str(port)):
+    with started(
+        sys.executable, "-m", "backoffice", "serve", "--home", str(home), "--port", str(port)
+    ):
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -128,7 +137,9 @@ def test_a_gate_lives_on_any_web_server(server: Serve, town: Town, tmp_path: Pat
 
 
 @pytest.mark.parametrize("server", [nginx, serve])
-def test_a_download_that_was_cut_goes_on_where_it_ended(server: Serve, town: Town, tmp_path: Path) -> None:
+def test_a_download_that_was_cut_goes_on_where_it_ended(
+    server: Serve, town: Town, tmp_path: Path
+) -> None:
     entry, _ = town.offered[0]
     whole = (town.published / "segments" / f"{entry.sha256}.wire").read_bytes()
     with server(town, tmp_path) as url:
@@ -145,7 +156,9 @@ def test_a_download_that_was_cut_goes_on_where_it_ended(server: Serve, town: Tow
 
 
 @pytest.mark.parametrize("server", [nginx, serve])
-def test_nobody_keeps_the_timestamp_and_everybody_the_rest(server: Serve, town: Town, tmp_path: Path) -> None:
+def test_nobody_keeps_the_timestamp_and_everybody_the_rest(
+    server: Serve, town: Town, tmp_path: Path
+) -> None:
     with server(town, tmp_path) as url:
         gate_before(town, url)
         timestamp = requests.get(f"{url}metadata/timestamp.json", timeout=WAIT_S)
@@ -160,7 +173,9 @@ def test_nobody_keeps_the_timestamp_and_everybody_the_rest(server: Serve, town: 
 
 
 @pytest.mark.parametrize("server", [nginx, serve])
-def test_nothing_but_what_is_published_can_be_asked_for(server: Serve, town: Town, tmp_path: Path) -> None:
+def test_nothing_but_what_is_published_can_be_asked_for(
+    server: Serve, town: Town, tmp_path: Path
+) -> None:
     (town.published / "segments" / ".new-half").write_bytes(b"half")
     (town.published / "notes.txt").write_bytes(b"mine")
     with server(town, tmp_path) as url:
@@ -183,7 +198,10 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
         gate_before(town, url)
         with ReportStore.open(load(town.city.office.home).database_url) as store:
             store.enrol(
-                "gate", store.invite("gate", NOW_UNIX_S), key.public_key().public_bytes_raw(), NOW_UNIX_S
+                "gate",
+                store.invite("gate", NOW_UNIX_S),
+                key.public_key().public_bytes_raw(),
+                NOW_UNIX_S,
             )
             office = ReportOffice(url, Web(), "gate", key, lambda: NOW_UNIX_S)
             answers = office.send([stored(1), stored(2)])
@@ -192,8 +210,12 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
 
 
 STRIPS = "location /strips/v1/ { proxy_pass http://127.0.0.1:8080/v1/; proxy_set_header Host $http_host; }"
-LEAVES = "location /leaves/v1/ { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $http_host; }"
-NO_HOST = "location /no-host/v1/ { proxy_pass http://127.0.0.1:8080; }"  # as it comes: the upstream's
+LEAVES = (
+    "location /leaves/v1/ { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $http_host; }"
+)
+NO_HOST = (
+    "location /no-host/v1/ { proxy_pass http://127.0.0.1:8080; }"  # as it comes: the upstream's
+)
 EDGE = "location /edge/v1/ { return 401; }"
 
 

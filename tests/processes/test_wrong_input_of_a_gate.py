@@ -36,7 +36,11 @@ CAPABILITIES = "-dac_override,-dac_read_search"
 
 
 def run(
-    command: str, *, stdin: bytes = b"", cwd: Path | None = None, environment: dict[str, str] | None = None
+    command: str,
+    *,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    environment: dict[str, str] | None = None,
 ) -> "subprocess.CompletedProcess[bytes]":
     """`turnike …` or `firmware-sim …` to its end."""
     program, *arguments = command.split()
@@ -112,12 +116,18 @@ def _holds(content: bytes) -> Callable[[Path], None]:
 
 
 WRONG_CONFIGURATIONS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing": (_is_removed, "cannot be read (No such file or directory); name another with --config"),
+    "missing": (
+        _is_removed,
+        "cannot be read (No such file or directory); name another with --config",
+    ),
     "a folder": (_is_a_folder, "is a directory"),
     "endless": (_is_endless, "is larger than 1 MiB; it is no configuration"),
     "huge": (_holds(b"# comment\n" * 200_000), "is larger than 1 MiB; it is no configuration"),
     "binary": (_holds(b"\x7fELF\x02\x01\x01\0\0\0"), "has zero bytes"),
-    "latin": (_holds('gate_id = "ş"\n'.encode("iso-8859-9")), "line 1 is not UTF-8; save it as UTF-8"),
+    "latin": (
+        _holds('gate_id = "ş"\n'.encode("iso-8859-9")),
+        "line 1 is not UTF-8; save it as UTF-8",
+    ),
     "utf-16 without a mark": (_holds("a = 1\n".encode("utf-16-le")), "has zero bytes"),
     "old Macintosh": (_holds(b'gate_id = "a"\rlane = 1\r'), "ends its lines with CR alone"),
     "json": (_holds(b'{"gate_id": "a"}\n'), "is not TOML"),
@@ -186,7 +196,10 @@ def test_a_configuration_that_may_not_be_read_is_one_line(config: Path, command:
         ("firmware-sim crowd --deck /nowhere --reader-link a --board-link b --taps 1", "/nowhere"),
         ("firmware-sim crowd --deck /proc --reader-link a --board-link b --taps 1", "/proc"),
         ("firmware-sim crowd --deck /bin/sh --reader-link a --board-link b --taps 1", "/bin/sh"),
-        ("firmware-sim crowd --deck /dev/null --reader-link a --board-link b --taps 1", "/dev/null"),
+        (
+            "firmware-sim crowd --deck /dev/null --reader-link a --board-link b --taps 1",
+            "/dev/null",
+        ),
     ],
 )
 def test_a_wrong_argument_is_one_line(tmp_path: Path, command: str, says: str) -> None:
@@ -195,11 +208,14 @@ def test_a_wrong_argument_is_one_line(tmp_path: Path, command: str, says: str) -
 
 
 @pytest.mark.parametrize(
-    "command", ["top --once", "reports show", "reports retry", "list show", "check", "bench --decisions 1000"]
+    "command",
+    ["top --once", "reports show", "reports retry", "list show", "check", "bench --decisions 1000"],
 )
 @pytest.mark.parametrize("columns", ["20", "1", "0", "100000", "wide"])
 def test_a_terminal_of_any_width_is_served(config: Path, command: str, columns: str) -> None:
-    ended = run(f"turnike {command} --config {config}", environment={"COLUMNS": columns, "LINES": columns})
+    ended = run(
+        f"turnike {command} --config {config}", environment={"COLUMNS": columns, "LINES": columns}
+    )
     assert ended.returncode in {0, 1}, ended.stderr
     assert b"Traceback" not in ended.stderr
     assert ended.stdout or ended.stderr

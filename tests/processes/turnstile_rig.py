@@ -37,7 +37,17 @@ class Page:
         """Start it, with `folder` for its files; returns when it has told its address."""
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "validator", "demo", "--cards", "1000", "--timing", "ideal", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "validator",
+                "demo",
+                "--cards",
+                "1000",
+                "--timing",
+                "ideal",
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -72,7 +82,9 @@ class Page:
         with self._news:
             while not self._scene or not is_so(self._scene):
                 if not self._news.wait(end_s - time.monotonic()):
-                    raise AssertionError(f"it did not come; {json.dumps(self._scene)} {self.told.decode()}")
+                    raise AssertionError(
+                        f"it did not come; {json.dumps(self._scene)} {self.told.decode()}"
+                    )
             return self._scene
 
     def do(self, verb: str, **more: object) -> tuple[int, str]:

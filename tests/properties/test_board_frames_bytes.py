@@ -41,7 +41,10 @@ def test_decode_never_raises(data: bytes) -> None:
     assert decoded is None or f.encode(decoded[1], decoded[0])
 
 
-@given(st.lists(st.one_of(frames.map(lambda frame: f.encode(frame, 7)), st.binary(max_size=90))), st.data())
+@given(
+    st.lists(st.one_of(frames.map(lambda frame: f.encode(frame, 7)), st.binary(max_size=90))),
+    st.data(),
+)
 def test_any_split_gives_the_same_events(pieces: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(pieces)
     whole = f.FrameDecoder()

@@ -20,7 +20,11 @@ from backoffice.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
 from backoffice.scratch import Refusal, Scratch
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
-UIDS = [b"\x04\x11\x22\x33", b"\x04\x11\x22\x33\x44\x55\x66", b"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99"]
+UIDS = [
+    b"\x04\x11\x22\x33",
+    b"\x04\x11\x22\x33\x44\x55\x66",
+    b"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99",
+]
 NUMBERS = [1, 1_234_567_812_345_678]
 NOW_UNIX_S = 1_800_000_000
 
@@ -29,7 +33,16 @@ words = st.one_of(
     st.sampled_from([uid.hex() for uid in UIDS]),
     st.sampled_from([f"{number:016}" for number in NUMBERS]),
     st.sampled_from(
-        ["", "in", "out", "08112233", "2027-01-01T00:00Z", "2027-01-01", "1800000001", "99999999999999"]
+        [
+            "",
+            "in",
+            "out",
+            "08112233",
+            "2027-01-01T00:00Z",
+            "2027-01-01",
+            "1800000001",
+            "99999999999999",
+        ]
     ),
     st.text(max_size=6),
 )
@@ -50,8 +63,13 @@ files = st.lists(any_lines, max_size=12).map(b"\n".join)
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
-    with TemporaryDirectory(dir=SHELVES) as folder, Registry.open(f"sqlite:///{folder}/registry.db") as shelf:
-        shelf.add_cards([IssuedCard(uid, number) for uid, number in zip(UIDS, [*NUMBERS, None], strict=True)])
+    with (
+        TemporaryDirectory(dir=SHELVES) as folder,
+        Registry.open(f"sqlite:///{folder}/registry.db") as shelf,
+    ):
+        shelf.add_cards(
+            [IssuedCard(uid, number) for uid, number in zip(UIDS, [*NUMBERS, None], strict=True)]
+        )
         yield shelf
 
 
@@ -69,7 +87,11 @@ def run(
 def lines_of(content: bytes) -> list[int]:
     """The numbers of the lines that have something on them."""
     found = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return [number for number, line in enumerate(found, start=1) if line.removesuffix(b"\r").strip(b" ,;\t|")]
+    return [
+        number
+        for number, line in enumerate(found, start=1)
+        if line.removesuffix(b"\r").strip(b" ,;\t|")
+    ]
 
 
 @settings(max_examples=300)
@@ -97,7 +119,9 @@ def test_each_line_is_taken_or_refused_once(
 
 
 @given(st.binary(max_size=200) | files, st.booleans())
-def test_any_file_is_read_or_refused_whole(registry: Registry, content: bytes, is_packed: bool) -> None:
+def test_any_file_is_read_or_refused_whole(
+    registry: Registry, content: bytes, is_packed: bool
+) -> None:
     packed = gzip.compress(content, 1) if is_packed else content
     with suppress(RowFileError):
         run(registry, packed, "suspended")
@@ -117,7 +141,9 @@ spelt = st.builds(
     st.booleans(),
 )
 printed = st.builds(
-    lambda number, separator: separator.join(f"{number:016}"[at : at + 4] for at in range(0, 16, 4)),
+    lambda number, separator: separator.join(
+        f"{number:016}"[at : at + 4] for at in range(0, 16, 4)
+    ),
     st.integers(0, 10**16 - 1),
     st.sampled_from(["", " ", "-"]),
 )
@@ -138,7 +164,9 @@ def test_no_refusal_tells_what_could_be_a_card(card: str, before: str, after: st
 
 
 @given(
-    spelt | printed, st.sampled_from(STATE_COLUMNS), st.sampled_from(["{}", "{}0", "x{}", "2021-01-01T{}"])
+    spelt | printed,
+    st.sampled_from(STATE_COLUMNS),
+    st.sampled_from(["{}", "{}0", "x{}", "2021-01-01T{}"]),
 )
 def test_the_report_of_a_card_in_any_column_does_not_name_it(
     registry: Registry, card: str, column: str, form: str

@@ -40,7 +40,9 @@ class Rule:
     now_unix_s: int = START_UNIX_S
     version: int = 0
     offered: tuple[Piece, ...] = ()
-    changes: list[frozenset[int]] = field(default_factory=lambda: [frozenset()])  # cards, by list version
+    changes: list[frozenset[int]] = field(
+        default_factory=lambda: [frozenset()]
+    )  # cards, by list version
     published_unix_s: list[int] = field(default_factory=lambda: [START_UNIX_S])
     built: list[Due] = field(default_factory=list)
 
@@ -75,7 +77,9 @@ class Rule:
 
     def missed_bytes(self, held: int) -> int:
         """What a gate fetches that never missed a publication."""
-        return sum(PIECE_BYTES + CARD_BYTES * len(cards) for cards in self.changes[held + 1 :] if cards)
+        return sum(
+            PIECE_BYTES + CARD_BYTES * len(cards) for cards in self.changes[held + 1 :] if cards
+        )
 
     def in_step(self, ago_s: int) -> int:
         """The list version that was the newest so long ago; 0 if there was none."""
@@ -85,7 +89,9 @@ class Rule:
 def check_ways(rule: Rule, held: Sequence[int]) -> None:
     """From each of these versions there is a way to the newest; without a snapshot, from where the oldest day piece begins."""
     changes = [piece for piece in rule.offered if piece.kind is not Kind.SNAPSHOT]
-    oldest_day = min((piece.from_version for piece in changes if piece.kind is Kind.DAY), default=None)
+    oldest_day = min(
+        (piece.from_version for piece in changes if piece.kind is Kind.DAY), default=None
+    )
     for version in held:
         chain = rule.chain(version)
         assert chain is not None, version
@@ -172,7 +178,9 @@ def test_a_long_time_at_a_steady_pace_keeps_every_way_open(every_s: int, rules: 
                 check_bytes(rule)
 
 
-def test_a_snapshot_is_made_again_when_the_days_since_weigh_a_quarter_of_it_or_after_a_month() -> None:
+def test_a_snapshot_is_made_again_when_the_days_since_weigh_a_quarter_of_it_or_after_a_month() -> (
+    None
+):
     rule = Rule()
     rule.publish(0, frozenset(range(1_000)))
     when = []

@@ -31,7 +31,9 @@ def split(*chunks: bytes) -> list[bytes]:
 
 
 frames = st.one_of(st.just(ACK), st.binary(min_size=1, max_size=265).map(frame_of))
-noise = st.binary(max_size=20).filter(lambda noise: b"\x00\x00" not in noise and not noise.endswith(b"\x00"))
+noise = st.binary(max_size=20).filter(
+    lambda noise: b"\x00\x00" not in noise and not noise.endswith(b"\x00")
+)
 
 
 @given(st.lists(st.tuples(noise, frames), max_size=5))

@@ -34,7 +34,9 @@ fingerprints = near | st.integers(0, (1 << 56) - 1)
 ends = st.sampled_from((0, 1, 2, 3, 65_534, 65_535)) | st.integers(0, 65_535)
 cards = st.dictionaries(fingerprints, ends, max_size=40)
 index_bits = st.sampled_from((0, 16))
-moments = st.integers(-70, 70_000 * 60).map(lambda seconds: EPOCH_UNIX_S + seconds) | st.sampled_from(
+moments = st.integers(-70, 70_000 * 60).map(
+    lambda seconds: EPOCH_UNIX_S + seconds
+) | st.sampled_from(
     [EPOCH_UNIX_S + units * 60 + off for units in (0, 1, 2, 3, 65_534) for off in (-1, 0, 1)]
 )
 

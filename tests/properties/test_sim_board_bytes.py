@@ -32,7 +32,9 @@ frames: st.SearchStrategy[f.Frame] = st.one_of(
     st.builds(f.Emergency, st.booleans()),
     st.builds(f.Tamper, st.booleans()),
     st.sampled_from((4, 7, 10)).flatmap(
-        lambda n: st.builds(f.Card, st.just(1), st.booleans(), u8, u16, st.binary(min_size=n, max_size=n))
+        lambda n: st.builds(
+            f.Card, st.just(1), st.booleans(), u8, u16, st.binary(min_size=n, max_size=n)
+        )
     ),
     st.builds(f.Card, st.just(2), st.booleans(), u8, u16, st.just(b"")),
     st.builds(f.Heartbeat, u32, u8),

@@ -85,7 +85,9 @@ def web() -> Iterator[Web]:
 
 
 @given(sent=_answers | st.binary(max_size=300))
-def test_any_bytes_are_a_small_file_or_a_town_error(server: WebServer, web: Web, sent: bytes) -> None:
+def test_any_bytes_are_a_small_file_or_a_town_error(
+    server: WebServer, web: Web, sent: bytes
+) -> None:
     server.files["hostile"] = sent
     try:
         answer = web.get(f"{server.url}hostile", 1_000, '"tag"')

@@ -49,7 +49,9 @@ def decoded(wire: bytes, chunk_cards: int) -> bytes:
 @example({}, 0, 1)
 @example({(1 << 56) - 1: 0}, 0, 1)
 @example({0: 1, (1 << 56) - 1: 0}, 16, 1)
-def test_a_segment_comes_back_byte_for_byte(known: dict[int, int], bits: int, chunk_cards: int) -> None:
+def test_a_segment_comes_back_byte_for_byte(
+    known: dict[int, int], bits: int, chunk_cards: int
+) -> None:
     segment = segment_bytes(known, index_bits=bits)
     assert decoded(encoded(segment, chunk_cards), chunk_cards) == segment
 
@@ -62,7 +64,8 @@ def test_a_damaged_wire_is_refused_or_decodes_to_the_same(
     wire = bytearray(encoded(segment, chunk_cards))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(
-            st.integers(0, len(wire) - 1) | st.integers(0, len(wire) - 1).map(lambda back: -1 - back)
+            st.integers(0, len(wire) - 1)
+            | st.integers(0, len(wire) - 1).map(lambda back: -1 - back)
         )
         wire[at] ^= data.draw(st.integers(1, 255))
     cut = data.draw(st.just(len(wire)) | st.integers(0, len(wire)))
@@ -76,14 +79,18 @@ def test_a_damaged_wire_is_refused_or_decodes_to_the_same(
 
 
 @given(
-    st.sampled_from(({3: 5, 9: 9}, {at * at: at % 3 for at in range(40)}, dict.fromkeys(range(90), 65535)))
+    st.sampled_from(
+        ({3: 5, 9: 9}, {at * at: at % 3 for at in range(40)}, dict.fromkeys(range(90), 65535))
+    )
 )
 def test_every_truncation_and_every_flipped_byte_is_refused(known: dict[int, int]) -> None:
     segment = segment_bytes(known)
     wire = encoded(segment, 32)
     damaged = [wire[:size] for size in range(len(wire))]
     damaged += [
-        wire[:at] + bytes((wire[at] ^ flip,)) + wire[at + 1 :] for at in range(len(wire)) for flip in (1, 255)
+        wire[:at] + bytes((wire[at] ^ flip,)) + wire[at + 1 :]
+        for at in range(len(wire))
+        for flip in (1, 255)
     ]
     for each in damaged:
         try:
@@ -108,7 +115,9 @@ def test_decoding_any_bytes_raises_nothing_but_a_wire_error(content: bytes, coun
 
 
 @given(cards, index_bits, st.lists(st.integers(0, 60), max_size=8))
-def test_any_chunks_write_the_same_segment(known: dict[int, int], bits: int, cuts: list[int]) -> None:
+def test_any_chunks_write_the_same_segment(
+    known: dict[int, int], bits: int, cuts: list[int]
+) -> None:
     order = sorted(known)
     vectors = np.array(order, np.uint64), np.array([known[card] for card in order], np.uint16)
     out = io.BytesIO()

@@ -60,7 +60,9 @@ def card(number: int) -> Card:
 
 def rules(version: int) -> RuleSet:
     known = frozenset(card(number).uid.fingerprint(bytes(32)) for number in SUSPENDED)
-    return RuleSet(version, 0, 2**40, (Rule("suspended", Effect.REFUSE, SetTable(known), reports=True),))
+    return RuleSet(
+        version, 0, 2**40, (Rule("suspended", Effect.REFUSE, SetTable(known), reports=True),)
+    )
 
 
 @dataclass(slots=True)
@@ -83,7 +85,9 @@ class SimulatedReader:
         """The plan does not wait for anybody."""
 
     def take(self) -> ReaderEvent | None:
-        return self.plan.popleft() if self.plan and self.plan[0].at_ns <= self.world.now_ns else None
+        return (
+            self.plan.popleft() if self.plan and self.plan[0].at_ns <= self.world.now_ns else None
+        )
 
     def close(self) -> None:
         """Nothing to let go."""

@@ -29,7 +29,9 @@ HOUR_S = 3_600.0
 # Of the outage only the end is simulated: no wait is longer than five minutes, so by then no gate remembers its beginning.
 OUTAGE_S = 1_800.0
 ANSWERED_S = 0.05  # a request, there and back, over a city's mobile network
-LOST_ANSWERS = 0.005  # of those to batches that were stored: the line breaks, and they are sent again
+LOST_ANSWERS = (
+    0.005  # of those to batches that were stored: the line breaks, and they are sent again
+)
 STARTED_WITHIN_S = 60.0  # computers of the same kind, all with the same SD card
 AFTER_S = 60.0  # the curve goes on so long when the last report is in: what it settles to
 GIVEN_UP_S = 6 * HOUR_S  # a gate that still has reports then has given up
@@ -62,7 +64,11 @@ class City:
     stored: set[str] = field(default_factory=set)
     copies: int = 0  # that came again, because an answer was lost
     arrived: dict[str, Counter[int]] = field(
-        default_factory=lambda: {"reports": Counter(), "statuses": Counter(), "turned away": Counter()}
+        default_factory=lambda: {
+            "reports": Counter(),
+            "statuses": Counter(),
+            "turned away": Counter(),
+        }
     )
     last_stored_s: float = 0.0
 
@@ -124,7 +130,10 @@ class Gate:
     def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
         """See LaneReports."""
         first = self._delivered + skipped
-        return [self._report(seq) for seq in range(first, first + min(count_max, self.waiting - skipped))]
+        return [
+            self._report(seq)
+            for seq in range(first, first + min(count_max, self.waiting - skipped))
+        ]
 
     def delivered(self, report_ids: Sequence[str]) -> None:
         """See LaneReports."""
@@ -187,14 +196,18 @@ class Outcome:
 
     def mean(self, kind: str, from_s: int, to_s: int) -> float:
         """Requests a second of a kind in a time."""
-        return sum(self.city.arrived[kind][second] for second in range(from_s, to_s)) / (to_s - from_s)
+        return sum(self.city.arrived[kind][second] for second in range(from_s, to_s)) / (
+            to_s - from_s
+        )
 
 
 def run(plan: Plan) -> Outcome:
     """Simulate until every report is in, and a little longer."""
     draw = Random(plan.seed)
     city = City(plan.capacity, draw)
-    waiting = np.random.default_rng(plan.seed).poisson(plan.hours * plan.denials_per_hour, plan.gates)
+    waiting = np.random.default_rng(plan.seed).poisson(
+        plan.hours * plan.denials_per_hour, plan.gates
+    )
     gates = [Gate(number, int(count), city, draw) for number, count in enumerate(waiting)]
     # An outage hits all at once: the worst that can be said of their first attempts.
     start_s, within_s = (0.0, STARTED_WITHIN_S) if plan.power else (-OUTAGE_S, LOOK_S)
@@ -244,11 +257,15 @@ DEFAULTS = Plan()
 
 @click.command(epilog="Example: python -m tests.simulation.stampede --capacity 150")
 @click.option("--gates", default=DEFAULTS.gates, show_default=True, type=click.IntRange(1))
-@click.option("--hours", default=DEFAULTS.hours, show_default=True, help="How long the server was away.")
+@click.option(
+    "--hours", default=DEFAULTS.hours, show_default=True, help="How long the server was away."
+)
 @click.option(
     "--denials-per-hour", default=DEFAULTS.denials_per_hour, show_default=True, help="At each gate."
 )
-@click.option("--capacity", default=0, help="Requests a second that the server bears; 0: any number.")
+@click.option(
+    "--capacity", default=0, help="Requests a second that the server bears; 0: any number."
+)
 @click.option("--power", is_flag=True, help="It was the gates that were without power.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
 def main(**options: Any) -> None:

@@ -24,7 +24,13 @@ from validator.domain.trusted_time import Now
 from validator.formats.segment import MappedTable, Segment
 
 WORLDS = 1_000
-BOUNDS_S = (60, 90, 120, 250, 300)  # after the epoch: the ends of cards, a rule's start, the list's expiry
+BOUNDS_S = (
+    60,
+    90,
+    120,
+    250,
+    300,
+)  # after the epoch: the ends of cards, a rule's start, the list's expiry
 MOMENTS_S = (0, *(bound + side for bound in BOUNDS_S for side in (-1, 0)), 399)
 UNIT_S = 60
 NEVER = 0xFFFF
@@ -68,7 +74,9 @@ def random_card(draw: random.Random) -> Card:
     return Card(CardUid(raw), draw.choice((0x0344, 0x0004)), draw.choice((0x20, 0x08)))
 
 
-def random_rule(draw: random.Random, number: int, cards: list[Card], key: bytes) -> tuple[Rule, ModelRule]:
+def random_rule(
+    draw: random.Random, number: int, cards: list[Card], key: bytes
+) -> tuple[Rule, ModelRule]:
     effect = draw.choice(list(Effect))
     require = effect is Effect.REQUIRE
     known: dict[bytes, int] = {}
@@ -84,7 +92,11 @@ def random_rule(draw: random.Random, number: int, cards: list[Card], key: bytes)
         segments.append(
             Segment(
                 segment_bytes(
-                    fingerprints, rule="r", from_version=from_version, to_version=to_version, key=key
+                    fingerprints,
+                    rule="r",
+                    from_version=from_version,
+                    to_version=to_version,
+                    key=key,
                 )
             )
         )
@@ -100,7 +112,9 @@ def random_rule(draw: random.Random, number: int, cards: list[Card], key: bytes)
     )
     table = MappedTable(key, segments[::-1])
     scope = Scope(model.lengths, model.saks)
-    return Rule(model.name, effect, table, scope, model.from_unix_s, model.reports, model.notice), model
+    return Rule(
+        model.name, effect, table, scope, model.from_unix_s, model.reports, model.notice
+    ), model
 
 
 def worlds(seed: int) -> Iterator[tuple[random.Random, World]]:
@@ -108,11 +122,14 @@ def worlds(seed: int) -> Iterator[tuple[random.Random, World]]:
     for number in range(WORLDS):
         cards = [random_card(draw) for _ in range(40)]
         pairs = [
-            random_rule(draw, n, cards, draw.choice((KEY, KEY, OTHER_KEY))) for n in range(draw.randint(0, 4))
+            random_rule(draw, n, cards, draw.choice((KEY, KEY, OTHER_KEY)))
+            for n in range(draw.randint(0, 4))
         ]
         in_order = tuple(rule for rule, _ in pairs)
         fallback = draw.random() < 0.1
-        rules = RuleSet(number + 1, EPOCH_UNIX_S, EPOCH_UNIX_S + 250, in_order, is_fallback=fallback)
+        rules = RuleSet(
+            number + 1, EPOCH_UNIX_S, EPOCH_UNIX_S + 250, in_order, is_fallback=fallback
+        )
         missing = draw.random() < 0.05
         yield draw, World(None if missing else rules, [model for _, model in pairs], cards)
 
@@ -124,7 +141,9 @@ def expected(world: World, card: Card, now: Now, policy: ListPolicy) -> Decision
     state = ListState.MISSING if rules is None else ListState.STALE if stale else held
     version = 0 if rules is None else rules.version
 
-    def answer(verdict: Verdict, ground: Ground, rule: ModelRule | None = None, notice: int = 0) -> Decision:
+    def answer(
+        verdict: Verdict, ground: Ground, rule: ModelRule | None = None, notice: int = 0
+    ) -> Decision:
         name, reports = (rule.name, rule.reports) if rule else ("", False)
         return Decision(verdict, ground, name, reports, notice, state, version, now.synchronised)
 
@@ -164,7 +183,14 @@ def test_decide_agrees_with_a_plain_dictionary_model(seed: int) -> None:
             now = Now(EPOCH_UNIX_S + moment_s, synchronised=True)
             decision = decide(card, world.rules, now, policy)
             assert decision == expected(world, card, now, policy)
-            seen.add((decision.verdict, decision.ground, decision.list_state, bool(decision.notice_unix_s)))
+            seen.add(
+                (
+                    decision.verdict,
+                    decision.ground,
+                    decision.list_state,
+                    bool(decision.notice_unix_s),
+                )
+            )
     grounds = {(verdict, ground) for verdict, ground, _, _ in seen}
     assert len(grounds) == 8, (
         "every ground was met: random UID, missing twice, stale, in table twice, not in table, none"

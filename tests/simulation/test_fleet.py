@@ -138,11 +138,16 @@ def test_a_gate_that_comes_back_fetches_again_at_most_what_one_piece_overlaps(
 
 
 @pytest.mark.parametrize("days", [15, 35, 58])
-def test_an_outage_of_weeks_costs_the_chain_of_days_and_less_than_a_snapshot(city: City, days: int) -> None:
+def test_an_outage_of_weeks_costs_the_chain_of_days_and_less_than_a_snapshot(
+    city: City, days: int
+) -> None:
     gate = live(city, away_until(600, days * DAY_S))
     still = live(city, steady()).tally
     assert sum(gate.tally.snapshots.values()) == 0
-    assert down_bytes(gate.tally) < down_bytes(still) + SNAPSHOTS["matched"][1] + SNAPSHOTS["suspended"][1]
+    assert (
+        down_bytes(gate.tally)
+        < down_bytes(still) + SNAPSHOTS["matched"][1] + SNAPSHOTS["suspended"][1]
+    )
 
 
 def test_an_absence_longer_than_pieces_are_kept_costs_one_snapshot_of_each_rule(city: City) -> None:
@@ -152,7 +157,9 @@ def test_an_absence_longer_than_pieces_are_kept_costs_one_snapshot_of_each_rule(
     assert sum(gate.tally.snapshots.values()) <= 1
 
 
-def test_a_new_gate_takes_one_snapshot_of_each_rule_and_no_more_although_its_line_flaps(city: City) -> None:
+def test_a_new_gate_takes_one_snapshot_of_each_rule_and_no_more_although_its_line_flaps(
+    city: City,
+) -> None:
     flaps = tuple(Span(at, at + 20) for at in range(100, 20_000, 120))
     gate = live(city, Life(Kind.FLAPPING, (Span(-1, 50), *flaps), (), None))
     assert total(gate.tally, Of.SNAPSHOTS) == sum(bytes_ for _, bytes_ in SNAPSHOTS.values())
@@ -171,7 +178,9 @@ def test_lists_are_enforced_within_the_budget_at_gates_in_step(city: City) -> No
     delay = report_of(counted, city.plan, FleetPlan(4)).enforced_s
     assert delay.size > 500
     assert POLL_S / 3 < delay.p50 < POLL_S_MAX
-    assert delay.p99 <= delay.max <= POLL_S_MAX + gate_module.LANE_LOOKS_S + gate_module.INSTALLS_S + 1
+    assert (
+        delay.p99 <= delay.max <= POLL_S_MAX + gate_module.LANE_LOOKS_S + gate_module.INSTALLS_S + 1
+    )
 
 
 def test_after_an_outage_of_the_city_all_gates_are_current_within_two_polls(city: City) -> None:
@@ -185,7 +194,9 @@ def test_after_an_outage_of_the_city_all_gates_are_current_within_two_polls(city
 # Faults, planted
 
 
-def test_a_chain_that_leaves_out_a_piece_is_noticed(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_that_leaves_out_a_piece_is_noticed(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gapped(held: int, offers: Sequence[PieceT], cost: int) -> Sequence[PieceT] | None:
         chain = cheapest_chain(held, offers, cost)
         return chain[1:] if chain and len(chain) > 1 else chain
@@ -195,7 +206,9 @@ def test_a_chain_that_leaves_out_a_piece_is_noticed(city: City, monkeypatch: pyt
         live(city, away_until(600, 3 * HOUR_S))
 
 
-def test_a_shelf_that_loses_a_card_is_noticed(followed: City, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shelf_that_loses_a_card_is_noticed(
+    followed: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, rng = followed.followed, Random(1)
 
     def forgetful(rule: str, from_version: int, to_version: int) -> dict[int, bool]:

@@ -55,7 +55,9 @@ class Pair:
             self.version += 1
             chain.append(self._piece(from_version, count))
         rule = RuleEntry(RULE, Effect.REFUSE, (chain[-1].entry,))
-        manifest = Manifest(self.version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=KEY_HEX)
+        manifest = Manifest(
+            self.version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=KEY_HEX
+        )
         for shelf in (self.real, self.sim):
             shelf.install(manifest, 1, {RULE: chain})
 
@@ -77,7 +79,10 @@ class Pair:
         ]
 
     def sim_levels(self) -> list[tuple[int, int, bool]]:
-        return [(each.from_version, each.to_version, each.on_card) for each in self.sim.list.tables[RULE]]
+        return [
+            (each.from_version, each.to_version, each.on_card)
+            for each in self.sim.list.tables[RULE]
+        ]
 
     def check(self) -> None:
         assert self.sim_levels() == self.real_levels()
@@ -85,7 +90,9 @@ class Pair:
         assert self.sim.kept(RULE) == self.real.kept(RULE)
         assert self.sim.standing(RULE, KEY_HEX, 1) == self.real.standing(RULE, KEY_HEX, 1)
         # The simulated one counts whole blocks, and no file that stands there already.
-        assert self.real.disk_bytes <= self.counted <= self.real.disk_bytes + self.writes * BLOCK_BYTES
+        assert (
+            self.real.disk_bytes <= self.counted <= self.real.disk_bytes + self.writes * BLOCK_BYTES
+        )
 
 
 @pytest.fixture

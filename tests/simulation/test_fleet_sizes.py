@@ -19,7 +19,9 @@ VERSIONS_MAX = 2  # named in one file of metadata, with our own time in another
     ("rule", "known"), [("suspended", sizes.ENDING_BYTES), ("matched", sizes.LASTING_BYTES)]
 )
 def test_a_piece_has_the_size_that_the_encoder_makes(rule: str, known: tuple[int, ...]) -> None:
-    measured = [wire_bytes(rule, cards, snapshot=False) for cards in sizes.CARDS if cards <= 1 << 14]
+    measured = [
+        wire_bytes(rule, cards, snapshot=False) for cards in sizes.CARDS if cards <= 1 << 14
+    ]
     assert measured == pytest.approx(known[: len(measured)], rel=0.01)
 
 

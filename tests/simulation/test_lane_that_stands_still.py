@@ -78,7 +78,9 @@ def test_no_stall_at_any_stage_of_a_tap_opens_for_a_card_of_before_it() -> None:
         late = [at_ns for at_ns in opened_ns(world) if 0 < clock.stood_still_ns <= at_ns]
         assert late == []
         admitted = [done for done in world.taps.values() if done.tap.outcome is Outcome.ADMITTED]
-        assert len(admitted) == len(opened_ns(world)), "nobody counts as admitted for whom nothing opened"
+        assert len(admitted) == len(opened_ns(world)), (
+            "nobody counts as admitted for whom nothing opened"
+        )
 
     assert every_look([CardSeen(card(GOOD[0]), TAP_NS)], judge) > 5
 
@@ -96,7 +98,11 @@ def test_no_stall_at_any_stage_lets_somebody_in_who_waited_behind_another() -> N
 
 def test_no_stall_at_any_stage_shows_a_refusal_to_the_passenger_behind() -> None:
     def judge(world: World, clock: StallingClock) -> None:
-        shown = [line for line in world.lines if line.name == "show" and line.details["outcome"] == "denied"]
+        shown = [
+            line
+            for line in world.lines
+            if line.name == "show" and line.details["outcome"] == "denied"
+        ]
         assert [line for line in shown if 0 < clock.stood_still_ns <= line.at_ns] == []
         reported = {report.tap for report in world.reports}
         denied = {tap for tap, done in world.taps.items() if done.tap.outcome is Outcome.DENIED}
@@ -155,11 +161,17 @@ def test_no_stall_at_any_stage_opens_twice_for_a_card_that_lies_there() -> None:
     raise AssertionError("the tap looks at the clock more often than was thought")
 
 
-def test_a_refusal_that_could_not_be_shown_in_time_is_in_no_figure_of_how_fast_passengers_are_told() -> None:
+def test_a_refusal_that_could_not_be_shown_in_time_is_in_no_figure_of_how_fast_passengers_are_told() -> (
+    None
+):
     for still_at in range(1, LOOKS_MAX):
         world, clock, lane = run_lying(SUSPENDED[0], still_at)
         if not clock.stood_still_ns:
             return
-        shown = [line for line in world.lines if line.name == "show" and line.details["outcome"] == "denied"]
+        shown = [
+            line
+            for line in world.lines
+            if line.name == "show" and line.details["outcome"] == "denied"
+        ]
         assert lane.told.summary_us()["count"] == len(shown), f"with a stall at look {still_at}"
     raise AssertionError("the tap looks at the clock more often than was thought")

@@ -122,10 +122,16 @@ def test_two_pieces_mixed_up(city: Town, gate: Gate) -> None:
 
 def test_a_manifest_mixed_up_with_an_older_one(city: Town, gate: Gate) -> None:
     [before] = [
-        path for path in (city.published / "targets").iterdir() if path.name.startswith(_manifest(city))
+        path
+        for path in (city.published / "targets").iterdir()
+        if path.name.startswith(_manifest(city))
     ]
     city.publish(LATER)
-    [now] = [path for path in (city.published / "targets").iterdir() if path.name.startswith(_manifest(city))]
+    [now] = [
+        path
+        for path in (city.published / "targets").iterdir()
+        if path.name.startswith(_manifest(city))
+    ]
     now.write_bytes(before.read_bytes())
     assert_refuses(gate, SourceState.REFUSED)
 
@@ -150,7 +156,9 @@ def test_a_tampered_segment_manifest_or_length(
         if path.name not in there or path.name == "timestamp.json":
             path.write_bytes(tamper(path.read_bytes()))
     status = gate.poll()
-    assert status.state in (SourceState.REFUSED, SourceState.NOT_OURS, SourceState.UNREACHABLE), status
+    assert status.state in (SourceState.REFUSED, SourceState.NOT_OURS, SourceState.UNREACHABLE), (
+        status
+    )
     assert status.problem
     assert_serves(gate, 2)
 
@@ -215,7 +223,8 @@ def test_a_valid_list_of_another_fleet(city: Town, gate: Gate, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "path", ["../../../../etc/passwd", "/etc/passwd", "..\\..\\x", "a" * 63 + "/", "%2e%2e%2f" * 7 + "a"]
+    "path",
+    ["../../../../etc/passwd", "/etc/passwd", "..\\..\\x", "a" * 63 + "/", "%2e%2e%2f" * 7 + "a"],
 )
 def test_a_manifest_that_names_a_path_outside_the_folder(city: Town, gate: Gate, path: str) -> None:
     manifest = city.manifest()
@@ -248,7 +257,9 @@ def test_a_time_signed_far_ahead_so_that_suspensions_would_end(city: Town, gate:
     assert_refuses(gate, SourceState.REFUSED, "ahead")
 
 
-def test_a_list_under_a_fingerprint_key_that_the_gate_lacks_is_waited_for(city: Town, gate: Gate) -> None:
+def test_a_list_under_a_fingerprint_key_that_the_gate_lacks_is_waited_for(
+    city: Town, gate: Gate
+) -> None:
     city.key = OTHER_KEY
     city.offered.clear()
     city.version = 3
@@ -306,7 +317,9 @@ def test_a_gate_that_lost_its_floor_while_it_held_a_thiefs_list_is_healed_by_the
     gate.start_courier()
     assert gate.version == lane, "it decides by what it has until the new list is there"
     city.server.folder = stolen.published
-    assert gate.poll().state is not SourceState.FRESH, "root.json is there: the thief's keys are void"
+    assert gate.poll().state is not SourceState.FRESH, (
+        "root.json is there: the thief's keys are void"
+    )
     city.server.folder = city.published
     assert gate.poll().state is SourceState.FRESH
     assert_serves(gate, 3)
@@ -314,7 +327,9 @@ def test_a_gate_that_lost_its_floor_while_it_held_a_thiefs_list_is_healed_by_the
     assert_serves(gate, 3)
 
 
-def test_a_fast_forward_of_one_stolen_key_is_healed_by_replacing_that_one(city: Town, gate: Gate) -> None:
+def test_a_fast_forward_of_one_stolen_key_is_healed_by_replacing_that_one(
+    city: Town, gate: Gate
+) -> None:
     stolen = thief(city)
     for _ in range(50):
         stolen.now_unix_s += 3 * 3_600

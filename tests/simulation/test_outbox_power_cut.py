@@ -67,13 +67,18 @@ def wrongs(
         cut(point, luck(point.place), folder)
         tried += 1
         wrong += [
-            f"cut at {point.place}: {line}" for line in reopened(folder, point.truth, is_damaged=is_damaged)
+            f"cut at {point.place}: {line}"
+            for line in reopened(folder, point.truth, is_damaged=is_damaged)
         ]
     return tried, wrong
 
 
-@pytest.mark.parametrize("luck", [nothing, seeded(1), seeded(2)], ids=["nothing", "seed 1", "seed 2"])
-def test_a_power_cut_takes_nothing_that_was_acknowledged(luck: Callable[[int], Luck], scratch: Path) -> None:
+@pytest.mark.parametrize(
+    "luck", [nothing, seeded(1), seeded(2)], ids=["nothing", "seed 1", "seed 2"]
+)
+def test_a_power_cut_takes_nothing_that_was_acknowledged(
+    luck: Callable[[int], Luck], scratch: Path
+) -> None:
     tried, wrong = wrongs(points(days()), luck, scratch / "cut")
     assert wrong == []
     assert tried >= 1_000
@@ -158,9 +163,17 @@ def damaged(folder: Path, damage: Callable[[Path], None]) -> Truth:
 
 @pytest.mark.parametrize(
     ("damage", "every"),
-    [(head_gone, 3), (head_gone_in_the_log, 2), (identity_gone, 3), (database_gone, 3), (end_of_garbage, 9)],
+    [
+        (head_gone, 3),
+        (head_gone_in_the_log, 2),
+        (identity_gone, 3),
+        (database_gone, 3),
+        (end_of_garbage, 9),
+    ],
 )
-def test_nor_in_the_middle_of_a_rescue(damage: Callable[[Path], None], every: int, scratch: Path) -> None:
+def test_nor_in_the_middle_of_a_rescue(
+    damage: Callable[[Path], None], every: int, scratch: Path
+) -> None:
     truth = damaged(scratch / "damaged", damage)
     if damage not in {database_gone, end_of_garbage}:
         assert (len(truth.waiting), len(truth.quarantined)) == (26, 1)
@@ -222,7 +235,10 @@ def test_a_rescue_that_syncs_no_folders_is_seen(scratch: Path) -> None:
     recorded = record("two_starts", scratch / "damaged")
     begin = recorded.index(Mark(BEGIN))
     folders = {ROOT} | {
-        entry.node for one in recorded if isinstance(one, Named) and one.new_folder for entry in one.entries
+        entry.node
+        for one in recorded
+        if isinstance(one, Named) and one.new_folder
+        for entry in one.entries
     }
     careless = [
         one
@@ -230,7 +246,9 @@ def test_a_rescue_that_syncs_no_folders_is_seen(scratch: Path) -> None:
         if place < begin or not (isinstance(one, Sync) and one.node in folders)
     ]
     among = islice(points(careless, truth), 0, 130, 3)
-    assert any(": lost" in line for line in wrongs(among, seeded(6), scratch / "cut", is_damaged=True)[1])
+    assert any(
+        ": lost" in line for line in wrongs(among, seeded(6), scratch / "cut", is_damaged=True)[1]
+    )
 
 
 def kept_by_diskcache(folder: Path) -> set[str]:

@@ -41,7 +41,11 @@ CONFORMS = [
 ]
 MANY = settings(
     max_examples=80,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+    ],
 )
 
 FEW = settings(MANY, max_examples=15)
@@ -58,7 +62,9 @@ class City:
         self.app = Starlette(routes=Receiver(store, limits, lambda: NOW_UNIX_S).routes)
         token = store.invite(GATE_ID, NOW_UNIX_S)
         store.enrol(GATE_ID, token, KEY.public_key().public_bytes_raw(), NOW_UNIX_S)
-        self.page = schemathesis.openapi.from_dict(ask(self.app, "GET", f"{HOST}/v1/openapi.json").json)
+        self.page = schemathesis.openapi.from_dict(
+            ask(self.app, "GET", f"{HOST}/v1/openapi.json").json
+        )
 
     def cases(self, path: str, mode: GenerationMode) -> st.SearchStrategy[Case]:
         """Requests as the page allows them, or as it does not."""

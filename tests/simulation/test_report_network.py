@@ -40,13 +40,19 @@ DAYS_S = 96 * 3_600.0
 
 def denial(tap: int, unix_s: int = NOW_UNIX_S) -> Report:
     uid = CardUid(b"\x04" + tap.to_bytes(6, "big"))
-    return Report(ReportKind.DENIED_BOARDING, tap, uid, "suspended", 7, unix_s, clock_synchronised=True)
+    return Report(
+        ReportKind.DENIED_BOARDING, tap, uid, "suspended", 7, unix_s, clock_synchronised=True
+    )
 
 
 def outbox(folder: Path, sealed: Callable[[], str] = lambda: "sealed") -> DiskOutbox:
     """What a lane's clerk would have open."""
     made = DiskOutbox(
-        folder, Origin(GATE, 1, "boot"), lambda _uid: (sealed(), "key"), itertools.count(1).__next__, SMALL
+        folder,
+        Origin(GATE, 1, "boot"),
+        lambda _uid: (sealed(), "key"),
+        itertools.count(1).__next__,
+        SMALL,
     )
     assert made.open(), made.trouble
     return made
@@ -201,8 +207,14 @@ def test_a_fault_costs_time_and_nothing_else(
 ) -> None:
     world.hears()
     world.deny(3)
-    world.server.faults["*"], world.server.loses_posts, world.server.cut_after_bytes = fault, loses, 40
-    world.server.files["v1/reports"] = b'{"results":[' + b" " * 400 + b"]}"  # of nobody, if it is lost
+    world.server.faults["*"], world.server.loses_posts, world.server.cut_after_bytes = (
+        fault,
+        loses,
+        40,
+    )
+    world.server.files["v1/reports"] = (
+        b'{"results":[' + b" " * 400 + b"]}"
+    )  # of nobody, if it is lost
     told = []
     for _ in range(2):
         if fault in SLOW:
@@ -237,7 +249,10 @@ def test_an_answer_that_is_torn_at_any_byte_forgets_nothing(world: World) -> Non
 def test_a_line_that_breaks_in_the_middle_of_the_request_brings_nothing(world: World) -> None:
     world.hears()
     world.deny(2)
-    for fault, state in ((Fault.RESET, SourceState.UNREACHABLE), (Fault.GARBAGE, SourceState.NOT_OURS)):
+    for fault, state in (
+        (Fault.RESET, SourceState.UNREACHABLE),
+        (Fault.GARBAGE, SourceState.NOT_OURS),
+    ):
         world.server.accepting = fault
         assert world.fails()[0].state is state
     world.server.accepting = None
@@ -260,7 +275,9 @@ def test_a_server_that_says_when_to_come_again_is_left_alone_until_then(
     assert all(asks_s < wait_s <= asks_s + WAIT_S_MAX for wait_s in waits)
 
 
-def test_the_receivers_own_limit_is_honoured_and_what_was_too_much_comes_later(world: World) -> None:
+def test_the_receivers_own_limit_is_honoured_and_what_was_too_much_comes_later(
+    world: World,
+) -> None:
     world.hears(limits=ReceiverLimits(requests_per_minute=1))
     world.deny(300)
     assert world.carrier.round() == (Carried(SourceState.FRESH, "", 200, 0), 0.0)
@@ -326,14 +343,18 @@ def test_an_answer_for_some_reports_and_for_strangers_forgets_those_alone(world:
     first, second, _ = world.box.oldest(3)
     stranger = {"id": "00000000-0000-7000-8000-000000000000", "result": "rejected", "reason": "no"}
     world.server.app = saying(
-        {"id": second.report_id, "result": "already"}, stranger, {"id": first.report_id, "result": "stored"}
+        {"id": second.report_id, "result": "already"},
+        stranger,
+        {"id": first.report_id, "result": "stored"},
     )
     world.carrier.round()
     assert [report.seq for report in world.box.oldest(20)] == [3]
     assert world.lane.aside == {}
 
 
-def test_a_gate_that_is_not_enrolled_hears_so_and_keeps_its_reports_until_it_is(world: World) -> None:
+def test_a_gate_that_is_not_enrolled_hears_so_and_keeps_its_reports_until_it_is(
+    world: World,
+) -> None:
     world.hears(enrolled=False)
     world.deny(2)
     for _ in range(3):
@@ -412,7 +433,9 @@ def choking(status: int) -> ASGIApp:
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_a_server_that_takes_nothing_at_all_is_no_judge_of_reports(world: World, status: int) -> None:
+def test_a_server_that_takes_nothing_at_all_is_no_judge_of_reports(
+    world: World, status: int
+) -> None:
     """A proxy that was set up wrongly over the weekend must not cost a single report."""
     world.server.app = choking(status)
     world.deny(100)
@@ -420,7 +443,11 @@ def test_a_server_that_takes_nothing_at_all_is_no_judge_of_reports(world: World,
     assert (world.lane.aside, world.box.waiting) == ({}, 100)
     assert {carried.state for carried, _ in told[30:]} == {SourceState.NOT_OURS}
     assert f"answered {status}; none of {DOUBTED_MAX} was taken" in told[-1][0].problem
-    at_once = [len(list(run)) for wait_s, run in itertools.groupby(told, lambda each: each[1]) if not wait_s]
+    at_once = [
+        len(list(run))
+        for wait_s, run in itertools.groupby(told, lambda each: each[1])
+        if not wait_s
+    ]
     assert max(at_once) < DOUBTED_MAX + 10, "nor is it asked at full speed"
     assert max(wait_s for _, wait_s in told) > WAIT_S_MAX / 2
     world.hears()
@@ -479,7 +506,9 @@ def test_four_days_without_a_network_lose_nothing_and_all_arrives_in_order(tmp_p
         assert (seen.received, seen.missing, seen.refused, restarted) == (denied, 0, 0, 5)
     assert longest_s <= WAIT_S_MAX
     away = [each for each in town.asked_s if each < DAYS_S]
-    assert DAYS_S / WAIT_S_MAX < len(away) < DAYS_S / 60, "it neither gave up nor wore the network out"
+    assert DAYS_S / WAIT_S_MAX < len(away) < DAYS_S / 60, (
+        "it neither gave up nor wore the network out"
+    )
     first_s = next(each for each in town.asked_s if each >= DAYS_S)
     assert first_s - DAYS_S <= WAIT_S_MAX
     lane.box.close()

@@ -81,7 +81,9 @@ def believed(gate: SocketlessGate) -> dict[str, Path]:
         "memory manifest": gate.recent.glob("*.manifest.json"),
         "piece": (gate.lists / "pieces").glob("*.wire"),
     }
-    return {kind: path for kind, paths in found.items() if (path := max(paths, key=_size, default=None))}
+    return {
+        kind: path for kind, paths in found.items() if (path := max(paths, key=_size, default=None))
+    }
 
 
 def _size(path: Path) -> tuple[int, str]:
@@ -102,7 +104,9 @@ def assert_well(office: PublishingOffice, gate: SocketlessGate) -> None:
     ledger = Ledger(gate.lists)
     assert (ledger.problem, ledger.accepted) == ("", gate.ledger.accepted)
     assert (gate.lists / FILE_NAME).read_bytes() == (gate.lists / COPY_NAME).read_bytes()
-    installed = [path for path in (*gate.lists.iterdir(), *gate.recent.iterdir()) if ListName.of(path.name)]
+    installed = [
+        path for path in (*gate.lists.iterdir(), *gate.recent.iterdir()) if ListName.of(path.name)
+    ]
     for path in installed:
         assert path.is_file()
         decode_installed(path.read_bytes(), path.name)
@@ -178,11 +182,16 @@ def unseen_by_the_courier(gate: SocketlessGate, path: Path) -> Iterator[None]:
 def test_a_lane_that_refuses_a_whole_list_is_asked_to_look_again_and_said_not_to_use_it(
     office: PublishingOffice, gate: SocketlessGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "refused", lambda _era, _version: "lane 1: list version 3 is not used")
+    monkeypatch.setattr(
+        gate, "refused", lambda _era, _version: "lane 1: list version 3 is not used"
+    )
     before = {path: path.lstat().st_ctime_ns for path in gate.lists.glob("*.seg")}
     for _ in range(2):
         status = gate.poll()
-        assert (status.state, status.problem) == (SourceState.DISK, "lane 1: list version 3 is not used")
+        assert (status.state, status.problem) == (
+            SourceState.DISK,
+            "lane 1: list version 3 is not used",
+        )
     assert all(path.lstat().st_ctime_ns > ctime_ns for path, ctime_ns in before.items())
     monkeypatch.undo()
     assert_well(office, gate)
@@ -202,10 +211,17 @@ def test_without_the_lists_key_a_gate_is_not_fresh_until_it_comes_again(
 # The floor
 
 
-@pytest.mark.parametrize("damage", [lambda path: write_over(path, b""), Path.unlink], ids=["emptied", "gone"])
-@pytest.mark.parametrize("names", [(FILE_NAME,), (COPY_NAME,), (FILE_NAME, ROOT_NAME)], ids="+".join)
+@pytest.mark.parametrize(
+    "damage", [lambda path: write_over(path, b""), Path.unlink], ids=["emptied", "gone"]
+)
+@pytest.mark.parametrize(
+    "names", [(FILE_NAME,), (COPY_NAME,), (FILE_NAME, ROOT_NAME)], ids="+".join
+)
 def test_a_floor_that_rots_lets_no_older_state_through(
-    office: PublishingOffice, gate: SocketlessGate, names: tuple[str, ...], damage: Callable[[Path], None]
+    office: PublishingOffice,
+    gate: SocketlessGate,
+    names: tuple[str, ...],
+    damage: Callable[[Path], None],
 ) -> None:
     yesterday = Path(shutil.copytree(office.published, office.folder / "yesterday"))
     office.now_unix_s += 4 * 3_600
@@ -254,7 +270,10 @@ def test_the_power_goes_at_any_step_of_a_poll_and_one_file_of_the_floor_rots(
             gate.power_cut()
             status = gate.poll()
             if accepted.list_version == 4 and (gate.ledger.accepted or accepted).list_version == 4:
-                assert (status.state, (status.list_version or 0) >= 3) == (SourceState.REPLAYED, True)
+                assert (status.state, (status.list_version or 0) >= 3) == (
+                    SourceState.REPLAYED,
+                    True,
+                )
             else:
                 assert (status.state, status.list_version) == (SourceState.FRESH, 3)
             gate.published = after
@@ -277,7 +296,10 @@ def test_with_every_file_of_the_floor_gone_no_older_list_is_taken_and_the_newest
     gate.published, newest = before, gate.published
     gate.start()
     status = gate.poll()
-    assert (status.state, status.problem) == (SourceState.REPLAYED, "list 3 was offered, 4 is held here")
+    assert (status.state, status.problem) == (
+        SourceState.REPLAYED,
+        "list 3 was offered, 4 is held here",
+    )
     gate.published = newest
     gate.start()
     assert_well(office, gate)
@@ -317,7 +339,9 @@ def test_whatever_is_planted_under_any_name_of_ours_is_replaced(
     folders = (gate.lists, gate.recent, gate.lists / "pieces")
     names = [path for folder in folders for path in sorted(folder.iterdir()) if ours(path.name)]
     assert len(names) > 7
-    precious = [planted(each) for path in names for each in (path, path.with_name(f".new-{path.name}"))]
+    precious = [
+        planted(each) for path in names for each in (path, path.with_name(f".new-{path.name}"))
+    ]
     gate.start()
     assert_well(office, gate)
     publish(office, gate, 5)

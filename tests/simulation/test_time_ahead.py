@@ -97,7 +97,11 @@ def between(city: Town, gate: Gate, what: str) -> None:
 
 @pytest.mark.parametrize(
     ("skew_s", "rotated"),
-    [*((skew_s, ALL_ROLES[:1]) for skew_s in SKEWS_S), (20 * HOUR_S, ALL_ROLES), (10 * YEAR_S, ALL_ROLES)],
+    [
+        *((skew_s, ALL_ROLES[:1]) for skew_s in SKEWS_S),
+        (20 * HOUR_S, ALL_ROLES),
+        (10 * YEAR_S, ALL_ROLES),
+    ],
 )
 @pytest.mark.parametrize("is_synchronised", [True, False], ids=["synchronised", "no clock"])
 @pytest.mark.parametrize(
@@ -109,9 +113,9 @@ def test_the_repair_heals_every_gate(
     gate = new_gate(city, synchronised=is_synchronised)
     publish_ahead(city, skew_s)
     taken = gate.poll().state
-    assert taken is (SourceState.REFUSED if is_synchronised and skew_s > DAY_S else SourceState.FRESH), (
-        "the bound"
-    )
+    assert taken is (
+        SourceState.REFUSED if is_synchronised and skew_s > DAY_S else SourceState.FRESH
+    ), "the bound"
     between(city, gate, happens)
     pass_time(city, gate, HOUR_S)
     city.city.rotate(*rotated, now_unix_s=city.now_unix_s)
@@ -269,7 +273,9 @@ def test_an_old_timestamp_under_new_keys_is_good_to_a_gate_without_a_clock_no_lo
     assert gate.poll().state is SourceState.FRESH
 
 
-def test_the_last_root_must_be_valid_by_the_healed_time_and_those_before_it_need_not(tmp_path: Path) -> None:
+def test_the_last_root_must_be_valid_by_the_healed_time_and_those_before_it_need_not(
+    tmp_path: Path,
+) -> None:
     with town(tmp_path, expiries=Expiries(root_s=100 * DAY_S)) as city:
         city.publish(FIRST)
         gate, away = (city.gate(name) for name in ("gate", "away"))
@@ -284,4 +290,7 @@ def test_the_last_root_must_be_valid_by_the_healed_time_and_those_before_it_need
         assert gate.poll().state is SourceState.FRESH
         away.clock.wait(370 * DAY_S)
         status = away.poll()
-        assert (status.state, "root.json is expired" in status.problem) == (SourceState.FROZEN, True)
+        assert (status.state, "root.json is expired" in status.problem) == (
+            SourceState.FROZEN,
+            True,
+        )

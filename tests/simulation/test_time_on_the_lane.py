@@ -66,13 +66,17 @@ class WrongClock(Clock):
     def system(self) -> SystemClock:
         """See Clock."""
         ahead_s = 0 if self._is_vouched else self._wall_ahead_s
-        return SystemClock(self.true_unix_s + ahead_s, self._is_vouched, self._world.now_ns - self._booted_ns)
+        return SystemClock(
+            self.true_unix_s + ahead_s, self._is_vouched, self._world.now_ns - self._booted_ns
+        )
 
     def happens(self) -> None:
         """Now and then something happens to it."""
         match self._random.randrange(40):
             case 0:
-                year = self._random.choice((Y1970, Y2038, self.true_unix_s - 300, self.true_unix_s + 300))
+                year = self._random.choice(
+                    (Y1970, Y2038, self.true_unix_s - 300, self.true_unix_s + 300)
+                )
                 self._wall_ahead_s = year - self.true_unix_s
             case 1:
                 self._is_vouched = not self._is_vouched
@@ -111,7 +115,9 @@ def plan(random: Random) -> deque[ReaderEvent]:
     at_ns = START_NS + 2 * S
     while at_ns < START_NS + LASTS_S * S:
         at_ns += random.randrange(500 * MS, 4 * S)
-        events.append(CardSeen(card(random.choice(random.choice((ENDING, UNMATCHED, MATCHED)))), at_ns))
+        events.append(
+            CardSeen(card(random.choice(random.choice((ENDING, UNMATCHED, MATCHED)))), at_ns)
+        )
     return deque(events)
 
 
@@ -141,13 +147,18 @@ def test_no_clock_lets_anybody_through_early_or_closes_the_gate(seed: int) -> No
 
     def passes(presented: Card, unix_s: int) -> bool:
         """Whether the card may pass at that time, by the rules and nothing else."""
-        return unix_s >= ends.get(presented, 0) and (presented not in unmatched or unix_s < starts_unix_s)
+        return unix_s >= ends.get(presented, 0) and (
+            presented not in unmatched or unix_s < starts_unix_s
+        )
 
     vouched = 0
     for number, done in world.taps.items():
         decision, presented = done.tap.decision, seen[done.tap.seen_at_ns]
         assert decision is not None
-        seen_unix_s, told_unix_s = true_unix_s(done.tap.seen_at_ns), true_unix_s(world.told_ns[number])
+        seen_unix_s, told_unix_s = (
+            true_unix_s(done.tap.seen_at_ns),
+            true_unix_s(world.told_ns[number]),
+        )
         is_admitted = done.tap.outcome is Outcome.ADMITTED
         if presented in ends and is_admitted:
             assert told_unix_s >= ends[presented], "never early"

@@ -44,7 +44,9 @@ def plan(random: Random, taps: int) -> deque[ReaderEvent]:
     return deque(events)
 
 
-def run(lane: SimulatedLane, world: World, reader: SimulatedReader, random: Random, trouble: float) -> None:
+def run(
+    lane: SimulatedLane, world: World, reader: SimulatedReader, random: Random, trouble: float
+) -> None:
     """Until the plan is through; now and then the board restarts, an emergency comes and goes, the list changes."""
     emergency = False
     while reader.plan:
@@ -65,7 +67,9 @@ def run(lane: SimulatedLane, world: World, reader: SimulatedReader, random: Rand
         world.device.obey(["emergency", "off"], world.now_ns)
 
 
-def begun(seed: int, loss: float, taps: int) -> tuple[SimulatedLane, World, SimulatedReader, Random]:
+def begun(
+    seed: int, loss: float, taps: int
+) -> tuple[SimulatedLane, World, SimulatedReader, Random]:
     random = Random(seed)
     world = World(random, loss)
     lane, reader = simulated(world, plan(random, taps))
@@ -81,15 +85,17 @@ def test_the_gate_never_opens_wrongly_and_serves_again(seed: int, loss: float) -
 
     suspended = {card(number) for number in SUSPENDED}
     of_tap = {number: by_time.get(done.tap.seen_at_ns) for number, done in world.taps.items()}
-    assert {world.taps[number].tap.outcome for number, seen in of_tap.items() if seen in suspended} == {
-        Outcome.DENIED
-    }
+    assert {
+        world.taps[number].tap.outcome for number, seen in of_tap.items() if seen in suspended
+    } == {Outcome.DENIED}
     # An OPEN may be lost on the line, but none comes from nowhere, none twice, and none for a card that is not admitted.
     opened = Counter(int(str(line.details["tap"])) for line in world.lines if line.name == "open")
     assert set(opened.values()) == {1}
     assert {world.taps[number].tap.outcome for number in opened} == {Outcome.ADMITTED}
     assert suspended.isdisjoint({of_tap[number] for number in opened})
-    denied = {of_tap[number] for number, done in world.taps.items() if done.tap.outcome is Outcome.DENIED}
+    denied = {
+        of_tap[number] for number, done in world.taps.items() if done.tap.outcome is Outcome.DENIED
+    }
     assert {report.uid.raw for report in world.reports} == {
         seen.uid.raw for seen in denied if seen is not None
     }

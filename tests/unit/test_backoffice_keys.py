@@ -9,7 +9,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from backoffice import keys
 from backoffice.keys import KeyFileError
@@ -57,7 +62,9 @@ def test_a_key_is_never_overwritten(office: Office, tmp_path: Path) -> None:
     assert (tmp_path / "a.pem").read_bytes() == before
 
 
-def test_a_link_laid_where_a_key_is_to_be_made_is_not_followed(office: Office, tmp_path: Path) -> None:
+def test_a_link_laid_where_a_key_is_to_be_made_is_not_followed(
+    office: Office, tmp_path: Path
+) -> None:
     (office.online_keys / "targets.pem").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OfficeError, match="is there already"):
         keys.make_online_key(office, "targets")
@@ -79,7 +86,8 @@ def test_openssl_makes_keys_that_are_read_and_reads_those_that_are_made(tmp_path
     openssl("genpkey", "-algorithm", "ed25519", "-out", str(theirs))
     openssl("pkey", "-in", str(theirs), "-pubout", "-out", str(tmp_path / "theirs.pub"))
     assert (
-        keys.read_private_key(theirs).public_key.keyid == keys.read_public_key(tmp_path / "theirs.pub").keyid
+        keys.read_private_key(theirs).public_key.keyid
+        == keys.read_public_key(tmp_path / "theirs.pub").keyid
     )
     keys.make_root_key(tmp_path, "ours", WORDS)
     shown = openssl("pkey", "-in", str(ours), "-passin", f"pass:{WORDS}", "-pubout")
@@ -94,7 +102,10 @@ def openssl(*arguments: str) -> bytes:
     ("content", "told"),
     [
         (b"", "is no private key in PEM"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "is no private key in PEM"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "is no private key in PEM",
+        ),
         (b"\xff" * 100, "is no private key in PEM"),
         (b"x" * 5_000, "has more than 4096 bytes"),
     ],
@@ -125,12 +136,18 @@ def test_private_and_public_parts_are_not_mistaken_for_each_other(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "key", [rsa.generate_private_key(65_537, 2_048), X25519PrivateKey.generate()], ids=["rsa", "x25519"]
+    "key",
+    [rsa.generate_private_key(65_537, 2_048), X25519PrivateKey.generate()],
+    ids=["rsa", "x25519"],
 )
-def test_a_key_of_another_kind_is_refused(tmp_path: Path, key: RSAPrivateKey | X25519PrivateKey) -> None:
+def test_a_key_of_another_kind_is_refused(
+    tmp_path: Path, key: RSAPrivateKey | X25519PrivateKey
+) -> None:
     private, public = tmp_path / "other.pem", tmp_path / "other.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     with pytest.raises(KeyFileError, match="is no Ed25519 key"):
         keys.read_private_key(private)
     with pytest.raises(KeyFileError, match="is no Ed25519 key"):
@@ -157,7 +174,9 @@ def test_a_passphrase_is_asked_for_when_there_is_one_and_must_be_right(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a b", "a/b", ".a", "a" * 33, "ş", "a\n"])
-def test_a_name_that_could_be_a_path_or_trick_a_reader_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_could_be_a_path_or_trick_a_reader_is_refused(
+    tmp_path: Path, name: str
+) -> None:
     with pytest.raises(KeyFileError, match="is no name for a key"):
         keys.make_root_key(tmp_path, name, None)
     assert not list(tmp_path.iterdir())
@@ -166,7 +185,9 @@ def test_a_name_that_could_be_a_path_or_trick_a_reader_is_refused(tmp_path: Path
 def test_an_online_key_that_others_may_read_signs_nothing(office: Office) -> None:
     made = keys.make_online_key(office, "timestamp")
     (office.online_keys / "timestamp.pem").chmod(0o640)
-    with pytest.raises(KeyFileError, match=r"timestamp\.pem: others may read it \(mode 640\); chmod 600"):
+    with pytest.raises(
+        KeyFileError, match=r"timestamp\.pem: others may read it \(mode 640\); chmod 600"
+    ):
         keys.online_signer(office, "timestamp", [made.keyid], 1)
 
 
@@ -174,15 +195,22 @@ def test_the_root_alone_says_which_online_key_signs(office: Office) -> None:
     now = keys.make_online_key(office, "timestamp")
     then = keys.make_online_key(office, "timestamp", following=True)
     for named in (now, then):
-        assert keys.online_signer(office, "timestamp", [named.keyid], 1).public_key.keyid == named.keyid
+        assert (
+            keys.online_signer(office, "timestamp", [named.keyid], 1).public_key.keyid
+            == named.keyid
+        )
     with pytest.raises(KeyFileError) as caught:
         keys.online_signer(office, "timestamp", ["77" * 32], 7)
-    assert "no key of timestamp here is one that root 7 names (7777777777777777)" in str(caught.value)
+    assert "no key of timestamp here is one that root 7 names (7777777777777777)" in str(
+        caught.value
+    )
     assert f"timestamp.next.pem is {then.keyid[:16]}" in str(caught.value)
 
 
 @pytest.mark.parametrize("killed_after", range(5))
-def test_an_online_key_follows_another_wherever_the_change_is_cut(office: Office, killed_after: int) -> None:
+def test_an_online_key_follows_another_wherever_the_change_is_cut(
+    office: Office, killed_after: int
+) -> None:
     before = keys.make_online_key(office, "timestamp")
     after = keys.make_online_key(office, "timestamp", following=True)
     named = {role: [after.keyid] for role in keys.ONLINE_ROLES}
@@ -216,7 +244,10 @@ def test_fingerprint_keys_are_started_and_then_switched_to(office: Office) -> No
         keys.start_fingerprint_key(office)
     assert keys.switch_fingerprint_key(office) == (first, coming)
     current = keys.current_fingerprint_key(office)
-    assert current == (coming, parse_key_file((office.fingerprint_keys / f"{coming}.key").read_bytes()))
+    assert current == (
+        coming,
+        parse_key_file((office.fingerprint_keys / f"{coming}.key").read_bytes()),
+    )
     assert key_id(current.key).hex() == coming
     assert keys.next_fingerprint_key(office) is None
 
@@ -236,7 +267,9 @@ def test_a_fingerprint_key_under_another_ones_name_is_noticed(office: Office) ->
     (office.fingerprint_keys / f"{first}.key").write_bytes(
         (office.fingerprint_keys / f"{coming}.key").read_bytes()
     )
-    with pytest.raises(KeyFileError, match=f"{first}.key: another key stands in it; its id is {coming}"):
+    with pytest.raises(
+        KeyFileError, match=f"{first}.key: another key stands in it; its id is {coming}"
+    ):
         keys.current_fingerprint_key(office)
 
 
@@ -245,7 +278,9 @@ def test_a_fingerprint_key_under_another_ones_name_is_noticed(office: Office) ->
 )
 def test_a_spoiled_name_of_the_current_key_is_one_line(office: Office, content: str) -> None:
     (office.fingerprint_keys / "current").write_text(content)
-    with pytest.raises(KeyFileError, match=r"fingerprint/current: (is not the id of a key|has more than)"):
+    with pytest.raises(
+        KeyFileError, match=r"fingerprint/current: (is not the id of a key|has more than)"
+    ):
         keys.current_fingerprint_key(office)
 
 

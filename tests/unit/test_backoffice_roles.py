@@ -67,11 +67,17 @@ def test_publishing_the_same_list_again_changes_nothing(city: City) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_before_the_first_publication_there_is_nothing_to_sign_again(city: City) -> None:
-    assert roles.sign_timestamp(city.office, NOW_UNIX_S) == roles.Publication(RoleVersions(1, 0, 0, 0), {})
+    assert roles.sign_timestamp(city.office, NOW_UNIX_S) == roles.Publication(
+        RoleVersions(1, 0, 0, 0), {}
+    )
     assert standing.published_manifest(city.office) is None
 
 
@@ -94,7 +100,9 @@ def test_a_city_where_nothing_changes_for_weeks_never_lets_anything_expire(
     assert seen.versions.targets == seen.versions.snapshot == 8
 
 
-def test_a_shorter_validity_in_the_configuration_comes_into_force_at_once(city: City, client: Client) -> None:
+def test_a_shorter_validity_in_the_configuration_comes_into_force_at_once(
+    city: City, client: Client
+) -> None:
     city.publish(1)
     office = Office(city.office.home, city.office.published, Expiries(timestamp_s=3_600))
     assert list(roles.sign_timestamp(office, NOW_UNIX_S).files) == ["timestamp.json"]
@@ -125,7 +133,9 @@ def test_a_publication_killed_anywhere_is_whole_and_the_next_run_finishes_it(
     city.publish(2)
     seen = client.refresh()
     assert seen.manifest == manifest(2)
-    assert all(after >= before for after, before in zip(seen.versions, between.versions, strict=True))
+    assert all(
+        after >= before for after, before in zip(seen.versions, between.versions, strict=True)
+    )
     assert not city.publish(2).files
 
 
@@ -168,7 +178,8 @@ def test_an_acceptance_killed_anywhere_is_finished_by_the_next_publication(
     assert seen.manifest == manifest(2)
     assert seen.versions.root == (2 if in_force else 1)
     assert seen.keys == {
-        role: tuple((draft.signed if in_force else before).roles[role].keyids) for role in keys.ONLINE_ROLES
+        role: tuple((draft.signed if in_force else before).roles[role].keyids)
+        for role in keys.ONLINE_ROLES
     }
     city.accept(draft)  # the operator, who does not know how far it came
     assert client.refresh().versions.root == 2
@@ -190,7 +201,9 @@ def test_rotated_keys_are_followed_by_a_gate_that_began_with_the_first_root(
     after = client.refresh()
     assert after.versions.root == 2
     assert after.manifest == before.manifest
-    assert {role for role in keys.ONLINE_ROLES if after.keys[role] != before.keys[role]} == set(rotated)
+    assert {role for role in keys.ONLINE_ROLES if after.keys[role] != before.keys[role]} == set(
+        rotated
+    )
     city.publish(2)
     assert client.refresh() == Client(city.office, tmp_path / "new gate").refresh()
     assert len(list(city.office.retired_keys.iterdir())) == len(rotated)
@@ -243,7 +256,9 @@ def test_a_key_that_the_root_does_not_name_signs_nothing(city: City, client: Cli
 
 
 @pytest.mark.parametrize("damage", ["not there", "empty", "readable by others"])
-def test_a_key_that_is_damaged_is_mended_by_rotating_it(city: City, client: Client, damage: str) -> None:
+def test_a_key_that_is_damaged_is_mended_by_rotating_it(
+    city: City, client: Client, damage: str
+) -> None:
     city.publish(1)
     path = city.office.online_keys / "snapshot.pem"
     match damage:
@@ -281,7 +296,9 @@ LOST = {
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_versions_never_fall_whatever_somebody_deletes(city: City, client: Client, lost: str) -> None:
+def test_versions_never_fall_whatever_somebody_deletes(
+    city: City, client: Client, lost: str
+) -> None:
     for number in range(1, 4):
         city.publish(number)
     client.refresh()
@@ -326,11 +343,15 @@ def test_damaged_metadata_is_mended_by_the_next_publication(
 def test_damage_that_only_a_publication_can_mend_is_said(city: City) -> None:
     city.publish(1)
     (city.office.metadata / "1.targets.json").unlink()
-    with pytest.raises(RoleError, match=r"what timestamp\.json names is gone or damaged; publish again"):
+    with pytest.raises(
+        RoleError, match=r"what timestamp\.json names is gone or damaged; publish again"
+    ):
         roles.sign_timestamp(city.office, NOW_UNIX_S)
 
 
-def test_a_strangers_timestamp_in_the_published_folder_is_not_believed(city: City, client: Client) -> None:
+def test_a_strangers_timestamp_in_the_published_folder_is_not_believed(
+    city: City, client: Client
+) -> None:
     city.publish(1)
     path = city.office.metadata / "timestamp.json"
     forged = Metadata[Timestamp].from_bytes(path.read_bytes())
@@ -359,14 +380,18 @@ def test_a_list_that_is_issued_after_it_is_signed_is_not_published(city: City) -
         roles.sign_publication(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S)
 
 
-def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(city: City, client: Client) -> None:
+def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(
+    city: City, client: Client
+) -> None:
     city.publish(1)
     city.publish(2, NOW_UNIX_S - 200)
     assert client.refresh().signed_unix_s == NOW_UNIX_S
     assert not roles.sign_timestamp(city.office, NOW_UNIX_S - 200).files
 
 
-def test_a_clock_set_back_far_signs_nothing_until_the_key_is_rotated(city: City, client: Client) -> None:
+def test_a_clock_set_back_far_signs_nothing_until_the_key_is_rotated(
+    city: City, client: Client
+) -> None:
     city.publish(1, NOW_UNIX_S + 90 * DAY_S)  # the clock was wrong, and every gate believes it now
     with pytest.raises(ClockError, match="or, if it was wrong then, rotate timestamp"):
         city.publish(2)
@@ -442,7 +467,9 @@ def test_the_last_version_there_is_is_said_and_not_passed(city: City) -> None:
         city.publish(1)
 
 
-def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(city: City, client: Client) -> None:
+def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(
+    city: City, client: Client
+) -> None:
     city.publish(1)
     city.rotate("snapshot")
     for number in range(2, 6):

@@ -33,7 +33,9 @@ def in_force(city: City) -> int:
 @pytest.mark.parametrize("signers", ["", "a", "aa", "c"])
 def test_a_threshold_that_is_not_reached_is_refused(city: City, signers: str) -> None:
     draft = city.signed(city.following("timestamp"), signers)
-    with pytest.raises(RootError, match=f"of root 2's keys {len(set(signers))} of 2 signed") as caught:
+    with pytest.raises(
+        RootError, match=f"of root 2's keys {len(set(signers))} of 2 signed"
+    ) as caught:
         city.accept(draft)
     assert "missing" in str(caught.value)
     assert in_force(city) == 1
@@ -199,7 +201,8 @@ def test_a_draft_that_says_what_people_are_not_shown_is_not_even_read(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[]", b"\xff\xfe", b"[" * 60_000, b"x" * 70_000, b'{"signed":1}', b"null"]
+    "content",
+    [b"", b"{}", b"[]", b"\xff\xfe", b"[" * 60_000, b"x" * 70_000, b'{"signed":1}', b"null"],
 )
 def test_a_file_that_is_no_draft_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "draft.json"
@@ -252,7 +255,9 @@ def test_a_root_out_of_turn_is_refused(city: City) -> None:
 
 def test_a_root_that_has_expired_on_the_way_is_refused(city: City) -> None:
     draft = city.signed(roots.next_root(city.root, NOW_UNIX_S + 10), "ab")
-    with pytest.raises(RootError, match=r"root 2 has expired already \(2027-01-15\); make a new draft"):
+    with pytest.raises(
+        RootError, match=r"root 2 has expired already \(2027-01-15\); make a new draft"
+    ):
         city.accept(draft, now_unix_s=NOW_UNIX_S + 10)
 
 
@@ -265,7 +270,9 @@ def test_a_root_that_names_online_keys_which_are_not_here_is_refused(city: City)
         city.accept(draft)
 
 
-def test_a_key_that_leaves_signs_for_the_last_time_when_the_root_before_is_given(city: City) -> None:
+def test_a_key_that_leaves_signs_for_the_last_time_when_the_root_before_is_given(
+    city: City,
+) -> None:
     draft = roots.next_root(city.root, LATER_UNIX_S, remove=["a"], add=[city.root_key("d")])
     with pytest.raises(RootError, match="give that root with --previous"):
         roots.sign_root(draft, private(city, "a"), None)
@@ -313,7 +320,10 @@ def test_what_a_draft_says_and_changes_is_shown_whole(city: City) -> None:
         f"  timestamp: without {old}",
         f"  timestamp: with {new}",
     ]
-    assert roots.described(roots.next_root(before, LATER_UNIX_S).signed, before)[-1] == "  none but the date"
+    assert (
+        roots.described(roots.next_root(before, LATER_UNIX_S).signed, before)[-1]
+        == "  none but the date"
+    )
 
 
 @pytest.mark.parametrize("called", ["nobody", "", "abc", "0" * 64])
@@ -326,7 +336,9 @@ def test_a_key_is_removed_by_its_name_or_by_how_its_id_begins(city: City) -> Non
     by_name = roots.next_root(city.root, LATER_UNIX_S, remove=["b"])
     by_id = roots.next_root(city.root, LATER_UNIX_S, remove=[city.root_key("b").keyid[:10]])
     assert by_name.signed == by_id.signed
-    assert city.root.roles["root"].keyids[1] == city.root_key("b").keyid, "the root in force is as it was"
+    assert city.root.roles["root"].keyids[1] == city.root_key("b").keyid, (
+        "the root in force is as it was"
+    )
 
 
 def test_a_threshold_that_the_keys_left_cannot_reach_is_refused(city: City) -> None:
@@ -357,5 +369,7 @@ def test_a_spoiled_root_in_the_home_is_one_line(city: City) -> None:
     root = Metadata[Root].from_bytes(path.read_bytes())
     root.signatures.clear()
     path.write_bytes(root.to_bytes())
-    with pytest.raises(RootError, match=r"1\.root\.json: is not what was accepted; put it back from"):
+    with pytest.raises(
+        RootError, match=r"1\.root\.json: is not what was accepted; put it back from"
+    ):
         roots.newest_root(city.office)

@@ -17,7 +17,11 @@ ALONE = [sys.executable, "-m", "backoffice"]
 def batch(*lines: bytes) -> list[dict[str, Any]]:
     """What is answered to these lines."""
     ended = subprocess.run(
-        [*ALONE, "batch"], input=b"\n".join((*lines, b"")), capture_output=True, timeout=240, check=False
+        [*ALONE, "batch"],
+        input=b"\n".join((*lines, b"")),
+        capture_output=True,
+        timeout=240,
+        check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
     return [json.loads(line) for line in ended.stdout.splitlines()]
@@ -30,7 +34,12 @@ def order(id_: str, *run: str) -> bytes:
 def alone(*run: str) -> tuple[int, str, str]:
     """What the command does in a process of its own."""
     ended = subprocess.run(
-        [*ALONE, *run], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False
+        [*ALONE, *run],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     return ended.returncode, ended.stdout, ended.stderr
 
@@ -84,7 +93,9 @@ def test_each_command_is_answered_as_its_own_process_would_and_in_order(tmp_path
         b'{"id":"' + b"x" * LINE_BYTES_MAX + b'","run":["show"]}',
     ],
 )
-def test_a_line_that_is_no_command_is_answered_in_one_line_and_the_next_one_runs(line: bytes) -> None:
+def test_a_line_that_is_no_command_is_answered_in_one_line_and_the_next_one_runs(
+    line: bytes,
+) -> None:
     wrong, right = batch(line, order("version", "--version"))
     assert (wrong["event"], wrong["id"], wrong["code"], wrong["out"]) == ("done", None, 2, "")
     assert wrong["err"].startswith("turnike-backoffice batch: ")

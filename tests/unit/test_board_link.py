@@ -40,7 +40,9 @@ class Line:
     def hears(self, *frames: f.Frame, seq: int = 0) -> list[LinkEvent]:
         """What the lane makes of these frames of the board; `seq` is that of its events."""
         shared = f.Hello | f.Ack | f.Heartbeat
-        said = [f.encode(frame, f.BOARD_SEQ if isinstance(frame, shared) else seq) for frame in frames]
+        said = [
+            f.encode(frame, f.BOARD_SEQ if isinstance(frame, shared) else seq) for frame in frames
+        ]
         return self.link.receive(b"".join(said), self.now_ns)
 
     def echoes(self) -> list[LinkEvent]:
@@ -139,7 +141,9 @@ def test_what_an_earlier_session_of_the_lane_has_sent_is_no_board(session: Line)
     ], "it greets, and answers nobody"
 
 
-def test_a_silent_board_on_a_line_that_echoes_is_lost_as_soon_as_on_any_other(session: Line) -> None:
+def test_a_silent_board_on_a_line_that_echoes_is_lost_as_soon_as_on_any_other(
+    session: Line,
+) -> None:
     session.hears(beat(0))
     events: list[LinkEvent] = []
     for _ in range(150):
@@ -163,7 +167,9 @@ def test_a_line_that_echoes_without_a_board_says_so_from_the_start(line: Line) -
 
 def test_an_own_acknowledgement_that_comes_back_acknowledges_no_open(session: Line) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    session.hears(f.PassedFrame(8, 100), seq=0)  # acknowledged by the lane with the seq of its own OPEN
+    session.hears(
+        f.PassedFrame(8, 100), seq=0
+    )  # acknowledged by the lane with the seq of its own OPEN
     assert session.echoes() == []
     assert session.hears(beat(0b1000)) != [Passed(9, 0, session.now_ns)], "the board knows no tap 9"
     lost = session.after(300)
@@ -215,7 +221,9 @@ def test_commands_go_one_at_a_time_in_order(session: Line) -> None:
     assert session.sent() == [(1, show)]
 
 
-def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(session: Line) -> None:
+def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(
+    session: Line,
+) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     events = session.after(199)
     assert events == []
@@ -223,7 +231,10 @@ def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(s
         (0, f.OpenFrame(9, 0, 5_000))
     ] * 4
     assert session.after(2) == [
-        BoardLost("did not acknowledge OPEN in 4 sends; is the wire to it in order?", session.now_ns - 1 * MS)
+        BoardLost(
+            "did not acknowledge OPEN in 4 sends; is the wire to it in order?",
+            session.now_ns - 1 * MS,
+        )
     ]
 
 
@@ -250,7 +261,9 @@ def test_a_new_session_of_the_board_forgets_what_was_under_way(session: Line) ->
     session.sent()
     assert session.hears(f.Hello(2, 78, b"board001", "")) == [BoardBack(session.now_ns)]
     session.after(400)
-    assert [frame for _, frame in session.sent() if not isinstance(frame, f.Hello | f.Heartbeat)] == []
+    assert [
+        frame for _, frame in session.sent() if not isinstance(frame, f.Hello | f.Heartbeat)
+    ] == []
     assert session.hears(f.ForcedFrame(), seq=0) == [Forced(session.now_ns)]
 
 
@@ -287,7 +300,9 @@ def test_a_heartbeat_heals_a_lost_not_passed(session: Line) -> None:
     assert session.hears(beat(0b10000)) == [NotPassed(9, session.now_ns)]
 
 
-def test_an_end_that_comes_before_the_ack_of_its_open_is_not_told_again_by_a_heartbeat(session: Line) -> None:
+def test_an_end_that_comes_before_the_ack_of_its_open_is_not_told_again_by_a_heartbeat(
+    session: Line,
+) -> None:
     session.hears(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     assert session.hears(f.PassedFrame(9, 700), seq=0) == [Passed(9, 700, session.now_ns)]
@@ -337,7 +352,10 @@ def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) ->
     ]
     assert session.hears(f.EmergencyFrame(on=True), seq=1) == [Emergency(on=True, at_ns=now_ns)]
     assert session.hears(beat(0b01)) == []
-    assert session.hears(beat(0b10)) == [Emergency(on=False, at_ns=now_ns), Tamper(on=True, at_ns=now_ns)]
+    assert session.hears(beat(0b10)) == [
+        Emergency(on=False, at_ns=now_ns),
+        Tamper(on=True, at_ns=now_ns),
+    ]
     lost = ReaderLost("its card reader does not work, says the board", now_ns)
     assert session.hears(beat(0b100010)) == [lost]
 
@@ -354,4 +372,6 @@ def test_a_board_that_reads_cards_itself(session: Line) -> None:
 def test_a_line_that_takes_nothing_is_lost_before_memory_is(session: Line) -> None:
     for tap in range(18):
         session.link.send(f.OpenFrame(tap, 0, 5_000), session.now_ns)
-    assert session.link.tick(session.now_ns) == [BoardLost("left 17 commands waiting", session.now_ns)]
+    assert session.link.tick(session.now_ns) == [
+        BoardLost("left 17 commands waiting", session.now_ns)
+    ]

@@ -32,7 +32,10 @@ def test_a_card_is_suspended_and_lifted(desk: Desk) -> None:
     assert said == "suspended, without an end: it goes out with the next publish\n"
     assert desk.members() == [State(A, is_in=True)]
     assert "so already" in desk.types("suspend", NUMBER)
-    assert desk.types("lift", A.hex(":")) == "not suspended any more: it goes out with the next publish\n"
+    assert (
+        desk.types("lift", A.hex(":"))
+        == "not suspended any more: it goes out with the next publish\n"
+    )
     assert "so already" in desk.types("lift", "1234 5678 1234 5678")
     assert desk.members() == []
 
@@ -42,7 +45,11 @@ def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.Mo
     assert "2021-02-09 09:46:40 UTC" in desk.types("suspend", A.hex(), "--for", "10d")
     desk.types("suspend", B.hex(), "--until", "2021-02-01T03:00+03:00")
     desk.types("suspend", C.hex(), "--until", "1612137601")
-    assert [state.ends_unix_s for state in desk.members()] == [1_612_864_000, 1_612_137_600, 1_612_137_601]
+    assert [state.ends_unix_s for state in desk.members()] == [
+        1_612_864_000,
+        1_612_137_600,
+        1_612_137_601,
+    ]
 
 
 def test_several_cards_are_suspended_and_lifted_or_none_is(desk: Desk) -> None:
@@ -57,7 +64,9 @@ def test_several_cards_are_suspended_and_lifted_or_none_is(desk: Desk) -> None:
     assert {state.uid for state in desk.members()} == {A, B}
     assert "1 cards, and 2 were so already" in desk.types("suspend", A.hex(), B.hex(), C.hex())
     assert "all 3 cards are so already" in desk.types("suspend", A.hex(), B.hex(), C.hex())
-    assert desk.types("lift", A.hex(), B.hex(), C.hex()).startswith("not suspended any more: 3 cards; ")
+    assert desk.types("lift", A.hex(), B.hex(), C.hex()).startswith(
+        "not suspended any more: 3 cards; "
+    )
     assert desk.members() == []
 
 
@@ -74,7 +83,10 @@ def test_a_shorter_suspension_replaces_no_longer_one_unless_that_is_said(
         in desk.types("suspend", B.hex(), "--for", "9d", code=2)
     )
     refused = desk.types("suspend", A.hex(), C.hex(), B.hex(), "--for", "9d", code=2)
-    assert "card 2 is suspended without an end, which is longer, as are 1 more of those named" in refused
+    assert (
+        "card 2 is suspended without an end, which is longer, as are 1 more of those named"
+        in refused
+    )
     assert "card 1 is suspended without an end" in desk.types(
         "add", "suspended", C.hex(), "--for", "1d", code=2
     )
@@ -121,7 +133,10 @@ def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
             "further away than this rule's steps reach; its steps reach to 20",
         ),
         (("suspend", A.hex(), "--for", "46d"), "further away than this rule's steps reach"),
-        (("add", "nothing", A.hex()), "has no rule 'nothing'; its rules are suspended, staff, matched"),
+        (
+            ("add", "nothing", A.hex()),
+            "has no rule 'nothing'; its rules are suspended, staff, matched",
+        ),
         (("remove", "nothing", A.hex()), "its rules are suspended, staff, matched"),
         (("import", "nothing", "-"), "its rules are suspended, staff, matched"),
         (("import", "cards", "/nowhere.csv"), "/nowhere.csv: No such file or directory"),
@@ -132,7 +147,9 @@ def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
         (("publish", "--every", "5"), "--every goes with --watch; without it publish runs once"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(desk: Desk, arguments: tuple[str, ...], told: str) -> None:
+def test_what_is_wrong_is_told_in_one_line(
+    desk: Desk, arguments: tuple[str, ...], told: str
+) -> None:
     assert told in desk.types(*arguments, code=2)
     assert desk.members() == []
 
@@ -193,7 +210,12 @@ def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk)
         },
         {"line": 4, "field": "uid", "reason": "no such card is issued"},
         {"line": 5, "field": "number", "reason": "not the number of this card"},
-        {"line": 6, "field": "ends", "reason": "further away than this rule's steps reach", "text": FAR},
+        {
+            "line": 6,
+            "field": "ends",
+            "reason": "further away than this rule's steps reach",
+            "text": FAR,
+        },
         {"line": 7, "reason": "the card stands earlier in the file, otherwise"},
     ]
     assert desk.members() == [State(A, is_in=True)]
@@ -204,7 +226,8 @@ def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk)
 
 def test_a_program_reads_what_became_of_an_import(desk: Desk) -> None:
     path = desk.file(
-        "cards", f'{{"uid": "{A.hex()}"}}\n{{"uid": "{NOBODY.hex()}", "number": "{NUMBER[::-1]}"}}\nnone\n'
+        "cards",
+        f'{{"uid": "{A.hex()}"}}\n{{"uid": "{NOBODY.hex()}", "number": "{NUMBER[::-1]}"}}\nnone\n',
     )
     report = desk.home / "report"
     arguments = ("import", "cards", str(path), "--json", "--refused", str(report))
@@ -285,7 +308,10 @@ def test_a_report_that_has_no_room_says_what_was_imported(
 
     monkeypatch.setattr("backoffice.cli_import.os.fsync", no_room)
     said = desk.types("import", "suspended", str(path), code=2)
-    assert "today.csv.refused.jsonl: No space left on device; what could be imported is in effect" in said
+    assert (
+        "today.csv.refused.jsonl: No space left on device; what could be imported is in effect"
+        in said
+    )
     assert desk.members() == [State(A, is_in=True)]
     assert not list(desk.home.glob("*refused*"))
     assert not list(desk.home.glob(".today*"))

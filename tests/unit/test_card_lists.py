@@ -53,7 +53,12 @@ IMPROBABLE = {
         "decimal",
         "30 of 30 UIDs have no letter",
     ),
-    "decimal bytes": ("uid", [decimal(uid) for uid in UIDS], "decimal", "300 of 300 UIDs have no letter"),
+    "decimal bytes": (
+        "uid",
+        [decimal(uid) for uid in UIDS],
+        "decimal",
+        "300 of 300 UIDs have no letter",
+    ),
     "decimal bytes, run together": (
         "uid",
         [decimal(uid, "") for uid in UIDS],
@@ -238,15 +243,21 @@ def test_an_honest_file_is_not_doubted(desk: Desk, name: str) -> None:
 
 def test_uids_of_4_bytes_may_be_twice_in_a_long_list_by_chance(desk: Desk) -> None:
     # Of 10,000 that a maker drew, two are the same in one list of a hundred.
-    drawn = list({bytes([0x11 + RANDOM.randrange(100), *RANDOM.randbytes(3)]) for _ in range(9_999)})
+    drawn = list(
+        {bytes([0x11 + RANDOM.randrange(100), *RANDOM.randbytes(3)]) for _ in range(9_999)}
+    )
     path = table(desk, [uid.hex() for uid in (*drawn, drawn[7])])
     assert json.loads(desk.types("import", "cards", str(path), "--json"))["added"] == len(drawn)
     many = table(desk, [uid.hex() for uid in (*drawn, *drawn[7:10])])
-    assert "3 cards are in the file more than once" in desk.types("import", "cards", str(many), code=2)
+    assert "3 cards are in the file more than once" in desk.types(
+        "import", "cards", str(many), code=2
+    )
     few = table(desk, [uid.hex() for uid in (*drawn[:500], drawn[7])])
     assert "a card is in the file more than once" in desk.types("import", "cards", str(few), code=2)
     long = table(desk, [uid.hex() for uid in (*drawn, *UIDS, UIDS[7])])
-    assert "a card is in the file more than once" in desk.types("import", "cards", str(long), code=2)
+    assert "a card is in the file more than once" in desk.types(
+        "import", "cards", str(long), code=2
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 300])
@@ -268,7 +279,13 @@ def issue(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "state"),
-    [("suspended", "in"), ("staff", "in"), ("matched", "in"), ("suspended", "out"), ("matched", "out")],
+    [
+        ("suspended", "in"),
+        ("staff", "in"),
+        ("matched", "in"),
+        ("suspended", "out"),
+        ("matched", "out"),
+    ],
 )
 def test_a_file_that_changes_much_is_not_imported_before_somebody_says_so(
     desk: Desk, rule: str, state: str
@@ -309,7 +326,9 @@ def test_little_is_a_hundredth_of_all_cards(desk: Desk) -> None:
     hundredth = table(desk, [uid.hex() for uid in UIDS[:60]])
     assert "added 60" in desk.types("import", "suspended", str(hundredth))
     above = table(desk, [uid.hex() for uid in UIDS[60:121]])
-    assert "61 of 6,003 cards come under suspended" in desk.types("import", "suspended", str(above), code=2)
+    assert "61 of 6,003 cards come under suspended" in desk.types(
+        "import", "suspended", str(above), code=2
+    )
     assert len(desk.members()) == 60
 
 

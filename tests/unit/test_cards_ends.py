@@ -34,9 +34,15 @@ def test_an_end_that_is_taken_can_be_published_by_a_clock_that_is_an_hour_behind
     assert until_units(latest, segment_epoch(now_unix_s + later_s, unit_s), unit_s) <= UNITS_MAX
 
 
-@pytest.mark.parametrize(("unit_s", "days"), [(60, 44), (HOUR_S, 7 * 365)], ids=["suspended", "staff"])
-def test_what_the_example_says_of_ends_is_true_at_every_hour_of_the_day(unit_s: int, days: int) -> None:
-    example = msgspec.toml.decode((Path(backoffice.__file__).parent / "backoffice.example.toml").read_bytes())
+@pytest.mark.parametrize(
+    ("unit_s", "days"), [(60, 44), (HOUR_S, 7 * 365)], ids=["suspended", "staff"]
+)
+def test_what_the_example_says_of_ends_is_true_at_every_hour_of_the_day(
+    unit_s: int, days: int
+) -> None:
+    example = msgspec.toml.decode(
+        (Path(backoffice.__file__).parent / "backoffice.example.toml").read_bytes()
+    )
     assert unit_s in {one["until_unit_s"] for one in example["rules"]}
     for now_unix_s in HOURS:
         assert latest_end_unix_s(rule(unit_s), now_unix_s) >= now_unix_s + days * DAY_S

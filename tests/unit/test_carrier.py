@@ -54,7 +54,9 @@ class Lane:
         """See LaneReports."""
         assert len(report_ids) <= ASKED_MAX
         assert set(report_ids) <= {report.report_id for report in self.reports}
-        self.reports = [report for report in self.reports if report.report_id not in set(report_ids)]
+        self.reports = [
+            report for report in self.reports if report.report_id not in set(report_ids)
+        ]
 
     def rejected(self, report_id: str, reason: str) -> None:
         """See LaneReports."""
@@ -107,7 +109,9 @@ def test_the_oldest_go_first_two_hundred_at_a_time_until_none_waits() -> None:
     told = [carrying.round() for _ in range(4)]
     assert office.sent == [BATCH_MAX, BATCH_MAX, 50]
     assert [wait_s for _, wait_s in told] == [0.0, 0.0, LOOK_S, LOOK_S]
-    assert list(office.stored.values()) == sorted(office.stored.values(), key=lambda report: report.seq)
+    assert list(office.stored.values()) == sorted(
+        office.stored.values(), key=lambda report: report.seq
+    )
     assert lane.reports == []
 
 
@@ -135,7 +139,10 @@ def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else(
 
 
 def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
-    lane, office = Lane([stored(1)]), Office([lambda _reports: {stored(99).report_id: Answer(Result.STORED)}])
+    lane, office = (
+        Lane([stored(1)]),
+        Office([lambda _reports: {stored(99).report_id: Answer(Result.STORED)}]),
+    )
     state, wait_s = carrier(lane, office).round()
     assert (state.state, len(lane.reports)) == (SourceState.NOT_OURS, 1)
     assert wait_s > 0
@@ -152,7 +159,10 @@ def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
     lane, office = Lane([stored(seq) for seq in range(3)]), Office()
 
     def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        return {**office.take(reports), reports[0].report_id: Answer(Result.REJECTED, "unknown gate")}
+        return {
+            **office.take(reports),
+            reports[0].report_id: Answer(Result.REJECTED, "unknown gate"),
+        }
 
     office.rules = [rejecting]
     state, _ = carrier(lane, office).round()
@@ -183,7 +193,9 @@ def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("others", [0, 300])
-def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(first: bool, others: int) -> None:
+def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(
+    first: bool, others: int
+) -> None:
     poisoned = Lane([stored(seq) for seq in range(others + 1)])
     well, office = Lane([stored(seq) for seq in range(400)]), Office()
     poison = poisoned.reports[others // 2].report_id
@@ -240,7 +252,9 @@ def test_how_the_gate_fares_is_said_each_minute_and_soon_after_a_change() -> Non
     assert times.is_due(104 + STATUS_S, "ill")
 
 
-def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though_no_report_waits() -> None:
+def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though_no_report_waits() -> (
+    None
+):
     times, now_s, waits = StatusTimes(lambda: 0.999_999), 0.0, []
     for _ in range(12):
         assert times.is_due(now_s, now_s), "and a change does not hasten it"
@@ -274,7 +288,11 @@ def test_a_lane_that_is_gone_does_not_hold_up_the_other() -> None:
     gone, well, office = Lane([stored(1)], is_gone=True), Lane([stored(2)]), Office()
     carrying = carrier(gone, office, well)
     state, _ = carrying.round()
-    assert (well.reports, state.state, state.problem) == ([], SourceState.FRESH, "lane 1 does not answer")
+    assert (well.reports, state.state, state.problem) == (
+        [],
+        SourceState.FRESH,
+        "lane 1 does not answer",
+    )
     gone.is_gone = False
     carrying.round()
     assert gone.reports == []
@@ -302,7 +320,10 @@ def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
                 case "half":
                     return office.take(reports[::2])
                 case "rejects":
-                    return {reports[0].report_id: Answer(Result.REJECTED, "no"), **office.take(reports[1:])}
+                    return {
+                        reports[0].report_id: Answer(Result.REJECTED, "no"),
+                        **office.take(reports[1:]),
+                    }
                 case "wrong ids":
                     return {"someone else's": Answer(Result.STORED)}
                 case "choke":

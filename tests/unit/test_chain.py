@@ -79,7 +79,9 @@ def test_the_chain_is_as_cheap_as_the_cheapest_of_all_that_can_be_tried(
     assert (chain is None) == (not ways)
     if chain is not None:
         assert chain in ways
-        assert sum(piece.bytes for piece in chain) == min(sum(piece.bytes for piece in way) for way in ways)
+        assert sum(piece.bytes for piece in chain) == min(
+            sum(piece.bytes for piece in way) for way in ways
+        )
 
 
 def _all_ways(at: int, newest: int, offers: list[Piece]) -> "list[tuple[Piece, ...]]":
@@ -93,6 +95,7 @@ def _all_ways(at: int, newest: int, offers: list[Piece]) -> "list[tuple[Piece, .
     ]
     return list(
         chained.from_iterable(
-            [(piece, *rest) for rest in _all_ways(piece.to_version, newest, offers)] for piece in applies
+            [(piece, *rest) for rest in _all_ways(piece.to_version, newest, offers)]
+            for piece in applies
         )
     )

@@ -99,7 +99,9 @@ def found(config: Config, subject: str) -> list[tuple[str, str]]:
 
 def left(config: Config, **fields: Any) -> None:
     """Leave the courier's status there."""
-    (Path(config.list.recent) / "courier.json").write_text(json.dumps(STATUS | {"disk_bytes": 9} | fields))
+    (Path(config.list.recent) / "courier.json").write_text(
+        json.dumps(STATUS | {"disk_bytes": 9} | fields)
+    )
 
 
 def test_a_log_that_says_why_cards_are_refused_is_noted(config: Config) -> None:
@@ -117,7 +119,9 @@ def set_courier(config: Config, **fields: Any) -> Config:
 
 def keep(config: Config, **fields: Any) -> None:
     """Leave what the courier has accepted there, whole."""
-    manifest = encode(replace(manifest_of(7, (TABLE,)), fingerprint_key=key_id(fields.pop("key", KEY)).hex()))
+    manifest = encode(
+        replace(manifest_of(7, (TABLE,)), fingerprint_key=key_id(fields.pop("key", KEY)).hex())
+    )
     versions, keys = RoleVersions(1, 5, 4, 3), RoleKeys(("a1",), ("b2",), ("c3",))
     of = Accepted.of(Floor(versions, keys, 7, NOW_UNIX_S, era=1), manifest, "another", 5)
     Ledger(Path(config.list.folder)).accept(replace(of, **fields))
@@ -125,7 +129,12 @@ def keep(config: Config, **fields: Any) -> None:
 
 def accepted(config: Config, signed_unix_s: int) -> None:
     """Leave what the courier accepted there."""
-    fields = {"signed_unix_s": signed_unix_s, "boot_id": "another", "boottime_ns": 5, "manifest": "{}"}
+    fields = {
+        "signed_unix_s": signed_unix_s,
+        "boot_id": "another",
+        "boottime_ns": 5,
+        "manifest": "{}",
+    }
     (Path(config.list.folder) / "accepted.json").write_text(json.dumps(fields))
 
 
@@ -136,7 +145,9 @@ def test_a_gate_that_lacks_nothing_is_well(config: Config, root: bytes) -> None:
     Path(config.reports.folder).mkdir(mode=0o700)
     findings = list(check.examine(config))
     assert {finding.subject for finding in findings if finding.subject in WELL} == WELL
-    assert [finding.subject for finding in findings if finding.mark != "ok"] == ["socket"], "no lane runs"
+    assert [finding.subject for finding in findings if finding.mark != "ok"] == ["socket"], (
+        "no lane runs"
+    )
 
 
 def test_whatever_the_courier_lacks_the_gate_serves(config: Config) -> None:
@@ -156,14 +167,20 @@ def test_a_gate_without_a_courier_says_so_once(config: Config) -> None:
 
 def test_a_courier_that_has_not_run_is_told(config: Config) -> None:
     assert found(config, "courier") == [
-        ("note", "has said nothing since the boot: is it running? (systemctl status turnike-courier)")
+        (
+            "note",
+            "has said nothing since the boot: is it running? (systemctl status turnike-courier)",
+        )
     ]
 
 
 def test_a_fresh_source_is_well(config: Config) -> None:
     left(config)
     assert found(config, "courier") == [
-        ("ok", "fresh since 2021-01-02 00:00 UTC, asked last 2021-01-02 00:00 UTC (60 s ago), version 7")
+        (
+            "ok",
+            "fresh since 2021-01-02 00:00 UTC, asked last 2021-01-02 00:00 UTC (60 s ago), version 7",
+        )
     ]
 
 
@@ -244,7 +261,11 @@ def test_the_floor_and_a_synchronised_clock_are_told(config: Config) -> None:
     [
         (60, False, "not synchronised: it is 2021-01-02 00:00 UTC at least"),
         (2**31, False, "not synchronised: it is 2021-01-02 00:00 UTC at least"),
-        (60, True, "the kernel calls it synchronised, and it is behind: it is 2021-01-02 00:00 UTC at least"),
+        (
+            60,
+            True,
+            "the kernel calls it synchronised, and it is behind: it is 2021-01-02 00:00 UTC at least",
+        ),
     ],
 )
 def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
@@ -254,7 +275,9 @@ def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
     monkeypatch.setattr(SetClock, "is_synchronised", synchronised)
     ((mark, text),) = found(config, "clock")
     assert (mark, text.startswith(told)) == ("note", True)
-    assert text.endswith("counted from the time of the list itself; check the time service (timedatectl)")
+    assert text.endswith(
+        "counted from the time of the list itself; check the time service (timedatectl)"
+    )
     assert found(config, "list") == [("ok", "version 1, 1 rule(s), fresh")]
 
 
@@ -271,7 +294,9 @@ def test_a_signed_time_ahead_of_a_synchronised_clock_is_told_as_either_clocks_fa
     )
 
 
-def test_before_the_first_list_no_time_is_made_up(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_first_list_no_time_is_made_up(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SetClock, "is_synchronised", False)
     for path in Path(config.list.folder).iterdir():
         path.unlink()
@@ -325,14 +350,19 @@ def test_a_root_that_is_none_keeps_the_courier_from_starting_unless_it_has_kept_
 def test_a_kept_root_that_the_card_has_spoiled_gives_way_to_the_given_one(config: Config) -> None:
     (Path(config.list.folder) / "root.json").write_bytes(b"\0" * 100)
     (mark, text), well = found(config, "root")
-    assert (mark, text.endswith("the courier begins with courier.root and fetches the later ones")) == (
+    assert (
+        mark,
+        text.endswith("the courier begins with courier.root and fetches the later ones"),
+    ) == (
         "note",
         True,
     )
     assert well == ("ok", "root 1, expires 2022-01-02 00:00 UTC")
 
 
-def test_an_expired_root_is_the_back_offices_to_mend(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_root_is_the_back_offices_to_mend(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SetClock, "unix_s", NOW_UNIX_S + 366 * 86_400)
     ((mark, text),) = found(config, "root")
     assert mark == "note"
@@ -340,7 +370,9 @@ def test_an_expired_root_is_the_back_offices_to_mend(config: Config, monkeypatch
 
 
 def test_what_is_accepted_is_told(config: Config) -> None:
-    assert found(config, "accepted") == [("note", "nothing yet: the courier has not reached its city")]
+    assert found(config, "accepted") == [
+        ("note", "nothing yet: the courier has not reached its city")
+    ]
     keep(config)
     assert found(config, "accepted") == [("ok", "list 7 of era 1, signed 2021-01-02 00:00 UTC")]
 
@@ -385,7 +417,11 @@ def test_an_accepted_file_that_is_none_loses_the_floor_and_is_told(config: Confi
     ],
 )
 def test_what_wears_the_card_out_and_what_a_power_cut_would_take_is_told(
-    config: Config, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], marks: list[str], said: str
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...],
+    marks: list[str],
+    said: str,
 ) -> None:
     in_memory(monkeypatch, *names)
     findings = found(config, "folders")
@@ -419,7 +455,10 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
     [
         ({"state": "fresh", "problem": ""}, "ok", "nothing keeps reports from the back office"),
         (
-            {"state": "not ours", "problem": "r.example/v1/reports: something between answered 403"},
+            {
+                "state": "not ours",
+                "problem": "r.example/v1/reports: something between answered 403",
+            },
             "note",
             "r.example/v1/reports: something between answered 403; reports wait on the gate until then (docs/reports.md)",
         ),
@@ -433,7 +472,9 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
 def test_it_says_whether_reports_reach_the_back_office(
     config: Config, upload: dict[str, str], mark: str, text: str
 ) -> None:
-    of = replace(config, upload=UploadConfig(url="https://r.example/", key="/gate.pem", lanes=("/l.sock",)))
+    of = replace(
+        config, upload=UploadConfig(url="https://r.example/", key="/gate.pem", lanes=("/l.sock",))
+    )
     left(of)
     assert found(of, "upload") == [], "an older courier does not say it"
     left(of, upload=upload)

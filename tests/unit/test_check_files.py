@@ -21,7 +21,9 @@ from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.config import Config, load
 from validator.formats.fingerprint_keys import format_key_file
 
-GATE_KEY = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+GATE_KEY = Ed25519PrivateKey.generate().private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+)
 
 
 @pytest.fixture
@@ -89,12 +91,16 @@ def test_a_link_to_a_key_that_others_can_read_is_told(config: Config, tmp_path: 
     assert "gate.pem: mode 0644" in told(config)["secrets"][0][1]
 
 
-def test_a_folder_in_which_others_can_put_another_key_is_told(config: Config, tmp_path: Path) -> None:
+def test_a_folder_in_which_others_can_put_another_key_is_told(
+    config: Config, tmp_path: Path
+) -> None:
     tmp_path.chmod(0o777)
     assert f"{tmp_path}: mode 0777, others may write there" in told(config)["secrets"][0][1]
 
 
-def test_a_folder_of_reports_or_keys_that_is_open_to_others_is_told(config: Config, tmp_path: Path) -> None:
+def test_a_folder_of_reports_or_keys_that_is_open_to_others_is_told(
+    config: Config, tmp_path: Path
+) -> None:
     (tmp_path / "reports").chmod(0o755)
     (tmp_path / "keys").chmod(0o777)
     texts = [text for _, text in told(config)["secrets"]]
@@ -134,7 +140,9 @@ def test_a_gate_without_a_key_of_its_own_is_told(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(config: Config, tmp_path: Path) -> None:
+def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(
+    config: Config, tmp_path: Path
+) -> None:
     os.chown(tmp_path / "lists", 65_534, -1)
     ((mark, text),) = told(config)["enrolment"]
     user = name_of(65_534)
@@ -143,7 +151,9 @@ def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(config: Con
     assert told(config)["enrolment"][0][0] == "ok"
 
 
-def test_reports_that_have_no_folder_and_a_disk_without_room_are_told(config: Config, tmp_path: Path) -> None:
+def test_reports_that_have_no_folder_and_a_disk_without_room_are_told(
+    config: Config, tmp_path: Path
+) -> None:
     (tmp_path / "reports").rename(tmp_path / "elsewhere")
     ((mark, text),) = told(config)["reports"]
     assert (mark, f"{tmp_path}/reports: No such file or directory" in text) == ("note", True)
@@ -170,7 +180,12 @@ def a_lane(path: Path, status: Mapping[str, Any]) -> Iterator[None]:
 
 
 def test_what_the_lane_says_of_its_reports_is_told(config: Config, tmp_path: Path) -> None:
-    counts = {"reports_waiting": 3, "reports_rejected": 0, "reports_refused": 0, "reports_trouble": ""}
+    counts = {
+        "reports_waiting": 3,
+        "reports_rejected": 0,
+        "reports_refused": 0,
+        "reports_trouble": "",
+    }
     with a_lane(tmp_path / "lane.sock", counts):
         found = told(config)
     assert found["socket"] == [("ok", f"{tmp_path}/lane.sock: the lane answers")]
@@ -194,7 +209,10 @@ def test_a_count_that_is_not_known_is_not_told_as_0(config: Config, tmp_path: Pa
 
 def test_a_lane_that_cannot_be_asked_is_told(config: Config, tmp_path: Path) -> None:
     ((mark, text),) = told(config)["socket"]
-    assert (mark, "is the lane running? (systemctl status turnike-lane@1)" in text) == ("note", True)
+    assert (mark, "is the lane running? (systemctl status turnike-lane@1)" in text) == (
+        "note",
+        True,
+    )
     with a_lane(tmp_path / "lane.sock", {}):
         (tmp_path / "lane.sock").chmod(0o666)
         assert "everybody may ask the lane" in told(config)["socket"][0][1]

@@ -13,7 +13,15 @@ from validator.adapters.time_file import FoundTime
 from validator.clerk import NOTES_MAX, Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
-from validator.domain.events import BoardBack, BoardLost, Emergency, Forced, ReaderBack, ReaderLost, Tamper
+from validator.domain.events import (
+    BoardBack,
+    BoardLost,
+    Emergency,
+    Forced,
+    ReaderBack,
+    ReaderLost,
+    Tamper,
+)
 from validator.domain.latency import LatencyHistogram
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage, RecordTap
@@ -99,7 +107,9 @@ class Callers:
         except queue.Empty:
             return None
 
-    def answer(self, caller: "queue.SimpleQueue[Mapping[str, Any]]", answer: Mapping[str, Any]) -> None:
+    def answer(
+        self, caller: "queue.SimpleQueue[Mapping[str, Any]]", answer: Mapping[str, Any]
+    ) -> None:
         caller.put(answer)
 
     def tell(self, event: Mapping[str, Any]) -> None:
@@ -277,7 +287,11 @@ def test_a_new_list_swaps_the_reference_and_raises_the_floor() -> None:
     assert world.lists.current is first
     world.clerk.look()
     assert first is not None
-    assert (first.version, world.lists.current and world.lists.current.version, world.floor) == (4, 5, 1_005)
+    assert (first.version, world.lists.current and world.lists.current.version, world.floor) == (
+        4,
+        5,
+        1_005,
+    )
     assert world.lines == [
         {"event": "list", "list_version": 4} | WHEN,
         {"event": "list problem", "problem": "version 6 is torn"} | WHEN,
@@ -380,7 +394,10 @@ def test_a_signed_time_that_cannot_be_told_is_a_line_and_a_lists_own_counts() ->
     world.looks = [Looked(4)]
     world.clerk.look()
     assert world.floor == 1_004
-    assert world.lines[0] == {"event": "time problem", "problem": "accepted.json: no signed time"} | WHEN
+    assert (
+        world.lines[0]
+        == {"event": "time problem", "problem": "accepted.json: no signed time"} | WHEN
+    )
 
 
 def test_an_event_says_of_a_refused_card_nothing_that_tells_why() -> None:
@@ -395,7 +412,9 @@ def test_an_event_says_of_a_refused_card_nothing_that_tells_why() -> None:
         tap = RecordTap(9, "ab12", Outcome.DENIED, decision, reported=reported, seen_at_ns=5)
         account = Account("kadikoy-03", 2, "1.2.3")
         lines.append(account.line(TapDone(tap, TapTimes(7_000, 9_000 + report_ns, report_ns))))
-        assert account.status()["taps"] == [{"outcome": "denied", "ground": ground.value, "count": 1}]
+        assert account.status()["taps"] == [
+            {"outcome": "denied", "ground": ground.value, "count": 1}
+        ]
     assert (
         lines
         == [
@@ -418,13 +437,16 @@ def test_an_event_says_of_a_refused_card_nothing_that_tells_why() -> None:
 
 def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
     world = World()
-    decision = Decision(Verdict.DENY, Ground.IN_TABLE, "suspended", True, 0, ListState.FRESH, 3, True)
+    decision = Decision(
+        Verdict.DENY, Ground.IN_TABLE, "suspended", True, 0, ListState.FRESH, 3, True
+    )
     tap = RecordTap(9, "ab12", Outcome.DENIED, decision, reported=True, seen_at_ns=5)
     with world.running() as clerk:
         clerk.note(TapDone(tap, TapTimes(7_000, 9_000, 1_000)))
         clerk.note(
             TapDone(
-                RecordTap(10, "", Outcome.TRY_AGAIN, None, reported=False, seen_at_ns=6), TapTimes(1, 2, 0)
+                RecordTap(10, "", Outcome.TRY_AGAIN, None, reported=False, seen_at_ns=6),
+                TapTimes(1, 2, 0),
             )
         )
         for note in (
@@ -437,7 +459,11 @@ def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
             Forced(6),
         ):
             clerk.note(note)
-    told = [line for line in world.lines[:-1] if line.pop("unix_s") == 77 and line.pop("clock_synchronised")]
+    told = [
+        line
+        for line in world.lines[:-1]
+        if line.pop("unix_s") == 77 and line.pop("clock_synchronised")
+    ]
     assert told == [
         {
             "event": "tap",
@@ -507,7 +533,9 @@ def test_a_caller_gets_reports_and_says_which_are_in_the_city() -> None:
     assert line["reason"] == "no such gate"
 
 
-def test_a_rejection_of_what_is_no_report_is_no_line_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejection_of_what_is_no_report_is_no_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whoever may ask could have the log say anything."""
     world = World()
     monkeypatch.setattr(World, "reject", lambda *_: 0)
@@ -534,10 +562,22 @@ def test_status_says_how_the_lane_fares() -> None:
         status = world.callers.ask(Status())["status"]
     assert (status["gate_id"], status["lane"], status["version"]) == ("kadikoy-03", 2, "1.2.3")
     assert status["devices"] == {"reader": "lost"}
-    assert (status["list_state"], status["list_version"], status["list_cards"]) == ("fresh", 3, 1_000)
-    assert (status["emergency"], status["tamper"], status["disk_free_bytes"]) == (False, False, 7_000)
+    assert (status["list_state"], status["list_version"], status["list_cards"]) == (
+        "fresh",
+        3,
+        1_000,
+    )
+    assert (status["emergency"], status["tamper"], status["disk_free_bytes"]) == (
+        False,
+        False,
+        7_000,
+    )
     assert status["forced"] == 0
-    assert (status["reports_waiting"], status["reports_trouble"], status["notes_dropped"]) == (1, "", 0)
+    assert (status["reports_waiting"], status["reports_trouble"], status["notes_dropped"]) == (
+        1,
+        "",
+        0,
+    )
 
 
 def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the_city() -> None:
@@ -559,7 +599,11 @@ def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the
         {"outcome": "denied", "ground": "in table", "count": 2},
         {"outcome": "try_again", "ground": "", "count": 1},
     ]
-    assert (status["reports_delivered"], status["emergency"], status["list_state"]) == (1, True, "missing")
+    assert (status["reports_delivered"], status["emergency"], status["list_state"]) == (
+        1,
+        True,
+        "missing",
+    )
     assert (status["forced"], status["tamper"]) == (2, True)
 
 
@@ -613,4 +657,7 @@ def test_what_is_wrong_with_the_outbox_goes_into_the_log() -> None:
     with world.running() as clerk:
         clerk.file(REPORT)
         clerk.file(REPORT)
-    assert {"event": "reports problem", "problem": "outbox: 3 reports were saved"} | WHEN in world.lines
+    assert {
+        "event": "reports problem",
+        "problem": "outbox: 3 reports were saved",
+    } | WHEN in world.lines

@@ -111,7 +111,9 @@ def test_the_next_signed_time_never_sets_time_back() -> None:
 
 
 @pytest.mark.parametrize("healed_after_s", [DAY_S, 20 * DAY_S])
-def test_a_time_pushed_ahead_with_a_stolen_key_is_healed_by_replacing_the_key(healed_after_s: int) -> None:
+def test_a_time_pushed_ahead_with_a_stolen_key_is_healed_by_replacing_the_key(
+    healed_after_s: int,
+) -> None:
     clock = SteppedClock(Y1970, synchronised=False)
     clock.begin_with(clock.accepted(SIGNED))
     clock.begin_with(clock.accepted(SIGNED + 10 * DAY_S))
@@ -123,7 +125,8 @@ def test_a_time_pushed_ahead_with_a_stolen_key_is_healed_by_replacing_the_key(he
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 2**33), st.booleans(), st.integers(0, DAY_S), st.booleans()), max_size=20
+        st.tuples(st.integers(0, 2**33), st.booleans(), st.integers(0, DAY_S), st.booleans()),
+        max_size=20,
     )
 )
 def test_time_runs_late_or_right_whatever_an_unsynchronised_clock_does(
@@ -161,7 +164,9 @@ GOOD = {
 def written(folder: Path, content: object) -> Path:
     """Put it there as the courier does: by renaming."""
     path = folder / "accepted.json"
-    path.with_name("new").write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    path.with_name("new").write_bytes(
+        content if isinstance(content, bytes) else json.dumps(content).encode()
+    )
     path.with_name("new").rename(path)
     return path
 
@@ -198,7 +203,9 @@ def test_the_lane_reads_what_the_courier_writes(tmp_path: Path) -> None:
     ],
     ids=["empty", "text", "deep", "bare", "negative", "a string", "endless"],
 )
-def test_a_spoiled_file_is_told_once_and_its_repair_is_taken(tmp_path: Path, content: object) -> None:
+def test_a_spoiled_file_is_told_once_and_its_repair_is_taken(
+    tmp_path: Path, content: object
+) -> None:
     path = written(tmp_path, content)
     file = TimeFile(path)
     found = file.look()
@@ -226,7 +233,10 @@ def test_a_file_that_is_no_file_is_told(tmp_path: Path) -> None:
     assert "symbolic links" in found.problem
 
 
-@given(st.binary(max_size=200) | st.integers(0, 9).map(lambda more: b"[" * (SIGNED_TIME_BYTES_MAX + more)))
+@given(
+    st.binary(max_size=200)
+    | st.integers(0, 9).map(lambda more: b"[" * (SIGNED_TIME_BYTES_MAX + more))
+)
 def test_any_bytes_are_a_signed_time_or_one_clear_line(content: bytes) -> None:
     try:
         assert decode(content).signed_unix_s >= 0

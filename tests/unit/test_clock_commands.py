@@ -39,7 +39,12 @@ class Home:
 
 
 @pytest.fixture(
-    params=[(40 * DAY_S, AHEAD), (DAY_S + HOUR_S, AHEAD), (-5 * HOUR_S, BEHIND), (-40 * DAY_S, BEHIND)]
+    params=[
+        (40 * DAY_S, AHEAD),
+        (DAY_S + HOUR_S, AHEAD),
+        (-5 * HOUR_S, BEHIND),
+        (-40 * DAY_S, BEHIND),
+    ]
 )
 def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Home, str]]:
     """A home on a machine whose clock is wrong by the last signature, and what is to be said of it."""
@@ -84,7 +89,9 @@ def test_a_root_is_drafted_by_a_clock_that_was_set_back_and_by_none_that_jumped_
         assert home.run("rotate", "timestamp").exit_code == 0
 
 
-def test_a_clock_that_nobody_has_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_nobody_has_set_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = Home(tmp_path / "city", 0)
     monkeypatch.setattr(time, "time", lambda: 100.0)
     for command in (("publish",), ("enroll", "kadikoy-03"), ("suspend", CARD, "--for", "4h")):

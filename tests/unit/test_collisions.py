@@ -84,7 +84,9 @@ def test_a_town_without_a_card_has_nothing_to_compare(tmp_path: Path) -> None:
         assert (town.check(), town.check()) == (1, 0)
 
 
-def test_a_new_card_like_an_old_one_is_found_each_time_until_the_key_is_another(cards: Cards) -> None:
+def test_a_new_card_like_an_old_one_is_found_each_time_until_the_key_is_another(
+    cards: Cards,
+) -> None:
     cards.check()
     cards.twins[uid(20)] = uid(3)
     cards.issue(20)
@@ -126,7 +128,9 @@ def test_without_the_file_that_was_kept_all_are_compared_again(
     if content is None:
         cards.file.unlink()
     else:
-        cards.file.write_bytes(cards.file.read_bytes()[:-1] if isinstance(content, str) else content)
+        cards.file.write_bytes(
+            cards.file.read_bytes()[:-1] if isinstance(content, str) else content
+        )
     cards.issue(20)
     assert cards.check() == 11
     cards.issue(21)
@@ -180,7 +184,9 @@ def test_many_new_cards_are_put_into_the_file_and_few_are_not(
     cards.issue(23)
     assert cards.check() == 1
     kept = np.fromfile(cards.file, "<u8", offset=40)
-    assert kept.tolist() == sorted(hasher(KEY)([uid(number) for number in (*range(10), 20, 21, 22)]).tolist())
+    assert kept.tolist() == sorted(
+        hasher(KEY)([uid(number) for number in (*range(10), 20, 21, 22)]).tolist()
+    )
 
 
 def test_more_new_cards_than_are_recorded_are_compared_with_all_the_others(
@@ -219,7 +225,9 @@ def test_nobody_else_may_read_what_is_kept(cards: Cards) -> None:
     assert [path.name for path in cards.file.parent.iterdir()] == ["compared.u64"]
 
 
-def test_a_disk_that_is_full_leaves_the_file_of_before(cards: Cards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_leaves_the_file_of_before(
+    cards: Cards, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cards.check()
     before = cards.file.read_bytes()
     cards.issue(20)

@@ -34,7 +34,11 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
     config = load(EXAMPLE)
-    assert (config.gate_id, config.list.stale, config.list.missing) == ("kadikoy-03", "decide", "deny")
+    assert (config.gate_id, config.list.stale, config.list.missing) == (
+        "kadikoy-03",
+        "decide",
+        "deny",
+    )
     shown = tomllib.loads(EXAMPLE.read_text())
     for section in ("passage", "reports"):
         struct = getattr(config, section)
@@ -48,7 +52,10 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
     [
         (('stale = "decide"', ""), "list.stale is missing and has no default"),
         (('missing = "deny"', ""), "list.missing is missing and has no default"),
-        (('missing = "deny"', 'missing = "maybe"'), 'list.missing: must be "admit" or "deny", not "maybe"'),
+        (
+            ('missing = "deny"', 'missing = "maybe"'),
+            'list.missing: must be "admit" or "deny", not "maybe"',
+        ),
         (('gate_id = "a"', ""), "gate_id is missing and has no default"),
         (('gate_id = "a"', 'gate_id = "a b"'), "gate_id: "),
         (('keys = "/k"', 'keys = "/k"\nkeyz = 1'), "list.keyz is not a key of the configuration"),
@@ -58,7 +65,10 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
             ('driver = "pn532"', 'driver = "acr122"'),
             'reader.driver: must be "pn532" or "serial", not "acr122"',
         ),
-        (('device = "/dev/b"', 'device = "dev/b"'), "board.device: 'dev/b' is not an absolute path"),
+        (
+            ('device = "/dev/b"', 'device = "dev/b"'),
+            "board.device: 'dev/b' is not an absolute path",
+        ),
         (('device = "/dev/b"', 'device = "/dev/r"'), "are the same line"),
         (("[board]", "[board"), "is not TOML"),
         (
@@ -67,7 +77,9 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+def test_what_is_wrong_is_told_in_one_line(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
     path = written(tmp_path, GOOD.replace(*change, 1))
     with pytest.raises(ConfigError) as caught:
         load(path)
@@ -78,7 +90,9 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, change: tuple[str, st
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read \(No such file or directory\)"):
+    with pytest.raises(
+        ConfigError, match=r"nothing\.toml: cannot be read \(No such file or directory\)"
+    ):
         load(tmp_path / "nothing.toml")
 
 
@@ -97,7 +111,13 @@ lanes = ["/lane.sock"]
 
 
 @pytest.mark.parametrize(
-    "url", ["https://reports.example.org/", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/"]
+    "url",
+    [
+        "https://reports.example.org/",
+        "http://127.0.0.1:8080/",
+        "http://[::1]/",
+        "http://localhost/",
+    ],
 )
 def test_reports_go_over_tls_or_to_this_machine(tmp_path: Path, url: str) -> None:
     upload = load(written(tmp_path, WITH_UPLOAD.format(url=url))).upload
@@ -140,7 +160,9 @@ def test_reports_that_anybody_on_the_way_could_read_are_refused_in_one_line(
 def test_the_console_listens_on_an_address_and_a_port(
     tmp_path: Path, listen: str, address: tuple[str, int]
 ) -> None:
-    console = load(written(tmp_path, f'{GOOD}[console]\nlisten = "{listen}"\nnames = ["a.example"]')).console
+    console = load(
+        written(tmp_path, f'{GOOD}[console]\nlisten = "{listen}"\nnames = ["a.example"]')
+    ).console
     assert console is not None
     assert console.address == address
 

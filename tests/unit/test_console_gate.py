@@ -13,7 +13,9 @@ from validator.console.lane_line import Gone
 
 def gate(*sockets: str) -> Gate:
     return Gate(
-        "kadikoy-03", "0.2.0", [PurePath("/run/turnike", socket) for socket in sockets or ("lane-1.sock",)]
+        "kadikoy-03",
+        "0.2.0",
+        [PurePath("/run/turnike", socket) for socket in sockets or ("lane-1.sock",)],
     )
 
 
@@ -29,7 +31,9 @@ def test_a_lane_that_was_never_heard_is_down_and_says_so() -> None:
                 "problem": "not heard yet",
                 "status": None,
                 "taps": (),
-                "faults": [{"name": "away", "why": "not heard yet", "number": None, "is_note": False}],
+                "faults": [
+                    {"name": "away", "why": "not heard yet", "number": None, "is_note": False}
+                ],
             }
         ],
     }
@@ -93,7 +97,9 @@ def test_a_page_is_shown_what_the_lane_said_but_for_the_grounds() -> None:
             "faults": [],
         }
     ]
-    assert not [word for word in ("ground", "in table", "list missing", "rule") if word in json.dumps(state)]
+    assert not [
+        word for word in ("ground", "in table", "list missing", "rule") if word in json.dumps(state)
+    ]
 
 
 def test_the_last_taps_are_kept_newest_first_until_the_lane_s_next_run() -> None:
@@ -120,7 +126,13 @@ def test_a_lane_that_is_gone_shows_how_it_fared_last() -> None:
 
 @pytest.mark.parametrize(
     ("socket", "number"),
-    [("lane-1.sock", 1), ("lane-12.sock", 12), ("lane.sock", None), ("lane-0.sock", None), ("7.sock", 7)],
+    [
+        ("lane-1.sock", 1),
+        ("lane-12.sock", 12),
+        ("lane.sock", None),
+        ("lane-0.sock", None),
+        ("7.sock", 7),
+    ],
 )
 def test_a_lane_has_the_number_that_it_says_and_before_that_the_one_of_its_socket(
     socket: str, number: int | None
@@ -160,7 +172,15 @@ def test_coming_and_going_is_told_at_once_and_once() -> None:
     lane = Lane(PurePath("lane-1.sock"))
     assert [
         lane.take(said)
-        for said in (Gone("refused"), Gone("refused"), status(), status(), Gone("a"), Gone("a"), status())
+        for said in (
+            Gone("refused"),
+            Gone("refused"),
+            status(),
+            status(),
+            Gone("a"),
+            Gone("a"),
+            status(),
+        )
     ] == [True, False, True, False, True, False, True]
 
 

@@ -24,13 +24,18 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def asked(
-    method: str = "GET", url: str = OURS, headers: Mapping[str, str] | None = None, *, port: int = 8021
+    method: str = "GET",
+    url: str = OURS,
+    headers: Mapping[str, str] | None = None,
+    *,
+    port: int = 8021,
 ) -> Answered:
     return ask(Guard(app, port=port, names=["gate-3.example.org"]), method, url, headers)
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LocalHost", "127.0.0.1", "[::1]", "gate-3.example.org", "GATE-3.example.org"]
+    "host",
+    ["localhost", "LocalHost", "127.0.0.1", "[::1]", "gate-3.example.org", "GATE-3.example.org"],
 )
 def test_our_own_names_may_be_called(host: str) -> None:
     assert asked(headers={"Host": f"{host}:8021"}).status == 200
@@ -70,7 +75,11 @@ def test_a_name_that_is_not_ours_is_refused_as_a_rebound_one_would_be(host: str)
     "hosts", [[], ["localhost:8021", "localhost:8021"], ["localhost:8021", "evil.example"]]
 )
 def test_a_request_without_a_host_or_with_two_is_refused(hosts: list[str]) -> None:
-    scope = {"type": "http", "method": "GET", "headers": [(b"host", host.encode()) for host in hosts]}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"host", host.encode()) for host in hosts],
+    }
     assert _raw(scope)[0]["status"] == 421
 
 
@@ -93,11 +102,17 @@ def test_a_browser_leaves_out_the_port_of_http() -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_an_origin_that_is_not_ours_is_refused(method: str, origin: str) -> None:
-    headers = {"Origin": origin, "Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+    headers = {
+        "Origin": origin,
+        "Content-Type": "application/json",
+        "Sec-Fetch-Site": "same-origin",
+    }
     assert asked(method, headers=headers).status == 403
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "", "other", "same-origin, cross-site"])
+@pytest.mark.parametrize(
+    "site", ["cross-site", "same-site", "", "other", "same-origin, cross-site"]
+)
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "websocket", ""])
 def test_what_another_site_s_page_fetches_is_refused(site: str, mode: str) -> None:
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": "empty"}
@@ -119,21 +134,35 @@ def test_a_link_to_us_may_be_followed_but_not_into_a_frame_and_not_with_a_form(s
 
 def test_a_change_needs_our_origin_and_json() -> None:
     ours = {"Origin": "http://localhost:8021"}
-    assert asked("POST", headers=ours | {"Content-Type": "application/json; charset=utf-8"}).status == 200
+    assert (
+        asked("POST", headers=ours | {"Content-Type": "application/json; charset=utf-8"}).status
+        == 200
+    )
     assert asked("POST", headers={"Content-Type": "application/json"}).status == 403
     assert asked("POST", headers=ours).status == 415
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""],
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jsonp",
+        "",
+    ],
 )
 def test_what_a_form_of_another_site_could_send_is_no_change(kind: str) -> None:
-    assert asked("POST", headers={"Origin": "http://localhost:8021", "Content-Type": kind}).status == 415
+    assert (
+        asked("POST", headers={"Origin": "http://localhost:8021", "Content-Type": kind}).status
+        == 415
+    )
 
 
 @pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}, {"Origin": ELSEWHERE}])
-def test_every_answer_keeps_other_sites_out_whatever_the_application_says(headers: dict[str, str]) -> None:
+def test_every_answer_keeps_other_sites_out_whatever_the_application_says(
+    headers: dict[str, str],
+) -> None:
     told = asked(headers=headers).headers
     assert told["content-security-policy"] == (
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

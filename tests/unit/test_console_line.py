@@ -87,7 +87,9 @@ def test_a_tap_in_pieces_is_one_tap(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         listen(lane.path, test)
 
 
-def test_news_make_it_ask_at_once_how_the_lane_fares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_make_it_ask_at_once_how_the_lane_fares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lane_line, "STATUS_S", 3_600.0)
 
     async def test(ear: Ear) -> None:
@@ -151,7 +153,9 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_ends_the_connection_and_the_next_one_is_heard(tmp_path: Path, garbage: bytes) -> None:
+def test_garbage_ends_the_connection_and_the_next_one_is_heard(
+    tmp_path: Path, garbage: bytes
+) -> None:
     async def test(ear: Ear) -> None:
         gone = await ear.hear(Gone)
         assert isinstance(gone, Gone)

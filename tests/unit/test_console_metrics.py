@@ -75,20 +75,28 @@ def heard(**changes: Any) -> Gate:
         ("turnike_build_info", {"version": "0.1.0"}, 1),
     ],
 )
-def test_a_lane_s_figures_are_told_as_they_are(name: str, labels: dict[str, str], value: float) -> None:
+def test_a_lane_s_figures_are_told_as_they_are(
+    name: str, labels: dict[str, str], value: float
+) -> None:
     assert one(heard(), name, **labels) == value
 
 
 @pytest.mark.parametrize(
     ("changes", "name", "labels"),
     [
-        ({"devices": {"reader": "lost", "board": "ready"}}, "turnike_device_ready", {"device": "reader"}),
+        (
+            {"devices": {"reader": "lost", "board": "ready"}},
+            "turnike_device_ready",
+            {"device": "reader"},
+        ),
         ({"devices": {}}, "turnike_device_ready", {"device": "board"}),
         ({"clock_synchronised": False}, "turnike_clock_synchronised", {}),
         ({"list_state": "missing"}, "turnike_list_state", {"state": "fresh"}),
     ],
 )
-def test_what_is_not_well_is_zero(changes: dict[str, Any], name: str, labels: dict[str, str]) -> None:
+def test_what_is_not_well_is_zero(
+    changes: dict[str, Any], name: str, labels: dict[str, str]
+) -> None:
     assert one(heard(**changes), name, **labels) == 0
 
 
@@ -117,15 +125,23 @@ def test_histograms_are_exactly_the_lane_s() -> None:
     for stage, all_ns in durations.items():
         for edge_ns in EDGES_NS:
             key = (("lane", "1"), ("le", repr(edge_ns / 1e9)), ("stage", stage))
-            assert told["turnike_stage_seconds_bucket", key] == sum(each <= edge_ns for each in all_ns)
+            assert told["turnike_stage_seconds_bucket", key] == sum(
+                each <= edge_ns for each in all_ns
+            )
         labels = (("lane", "1"), ("stage", stage))
         assert told["turnike_stage_seconds_count", labels] == len(all_ns)
-        assert sum(all_ns) <= told["turnike_stage_seconds_sum", labels] * 1e9 <= 1.0625 * sum(all_ns)
+        assert (
+            sum(all_ns) <= told["turnike_stage_seconds_sum", labels] * 1e9 <= 1.0625 * sum(all_ns)
+        )
 
 
 def test_edges_do_not_change_with_what_was_measured() -> None:
     def edges(of: Gate) -> set[str]:
-        return {dict(labels)["le"] for name, labels in parsed(of) if name == "turnike_stage_seconds_bucket"}
+        return {
+            dict(labels)["le"]
+            for name, labels in parsed(of)
+            if name == "turnike_stage_seconds_bucket"
+        }
 
     few, many = heard(), heard()
     few.lanes[0].take(counts())

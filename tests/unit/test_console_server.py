@@ -165,7 +165,9 @@ def test_a_stream_that_is_read_goes_on_however_long_it_is(monkeypatch: pytest.Mo
     serve(test)
 
 
-def test_who_takes_nothing_of_what_it_asked_for_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_nothing_of_what_it_asked_for_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(web_server, "PATIENCE_S", 0.2)
 
     async def test(served: Served) -> None:
@@ -193,7 +195,9 @@ def test_many_that_say_nothing_keep_nobody_out() -> None:
     serve(test)
 
 
-def test_requests_one_after_the_other_are_answered_on_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_one_after_the_other_are_answered_on_one_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(web_server, "PATIENCE_S", 5.0)
 
     async def test(served: Served) -> None:

@@ -33,7 +33,10 @@ def site(tmp_path: Path) -> Site:
 
 def asked(site: Site, path: str, method: str = "GET", **headers: str) -> Answered:
     return ask(
-        site, method, ADDRESS + path, {name.replace("_", "-"): value for name, value in headers.items()}
+        site,
+        method,
+        ADDRESS + path,
+        {name.replace("_", "-"): value for name, value in headers.items()},
     )
 
 
@@ -150,7 +153,9 @@ def test_no_answer_names_a_card_and_none_but_the_metrics_a_ground(site: Site) ->
         assert not [card for card in CARDS if card in body]
         if path != "/metrics":
             assert not [
-                word for word in ("ground", "in table", "in_table", "matched", "rule") if word in body
+                word
+                for word in ("ground", "in table", "in_table", "matched", "rule")
+                if word in body
             ]
 
 

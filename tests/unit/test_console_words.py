@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.console_lane import CARDS, counts, histogram_line, status, status_line, tap, tap_line
-from validator.console.lane_words import Counts, GarbageError, News, Refused, Status, Tap, Watching, heard
+from validator.console.lane_words import (
+    Counts,
+    GarbageError,
+    News,
+    Refused,
+    Status,
+    Tap,
+    Watching,
+    heard,
+)
 
 
 def said(line: Any) -> Any:
@@ -73,9 +82,15 @@ def test_a_status_of_another_form_is_not_heard(changes: dict[str, Any]) -> None:
 
 
 def test_a_lane_without_a_list_and_with_a_disk_that_does_not_answer_is_heard() -> None:
-    gone = dict.fromkeys(("list_version", "list_issued_unix_s", "list_expires_unix_s", "disk_free_bytes"))
+    gone = dict.fromkeys(
+        ("list_version", "list_issued_unix_s", "list_expires_unix_s", "disk_free_bytes")
+    )
     heard_status = status(list_state="missing", list_cards=0, devices={}, taps=[], **gone)
-    assert (heard_status.list_version, heard_status.disk_free_bytes, heard_status.taps) == (None, None, ())
+    assert (heard_status.list_version, heard_status.disk_free_bytes, heard_status.taps) == (
+        None,
+        None,
+        (),
+    )
 
 
 def test_counts_are_heard_as_the_lane_counts_them() -> None:
@@ -119,7 +134,9 @@ def test_no_bytes_are_heard_as_anything_but_a_value_or_garbage(line: bytes) -> N
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 FIELDS = [*status_line()["status"]]

@@ -73,7 +73,15 @@ def test_a_gate_that_missed_more_asks_for_the_index() -> None:
     world = in_step(named=1)
     world.publish(12, MINUTES[5], MINUTES[6])
     state(world)
-    assert world.taken() == ["ask", "accept 12", "index", "fetch 10-11", "fetch 11-12", "install 12", "tidy"]
+    assert world.taken() == [
+        "ask",
+        "accept 12",
+        "index",
+        "fetch 10-11",
+        "fetch 11-12",
+        "install 12",
+        "tidy",
+    ]
 
 
 def test_a_version_that_changes_no_card_is_installed_without_a_piece() -> None:
@@ -118,9 +126,18 @@ def test_a_rule_that_is_new_begins_at_its_snapshot_and_the_others_go_on() -> Non
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"versions": RoleVersions(1, 109, 110, 110)}, "timestamp 109 was offered, 110 was accepted before"),
-        ({"versions": RoleVersions(1, 110, 109, 110)}, "snapshot 109 was offered, 110 was accepted before"),
-        ({"versions": RoleVersions(1, 110, 110, 109)}, "targets 109 was offered, 110 was accepted before"),
+        (
+            {"versions": RoleVersions(1, 109, 110, 110)},
+            "timestamp 109 was offered, 110 was accepted before",
+        ),
+        (
+            {"versions": RoleVersions(1, 110, 109, 110)},
+            "snapshot 109 was offered, 110 was accepted before",
+        ),
+        (
+            {"versions": RoleVersions(1, 110, 110, 109)},
+            "targets 109 was offered, 110 was accepted before",
+        ),
         ({"list_version": 9}, "list 9 was offered, 10 was accepted before"),
         (
             {"signed_unix_s": NOW_UNIX_S - 6, "issued_unix_s": NOW_UNIX_S - 6},
@@ -172,7 +189,11 @@ def test_a_list_under_a_key_that_is_not_held_is_accepted_and_waits_for_the_key()
     world.publish(11)
     world.offered = {RULE: [piece(0, 11, 8_000)]}
     status, _ = world.courier().poll()
-    assert (status.state, status.list_version, status.accepted_version) == (SourceState.NO_KEY, 10, 11)
+    assert (status.state, status.list_version, status.accepted_version) == (
+        SourceState.NO_KEY,
+        10,
+        11,
+    )
     assert OTHER_KEY in status.problem
     assert world.taken() == ["ask", "accept 11"]
     world.held_keys.add(OTHER_KEY)
@@ -190,7 +211,9 @@ def test_a_newer_root_is_kept_also_when_what_follows_is_refused() -> None:
 def test_a_manifest_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     world = in_step()
     monkeypatch.setattr(
-        Mayor, "signed", lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root", NOW_UNIX_S + 1)
+        Mayor,
+        "signed",
+        lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root", NOW_UNIX_S + 1),
     )
     found, problem = state(world)
     assert found is SourceState.REFUSED
@@ -200,7 +223,8 @@ def test_a_manifest_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_timestamp_signed_a_day_ahead_of_a_synchronised_clock_is_refused() -> None:
     ahead = NOW_UNIX_S + AHEAD_S_MAX
     assert (
-        state(in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead))[0] is SourceState.FRESH
+        state(in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead))[0]
+        is SourceState.FRESH
     )
     world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead + 1)
     found, problem = state(world)
@@ -212,7 +236,9 @@ def test_a_timestamp_signed_a_day_ahead_of_a_synchronised_clock_is_refused() -> 
 def test_without_a_synchronised_clock_a_signed_time_may_lie_as_far_ahead_as_all_that_signed_it_is_valid() -> (
     None
 ):
-    world = in_step(versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False))
+    world = in_step(
+        versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False)
+    )
     world.signed_unix_s = world.expires_unix_s
     found, problem = state(world)
     assert found is SourceState.REFUSED
@@ -223,7 +249,9 @@ def test_without_a_synchronised_clock_a_signed_time_may_lie_as_far_ahead_as_all_
 
 
 def test_a_list_without_a_signed_time_cannot_be_issued_further_ahead_either() -> None:
-    world = in_step(versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False))
+    world = in_step(
+        versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False)
+    )
     world.publish(11, MINUTES[5])
     world.signed_unix_s, world.issued_unix_s = 0, world.expires_unix_s
     assert state(world)[0] is SourceState.REFUSED
@@ -262,7 +290,10 @@ def test_a_time_that_the_next_keys_contradict_says_nothing_against_a_synchronise
     """What was accepted was signed at NOW - 5: a clock more than a day below is wrong, if that is confirmed."""
     world = in_step()
     world.publish(11, MINUTES[5])
-    world.versions, world.role_keys = RoleVersions(2, 111, 111, 111), KEYS._replace(timestamp=("t2",))
+    world.versions, world.role_keys = (
+        RoleVersions(2, 111, 111, 111),
+        KEYS._replace(timestamp=("t2",)),
+    )
     world.issued_unix_s = world.signed_unix_s = NOW_UNIX_S - before_s
     world.system = SystemClock(NOW_UNIX_S - 7 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
     state_, problem = state(world)
@@ -324,7 +355,11 @@ def test_whatever_fails_the_next_poll_goes_on_with_what_was_fetched(failing: str
     world.fails[failing] = TownError(SourceState.UNREACHABLE, "it broke")
     courier = world.courier()
     status, wait_s = courier.poll()
-    assert (status.state, status.problem, status.list_version) == (SourceState.UNREACHABLE, "it broke", 0)
+    assert (status.state, status.problem, status.list_version) == (
+        SourceState.UNREACHABLE,
+        "it broke",
+        0,
+    )
     assert wait_s == POLL_S
     broken = world.taken()
     del world.fails[failing]
@@ -334,10 +369,15 @@ def test_whatever_fails_the_next_poll_goes_on_with_what_was_fetched(failing: str
     assert world.shelf.held == (1, 10)
 
 
-def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_is_fetched() -> None:
+def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_is_fetched() -> (
+    None
+):
     world = World()
     world.fails["accept"] = OSError(28, "No space left on device", "accepted.json")
-    assert state(world) == (SourceState.DISK, "accepted.json: No space left on device; check the disk")
+    assert state(world) == (
+        SourceState.DISK,
+        "accepted.json: No space left on device; check the disk",
+    )
     assert world.taken() == ["ask"]
 
 
@@ -365,13 +405,18 @@ def test_what_was_written_again_of_the_floor_is_told_and_nothing_else_happens() 
     )
 
 
-def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fresh_meanwhile() -> None:
+def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fresh_meanwhile() -> (
+    None
+):
     world = in_step()
     courier = world.courier()
     world.lanes.refuse[1, 10] = "lane 1: list version 10 is not used"
     for steps in (["doubt", "ask"], ["ask"], ["ask"]):
         status, _ = courier.poll()
-        assert (status.state, status.problem) == (SourceState.DISK, "lane 1: list version 10 is not used")
+        assert (status.state, status.problem) == (
+            SourceState.DISK,
+            "lane 1: list version 10 is not used",
+        )
         assert world.taken() == steps
     world.lanes.refuse[1, 10] = "lane 2: list version 10 is not used"
     courier.poll()
@@ -383,7 +428,10 @@ def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fr
 def test_what_a_lane_refuses_for_its_files_is_fetched_in_the_same_poll() -> None:
     world = in_step()
     courier = world.courier()
-    world.lanes.refuse[1, 10], world.shelf.damaged = "lane 1: list version 10 is not used", ["base.seg"]
+    world.lanes.refuse[1, 10], world.shelf.damaged = (
+        "lane 1: list version 10 is not used",
+        ["base.seg"],
+    )
     status, _ = courier.poll()
     assert (status.state, status.list_version) == (SourceState.FRESH, 10)
     assert world.taken()[:3] == ["doubt", "ask", "index"]
@@ -406,7 +454,9 @@ def test_a_held_list_whose_key_is_gone_is_not_fresh() -> None:
     assert state(world) == (SourceState.FRESH, "")
 
 
-def test_a_repair_that_fails_keeps_no_list_away_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repair_that_fails_keeps_no_list_away_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = in_step()
     world.publish(11, MINUTES[5])
 
@@ -426,7 +476,9 @@ def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on
     world.fails["ask"] = RuntimeError("words of a stranger")
     status, _ = courier.poll()
     assert status.state is SourceState.DISK
-    assert status.problem.startswith("a fault of this program: RuntimeError in courier_world.py, line ")
+    assert status.problem.startswith(
+        "a fault of this program: RuntimeError in courier_world.py, line "
+    )
     assert "stranger" not in status.problem
     world.fails.clear()
     assert courier.poll()[0].state is SourceState.FRESH
@@ -434,7 +486,11 @@ def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on
 
 def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -> None:
     world = in_step()
-    older, signed_unix_s, offered = world.book.accepted, world.signed_unix_s, list(world.offered[RULE])
+    older, signed_unix_s, offered = (
+        world.book.accepted,
+        world.signed_unix_s,
+        list(world.offered[RULE]),
+    )
     world.publish(11, MINUTES[5])
     state(world)
     world.book.accepted = older

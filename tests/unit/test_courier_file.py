@@ -37,7 +37,9 @@ def test_it_says_what_the_courier_wrote_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff" * 99, b"x" * 99_999])
-def test_without_a_file_that_can_be_read_nothing_is_known(content: bytes | None, tmp_path: Path) -> None:
+def test_without_a_file_that_can_be_read_nothing_is_known(
+    content: bytes | None, tmp_path: Path
+) -> None:
     path = written(tmp_path)
     file = CourierFile(path, 30)
     assert file.look(NOW_UNIX_S)["state"] == "fresh"
@@ -64,4 +66,6 @@ def test_a_courier_that_has_not_asked_for_longer_than_a_poll_may_take_is_silent(
     assert told["asks_within_s"] == {"fresh": 36, "busy": 4_500}[state]
     on_the_disk = CourierFile(path, None).look(NOW_UNIX_S + silent_s)
     assert on_the_disk["asks_within_s"] is None
-    assert on_the_disk["silent"] is None, "where it is written only when there is news, nobody can tell"
+    assert on_the_disk["silent"] is None, (
+        "where it is written only when there is news, nobody can tell"
+    )

@@ -80,7 +80,9 @@ def test_retry_after_of_a_server_that_is_not_busy_counts_for_nothing() -> None:
     assert world.courier().poll()[1] == POLL_S
 
 
-def test_at_start_a_gate_installs_again_from_its_pieces_what_a_power_cut_took_out_of_memory() -> None:
+def test_at_start_a_gate_installs_again_from_its_pieces_what_a_power_cut_took_out_of_memory() -> (
+    None
+):
     world = in_step()
     for version, minute in ((11, MINUTES[5]), (12, MINUTES[6])):
         world.publish(version, minute)
@@ -89,9 +91,13 @@ def test_at_start_a_gate_installs_again_from_its_pieces_what_a_power_cut_took_ou
     world.shelf.power_cut()
     assert world.shelf.held == (1, 10)
     status = world.courier().replay()
-    assert status == Status(SourceState.UNREACHABLE, "not asked yet", NOW_UNIX_S, NOW_UNIX_S, 12, 12)
+    assert status == Status(
+        SourceState.UNREACHABLE, "not asked yet", NOW_UNIX_S, NOW_UNIX_S, 12, 12
+    )
     assert world.taken() == ["install 12", "tidy"]
-    assert world.pieces.kept[RULE] == [MINUTES[5], MINUTES[6]], "they are needed at the next power cut"
+    assert world.pieces.kept[RULE] == [MINUTES[5], MINUTES[6]], (
+        "they are needed at the next power cut"
+    )
 
 
 def test_a_list_that_was_accepted_and_never_came_does_not_take_away_the_one_before_it() -> None:

@@ -60,7 +60,9 @@ def published(version: int, *why: str) -> Heard:
     return Heard("publisher", {"event": "published", "list_version": version, "why": [*why]})
 
 
-def standing(name: str, version: int | None, *, is_in: bool = True, ends: int | None = None) -> Heard:
+def standing(
+    name: str, version: int | None, *, is_in: bool = True, ends: int | None = None
+) -> Heard:
     said = [
         {"rule": "matched", "in": True, "ends_unix_s": None, "list_version": 1},
         {"rule": "suspended", "in": is_in, "ends_unix_s": ends, "list_version": version},
@@ -100,7 +102,9 @@ def test_a_card_is_suspended_when_the_gate_decides_by_the_list_that_says_so(
     }
 
 
-def test_a_list_that_comes_while_the_city_is_asked_is_asked_about_again(city: City, errands: Errands) -> None:
+def test_a_list_that_comes_while_the_city_is_asked_is_asked_about_again(
+    city: City, errands: Errands
+) -> None:
     errands.reinstate("suspended")
     errands.take(ended("city-change-suspended"))
     errands.take(published(7))
@@ -113,7 +117,9 @@ def test_a_list_that_comes_while_the_city_is_asked_is_asked_about_again(city: Ci
     assert city.take() == [], "nothing is asked any more"
 
 
-def test_what_was_published_before_the_command_had_ended_is_found(city: City, errands: Errands) -> None:
+def test_what_was_published_before_the_command_had_ended_is_found(
+    city: City, errands: Errands
+) -> None:
     errands.suspend("matched")
     city.take()
     for heard in (published(7), ended("city-change-matched")):
@@ -143,7 +149,9 @@ def test_a_suspension_with_an_end_is_over_by_the_gate_s_clock_and_in_its_steps(
     assert not errands.is_suspended("brief", 1_065)
 
 
-def test_a_command_that_fails_is_told_and_leaves_the_card_as_it_was(city: City, errands: Errands) -> None:
+def test_a_command_that_fails_is_told_and_leaves_the_card_as_it_was(
+    city: City, errands: Errands
+) -> None:
     errands.suspend("matched")
     city.take()
     errands.take(ended("city-change-matched", 2))
@@ -178,20 +186,29 @@ def test_the_cut_off_date_is_in_the_list_that_says_so_and_the_crowd_is_told_firs
     errands.take(published(100, "1 changed", "the rules changed"))
     errands.adopted(100)
     assert city.date > datetime.now(UTC)
-    assert errands.cut_off() == {"in_force": False, "unix_s": int(city.date.timestamp()), "asked": None}
+    assert errands.cut_off() == {
+        "in_force": False,
+        "unix_s": int(city.date.timestamp()),
+        "asked": None,
+    }
     errands.move_cut_off(in_force=True)
     errands.take(published(101, "the rules changed"))
     errands.adopted(101)
     assert errands.cut_off() == past | {"asked": None}
 
 
-def test_the_city_counts_one_at_a_time_and_only_when_more_was_delivered(city: City, errands: Errands) -> None:
+def test_the_city_counts_one_at_a_time_and_only_when_more_was_delivered(
+    city: City, errands: Errands
+) -> None:
     count = ("city-reports", "reports", "list", "--json")
     errands.count(3)
     errands.count(3)
     errands.count(4)
     assert city.take() == [count]
-    outboxes = [{"lane": 1, "received": 9, "missing": 1}, {"lane": 2, "received": 2, "missing": 0}] * 2
+    outboxes = [
+        {"lane": 1, "received": 9, "missing": 1},
+        {"lane": 2, "received": 2, "missing": 0},
+    ] * 2
     errands.take(Heard("city-reports", {"event": "text", "text": json.dumps(outboxes)}))
     assert errands.reports == {"city_received": 4, "city_missing": 0}
     errands.take(ended("city-reports"))

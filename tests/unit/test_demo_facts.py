@@ -109,7 +109,9 @@ def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back
         ("pulled board back board lane", True),
     ],
 )
-def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(said: str, noticed: bool) -> None:
+def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(
+    said: str, noticed: bool
+) -> None:
     facts = Facts()
     for what in said.split():
         match what:
@@ -124,7 +126,9 @@ def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(said: str, no
     assert facts.picture()["forced"] == {"count": said.count("board"), "noticed": noticed}
 
 
-def test_what_lies_on_a_lane_s_disk_is_read_while_it_runs_and_when_it_is_dead(tmp_path: Path) -> None:
+def test_what_lies_on_a_lane_s_disk_is_read_while_it_runs_and_when_it_is_dead(
+    tmp_path: Path,
+) -> None:
     folder, dead = tmp_path / "outbox", tmp_path / "dead"
     box = outbox(tmp_path)
     for tap in range(3):

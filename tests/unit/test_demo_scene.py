@@ -36,7 +36,14 @@ OPEN = Heard("visitor-board", {"event": "open", "tap": 5, "at_ns": 109 * MS})
 
 
 def show(outcome: str, at_ns: int, *, by: str = "lane", hold_ms: int = 1_500) -> Heard:
-    line = {"event": "show", "outcome": outcome, "date": None, "by": by, "hold_ms": hold_ms, "at_ns": at_ns}
+    line = {
+        "event": "show",
+        "outcome": outcome,
+        "date": None,
+        "by": by,
+        "hold_ms": hold_ms,
+        "at_ns": at_ns,
+    }
     return Heard("visitor-board", line)
 
 
@@ -87,7 +94,9 @@ def test_an_admitted_card_s_report_is_not() -> None:
 
 
 def test_another_passenger_s_answer_is_none() -> None:
-    before = Heard("visitor-board", {"event": "open", "tap": 5, "at_ns": 50 * MS})  # of the lane's run before
+    before = Heard(
+        "visitor-board", {"event": "open", "tap": 5, "at_ns": 50 * MS}
+    )  # of the lane's run before
     other = Heard("visitor-board", {"event": "open", "tap": 4, "at_ns": 109 * MS})
     assert "wire" not in stages(scene(PRESENT, TAP, before, other, show("admitted", 109 * MS)))
 
@@ -161,7 +170,8 @@ def test_the_hand_hears_of_answers_and_not_of_the_resting_picture() -> None:
 
 def test_cards_have_names_and_no_picture_has_a_number() -> None:
     clash = Heard(
-        "visitor-reader", {"event": "clash", "uids": ["04a1b2c3d4e5f6", "04a1b2c3d4e5f7"], "at_ns": 1}
+        "visitor-reader",
+        {"event": "clash", "uids": ["04a1b2c3d4e5f6", "04a1b2c3d4e5f7"], "at_ns": 1},
     )
     seen = scene(clash, TAP)
     assert seen.picture()["reader"]["cards"] == ["matched", "unmatched"]
@@ -192,12 +202,22 @@ def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_f
     told = status(list_version=3, list_issued_unix_s=5, list_cards=9, list_state="fresh", unix_s=0)
     seen = scene()
     seen.lane.told(told)
-    assert seen.picture()["list"] == {"version": 3, "issued_unix_s": 5, "cards": 9, "state": "fresh"}
+    assert seen.picture()["list"] == {
+        "version": 3,
+        "issued_unix_s": 5,
+        "cards": 9,
+        "state": "fresh",
+    }
     seen.take(Heard("visitor-lane", {"event": "list", "list_version": 4}))
     unknown = {"issued_unix_s": None, "cards": None, "state": None}
     assert seen.picture()["list"] == {"version": 4, **unknown}, "its status is of the list before"
     seen.lane.told({**told, "list_version": 4, "list_cards": 10})
-    assert seen.picture()["list"] == {"version": 4, "issued_unix_s": 5, "cards": 10, "state": "fresh"}
+    assert seen.picture()["list"] == {
+        "version": 4,
+        "issued_unix_s": 5,
+        "cards": 10,
+        "state": "fresh",
+    }
     seen.lane.gone()
     assert seen.picture()["list"] == {"version": None, **unknown}
 
@@ -223,7 +243,9 @@ def test_who_walked_through_is_counted_from_the_last_emergency_on() -> None:
     def board(event: str, **more: object) -> Heard:
         return Heard("visitor-board", {"event": event, **more})
 
-    seen = scene(board("forced"), board("emergency", on=True), board("walked_free"), board("walked_free"))
+    seen = scene(
+        board("forced"), board("emergency", on=True), board("walked_free"), board("walked_free")
+    )
     picture = seen.picture()["board"]
     assert (picture["walked_since"], picture["emergencies"], picture["pushed"]) == (2, 1, "through")
     for heard in (board("emergency", on=False), board("forced"), board("emergency", on=True)):

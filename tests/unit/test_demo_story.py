@@ -37,7 +37,9 @@ class City:
         (2, "2 of 5 passengers saw something else than they had to"),
     ],
 )
-def test_without_a_network_passengers_noticed_nothing_if_the_crowd_says_so(wrong: int, words: str) -> None:
+def test_without_a_network_passengers_noticed_nothing_if_the_crowd_says_so(
+    wrong: int, words: str
+) -> None:
     city = City()
     telling = Story(city, [])._cut()
     next(telling)

@@ -31,7 +31,9 @@ def port(turnstile: Turnstile) -> int:
 @contextmanager
 def page(turnstile: Turnstile) -> Iterator[http.client.HTTPResponse]:
     """The events of a page that was opened."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)) as connection:
+    with closing(
+        http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
+    ) as connection:
         connection.request("GET", "/events")
         yield connection.getresponse()
 
@@ -68,7 +70,9 @@ class Visitor(threading.Thread):
     def run(self) -> None:
         address = port(self._turnstile)
         headers = {"origin": f"http://127.0.0.1:{address}", "content-type": "application/json"}
-        with closing(http.client.HTTPConnection("127.0.0.1", address, timeout=LIMIT_S)) as connection:
+        with closing(
+            http.client.HTTPConnection("127.0.0.1", address, timeout=LIMIT_S)
+        ) as connection:
             connection.request("POST", "/do", json.dumps({"verb": self._verb}), headers)
             answer = connection.getresponse()
             self.answer = answer.status, answer.read()
@@ -78,7 +82,9 @@ def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(turnstile:
     turnstile.publish({"n": 1})
     with page(turnstile) as first:
         assert scene(first) == {"n": 1}
-        assert [(what.source, what.line) for what in heard(turnstile)] == [("visitor", {"event": "page"})]
+        assert [(what.source, what.line) for what in heard(turnstile)] == [
+            ("visitor", {"event": "page"})
+        ]
         turnstile.publish({"n": 2})
         assert scene(first) == {"n": 2}
         with page(turnstile) as second:
@@ -120,7 +126,9 @@ def test_there_are_pages_enough(turnstile: Turnstile) -> None:
             each.close()
 
 
-@pytest.mark.parametrize(("refusal", "answer"), [("", (204, b"")), ("is_so", (409, b'{"refusal":"is_so"}'))])
+@pytest.mark.parametrize(
+    ("refusal", "answer"), [("", (204, b"")), ("is_so", (409, b'{"refusal":"is_so"}'))]
+)
 def test_a_verb_is_answered_by_the_demo(
     turnstile: Turnstile, refusal: str, answer: tuple[int, bytes]
 ) -> None:
@@ -145,7 +153,9 @@ def test_pages_and_visitors_are_let_go_at_the_end() -> None:
 
 
 def test_files_are_asked_for_by_their_names_alone(turnstile: Turnstile) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)) as connection:
+    with closing(
+        http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
+    ) as connection:
 
         def get(path: str, **headers: str) -> http.client.HTTPResponse:
             connection.request("GET", path, headers=headers)

@@ -59,7 +59,9 @@ def test_what_is_none_is_refused_in_one_line(content: bytes) -> None:
 
 @given(
     st.binary()
-    | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(lambda v: json.dumps(v).encode())
+    | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(
+        lambda v: json.dumps(v).encode()
+    )
 )
 def test_any_bytes_give_a_verb_or_one_line(content: bytes) -> None:
     problem = ""

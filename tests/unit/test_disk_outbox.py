@@ -90,7 +90,9 @@ def test_a_restart_after_a_drain_uses_no_number_twice(tmp_path: Path) -> None:
     assert seqs(again) == [2]
 
 
-def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_says_how_many(tmp_path: Path) -> None:
+def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_says_how_many(
+    tmp_path: Path,
+) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=2, reserve_bytes=0))
     assert [box.append(report(tap)) for tap in range(5)] == [True, True, False, False, False]
     assert (box.waiting, box.refused, len(box.news)) == (2, 3, 1)
@@ -168,7 +170,9 @@ def test_what_nobody_could_read_again_is_not_promised(tmp_path: Path) -> None:
     assert (box.waiting, box.refused) == (0, 1)
 
 
-def test_the_reserve_of_the_disk_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reserve_of_the_disk_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
     monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", nearly_full)
     box.prepare()
@@ -217,7 +221,9 @@ def test_rejected_reports_wait_again_in_their_old_places(tmp_path: Path) -> None
     assert again.forget(ids(again)) == 7
 
 
-def test_rejected_reports_that_were_saved_from_a_damaged_outbox_wait_again_too(tmp_path: Path) -> None:
+def test_rejected_reports_that_were_saved_from_a_damaged_outbox_wait_again_too(
+    tmp_path: Path,
+) -> None:
     box = outbox(tmp_path)
     for tap in range(4):
         box.append(report(tap))
@@ -238,7 +244,9 @@ def test_rejected_reports_that_were_saved_from_a_damaged_outbox_wait_again_too(t
 def test_what_is_planted_among_the_rejected_does_not_wait_again(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.append(report())
-    insert = "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, 1, ?, NULL, ?, 0)"
+    insert = (
+        "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, 1, ?, NULL, ?, 0)"
+    )
     with database(tmp_path) as opened:
         opened.execute(insert, ("rejected/2", 4, b"a pickle"))
         opened.execute(insert, ("rejected/99999999999999999999", 1, "x"))
@@ -283,7 +291,9 @@ def test_kill_9_at_any_time_loses_nothing_that_was_acknowledged(tmp_path: Path) 
         box = outbox(tmp_path)
         acknowledged += told
         assert box.waiting is not None
-        assert acknowledged <= box.waiting <= acknowledged + 1  # one may have been committed and not told
+        assert (
+            acknowledged <= box.waiting <= acknowledged + 1
+        )  # one may have been committed and not told
         acknowledged = box.waiting
         assert seqs(box) == list(range(1, acknowledged + 1))
         assert box.news == []
@@ -361,7 +371,9 @@ def test_an_outbox_with_the_index_that_diskcache_makes_gets_the_smaller_one_and_
     assert seqs(again) == list(range(1, 51))
     again.close()
     with database(tmp_path) as opened:
-        ((made_as,),) = opened.execute("SELECT sql FROM sqlite_master WHERE name = 'Cache_expire_time'")
+        ((made_as,),) = opened.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'Cache_expire_time'"
+        )
     assert made_as.endswith("WHERE expire_time IS NOT NULL")
 
 
@@ -500,9 +512,13 @@ def test_on_a_disk_that_takes_nothing_the_reports_that_wait_still_reach_the_city
         assert box.refused == 1
     folder = tmp_path / "left" / "outbox" if is_restarted else tmp_path / "outbox"
     if is_restarted:
-        assert files == {path.name: path.read_bytes() for path in folder.iterdir()}, "nothing was written"
+        assert files == {path.name: path.read_bytes() for path in folder.iterdir()}, (
+            "nothing was written"
+        )
     assert box.open()
-    assert (box.waiting, box.rejected, box.trouble) == (29, 1, ""), "what could not be kept was not claimed"
+    assert (box.waiting, box.rejected, box.trouble) == (29, 1, ""), (
+        "what could not be kept was not claimed"
+    )
     assert box.oldest(100) == before
 
 

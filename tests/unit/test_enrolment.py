@@ -81,7 +81,9 @@ def test_a_token_that_enrols_nobody_is_not_called_enrolled_on_a_gate_that_is_enr
 def test_an_address_without_a_slash_at_its_end_is_the_same(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:
-    enrol("gate", server.url.rstrip("/"), tmp_path / "gate.pem", store.invite("gate", NOW_UNIX_S), web)
+    enrol(
+        "gate", server.url.rstrip("/"), tmp_path / "gate.pem", store.invite("gate", NOW_UNIX_S), web
+    )
     assert store.public_key("gate")
 
 
@@ -105,7 +107,9 @@ def test_when_the_network_fails_the_same_command_again_sends_the_same_key(
 def test_a_token_of_nobody_says_where_to_get_another(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:
-    assert "ask for another (turnike-backoffice enroll)" in refused(server, web, tmp_path / "gate.pem")
+    assert "ask for another (turnike-backoffice enroll)" in refused(
+        server, web, tmp_path / "gate.pem"
+    )
     token = store.invite("another", NOW_UNIX_S)
     assert "ask for another" in refused(server, web, tmp_path / "gate.pem", token)
     assert store.public_key("gate") is None
@@ -136,7 +140,9 @@ def test_a_server_that_is_not_the_back_office_has_enrolled_nobody(
     tmp_path: Path, server: WebServer, web: Web, response: Response
 ) -> None:
     server.app = answering(response)
-    assert "is not the back office; nobody is enrolled there" in refused(server, web, tmp_path / "gate.pem")
+    assert "is not the back office; nobody is enrolled there" in refused(
+        server, web, tmp_path / "gate.pem"
+    )
 
 
 def test_a_key_that_is_none_is_not_replaced_and_nothing_is_sent(

@@ -46,12 +46,23 @@ class World:
         """Type it, with a token that is good."""
         (self.folder / "token").write_text(self.store.invite("test", NOW_UNIX_S))
         (self.folder / "token").chmod(0o600)
-        command = ["enroll", "--config", str(self.config), "--token-file", str(self.folder / "token")]
+        command = [
+            "enroll",
+            "--config",
+            str(self.config),
+            "--token-file",
+            str(self.folder / "token"),
+        ]
         return CliRunner().invoke(main, command)
 
     def signed(self, unix_s: int) -> None:
         """The courier has left that the city signed this."""
-        values = {"signed_unix_s": unix_s, "boot_id": "", "boottime_ns": 5, "timestamp_keys": ["a1"]}
+        values = {
+            "signed_unix_s": unix_s,
+            "boot_id": "",
+            "boottime_ns": 5,
+            "timestamp_keys": ["a1"],
+        }
         (self.folder / "lists" / "accepted.json").write_text(json.dumps(values))
 
     def is_enrolled(self) -> bool:
@@ -70,12 +81,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         WebServer(tls=authority.context(days_left=-1)) as server,
     ):
         server.app = Starlette(routes=Receiver(store, now_unix_s=lambda: NOW_UNIX_S).routes)
-        courier = (
-            f'[courier]\nurl = "{server.url}"\nroot = "{tmp_path}/root.json"\nca_file = "{authority.file}"\n'
-        )
-        upload = (
-            f'[upload]\nurl = "{server.url}"\nkey = "{tmp_path}/gate.pem"\nlanes = ["{tmp_path}/l.sock"]\n'
-        )
+        courier = f'[courier]\nurl = "{server.url}"\nroot = "{tmp_path}/root.json"\nca_file = "{authority.file}"\n'
+        upload = f'[upload]\nurl = "{server.url}"\nkey = "{tmp_path}/gate.pem"\nlanes = ["{tmp_path}/l.sock"]\n'
         yield World(tmp_path, store, server, lane_config(tmp_path, more=courier + upload))
 
 
@@ -93,7 +100,10 @@ def test_what_the_city_has_signed_is_the_time_at_least(world: World) -> None:
     world.signed(Y2126)
     result = world.enroll()
     assert result.exit_code == 2
-    assert "certificate has expired: it is 2126-01-13 at least, as the city has signed" in result.stderr
+    assert (
+        "certificate has expired: it is 2126-01-13 at least, as the city has signed"
+        in result.stderr
+    )
     assert not world.is_enrolled()
 
 

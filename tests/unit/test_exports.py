@@ -23,7 +23,14 @@ from nacl.public import PrivateKey
 
 from backoffice import retention
 from backoffice.config import Config, ReportsConfig, RuleConfig
-from backoffice.export_file import CHUNK_BYTES, MAGIC, ExportError, ExportWriter, Header, read_export
+from backoffice.export_file import (
+    CHUNK_BYTES,
+    MAGIC,
+    ExportError,
+    ExportWriter,
+    Header,
+    read_export,
+)
 from backoffice.exports import SETTLED_S, Done, Order, export, export_steps
 from backoffice.office import DAY_S, OfficeError
 from backoffice.report_keys import Opener
@@ -68,7 +75,9 @@ class Desk:
     def order(self, **more: Any) -> Order:
         """All that is held."""
         to = bytes(self.authority.public_key)
-        order = Order(0, NOW_UNIX_S + 1_000, EXPORT_UNIX_S, "Ayşe Kaya", self.signing, "ministry", to)
+        order = Order(
+            0, NOW_UNIX_S + 1_000, EXPORT_UNIX_S, "Ayşe Kaya", self.signing, "ministry", to
+        )
         return order._replace(**more)
 
     def opener(self, *keys: PrivateKey) -> Opener:
@@ -162,7 +171,9 @@ def test_a_uid_whose_key_is_not_given_is_left_out_and_told(full: Desk) -> None:
     ["sealed", "!", "AAAA", "A" * 128, "ş"],
     ids=["no box", "no base64", "short", "random", "no ascii"],
 )
-def test_what_a_stolen_gate_sealed_wrongly_costs_its_own_report_alone(desk: Desk, sealed: str) -> None:
+def test_what_a_stolen_gate_sealed_wrongly_costs_its_own_report_alone(
+    desk: Desk, sealed: str
+) -> None:
     mine = sealing_key_id(bytes(desk.sealing[0].public_key)).hex()
     desk.add_raw(1, sealed=sealed, sealed_to=mine)
     desk.add(2, b"eleven chars")
@@ -190,8 +201,13 @@ def test_more_than_a_chunk_comes_through_in_order(desk: Desk) -> None:
 
 def header_of(desk: Desk, reports: int, **more: Any) -> Header:
     exporter = desk.signing.public_key().public_bytes_raw().hex()
-    fields = {"exporter": exporter, "to": sealing_key_id(bytes(desk.authority.public_key)).hex()} | more
-    return Header(who="Ayşe", made_unix_s=1, from_unix_s=0, up_to_unix_s=1, reports=reports, **fields)
+    fields = {
+        "exporter": exporter,
+        "to": sealing_key_id(bytes(desk.authority.public_key)).hex(),
+    } | more
+    return Header(
+        who="Ayşe", made_unix_s=1, from_unix_s=0, up_to_unix_s=1, reports=reports, **fields
+    )
 
 
 def test_the_file_is_what_the_runbook_says_to_whoever_reads_it_with_other_tools(full: Desk) -> None:
@@ -268,7 +284,9 @@ def text_bytes(content: bytes) -> int:
     return len(content) - len(MAGIC) - 80 - 24 - 17
 
 
-def written(desk: Desk, header: Any, lines: list[Any], signing: Ed25519PrivateKey | None = None) -> bytes:
+def written(
+    desk: Desk, header: Any, lines: list[Any], signing: Ed25519PrivateKey | None = None
+) -> bytes:
     out = io.BytesIO()
     writer = ExportWriter(out, bytes(desk.authority.public_key), signing or desk.signing)
     for line in (header, *lines):
@@ -280,7 +298,9 @@ def written(desk: Desk, header: Any, lines: list[Any], signing: Ed25519PrivateKe
 
 def test_an_export_that_somebody_else_signed_is_not_believed(desk: Desk) -> None:
     other = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
-    assert "not that of this exporter" in refused(desk, written(desk, header_of(desk, 0), [], other))
+    assert "not that of this exporter" in refused(
+        desk, written(desk, header_of(desk, 0), [], other)
+    )
     named = header_of(desk, 0, exporter=other.public_key().public_bytes_raw().hex())
     assert "not that of this exporter" in refused(desk, written(desk, named, [], other))
 
@@ -291,7 +311,9 @@ def test_an_authority_cannot_pass_an_export_on_as_if_it_were_anothers(desk: Desk
 
 
 def test_what_an_exporter_wrote_wrongly_is_refused(desk: Desk) -> None:
-    assert "says that it has 2 reports, and has 1" in refused(desk, written(desk, header_of(desk, 2), [{}]))
+    assert "says that it has 2 reports, and has 1" in refused(
+        desk, written(desk, header_of(desk, 2), [{}])
+    )
     assert "no header" in refused(desk, written(desk, {}, []))
     assert "no header" in refused(desk, written(desk, [1], []))
     newer = header_of(desk, 0, format="turnike reports 2")
@@ -323,8 +345,12 @@ def test_there_is_no_export_that_the_log_does_not_know_wherever_it_is_killed(ful
         log = full.store.export_log()
         if len(log) == before:
             assert not path.exists()
-            unread = max(full.folder.glob(".new-*"), key=lambda left: left.stat().st_mtime_ns, default=None)
-            assert not done or (unread and "another key" in refused(full, unread.read_bytes())), done
+            unread = max(
+                full.folder.glob(".new-*"), key=lambda left: left.stat().st_mtime_ns, default=None
+            )
+            assert not done or (unread and "another key" in refused(full, unread.read_bytes())), (
+                done
+            )
         else:
             assert log[-1].reports == 40
         if path.exists():
@@ -362,12 +388,16 @@ def test_what_a_killed_export_left_goes_with_the_next_and_nothing_else_does(full
     assert left.read_bytes() == b"half"
     full.export()
     assert not left.exists()
-    assert all(other.exists() for other in (being_written, full.folder / ".new-0123abcd-link", *others))
+    assert all(
+        other.exists() for other in (being_written, full.folder / ".new-0123abcd-link", *others)
+    )
     list(writing)
     assert len(full.read("slow")) == len(full.read("out")) == 41
 
 
-def test_an_export_that_another_takes_for_a_left_one_before_its_lock_begins_again(full: Desk) -> None:
+def test_an_export_that_another_takes_for_a_left_one_before_its_lock_begins_again(
+    full: Desk,
+) -> None:
     really_lock = fcntl.flock
     taken: list[Path] = []
 
@@ -384,7 +414,9 @@ def test_an_export_that_another_takes_for_a_left_one_before_its_lock_begins_agai
     assert len(full.read()) == 41
 
 
-def test_of_two_exports_to_one_name_the_later_is_refused_and_the_earlier_is_whole(full: Desk) -> None:
+def test_of_two_exports_to_one_name_the_later_is_refused_and_the_earlier_is_whole(
+    full: Desk,
+) -> None:
     path = full.folder / "out"
     second = export_steps(full.store, full.opener(), full.order(), path)
     assert next(second) == "written"
@@ -425,7 +457,9 @@ def test_a_period_that_reports_may_still_be_written_into_is_not_exported(desk: D
         desk.export(from_unix_s=100, up_to_unix_s=100)
 
 
-def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_there(desk: Desk) -> None:
+def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_there(
+    desk: Desk,
+) -> None:
     desk.add(1, UIDS[0])
     desk.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
     ahead_unix_s = NOW_UNIX_S + 40 * DAY_S
@@ -436,7 +470,9 @@ def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_ther
     assert [row.reports for row in desk.store.export_log()] == [1]
 
 
-def test_what_comes_by_a_clock_that_went_back_after_an_export_is_in_the_next_one(desk: Desk) -> None:
+def test_what_comes_by_a_clock_that_went_back_after_an_export_is_in_the_next_one(
+    desk: Desk,
+) -> None:
     desk.add(1, UIDS[0])
     ended_unix_s = NOW_UNIX_S + 1_000
     desk.export(up_to_unix_s=ended_unix_s)
@@ -469,7 +505,9 @@ def test_retention_ends_on_a_date(desk: Desk) -> None:
     assert desk.store.count() == 0
 
 
-def test_a_server_clock_that_was_in_1970_deletes_nothing_of_then_when_it_is_right(desk: Desk) -> None:
+def test_a_server_clock_that_was_in_1970_deletes_nothing_of_then_when_it_is_right(
+    desk: Desk,
+) -> None:
     config = Config(
         home=desk.folder,
         rules=(RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60),),

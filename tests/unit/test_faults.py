@@ -34,13 +34,21 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"devices": {}}, "board", "board lost: not heard yet"),
     ({"list_state": "missing"}, "missing", "list missing"),
     ({"list_state": "stale"}, "stale", "list stale"),
-    ({"list_state": "corrupt", "list_problems": ["version 8: damaged"]}, "corrupt", "version 8: damaged"),
+    (
+        {"list_state": "corrupt", "list_problems": ["version 8: damaged"]},
+        "corrupt",
+        "version 8: damaged",
+    ),
     ({"list_state": "something newer"}, "list", "list: something newer"),
     ({"list_version": None}, "list", "nobody knows which one"),
     ({"list_expires_unix_s": None}, "list", "nobody knows which one"),
     ({"list_expires_unix_s": NOW_UNIX_S}, "stale", "list stale"),
     ({"list_problems": [DISK]}, "problems", f"list problem: {DISK}"),
-    ({"reports_trouble": "no space left\x1b[2J"}, "trouble", "reports cannot be kept: no space left\\x1b[2J"),
+    (
+        {"reports_trouble": "no space left\x1b[2J"},
+        "trouble",
+        "reports cannot be kept: no space left\\x1b[2J",
+    ),
     ({"reports_waiting": None}, "uncounted", "how many reports wait is unknown"),
     ({"reports_rejected": None}, "uncounted", "how many reports wait is unknown"),
     ({"reports_refused": 4_000}, "refused", "4,000 reports lost"),
@@ -54,7 +62,11 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     (ago(36 + QUIET_S + 1), "quiet", "courier: has not asked the city for too long (2 min)"),
     (ago(400_000, silent=True), "quiet", "courier: has not asked the city for too long (4 d 15 h)"),
     (ago(20, silent=True), "quiet", "courier: has not asked the city"),
-    (ago(20, silent=None, asks_within_s=None), "untold", "courier: nobody can tell whether it runs"),
+    (
+        ago(20, silent=None, asks_within_s=None),
+        "untold",
+        "courier: nobody can tell whether it runs",
+    ),
     (ago(-86_400), "untold", "courier: nobody can tell whether it runs"),
     ({"courier": courier(state="disk", problem=DISK)}, "courier", f"courier: disk: {DISK}"),
     ({"courier": courier(problem="half a thing")}, "courier", "courier: half a thing"),
@@ -63,13 +75,25 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
         "upload",
         "do not reach the city: 401",
     ),
-    ({"courier": courier(upload={"state": "disk", "problem": ""})}, "upload", "do not reach the city: disk"),
-    ({"courier": courier(upload={"state": "fresh", "problem": "x"})}, "upload", "do not reach the city: x"),
+    (
+        {"courier": courier(upload={"state": "disk", "problem": ""})},
+        "upload",
+        "do not reach the city: disk",
+    ),
+    (
+        {"courier": courier(upload={"state": "fresh", "problem": "x"})},
+        "upload",
+        "do not reach the city: x",
+    ),
     ({"emergency": True}, "emergency", "emergency"),
     ({"tamper": True}, "tamper", "housing open"),
     ({"forced": 3}, "forced", "locked arms turned, 3 times"),
     *(
-        ({"courier": courier(state=state.value, problem="why")}, "courier", f"courier: {state.value}: why")
+        (
+            {"courier": courier(state=state.value, problem="why")},
+            "courier",
+            f"courier: {state.value}: why",
+        )
         for state in SourceState
         if state is not SourceState.FRESH
     ),
@@ -127,7 +151,9 @@ def test_every_field_of_a_status_that_can_be_unknown_is_wrong_when_it_is() -> No
         with suppress(GarbageError):  # a field that cannot be unknown
             unknown.append((field, names(gate(status(**{field: None})))))
     assert len(unknown) >= 7
-    assert [field for field, faults in unknown if not faults] == ["courier"], "null: the gate has none"
+    assert [field for field, faults in unknown if not faults] == ["courier"], (
+        "null: the gate has none"
+    )
 
 
 def test_a_clock_that_is_not_synchronised_is_said_and_is_no_reason_to_call_a_gate_unwell() -> None:

@@ -43,7 +43,9 @@ def test_a_table_says_of_each_card_what_it_would_say_of_it_alone(
     states: list[Row], cut: int, unit_s: int, is_snapshot: bool
 ) -> None:
     batches = [batch for batch in (states[:cut], states[cut:]) if batch]
-    fingerprints, until = table_of(batches, hasher(KEY), EPOCH_UNIX_S, unit_s, is_snapshot=is_snapshot)
+    fingerprints, until = table_of(
+        batches, hasher(KEY), EPOCH_UNIX_S, unit_s, is_snapshot=is_snapshot
+    )
     expected = in_words(states, unit_s, is_snapshot=is_snapshot)
     assert list(zip(fingerprints.tolist(), until.tolist(), strict=True)) == sorted(expected.items())
     assert (str(fingerprints.dtype), str(until.dtype)) == ("uint64", "uint16")
@@ -64,7 +66,9 @@ def test_no_card_at_all_is_an_empty_table() -> None:
 
 def test_an_end_beyond_the_reach_is_refused_and_never_becomes_for_ever() -> None:
     farthest = EPOCH_UNIX_S + UNITS_MAX * 60
-    _, until = table_of([[(uid(1), True, farthest)]], hasher(KEY), EPOCH_UNIX_S, 60, is_snapshot=True)
+    _, until = table_of(
+        [[(uid(1), True, farthest)]], hasher(KEY), EPOCH_UNIX_S, 60, is_snapshot=True
+    )
     assert until.tolist() == [UNITS_MAX]
     for end in (farthest + 1, farthest + 60, farthest + 61, 1 << 61):
         states = [(uid(1), True, end), (uid(2), True, end), (uid(3), True, None)]
@@ -78,7 +82,11 @@ def test_two_cards_with_one_fingerprint_are_refused_without_a_name() -> None:
     states = [(uid(number), True, None) for number in range(3)]
     with pytest.raises(CardsError, match="2 cards have the fingerprint of another card") as error:
         table_of(
-            [states], lambda cards: hasher(KEY)([uid(0)] * len(cards)), EPOCH_UNIX_S, 60, is_snapshot=True
+            [states],
+            lambda cards: hasher(KEY)([uid(0)] * len(cards)),
+            EPOCH_UNIX_S,
+            60,
+            is_snapshot=True,
         )
     assert uid(0).hex() not in str(error.value)
     assert "rotate fingerprint-key" in str(error.value)

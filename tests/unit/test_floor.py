@@ -52,7 +52,9 @@ def test_a_fast_forward_is_healed_by_replacing_the_key_of_that_role_alone() -> N
 
 def test_replacing_the_keys_of_targets_begins_an_era_and_voids_the_list_version() -> None:
     stolen = seen(2, 30, 20, 10**12, list_version=10**12, era=1)
-    healed = raised(stolen, seen(3, 31, 21, 11, list_version=41, keys=KEYS._replace(targets=("new",))))
+    healed = raised(
+        stolen, seen(3, 31, 21, 11, list_version=41, keys=KEYS._replace(targets=("new",)))
+    )
     assert (healed.list_version, healed.era) == (41, 3)
 
 

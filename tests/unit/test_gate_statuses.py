@@ -69,7 +69,9 @@ class World:
     office: ReportOffice = field(init=False)
 
     def __post_init__(self) -> None:
-        self.way = Way(Starlette(routes=Receiver(self.store, now_unix_s=lambda: self.city_unix_s).routes))
+        self.way = Way(
+            Starlette(routes=Receiver(self.store, now_unix_s=lambda: self.city_unix_s).routes)
+        )
         self.enrol()
         self.start()
 
@@ -117,7 +119,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S, -YEAR_S])
-def test_a_gate_whose_clock_was_wrong_is_heard_at_once_when_it_is_right(world: World, ahead_s: int) -> None:
+def test_a_gate_whose_clock_was_wrong_is_heard_at_once_when_it_is_right(
+    world: World, ahead_s: int
+) -> None:
     assert world.speaks()
     world.pass_time()
     world.gate_unix_s += ahead_s
@@ -129,7 +133,9 @@ def test_a_gate_whose_clock_was_wrong_is_heard_at_once_when_it_is_right(world: W
 
 
 @pytest.mark.parametrize("gate_unix_s", [0, 60, NOW_UNIX_S - DAY_S, NOW_UNIX_S, 4_070_908_800])
-def test_a_gate_that_starts_again_is_heard_whatever_its_clock_says(world: World, gate_unix_s: int) -> None:
+def test_a_gate_that_starts_again_is_heard_whatever_its_clock_says(
+    world: World, gate_unix_s: int
+) -> None:
     assert world.speaks()
     world.pass_time()
     world.start()
@@ -143,7 +149,9 @@ def test_a_gate_is_heard_when_the_citys_clock_was_wrong(world: World, ahead_s: i
     world.city_unix_s += ahead_s
     assert world.speaks()
     world.city_unix_s -= ahead_s
-    assert "the clock here ran" in world.view().troubles[0], "it would not be called silent for a year"
+    assert "the clock here ran" in world.view().troubles[0], (
+        "it would not be called silent for a year"
+    )
     assert world.speaks()
     assert world.view().troubles == ()
 
@@ -188,7 +196,9 @@ def test_of_two_copies_at_once_one_is_kept(world: World) -> None:
 
 
 @pytest.mark.parametrize("loses", [[True], [True, True], [False, True]])
-def test_a_gate_that_does_not_hear_the_answer_is_heard_the_next_time(world: World, loses: list[bool]) -> None:
+def test_a_gate_that_does_not_hear_the_answer_is_heard_the_next_time(
+    world: World, loses: list[bool]
+) -> None:
     assert world.speaks()
     world.start()
     world.way.loses = loses
@@ -216,7 +226,9 @@ def raw(created_unix_s: int, said: int) -> Sent:
     """As a program signs that knows of no nonces."""
     body = gzip.compress(json.dumps({"said": said}).encode())
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    return Sent(HOST + PATH, sign("POST", HOST + PATH, headers, body, KEY, "gate", created_unix_s), body)
+    return Sent(
+        HOST + PATH, sign("POST", HOST + PATH, headers, body, KEY, "gate", created_unix_s), body
+    )
 
 
 def test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows_of_them(
@@ -227,7 +239,9 @@ def test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows
     assert world.again(second)
     assert not world.again(first)
     assert world.speaks()
-    assert not world.again(raw(NOW_UNIX_S + 120, 3)), "it has signed with one: this was captured before"
+    assert not world.again(raw(NOW_UNIX_S + 120, 3)), (
+        "it has signed with one: this was captured before"
+    )
     assert world.known()[0] == world.said
 
 

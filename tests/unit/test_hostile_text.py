@@ -32,7 +32,13 @@ from validator.console.top import top
 from validator.formats.sealing_keys import sealing_key_id
 from validator.formats.shown import json_shown, shown
 
-CLEAR, OVERRIDE, CSI, NEXT_LINE, TITLE = "\x1b[2J", "\u202e", "\x9b31m", "\u2028", "\x1b]0;all well\x07"
+CLEAR, OVERRIDE, CSI, NEXT_LINE, TITLE = (
+    "\x1b[2J",
+    "\u202e",
+    "\x9b31m",
+    "\u2028",
+    "\x1b]0;all well\x07",
+)
 HOSTILE = f"a{CLEAR}{OVERRIDE}{CSI}{NEXT_LINE}\x85\r\x08\x7f{TITLE}\nlane 1 is well"
 WAIT_S = 120.0
 anything = st.text(st.characters(codec=None), max_size=60) | st.just(HOSTILE)
@@ -50,7 +56,11 @@ def test_whatever_is_shown_is_one_printable_line(text: str) -> None:
     assert len(shown("x" * 9_999, 10)) == 11
 
 
-@given(st.recursive(anything, lambda below: st.lists(below, max_size=3) | st.dictionaries(anything, below)))
+@given(
+    st.recursive(
+        anything, lambda below: st.lists(below, max_size=3) | st.dictionaries(anything, below)
+    )
+)
 def test_json_is_the_same_value_when_it_is_shown(value: object) -> None:
     line = json_shown(json.dumps(value, ensure_ascii=False))
     assert line.isprintable()
@@ -82,7 +92,10 @@ def test_top_shows_what_a_lane_says_and_does_nothing_of_it(
         (tmp_path / name).mkdir()
     config = load(lane_config(tmp_path, more=f'[console]\nlanes = ["{tmp_path}/lane-1.sock"]\n'))
     said = status_line(
-        version=f"[red]{CLEAR}[/]"[:64], reports_trouble=HOSTILE, list_problems=[HOSTILE], run_id=OVERRIDE
+        version=f"[red]{CLEAR}[/]"[:64],
+        reports_trouble=HOSTILE,
+        list_problems=[HOSTILE],
+        run_id=OVERRIDE,
     )
     with fake_lane(tmp_path / "lane-1.sock") as lane:
         lane.answers = lambda _: json.dumps(said).encode() + b"\n"
@@ -183,7 +196,9 @@ def test_what_stands_in_the_receivers_database_is_harmless_to_an_operator(tmp_pa
     name = HOSTILE[:60]
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
         store.enrol(name, store.invite(name, NOW_UNIX_S), bytes(32), NOW_UNIX_S)
-        store.set_status(name, NOW_UNIX_S, NOW_UNIX_S, json.dumps({"lanes": [{"problem": HOSTILE}]}))
+        store.set_status(
+            name, NOW_UNIX_S, NOW_UNIX_S, json.dumps({"lanes": [{"problem": HOSTILE}]})
+        )
         store.add(name, [stored(1, gate_id=name, outbox_id=OVERRIDE * 8)], NOW_UNIX_S)
     for arguments in (("gates",), ("gates", "--json"), ("reports", "list"), ("reports", "log")):
         said = command("backoffice", *arguments, "--home", ".", cwd=tmp_path)

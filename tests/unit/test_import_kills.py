@@ -65,5 +65,9 @@ def test_killed_at_any_step_and_run_again_it_ends_in_the_same_state(rows: str, r
             copy = folder / f"{step}.db"
             with Registry.open(f"sqlite:///{copy}") as registry:
                 again = run(registry, path, rule or None)
-            assert (again.rows, again.refused, again.reasons) == (done.rows, done.refused, done.reasons)
+            assert (again.rows, again.refused, again.reasons) == (
+                done.rows,
+                done.refused,
+                done.reasons,
+            )
             assert content(copy) == content(undisturbed), copy.name

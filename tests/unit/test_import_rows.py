@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from backoffice.card_rows import UNIX_S_MAX, YEAR_2000_UNIX_S, Fields, Limits, Reason, Refused, Row, meant
+from backoffice.card_rows import (
+    UNIX_S_MAX,
+    YEAR_2000_UNIX_S,
+    Fields,
+    Limits,
+    Reason,
+    Refused,
+    Row,
+    meant,
+)
 from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS
 from backoffice.row_bytes import CHUNK_BYTES, Chunks
 from backoffice.row_files import LINE_BYTES_MAX, Format, Line, RowFileError, Rows, lines, opened
@@ -41,11 +50,23 @@ def parsed(content: bytes, format_: Format | None = None) -> list[Fields | str]:
     [
         (Fields("04112233445566"), UID, None, None, True),
         (Fields("04:11:22:33:44:55:66", state="OUT"), UID, None, None, False),
-        (Fields("04 11 22 33 44 55 66", ends="1612137600", state="in"), UID, None, 1_612_137_600, True),
+        (
+            Fields("04 11 22 33 44 55 66", ends="1612137600", state="in"),
+            UID,
+            None,
+            1_612_137_600,
+            True,
+        ),
         (Fields(number="0000 0000 0000 0007"), None, 7, None, True),
         (Fields("04112233", "1234-5678-1234-5678"), UID[:4], 1_234_567_812_345_678, None, True),
         (Fields("04112233445566778899"), bytes.fromhex("04112233445566778899"), None, None, True),
-        (Fields("04112233445566", ends="2021-02-01T03:00:00+03:00"), UID, None, 1_612_137_600, True),
+        (
+            Fields("04112233445566", ends="2021-02-01T03:00:00+03:00"),
+            UID,
+            None,
+            1_612_137_600,
+            True,
+        ),
         (Fields("04112233445566", ends="2021-02-01T00:00:00.25Z"), UID, None, 1_612_137_601, True),
         (Fields("04112233445566", ends="never looked at", state="out"), UID, None, None, False),
     ],
@@ -225,7 +246,10 @@ def test_no_end_is_beyond_what_a_manifest_can_say() -> None:
 
 def test_csv_is_read_as_spreadsheets_write_it() -> None:
     expected = [Fields("04112233", "", "5", "out"), Fields("04112234", "1")]
-    assert parsed(b'\xef\xbb\xbfUID;State;Ends;number\r\n"04112233"; out ;5;\r\n\r\n04112234;;;1') == expected
+    assert (
+        parsed(b'\xef\xbb\xbfUID;State;Ends;number\r\n"04112233"; out ;5;\r\n\r\n04112234;;;1')
+        == expected
+    )
     assert parsed(b"number,uid\n,04112233\n") == [Fields("04112233")]
 
 
@@ -276,7 +300,10 @@ def test_a_table_is_read_however_a_program_saves_it(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"PK\x03\x04\x14\0\x06\0", r"is a workbook \(\.xlsx, \.ods, \.numbers\).*export it as CSV"),
+        (
+            b"PK\x03\x04\x14\0\x06\0",
+            r"is a workbook \(\.xlsx, \.ods, \.numbers\).*export it as CSV",
+        ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"is a workbook \(\.xls\); export it as CSV"),
         (b"<html><table>", r"is a web page or XML.*export it as CSV"),
         (b"  <?xml version='1.0'?>", r"is a web page or XML"),
@@ -318,7 +345,9 @@ def test_what_holds_no_rows_is_named(content: bytes, told: str) -> None:
         (b"x" * (LINE_BYTES_MAX + 1), Reason.TOO_LONG),
     ],
 )
-def test_a_line_that_is_no_csv_is_one_refusal_and_the_next_is_read(line: bytes, reason: Reason) -> None:
+def test_a_line_that_is_no_csv_is_one_refusal_and_the_next_is_read(
+    line: bytes, reason: Reason
+) -> None:
     assert parsed(b"uid,number\n" + line + b"\n04112233,\n") == [reason.value, Fields("04112233")]
 
 
@@ -335,7 +364,9 @@ def test_a_line_that_is_no_csv_is_one_refusal_and_the_next_is_read(line: bytes, 
         (b'{"uid": "04112233", "ends": 1.5}', f"ends: {Reason.NOT_TEXT}"),
     ],
 )
-def test_a_line_that_is_no_object_is_one_refusal_and_the_next_is_read(line: bytes, reason: str) -> None:
+def test_a_line_that_is_no_object_is_one_refusal_and_the_next_is_read(
+    line: bytes, reason: str
+) -> None:
     good = json.dumps({"uid": "04112233", "ends": 5, "state": None}).encode()
     assert parsed(line + b"\n" + good, Format.JSONL) == [str(reason), Fields("04112233", ends="5")]
 
@@ -344,7 +375,10 @@ def test_a_line_that_is_no_object_is_one_refusal_and_the_next_is_read(line: byte
     ("content", "told"),
     [
         (b"", r"is empty; its first line should name the columns"),
-        (b"04112233445566,1\n", r"line 1: should name the columns, which may be uid, number, ends, state"),
+        (
+            b"04112233445566,1\n",
+            r"line 1: should name the columns, which may be uid, number, ends, state",
+        ),
         (b"ends,state\n", r"line 1: should name the columns"),
         (b"\n\nuid,uid\n", r"line 3: names a column twice"),
         (b'"uid\n', r"line 1: the line is not CSV"),
@@ -382,7 +416,9 @@ class Endless(io.RawIOBase):
 def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
-        assert list(lines(Chunks(io.BufferedReader(Endless(40 * CHUNK_BYTES)), None))) == [Line(1, None)]
+        assert list(lines(Chunks(io.BufferedReader(Endless(40 * CHUNK_BYTES)), None))) == [
+            Line(1, None)
+        ]
         assert tracemalloc.get_traced_memory()[1] < 8 * CHUNK_BYTES
     finally:
         tracemalloc.stop()

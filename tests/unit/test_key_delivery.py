@@ -114,7 +114,9 @@ def held_ids(folder: Path) -> set[str]:
 
 def sealed(key: bytes, *, to: Ed25519PrivateKey = OURS, called: str | None = None) -> SealedKey:
     """A key as an honest city sends it; `called` is another id."""
-    (made,) = sealed_to(to.public_key().public_bytes_raw(), [keys.FingerprintKey(key_id(key).hex(), key)])
+    (made,) = sealed_to(
+        to.public_key().public_bytes_raw(), [keys.FingerprintKey(key_id(key).hex(), key)]
+    )
     return made if called is None else SealedKey(called, made.sealed)
 
 
@@ -142,7 +144,9 @@ def test_a_key_that_is_used_no_more_is_given_to_nobody(fleet: Fleet, folder: Pat
     assert fleet.visit(folder) == Taken((following,), ())
 
 
-def test_a_key_that_somebody_put_there_under_another_name_is_held(fleet: Fleet, folder: Path) -> None:
+def test_a_key_that_somebody_put_there_under_another_name_is_held(
+    fleet: Fleet, folder: Path
+) -> None:
     first = keys.make_fingerprint_key(fleet.city.office)
     (fleet.city.office.fingerprint_keys / f"{first}.key").rename(folder / "city.key")
     assert fleet.visit(folder) == Taken((), ())
@@ -180,7 +184,9 @@ def test_a_stolen_gate_gets_no_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch
     assert caught.value.status == 401
     # Struck off while its request is being answered: the signature was good.
     found = iter([OURS.public_key().public_bytes_raw()])
-    monkeypatch.setattr(fleet.store, "public_key", lambda gate_id: next(found, spoke_before(gate_id)))
+    monkeypatch.setattr(
+        fleet.store, "public_key", lambda gate_id: next(found, spoke_before(gate_id))
+    )
     assert office.tell_status({}) == ()
 
 
@@ -366,7 +372,9 @@ def test_a_folder_that_takes_no_files_is_one_clear_line(
     key = sealed(bytes(32))
     monkeypatch.setattr(key_folder, "put_secret", read_only)
     (problem,) = KeyFolder(folder, OURS).take([key]).problems
-    wanted = f"{folder / key.id}.key: Read-only file system; the courier must be able to write there"
+    wanted = (
+        f"{folder / key.id}.key: Read-only file system; the courier must be able to write there"
+    )
     assert problem == f"fingerprint key {key.id} is not taken: {wanted}"
     gone = KeyFolder(folder / "gone", OURS)
     assert gone.ids() == []
@@ -377,7 +385,14 @@ def test_a_folder_that_takes_no_files_is_one_clear_line(
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"<html>", b"null", b'{"fingerprint_keys": 5}', b'{"fingerprint_keys": [5]}', b"[" * 9_999],
+    [
+        b"",
+        b"<html>",
+        b"null",
+        b'{"fingerprint_keys": 5}',
+        b'{"fingerprint_keys": [5]}',
+        b"[" * 9_999,
+    ],
 )
 def test_an_answer_that_cannot_be_understood_is_not_our_city(answer: bytes) -> None:
     office = ReportOffice(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
@@ -410,12 +425,17 @@ def carrier_thread(
     """One that does not run, with a lane that is not there, and what it logs."""
     pem = OURS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder.parent / "gate.pem").write_bytes(pem)
-    upload = UploadConfig(url=HOST, key=str(folder.parent / "gate.pem"), lanes=(str(folder / "no.sock"),))
+    upload = UploadConfig(
+        url=HOST, key=str(folder.parent / "gate.pem"), lanes=(str(folder / "no.sock"),)
+    )
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     try:
         state = courier if courier is not None else {}
-        yield CarrierThread("gate", upload, folder, line, Clock(), JsonLog(writing), lambda: state), reading
+        yield (
+            CarrierThread("gate", upload, folder, line, Clock(), JsonLog(writing), lambda: state),
+            reading,
+        )
     finally:
         os.close(reading)
         os.close(writing)

@@ -124,7 +124,12 @@ def test_it_asks_and_is_answered_on_one_connection(tmp_path: Path) -> None:
         other.says = saying(b'{"status":{"list_version":7}}\n')
         assert client.status() == {"list_version": 7}
         assert other.callers == 1
-    assert [asked["request"] for asked in other.asked] == ["reports", "delivered", "rejected", "status"]
+    assert [asked["request"] for asked in other.asked] == [
+        "reports",
+        "delivered",
+        "rejected",
+        "status",
+    ]
     assert (other.asked[0]["max"], other.asked[0]["skip"], len(str(other.asked[2]["reason"]))) == (
         20,
         40,
@@ -133,7 +138,9 @@ def test_it_asks_and_is_answered_on_one_connection(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ask", ASKS)
-def test_a_lane_that_is_not_there_is_gone_and_one_that_comes_is_found(tmp_path: Path, ask: str) -> None:
+def test_a_lane_that_is_not_there_is_gone_and_one_that_comes_is_found(
+    tmp_path: Path, ask: str
+) -> None:
     client = LaneClient(tmp_path / "lane.sock")
     assert gone(client, ask) == "No such file or directory"
     with lane(tmp_path, dying_after(b"")):
@@ -143,7 +150,9 @@ def test_a_lane_that_is_not_there_is_gone_and_one_that_comes_is_found(tmp_path: 
 
 
 @pytest.mark.parametrize("ask", ASKS)
-def test_a_lane_that_hangs_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+def test_a_lane_that_hangs_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
     monkeypatch.setattr(lane_client, "ANSWER_S", 0.1)
 
     def hangs(_caller: socket.socket, _line: bytes) -> bool:
@@ -168,7 +177,9 @@ def test_a_lane_that_answers_byte_by_byte_for_ever_holds_nobody_up(
         assert gone(client, "oldest") in ("no answer", "no whole answer in time")
 
 
-def test_a_lane_that_reads_nothing_is_hung_up_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_that_reads_nothing_is_hung_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lane_client, "ANSWER_S", 0.1)
     path = tmp_path / "lane.sock"
     with closing(socket.socket(socket.AF_UNIX)) as listener, closing(LaneClient(path)) as client:
@@ -178,7 +189,9 @@ def test_a_lane_that_reads_nothing_is_hung_up_on(tmp_path: Path, monkeypatch: py
             gone(client, "status")
 
 
-def test_an_answer_that_breaks_off_at_any_byte_is_none_and_the_next_is_whole(tmp_path: Path) -> None:
+def test_an_answer_that_breaks_off_at_any_byte_is_none_and_the_next_is_whole(
+    tmp_path: Path,
+) -> None:
     with lane(tmp_path, saying(b"")) as (other, client):
         for cut in range(0, len(TOLD), 7):
             other.says = dying_after(TOLD[:cut])
@@ -208,14 +221,20 @@ def test_an_answer_that_breaks_off_at_any_byte_is_none_and_the_next_is_whole(tmp
     ],
 )
 @pytest.mark.parametrize("ask", ["oldest", "delivered", "rejected", "status"])
-def test_an_answer_that_is_none_is_a_lane_that_is_gone(tmp_path: Path, ask: str, answer: bytes) -> None:
+def test_an_answer_that_is_none_is_a_lane_that_is_gone(
+    tmp_path: Path, ask: str, answer: bytes
+) -> None:
     with lane(tmp_path, saying(answer)) as (other, client):
         gone(client, ask)
         gone(client, ask)
-        assert other.callers == 2, "nothing of an answer that is wrong is left for the next question"
+        assert other.callers == 2, (
+            "nothing of an answer that is wrong is left for the next question"
+        )
 
 
-def test_an_answer_without_an_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_an_end_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lane_client, "ANSWER_S", LONG_S)
 
     def endless(caller: socket.socket, _line: bytes) -> bool:
@@ -223,7 +242,9 @@ def test_an_answer_without_an_end_is_cut_off(tmp_path: Path, monkeypatch: pytest
             caller.sendall(b" " * 4_096)
 
     with lane(tmp_path, endless) as (_, client):
-        assert gone(client, "oldest") == f"an answer of more than {lane_client.ANSWER_BYTES_MAX} bytes"
+        assert (
+            gone(client, "oldest") == f"an answer of more than {lane_client.ANSWER_BYTES_MAX} bytes"
+        )
 
 
 def test_more_reports_than_were_asked_for_are_none(tmp_path: Path) -> None:
@@ -240,7 +261,9 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_question(tmp_path: Pa
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.sampled_from(sorted(ASKS)))
-def test_whatever_a_lane_says_nothing_but_lane_gone_is_raised(tmp_path: Path, said: bytes, ask: str) -> None:
+def test_whatever_a_lane_says_nothing_but_lane_gone_is_raised(
+    tmp_path: Path, said: bytes, ask: str
+) -> None:
     with lane(tmp_path, dying_after(said + b"\n")) as (_, client), suppress(LaneGoneError):
         ASKS[ask](client)
 
@@ -258,7 +281,9 @@ class Office:
 
 
 @pytest.mark.parametrize("forgets", [b'{"forgotten":0}\n', b'{"error":"the disk is read-only"}\n'])
-def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(tmp_path: Path, forgets: bytes) -> None:
+def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(
+    tmp_path: Path, forgets: bytes
+) -> None:
     """Its disk may be read-only for days: two hundred reports each time would otherwise go to the city at full speed."""
     count = 20 * 10
 

@@ -38,7 +38,9 @@ def test_a_lane_that_refuses_the_list_is_named_with_its_reason_at_once(lane: Fak
 def test_one_lane_of_several_is_enough(lane: FakeLane, tmp_path: Path) -> None:
     says(lane, list_version=None, lists_refused=[[2, 7]], list_problems=[TORN])
     with fake_lane(tmp_path / "other.sock") as other:
-        assert LaneLists([other.path, tmp_path / "gone.sock", lane.path]).refused(2, 7).endswith(TORN)
+        assert (
+            LaneLists([other.path, tmp_path / "gone.sock", lane.path]).refused(2, 7).endswith(TORN)
+        )
 
 
 def test_a_lane_that_does_not_see_the_list_counts_when_it_is_so_at_the_next_poll_too(
@@ -68,7 +70,9 @@ def test_a_lane_that_answers_something_else_says_nothing(lane: FakeLane, answer:
         {"lists_refused": None, "list_problems": None},
     ],
 )
-def test_a_lane_of_another_version_does_not_end_the_courier(lane: FakeLane, fields: dict[str, Any]) -> None:
+def test_a_lane_of_another_version_does_not_end_the_courier(
+    lane: FakeLane, fields: dict[str, Any]
+) -> None:
     says(lane, list_version="7", **fields)
     lanes = LaneLists([lane.path])
     assert all(isinstance(lanes.refused(2, 7), str) for _ in range(2))

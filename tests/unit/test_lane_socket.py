@@ -59,7 +59,9 @@ def heard(caller: socket.socket, count: int) -> list[dict[str, Any]]:
         return [json.loads(file.readline()) for _ in range(count)]
 
 
-def test_nobody_who_has_asked_waits_for_the_next_one_to_ask(lane: LaneSocket, tmp_path: Path) -> None:
+def test_nobody_who_has_asked_waits_for_the_next_one_to_ask(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
     """One is answered a turn. The others' requests were taken already, and nothing on the line would end a wait for them."""
     callers = [call(tmp_path) for _ in range(3)]
     lane.wait(0.0)
@@ -97,13 +99,18 @@ def test_requests_in_pieces_and_many_at_once_are_answered_in_their_order(
         assert [told["answer"] for told in heard(caller, 4)] == [1, 2, 3, 4]
 
 
-def test_one_who_asks_without_end_does_not_keep_others_waiting(lane: LaneSocket, tmp_path: Path) -> None:
+def test_one_who_asks_without_end_does_not_keep_others_waiting(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
     with call(tmp_path) as greedy, call(tmp_path) as other:
         greedy.sendall(b'{"request":"status"}\n' * 50)
         other.sendall(b'{"request":"list_changed"}\n')
         for _ in range(5):
             lane.wait(0.0)
-        assert {type(asked.request) for asked in (lane.take(), lane.take()) if asked} == {Status, ListChanged}
+        assert {type(asked.request) for asked in (lane.take(), lane.take()) if asked} == {
+            Status,
+            ListChanged,
+        }
 
 
 @pytest.mark.parametrize(
@@ -159,7 +166,11 @@ def test_a_watcher_that_does_not_read_loses_events_and_is_told_how_many(
         reader.join(LIMIT_S)
         dropped = sum(each["count"] for each in told if each.get("event") == "dropped")
         assert dropped > 0
-        numbers = [each["number"] for each in told if each.get("event") == "tap" and each["number"] < 30_000]
+        numbers = [
+            each["number"]
+            for each in told
+            if each.get("event") == "tap" and each["number"] < 30_000
+        ]
         assert numbers == sorted(set(numbers))
 
 
@@ -172,7 +183,9 @@ def _until(watcher: socket.socket, number: int) -> Iterator[dict[str, Any]]:
                 return
 
 
-def test_no_more_callers_than_there_are_programs_on_a_gate(lane: LaneSocket, tmp_path: Path) -> None:
+def test_no_more_callers_than_there_are_programs_on_a_gate(
+    lane: LaneSocket, tmp_path: Path
+) -> None:
     callers = [call(tmp_path) for _ in range(CALLERS_MAX)]
     callers[0].sendall(b'{"request":"status"}\n')
     assert serve(lane) == [Status()]

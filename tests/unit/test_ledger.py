@@ -43,7 +43,9 @@ def test_a_new_gate_has_accepted_nothing(tmp_path: Path) -> None:
     assert (ledger.accepted, ledger.root, ledger.problem) == (None, None, "")
 
 
-def test_everything_is_synced_before_accept_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_synced_before_accept_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     order: list[str] = []
     real_fsync, real_rename = os.fsync, Path.rename
 
@@ -76,7 +78,9 @@ SPOILED = [b"", b"\0" * 300, b'{"root":1}', b"\xff" * 20, b"[" * 100_000, b"1" *
 
 @pytest.mark.parametrize("spoiled", SPOILED)
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME])
-def test_one_spoiled_file_is_written_again_from_the_other(tmp_path: Path, spoiled: bytes, name: str) -> None:
+def test_one_spoiled_file_is_written_again_from_the_other(
+    tmp_path: Path, spoiled: bytes, name: str
+) -> None:
     _kept(tmp_path)
     (tmp_path / name).write_bytes(spoiled)
     ledger = Ledger(tmp_path)
@@ -85,7 +89,11 @@ def test_one_spoiled_file_is_written_again_from_the_other(tmp_path: Path, spoile
     [told] = ledger.mend()
     assert told.startswith(f"{tmp_path / name}: ")
     assert told.endswith("; written again")
-    assert (tmp_path / FILE_NAME).read_bytes() == (tmp_path / COPY_NAME).read_bytes() == encode(accepted())
+    assert (
+        (tmp_path / FILE_NAME).read_bytes()
+        == (tmp_path / COPY_NAME).read_bytes()
+        == encode(accepted())
+    )
     assert (ledger.mend(), Ledger(tmp_path).problem) == ((), "")
 
 
@@ -95,7 +103,9 @@ def test_files_that_were_removed_are_told_as_gone_and_not_as_damaged(tmp_path: P
     for name in (FILE_NAME, COPY_NAME, ROOT_NAME):
         (tmp_path / name).unlink()
     told = [f"{tmp_path / name}: gone; written again" for name in (FILE_NAME, ROOT_NAME)]
-    assert list(ledger.mend()) == told, "a copy alone is missing after an update, which is not worth a line"
+    assert list(ledger.mend()) == told, (
+        "a copy alone is missing after an update, which is not worth a line"
+    )
     assert (ledger.mend(), Ledger(tmp_path).problem, Ledger(tmp_path).root) == ((), "", ROOT)
 
 
@@ -116,7 +126,9 @@ def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
 
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME, ROOT_NAME])
 @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
-def test_whatever_stands_in_a_files_place_is_replaced(tmp_path: Path, name: str, planted: Plant) -> None:
+def test_whatever_stands_in_a_files_place_is_replaced(
+    tmp_path: Path, name: str, planted: Plant
+) -> None:
     _kept(tmp_path)
     running = Ledger(tmp_path)
     precious = planted(tmp_path / name)
@@ -142,7 +154,9 @@ def test_an_older_state_of_one_file_is_no_way_back(tmp_path: Path, name: str) ->
     assert (tmp_path / name).read_bytes() == encode(accepted(7))
 
 
-def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_back(tmp_path: Path) -> None:
+def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_back(
+    tmp_path: Path,
+) -> None:
     ledger = Ledger(tmp_path)
     ledger.accept(replace(accepted(10**12), timestamp=10**12, signed_unix_s=1 << 39))
     poisoned = (tmp_path / COPY_NAME).read_bytes()
@@ -156,14 +170,22 @@ def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_bac
     assert found.signed.signed_unix_s == healed.signed_unix_s
 
 
-def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(tmp_path: Path) -> None:
+def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(
+    tmp_path: Path,
+) -> None:
     (tmp_path / FILE_NAME).write_bytes(msgspec.json.encode(accepted()))
     ledger = Ledger(tmp_path)
     assert (ledger.accepted, ledger.problem, ledger.mend()) == (accepted(), "", ())
-    assert (tmp_path / FILE_NAME).read_bytes() == (tmp_path / COPY_NAME).read_bytes() == encode(accepted())
+    assert (
+        (tmp_path / FILE_NAME).read_bytes()
+        == (tmp_path / COPY_NAME).read_bytes()
+        == encode(accepted())
+    )
 
 
-def test_a_full_disk_keeps_what_was_accepted_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_what_was_accepted_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = Ledger(tmp_path)
     ledger.accept(accepted(7))
 

@@ -73,7 +73,9 @@ def test_the_newest_list_is_adopted_with_its_rules_in_order(two_lists: Path) -> 
 def test_an_empty_folder_is_a_missing_list(tmp_path: Path) -> None:
     adopted = looked(opened(tmp_path))
     assert adopted.rules is None
-    assert adopted.problems == (f"{tmp_path}: no list; it comes with the courier, or is installed by hand",)
+    assert adopted.problems == (
+        f"{tmp_path}: no list; it comes with the courier, or is installed by hand",
+    )
 
 
 def test_a_folder_that_is_not_there_is_told_and_found_again(tmp_path: Path) -> None:
@@ -109,7 +111,13 @@ def test_a_new_version_reuses_what_is_mapped_and_verified(
 def test_unrelated_files_and_names_are_ignored(two_lists: Path) -> None:
     lists = opened(two_lists)
     looked(lists)
-    for name in (".new-3.manifest.json", "03.manifest.json", "3.manifest.json~", "AB.seg", "x" * 200):
+    for name in (
+        ".new-3.manifest.json",
+        "03.manifest.json",
+        "3.manifest.json~",
+        "AB.seg",
+        "x" * 200,
+    ):
         (two_lists / name).write_bytes(b"?")
     assert lists.look() is None
 
@@ -227,7 +235,9 @@ def test_a_manifest_under_another_versions_name_is_not_used(two_lists: Path) -> 
     assert adopted.refused == (ListName(0, 9),)
 
 
-def test_a_manifest_without_a_checksum_is_used_as_an_earlier_version_wrote_it(two_lists: Path) -> None:
+def test_a_manifest_without_a_checksum_is_used_as_an_earlier_version_wrote_it(
+    two_lists: Path,
+) -> None:
     without = encode(manifest_of(3, (CHANGE, OLD), (STAFF,)))
     (two_lists / "3.manifest.json").write_bytes(without)
     adopted = looked(opened(two_lists))
@@ -378,7 +388,11 @@ def test_an_end_passes_without_a_new_list(tmp_path: Path) -> None:
     adopted = looked(opened(tmp_path))
     assert adopted.rules is not None
     table = adopted.rules.rules[0].table
-    assert [table.holds(1, EPOCH_UNIX_S + second) for second in (0, 599, 600)] == [True, True, False]
+    assert [table.holds(1, EPOCH_UNIX_S + second) for second in (0, 599, 600)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 # Keys

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.list_making import held, install, looked, manifest_of, opened, seg, segment_bytes, version
+from tests.list_making import (
+    held,
+    install,
+    looked,
+    manifest_of,
+    opened,
+    seg,
+    segment_bytes,
+    version,
+)
 from validator.adapters.list_installer import InstallError, ListInstaller
 from validator.formats.list_names import ListName
 from validator.formats.manifest import encode
@@ -67,7 +76,9 @@ def test_a_first_install_that_crashes_leaves_a_missing_list_or_a_whole_one(
         assert version(adopted) in (None, 2)
 
 
-def test_a_crash_while_pruning_leaves_the_newest_list(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_crash_while_pruning_leaves_the_newest_list(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     for crash_after in range(5):
         folder = tmp_path_factory.mktemp("lists")
         for number in (1, 2, 3):
@@ -118,13 +129,17 @@ def test_a_segment_is_installed_from_a_file_with_progress(tmp_path: Path) -> Non
     (tmp_path / "lists").mkdir()
     seen: list[tuple[int, int]] = []
     ListInstaller(tmp_path / "lists").install(
-        encode(manifest_of(1, (OLD,))), {seg(OLD): source}, lambda done, total: seen.append((done, total))
+        encode(manifest_of(1, (OLD,))),
+        {seg(OLD): source},
+        lambda done, total: seen.append((done, total)),
     )
     assert seen == [(len(OLD), len(OLD))]
     assert held(looked(opened(tmp_path / "lists"))) == [1, 2]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_fd: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -188,7 +203,9 @@ def test_pruning_leaves_no_list_of_an_older_era_to_fall_back_to(tmp_path: Path) 
     assert names(tmp_path) == {"2.3.manifest.json", seg(STAFF)}
 
 
-def test_pruning_keeps_the_older_era_until_a_list_of_the_newer_one_is_complete(tmp_path: Path) -> None:
+def test_pruning_keeps_the_older_era_until_a_list_of_the_newer_one_is_complete(
+    tmp_path: Path,
+) -> None:
     install(tmp_path, 900, (OLD,), era=1)
     install(tmp_path, 3, (STAFF,), era=2)
     (tmp_path / seg(STAFF)).unlink()
@@ -249,7 +266,9 @@ def test_a_list_in_memory_whose_base_left_the_disk_goes_when_a_newer_one_is_comp
     assert names(memory) == set()
 
 
-def test_a_newer_era_on_the_disk_clears_the_older_one_out_of_memory(disk: Path, memory: Path) -> None:
+def test_a_newer_era_on_the_disk_clears_the_older_one_out_of_memory(
+    disk: Path, memory: Path
+) -> None:
     install(memory, 900, (CHANGE, OLD), era=1, also=disk)
     install(disk, 2, (STAFF,), era=2)
     ListInstaller(memory, also=disk).prune()

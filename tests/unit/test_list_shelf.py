@@ -46,12 +46,18 @@ class Folders:
         content = wire(cards, from_version, to_version, rule=RULE, key=key)
         path = self.pieces / f"{from_version}-{to_version}.wire"
         path.write_bytes(content)
-        return Fetched(SegmentEntry(from_version, to_version, len(content), f"{to_version:064x}"), path)
+        return Fetched(
+            SegmentEntry(from_version, to_version, len(content), f"{to_version:064x}"), path
+        )
 
-    def bring(self, *pieces: Fetched, version: int | None = None, era: int = 1, key: str = KEY_HEX) -> None:
+    def bring(
+        self, *pieces: Fetched, version: int | None = None, era: int = 1, key: str = KEY_HEX
+    ) -> None:
         """Install a list made of what is held and these."""
         version = version or pieces[-1].entry.to_version
-        rule = RuleEntry(RULE, Effect.REFUSE, (pieces[-1].entry if pieces else entry_of(segment_bytes({})),))
+        rule = RuleEntry(
+            RULE, Effect.REFUSE, (pieces[-1].entry if pieces else entry_of(segment_bytes({})),)
+        )
         manifest = Manifest(version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=key)
         self.shelf.install(manifest, era, {RULE: pieces})
 
@@ -79,7 +85,9 @@ class Folders:
         assert rules is not None
         table = rules.rules[0].table
         return {
-            number for number in numbers if table.holds(CardUid(uid(number)).fingerprint(KEY), NOW_UNIX_S)
+            number
+            for number in numbers
+            if table.holds(CardUid(uid(number)).fingerprint(KEY), NOW_UNIX_S)
         }
 
 
@@ -101,17 +109,24 @@ def test_a_small_change_goes_to_memory_and_writes_nothing_to_the_disk(folders: F
     for version in range(5, 25):
         folders.bring(folders.piece({uid(version): NO_END}, version, version + 1))
     assert folders.levels() == [("memory", 5, 25), ("disk", 0, 5)]
-    assert (sorted(path.name for path in folders.disk.iterdir()), folders.shelf.disk_bytes) == before
+    assert (
+        sorted(path.name for path in folders.disk.iterdir()),
+        folders.shelf.disk_bytes,
+    ) == before
     assert folders.held_cards(*range(30)) == {1, *range(5, 25)}
     assert len(list(folders.memory.iterdir())) <= 4  # two lists of one segment
 
 
 def test_after_a_power_cut_more_pieces_are_folded_than_files_may_be_open(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END, uid(2): NO_END}, 0, 5))
-    pieces = [folders.piece({uid(version): NO_END}, version, version + 1) for version in range(5, 305)]
+    pieces = [
+        folders.piece({uid(version): NO_END}, version, version + 1) for version in range(5, 305)
+    ]
     pieces.append(folders.piece({uid(2): REMOVED}, 305, 306))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (sum(1 for _ in Path("/proc/self/fd").iterdir()) + 300, hard))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (sum(1 for _ in Path("/proc/self/fd").iterdir()) + 300, hard)
+    )
     try:
         folders.bring(*pieces)
     finally:
@@ -121,7 +136,9 @@ def test_after_a_power_cut_more_pieces_are_folded_than_files_may_be_open(folders
     assert len(list(folders.memory.iterdir())) <= 4
 
 
-def test_a_card_taken_out_by_a_small_change_is_out_although_the_base_knows_it(folders: Folders) -> None:
+def test_a_card_taken_out_by_a_small_change_is_out_although_the_base_knows_it(
+    folders: Folders,
+) -> None:
     folders.bring(folders.piece({uid(1): NO_END, uid(2): NO_END}, 0, 5))
     folders.bring(folders.piece({uid(1): REMOVED}, 5, 6))
     assert folders.held_cards(1, 2) == {2}
@@ -178,7 +195,9 @@ def test_after_a_power_cut_the_disk_has_a_whole_list(folders: Folders) -> None:
     assert folders.held_cards(1, 2) == {1}
 
 
-def test_a_list_of_a_newer_era_begins_at_a_snapshot_and_the_older_era_is_gone(folders: Folders) -> None:
+def test_a_list_of_a_newer_era_begins_at_a_snapshot_and_the_older_era_is_gone(
+    folders: Folders,
+) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 500))
     assert folders.shelf.standing(RULE, KEY_HEX, 2) == 0
     folders.bring(folders.piece({uid(2): NO_END}, 0, 7), era=2)
@@ -212,7 +231,9 @@ def test_a_piece_of_other_versions_than_the_manifest_says_is_refused(folders: Fo
     assert folders.held_cards(1, 2) == {1}
 
 
-def test_a_base_that_the_card_has_spoiled_is_deleted_at_the_start_and_told(folders: Folders) -> None:
+def test_a_base_that_the_card_has_spoiled_is_deleted_at_the_start_and_told(
+    folders: Folders,
+) -> None:
     folders.bring(folders.piece({uid(number): NO_END for number in range(100)}, 0, 5))
     [segment] = folders.disk.glob("*.seg")
     content = bytearray(segment.read_bytes())
@@ -255,7 +276,10 @@ def test_without_a_folder_in_memory_everything_goes_to_the_disk(tmp_path: Path) 
     folders.bring(folders.piece({uid(number): NO_END for number in range(1_000)}, 0, 5))
     folders.bring(folders.piece({uid(2_000): NO_END}, 5, 6))
     folders.bring(folders.piece({uid(2_001): NO_END}, 6, 7))
-    assert [path.stem for path in sorted(folders.disk.glob("*.json"))] == ["1.6.manifest", "1.7.manifest"]
+    assert [path.stem for path in sorted(folders.disk.glob("*.json"))] == [
+        "1.6.manifest",
+        "1.7.manifest",
+    ]
     assert folders.held_cards(1, 2_000, 2_001) == {1, 2_000, 2_001}
 
 

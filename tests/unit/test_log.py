@@ -76,7 +76,9 @@ def test_two_threads_that_log_at_once_neither_fail_nor_mix_their_lines(pipe: Pip
         with os.fdopen(os.dup(pipe.read_fd)) as lines:
             text.extend(lines)
 
-    threads = [threading.Thread(target=write, args=(thread,), daemon=True) for thread in range(THREADS)]
+    threads = [
+        threading.Thread(target=write, args=(thread,), daemon=True) for thread in range(THREADS)
+    ]
     reader = threading.Thread(target=read, daemon=True)
     for each in (reader, *threads):
         each.start()
@@ -90,7 +92,8 @@ def test_two_threads_that_log_at_once_neither_fail_nor_mix_their_lines(pipe: Pip
         numbers = [line["number"] for line in found if line["thread"] == thread]
         assert numbers == sorted(set(numbers)) != []
     assert (
-        len(found) + sum(line.get("log_dropped", 0) for line in found) + pipe.log.dropped == LINES * THREADS
+        len(found) + sum(line.get("log_dropped", 0) for line in found) + pipe.log.dropped
+        == LINES * THREADS
     )
 
 

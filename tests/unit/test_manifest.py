@@ -24,7 +24,12 @@ def plain() -> dict[str, Any]:
     """A manifest as a stranger would write it, with nothing but what is required."""
     segment = {"from": 0, "to": 7, "bytes": 200, "sha256": "ab" * 32}
     rule = {"name": "suspended", "effect": "refuse", "segments": [segment]}
-    return {"list_version": 7, "issued_unix_s": 1_000, "expires_unix_s": 1_000 + 96 * HOUR_S, "rules": [rule]}
+    return {
+        "list_version": 7,
+        "issued_unix_s": 1_000,
+        "expires_unix_s": 1_000 + 96 * HOUR_S,
+        "rules": [rule],
+    }
 
 
 def written(manifest: dict[str, Any]) -> bytes:
@@ -40,7 +45,9 @@ def test_a_plain_manifest_is_read() -> None:
 
 def test_a_full_manifest_is_read_back_and_fits() -> None:
     newest = 1 << 40
-    segments = tuple(SegmentEntry(0, newest - back, 240_000_000, f"{back:064x}") for back in range(3))
+    segments = tuple(
+        SegmentEntry(0, newest - back, 240_000_000, f"{back:064x}") for back in range(3)
+    )
     scope = ScopeEntry((4, 7), (0x08, 0x20))
     rules = tuple(
         RuleEntry(name, Effect.REQUIRE, segments, scope, 1_610_668_800, reports=True, notice=True)
@@ -60,11 +67,15 @@ def test_unknown_fields_beside_the_rules_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("place", ["rule", "segment", "scope"])
-def test_unknown_fields_inside_a_rule_are_refused_since_they_could_turn_a_verdict(place: str) -> None:
+def test_unknown_fields_inside_a_rule_are_refused_since_they_could_turn_a_verdict(
+    place: str,
+) -> None:
     manifest = plain()
     rule = manifest["rules"][0]
     rule["scope"] = {}
-    {"rule": rule, "segment": rule["segments"][0], "scope": rule["scope"]}[place]["except_on"] = "sunday"
+    {"rule": rule, "segment": rule["segments"][0], "scope": rule["scope"]}[place]["except_on"] = (
+        "sunday"
+    )
     with pytest.raises(ManifestError, match="unknown field `except_on`"):
         decode(written(manifest))
 

@@ -10,7 +10,9 @@ from validator.adapters.mounts import is_in_memory
 def test_memory_is_told_from_a_disk_by_what_the_kernel_mounts() -> None:
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     tmpfs = [
-        Path(place) for _, place, kind, *_ in mounts if kind == "tmpfs" and place.endswith(("/shm", "/run"))
+        Path(place)
+        for _, place, kind, *_ in mounts
+        if kind == "tmpfs" and place.endswith(("/shm", "/run"))
     ]
     assert all(map(is_in_memory, tmpfs))
     assert not is_in_memory(Path("/proc"))

@@ -52,7 +52,9 @@ def test_too_many_are_not_recorded_and_that_is_told(
     assert registry.new_cards.since() == (6, 5, (cards(6)[0].uid,))
 
 
-def test_a_read_of_many_rows_leaves_none_out(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_of_many_rows_leaves_none_out(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backoffice.database._FETCHED_ROWS", 7)
     uids = [card.uid for card in cards(*range(100))]
     registry.set_states("matched", [State(uid, is_in=True) for uid in uids], issue=True)

@@ -72,7 +72,9 @@ def test_what_can_be_read_of_a_damaged_outbox_is_saved(tmp_path: Path) -> None:
     box.close()
     with database(tmp_path) as opened:
         opened.execute("DELETE FROM Cache WHERE key = 'head'")
-        opened.execute("UPDATE Cache SET value = replace(value, 'suspended', 'suspanded') WHERE key = 7")
+        opened.execute(
+            "UPDATE Cache SET value = replace(value, 'suspended', 'suspanded') WHERE key = 7"
+        )
     again = outbox(tmp_path)
     assert [stored.seq for stored in again.oldest(1_000)] == [
         stored.seq for stored in before if stored.seq != 7
@@ -113,7 +115,9 @@ def test_garbage_in_the_log_becomes_no_report(tmp_path: Path) -> None:
         box.append(report(tap))
     before = {stored.report_id for stored in box.oldest(100)}
     middle_of_garbage(tmp_path / "outbox" / "cache.db-wal")
-    shutil.copytree(tmp_path / "outbox", tmp_path / "copy" / "outbox")  # as it stands after a power cut
+    shutil.copytree(
+        tmp_path / "outbox", tmp_path / "copy" / "outbox"
+    )  # as it stands after a power cut
     again = outbox(tmp_path / "copy", open_=False)
     assert again.open()
     assert {stored.report_id for stored in again.oldest(100)} <= before
@@ -127,7 +131,9 @@ def test_a_planted_pickle_is_removed_unread(tmp_path: Path) -> None:
     bomb = pickle.dumps(_Bomb(witness))
     (tmp_path / "outbox" / "bomb.val").write_bytes(bomb)
     with database(tmp_path) as opened:
-        insert = "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, ?, ?, ?, ?, 0)"
+        insert = (
+            "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, ?, ?, ?, ?, 0)"
+        )
         opened.execute(insert, (2, 1, 4, None, bomb))  # a value that would be unpickled
         opened.execute(insert, (3, 1, 4, "bomb.val", None))
         opened.execute(insert, (bomb, 0, 1, None, "x"))  # a key that would be
@@ -157,9 +163,13 @@ def test_a_record_that_rots_or_is_planted_while_it_runs_is_put_aside_and_the_oth
     for tap in range(5):
         box.append(report(tap))
     with database(tmp_path) as opened:
-        opened.execute("INSERT INTO Cache (key, raw, mode, value, size) VALUES (0, 1, 1, '00000000 {}', 0)")
+        opened.execute(
+            "INSERT INTO Cache (key, raw, mode, value, size) VALUES (0, 1, 1, '00000000 {}', 0)"
+        )
         opened.execute("UPDATE Cache SET value = replace(value, 'denied', 'denier') WHERE key = 2")
-        opened.execute("UPDATE Cache SET mode = 4, value = x'80054b01' WHERE key IN (3, 5)")  # a pickle
+        opened.execute(
+            "UPDATE Cache SET mode = 4, value = x'80054b01' WHERE key IN (3, 5)"
+        )  # a pickle
     assert seqs(box) == [1, 4]
     assert "4 reports cannot be read any more" in box.news[0]
     assert box.rejected == 2, "what is text is kept for a person to look at"
@@ -226,7 +236,9 @@ def test_no_bit_that_rots_in_the_log_hides_a_report_or_gives_a_number_twice(
 
 def _kept(folder: Path) -> list[StoredReport]:
     with database(folder) as opened:
-        records = opened.execute("SELECT value FROM Cache WHERE typeof(key) = 'integer' ORDER BY key")
+        records = opened.execute(
+            "SELECT value FROM Cache WHERE typeof(key) = 'integer' ORDER BY key"
+        )
         return [decode(record) for (record,) in records]
 
 
@@ -381,7 +393,9 @@ def test_what_was_planted_in_the_next_place_gives_way_to_the_next_report(tmp_pat
     box = outbox(tmp_path)
     box.append(report(1))
     with database(tmp_path) as opened:
-        opened.execute("INSERT INTO Cache (key, raw, mode, value, size) VALUES (2, 1, 4, x'80054b01', 0)")
+        opened.execute(
+            "INSERT INTO Cache (key, raw, mode, value, size) VALUES (2, 1, 4, x'80054b01', 0)"
+        )
     assert box.append(report(2))
     assert (seqs(box), box.waiting, box.news) == ([1, 2], 2, [])
     box.close()
@@ -413,7 +427,9 @@ def test_a_first_start_that_was_cut_short_is_no_damage(tmp_path: Path) -> None:
     assert again.append(report())
 
 
-def test_a_used_outbox_that_lost_its_name_is_damaged_even_when_nothing_waits(tmp_path: Path) -> None:
+def test_a_used_outbox_that_lost_its_name_is_damaged_even_when_nothing_waits(
+    tmp_path: Path,
+) -> None:
     box = outbox(tmp_path)
     box.append(report())
     box.forget(ids(box))

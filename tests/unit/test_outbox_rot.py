@@ -62,7 +62,13 @@ REQUESTS: dict[str, Callable[[DiskOutbox, list[str]], object]] = {
     "delivered": lambda box, told: box.forget(told),
     "rejected": lambda box, told: [box.reject(report_id, "why") for report_id in told],
     "retry": lambda box, _: box.retry(20),
-    "status": lambda box, _: (box.waiting, box.rejected, box.refused, box.trouble, box.free_bytes()),
+    "status": lambda box, _: (
+        box.waiting,
+        box.rejected,
+        box.refused,
+        box.trouble,
+        box.free_bytes(),
+    ),
     "another report": lambda box, _: box.append(report(50)),
 }
 
@@ -75,8 +81,12 @@ def rot_row(opened: sqlite3.Connection, rot: str, key: int) -> None:
 def rows(folder: Path) -> tuple[int, int]:
     """How many rows wait and how many were put aside, as anybody else counts them."""
     with database(folder) as opened:
-        (waiting,) = opened.execute("SELECT count(*) FROM Cache WHERE typeof(key) = 'integer'").fetchone()
-        (aside,) = opened.execute("SELECT count(*) FROM Cache WHERE key LIKE 'rejected/%'").fetchone()
+        (waiting,) = opened.execute(
+            "SELECT count(*) FROM Cache WHERE typeof(key) = 'integer'"
+        ).fetchone()
+        (aside,) = opened.execute(
+            "SELECT count(*) FROM Cache WHERE key LIKE 'rejected/%'"
+        ).fetchone()
         return waiting, aside
 
 
@@ -152,13 +162,17 @@ def test_a_head_that_rots_gives_no_number_twice(tmp_path: Path) -> None:
     box.forget(ids(box))
     box.close()
     with database(tmp_path) as opened:
-        changed = opened.execute("UPDATE Cache SET value = replace(value, ':10,', ':00,') WHERE key = 'head'")
+        changed = opened.execute(
+            "UPDATE Cache SET value = replace(value, ':10,', ':00,') WHERE key = 'head'"
+        )
         assert changed.rowcount == 1
         opened.execute("UPDATE Cache SET value = replace(value, ':00,', ':20,') WHERE key = 'head'")
     again = outbox(tmp_path)
     assert "its head cannot be read" in again.news[0]
     assert again.append(report())
-    assert [(stored.seq, stored.outbox_id != outbox_id) for stored in again.oldest(9)] == [(1, True)]
+    assert [(stored.seq, stored.outbox_id != outbox_id) for stored in again.oldest(9)] == [
+        (1, True)
+    ]
 
 
 def test_a_head_as_older_versions_wrote_it_is_believed(tmp_path: Path) -> None:
@@ -249,7 +263,9 @@ def outcome(folder: Path, content: bytes, bit: int, held: dict[str, StoredReport
     again.close()
 
 
-def test_no_bit_that_rots_in_the_database_ends_the_clerk_or_loses_more_than_its_page(tmp_path: Path) -> None:
+def test_no_bit_that_rots_in_the_database_ends_the_clerk_or_loses_more_than_its_page(
+    tmp_path: Path,
+) -> None:
     content, held = standing(tmp_path / "first")
     for number, bit in enumerate(flips(content)):
         folder = tmp_path / f"{number}"

@@ -25,7 +25,14 @@ def staff(number: int) -> Card:
 def decide(_card: Card) -> Decision:
     """A staff card: admitted, and each use is reported."""
     return Decision(
-        Verdict.ADMIT, Ground.IN_TABLE, "staff", True, 0, ListState.FRESH, 7, clock_synchronised=True
+        Verdict.ADMIT,
+        Ground.IN_TABLE,
+        "staff",
+        True,
+        0,
+        ListState.FRESH,
+        7,
+        clock_synchronised=True,
     )
 
 
@@ -39,10 +46,14 @@ def passage() -> Passage:
 
 
 def recorded(effects: list[PassageEffect]) -> list[tuple[Outcome, bool]]:
-    return [(effect.outcome, effect.reported) for effect in effects if isinstance(effect, RecordTap)]
+    return [
+        (effect.outcome, effect.reported) for effect in effects if isinstance(effect, RecordTap)
+    ]
 
 
-def test_whoever_was_not_let_in_has_no_report_since_that_comes_after_the_gate(passage: Passage) -> None:
+def test_whoever_was_not_let_in_has_no_report_since_that_comes_after_the_gate(
+    passage: Passage,
+) -> None:
     passage.handle(CardSeen(staff(1), 2 * S))
     assert recorded(passage.handle(StoodStill(1, 10 * S))) == [(Outcome.TRY_AGAIN, False)]
 

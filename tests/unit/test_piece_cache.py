@@ -35,7 +35,9 @@ class Piece(NamedTuple):
         return f"{self.entry.sha256}.wire"
 
 
-def piece(to_version: int, cards: int = 200, rule: str = "suspended", from_version: int = 0) -> Piece:
+def piece(
+    to_version: int, cards: int = 200, rule: str = "suspended", from_version: int = 0
+) -> Piece:
     table = dict.fromkeys(Random(cards).sample(range(1 << 56), cards), 60)
     out = io.BytesIO()
     encode(segment_bytes(table, rule=rule, from_version=from_version, to_version=to_version), out)
@@ -106,7 +108,9 @@ class TestFetch:
         (folder / ONE.name).write_bytes(damage)
         assert cache.fetch(ONE.entry).read_bytes() == ONE.content
 
-    def test_a_symbolic_link_in_its_place_is_replaced(self, cache: PieceCache, folder: Path) -> None:
+    def test_a_symbolic_link_in_its_place_is_replaced(
+        self, cache: PieceCache, folder: Path
+    ) -> None:
         precious = folder.parent / "precious"
         precious.write_bytes(ONE.content)
         (folder / ONE.name).symlink_to(precious)
@@ -123,12 +127,16 @@ class TestFetch:
         assert not (folder / ONE.name).is_symlink()
         assert precious() == PRECIOUS
 
-    def test_a_tampered_piece_is_refused(self, cache: PieceCache, folder: Path, server: WebServer) -> None:
+    def test_a_tampered_piece_is_refused(
+        self, cache: PieceCache, folder: Path, server: WebServer
+    ) -> None:
         server.faults["*"] = Fault.TAMPERED
         assert refusal(cache, ONE).state is SourceState.REFUSED
         assert names(folder) == set()
 
-    def test_goes_on_where_the_line_broke(self, cache: PieceCache, folder: Path, server: WebServer) -> None:
+    def test_goes_on_where_the_line_broke(
+        self, cache: PieceCache, folder: Path, server: WebServer
+    ) -> None:
         server.cut_after_bytes = 300
         server.faults["*"] = Fault.CUT
         assert refusal(cache, ONE).state is SourceState.UNREACHABLE
@@ -164,7 +172,9 @@ class TestIndex:
         assert names(folder) == set()
 
     @pytest.mark.parametrize("fault", [Fault.TAMPERED, Fault.OVERLONG, Fault.ENDLESS_BODY])
-    def test_tampered_or_longer_is_refused(self, cache: PieceCache, server: WebServer, fault: Fault) -> None:
+    def test_tampered_or_longer_is_refused(
+        self, cache: PieceCache, server: WebServer, fault: Fault
+    ) -> None:
         server.faults["*"] = fault
         with pytest.raises(TownError) as error:
             cache.index(len(self.INDEX), self.SHA256)
@@ -239,7 +249,9 @@ class TestKept:
 class TestRoom:
     """Limits, and who goes first."""
 
-    def limited(self, cache: PieceCache, server: WebServer, web: Web, limits: CacheLimits) -> PieceCache:
+    def limited(
+        self, cache: PieceCache, server: WebServer, web: Web, limits: CacheLimits
+    ) -> PieceCache:
         return PieceCache(cache._folder, server.url, web, limits)
 
     @pytest.mark.parametrize(

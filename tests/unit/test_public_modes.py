@@ -54,14 +54,18 @@ def test_nobody_else_can_write_what_is_published_under_umask_000(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("tired_operator")
-def test_a_published_folder_elsewhere_is_reached_through_what_was_made_for_it(tmp_path: Path) -> None:
+def test_a_published_folder_elsewhere_is_reached_through_what_was_made_for_it(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "city").mkdir()
     (tmp_path / "www").mkdir()
     office = Office(tmp_path / "city", tmp_path / "www" / "lists" / "v1")
     found_for_development(office, NOW_UNIX_S)
     assert closed(office.published) == []
     assert stat.S_IMODE((tmp_path / "www" / "lists").stat().st_mode) & 0o555 == 0o555
-    assert stat.S_IMODE((tmp_path / "www").stat().st_mode) == 0o700, "it was there, and is not ours to open"
+    assert stat.S_IMODE((tmp_path / "www").stat().st_mode) == 0o700, (
+        "it was there, and is not ours to open"
+    )
     for secret in (office.online_keys, office.fingerprint_keys, office.home / "keys"):
         assert stat.S_IMODE(secret.stat().st_mode) == 0o700
 

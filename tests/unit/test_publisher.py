@@ -128,9 +128,9 @@ def test_killed_between_any_two_steps_the_next_run_publishes_the_very_same(
         town.publish()
         assert seen(town).manifest_bytes == after.manifest_bytes, died_at
         assert seen(town).index == after.index
-        assert {rule.name: town.registry.publications.offered(rule.name) for rule in town.rules} == offered, (
-            died_at
-        )
+        assert {
+            rule.name: town.registry.publications.offered(rule.name) for rule in town.rules
+        } == offered, died_at
         assert names(town) <= left | names(public), died_at
         assert later(town, CARDS[7], seconds=DAY_S).index == after_that.index, died_at
         town.close()
@@ -146,7 +146,9 @@ def test_killed_in_the_first_publication_of_all_the_next_run_publishes(
     for steps in count(1):
         copy = town.copied(folder / str(steps))
         died_at = copy.publish_killed(steps)
-        assert is_whole(copy.published) or not (copy.office.metadata / "timestamp.json").exists(), died_at
+        assert is_whole(copy.published) or not (copy.office.metadata / "timestamp.json").exists(), (
+            died_at
+        )
         copy.publish()
         assert seen(copy).manifest.list_version in (1, 2), died_at
         assert_followed(copy)
@@ -212,7 +214,9 @@ def test_a_clock_that_is_set_back_publishes_nothing(public: PublishingOffice) ->
     assert_followed(public)
 
 
-def test_a_clock_that_ran_ahead_is_overcome_by_another_timestamp_key(public: PublishingOffice) -> None:
+def test_a_clock_that_ran_ahead_is_overcome_by_another_timestamp_key(
+    public: PublishingOffice,
+) -> None:
     gate = public.gate()
     gate.poll()
     right_unix_s = public.now_unix_s + HOUR_S
@@ -239,7 +243,9 @@ def test_an_empty_registry_beside_a_public_list_publishes_nothing(public: Publis
     assert seen(public) == before
 
 
-def test_an_older_registry_put_back_begins_anew_above_what_is_public(public: PublishingOffice) -> None:
+def test_an_older_registry_put_back_begins_anew_above_what_is_public(
+    public: PublishingOffice,
+) -> None:
     backup = public.back_up()
     gate = public.gate()
     for card in CARDS[3:5]:
@@ -412,7 +418,9 @@ def colliding(first: bytes, second: bytes, key: bytes) -> Callable[[bytes], Hash
 
     def hashing(used: bytes) -> Hash:
         hashed = hasher(used)
-        return lambda uids: hashed([first if each == second and used == key else each for each in uids])
+        return lambda uids: hashed(
+            [first if each == second and used == key else each for each in uids]
+        )
 
     return hashing
 
@@ -427,7 +435,9 @@ def test_two_cards_with_one_fingerprint_stop_the_list_until_the_key_is_another(
     for _ in range(2):
         with pytest.raises(CardsError) as error:
             public.publish()
-        assert "1 card has the fingerprint of another card, so nothing is published" in str(error.value)
+        assert "1 card has the fingerprint of another card, so nothing is published" in str(
+            error.value
+        )
         assert "rotate fingerprint-key" in str(error.value)
         assert seen(public) == before
     public.change("suspended", CARDS[4])
@@ -456,7 +466,9 @@ def test_an_end_beyond_the_reach_of_the_unit_stops_the_list_until_it_is_mended(
 # Removing
 
 
-def test_a_gate_in_the_middle_of_a_download_finds_its_files_for_a_day(public: PublishingOffice) -> None:
+def test_a_gate_in_the_middle_of_a_download_finds_its_files_for_a_day(
+    public: PublishingOffice,
+) -> None:
     old = public.published
     kept = shutil.copytree(old, public.folder / "as the gate saw it")
     public.rotate_fingerprint_key()
@@ -573,16 +585,23 @@ def rule_names(length: int) -> list[RuleConfig]:
 def test_a_manifest_names_as_many_pieces_as_it_has_room_for() -> None:
     rules = rule_names(9)
     offered = {
-        rule.name: [Piece(Kind.MINUTE, end - 1, end, 10**6, 0, f"{end:064x}") for end in range(1, 10)]
+        rule.name: [
+            Piece(Kind.MINUTE, end - 1, end, 10**6, 0, f"{end:064x}") for end in range(1, 10)
+        ]
         for rule in rules
     }
-    many = decode(manifest_of(9, 0, 5 * DAY_S, rules[:2], offered, IndexEntry(9, "0" * 64), "0" * 16))
+    many = decode(
+        manifest_of(9, 0, 5 * DAY_S, rules[:2], offered, IndexEntry(9, "0" * 64), "0" * 16)
+    )
     assert [len(rule.segments) for rule in many.rules] == [3, 3]
-    few = decode(manifest_of(9, 0, 5 * DAY_S, rules[:5], offered, IndexEntry(9, "0" * 64), "0" * 16))
+    few = decode(
+        manifest_of(9, 0, 5 * DAY_S, rules[:5], offered, IndexEntry(9, "0" * 64), "0" * 16)
+    )
     assert {len(rule.segments) for rule in few.rules} < {1, 2}
     assert all(rule.segments[0].to_version == 9 for rule in few.rules)
     wordy = [
-        replace(rule, name=f"{rule.name:r>32}", scope=ScopeEntry((4, 7, 10), (1, 2, 3))) for rule in rules
+        replace(rule, name=f"{rule.name:r>32}", scope=ScopeEntry((4, 7, 10), (1, 2, 3)))
+        for rule in rules
     ]
     offered |= {rule.name: offered[rules[0].name] for rule in wordy}
     with pytest.raises(OfficeError, match="give the rules shorter names"):

@@ -134,7 +134,9 @@ def test_that_a_clock_was_right_says_nothing_of_a_later_jump(town: PublishingOff
         town.publish()
 
 
-def test_that_a_wrong_clock_was_right_is_forgotten_when_it_is_set_back(town: PublishingOffice) -> None:
+def test_that_a_wrong_clock_was_right_is_forgotten_when_it_is_set_back(
+    town: PublishingOffice,
+) -> None:
     published_ahead(town, 40 * DAY_S)
     repaired(town)
     town.now_unix_s += 2 * DAY_S
@@ -197,7 +199,9 @@ def test_a_gate_that_counts_from_the_citys_wrong_time_is_no_witness_beside_one_t
     assert snapshot_ahead(town, 40 * DAY_S) == 0
 
 
-def test_gates_that_all_count_from_the_citys_wrong_time_confirm_nothing(town: PublishingOffice) -> None:
+def test_gates_that_all_count_from_the_citys_wrong_time_confirm_nothing(
+    town: PublishingOffice,
+) -> None:
     wrong_unix_s = town.now_unix_s + 40 * DAY_S
     with ReportStore.open(town.config.database_url) as store:
         store.set_status("wrong", wrong_unix_s, wrong_unix_s, COUNTED)
@@ -341,7 +345,11 @@ def test_a_publication_by_a_clock_ahead_that_is_killed_anywhere_is_healed(
 
 
 def files(town: PublishingOffice) -> set[Path]:
-    return {path for each in ("segments", "indexes", "targets") for path in (town.published / each).iterdir()}
+    return {
+        path
+        for each in ("segments", "indexes", "targets")
+        for path in (town.published / each).iterdir()
+    }
 
 
 @pytest.mark.parametrize("off_s", [40 * DAY_S, -40 * DAY_S, 10 * YEAR_S, -10 * YEAR_S])

@@ -40,7 +40,10 @@ class City:
         self.app = Starlette(routes=Receiver(store, LIMITS, lambda: self.now_unix_s).routes)
         for gate_id, key in (("gate", KEY), ("another", OTHER)):
             store.enrol(
-                gate_id, store.invite(gate_id, NOW_UNIX_S), key.public_key().public_bytes_raw(), NOW_UNIX_S
+                gate_id,
+                store.invite(gate_id, NOW_UNIX_S),
+                key.public_key().public_bytes_raw(),
+                NOW_UNIX_S,
             )
 
     def post(
@@ -62,7 +65,9 @@ class City:
 
     def upload(self, *reports: StoredReport | dict[str, Any], **more: Any) -> Answered:
         """Upload reports, or what pretends to be some."""
-        told = [json.loads(each.json()) if isinstance(each, StoredReport) else each for each in reports]
+        told = [
+            json.loads(each.json()) if isinstance(each, StoredReport) else each for each in reports
+        ]
         return self.post("/v1/reports", json.dumps({"reports": told}).encode(), **more)
 
 
@@ -85,7 +90,10 @@ def test_a_batch_is_stored_and_a_second_copy_is_known(city: City) -> None:
 
 def test_an_answer_names_every_report_that_was_sent(city: City) -> None:
     told = city.upload(stored(1), stored(2, gate_id="another")).json["results"]
-    assert {each["id"] for each in told} == {stored(1).report_id, stored(2, gate_id="another").report_id}
+    assert {each["id"] for each in told} == {
+        stored(1).report_id,
+        stored(2, gate_id="another").report_id,
+    }
 
 
 def test_a_gate_cannot_speak_for_another(city: City) -> None:
@@ -110,7 +118,9 @@ def test_a_stolen_gate_is_not_heard_any_more(city: City) -> None:
         {"signature-input": ""},
     ],
 )
-def test_a_request_that_was_changed_on_the_way_is_refused(change: Mapping[str, str], city: City) -> None:
+def test_a_request_that_was_changed_on_the_way_is_refused(
+    change: Mapping[str, str], city: City
+) -> None:
     assert city.post("/v1/reports", b'{"reports":[]}', change=change).status == 401
 
 
@@ -169,7 +179,9 @@ def test_a_report_that_says_more_or_other_than_one_may_is_rejected(
         (b" " * 2_000_000, 413),
     ],
 )
-def test_a_body_that_is_no_batch_is_refused_in_one_line(content: bytes, status: int, city: City) -> None:
+def test_a_body_that_is_no_batch_is_refused_in_one_line(
+    content: bytes, status: int, city: City
+) -> None:
     answered = city.post("/v1/reports", content)
     assert answered.status == status
     assert list(answered.json) == ["error"]
@@ -183,7 +195,12 @@ def test_a_bomb_is_not_unpacked(city: City) -> None:
 @pytest.mark.parametrize(
     "packed",
     [b"", b"not gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"],
-    ids=["nothing", "words", "cut short", "more behind"],  # of itself it would be named by the time within
+    ids=[
+        "nothing",
+        "words",
+        "cut short",
+        "more behind",
+    ],  # of itself it would be named by the time within
 )
 def test_a_body_that_is_not_one_gzip_stream_is_refused(packed: bytes, city: City) -> None:
     assert city.post("/v1/reports", b"", packed=packed).status in {400, 401}
@@ -269,10 +286,14 @@ def test_it_describes_itself(city: City) -> None:
         "/v1/gates/{gate_id}/status",
         "/v1/openapi.json",
     }
-    assert set(page["components"]["schemas"]["Report"]["properties"]) == set(StoredReport.__struct_fields__)
+    assert set(page["components"]["schemas"]["Report"]["properties"]) == set(
+        StoredReport.__struct_fields__
+    )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     st.one_of(
         st.binary(max_size=200),
@@ -280,7 +301,9 @@ def test_it_describes_itself(city: City) -> None:
             st.none() | st.integers() | st.text(max_size=9),
             lambda below: (
                 st.lists(below, max_size=4)
-                | st.dictionaries(st.sampled_from(["reports", "report_id", "seq"]), below, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["reports", "report_id", "seq"]), below, max_size=3
+                )
             ),
         ).map(lambda value: json.dumps(value).encode()),
     )
@@ -291,7 +314,9 @@ def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: 
     assert city.store.count() == 0
 
 
-def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_stored(city: City) -> None:
+def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_stored(
+    city: City,
+) -> None:
     bad = [
         json.loads(stored(seq).json()) | change
         for seq, change in enumerate(
@@ -306,7 +331,9 @@ def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_sto
             start=2,
         )
     ]
-    assert results(city.upload(*bad, stored(1, boottime_ns=(1 << 62) - 1))).count("rejected") == len(bad)
+    assert results(city.upload(*bad, stored(1, boottime_ns=(1 << 62) - 1))).count(
+        "rejected"
+    ) == len(bad)
     newline = json.loads(stored(9).json()) | {"report_id": stored(9).report_id + "\n"}
     assert city.upload(newline).status == 400
     half_a_character = b'{"reports": [{"report_id": "\\ud800"}]}'
@@ -345,7 +372,9 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> None:
+def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> (
+    None
+):
     receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=2))
 
     async def overloaded() -> list[tuple[int, str | None]]:
@@ -380,7 +409,9 @@ def test_bodies_that_dawdle_hold_up_nobody_and_are_not_waited_for_for_ever() -> 
 
         asked = receiver._guarded(endpoint, 100)
         senders = [_Sender() for _ in range(4)]
-        waiting = [asyncio.ensure_future(asked(Request(REQUEST, sender.receive))) for sender in senders[:3]]
+        waiting = [
+            asyncio.ensure_future(asked(Request(REQUEST, sender.receive))) for sender in senders[:3]
+        ]
         await _settled()
         senders[3].comes.set()
         quick = await asked(Request(REQUEST, senders[3].receive))

@@ -61,7 +61,9 @@ class World:
         """A receiver of these addresses; {} is the server's own authority."""
         named = [parse_address(self.here(each)) for each in addresses]
         names, limits = ReceiverNames(named), ReceiverLimits()
-        receiver = Receiver(self.store, limits, lambda: NOW_UNIX_S, names=names, say=self.said.append)
+        receiver = Receiver(
+            self.store, limits, lambda: NOW_UNIX_S, names=names, say=self.said.append
+        )
         whole = app(self.folder / "published", receiver.routes)
 
         async def reached(scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +80,10 @@ class World:
     def sends(self, url: str = "http://{}/") -> Result:
         """Send one report."""
         self.store.enrol(
-            "gate", self.store.invite("gate", NOW_UNIX_S), KEY.public_key().public_bytes_raw(), NOW_UNIX_S
+            "gate",
+            self.store.invite("gate", NOW_UNIX_S),
+            KEY.public_key().public_bytes_raw(),
+            NOW_UNIX_S,
         )
         return self.send(url)
 
@@ -144,14 +149,18 @@ def test_a_receiver_that_knows_its_addresses_is_reached_at_each(
         ("localhost:", False),
     ],
 )
-def test_without_addresses_it_is_this_machines_alone(world: World, name: str, is_known: bool) -> None:
+def test_without_addresses_it_is_this_machines_alone(
+    world: World, name: str, is_known: bool
+) -> None:
     world.stands([])
     assert world.server.app is not None
     answered = ask(world.server.app, "POST", "http://127.0.0.1/v1/reports", {"host": name})
     assert answered.status == (401 if is_known else 421)
 
 
-@pytest.mark.parametrize("name", ["reports.example.org", "Reports.Example.org:443", "REPORTS.example.org"])
+@pytest.mark.parametrize(
+    "name", ["reports.example.org", "Reports.Example.org:443", "REPORTS.example.org"]
+)
 def test_a_host_is_the_same_in_any_case_and_with_its_own_port(world: World, name: str) -> None:
     world.stands(["https://reports.example.org/"], host(name))
     assert "the back office does not know this gate's key" not in str(world.refused())
@@ -164,9 +173,21 @@ def test_a_host_is_the_same_in_any_case_and_with_its_own_port(world: World, name
         # As nginx does without proxy_set_header Host.
         ([], host("127.0.0.1:8080"), "sent host {} and the receiver got 127.0.0.1:8080"),
         (["http://{}/"], host("localhost"), "sent host {} and the receiver got localhost"),
-        (["http://{}/", "http://upstream/"], host("upstream"), "sent host {} and the receiver got upstream"),
-        ([], path("/v1", "/turnike/v1"), "sent path /v1/reports and the receiver got /turnike/v1/reports"),
-        (["http://{}/turnike/"], path("/v1", "/turnike/v1"), "and the receiver got /turnike/v1/reports"),
+        (
+            ["http://{}/", "http://upstream/"],
+            host("upstream"),
+            "sent host {} and the receiver got upstream",
+        ),
+        (
+            [],
+            path("/v1", "/turnike/v1"),
+            "sent path /v1/reports and the receiver got /turnike/v1/reports",
+        ),
+        (
+            ["http://{}/turnike/"],
+            path("/v1", "/turnike/v1"),
+            "and the receiver got /turnike/v1/reports",
+        ),
     ],
 )
 def test_what_was_changed_on_the_way_is_told_with_both_spellings(
@@ -183,7 +204,9 @@ def test_a_prefix_that_the_receiver_does_not_know_is_told(world: World) -> None:
     """The address that was accepted, enrolled, and never delivered a report."""
     world.stands([], path("/turnike/", "/"))
     token = world.store.invite("gate", NOW_UNIX_S)
-    with pytest.raises(EnrolmentError, match="sent path /turnike/v1/enrol and the receiver got /v1/enrol"):
+    with pytest.raises(
+        EnrolmentError, match="sent path /turnike/v1/enrol and the receiver got /v1/enrol"
+    ):
         enrol("gate", world.here("http://{}/turnike/"), world.folder / "gate.pem", token, world.web)
     assert world.store.public_key("gate") is None
     world.stands(["http://{}/turnike/"], path("/turnike/", "/"))
@@ -191,7 +214,9 @@ def test_a_prefix_that_the_receiver_does_not_know_is_told(world: World) -> None:
     assert world.store.public_key("gate"), "the token was not used up"
 
 
-def test_a_host_that_is_none_of_its_own_is_refused_and_the_operator_is_told_once(world: World) -> None:
+def test_a_host_that_is_none_of_its_own_is_refused_and_the_operator_is_told_once(
+    world: World,
+) -> None:
     world.stands(["https://reports.example.org/"], host("attacker.example"))
     error = world.refused()
     assert error.status == 421
@@ -228,7 +253,9 @@ def test_hosts_without_end_are_not_remembered_without_end(world: World) -> None:
     assert all(line.isprintable() and line.isascii() for line in world.said)
 
 
-def test_a_gate_that_is_not_known_is_told_to_enrol_and_one_with_another_key_too(world: World) -> None:
+def test_a_gate_that_is_not_known_is_told_to_enrol_and_one_with_another_key_too(
+    world: World,
+) -> None:
     world.stands([])
     with pytest.raises(StatusError, match="does not know this gate's key; turnike enroll"):
         world.send()
@@ -262,8 +289,9 @@ def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_k
     world.server.app = answering(answer)
     error = world.refused()
     status = answer.status_code
-    assert f"something between, not the receiver, answered {'a redirect' if status < 400 else status}" in str(
-        error
+    assert (
+        f"something between, not the receiver, answered {'a redirect' if status < 400 else status}"
+        in str(error)
     )
     assert "enroll" not in str(error)
     busy = status in (429, 502, 504)
@@ -276,7 +304,9 @@ def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_k
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":"ok"}', b"[]", b'{"results": 5}'])
 def test_a_good_answer_that_is_none_of_the_receivers_says_so_too(world: World, body: bytes) -> None:
     world.server.app = answering(Response(body, 200, media_type="application/json"))
-    with pytest.raises(TownError, match="something between, not the receiver, answered what no") as caught:
+    with pytest.raises(
+        TownError, match="something between, not the receiver, answered what no"
+    ) as caught:
         world.sends()
     assert caught.value.state is SourceState.NOT_OURS
 

@@ -219,7 +219,9 @@ def test_when_all_are_busy_the_new_one_has_to_come_again() -> None:
 
 def test_a_head_without_an_end_is_refused_by_its_size() -> None:
     async def test(served: Served) -> None:
-        await served.is_ended(await served.call(b"GET / HTTP/1.1\r\nX: " + b"x" * 2 * HEAD_BYTES_MAX))
+        await served.is_ended(
+            await served.call(b"GET / HTTP/1.1\r\nX: " + b"x" * 2 * HEAD_BYTES_MAX)
+        )
 
     serve(PATIENT, test)
 
@@ -232,7 +234,9 @@ def files() -> Iterator[Callable[[int], None]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_needed(files: Callable[[int], None]) -> None:
+def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_needed(
+    files: Callable[[int], None],
+) -> None:
     files(1_024)
     wanted = replace(PATIENT, connections_max=1_000)
     assert limits_here(wanted) == (wanted, "")

@@ -75,7 +75,9 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 # Sealing keys
 
 
-def test_a_sealing_key_is_made_where_the_exporter_is_and_read_by_its_owner_alone(desk: Desk) -> None:
+def test_a_sealing_key_is_made_where_the_exporter_is_and_read_by_its_owner_alone(
+    desk: Desk,
+) -> None:
     said = desk.types("report-key", "make", "report-a", "--out", ".", "--no-passphrase")
     private, public = desk.folder / "report-a.pem", desk.folder / "report-a.pub"
     assert private.stat().st_mode & 0o777 == 0o600
@@ -84,7 +86,9 @@ def test_a_sealing_key_is_made_where_the_exporter_is_and_read_by_its_owner_alone
     assert "is there already" in desk.refused(
         "report-key", "make", "report-a", "--out", ".", "--no-passphrase"
     )
-    assert report_keys.Opener([report_keys.read_opening_key(private)]).key_ids == {sealing_key_id(key).hex()}
+    assert report_keys.Opener([report_keys.read_opening_key(private)]).key_ids == {
+        sealing_key_id(key).hex()
+    }
 
 
 def test_a_sealing_key_has_a_passphrase_unless_somebody_says_otherwise(desk: Desk) -> None:
@@ -97,7 +101,9 @@ def test_a_sealing_key_has_a_passphrase_unless_somebody_says_otherwise(desk: Des
     desk.types(*make, "--passphrase-file", "words")
     with pytest.raises(KeyFileError, match="nobody is here to give it"):
         report_keys.read_opening_key(desk.folder / "a.pem")
-    assert report_keys.read_opening_key(desk.folder / "a.pem", lambda: "correct horse battery staple")
+    assert report_keys.read_opening_key(
+        desk.folder / "a.pem", lambda: "correct horse battery staple"
+    )
 
 
 def test_keys_of_reports_are_not_mistaken_for_each_other(desk: Desk) -> None:
@@ -118,7 +124,9 @@ def test_keys_of_reports_are_not_mistaken_for_each_other(desk: Desk) -> None:
 
 def test_a_weak_key_to_which_nothing_can_be_sealed_is_refused(desk: Desk) -> None:
     weak = X25519PublicKey.from_public_bytes(bytes(32))
-    (desk.folder / "weak.pub").write_bytes(weak.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (desk.folder / "weak.pub").write_bytes(
+        weak.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     with pytest.raises(KeyFileError, match="is a weak key"):
         report_keys.read_sealing_key(desk.folder / "weak.pub")
 
@@ -148,7 +156,9 @@ def sealing_key_of(gate: SocketlessGate) -> str | None:
     return gate.rules.sealing_key.hex() if gate.rules.sealing_key else None
 
 
-def test_another_sealing_key_is_a_reason_to_publish_and_comes_to_the_gates(town: PublishingOffice) -> None:
+def test_another_sealing_key_is_a_reason_to_publish_and_comes_to_the_gates(
+    town: PublishingOffice,
+) -> None:
     gate = town.gate()
     assert sealing_key_of(gate) is None
     for name in ("a", "b"):
@@ -165,7 +175,9 @@ def test_another_sealing_key_is_a_reason_to_publish_and_comes_to_the_gates(town:
     gate.web.close()
 
 
-def test_a_sealing_key_that_is_not_there_stops_publishing_and_says_so(town: PublishingOffice) -> None:
+def test_a_sealing_key_that_is_not_there_stops_publishing_and_says_so(
+    town: PublishingOffice,
+) -> None:
     town.config = replace(town.config, reports=ReportsConfig(sealing_key="gone.pub"))
     with pytest.raises(KeyFileError, match=r"gone\.pub: No such file"):
         town.publish()
@@ -248,7 +260,13 @@ def test_a_stolen_gate_is_struck_off_by_one_command(city: Desk) -> None:
 def test_gates_shows_how_each_fares(city: Desk) -> None:
     for gate_id, told, ago_s in (
         ("a", status(), 20),
-        ("b", status(devices={"reader": "lost", "board": "ready"}, reports_trouble="the disk is full"), 20),
+        (
+            "b",
+            status(
+                devices={"reader": "lost", "board": "ready"}, reports_trouble="the disk is full"
+            ),
+            20,
+        ),
         ("c", status(), 600),
         ("d", None, 0),
     ):
@@ -329,7 +347,12 @@ def no_uid(said: str) -> None:
 @pytest.fixture
 def exporter(city: Desk) -> Desk:
     """A city with reports, and all the keys of an export."""
-    for name, more in (("report-a", ()), ("report-b", ()), ("ministry", ()), ("exporter", ("--signing",))):
+    for name, more in (
+        ("report-a", ()),
+        ("report-b", ()),
+        ("ministry", ()),
+        ("exporter", ("--signing",)),
+    ):
         city.types("report-key", "make", name, "--out", ".", "--no-passphrase", *more)
     for seq, uid in enumerate(UIDS, start=1):
         sealer = Sealer()
@@ -341,18 +364,31 @@ def exporter(city: Desk) -> Desk:
     return city
 
 
-EXPORT = ("reports", "export", "--key", "report-a.pem", "--key", "report-b.pem", "--to", "ministry.pub")
+EXPORT = (
+    "reports",
+    "export",
+    "--key",
+    "report-a.pem",
+    "--key",
+    "report-b.pem",
+    "--to",
+    "ministry.pub",
+)
 SIGNED = (*EXPORT, "--sign", "exporter.pem", "--who", "Ayşe Kaya")
 OPEN = ("reports", "open", "out", "--key", "ministry.pem", "--signer", "exporter.pub")
 
 
-def test_an_export_goes_from_the_city_to_the_authority_and_names_nobody_on_the_way(exporter: Desk) -> None:
+def test_an_export_goes_from_the_city_to_the_authority_and_names_nobody_on_the_way(
+    exporter: Desk,
+) -> None:
     said = exporter.types(*SIGNED, "out")
     no_uid(said)
     assert said.startswith("out: 8 reports, received until 2027-01-15 07:55:00 UTC, for ministry ")
     opened = exporter.run(*OPEN)
     assert opened.exit_code == 0
-    assert [json.loads(line)["uid"] for line in opened.stdout.splitlines()] == [uid.hex() for uid in UIDS]
+    assert [json.loads(line)["uid"] for line in opened.stdout.splitlines()] == [
+        uid.hex() for uid in UIDS
+    ]
     no_uid(opened.stderr)
     assert "exported 2027-01-15 08:00:00 UTC by 'Ayşe Kaya'" in opened.stderr
     log = exporter.types("reports", "log")
@@ -422,10 +458,16 @@ def test_list_shows_what_is_missing_refused_and_begun_anew(city: Desk) -> None:
         "6 reports came, 2 are missing, 2 were refused by gates",
     ]
     told = json.loads(city.types("reports", "list", "--json"))
-    assert [(each["is_new"], each["gaps"]) for each in told] == [(False, [[3, 4]]), (True, []), (False, [])]
+    assert [(each["is_new"], each["gaps"]) for each in told] == [
+        (False, [[3, 4]]),
+        (True, []),
+        (False, []),
+    ]
 
 
-def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_said(city: Desk) -> None:
+def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_said(
+    city: Desk,
+) -> None:
     city.store.add("gate", [stored(1, unix_s=NOW_UNIX_S + 365 * DAY_S)], NOW_UNIX_S)
     city.store.add("gate", [stored(1, outbox_id="f" * 32)], NOW_UNIX_S + 60)
     told = json.loads(city.types("reports", "list", "--json"))
@@ -433,15 +475,21 @@ def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_said
 
 
 def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:
-    assert city.types("reports", "list") == "0 reports came, 0 are missing, 0 were refused by gates\n"
+    assert (
+        city.types("reports", "list") == "0 reports came, 0 are missing, 0 were refused by gates\n"
+    )
     assert city.types("gates") == "0 gates, 0 in trouble, 0 struck off\n"
     assert city.types("reports", "log") == "0 exports\n"
 
 
 def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk) -> None:
-    exporter.store.add("gate", [stored(99, unix_s=NOW_UNIX_S - 31 * DAY_S)], NOW_UNIX_S - 31 * DAY_S)
+    exporter.store.add(
+        "gate", [stored(99, unix_s=NOW_UNIX_S - 31 * DAY_S)], NOW_UNIX_S - 31 * DAY_S
+    )
     exporter.store.set_status("gate", NOW_UNIX_S - DAY_S, NOW_UNIX_S, status())
-    assert exporter.types("reports", "forget").startswith("1 reports deleted: received before 2026-12-16")
+    assert exporter.types("reports", "forget").startswith(
+        "1 reports deleted: received before 2026-12-16"
+    )
     assert exporter.store.count() == 8
 
 

@@ -30,7 +30,10 @@ def filled(url: str) -> None:
 def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
     database = Database(url)
     try:
-        return {table.name: sorted(tuple(row) for row in database.stream(table.select())) for table in TABLES}
+        return {
+            table.name: sorted(tuple(row) for row in database.stream(table.select()))
+            for table in TABLES
+        }
     finally:
         database.close()
 
@@ -85,7 +88,9 @@ def test_nor_is_it_under_another_name(urls: tuple[str, str], tmp_path: Path, spe
 
 
 def test_every_table_of_reports_moves() -> None:
-    assert {each for each in vars(report_schema).values() if isinstance(each, sa.Table)} == set(TABLES)
+    assert {each for each in vars(report_schema).values() if isinstance(each, sa.Table)} == set(
+        TABLES
+    )
 
 
 @pytest.mark.parametrize("name", ["reports.db", "./reports.db", "../city/reports.db"])

@@ -9,7 +9,15 @@ import sqlalchemy as sa
 
 from backoffice.office import DAY_S
 from backoffice.report_schema import forgotten_numbers
-from backoffice.report_store import ALREADY, REJECTED, STORED, EnrolmentError, Export, Gap, ReportStore
+from backoffice.report_store import (
+    ALREADY,
+    REJECTED,
+    STORED,
+    EnrolmentError,
+    Export,
+    Gap,
+    ReportStore,
+)
 from tests.reports import NOW_UNIX_S, OUTBOX, stored
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -21,7 +29,9 @@ def store(tmp_path: Path) -> Iterator[ReportStore]:
         yield opened
 
 
-def results(store: ReportStore, *seqs: int, gate_id: str = "gate", now_unix_s: int = NOW_UNIX_S) -> list[str]:
+def results(
+    store: ReportStore, *seqs: int, gate_id: str = "gate", now_unix_s: int = NOW_UNIX_S
+) -> list[str]:
     sent = [stored(seq, gate_id=gate_id) for seq in seqs]
     answers = store.add(gate_id, sent, now_unix_s)
     return [answers[report.report_id].result for report in sent]
@@ -54,7 +64,11 @@ def test_two_reports_with_one_number_are_told(store: ReportStore) -> None:
 
 
 def test_a_gap_and_what_was_refused_are_seen(store: ReportStore) -> None:
-    store.add("gate", [stored(seq, refused_before=2 if seq == 5 else 0) for seq in (1, 2, 5, 9)], NOW_UNIX_S)
+    store.add(
+        "gate",
+        [stored(seq, refused_before=2 if seq == 5 else 0) for seq in (1, 2, 5, 9)],
+        NOW_UNIX_S,
+    )
     store.add("gate", [stored(1, outbox_id="f" * 32)], NOW_UNIX_S)
     first, second = sorted(store.outboxes(), key=lambda view: view.outbox_id)
     assert (first.outbox_id, first.received, first.newest_seq, first.missing, first.refused) == (
@@ -90,7 +104,9 @@ def test_what_has_had_its_time_is_gone_and_not_missing(store: ReportStore) -> No
     assert (view.received, view.newest_seq, view.missing) == (5, 6, 1)
 
 
-def test_what_was_forgotten_and_is_sent_again_is_known_and_not_held_again(store: ReportStore) -> None:
+def test_what_was_forgotten_and_is_sent_again_is_known_and_not_held_again(
+    store: ReportStore,
+) -> None:
     for seqs, now_unix_s in (((1, 2, 5), 100), ((3, 6), 200), ((4, 9), 300)):
         results(store, *seqs, now_unix_s=now_unix_s)
         store.forget(now_unix_s + 1)
@@ -113,7 +129,9 @@ def test_the_numbers_that_were_forgotten_are_few_ranges(store: ReportStore) -> N
     assert kept == [(1, 39)]
 
 
-def test_a_gate_that_is_enrolled_anew_is_heard_whatever_time_the_old_one_had(store: ReportStore) -> None:
+def test_a_gate_that_is_enrolled_anew_is_heard_whatever_time_the_old_one_had(
+    store: ReportStore,
+) -> None:
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
     assert store.set_status("gate", NOW_UNIX_S + 50, NOW_UNIX_S, "{}")
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), OTHER, NOW_UNIX_S)

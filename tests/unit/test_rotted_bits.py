@@ -13,12 +13,21 @@ from tests.tuf_making import TufRepository
 from validator.adapters.tuf_town import is_root
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.formats import accepted, checked, courier_status, manifest, signed_time
-from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file, key_id, parse_key_file
+from validator.formats.fingerprint_keys import (
+    FingerprintKeyError,
+    format_key_file,
+    key_id,
+    parse_key_file,
+)
 from validator.formats.list_names import ListName
 from validator.formats.segment import NO_END
 
 FLOOR = Floor(
-    RoleVersions(3, 120, 110, 109), RoleKeys(("a1" * 32,), ("b2" * 32,), ("c3" * 32,)), 107, 1_800_000_000, 2
+    RoleVersions(3, 120, 110, 109),
+    RoleKeys(("a1" * 32,), ("b2" * 32,), ("c3" * 32,)),
+    107,
+    1_800_000_000,
+    2,
 )
 INSTALLED = manifest.encode(manifest_of(7, (segment_bytes({1: NO_END}, to_version=7),)))
 NAME = ListName(2, 7).file_name
@@ -46,7 +55,9 @@ STATUS = courier_status.encode(
     {"state": "fresh", "problem": "", "since_unix_s": 5, "polled_unix_s": 6, "list_version": 7}
 )
 FILES = {
-    "accepted.json, as the courier reads it": Believed(ACCEPTED, accepted.decode, accepted.AcceptedError),
+    "accepted.json, as the courier reads it": Believed(
+        ACCEPTED, accepted.decode, accepted.AcceptedError
+    ),
     "accepted.json, as the lane reads it": Believed(
         ACCEPTED, signed_time.decode, signed_time.SignedTimeError
     ),
@@ -101,11 +112,15 @@ def test_a_checksum_is_bound_to_the_files_name() -> None:
         )
 
 
-def test_what_an_earlier_version_wrote_is_read_and_a_checksum_that_lost_its_name_is_not_that() -> None:
+def test_what_an_earlier_version_wrote_is_read_and_a_checksum_that_lost_its_name_is_not_that() -> (
+    None
+):
     assert manifest.decode_installed(INSTALLED, NAME) == manifest.decode(INSTALLED)
     for content in every_bit(manifest.installed(INSTALLED, NAME)[: len('{"checksum":"')]):
         with pytest.raises(manifest.ManifestError):
-            manifest.decode_installed(content + manifest.installed(INSTALLED, NAME)[len(content) :], NAME)
+            manifest.decode_installed(
+                content + manifest.installed(INSTALLED, NAME)[len(content) :], NAME
+            )
 
 
 def test_a_manifest_of_the_most_bytes_may_be_installed() -> None:

@@ -39,7 +39,9 @@ def parsed(group: click.Command, arguments: list[str], parent: click.Context | N
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_can_be_typed_as_it_stands(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_can_be_typed_as_it_stands(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TURNIKE_HOME", "city")
     arguments = shlex.split(command)
     assert command.startswith(parsed(main, arguments))

@@ -24,7 +24,9 @@ def opened(private: PrivateKey, sealed: str) -> bytes:
 
 @pytest.mark.parametrize("uid", [UID[:4], UID, UID + b"\x07\x08\x09"])
 @pytest.mark.parametrize("prepared", [False, True])
-def test_what_is_sealed_here_is_opened_by_libsodiums_sealed_box(uid: bytes, *, prepared: bool) -> None:
+def test_what_is_sealed_here_is_opened_by_libsodiums_sealed_box(
+    uid: bytes, *, prepared: bool
+) -> None:
     private = PrivateKey.generate()
     box = sealer(private)
     if prepared:

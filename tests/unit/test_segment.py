@@ -35,7 +35,9 @@ from validator.formats.segment_builder import (
 
 GOLDEN_FOLDER = Path(__file__).parent.parent / "golden"
 GOLDEN = json.loads((GOLDEN_FOLDER / "segments.json").read_text())
-SEGMENTS = pytest.mark.parametrize("golden", GOLDEN["segments"], ids=lambda golden: str(golden["file"]))
+SEGMENTS = pytest.mark.parametrize(
+    "golden", GOLDEN["segments"], ids=lambda golden: str(golden["file"])
+)
 HEAD = Head("suspended", 0, 1, key_id(KEY), EPOCH_UNIX_S, 60)
 
 
@@ -80,11 +82,14 @@ def test_golden_segment_is_read(golden: dict[str, Any]) -> None:
     segment = Segment((GOLDEN_FOLDER / golden["file"]).read_bytes())
     cards = cards_of(golden)
     assert {card: segment.until(card) for card in cards} == cards
-    assert [segment.until(card ^ bit) for card in cards for bit in (4, 1 << 20, 1 << 50)] == [None] * (
-        3 * len(cards)
-    )
+    assert [segment.until(card ^ bit) for card in cards for bit in (4, 1 << 20, 1 << 50)] == [
+        None
+    ] * (3 * len(cards))
     assert segment.header.rule == golden["rule"]
-    assert (segment.header.from_version, segment.header.to_version) == (golden["from"], golden["to"])
+    assert (segment.header.from_version, segment.header.to_version) == (
+        golden["from"],
+        golden["to"],
+    )
 
 
 @SEGMENTS
@@ -107,7 +112,9 @@ def test_golden_fingerprints(golden: dict[str, Any]) -> None:
     assert key_id(key).hex() == GOLDEN["key_id"]
     for card in golden["cards"]:
         if "uid" in card:
-            assert CardUid(bytes.fromhex(card["uid"])).fingerprint(key) == int(card["fingerprint"], 16)
+            assert CardUid(bytes.fromhex(card["uid"])).fingerprint(key) == int(
+                card["fingerprint"], 16
+            )
 
 
 def test_the_page_shows_the_worked_example_as_it_is() -> None:
@@ -213,8 +220,24 @@ def test_newest_segment_that_knows_the_card_decides() -> None:
     change = segment_bytes({1: REMOVED, 2: 10, 5: NO_END}, from_version=1, to_version=2)
     both = table(change, snapshot)
     before, at_end = EPOCH_UNIX_S + 599, EPOCH_UNIX_S + 600
-    assert [both.holds(card, before) for card in range(7)] == [False, False, True, True, True, True, False]
-    assert [both.holds(card, at_end) for card in range(7)] == [False, False, False, True, False, True, False]
+    assert [both.holds(card, before) for card in range(7)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [both.holds(card, at_end) for card in range(7)] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_removed_card_is_absent_even_before_the_epoch() -> None:
@@ -265,7 +288,9 @@ def test_cards_are_fingerprinted_sorted_and_counted_once() -> None:
     uids = [bytes([4, 0, 0, 0, 0, 0, number]) for number in range(100)]
     seen: list[tuple[int, int]] = []
     fingerprints, until = fingerprint_cards(
-        [(uid, 7) for uid in uids + uids[:5]], KEY, progress=lambda done, total: seen.append((done, total))
+        [(uid, 7) for uid in uids + uids[:5]],
+        KEY,
+        progress=lambda done, total: seen.append((done, total)),
     )
     assert fingerprints.tolist() == sorted(CardUid(uid).fingerprint(KEY) for uid in uids)
     assert until.tolist() == [7] * 100
@@ -274,7 +299,9 @@ def test_cards_are_fingerprinted_sorted_and_counted_once() -> None:
 
 def test_one_card_with_two_ends_is_refused_without_showing_it() -> None:
     uid, other = bytes.fromhex("04112233445566"), bytes.fromhex("04112233445567")
-    with pytest.raises(SegmentError, match=r"cards 0 and 2 are the same card with different ends") as raised:
+    with pytest.raises(
+        SegmentError, match=r"cards 0 and 2 are the same card with different ends"
+    ) as raised:
         fingerprint_cards([(uid, 1), (other, 1), (uid, 2)], KEY)
     assert "0411" not in str(raised.value)
 

@@ -29,7 +29,10 @@ def test_chunks_make_the_same_file_as_all_at_once(index_bits: int) -> None:
         add(writer, *chunk)
     built = writer.finish()
     assert out.getvalue() == segment_bytes(dict.fromkeys(cards, 7), index_bits=index_bits)
-    assert (built.size, built.sha256) == (len(out.getvalue()), hashlib.sha256(out.getvalue()).hexdigest())
+    assert (built.size, built.sha256) == (
+        len(out.getvalue()),
+        hashlib.sha256(out.getvalue()).hexdigest(),
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,9 @@ def test_it_writes_from_where_the_file_stands() -> None:
 
 def test_progress_ends_at_its_total() -> None:
     seen: list[tuple[int, int]] = []
-    writer = SegmentWriter(io.BytesIO(), HEAD, 1, progress=lambda done, total: seen.append((done, total)))
+    writer = SegmentWriter(
+        io.BytesIO(), HEAD, 1, progress=lambda done, total: seen.append((done, total))
+    )
     add(writer, 1)
     writer.finish()
     assert seen == sorted(seen)

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from validator.formats.signed_request import SignatureError, Speaker, sign, verify
 
 KEY, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
-KEYS = {"gate-1": KEY.public_key().public_bytes_raw(), "gate-2": OTHER.public_key().public_bytes_raw()}
+KEYS = {
+    "gate-1": KEY.public_key().public_bytes_raw(),
+    "gate-2": OTHER.public_key().public_bytes_raw(),
+}
 URL = "https://reports.example.org/v1/reports"
 BODY = b"\x1f\x8b body"
 HEADERS = {"content-type": "application/json", "content-encoding": "gzip"}
@@ -27,7 +30,9 @@ def test_a_signed_request_says_who_and_when() -> None:
 
 
 def test_a_proxy_that_ends_tls_changes_nothing() -> None:
-    assert verify("POST", URL.replace("https", "http"), signed(), BODY, KEYS.get).gate_id == "gate-1"
+    assert (
+        verify("POST", URL.replace("https", "http"), signed(), BODY, KEYS.get).gate_id == "gate-1"
+    )
 
 
 def test_an_old_signature_of_a_gate_whose_clock_is_behind_is_one() -> None:
@@ -65,7 +70,9 @@ def test_an_old_signature_of_a_gate_whose_clock_is_behind_is_one() -> None:
         "endless header",
     ],
 )  # fmt: skip
-def test_anything_else_is_refused(method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+def test_anything_else_is_refused(
+    method: str, url: str, headers: Mapping[str, str], body: bytes
+) -> None:
     with pytest.raises(SignatureError):
         verify(method, url, headers, body, KEYS.get)
 
@@ -76,7 +83,9 @@ def test_a_gate_that_was_struck_off_is_refused() -> None:
 
 
 headers = st.dictionaries(
-    st.sampled_from(["content-type", "content-encoding", "content-digest", "signature-input", "signature"]),
+    st.sampled_from(
+        ["content-type", "content-encoding", "content-digest", "signature-input", "signature"]
+    ),
     st.one_of(st.text(max_size=80), st.sampled_from(list(signed().values()))),
 )
 

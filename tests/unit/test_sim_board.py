@@ -36,7 +36,9 @@ def value_of(golden: dict[str, Any]) -> tuple[int, f.Frame]:
     fields = dict(golden["value"])
     make = CLASSES[fields.pop("type")]
     seq = fields.pop("seq")
-    return seq, make(**{k: bytes.fromhex(v) if k in {"device_id", "uid"} else v for k, v in fields.items()})
+    return seq, make(
+        **{k: bytes.fromhex(v) if k in {"device_id", "uid"} else v for k, v in fields.items()}
+    )
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: str(golden["name"]))
@@ -92,7 +94,9 @@ def test_what_does_not_fit_a_frame_is_refused(frame: f.Frame) -> None:
 class Bench:
     """A board on a table: the lane's side of its line, a clock, and everything that came out."""
 
-    def __init__(self, setup: Setup | None = None, fault: str = "", *, connect: bool = True) -> None:
+    def __init__(
+        self, setup: Setup | None = None, fault: str = "", *, connect: bool = True
+    ) -> None:
         random = Random(1)
         faults = BoardFaults(random)
         if fault:
@@ -151,7 +155,9 @@ class Bench:
                 beat_ns += 500 * MS
                 self.say(f.Heartbeat(0, 0))
             due_ns = self.board.due_ns()
-            self.now_ns = max(self.now_ns, min(end_ns, beat_ns, end_ns if due_ns is None else due_ns))
+            self.now_ns = max(
+                self.now_ns, min(end_ns, beat_ns, end_ns if due_ns is None else due_ns)
+            )
             self.turn()
 
     def told(self) -> list[f.Frame]:
@@ -239,7 +245,10 @@ def test_another_protocol_is_no_lane() -> None:
     bench.say(f.Hello(3, 78, bytes(8), "lane of tomorrow"))
     assert bench.board.status()["lane"] is None
     assert bench.shows()[-1] == "out_of_service"
-    assert bench.board.history[-2].details["reason"] == "the lane speaks protocol 3, this board speaks 2"
+    assert (
+        bench.board.history[-2].details["reason"]
+        == "the lane speaks protocol 3, this board speaks 2"
+    )
 
 
 def test_a_refused_lane_is_not_greeted_for_ever() -> None:
@@ -298,7 +307,11 @@ def test_the_same_tap_never_opens_twice() -> None:
     bench.say(f.Open(42, 0, 5000), 1)  # asked anew
     assert bench.locked()
     assert bench.happened("open", "duplicate_open") == ["open", "duplicate_open", "duplicate_open"]
-    assert [frame for frame in bench.told() if isinstance(frame, f.Ack)] == [f.Ack(0), f.Ack(0), f.Ack(1)]
+    assert [frame for frame in bench.told() if isinstance(frame, f.Ack)] == [
+        f.Ack(0),
+        f.Ack(0),
+        f.Ack(1),
+    ]
 
 
 def test_only_the_last_32_taps_are_remembered() -> None:
@@ -336,7 +349,9 @@ def test_emergency_frees_the_arms_and_is_never_overruled() -> None:
     bench.verb("emergency on")
     bench.wait(6000)
     assert not bench.locked()
-    assert bench.happened("passed", "not_passed") == []  # the passage in progress ended without an event
+    assert (
+        bench.happened("passed", "not_passed") == []
+    )  # the passage in progress ended without an event
     bench.told()
     seq = bench.say(f.Open(2, 0, 5000))
     assert bench.told() == [f.Ack(seq), f.NotPassed(2)]
@@ -417,7 +432,9 @@ def test_an_event_is_sent_four_times_and_then_the_line_is_lost() -> None:
     assert bench.board.status()["session"] != session
     assert bench.happened("lane_lost", "passed", "not_passed") == ["lane_lost"]
     assert bench.locked()  # the board's new session has ended the passage
-    assert [type(frame) for frame in bench.told()] == [f.Hello]  # and nothing of the old one is sent again
+    assert [type(frame) for frame in bench.told()] == [
+        f.Hello
+    ]  # and nothing of the old one is sent again
 
 
 def test_one_event_at_a_time_is_under_way() -> None:
@@ -457,7 +474,11 @@ def test_the_same_session_again_changes_nothing() -> None:
     bench.say(f.Open(1, 0, 5000), 0)
     bench.say(LANE)
     bench.say(f.Open(1, 0, 5000), 0)
-    assert bench.happened("session", "open", "duplicate_open") == ["session", "open", "duplicate_open"]
+    assert bench.happened("session", "open", "duplicate_open") == [
+        "session",
+        "open",
+        "duplicate_open",
+    ]
 
 
 def test_its_own_reader_tells_a_card_once() -> None:
@@ -570,7 +591,9 @@ def test_what_cannot_be_obeyed_is_refused_and_changes_nothing(verb: str) -> None
 def test_restart_in_the_middle_of_a_passage() -> None:
     bench = Bench(fault="restart-on-open=1")
     session = bench.board.status()["session"]
-    bench.board.hear(f.encode(f.Open(1, 0, 5000), 0) + f.encode(f.Show(1, 1500, 0), 1), bench.now_ns)
+    bench.board.hear(
+        f.encode(f.Open(1, 0, 5000), 0) + f.encode(f.Show(1, 1500, 0), 1), bench.now_ns
+    )
     bench.turn()
     assert bench.happened("open", "passed", "not_passed") == ["open"]
     assert bench.board.status()["session"] != session
@@ -684,7 +707,9 @@ def test_an_emergency_is_shown_whatever_the_lane_says_and_without_a_lane() -> No
     assert bench.board.status()["shows"] == "emergency"
     bench.say(f.Heartbeat(0, 0))
     bench.verb("emergency off")
-    assert bench.board.status()["shows"] == "ready", "what the lane wants to rest on, and no old refusal"
+    assert bench.board.status()["shows"] == "ready", (
+        "what the lane wants to rest on, and no old refusal"
+    )
 
 
 def test_after_an_emergency_nobody_is_told_to_walk_through_locked_arms() -> None:
@@ -719,7 +744,9 @@ def test_a_card_that_no_lane_has_acknowledged_has_come_for_the_next_one_too() ->
     assert CARD in bench.told()
 
 
-def test_a_card_after_which_a_lane_has_opened_is_no_new_one_though_its_acknowledgement_was_lost() -> None:
+def test_a_card_after_which_a_lane_has_opened_is_no_new_one_though_its_acknowledgement_was_lost() -> (
+    None
+):
     bench = Bench(Setup(reader=True, walk_ms=None))
     bench.acknowledges = False
     bench.verb("present 04a1b2c3d4e5f6")

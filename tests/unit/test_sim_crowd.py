@@ -28,7 +28,14 @@ from firmware_sim.passenger import Passenger, Scene
 
 DECK = [DeckCard(f"04{n:012x}", "matched", "admitted", report=False) for n in range(2_000)]
 ADMITTED = Tap(
-    1, Play.PLAIN, ("04a1b2c3d4e5f6",), "matched", "admitted", report=False, leaves=None, walk_after_ms=0
+    1,
+    Play.PLAIN,
+    ("04a1b2c3d4e5f6",),
+    "matched",
+    "admitted",
+    report=False,
+    leaves=None,
+    walk_after_ms=0,
 )
 
 
@@ -40,7 +47,9 @@ def tap(play: Play, expect: Expected, *, report: bool = False) -> Tap:
 
 def test_a_deck_is_read() -> None:
     text = '{"uid":"04:A1:B2:C3:D4:E5:F6","kind":"suspended","expect":"denied","report":true}\n\n'
-    assert read_deck(text, "deck") == [DeckCard("04a1b2c3d4e5f6", "suspended", "denied", report=True)]
+    assert read_deck(text, "deck") == [
+        DeckCard("04a1b2c3d4e5f6", "suspended", "denied", report=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -51,9 +60,18 @@ def test_a_deck_is_read() -> None:
         ("{", "deck:1: Input data was truncated"),
         ('{"uid":"04a1b2c3d4e5f6"}', "deck:1: Object missing required field `kind`"),
         ('{"uid":"04a1","kind":"x","expect":"denied","report":true}', "deck:1: '04a1' has 2 bytes"),
-        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"maybe","report":true}', "deck:1: Invalid enum value"),
-        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":1}', "deck:1: Expected `bool`"),
-        ('{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":true}\n' * 2, "deck:2: this card"),
+        (
+            '{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"maybe","report":true}',
+            "deck:1: Invalid enum value",
+        ),
+        (
+            '{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":1}',
+            "deck:1: Expected `bool`",
+        ),
+        (
+            '{"uid":"04a1b2c3d4e5f6","kind":"x","expect":"denied","report":true}\n' * 2,
+            "deck:2: this card",
+        ),
     ],
 )
 def test_a_bad_deck_names_the_line(text: str, says: str) -> None:
@@ -62,8 +80,12 @@ def test_a_bad_deck_names_the_line(text: str, says: str) -> None:
 
 
 def test_the_same_seed_is_the_same_crowd_and_another_is_not() -> None:
-    assert list(islice(plan(DECK, 1, human=True), 300)) == list(islice(plan(DECK, 1, human=True), 300))
-    assert list(islice(plan(DECK, 1, human=True), 300)) != list(islice(plan(DECK, 2, human=True), 300))
+    assert list(islice(plan(DECK, 1, human=True), 300)) == list(
+        islice(plan(DECK, 1, human=True), 300)
+    )
+    assert list(islice(plan(DECK, 1, human=True), 300)) != list(
+        islice(plan(DECK, 2, human=True), 300)
+    )
 
 
 def test_every_card_comes_once_before_any_comes_again() -> None:
@@ -99,10 +121,24 @@ def test_an_asked_passenger_takes_the_place_of_a_planned_one() -> None:
     asked = read_asked(["04:A1:B2:C3:D4:E5:F6", "denied", "true"])
     assert asked == Asked("04a1b2c3d4e5f6", "denied", report=True)
     planned = Tap(
-        7, Play.PULLED, ("04ffffffffffff",), "staff", "admitted", report=False, leaves="", walk_after_ms=3
+        7,
+        Play.PULLED,
+        ("04ffffffffffff",),
+        "staff",
+        "admitted",
+        report=False,
+        leaves="",
+        walk_after_ms=3,
     )
     assert in_place_of(planned, asked) == Tap(
-        7, Play.PLAIN, ("04a1b2c3d4e5f6",), "asked", "denied", report=True, leaves=None, walk_after_ms=3
+        7,
+        Play.PLAIN,
+        ("04a1b2c3d4e5f6",),
+        "asked",
+        "denied",
+        report=True,
+        leaves=None,
+        walk_after_ms=3,
     )
 
 
@@ -111,7 +147,10 @@ def test_an_asked_passenger_takes_the_place_of_a_planned_one() -> None:
     [
         ([], "write next UID OUTCOME REPORT"),
         (["04a1b2c3d4e5f6", "denied"], "write next UID OUTCOME REPORT"),
-        (["04a1b2c3d4e5f6", "refused", "true"], "refused is not an outcome; write one of admitted, "),
+        (
+            ["04a1b2c3d4e5f6", "refused", "true"],
+            "refused is not an outcome; write one of admitted, ",
+        ),
         (["04a1b2c3d4e5f6", "denied", "yes"], "yes does not say whether a report is due"),
         (["04a1", "denied", "true"], "has 2 bytes"),
     ],
@@ -129,15 +168,27 @@ def sight(saw: str | None, opens: int, *, passed: bool | None, interrupted: bool
     ("of", "seen", "right"),
     [
         (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=True), True),
-        (tap(Play.PLAIN, "admitted"), sight("admitted", 0, passed=None), False),  # green, and the arms locked
-        (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=False), False),  # could not get through
+        (
+            tap(Play.PLAIN, "admitted"),
+            sight("admitted", 0, passed=None),
+            False,
+        ),  # green, and the arms locked
+        (
+            tap(Play.PLAIN, "admitted"),
+            sight("admitted", 1, passed=False),
+            False,
+        ),  # could not get through
         (tap(Play.HELD, "admitted"), sight("admitted", 2, passed=True), False),  # opened twice
         (tap(Play.PLAIN, "admitted"), sight("admitted_with_notice", 1, passed=True), False),
         (tap(Play.PLAIN, "admitted"), sight(None, 0, passed=None), False),
         (tap(Play.STAYS, "admitted"), sight("admitted", 1, passed=False), True),
         (tap(Play.STAYS, "admitted"), sight("admitted", 1, passed=True), False),
         (tap(Play.PLAIN, "denied"), sight("denied", 0, passed=None), True),
-        (tap(Play.PLAIN, "denied"), sight("denied", 1, passed=True), False),  # refused, and let through
+        (
+            tap(Play.PLAIN, "denied"),
+            sight("denied", 1, passed=True),
+            False,
+        ),  # refused, and let through
         (tap(Play.CLASH, "try_again"), sight("try_again", 0, passed=None), True),
         (tap(Play.PHONE, "unsupported"), sight("denied", 0, passed=None), False),
         (tap(Play.PLAIN, "admitted"), sight("admitted", 1, passed=None, interrupted=True), True),
@@ -160,7 +211,9 @@ def test_judgement(of: Tap, seen: Sight, right: bool) -> None:
         (sight(None, 0, passed=None), False, 0),
     ],
 )
-def test_either_is_one_verdict_and_what_belongs_to_it(seen: Sight, right: bool, reports: int) -> None:
+def test_either_is_one_verdict_and_what_belongs_to_it(
+    seen: Sight, right: bool, reports: int
+) -> None:
     score = Score()
     asked = in_place_of(tap(Play.PLAIN, "denied"), Asked("04a1b2c3d4e5f6", EITHER, report=True))
     assert score.count(asked, seen)["right"] is right
@@ -182,7 +235,10 @@ def test_of_a_kind_of_which_either_is_right_any_verdict_is_and_what_belongs_to_i
     seen: Sight, right: bool, reports: int
 ) -> None:
     score = Score()
-    assert score.count(either_for(tap(Play.PLAIN, "denied", report=True), {"any"}), seen)["right"] is right
+    assert (
+        score.count(either_for(tap(Play.PLAIN, "denied", report=True), {"any"}), seen)["right"]
+        is right
+    )
     assert score.summary()["reports_expected"] == reports
 
 
@@ -228,7 +284,12 @@ def test_a_tap_s_line_and_the_summary() -> None:
 
 
 def test_a_summary_without_taps() -> None:
-    assert Score().summary()["tap_to_gate_ms"] == {"p50": None, "p99": None, "p999": None, "max": None}
+    assert Score().summary()["tap_to_gate_ms"] == {
+        "p50": None,
+        "p99": None,
+        "p999": None,
+        "max": None,
+    }
 
 
 class ScriptedGate:
@@ -317,7 +378,10 @@ def test_an_admitted_passenger_walks_and_takes_the_card_away() -> None:
     seen = Passenger(gate).play(ADMITTED)
     assert is_right(ADMITTED, seen)
     assert gate.verbs == ["reader present 04a1b2c3d4e5f6", "board pass", "reader remove"]
-    assert (seen.open_ns, seen.told_ns) == ((seen.present_ns or 0) + 1_000, (seen.present_ns or 0) + 2_000)
+    assert (seen.open_ns, seen.told_ns) == (
+        (seen.present_ns or 0) + 1_000,
+        (seen.present_ns or 0) + 2_000,
+    )
 
 
 def test_a_refused_passenger_does_not_walk() -> None:
@@ -339,11 +403,15 @@ def test_a_passenger_who_stays_waits_until_the_arms_lock() -> None:
 
 def test_a_card_held_that_opens_again_is_wrong() -> None:
     gate = ScriptedGate([opened(1), shown("admitted"), {"event": "passed", "tap": 1}, opened(2)])
-    assert not is_right(tap(Play.HELD, "admitted"), Passenger(gate).play(tap(Play.HELD, "admitted")))
+    assert not is_right(
+        tap(Play.HELD, "admitted"), Passenger(gate).play(tap(Play.HELD, "admitted"))
+    )
 
 
 @pytest.mark.parametrize("first", [[], [shown("try_again")]])
-def test_a_card_pulled_away_is_presented_again_and_then_it_counts(first: list[dict[str, Any]]) -> None:
+def test_a_card_pulled_away_is_presented_again_and_then_it_counts(
+    first: list[dict[str, Any]],
+) -> None:
     gate = ScriptedGate(first, [opened(1), shown("admitted")])
     pulled = tap(Play.PULLED, "admitted")
     assert is_right(pulled, Passenger(gate).play(pulled))
@@ -395,7 +463,11 @@ def test_a_gate_that_never_answers_is_wrong() -> None:
         ("board", {"event": "session"}, "lane"),  # a lane, and nothing shown yet
         ("board", {"event": "started"}, "lane"),
         ("board", opened(1), "lane"),  # somebody is on the way through
-        ("board", {"event": "show", "outcome": "out_of_service", "by": "lane", "hold_ms": 0}, "lane"),
+        (
+            "board",
+            {"event": "show", "outcome": "out_of_service", "by": "lane", "hold_ms": 0},
+            "lane",
+        ),
         ("board", shown("denied"), None),  # the next card may be read meanwhile
     ],
 )

@@ -103,7 +103,9 @@ def test_a_command_in_two_pieces_is_one_command(bench: Bench) -> None:
     assert bench.answer("400103422201" + "00") == "41009100"
 
 
-def test_a_card_without_rats_answers_no_apdu_and_a_classic_authenticates_nobody(bench: Bench) -> None:
+def test_a_card_without_rats_answers_no_apdu_and_a_classic_authenticates_nobody(
+    bench: Bench,
+) -> None:
     bench.answer("1200")
     bench.put(DESFIRE)
     bench.answer("4a0100")
@@ -166,7 +168,9 @@ def test_get_version_comes_in_three_frames(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("stage", list(Stage)[:4])
-def test_a_card_that_leaves_before_it_is_selected_is_never_reported(bench: Bench, stage: Stage) -> None:
+def test_a_card_that_leaves_before_it_is_selected_is_never_reported(
+    bench: Bench, stage: Stage
+) -> None:
     bench.answer("3205000000")
     bench.put(DESFIRE, leaves=stage)
     assert bench.answer("4a0200") == "4b00"

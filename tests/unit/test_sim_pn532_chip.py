@@ -132,7 +132,9 @@ def test_a_change_of_speed_waits_for_the_hosts_ack(bench: Bench) -> None:
     assert bench.events() == ["baud"]
 
 
-def test_a_change_of_speed_whose_ack_was_lost_is_settled_by_the_hosts_own_speed(bench: Bench) -> None:
+def test_a_change_of_speed_whose_ack_was_lost_is_settled_by_the_hosts_own_speed(
+    bench: Bench,
+) -> None:
     bench.answer("1007")
     bench.chip.host_speed(115200, bench.now_ns)
     assert bench.chip.baud == 115200

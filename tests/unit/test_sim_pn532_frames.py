@@ -2,7 +2,18 @@
 
 import pytest
 
-from firmware_sim.pn532_frames import ACK, ERROR, NACK, Ack, Command, Decoder, Frame, Nack, Skipped, encode
+from firmware_sim.pn532_frames import (
+    ACK,
+    ERROR,
+    NACK,
+    Ack,
+    Command,
+    Decoder,
+    Frame,
+    Nack,
+    Skipped,
+    encode,
+)
 
 GET_FIRMWARE_VERSION = bytes.fromhex("0000ff02fed4022a00")
 SAM_CONFIGURATION = bytes.fromhex("0000ff05fbd4140100001700")

@@ -27,7 +27,9 @@ def obey(device: Pn532, verb: str) -> None:
     device.obey(verb.split(), 7)
 
 
-def test_a_card_is_told_with_the_time_of_its_verb_before_the_chip_answers_for_it(device: Pn532) -> None:
+def test_a_card_is_told_with_the_time_of_its_verb_before_the_chip_answers_for_it(
+    device: Pn532,
+) -> None:
     device.hear(WAKE_AND_LIST, 1)
     device.advance(1)
     obey(device, f"present {UID}")
@@ -100,7 +102,9 @@ def test_stuck_baud_puts_the_chip_where_a_killed_program_left_it(device: Pn532) 
         "brownout now",
     ],
 )
-def test_a_verb_that_is_not_understood_is_refused_and_changes_nothing(device: Pn532, verb: str) -> None:
+def test_a_verb_that_is_not_understood_is_refused_and_changes_nothing(
+    device: Pn532, verb: str
+) -> None:
     obey(device, "present 11223344")
     device.advance(7)
     before = dict(device.status())
@@ -120,7 +124,9 @@ def test_nine_cards_do_not_fit_on_a_reader(device: Pn532) -> None:
         obey(device, "present 11223308")
 
 
-@pytest.mark.parametrize("verbs", [[f"clash {UID} 11223344"], ["fault two-cards=1", f"present {UID}"]])
+@pytest.mark.parametrize(
+    "verbs", [[f"clash {UID} 11223344"], ["fault two-cards=1", f"present {UID}"]]
+)
 def test_the_chip_cannot_look_between_two_cards_of_one_moment(verbs: list[str]) -> None:
     random = Random(1)
     device = Pn532(Chip(random, REAL), random)

@@ -102,7 +102,10 @@ def told(**changes: Any) -> list[str]:
             {"power": {"volts": 5, "title": "a"}},
             "power.title is not a key of the configuration; it belongs at the top of the file, above the first [table]",
         ),
-        ({"volts": 5}, "volts is not a key of the configuration; it belongs under [power] or [extra]"),
+        (
+            {"volts": 5},
+            "volts is not a key of the configuration; it belongs under [power] or [extra]",
+        ),
         ({"lamps": []}, "lamps: must be a list [...] of 1 to 3 entries, not []"),
         ({"lamps": "one"}, 'lamps: must be a list [...] of 1 to 3 entries, not "one"'),
         (
@@ -165,8 +168,12 @@ def test_there_is_a_fault_exactly_where_the_file_does_not_convert(
     values = copy.deepcopy(tomllib.loads(text))
     assert faults(values, kind) == []
     table = values
-    while data.draw(st.booleans(), "deeper") and any(isinstance(each, dict) for each in table.values()):
-        table = table[data.draw(st.sampled_from([k for k, v in table.items() if isinstance(v, dict)]))]
+    while data.draw(st.booleans(), "deeper") and any(
+        isinstance(each, dict) for each in table.values()
+    ):
+        table = table[
+            data.draw(st.sampled_from([k for k, v in table.items() if isinstance(v, dict)]))
+        ]
     some = st.text(max_size=6)
     name = data.draw(st.sampled_from(sorted(table)) | some if table else some, "key")
     if data.draw(st.booleans(), "remove"):
@@ -204,7 +211,9 @@ def test_files_of_unix_windows_and_notepad_are_read(ends: str, encoding: str) ->
     ],
     ids=repr,
 )
-def test_a_file_that_is_not_toml_is_told_in_one_line_that_says_what_to_do(content: bytes, says: str) -> None:
+def test_a_file_that_is_not_toml_is_told_in_one_line_that_says_what_to_do(
+    content: bytes, says: str
+) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         table_of(content)
     assert str(caught.value).startswith(says)

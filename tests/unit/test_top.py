@@ -42,9 +42,13 @@ def test_of_a_lane_that_is_well_it_shows_what_that_rests_on(
     assert not [card for card in CARDS if card in said]
 
 
-def test_a_lane_that_is_not_there_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lane_that_is_not_there_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with fake_lane(tmp_path / "lane-1.sock"):
-        said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock", tmp_path / "lane-2.sock"), once=True)
+        said = shown(
+            capsys, config(tmp_path, tmp_path / "lane-1.sock", tmp_path / "lane-2.sock"), once=True
+        )
     assert "lane 2: not running" in said
 
 
@@ -59,7 +63,9 @@ def test_as_json_it_says_what_a_page_is_told_and_no_ground(
 
 def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
     made = config(tmp_path)
-    text = (tmp_path / "validator.toml").read_text().replace(f'socket = "{tmp_path}/lane.sock"\n', "")
+    text = (
+        (tmp_path / "validator.toml").read_text().replace(f'socket = "{tmp_path}/lane.sock"\n', "")
+    )
     (tmp_path / "validator.toml").write_text(text)
     assert made.reports.socket
     with pytest.raises(TopError, match=r"no reports\.socket"):

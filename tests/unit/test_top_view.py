@@ -31,12 +31,16 @@ SIZES = [(20, 10), (40, 24), (80, 24), (100, 30), (120, 40), (200, 50)]
 
 def gate(lanes: int, **changes: Any) -> Gate:
     made = Gate(
-        "kadikoy-03", "0.2.0", [PurePath(f"/run/lane-{number}.sock") for number in range(1, lanes + 1)]
+        "kadikoy-03",
+        "0.2.0",
+        [PurePath(f"/run/lane-{number}.sock") for number in range(1, lanes + 1)],
     )
     for number, lane in enumerate(made.lanes, 1):
         lane.take(status(lane=number, **WIDEST, **changes))
         for tapped in range(20):
-            lane.take(tap(tap=tapped, token=f"{number:02x}{tapped:02x}", outcome="admitted_with_notice"))
+            lane.take(
+                tap(tap=tapped, token=f"{number:02x}{tapped:02x}", outcome="admitted_with_notice")
+            )
     return made
 
 
@@ -94,7 +98,9 @@ def test_every_line_can_be_scrolled_to_and_the_verdict_stays(
         if len(seen) == before:
             break
         window.move(1)
-    whole = Console(file=StringIO(), width=width, height=height).render_lines(draw(gate(3, **changes)))
+    whole = Console(file=StringIO(), width=width, height=height).render_lines(
+        draw(gate(3, **changes))
+    )
     lines = {"".join(segment.text for segment in line).strip() for line in whole[:-3]}
     assert {line for line in lines if "ends this" not in line and "A token" not in line} <= seen
     window.move(-(1 << 20))
@@ -112,7 +118,14 @@ def test_a_picture_that_fits_does_not_scroll_and_one_that_shrinks_shows_its_end(
 
 
 def test_keys_are_heard_as_terminals_send_them() -> None:
-    assert keys_in(b"j\x1b[A\x1bOB\x1b[6~xq") == [b"j", b"\x1b[A", b"\x1bOB", b"\x1b[6~", b"x", QUIT]
+    assert keys_in(b"j\x1b[A\x1bOB\x1b[6~xq") == [
+        b"j",
+        b"\x1b[A",
+        b"\x1bOB",
+        b"\x1b[6~",
+        b"x",
+        QUIT,
+    ]
     window = Window(gate(3))
     for down, up in ((b"j", b"k"), (b"\x1b[B", b"\x1b[A"), (b"\x1b[6~", b"\x1b[5~"), (b"G", b"g")):
         first = screen(window, 80, 24)

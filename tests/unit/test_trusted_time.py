@@ -36,7 +36,11 @@ def test_a_floor_of_an_earlier_boot_counts_from_this_boot() -> None:
 
 
 @given(
-    st.integers(0, 2**40), st.booleans(), st.integers(0, 2**60), st.integers(0, 2**60), st.integers(0, 2**60)
+    st.integers(0, 2**40),
+    st.booleans(),
+    st.integers(0, 2**60),
+    st.integers(0, 2**60),
+    st.integers(0, 2**60),
 )
 def test_time_is_never_below_the_floor_and_never_goes_back(
     unix_s: int, synchronised: bool, accepted_ns: int, first_ns: int, later_ns: int

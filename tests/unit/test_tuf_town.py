@@ -74,7 +74,9 @@ def basis_of(city: TufRepository, without_unix_s: int) -> TimeBasis:
     return TimeBasis(city.versions["root"], keys, without_unix_s)
 
 
-def refusal(town: TufTown, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None) -> SourceState:
+def refusal(
+    town: TufTown, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None
+) -> SourceState:
     """The state of a poll that must fail."""
     with pytest.raises(TownError) as error:
         town.signed(now_unix_s, basis)
@@ -131,7 +133,10 @@ class TestPoll:
         city.now_unix_s += HOUR_S
         city.renew()
         signed = town.signed(NOW_UNIX_S + HOUR_S)
-        assert (signed.versions, signed.signed_unix_s) == (RoleVersions(1, 2, 1, 1), NOW_UNIX_S + HOUR_S)
+        assert (signed.versions, signed.signed_unix_s) == (
+            RoleVersions(1, 2, 1, 1),
+            NOW_UNIX_S + HOUR_S,
+        )
         assert asked(server) == FIRST[:2]
 
     def test_one_that_brings_a_list_costs_five_requests(
@@ -142,7 +147,12 @@ class TestPoll:
         city.publish(SECOND)
         signed = town.signed(NOW_UNIX_S)
         assert (signed.versions, signed.manifest) == (RoleVersions(1, 2, 2, 2), SECOND)
-        assert asked(server) == [*FIRST[:2], "2.snapshot.json", "2.targets.json", manifest_path(SECOND)]
+        assert asked(server) == [
+            *FIRST[:2],
+            "2.snapshot.json",
+            "2.targets.json",
+            manifest_path(SECOND),
+        ]
 
     def test_the_same_manifest_signed_again_is_not_fetched_again(
         self, town: TufTown, city: TufRepository, server: WebServer
@@ -159,7 +169,9 @@ class TestPoll:
         server.faults["metadata/2.root.json"] = Fault.FORBIDDEN
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
 
-    def test_leaves_nothing_in_the_folder(self, town: TufTown, server: WebServer, tmp_path: Path) -> None:
+    def test_leaves_nothing_in_the_folder(
+        self, town: TufTown, server: WebServer, tmp_path: Path
+    ) -> None:
         town.signed(NOW_UNIX_S)
         server.faults["metadata/timestamp.json"] = Fault.TAMPERED
         refusal(town)
@@ -187,7 +199,9 @@ class TestFolder:
     """What stands in the memory-backed folder is nothing that a poll depends on."""
 
     @pytest.mark.parametrize("kind", ["file", "link", "folder", "dangling"])
-    def test_whatever_stands_there_is_replaced(self, town: TufTown, tmp_path: Path, kind: str) -> None:
+    def test_whatever_stands_there_is_replaced(
+        self, town: TufTown, tmp_path: Path, kind: str
+    ) -> None:
         (tmp_path / "memory").mkdir()
         (tmp_path / "precious").mkdir()
         (tmp_path / "precious" / "file").touch()
@@ -259,7 +273,9 @@ class TestTime:
             town = TufTown(tmp_path / "memory", server.url, web, city.root)
             assert town.signed(then + HOUR_S).manifest == MANIFEST
 
-    @pytest.mark.parametrize(("role", "after_s"), [("timestamp", 6 * HOUR_S), ("root", 365 * DAY_S)])
+    @pytest.mark.parametrize(
+        ("role", "after_s"), [("timestamp", 6 * HOUR_S), ("root", 365 * DAY_S)]
+    )
     def test_frozen_metadata_is_noticed_although_the_systems_clock_sees_years_left(
         self, town: TufTown, city: TufRepository, role: str, after_s: int
     ) -> None:
@@ -287,7 +303,9 @@ class TestTime:
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
         assert refusal(town, NOW_UNIX_S + 6 * HOUR_S) is SourceState.FROZEN
 
-    def test_a_frozen_source_that_moves_on_is_fresh_again(self, town: TufTown, city: TufRepository) -> None:
+    def test_a_frozen_source_that_moves_on_is_fresh_again(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
         town.signed(NOW_UNIX_S)
         assert refusal(town, NOW_UNIX_S + DAY_S) is SourceState.FROZEN
         city.now_unix_s += DAY_S
@@ -305,11 +323,14 @@ class TestTime:
         city.renew()
         assert town.signed(ahead, basis).versions == RoleVersions(2, 2, 1, 1)
         assert (
-            refusal(town, ahead, basis._replace(without_unix_s=NOW_UNIX_S + 6 * HOUR_S)) is SourceState.FROZEN
+            refusal(town, ahead, basis._replace(without_unix_s=NOW_UNIX_S + 6 * HOUR_S))
+            is SourceState.FROZEN
         )
         assert town.signed(ahead, basis._replace(without_unix_s=0)).versions.root == 2
         assert refusal(town, ahead) is SourceState.FROZEN
-        assert refusal(town, ahead, basis_of(city, 0)) is SourceState.FROZEN, "accepted under this root"
+        assert refusal(town, ahead, basis_of(city, 0)) is SourceState.FROZEN, (
+            "accepted under this root"
+        )
 
     @pytest.mark.parametrize("roles", [(), ("snapshot", "targets"), ("root",)])
     def test_another_root_voids_no_time(
@@ -424,7 +445,9 @@ class TestAttack:
         city.metadata(f"2.{role}.json").write_bytes(city.metadata(f"1.{role}.json").read_bytes())
         assert refusal(town) in (SourceState.REFUSED, SourceState.REPLAYED)
 
-    def test_an_older_snapshot_under_the_newer_name(self, town: TufTown, city: TufRepository) -> None:
+    def test_an_older_snapshot_under_the_newer_name(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
         def no_hashes(signed: Signed) -> None:
             if isinstance(signed, Timestamp):
                 signed.snapshot_meta.hashes = signed.snapshot_meta.length = None
@@ -448,7 +471,9 @@ class TestAttack:
         assert town.signed(NOW_UNIX_S).versions == RoleVersions(1, 1, 1, 1)
 
     @pytest.mark.parametrize("count", [0, 1])
-    def test_a_root_signed_below_the_threshold(self, town: TufTown, city: TufRepository, count: int) -> None:
+    def test_a_root_signed_below_the_threshold(
+        self, town: TufTown, city: TufRepository, count: int
+    ) -> None:
         city.publish_root(city.signers["root"][:count] or [city.signers["timestamp"][0]])
         assert refusal(town) is SourceState.REFUSED
         assert town.root == city.root
@@ -457,14 +482,18 @@ class TestAttack:
         city.publish_root(city.signers["root"][:1] * 2)
         assert refusal(town) is SourceState.REFUSED
 
-    def test_a_root_signed_by_its_own_new_keys_alone(self, town: TufTown, city: TufRepository) -> None:
+    def test_a_root_signed_by_its_own_new_keys_alone(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
         thieves = TufRepository(city.folder.parent / "thieves")
         thieves.publish_root()
         city.metadata("2.root.json").write_bytes(thieves.metadata("2.root.json").read_bytes())
         assert refusal(town) is SourceState.REFUSED
 
     @pytest.mark.parametrize("role", ONLINE)
-    def test_a_role_signed_by_another_roles_key(self, town: TufTown, city: TufRepository, role: str) -> None:
+    def test_a_role_signed_by_another_roles_key(
+        self, town: TufTown, city: TufRepository, role: str
+    ) -> None:
         city.signers[role] = city.signers["targets" if role != "targets" else "snapshot"]
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
@@ -504,7 +533,9 @@ class TestAttack:
         signed = town.signed(NOW_UNIX_S)
         assert (signed.versions, signed.manifest) == (RoleVersions(2, 2, 2, 2), SECOND)
 
-    def test_one_name_twice_by_the_thief_and_by_the_city(self, town: TufTown, city: TufRepository) -> None:
+    def test_one_name_twice_by_the_thief_and_by_the_city(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
         town.signed(NOW_UNIX_S)
         before = dict(city.versions)
         city.publish(b"a thief's list")
@@ -515,7 +546,9 @@ class TestAttack:
         assert town.signed(NOW_UNIX_S).manifest == SECOND
 
     @pytest.mark.parametrize("role", ONLINE)
-    def test_a_version_that_no_ledger_could_keep(self, town: TufTown, city: TufRepository, role: str) -> None:
+    def test_a_version_that_no_ledger_could_keep(
+        self, town: TufTown, city: TufRepository, role: str
+    ) -> None:
         city.versions[role] = 1 << 53
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
@@ -528,14 +561,22 @@ class TestAttack:
 
     @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
     @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
-    def test_hostile_json(self, town: TufTown, city: TufRepository, name: str, content: bytes) -> None:
+    def test_hostile_json(
+        self, town: TufTown, city: TufRepository, name: str, content: bytes
+    ) -> None:
         city.metadata(name).write_bytes(content)
         assert refusal(town) is SourceState.REFUSED
 
     @pytest.mark.parametrize("fault", [Fault.ENDLESS_BODY, Fault.OVERLONG])
     @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
     def test_endless_data(
-        self, town: TufTown, city: TufRepository, server: WebServer, web: Web, name: str, fault: Fault
+        self,
+        town: TufTown,
+        city: TufRepository,
+        server: WebServer,
+        web: Web,
+        name: str,
+        fault: Fault,
     ) -> None:
         city.publish_root()
         server.files[f"metadata/{name}"] = b"{" + b" " * 70_000
@@ -560,7 +601,9 @@ class TestAttack:
         assert web.received_bytes < 50_000
 
     @pytest.mark.parametrize("fault", [Fault.DRIP_BODY, Fault.DRIP_HEADERS, Fault.SILENT])
-    def test_slow_drip(self, tmp_path: Path, city: TufRepository, server: WebServer, fault: Fault) -> None:
+    def test_slow_drip(
+        self, tmp_path: Path, city: TufRepository, server: WebServer, fault: Fault
+    ) -> None:
         web = Web(limits=replace(WebLimits(), answer_s=0.2, silence_s=0.2, bytes_s_min=1_000_000))
         town = TufTown(tmp_path / "memory", server.url, web, city.root)
         server.faults["metadata/timestamp.json"] = fault
@@ -623,7 +666,9 @@ class TestManifest:
         assert refusal(town) is SourceState.REFUSED
         assert not any(path.startswith("targets/") for path in asked(server))
 
-    @pytest.mark.parametrize("hashes", [{"sha512": "0" * 128}, {"sha256": "../" * 10}, {"sha256": "A" * 64}])
+    @pytest.mark.parametrize(
+        "hashes", [{"sha512": "0" * 128}, {"sha256": "../" * 10}, {"sha256": "A" * 64}]
+    )
     def test_one_without_a_sha256_is_not_asked_for(
         self, town: TufTown, city: TufRepository, server: WebServer, hashes: dict[str, str]
     ) -> None:
@@ -636,7 +681,9 @@ class TestManifest:
         assert refusal(town) is SourceState.REFUSED
         assert not any(path.startswith("targets/") for path in asked(server))
 
-    def test_one_that_is_missing_is_fetched_when_it_comes(self, town: TufTown, city: TufRepository) -> None:
+    def test_one_that_is_missing_is_fetched_when_it_comes(
+        self, town: TufTown, city: TufRepository
+    ) -> None:
         path = city.folder / manifest_path(MANIFEST)
         path.unlink()
         assert refusal(town) is SourceState.NOT_OURS

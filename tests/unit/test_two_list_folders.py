@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.list_making import KEY, OTHER_KEY, held, install, looked, opened, seg, segment_bytes, version
+from tests.list_making import (
+    KEY,
+    OTHER_KEY,
+    held,
+    install,
+    looked,
+    opened,
+    seg,
+    segment_bytes,
+    version,
+)
 from validator.adapters import list_folder
 from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
@@ -73,7 +83,9 @@ def test_memory_that_cannot_be_read_is_told_and_the_disk_used(disk: Path, tmp_pa
     assert "Not a directory; check list.recent" in found.problems[0]
 
 
-def test_a_disk_that_is_gone_is_told_while_memory_holds_a_whole_list(disk: Path, memory: Path) -> None:
+def test_a_disk_that_is_gone_is_told_while_memory_holds_a_whole_list(
+    disk: Path, memory: Path
+) -> None:
     install(memory, 3, (NEXT, FOLDED))
     disk.rename(disk.with_name("elsewhere"))
     found = looked(opened(disk, recent=memory))
@@ -108,7 +120,9 @@ def test_what_is_in_force_moves_to_the_disk_without_a_line(disk: Path, memory: P
     assert adopted(lists.look()).is_news
 
 
-def test_a_copy_that_is_damaged_does_not_matter_while_the_other_is_whole(disk: Path, memory: Path) -> None:
+def test_a_copy_that_is_damaged_does_not_matter_while_the_other_is_whole(
+    disk: Path, memory: Path
+) -> None:
     (memory / seg(BASE)).write_bytes(BASE)
     damaged = bytearray(BASE)
     damaged[-1] ^= 1
@@ -144,7 +158,9 @@ def test_a_newer_era_replaces_a_higher_version_of_an_older_one(disk: Path) -> No
     assert (version(found), held(found), found.problems) == (2, [1, 2, 3], ())
 
 
-def test_within_an_era_and_from_an_older_one_nothing_older_replaces_what_is_in_memory(disk: Path) -> None:
+def test_within_an_era_and_from_an_older_one_nothing_older_replaces_what_is_in_memory(
+    disk: Path,
+) -> None:
     lists = opened(disk)
     install(disk, 2, (FOLDED,), era=2)
     looked(lists)
@@ -153,7 +169,9 @@ def test_within_an_era_and_from_an_older_one_nothing_older_replaces_what_is_in_m
     install(disk, 1, (BASE,), era=2)
     found = looked(lists)
     assert held(found) == [1, 2, 3]
-    assert found.problems == ("list version 2 of era 2 stays in force, from memory, until a restart",)
+    assert found.problems == (
+        "list version 2 of era 2 stays in force, from memory, until a restart",
+    )
 
 
 def test_what_is_wrong_with_a_list_names_its_era(disk: Path) -> None:
@@ -213,7 +231,9 @@ def test_what_is_missing_at_the_start_does_not_hold_the_start_up(disk: Path, mem
 # In steps
 
 
-def test_a_look_pauses_after_each_mebibyte_and_at_its_end_tells_what_a_look_tells(disk: Path) -> None:
+def test_a_look_pauses_after_each_mebibyte_and_at_its_end_tells_what_a_look_tells(
+    disk: Path,
+) -> None:
     large = segment_bytes(dict.fromkeys(range(250_000), NO_END), to_version=5)
     install(disk, 5, (large,))
     lists = opened(disk)
@@ -270,14 +290,18 @@ def test_keys_that_are_held_are_not_read_again(disk: Path) -> None:
     assert keys.reads == 0
 
 
-def test_a_key_that_is_there_already_is_used_at_once(rotated: tuple[ListFolder, KeysFolder]) -> None:
+def test_a_key_that_is_there_already_is_used_at_once(
+    rotated: tuple[ListFolder, KeysFolder],
+) -> None:
     lists, keys = rotated
     keys.keys = [OTHER_KEY]
     found = adopted(lists.look())
     assert (version(found), found.problems, keys.reads) == (2, (), 1)
 
 
-def test_a_key_that_comes_later_is_used_without_a_restart(rotated: tuple[ListFolder, KeysFolder]) -> None:
+def test_a_key_that_comes_later_is_used_without_a_restart(
+    rotated: tuple[ListFolder, KeysFolder],
+) -> None:
     lists, keys = rotated
     found = adopted(lists.look())
     assert version(found) == 1

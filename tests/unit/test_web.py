@@ -104,8 +104,12 @@ class TestSmallFile:
         assert 150 < web.received_bytes < 400 + len(SMALL)
         assert 80 < web.sent_bytes < 150
 
-    @pytest.mark.parametrize("fault", [Fault.CHUNKED, Fault.CLOSES, Fault.COOKIE, Fault.IGNORES_RANGE])
-    def test_comes_from_a_server_with_other_manners(self, server: WebServer, web: Web, fault: Fault) -> None:
+    @pytest.mark.parametrize(
+        "fault", [Fault.CHUNKED, Fault.CLOSES, Fault.COOKIE, Fault.IGNORES_RANGE]
+    )
+    def test_comes_from_a_server_with_other_manners(
+        self, server: WebServer, web: Web, fault: Fault
+    ) -> None:
         server.faults["*"] = fault
         for _ in range(3):
             assert web.get(f"{server.url}small.json", len(SMALL)) == Answer(SMALL, "")
@@ -116,11 +120,15 @@ class TestSmallFile:
         small(server, web)
         assert "cookie" not in server.asked[1].headers
 
-    def test_a_tag_of_four_thousand_characters_is_not_sent_back(self, server: WebServer, web: Web) -> None:
+    def test_a_tag_of_four_thousand_characters_is_not_sent_back(
+        self, server: WebServer, web: Web
+    ) -> None:
         server.faults["*"] = Fault.HOSTILE_TAG
         assert small(server, web) == Answer(SMALL, "")
 
-    def test_a_kept_connection_that_the_server_closed_is_no_fault(self, server: WebServer, web: Web) -> None:
+    def test_a_kept_connection_that_the_server_closed_is_no_fault(
+        self, server: WebServer, web: Web
+    ) -> None:
         small(server, web)
         server.drop_connections()
         assert small(server, web) is not None
@@ -227,7 +235,9 @@ def test_silence_ends_a_request_long_before_its_deadline(server: WebServer, tmp_
         large(server, web, tmp_path)
 
 
-def test_a_dripping_request_does_not_keep_the_next_one_from_its_time(server: WebServer, hurried: Web) -> None:
+def test_a_dripping_request_does_not_keep_the_next_one_from_its_time(
+    server: WebServer, hurried: Web
+) -> None:
     server.faults["*"] = Fault.DRIP_HEADERS
     with pytest.raises(TownError):
         small(server, hurried)
@@ -342,7 +352,9 @@ class TestTls:
         with WebServer(files=files, tls=authority.context()) as server:
             web = Web(str(authority.file))
             small(server, web)
-            web._pace.limits = SHORT  # not before the handshake, which may take its time on a slow day
+            web._pace.limits = (
+                SHORT  # not before the handshake, which may take its time on a slow day
+            )
             server.faults["*"] = fault
             with pytest.raises(TownError) as error:
                 large(server, web, tmp_path)
@@ -449,7 +461,9 @@ class TestProxy:
             assert state(error) is SourceState.TLS
 
     @pytest.mark.parametrize("fault", [Fault.NO_TUNNEL, Fault.PROXY_LOGIN])
-    def test_one_that_does_not_let_us_through_is_a_state(self, server: WebServer, fault: Fault) -> None:
+    def test_one_that_does_not_let_us_through_is_a_state(
+        self, server: WebServer, fault: Fault
+    ) -> None:
         server.faults["*"] = fault
         with pytest.raises(TownError) as error:
             Web(proxy=server.url).get("https://lists.example.org/small.json", 100)
@@ -466,7 +480,9 @@ class TestProxy:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with pytest.raises(TownError) as error:
-            Web(proxy=f"http://gate:secret@127.0.0.1:{port}").get("https://lists.example.org/x", 100)
+            Web(proxy=f"http://gate:secret@127.0.0.1:{port}").get(
+                "https://lists.example.org/x", 100
+            )
         assert state(error) is SourceState.PROXY
         assert "secret" not in str(error.value)
 
@@ -478,11 +494,15 @@ class TestProxy:
 class TestLargeFile:
     """Pieces: megabytes over lines that break."""
 
-    def test_arrives_whole_and_leaves_no_part(self, server: WebServer, web: Web, tmp_path: Path) -> None:
+    def test_arrives_whole_and_leaves_no_part(
+        self, server: WebServer, web: Web, tmp_path: Path
+    ) -> None:
         assert large(server, web, tmp_path) == CONTENT
         assert [path.name for path in tmp_path.iterdir()] == ["large.wire"]
 
-    def test_goes_on_where_a_power_cut_left_it(self, server: WebServer, web: Web, tmp_path: Path) -> None:
+    def test_goes_on_where_a_power_cut_left_it(
+        self, server: WebServer, web: Web, tmp_path: Path
+    ) -> None:
         (tmp_path / "large.wire.part").write_bytes(CONTENT[:200_000])
         assert large(server, web, tmp_path) == CONTENT
         assert server.asked[0].headers["range"] == "bytes=200000-"
@@ -625,7 +645,9 @@ class TestLargeFile:
             return write(fd, data)
 
         monkeypatch.setattr(os, "write", fills_up)
-        with pytest.raises(TownError, match=r"large\.wire\.part: No space left on device; check") as error:
+        with pytest.raises(
+            TownError, match=r"large\.wire\.part: No space left on device; check"
+        ) as error:
             large(server, web, tmp_path)
         assert state(error) is SourceState.DISK
         monkeypatch.undo()

@@ -125,7 +125,10 @@ def test_loopback_is_this_machine_alone(host: str, is_so: bool) -> None:
     assert is_loopback(host) is is_so
 
 
-@given(st.text(max_size=80) | st.text(alphabet="htps:/.@[]%aİ0?#\\ \n", max_size=40).map("https://".__add__))
+@given(
+    st.text(max_size=80)
+    | st.text(alphabet="htps:/.@[]%aİ0?#\\ \n", max_size=40).map("https://".__add__)
+)
 def test_any_text_is_an_address_of_one_spelling_or_refused_in_one_line(text: str) -> None:
     try:
         address = parse_address(text)

@@ -51,7 +51,9 @@ def ask(published: Path, path: str, method: str = "GET", **headers: str) -> Answ
         "query_string": b"",
         "scheme": "http",
         "server": ("127.0.0.1", 80),
-        "headers": [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()],
+        "headers": [
+            (name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()
+        ],
     }
     said: list[MutableMapping[str, Any]] = []
 
@@ -82,7 +84,9 @@ def test_a_download_is_gone_on_with_where_it_broke_off(published: Path) -> None:
     assert ask(published, "/segments/a.wire", range=f"bytes={len(PIECE)}-").status == 416
 
 
-def test_the_timestamp_is_asked_for_each_time_and_sent_only_if_it_is_another(published: Path) -> None:
+def test_the_timestamp_is_asked_for_each_time_and_sent_only_if_it_is_another(
+    published: Path,
+) -> None:
     first = ask(published, "/metadata/timestamp.json")
     assert (first.status, first.content) == (200, b'{"version": 1}')
     assert first.headers["cache-control"] == ASK_AGAIN
@@ -102,7 +106,10 @@ def test_other_files_have_a_tag_too(published: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/segments/a.wire", "/metadata/timestamp.json"])
 def test_the_head_says_what_the_whole_would(published: Path, path: str) -> None:
-    whole, head = ask(published, path), ask(published, path, "HEAD")  # a body, the web server leaves out
+    whole, head = (
+        ask(published, path),
+        ask(published, path, "HEAD"),
+    )  # a body, the web server leaves out
     assert head.status == 200
     assert head.headers["content-length"] == str(len(whole.content))
     assert head.headers["etag"] == whole.headers["etag"]
@@ -139,7 +146,9 @@ def test_nothing_can_be_done_but_read(published: Path, path: str, method: str) -
         "/keys/targets.pem",
     ],
 )
-def test_nothing_outside_the_folders_and_nothing_half_written_is_shown(published: Path, path: str) -> None:
+def test_nothing_outside_the_folders_and_nothing_half_written_is_shown(
+    published: Path, path: str
+) -> None:
     answer = ask(published, path)
     assert answer.status == (307 if path == "/segments" else 404), answer
     assert b"nobody" not in answer.content

@@ -13,7 +13,9 @@ from validator.formats.signed_request import verify
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
 NOW_UNIX_S = 1_800_000_000
-KEPT = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"kept":true}'
+KEPT = (
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"kept":true}'
+)
 LIMIT_S = 60.0
 
 
@@ -33,7 +35,9 @@ class Line:
             sock.settimeout(LIMIT_S)
             lines = list(iter(file.readline, b"\r\n"))
             self.head = b"".join(lines)
-            length = next(int(each[15:]) for each in lines if each.lower().startswith(b"content-length:"))
+            length = next(
+                int(each[15:]) for each in lines if each.lower().startswith(b"content-length:")
+            )
             self.body = file.read(length)
             sock.sendall(KEPT)
 

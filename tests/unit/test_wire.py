@@ -83,7 +83,10 @@ def test_golden_wire_is_what_the_page_says(golden: dict[str, Any]) -> None:
     cards = list(decoded_by_the_page(wire).items())
     assert len(cards) == golden["count"]
     ends = [golden[end] for end in ("first", "last") if end in golden]
-    assert [(int(end["fingerprint"], 16), end["until"]) for end in ends] == [*cards[:1], *cards[-1:]]
+    assert [(int(end["fingerprint"], 16), end["until"]) for end in ends] == [
+        *cards[:1],
+        *cards[-1:],
+    ]
 
 
 @WIRES
@@ -102,7 +105,9 @@ def test_the_golden_wires_know_every_method() -> None:
     methods, at = set(), BODY
     while at < len(wire):
         methods.add(wire[at])
-        size = {CONSTANT: 1, STORED: 500}.get(wire[at]) or 4 + struct.unpack_from("<I", wire, at + 1)[0]
+        size = {CONSTANT: 1, STORED: 500}.get(wire[at]) or 4 + struct.unpack_from(
+            "<I", wire, at + 1
+        )[0]
         at += 1 + size
     assert methods == {CONSTANT, STORED, DEFLATED}
 
@@ -173,9 +178,15 @@ def test_cards_out_of_order_are_not_encoded() -> None:
 
 def test_a_mapping_can_be_closed_while_the_refusal_is_handled(tmp_path: Path) -> None:
     path = tmp_path / "torn.seg"
-    for torn in (segment_bytes({1: 1, 2: 2})[:-1] + b"\x09", segment_bytes({1: 1}, index_bits=16)[:-1]):
+    for torn in (
+        segment_bytes({1: 1, 2: 2})[:-1] + b"\x09",
+        segment_bytes({1: 1}, index_bits=16)[:-1],
+    ):
         path.write_bytes(torn)
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
             try:
                 encode(mapped, io.BytesIO())
             except SegmentError:
@@ -214,7 +225,9 @@ def deflated(content: bytes, *, flush: int = zlib.Z_FINISH) -> bytes:
 
 
 def deflated_plane(stream: bytes, size: int | None = None) -> bytes:
-    return bytes((DEFLATED,)) + (len(stream) if size is None else size).to_bytes(4, "little") + stream
+    return (
+        bytes((DEFLATED,)) + (len(stream) if size is None else size).to_bytes(4, "little") + stream
+    )
 
 
 def test_the_plain_one_is_accepted() -> None:
@@ -243,7 +256,9 @@ def test_a_false_header_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [(1 << 32) - 1, 60_000_000])
 @pytest.mark.parametrize("index_bits", [0, 16])
-def test_a_bomb_of_a_header_is_refused_before_anything_is_allocated(count: int, index_bits: int) -> None:
+def test_a_bomb_of_a_header_is_refused_before_anything_is_allocated(
+    count: int, index_bits: int
+) -> None:
     """All planes constant: some 200 KB of wire would become 38 GB of segment."""
     wire = wire_of(*GAPS, *UNTIL, count=count, index_bits=index_bits)
     limit = Layout.of(count, index_bits).size - 1
@@ -336,7 +351,8 @@ def test_other_cards_than_the_header_was_made_for_are_refused() -> None:
 
 def test_cards_are_the_issued_ones() -> None:
     cards = {
-        CardUid(bytes([4, *number.to_bytes(6)])).fingerprint(KEY): number % 60_000 for number in range(999)
+        CardUid(bytes([4, *number.to_bytes(6)])).fingerprint(KEY): number % 60_000
+        for number in range(999)
     }
     _, fingerprints, until = read_segment(decoded(encoded(segment_bytes(cards))))
     assert dict(zip(fingerprints.tolist(), until.tolist(), strict=True)) == cards

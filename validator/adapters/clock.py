@@ -40,9 +40,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
-        self._boot_id = (
-            ""  # where the kernel does not tell, every boot is another one, and time counts from this one
-        )
+        self._boot_id = ""  # where the kernel does not tell, every boot is another one, and time counts from this one
         with suppress(OSError):
             self._boot_id = _BOOT_ID.read_text().strip()
         self._synchronised = False
@@ -93,4 +91,6 @@ class Clock:
 
     def system(self) -> SystemClock:
         """What the system says right now."""
-        return SystemClock(int(time.time()), self._synchronised, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return SystemClock(
+            int(time.time()), self._synchronised, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        )

@@ -51,7 +51,13 @@ class CourierFile:
         problem = ""
         try:
             status = self._path.lstat()
-            looks = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            looks = (
+                status.st_dev,
+                status.st_ino,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
             if looks != self._read:
                 self._read = looks
                 self._found = decode(read_regular(self._path, COURIER_STATUS_BYTES_MAX))
@@ -64,7 +70,9 @@ class CourierFile:
             return {**UNHEARD, "problem": problem}
         silent = asks_within_s = None
         if self._poll_s is not None:
-            silent = now_unix_s - self._found.polled_unix_s > silence_s_max(self._found.state, self._poll_s)
+            silent = now_unix_s - self._found.polled_unix_s > silence_s_max(
+                self._found.state, self._poll_s
+            )
             asks_within_s = wait_s_max(self._found.state, self._poll_s)
         said: dict[str, Any] = msgspec.to_builtins(self._found)
         return said | {"silent": silent, "asks_within_s": asks_within_s}

@@ -47,9 +47,7 @@ class CourierFolders:
         except BusyError as error:
             return str(error)
         except OSError as error:
-            return (
-                f"{error.filename}: {error.strerror}; nothing new can be kept: check the disk and its owner"
-            )
+            return f"{error.filename}: {error.strerror}; nothing new can be kept: check the disk and its owner"
         return ""
 
     def _keep(self) -> None:
@@ -76,7 +74,9 @@ class CourierFolders:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
-            raise BusyError(f"{self._disk}: another courier writes here; one gate has one courier") from None
+            raise BusyError(
+                f"{self._disk}: another courier writes here; one gate has one courier"
+            ) from None
         self.close()
         self._lock_fd = fd
 

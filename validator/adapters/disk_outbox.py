@@ -117,7 +117,9 @@ class DiskOutbox:
         self._damage: DamagedError | None = None  # seen in use: the next opening rescues
         self._disk_is_full = False  # as seen last
         self._unreadable = ""  # why nobody could read a report of this gate
-        self._told: dict[str, int] = {}  # places of the reports that `oldest` told last, by their id
+        self._told: dict[
+            str, int
+        ] = {}  # places of the reports that `oldest` told last, by their id
         self._retry_s = 0.0
 
     @property
@@ -184,7 +186,11 @@ class DiskOutbox:
     def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
         """The reports that have waited longest, after so many of them. Raises OutboxError."""
         found = self._oldest(count_max, skipped)
-        is_whole = len(found) == count_max or (skipped and not found) or skipped + len(found) == self.waiting
+        is_whole = (
+            len(found) == count_max
+            or (skipped and not found)
+            or skipped + len(found) == self.waiting
+        )
         if self._cache is not None and not is_whole:
             # A row whose key has rotted stands elsewhere, or one was planted: to be looked over, and saved.
             self.open()
@@ -263,7 +269,9 @@ class DiskOutbox:
         if folder.is_collected:
             folder.put_away()
         if found.planted:
-            self.news.append(f"{folder.path}: {found.planted} rows that no outbox wrote were removed")
+            self.news.append(
+                f"{folder.path}: {found.planted} rows that no outbox wrote were removed"
+            )
         self._head = self._with_refused(found.head)
         self._counted = outbox_rows.Counted(found.waiting, found.rejected)
         self._cache = outbox_rows.connected(self._folder.path)
@@ -301,7 +309,9 @@ class DiskOutbox:
         )  # it is as large as all that was saved, and would take the room that reports need
         saved = sum(self._counted or ())
         if was_begun or saved:  # else a first start was cut short, and nothing was there yet
-            self.news.append(f"{damage}; {saved} reports were saved from it, and a new outbox was begun")
+            self.news.append(
+                f"{damage}; {saved} reports were saved from it, and a new outbox was begun"
+            )
 
     def _look_for_files(self) -> None:
         try:
@@ -330,7 +340,9 @@ class DiskOutbox:
         finally:
             with suppress(*_FAULTS):
                 old.close()
-        self.news.append(f"{folder.path}: files were removed or replaced while the lane ran; {saved}")
+        self.news.append(
+            f"{folder.path}: files were removed or replaced while the lane ran; {saved}"
+        )
 
     def _with_refused(self, head: Head) -> Head:
         """The head that was found, with what this process refused since it was written."""
@@ -375,7 +387,9 @@ class DiskOutbox:
 
     def _refuse(self, trouble: str) -> bool:
         self.refused += 1
-        self._head = msgspec.structs.replace(self._head, refused_before=self._head.refused_before + 1)
+        self._head = msgspec.structs.replace(
+            self._head, refused_before=self._head.refused_before + 1
+        )
         if trouble and trouble != self.trouble:
             self.news.append(trouble)
         self.trouble = trouble or self.trouble
@@ -423,9 +437,13 @@ class DiskOutbox:
     def _oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
         with self._asked() as cache:
             rows = outbox_rows.oldest(cache, count_max, skipped)
-            whole = [(row.report, row.place) for row in rows if row.report and row.place is not None]
+            whole = [
+                (row.report, row.place) for row in rows if row.report and row.place is not None
+            ]
             if len(whole) < len(rows):
-                self._give_up(cache, [row for row in rows if row.report is None or row.place is None])
+                self._give_up(
+                    cache, [row for row in rows if row.report is None or row.place is None]
+                )
             self._told |= {report.report_id: place for report, place in whole}
             for report_id in list(islice(self._told, max(len(self._told) - TOLD_MAX, 0))):
                 del self._told[report_id]
@@ -433,7 +451,11 @@ class DiskOutbox:
 
     def _drop(self, report_ids: Iterable[str], *, is_rejected: bool) -> int:
         with self._asked() as cache:
-            known = {report_id: self._told[report_id] for report_id in report_ids if report_id in self._told}
+            known = {
+                report_id: self._told[report_id]
+                for report_id in report_ids
+                if report_id in self._told
+            }
             if not known:
                 return 0
             take = outbox_rows.reject if is_rejected else outbox_rows.delete
@@ -453,7 +475,9 @@ class DiskOutbox:
         with cache.transact():
             outbox_rows.give_up(cache, spoilt)
             outbox_rows.set_head(cache, self._head)
-        self._told = {report_id: place for report_id, place in self._told.items() if place not in places}
+        self._told = {
+            report_id: place for report_id, place in self._told.items() if place not in places
+        }
         # Counted anew: a row that was planted meanwhile was not among those that waited.
         self._counted = outbox_rows.counted(cache)
         self.news.append(
@@ -493,7 +517,9 @@ class _Asked:
     def __enter__(self) -> Any:
         return self._cache
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         del kind, trace
         if isinstance(error, _FAULTS):
             self._fail(error)

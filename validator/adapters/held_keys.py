@@ -56,7 +56,9 @@ def _key(path: Path) -> bytes:
     )  # a pipe here must not hang the start
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise FingerprintKeyError(f"{path}: not a regular file; put the fleet's fingerprint key there")
+            raise FingerprintKeyError(
+                f"{path}: not a regular file; put the fleet's fingerprint key there"
+            )
         content = os.read(fd, KEY_FILE_BYTES_MAX + 1)
     finally:
         os.close(fd)

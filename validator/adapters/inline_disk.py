@@ -29,7 +29,9 @@ class InlineTextDisk(Disk):  # type: ignore[misc]  # diskcache is untyped
             return key
         raise PlantedError("the outbox holds a key of another kind")
 
-    def store(self, value: object, read: object, key: object = UNKNOWN) -> tuple[int, int, None, str]:
+    def store(
+        self, value: object, read: object, key: object = UNKNOWN
+    ) -> tuple[int, int, None, str]:
         """The columns of a value. Raises TypeError for another kind."""
         del read, key
         if isinstance(value, str):

@@ -69,10 +69,14 @@ class KeyFolder:
         if key_id(key) in held:
             return False
         if len(held) >= KEYS_MAX:
-            raise FingerprintKeyError(f"{self._path}: {len(held)} keys are there; delete those not in use")
+            raise FingerprintKeyError(
+                f"{self._path}: {len(held)} keys are there; delete those not in use"
+            )
         path = self._path / f"{name}.key"
         try:
-            put_secret(path, format_key_file(key, f"Turnike fingerprint key {name}: the city sent it"))
+            put_secret(
+                path, format_key_file(key, f"Turnike fingerprint key {name}: the city sent it")
+            )
         except OSError as error:
             raise FingerprintKeyError(
                 f"{path}: {error.strerror}; the courier must be able to write there"

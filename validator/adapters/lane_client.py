@@ -64,7 +64,9 @@ class LaneClient:
         """See carrier_ports.LaneReports."""
         count = self._answer(_forgotten, {"request": "delivered", "ids": report_ids}).forgotten
         if count < len(report_ids):
-            raise self._gone(f"has forgotten {count} of {len(report_ids)} reports that are in the city")
+            raise self._gone(
+                f"has forgotten {count} of {len(report_ids)} reports that are in the city"
+            )
 
     def rejected(self, report_id: str, reason: str) -> None:
         """See carrier_ports.LaneReports."""
@@ -90,7 +92,9 @@ class LaneClient:
             self._socket.close()
             self._socket = None
 
-    def _answer(self, decoder: msgspec.json.Decoder[_Answer], request: Mapping[str, Any]) -> _Answer:
+    def _answer(
+        self, decoder: msgspec.json.Decoder[_Answer], request: Mapping[str, Any]
+    ) -> _Answer:
         """What it answers. Raises LaneGoneError."""
         line = self._ask(request)
         try:

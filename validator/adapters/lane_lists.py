@@ -40,7 +40,9 @@ class LaneLists:
             return f"{path}: {problem}"
         # A lane that cannot even see the list refuses none. But it may only be about to look, so it
         # counts when nothing has changed since the last poll.
-        without = (era, list_version, problem) if problem and said.list_version != list_version else None
+        without = (
+            (era, list_version, problem) if problem and said.list_version != list_version else None
+        )
         before, self._without[path] = self._without.get(path), without
         return f"{path}: {problem}" if without is not None and without == before else ""
 

@@ -231,7 +231,9 @@ class LaneSocket:
 
 def _listening(path: Path) -> socket.socket:
     path.parent.mkdir(parents=True, exist_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    listening = socket.socket(
+        socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    )
     try:
         with suppress(FileNotFoundError):
             _take_away(path)
@@ -248,7 +250,9 @@ def _listening(path: Path) -> socket.socket:
 def _take_away(path: Path) -> None:
     """Remove what an ended process left. Raises OSError if somebody answers, or if it is no socket."""
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise OSError(errno.EEXIST, "is no socket, and stands where the lane's should be", str(path))
+        raise OSError(
+            errno.EEXIST, "is no socket, and stands where the lane's should be", str(path)
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))

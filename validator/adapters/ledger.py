@@ -39,7 +39,9 @@ class Ledger:
         """Read it; a disk that does not answer is told as damage is."""
         self._folder = folder
         self._problems: dict[str, str] = {}
-        found = [each for each in map(self._read_accepted, (FILE_NAME, COPY_NAME)) if each is not None]
+        found = [
+            each for each in map(self._read_accepted, (FILE_NAME, COPY_NAME)) if each is not None
+        ]
         self.accepted = max(found, key=_order, default=None)
         self.root = self._read(ROOT_NAME, ROOT_BYTES_MAX)
 

@@ -50,7 +50,9 @@ class SeenFile(NamedTuple):
     def of(cls, path: str, status: os.stat_result) -> "SeenFile":
         """From its path and status."""
         of = status
-        return cls(path, of.st_mode, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns)
+        return cls(
+            path, of.st_mode, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns
+        )
 
     @property
     def name(self) -> str:
@@ -76,7 +78,9 @@ def scan(folder: Path) -> Files:
                     raise UnusableError(f"{folder}: more than {ENTRIES_MAX} lists and segments")
                 if is_segment(entry.name) or ListName.of(entry.name) is not None:
                     with suppress(FileNotFoundError):  # gone since it was listed
-                        files[entry.name] = SeenFile.of(entry.path, entry.stat(follow_symlinks=False))
+                        files[entry.name] = SeenFile.of(
+                            entry.path, entry.stat(follow_symlinks=False)
+                        )
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -103,7 +107,9 @@ class Seen(NamedTuple):
                 if key == "folder":
                     problems.append(f"{path}: {reason(error)}; list.folder must be there")
             except UnusableError as error:
-                problems.append(f"{error}; check list.{key}, which this service must be able to read")
+                problems.append(
+                    f"{error}; check list.{key}, which this service must be able to read"
+                )
         return cls((found.get("folder", {}), found.get("recent", {})), tuple(problems))
 
     def copies(self, name: str) -> list[SeenFile]:
@@ -139,7 +145,9 @@ def opened(file: SeenFile) -> Iterator[int]:
     except FileNotFoundError as error:
         raise MovingError(f"{file.name}: {reason(error)}; the courier fetches it") from error
     except (OSError, ValueError) as error:  # ValueError: mmap of a file that became shorter
-        raise UnreadableError(f"{file.name}: {reason(error)}; check the disk and the file's owner") from error
+        raise UnreadableError(
+            f"{file.name}: {reason(error)}; check the disk and the file's owner"
+        ) from error
 
 
 def body_crc32(fd: int) -> Generator[None, None, int]:

@@ -132,7 +132,9 @@ class ListFolder:
         self._current: _Loaded | None = None
         self._told: Adopted | None = None
         self._told_name: ListName | None = None
-        self._moving: set[str] = set()  # lines of the last look that may only be the courier at work
+        self._moving: set[str] = (
+            set()
+        )  # lines of the last look that may only be the courier at work
         self._segments: dict[SeenFile, Segment] = {}  # mapped and verified
         self._refused: dict[SeenFile, str] = {}  # verified, and why it did not pass
         self._retired: list[tuple[int, object]] = []  # until which look, what
@@ -188,7 +190,8 @@ class ListFolder:
             self._put_in_force(loaded)
         else:
             wrong.add(
-                f"list version {current.name} stays in force, from memory, until a restart", MovingError()
+                f"list version {current.name} stays in force, from memory, until a restart",
+                MovingError(),
             )
         return self._found(self._lasting(wrong), wrong)
 
@@ -197,9 +200,13 @@ class ListFolder:
         rules, name = (current.rules, current.name) if current else (None, None)
         if rules is not None and problems:
             rules = replace(rules, is_fallback=True)
-        is_same = before is not None and name == self._told_name and problems == before.problems == ()
+        is_same = (
+            before is not None and name == self._told_name and problems == before.problems == ()
+        )
         self._told_name = name
-        refused = tuple(dict.fromkeys(wrong.refused[line] for line in problems if line in wrong.refused))
+        refused = tuple(
+            dict.fromkeys(wrong.refused[line] for line in problems if line in wrong.refused)
+        )
         cards = current.cards if current else 0
         return Adopted(rules, problems, cards, is_news=not is_same, refused=refused)
 
@@ -268,11 +275,15 @@ class ListFolder:
         )
         return _Loaded(name, content, file.path, rule_set, frozenset(used), cards)
 
-    def _table(self, entry: RuleEntry, seen: Seen, used: set[SeenFile]) -> Generator[None, None, MappedTable]:
+    def _table(
+        self, entry: RuleEntry, seen: Seen, used: set[SeenFile]
+    ) -> Generator[None, None, MappedTable]:
         if entry.segments[-1].from_version or any(
             newer.from_version > older.to_version for newer, older in pairwise(entry.segments)
         ):
-            raise UnusableError(f"rule {entry.name}: its segments do not join from version 0 on; {AGAIN}")
+            raise UnusableError(
+                f"rule {entry.name}: its segments do not join from version 0 on; {AGAIN}"
+            )
         segments = []
         for part in entry.segments:
             file, segment = yield from self._segment(entry.name, part, seen)
@@ -288,14 +299,18 @@ class ListFolder:
     ) -> Generator[None, None, tuple[SeenFile, Segment]]:
         """A whole copy of the segment, if there is one in either folder; one that is mapped already before any other."""
         errors: list[UnusableError] = []
-        for file in sorted(seen.copies(entry.file_name), key=lambda file: file not in self._segments):
+        for file in sorted(
+            seen.copies(entry.file_name), key=lambda file: file not in self._segments
+        ):
             try:
                 yield from self._verify(file, entry)
                 return file, _described(self._segments[file], rule, entry)
             except UnusableError as error:
                 errors.append(error)
         missing = MovingError(f"{entry.file_name}: missing; the courier fetches it")
-        raise next((error for error in errors if isinstance(error, MovingError)), (*errors, missing)[0])
+        raise next(
+            (error for error in errors if isinstance(error, MovingError)), (*errors, missing)[0]
+        )
 
     def _verify(self, file: SeenFile, entry: SegmentEntry) -> Generator[None, None, None]:
         """Put it among the mapped segments, unless it is there; what was refused stays so until the file is another."""
@@ -359,8 +374,14 @@ class ListFolder:
 
 def _described(segment: Segment, rule: str, entry: SegmentEntry) -> Segment:
     header = segment.header
-    if (header.rule, header.from_version, header.to_version) != (rule, entry.from_version, entry.to_version):
-        raise UnusableError(f"{entry.file_name}: not the segment that the manifest describes; {_PUBLISHER}")
+    if (header.rule, header.from_version, header.to_version) != (
+        rule,
+        entry.from_version,
+        entry.to_version,
+    ):
+        raise UnusableError(
+            f"{entry.file_name}: not the segment that the manifest describes; {_PUBLISHER}"
+        )
     return segment
 
 

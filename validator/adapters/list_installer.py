@@ -76,7 +76,9 @@ class ListInstaller:
             for _ in self.steps(manifest, sources, progress, era=era):
                 pass
         except OSError as error:
-            raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
+            raise InstallError(
+                f"{error.filename or self._folder}: {error.strerror or error}"
+            ) from error
 
     def steps(
         self, manifest: bytes, sources: Sources, progress: Progress = _silent, *, era: int = 0
@@ -106,7 +108,9 @@ class ListInstaller:
             for _ in self.prune_steps():
                 pass
         except OSError as error:
-            raise InstallError(f"{error.filename or self._folder}: {error.strerror or error}") from error
+            raise InstallError(
+                f"{error.filename or self._folder}: {error.strerror or error}"
+            ) from error
 
     def prune_steps(self) -> Generator[str, None, None]:
         """The same, step by step: manifests go before the segments they name. Raises OSError."""
@@ -128,7 +132,9 @@ class ListInstaller:
             standing = list(self._read(name.file_name))
             is_complete = any(all(map(self._has, described.segments())) for described in standing)
             if is_complete or not complete:
-                kept |= {entry.file_name for described in standing for entry in described.segments()}
+                kept |= {
+                    entry.file_name for described in standing for entry in described.segments()
+                }
                 kept |= {name.file_name} if standing else set()
             complete += [name] if is_complete else []
         return kept
@@ -137,7 +143,8 @@ class ListInstaller:
         """Whether the segment is in place, by name and size; the lane verifies it before use."""
         paths = [folder / entry.file_name for folder in self._folders]
         return any(
-            path.is_file() and not path.is_symlink() and path.stat().st_size == entry.bytes for path in paths
+            path.is_file() and not path.is_symlink() and path.stat().st_size == entry.bytes
+            for path in paths
         )
 
     def _read(self, name: str) -> Iterator[Manifest]:

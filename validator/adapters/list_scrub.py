@@ -15,7 +15,12 @@ from validator.adapters.list_files import SeenFile
 from validator.adapters.plain_files import NotRegularError, read_regular, reader
 from validator.formats.checked import is_stamped
 from validator.formats.list_names import ListName
-from validator.formats.manifest import INSTALLED_BYTES_MAX, ManifestError, decode_installed, installed
+from validator.formats.manifest import (
+    INSTALLED_BYTES_MAX,
+    ManifestError,
+    decode_installed,
+    installed,
+)
 from validator.formats.segment import HEADER_BYTES, Header, SegmentError
 
 _STEP_BYTES = 1 << 20
@@ -50,7 +55,9 @@ class ListScrub:
             header = _verified(path)
             if header is None:
                 return None
-            self._whole = {known: of for known, of in self._whole.items() if known.path != seen.path}
+            self._whole = {
+                known: of for known, of in self._whole.items() if known.path != seen.path
+            }
             self._whole[seen] = header
         return self._whole[seen]
 

@@ -83,7 +83,9 @@ class ListShelf:
                 recent.mkdir(parents=True, exist_ok=True)
         self._scrub = ListScrub()
         self._list: _Held | None = None
-        self._spoilt: set[str] = set()  # names of what is damaged and cannot be deleted: it does not count
+        self._spoilt: set[str] = (
+            set()
+        )  # names of what is damaged and cannot be deleted: it does not count
         self.damaged: list[str] = []
         """Names of the files that were found damaged at the start, and deleted where the disk lets it."""
         with suppress(OSError):  # a disk that does not answer: `mend` says so
@@ -164,22 +166,31 @@ class ListShelf:
         segments = self._segments(rule)
         if not segments or self._list is None or self._list.era != era:
             return 0
-        if fingerprint_key is not None and self._header(segments[0]).key_id.hex() != fingerprint_key:
+        if (
+            fingerprint_key is not None
+            and self._header(segments[0]).key_id.hex() != fingerprint_key
+        ):
             return 0
         return self._list.manifest.list_version
 
     def kept(self, rule: str) -> int:
         """See courier_ports.Shelf."""
-        return max((entry.to_version for entry in self._segments(rule) if self._on_disk(entry)), default=0)
+        return max(
+            (entry.to_version for entry in self._segments(rule) if self._on_disk(entry)), default=0
+        )
 
     def install(self, manifest: Manifest, era: int, chains: Chains) -> None:
         """See courier_ports.Shelf. A list that begins anew or has changed much goes to the SD card, any other to memory."""
         try:
             memory = None if self._is_large(era, chains) else self._memory
-            rules = tuple(self._rule(rule, chains[rule.name], manifest, memory) for rule in manifest.rules)
+            rules = tuple(
+                self._rule(rule, chains[rule.name], manifest, memory) for rule in manifest.rules
+            )
             self._put(replace(manifest, rules=rules, index=None), era, memory)
         except (WireError, SegmentError, InstallError, ManifestError) as error:
-            raise TownError(SourceState.REFUSED, f"list {manifest.list_version}: {error}") from error
+            raise TownError(
+                SourceState.REFUSED, f"list {manifest.list_version}: {error}"
+            ) from error
         except OSError as error:
             text = f"{error.filename or self.disk}: {error.strerror or error}; list {manifest.list_version} is not installed"
             raise TownError(SourceState.DISK, text) from error
@@ -201,7 +212,10 @@ class ListShelf:
         self, rule: RuleEntry, chain: Sequence[Fetched], of: Manifest, memory: Path | None
     ) -> RuleEntry:
         """The rule as it will stand here: the pieces and what is held already, folded level by level."""
-        new = [self._decoded(rule.name, fetched, of.fingerprint_key, memory) for fetched in reversed(chain)]
+        new = [
+            self._decoded(rule.name, fetched, of.fingerprint_key, memory)
+            for fetched in reversed(chain)
+        ]
         begins_anew = bool(chain) and chain[0].entry.from_version == 0
         *changes, base = [*new, *(() if begins_anew else self._segments(rule.name))]
         if memory is not None:
@@ -213,7 +227,9 @@ class ListShelf:
             segments = self._folded(segments, self.disk)
         return replace(rule, segments=segments)
 
-    def _decoded(self, rule: str, fetched: Fetched, key: str | None, memory: Path | None) -> SegmentEntry:
+    def _decoded(
+        self, rule: str, fetched: Fetched, key: str | None, memory: Path | None
+    ) -> SegmentEntry:
         """The piece as a segment in one of the folders. Raises WireError, and SegmentError if it is not what the manifest says."""
         with reader(fetched.path) as source:
 
@@ -237,7 +253,9 @@ class ListShelf:
         if len(entries) == 1 and stat.S_ISREG(_mode(folder / entries[0].file_name)):
             return (entries[0],)
         while len(entries) > FOLD_PARTS_MAX:
-            groups = [entries[at : at + FOLD_PARTS_MAX] for at in range(0, len(entries), FOLD_PARTS_MAX)]
+            groups = [
+                entries[at : at + FOLD_PARTS_MAX] for at in range(0, len(entries), FOLD_PARTS_MAX)
+            ]
             entries = [folded for group in groups for folded in self._folded(group, folder)]
         with ExitStack() as stack:
             parts = [stack.enter_context(self._verified(entry)) for entry in entries]
@@ -256,7 +274,9 @@ class ListShelf:
         with reader(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             yield mapped
 
-    def _written(self, folder: Path, fill: Callable[[BinaryIO], Built]) -> tuple[SegmentEntry, Header]:
+    def _written(
+        self, folder: Path, fill: Callable[[BinaryIO], Built]
+    ) -> tuple[SegmentEntry, Header]:
         """A new segment, durable, under its name. Raises what `fill` raises, and OSError; then nothing of it is left."""
         temporary = folder / f"{TEMPORARY}segment"
         try:
@@ -264,7 +284,9 @@ class ListShelf:
                 built = fill(out)
                 out.flush()
                 os.fsync(out.fileno())
-            entry = SegmentEntry(built.header.from_version, built.header.to_version, built.size, built.sha256)
+            entry = SegmentEntry(
+                built.header.from_version, built.header.to_version, built.size, built.sha256
+            )
             rename_over(temporary, folder / entry.file_name)
             self._spoilt.discard(entry.file_name)
         except BaseException:
@@ -281,7 +303,9 @@ class ListShelf:
         held = _Held(era, manifest, memory or self.disk)
         self._install(held)
         for folder in self._folders():
-            if folder != held.folder:  # the same list of other segments, from before something was damaged
+            if (
+                folder != held.folder
+            ):  # the same list of other segments, from before something was damaged
                 remove(folder / held.name)
         self._list = held
         if memory is None:

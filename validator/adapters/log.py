@@ -28,7 +28,9 @@ class JsonLog:
         self._torn = b""
         self._writable = select.poll()
         self._writable.register(fd, select.POLLOUT)
-        self._turn = threading.Lock()  # a poll object that two threads ask at once raises RuntimeError
+        self._turn = (
+            threading.Lock()
+        )  # a poll object that two threads ask at once raises RuntimeError
 
     def line(self, fields: Mapping[str, Any]) -> None:
         """See clerk_ports.Log."""

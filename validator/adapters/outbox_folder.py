@@ -49,7 +49,9 @@ class OutboxFolder:
     @property
     def is_new(self) -> bool:
         """Whether no outbox was ever begun here."""
-        return not any((self.path / name).exists() for name in (IDENTITY, DATABASE, COLLECTED, COLLECTING))
+        return not any(
+            (self.path / name).exists() for name in (IDENTITY, DATABASE, COLLECTED, COLLECTING)
+        )
 
     @property
     def is_collecting(self) -> bool:

@@ -22,7 +22,9 @@ DATABASE = "cache.db"  # as diskcache calls it
 LOG = f"{DATABASE}-wal"
 BEHIND_THE_ROT = "behind-the-rot"  # reports of a rotten log, a record a line
 HEAD = "head"  # the key of the row that says whose outbox it is
-REJECTED = "rejected/"  # begins the key of a report that the back office did not take; its place follows
+REJECTED = (
+    "rejected/"  # begins the key of a report that the back office did not take; its place follows
+)
 HEAD_CHARACTERS_MAX = 512
 _CRC_DIGITS = 8
 
@@ -43,9 +45,7 @@ _UNREADABLE = {
     sqlite3.SQLITE_IOERR_SHORT_READ,
 }  # a sector that is lost: damage after all
 
-_ROWS_SKIPPED_MAX = (
-    4_096  # rows of a damaged table that are asked for one by one; then only those of which the index knows
-)
+_ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one; then only those of which the index knows
 _OURS = (
     "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
     " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
@@ -151,12 +151,17 @@ def examine(folder: Path, outbox_id: str) -> Examined:
             _find_rotten_row(path, database)
             _forget_settings(database)
             planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
-            found = database.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)).fetchone()
+            found = database.execute(
+                "SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)
+            ).fetchone()
             waiting, rejected, newest = database.execute(
                 "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%'),"
                 " coalesce(max(key) FILTER (WHERE typeof(key) = 'integer'), 0) FROM Cache"
             ).fetchone()
-    except (sqlite3.Error, UnicodeError) as error:  # the second: a rotten name in SQLite's own words
+    except (
+        sqlite3.Error,
+        UnicodeError,
+    ) as error:  # the second: a rotten name in SQLite's own words
         if _is_away(error):
             raise
         raise DamagedError(f"{path}: {error}") from error
@@ -171,7 +176,8 @@ def examine(folder: Path, outbox_id: str) -> Examined:
 def _check_columns(path: Path, database: sqlite3.Connection) -> None:
     """Raise DamagedError for a table of other columns: in the words that made it a letter rots unseen, and a comparison goes wrong."""
     told = [
-        (name.lower(), kind.upper()) for _, name, kind, *_ in database.execute("PRAGMA table_info(Cache)")
+        (name.lower(), kind.upper())
+        for _, name, kind, *_ in database.execute("PRAGMA table_info(Cache)")
     ]
     if told != _COLUMNS:
         raise DamagedError(f"{path}: its table has rotted")
@@ -191,7 +197,9 @@ def _forget_settings(database: sqlite3.Connection) -> None:
     A row that was planted among them could call what it likes inside the Cache, and a trigger could undo each append.
     """
     database.execute("DELETE FROM Settings")
-    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+    for (name,) in database.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    ).fetchall():
         quoted = name.replace('"', '""')
         database.execute(f'DROP TRIGGER "{quoted}"')
 
@@ -280,7 +288,9 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
     """The rows that there are, rising, by the index of their keys, which is on pages of its own: from its one end as far as it can be read, and from its other."""
     found: set[int] = set()
     for order in ("ASC", "DESC"):
-        index = f"SELECT _rowid_ FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
+        index = (
+            f"SELECT _rowid_ FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
+        )
         with _damage_suppressed():
             found.update(rowid for (rowid,) in database.execute(index))
     return sorted(found)
@@ -288,7 +298,10 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
 
 def was_used(folder: Path) -> bool:
     """Whether a report ever stood in this database, as far as it can still be read."""
-    with suppress(sqlite3.Error, UnicodeError, DamagedError), closing(_opened(folder / DATABASE)) as database:
+    with (
+        suppress(sqlite3.Error, UnicodeError, DamagedError),
+        closing(_opened(folder / DATABASE)) as database,
+    ):
         found = database.execute("SELECT value FROM Cache WHERE key = ?", (HEAD,)).fetchone()
         return found is not None and _head(folder / DATABASE, found).next_seq > 1
     return False

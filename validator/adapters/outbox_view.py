@@ -17,8 +17,12 @@ from typing import Any
 from validator.adapters.outbox_log import committed_pages
 from validator.adapters.outbox_rescue import DATABASE, LOG, DamagedError, readable
 
-VIEW_BYTES_MAX = 16 << 20  # some 35,000 reports: the copy is made in memory that the lane has locked
-_VERSIONS_AT = slice(18, 20)  # of the file format, for writing and reading: 1 is without a log, 2 with one
+VIEW_BYTES_MAX = (
+    16 << 20
+)  # some 35,000 reports: the copy is made in memory that the lane has locked
+_VERSIONS_AT = slice(
+    18, 20
+)  # of the file format, for writing and reading: 1 is without a log, 2 with one
 _PAGE_BYTES_AT = slice(16, 18)
 
 
@@ -27,7 +31,9 @@ class OutboxView:
 
     def __init__(self, folder: Path) -> None:
         """Read it. Raises OSError, sqlite3.Error, and DamagedError for what cannot be used or is too large."""
-        size = sum((folder / name).stat().st_size for name in (DATABASE, LOG) if (folder / name).exists())
+        size = sum(
+            (folder / name).stat().st_size for name in (DATABASE, LOG) if (folder / name).exists()
+        )
         if size > VIEW_BYTES_MAX:
             raise DamagedError(f"{folder}: {size} bytes are too many to be held in memory")
         image = bytearray((folder / DATABASE).read_bytes())
@@ -48,7 +54,9 @@ class OutboxView:
             raise
         if told != "ok":
             self._database.close()
-            raise DamagedError(f"{folder}: damaged, and cannot be saved while the disk takes nothing")
+            raise DamagedError(
+                f"{folder}: damaged, and cannot be saved while the disk takes nothing"
+            )
 
     def _sql(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         return self._database.execute(statement, values)

@@ -42,15 +42,11 @@ class CacheLimits:
     bytes_max: int = (
         1 << 30
     )  # a snapshot of all 34 million cards is 190 MB; there may be two and their successors
-    files_max: int = (
-        10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
-    )
+    files_max: int = 10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
     reserve_bytes: int = (
         64 << 20
     )  # left free on the disk: reports of refused passengers must always find room
-    wanted_s: float = (
-        86_400.0  # a piece asked for in this time is not thrown away to make room; a slow line may take hours
-    )
+    wanted_s: float = 86_400.0  # a piece asked for in this time is not thrown away to make room; a slow line may take hours
 
 
 class _Kept(NamedTuple):
@@ -98,7 +94,8 @@ class PieceCache:
         _require_hash(sha256)
         if bytes_ > INDEX_BYTES_MAX:
             raise TownError(
-                SourceState.REFUSED, f"an index of {bytes_} bytes is signed, {INDEX_BYTES_MAX} are the most"
+                SourceState.REFUSED,
+                f"an index of {bytes_} bytes is signed, {INDEX_BYTES_MAX} are the most",
             )
         answer = self._web.get(f"{self._base_url}indexes/{sha256}.json", bytes_)
         if (
@@ -106,7 +103,9 @@ class PieceCache:
             or len(answer.content) != bytes_
             or hashlib.sha256(answer.content).hexdigest() != sha256
         ):
-            raise TownError(SourceState.REFUSED, f"index {sha256[:8]}: not the bytes whose sha256 is signed")
+            raise TownError(
+                SourceState.REFUSED, f"index {sha256[:8]}: not the bytes whose sha256 is signed"
+            )
         return answer.content
 
     def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
@@ -115,7 +114,9 @@ class PieceCache:
         with _disk(self._folder):
             for kept in self._kept():
                 if kept.is_whole and (header := _header(kept.path)) is not None:
-                    entry = SegmentEntry(header.from_version, header.to_version, kept.bytes, kept.sha256)
+                    entry = SegmentEntry(
+                        header.from_version, header.to_version, kept.bytes, kept.sha256
+                    )
                     found.setdefault(header.rule, []).append(entry)
         return {
             rule: sorted(entries, key=lambda entry: (entry.to_version, entry.from_version))
@@ -204,7 +205,11 @@ def _is_right(path: Path, entry: SegmentEntry) -> bool:
         status = path.lstat()
     except FileNotFoundError:
         return False
-    if stat.S_ISREG(status.st_mode) and status.st_size == entry.bytes and _sha256(path) == entry.sha256:
+    if (
+        stat.S_ISREG(status.st_mode)
+        and status.st_size == entry.bytes
+        and _sha256(path) == entry.sha256
+    ):
         return True
     remove(path)
     return False

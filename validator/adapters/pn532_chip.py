@@ -21,21 +21,28 @@ from nfc.clf import pn532
 from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
 from validator.formats.pn532_frames import ACK
 
-SPEEDS = (115_200, 921_600, 460_800, 230_400)  # where a chip may be: after its reset, after us, after others
+SPEEDS = (
+    115_200,
+    921_600,
+    460_800,
+    230_400,
+)  # where a chip may be: after its reset, after us, after others
 ROUNDS = 3  # over all speeds with the port open: behind a Pi's USB, the first bytes after an open may take a second
 FIND_WAIT_MS = 100  # a chip acknowledges within 15 ms, an FTDI adapter holds bytes for 16 ms, twice
-ECHO_MS = 250  # how late a line gives back what was sent: adapters and hubs hold bytes, each for some ms
-WAIT_MS = 30  # the same for one step of a chip that is known to work: the loop waits for it
-FIELD_OFF_NS = (
-    6_000_000  # a card has forgotten everything after 5.1 ms without a field, NFC Forum Digital 2.0, 5.3
+ECHO_MS = (
+    250  # how late a line gives back what was sent: adapters and hubs hold bytes, each for some ms
 )
+WAIT_MS = 30  # the same for one step of a chip that is known to work: the loop waits for it
+FIELD_OFF_NS = 6_000_000  # a card has forgotten everything after 5.1 ms without a field, NFC Forum Digital 2.0, 5.3
 LOOKS = 2  # of `look`: the answer to one may be lost
 REQUESTS = 2  # of each: a chip may leave every second one unanswered
 # For an answer: 5 ms a try, 4 ms anticollision a card, 5 ms RATS, and as much again for the machine.
 REQUEST_MS = 25
 _ABORT_PAUSE_S = 0.001  # what nfcpy gives the chip between an abort and the next command
 _SPEED_PAUSE_S = 0.001  # the manual wants 200 µs after the acknowledgement that changes the speed
-_WAKE_UP = b"\x55\x55" + bytes(14)  # the first edges wake the chip, the rest covers its oscillator's start
+_WAKE_UP = b"\x55\x55" + bytes(
+    14
+)  # the first edges wake the chip, the rest covers its oscillator's start
 _PN532 = 0x32
 _AUTOMATIC_RATS = 0x10
 _AUTOMATIC_ATR = 0x04  # on after a reset too
@@ -72,7 +79,9 @@ class StoppedError(Exception):
 class _Chipset(Protocol):
     """The part of nfcpy's chipset that is used: the one edge where its missing types are given."""
 
-    def command(self, cmd_code: int, cmd_data: bytes | None, timeout: float) -> bytearray | None: ...
+    def command(
+        self, cmd_code: int, cmd_data: bytes | None, timeout: float
+    ) -> bytearray | None: ...
     def sam_configuration(self, mode: str) -> None: ...
     def set_parameters(self, flags: int) -> None: ...
     def rf_configuration(self, cfg_item: int, cfg_data: bytes) -> None: ...
@@ -106,7 +115,9 @@ class Chip:
             with contextlib.suppress(NoAnswerError):
                 self._wake_up_at(speed)
                 return
-        raise NoAnswerError(f"no answer at {', '.join(map(str, SPEEDS))} baud; is it wired and powered?")
+        raise NoAnswerError(
+            f"no answer at {', '.join(map(str, SPEEDS))} baud; is it wired and powered?"
+        )
 
     def make_ready(self, speed: int) -> None:
         """Configure a chip that was found, at `speed` baud if the port can do that; at most 0.6 s, 15 ms usually."""

@@ -18,9 +18,7 @@ from nfc.clf import pn532
 from validator.adapters.pn532_chip import FAULTS, Chip, StoppedError, open_chip
 from validator.adapters.pn532_line import EchoError, NoAnswerError
 
-RETRY_S = (
-    0.25  # between two tries: a replugged reader is back well within 2 s, and a missing one costs nothing
-)
+RETRY_S = 0.25  # between two tries: a replugged reader is back well within 2 s, and a missing one costs nothing
 CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s
 
 
@@ -128,9 +126,7 @@ def _what(fault: BaseException) -> str:
         case OSError(errno=errno.ENOENT | errno.ENXIO):
             return "there is no such device; is it plugged in?"
         case OSError(errno=errno.EACCES | errno.EPERM):
-            return (
-                "permission denied; the service's user has to be in the group of the device, usually dialout"
-            )
+            return "permission denied; the service's user has to be in the group of the device, usually dialout"
         case OSError(errno=errno.EBUSY | errno.EAGAIN):
             return "in use by another program; every lane needs a reader of its own"
         case OSError(errno=errno.EIO):

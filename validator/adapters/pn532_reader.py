@@ -33,17 +33,15 @@ from validator.formats.pn532_targets import NoCard, parse_targets
 
 TARGETS_MAX = 2  # what the chip can hold
 MISSES_MAX = 4  # an acknowledgement may be lost on the way, and an adapter or a busy machine may stall for a tenth of a second
-PAUSE_NS = (
-    40_000_000  # after the second miss, and twice that after the third: dead is told within half a second
-)
+PAUSE_NS = 40_000_000  # after the second miss, and twice that after the third: dead is told within half a second
 CHECK_NS = 500_000_000  # how long a chip of which nothing is asked may be dead unnoticed
 LOOK_NS = 1_000_000_000  # the poll interval while another thread opens; its descriptor tells sooner
 REST_NS = 30_000_000  # for the rest of an answer: 8 ms at 115200 baud, and an FTDI adapter holds it for 16 ms
-RESET_NS = 900_000_000  # between two moments without a field: a card that was missed is served within 1 s
-HOLD_NS = 1_700_000_000  # the same after a card was told: most people have taken it away by then
-ASKS_MAX = (
-    2  # after which a card that lay there all along has answered, even to a chip that hears every second one
+RESET_NS = (
+    900_000_000  # between two moments without a field: a card that was missed is served within 1 s
 )
+HOLD_NS = 1_700_000_000  # the same after a card was told: most people have taken it away by then
+ASKS_MAX = 2  # after which a card that lay there all along has answered, even to a chip that hears every second one
 # An answer that may have waited for longer is asked for again: this machine stood still, and the card may have left.
 OLD_NS = 300_000_000
 SILENCES_MAX = 2  # moments without a field after which it is gone: one answer may have been lost
@@ -266,7 +264,9 @@ class _Held:
         self._cards: deque[CardSeen] = deque(maxlen=TARGETS_MAX)
         self._other: ReaderEvent | None = None  # no single card, told after those
         self._lay = False  # what is held lay there when the lane began
-        self._asks: int | None = None  # acknowledged since the field was taken away; None: no doubt is left
+        self._asks: int | None = (
+            None  # acknowledged since the field was taken away; None: no doubt is left
+        )
         self._sure = True  # that a card in the field would have answered them
         self._silences = 0  # sure ones running after which nothing had answered
         self.is_unanswered = False  # what lay there when the lane began has not been told of
@@ -309,7 +309,9 @@ class _Held:
     def asked(self, *, acknowledged: bool) -> None:
         """A request went out, and the one before is without an answer."""
         if not acknowledged:
-            self._sure = False  # it may have cut off the one before, and left the card selected and silent
+            self._sure = (
+                False  # it may have cut off the one before, and left the card selected and silent
+            )
         elif self._asks is not None:
             self._asks += 1
             if self._asks > ASKS_MAX:
@@ -328,7 +330,9 @@ class _Held:
     def _is_held(self, event: ReaderEvent) -> bool:
         if self._other is not None and (self._lay or type(event) is type(self._other)):
             return True  # of two cards that lay there, each by itself as well
-        return isinstance(event, CardSeen) and any(_alike(event.card, held.card) for held in self._cards)
+        return isinstance(event, CardSeen) and any(
+            _alike(event.card, held.card) for held in self._cards
+        )
 
     def _keep(self, event: ReaderEvent) -> None:
         if isinstance(event, CardSeen):

@@ -15,7 +15,9 @@ _FIFO_PRIORITY = 10  # above every default task, below the kernel's threads that
 def run_in_real_time() -> bool:
     """Put the calling thread, and none that it starts, into SCHED_FIFO. Returns whether it was permitted."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_FIFO_PRIORITY))
+        os.sched_setscheduler(
+            0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_FIFO_PRIORITY)
+        )
     except OSError:
         return False
     return True

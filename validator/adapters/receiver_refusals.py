@@ -58,11 +58,16 @@ def _difference(checked: Checked, method: str, url: str) -> str:
     """What of the request was changed on its way, if anything was."""
     sent = (method, host(url), urlsplit(url).path)
     for name, ours, theirs in zip(
-        ("method", "host", "path"), sent, (checked.method, checked.authority, checked.path), strict=True
+        ("method", "host", "path"),
+        sent,
+        (checked.method, checked.authority, checked.path),
+        strict=True,
     ):
         if ours != theirs:
             what = f"{name} {ours[:_SHOWN]} and the receiver got {theirs[:_SHOWN]}"
-            return f"this gate sent {what}: the web server or proxy between has to leave it as it is"
+            return (
+                f"this gate sent {what}: the web server or proxy between has to leave it as it is"
+            )
     return ""
 
 

@@ -101,7 +101,12 @@ class ReportOffice:
     """One gate's way to one back office. For one thread."""
 
     def __init__(
-        self, url: str, web: Web, gate_id: str, key: Ed25519PrivateKey, now_unix_s: Callable[[], int]
+        self,
+        url: str,
+        web: Web,
+        gate_id: str,
+        key: Ed25519PrivateKey,
+        now_unix_s: Callable[[], int],
     ) -> None:
         """What is signed is `url` as it is sent. Raises ValueError if nothing can be sent there."""
         self._url = as_sent(url if url.endswith("/") else f"{url}/")
@@ -142,7 +147,9 @@ class ReportOffice:
         self._nonce = heard.next_nonce or FIRST_NONCE
         return heard
 
-    def _decoded(self, decoder: msgspec.json.Decoder[_Answer], content: bytes, path: str) -> _Answer:
+    def _decoded(
+        self, decoder: msgspec.json.Decoder[_Answer], content: bytes, path: str
+    ) -> _Answer:
         try:
             return decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -154,8 +161,14 @@ class ReportOffice:
     def _post(self, path: str, content: bytes, nonce: str = "") -> bytes:
         # mtime 0: the same reports are the same bytes.
         body, url = gzip.compress(content, _PACKING, mtime=0), self._url + path
-        headers = {"content-type": "application/json", "content-encoding": "gzip", "host": host(url)}
-        signed = sign("POST", url, headers, body, self._key, self._gate_id, self._now_unix_s(), nonce)
+        headers = {
+            "content-type": "application/json",
+            "content-encoding": "gzip",
+            "host": host(url),
+        }
+        signed = sign(
+            "POST", url, headers, body, self._key, self._gate_id, self._now_unix_s(), nonce
+        )
         try:
             return self._web.post(url, body, signed, ANSWER_BYTES_MAX)
         except StatusError as error:

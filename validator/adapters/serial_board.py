@@ -32,9 +32,7 @@ from validator.formats.board_frames import OpenFrame, ReadFrame, ShowFrame
 from validator.formats.board_link import BoardLink, Command, Lay, LinkEvent, ReadHeard
 
 BAUD = 115_200
-RETRY_NS = (
-    250_000_000  # a device that comes back is served within 2 s; a quarter of one leaves room for its HELLO
-)
+RETRY_NS = 250_000_000  # a device that comes back is served within 2 s; a quarter of one leaves room for its HELLO
 READ_BYTES_MAX = 4_096
 OUTGOING_BYTES_MAX = 4_096  # a line that takes nothing for so long is lost
 CARDS_WAITING_MAX = 4  # the loop takes them at once; more is a board gone mad
@@ -55,7 +53,11 @@ class SerialBoard:
     """The Board port over a serial line; also the source of a `BoardReader`'s cards."""
 
     def __init__(
-        self, device: str, device_id: bytes, firmware: str, clock: Callable[[], int] = time.monotonic_ns
+        self,
+        device: str,
+        device_id: bytes,
+        firmware: str,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """`device` is a path; `device_id` (8 bytes) and `firmware` are what the lane says in its HELLO."""
         self._device = device
@@ -165,7 +167,9 @@ class SerialBoard:
     def _reopen(self, now_ns: int) -> bool:
         self._retry_ns = now_ns + RETRY_NS
         try:
-            self._port = serial.Serial(self._device, BAUD, timeout=0, write_timeout=0, exclusive=True)
+            self._port = serial.Serial(
+                self._device, BAUD, timeout=0, write_timeout=0, exclusive=True
+            )
         except PORT_ERRORS as error:
             self._lose(_why_not_open(error), now_ns)
             return False
@@ -173,7 +177,9 @@ class SerialBoard:
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
         self._heard_ns = now_ns
-        self._link = BoardLink(secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns)
+        self._link = BoardLink(
+            secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns
+        )
         return True
 
     def _read(self) -> bytes:
@@ -216,7 +222,9 @@ class SerialBoard:
                     self._lose(event.reason, event.at_ns)
                 case BoardBack():
                     self._told.clear()
-                    self._cards.board_back(f"board at {self._device}: it has restarted", event.at_ns)
+                    self._cards.board_back(
+                        f"board at {self._device}: it has restarted", event.at_ns
+                    )
                     self._events.append(event)
                 case ReaderLost():
                     self._cards.lose(f"board at {self._device}: {event.reason}", event.at_ns)
@@ -252,7 +260,9 @@ class _CardTray:
     """
 
     def __init__(self) -> None:
-        self.asks_again = False  # a card was told too long ago: the board is to say what lies there now
+        self.asks_again = (
+            False  # a card was told too long ago: the board is to say what lies there now
+        )
         self._works = False
         self._is_first_session = True
         self._told: set[str] = set()  # why it does not; each once
@@ -262,7 +272,9 @@ class _CardTray:
         )  # and whether it lay there
         self._last: CardEvent | None = None  # the card told last, in whatever session
         self._is_asking = False  # the board, what lies there, and it has not heard that yet
-        self._came_meanwhile: CardEvent | None = None  # by itself; the board tells it again in answer
+        self._came_meanwhile: CardEvent | None = (
+            None  # by itself; the board tells it again in answer
+        )
         self._answer_until_ns = 0
 
     def lose(self, reason: str, at_ns: int) -> None:
@@ -377,7 +389,11 @@ class BoardReader:
 
     def deadline_ns(self) -> int:
         """See ports.Reader."""
-        return self._board.deadline_ns() if self._closed else self._board.card_deadline_ns(armed=self._armed)
+        return (
+            self._board.deadline_ns()
+            if self._closed
+            else self._board.card_deadline_ns(armed=self._armed)
+        )
 
     def arm(self) -> None:
         """See ports.Reader."""

@@ -33,7 +33,9 @@ class TimeFile:
         It counts where the file is damaged, or older. Nothing is read before the first look.
         """
         self._paths = (path,) if copy is None else (path, copy)
-        self._read: tuple[object, ...] | None = None  # what the files looked like before they were read
+        self._read: tuple[object, ...] | None = (
+            None  # what the files looked like before they were read
+        )
         self._found: FoundTime | None = None
 
     def look(self) -> FoundTime | None:

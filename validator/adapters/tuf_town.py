@@ -48,7 +48,12 @@ from validator.formats.manifest import MANIFEST_BYTES_MAX
 MANIFEST = "manifest.json"
 VERSION_MAX = (1 << 53) - 1  # exact in every JSON reader; the ledger reads no larger one back
 ROLE_KEYS_MAX = 16  # likewise
-_BYTES_MAX = {Root.type: 1 << 16, Timestamp.type: 1 << 12, Snapshot.type: 1 << 13, Targets.type: 1 << 14}
+_BYTES_MAX = {
+    Root.type: 1 << 16,
+    Timestamp.type: 1 << 12,
+    Snapshot.type: 1 << 13,
+    Targets.type: 1 << 14,
+}
 _LIMITS = UpdaterConfig(
     max_root_rotations=64,  # more than a fleet replaces in its life; past it the next poll goes on
     max_delegations=0,  # the city has none; each would be a file to fetch
@@ -140,7 +145,9 @@ class TufTown:
                 bootstrap=self._root,
             )
         except RepositoryError as error:
-            raise self._refused(f"the root that this gate holds is none ({_one_line(error)})") from error
+            raise self._refused(
+                f"the root that this gate holds is none ({_one_line(error)})"
+            ) from error
 
     def _manifest_of(self, target: TargetFile) -> bytes:
         """The manifest that is signed: the one from before if it still is, else fetched."""
@@ -148,7 +155,9 @@ class TufTown:
         if not _SHA256.fullmatch(sha256):
             raise self._refused(f"{MANIFEST} is signed without a sha256")
         if target.length > MANIFEST_BYTES_MAX:
-            raise self._refused(f"{MANIFEST} has {target.length} bytes, {MANIFEST_BYTES_MAX} are the most")
+            raise self._refused(
+                f"{MANIFEST} has {target.length} bytes, {MANIFEST_BYTES_MAX} are the most"
+            )
         with suppress(RepositoryError):
             target.verify_length_and_hashes(self._manifest)
             return self._manifest
@@ -183,7 +192,9 @@ class TufTown:
         if type(value) is not int or not 0 <= value <= min(
             SIGNED_UNIX_S_END - 1, timestamp.expires.timestamp()
         ):
-            raise self._refused("timestamp.json says no time when it was signed, but something else")
+            raise self._refused(
+                "timestamp.json says no time when it was signed, but something else"
+            )
         return value
 
     @contextmanager
@@ -245,7 +256,9 @@ class _Fetcher(FetcherInterface):
             case _:
                 content = self._kept.get(name) or self._json(url, bytes_max).content
                 self._kept = {
-                    kept: each for kept, each in self._kept.items() if not kept.endswith(f".{role}.json")
+                    kept: each
+                    for kept, each in self._kept.items()
+                    if not kept.endswith(f".{role}.json")
                 }
                 self._kept[name] = content
         self.served[role] = content
@@ -290,7 +303,8 @@ def set_reference_time(updater: Updater, now_unix_s: int) -> None:
     trusted = getattr(updater, "_trusted_set", None)
     if not isinstance(getattr(trusted, "reference_time", None), datetime):
         raise TownError(
-            SourceState.REFUSED, "this release of python-tuf takes no reference time; install the pinned one"
+            SourceState.REFUSED,
+            "this release of python-tuf takes no reference time; install the pinned one",
         )
     trusted.reference_time = datetime.fromtimestamp(now_unix_s, UTC)  # type: ignore[union-attr]  # it has one
 
@@ -317,7 +331,9 @@ def _newest_root(folder: Path, fetched: Sequence[bytes]) -> bytes | None:
     with suppress(OSError, ValueError):
         numbers = [int(path.name.partition(".")[0]) for path in (folder / "root_history").iterdir()]
         for number in sorted(numbers, reverse=True):
-            content = read_regular(folder / "root_history" / f"{number}.root.json", _BYTES_MAX[Root.type])
+            content = read_regular(
+                folder / "root_history" / f"{number}.root.json", _BYTES_MAX[Root.type]
+            )
             if content in fetched:
                 return content
     return None

@@ -232,12 +232,19 @@ class Web:
             if part.length == part.bytes_max:
                 return
         raise TownError(
-            SourceState.UNREACHABLE, f"{place(url)}: broke off at {part.length} of {part.bytes_max} bytes"
+            SourceState.UNREACHABLE,
+            f"{place(url)}: broke off at {part.length} of {part.bytes_max} bytes",
         )
 
     @contextmanager
     def _asked(
-        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool, body: bytes | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        bytes_max: int,
+        *,
+        large: bool,
+        body: bytes | None = None,
     ) -> Iterator[requests.Response]:
         """The answer to one request, its status one that brings something. A connection whose answer is not read to its end is closed."""
         with closing(self._send(url, headers, bytes_max, large=large, body=body)) as response:
@@ -256,7 +263,13 @@ class Web:
             yield response
 
     def _send(
-        self, url: str, headers: Mapping[str, str], bytes_max: int, *, large: bool, body: bytes | None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        bytes_max: int,
+        *,
+        large: bool,
+        body: bytes | None,
     ) -> requests.Response:
         while True:
             connections = self._pace.connections

@@ -20,7 +20,9 @@ import urllib3
 from validator.adapters.web_line import PaceError
 from validator.courier_ports import SourceState, TownError
 
-_RETRY_AFTER_S_MAX = 86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
+_RETRY_AFTER_S_MAX = (
+    86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
+)
 _DATES = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"}
 
@@ -107,7 +109,10 @@ class OnTheLine:
     def __enter__(self) -> None: ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception):
             state, text = _fault(error)
@@ -127,8 +132,13 @@ def _fault(error: BaseException) -> tuple[SourceState, str]:
         if isinstance(cause, OSError) and cause.strerror:
             return SourceState.UNREACHABLE, _words(cause)
     if not isinstance(error, requests.RequestException) and isinstance(error, OSError):
-        return SourceState.TLS, _one_line(error)  # requests, of authorities that are not there any more
-    return SourceState.NOT_OURS, f"an answer that cannot be understood ({type(causes[-1]).__name__})"
+        return SourceState.TLS, _one_line(
+            error
+        )  # requests, of authorities that are not there any more
+    return (
+        SourceState.NOT_OURS,
+        f"an answer that cannot be understood ({type(causes[-1]).__name__})",
+    )
 
 
 def _told(cause: BaseException) -> tuple[SourceState, str] | None:
@@ -176,7 +186,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            hidden = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
+            hidden = (
+                *cause.args,
+                getattr(cause, "reason", None),
+                cause.__cause__,
+                cause.__context__,
+            )
             waiting += [each for each in hidden if isinstance(each, BaseException)]
 
 

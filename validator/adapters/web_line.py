@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for
 
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # it tells hostile headers with a traceback
+logging.getLogger("urllib3.connection").setLevel(
+    logging.ERROR
+)  # it tells hostile headers with a traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ class WebLimits:
         4  # of a name; so that a name with a hundred dead addresses costs no quarter of an hour
     )
     silence_s: float = 10.0  # without a byte, and for a whole TLS handshake
-    answer_s: float = (
-        20.0  # from asking to the last byte of an answer, and a second more for each bytes_s_min it may have
-    )
+    answer_s: float = 20.0  # from asking to the last byte of an answer, and a second more for each bytes_s_min it may have
     window_s: float = (
         30.0  # a large file has no deadline, but a lowest mean speed in each window of this length
     )
-    bytes_s_min: int = 1_024  # a quarter of what GPRS gives; slower is taken for somebody who plays for time
+    bytes_s_min: int = (
+        1_024  # a quarter of what GPRS gives; slower is taken for somebody who plays for time
+    )
     header_bytes_max: int = 1 << 14  # of an answer; a static server's are 300
     drained_bytes_max: int = (
         1 << 13
@@ -169,7 +171,9 @@ class _PacedSocket(socket.socket):
 class _PacedTlsSocket(ssl.SSLSocket):
     pace: Pace
 
-    def recv_into(self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0) -> int:
+    def recv_into(
+        self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0
+    ) -> int:
         """As a TLS socket's, at this pace."""
         while True:
             self.settimeout(wait_s := self.pace.wait_s())
@@ -235,7 +239,9 @@ class _PacedTlsConnection(_PacedConnection, HTTPSConnection):
 def _expired(at_least_unix_s: int) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError("certificate verify failed")
     least = datetime.fromtimestamp(at_least_unix_s, UTC)
-    error.verify_message = f"certificate has expired: it is {least:%Y-%m-%d} at least, as the city has signed"
+    error.verify_message = (
+        f"certificate has expired: it is {least:%Y-%m-%d} at least, as the city has signed"
+    )
     return error
 
 
@@ -280,7 +286,9 @@ class PacedAdapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
     ) -> None:
         """As requests', of connections that keep the pace."""
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **pool_kwargs)
+        super().init_poolmanager(
+            connections, maxsize, block, ssl_context=self._context, **pool_kwargs
+        )
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:

@@ -35,7 +35,9 @@ MARKS = {"ok": "green", "note": "yellow", "bad": "red"}
 def examine(config: Config) -> Iterator[Finding]:
     """Look at one thing after the other."""
     yield Finding(
-        "configuration", "ok", f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}"
+        "configuration",
+        "ok",
+        f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}",
     )
     if config.log.grounds:
         why = "the log and `watch` say why each card was refused: for a test bench, not for passengers"
@@ -67,7 +69,9 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
                 is_read = False
     serves = not any(finding.fatal for finding in seen)
     if as_json:
-        click.echo(json.dumps({"serves": serves, "findings": [asdict(finding) for finding in seen]}))
+        click.echo(
+            json.dumps({"serves": serves, "findings": [asdict(finding) for finding in seen]})
+        )
     return serves
 
 
@@ -99,14 +103,21 @@ def _list(config: Config, clock: Clock) -> Iterator[Finding]:
     state = f"stale: every card is {kept} (list.stale)" if stale else "fresh"
     mark = "ok" if not stale else "note" if config.list.stale == "decide" else "bad"
     yield Finding(
-        "list", mark, f"version {adopted.rules.version}, {len(adopted.rules.rules)} rule(s), {state}"
+        "list",
+        mark,
+        f"version {adopted.rules.version}, {len(adopted.rules.rules)} rule(s), {state}",
     )
 
 
 def _used_keys(rules: RuleSet | None) -> set[bytes]:
     """The ids of the keys under which the list in force was made: one of them, or two while a key is being replaced."""
     tables = [rule.table for rule in rules.rules] if rules else []
-    return {header.key_id for table in tables if isinstance(table, MappedTable) for header in table.headers}
+    return {
+        header.key_id
+        for table in tables
+        if isinstance(table, MappedTable)
+        for header in table.headers
+    }
 
 
 def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
@@ -121,11 +132,17 @@ def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
             text += "; if that is right, the city's clock ran ahead: tell the back office (docs/runbook.md)"
         yield Finding("clock", "note", text)
     else:
-        yield Finding("clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)")
+        yield Finding(
+            "clock", "note", f"not synchronised: {floor}; check the time service (timedatectl)"
+        )
 
 
 def _floor(clock: Clock, found: FoundTime | None) -> str:
     if clock.floor_unix_s() * NS_PER_S <= clock.system().boottime_ns:
         return "neither the city nor a list has told the time yet"
-    behind = "signed by the city" if found is not None and found.signed is not None else "of the list itself"
+    behind = (
+        "signed by the city"
+        if found is not None and found.signed is not None
+        else "of the list itself"
+    )
     return f"it is {date(clock.floor_unix_s())} at least, counted from the time {behind}"

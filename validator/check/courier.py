@@ -98,7 +98,9 @@ def _upload(upload: UploadStatus) -> Finding:
     if upload.state == SourceState.FRESH.value and not upload.problem:
         return Finding("upload", "ok", "nothing keeps reports from the back office")
     told = printable(upload.problem or upload.state)
-    return Finding("upload", "note", f"{told}; reports wait on the gate until then (docs/reports.md)")
+    return Finding(
+        "upload", "note", f"{told}; reports wait on the gate until then (docs/reports.md)"
+    )
 
 
 def _lists(
@@ -113,7 +115,9 @@ def _lists(
     since = f"{printable(status.state)} since {date(status.since_unix_s)}"
     if status.state == SourceState.FRESH.value and (problem := _unwritable(config)):
         return Finding(
-            "courier", "note", f"{problem}: it could not write down how it fares since; its log tells"
+            "courier",
+            "note",
+            f"{problem}: it could not write down how it fares since; its log tells",
         )
     if status.state == SourceState.FRESH.value:
         return Finding("courier", "ok", f"{since}, {asked}, {version}")
@@ -134,19 +138,23 @@ def _mend(state: str) -> str:
     return next((f"{mend}; " for known, mend in MENDS.items() if known.value == state), "")
 
 
-def _root(ledger: Ledger, folder: Path, settings: CourierConfig, now_unix_s: int) -> Iterator[Finding]:
+def _root(
+    ledger: Ledger, folder: Path, settings: CourierConfig, now_unix_s: int
+) -> Iterator[Finding]:
     """The newest root that this gate has seen counts; the one it was given only as long as there is none."""
     kept = ledger.root if ledger.root is not None and is_root(ledger.root) else None
     if ledger.root is not None and kept is None:
-        text = (
-            f"{folder / ROOT_NAME}: damaged; the courier begins with courier.root and fetches the later ones"
-        )
+        text = f"{folder / ROOT_NAME}: damaged; the courier begins with courier.root and fetches the later ones"
         yield Finding("root", "note", text)
     given, wrong = _given_root(settings)
     if wrong:
-        comes = "the courier goes on by the root it has kept" if kept else "the courier cannot start"
+        comes = (
+            "the courier goes on by the root it has kept" if kept else "the courier cannot start"
+        )
         yield Finding(
-            "root", "note", f"{wrong}; put the city's root.json there, from a source you trust: {comes}"
+            "root",
+            "note",
+            f"{wrong}; put the city's root.json there, from a source you trust: {comes}",
         )
     root = kept or given
     if root is None:
@@ -177,7 +185,9 @@ def _accepted(ledger: Ledger, config: Config) -> Iterator[Finding]:
         return
     if ledger.problem:
         yield Finding("accepted", "note", f"{ledger.problem}; the courier writes it again")
-    signed = f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
+    signed = (
+        f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
+    )
     if missing := _missing_key(accepted, config):
         text = f"{signed}: made under fingerprint key {missing}, which this gate does not hold; put it into list.keys"
         yield Finding("accepted", "note", text)
@@ -190,7 +200,10 @@ def _missing_key(accepted: Accepted, config: Config) -> str | None:
     try:
         manifest: Manifest = decode_manifest(accepted.manifest.encode())
         held = {key_id.hex() for key_id in held_keys(Path(config.list.keys))}
-    except (ManifestError, FingerprintKeyError):  # the first is the courier's to tell, the second is told
+    except (
+        ManifestError,
+        FingerprintKeyError,
+    ):  # the first is the courier's to tell, the second is told
         return None
     key = manifest.fingerprint_key
     return key if key is not None and key not in held else None
@@ -201,7 +214,9 @@ def _folders(config: Config) -> Iterator[Finding]:
     folder, recent = Path(config.list.folder), Path(config.list.recent)
     try:
         if is_in_memory(folder):
-            text = f"{folder}: in memory, and gone after a power cut; list.folder must be on the disk"
+            text = (
+                f"{folder}: in memory, and gone after a power cut; list.folder must be on the disk"
+            )
             yield Finding("folders", "note", text)
     except OSError:
         return  # the disk's finding tells it
@@ -212,17 +227,21 @@ def _folders(config: Config) -> Iterator[Finding]:
     try:
         kept_in_memory = is_in_memory(recent)
     except FileNotFoundError:
-        yield Finding("folders", "note", f"{recent}: not there; the courier makes it when it starts")
+        yield Finding(
+            "folders", "note", f"{recent}: not there; the courier makes it when it starts"
+        )
     except OSError as error:
         yield Finding(
-            "folders", "note", f"{recent}: {error.strerror}; the courier must be able to write there"
+            "folders",
+            "note",
+            f"{recent}: {error.strerror}; the courier must be able to write there",
         )
     else:
         text = f"what changed lately is in memory, at {recent}"
-        on_disk = (
-            f"{recent}: not in memory: {wears}; let list.recent be on a tmpfs, such as /run/turnike/lists"
+        on_disk = f"{recent}: not in memory: {wears}; let list.recent be on a tmpfs, such as /run/turnike/lists"
+        yield Finding(
+            "folders", "ok" if kept_in_memory else "note", text if kept_in_memory else on_disk
         )
-        yield Finding("folders", "ok" if kept_in_memory else "note", text if kept_in_memory else on_disk)
 
 
 def _authorities(settings: CourierConfig) -> Finding:
@@ -232,7 +251,11 @@ def _authorities(settings: CourierConfig) -> Finding:
         return Finding("certificates", "note", f"[courier]: {error}; the courier cannot start")
     if settings.url.startswith("http://"):
         return Finding("certificates", "ok", "none needed: it asks this machine itself")
-    whose = f"by the authorities in {settings.ca_file}" if settings.ca_file else "by the public authorities"
+    whose = (
+        f"by the authorities in {settings.ca_file}"
+        if settings.ca_file
+        else "by the public authorities"
+    )
     return Finding("certificates", "ok", f"the web server is to be known {whose}")
 
 

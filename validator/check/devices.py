@@ -15,7 +15,9 @@ from validator.config import Config
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.ports import Board, Reader
 
-DEVICE_WAIT_S = 4.0  # a chip left at another speed is found in two seconds, a board greets within one
+DEVICE_WAIT_S = (
+    4.0  # a chip left at another speed is found in two seconds, a board greets within one
+)
 
 
 def examine_devices(config: Config) -> Iterator[Finding]:
@@ -26,7 +28,9 @@ def examine_devices(config: Config) -> Iterator[Finding]:
     }  # asked before our own drivers hold them
     for subject, path in held.items():
         yield Finding(
-            subject, "note", f"{path}: held by another process, most likely the lane; its log tells the state"
+            subject,
+            "note",
+            f"{path}: held by another process, most likely the lane; its log tells the state",
         )
     if "board" in held and config.reader.driver == "serial":
         return

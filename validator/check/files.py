@@ -29,31 +29,45 @@ def examine_disks(config: Config) -> Iterator[Finding]:
     """The disk of the lists, and that of the reports."""
     folder = Path(config.list.folder)
     yield _disk(
-        "disk", folder, (ACCEPTED_FILE, ACCEPTED_COPY_FILE), FREE_BYTES_MIN, "a full list may not fit"
+        "disk",
+        folder,
+        (ACCEPTED_FILE, ACCEPTED_COPY_FILE),
+        FREE_BYTES_MIN,
+        "a full list may not fit",
     )
     reserve_bytes = (config.reports.reserve_mb << 20) + (1 << 20)
     files = (LOCK, IDENTITY)
     yield _disk(
-        "reports", Path(config.reports.folder), files, reserve_bytes, "the newest reports are refused"
+        "reports",
+        Path(config.reports.folder),
+        files,
+        reserve_bytes,
+        "the newest reports are refused",
     )
 
 
-def _disk(subject: str, folder: Path, files: tuple[str, ...], bytes_min: int, lacks: str) -> Finding:
+def _disk(
+    subject: str, folder: Path, files: tuple[str, ...], bytes_min: int, lacks: str
+) -> Finding:
     who = "the courier" if subject == "disk" else "the lane"
     try:
         status = os.statvfs(folder)
     except OSError as error:
-        text = (
-            f"{folder}: {error.strerror}; {who} makes it where it may, else create it, owned by {who}'s user"
-        )
+        text = f"{folder}: {error.strerror}; {who} makes it where it may, else create it, owned by {who}'s user"
         return Finding(subject, "note", text)
     if problem := read_only(folder, *files):
-        return Finding(subject, "note", f"{problem}; {_UNWRITABLE}: check the disk (dmesg), then replace it")
+        return Finding(
+            subject, "note", f"{problem}; {_UNWRITABLE}: check the disk (dmesg), then replace it"
+        )
     if problem := _foreign(folder):
         return Finding(subject, "note", problem)
     free = status.f_bavail * status.f_frsize
     text = f"{free >> 20:,} MiB free at {folder}"
-    return Finding(subject, "ok", text) if free >= bytes_min else Finding(subject, "note", f"{text}; {lacks}")
+    return (
+        Finding(subject, "ok", text)
+        if free >= bytes_min
+        else Finding(subject, "note", f"{text}; {lacks}")
+    )
 
 
 def _foreign(folder: Path) -> str:
@@ -67,7 +81,9 @@ def _foreign(folder: Path) -> str:
 def examine_lane(config: Config) -> Iterator[Finding]:
     """The lane's socket, and what it says of its reports."""
     if not config.reports.socket:
-        text = "there is no reports.socket: nobody can ask this lane, and its reports stay on the gate"
+        text = (
+            "there is no reports.socket: nobody can ask this lane, and its reports stay on the gate"
+        )
         yield Finding("socket", "note", text)
         return
     path = Path(config.reports.socket)
@@ -98,14 +114,18 @@ def _socket(path: Path) -> Finding:
         return Finding("socket", "note", f"{path}: {error.strerror}")
     if mode & stat.S_IRWXO:
         return Finding(
-            "socket", "note", f"{path}: mode {mode:04o}, everybody may ask the lane; chmod o= {path}"
+            "socket",
+            "note",
+            f"{path}: mode {mode:04o}, everybody may ask the lane; chmod o= {path}",
         )
     return Finding("socket", "ok", f"{path}: the lane answers")
 
 
 def _reports(waiting: object, rejected: object, refused: object) -> Finding:
     if not isinstance(waiting, int) or not isinstance(rejected, int):
-        return Finding("reports", "note", "it is not known how many wait: the lane cannot read them")
+        return Finding(
+            "reports", "note", "it is not known how many wait: the lane cannot read them"
+        )
     text = f"{waiting:,} wait, {rejected:,} put aside, {refused} refused since the lane's start"
     return Finding("reports", "note" if rejected or refused else "ok", text)
 
@@ -136,10 +156,14 @@ def _secrets(config: Config) -> Iterator[Finding]:
     with suppress(OSError):
         mode = stat.S_IMODE(reports.stat().st_mode)
         if mode & (stat.S_IROTH | stat.S_IWOTH):
-            text = f"{reports}: mode {mode:04o}, everybody may look at the reports; chmod o= {reports}"
+            text = (
+                f"{reports}: mode {mode:04o}, everybody may look at the reports; chmod o= {reports}"
+            )
             yield Finding("secrets", "note", text)
         # Whom the folder lets in; the group may read, as a backup would.
-        open_to = (stat.S_IRWXO if mode & stat.S_IXOTH else 0) | (stat.S_IWGRP if mode & stat.S_IXGRP else 0)
+        open_to = (stat.S_IRWXO if mode & stat.S_IXOTH else 0) | (
+            stat.S_IWGRP if mode & stat.S_IXGRP else 0
+        )
         for path in sorted(reports.glob("*")):
             yield from _secret(path, "file of the outbox", open_to)
 
@@ -153,7 +177,9 @@ def _secret(path: Path, what: str, bits: int) -> Iterator[Finding]:
     if stat.S_ISREG(mode) and mode & bits:
         told = f"{path}: mode {stat.S_IMODE(mode):04o}, others than its owner may read or change this {what}"
         replace = (
-            "" if what == "file of the outbox" else "; if anybody could have, replace it (docs/runbook.md)"
+            ""
+            if what == "file of the outbox"
+            else "; if anybody could have, replace it (docs/runbook.md)"
         )
         yield Finding("secrets", "note", f"{told}; chmod 600 {path}{replace}")
 
@@ -164,7 +190,9 @@ def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
         owner = path.stat().st_uid
         gate_key(path)
     except FileNotFoundError:
-        text = f"{path}: not there; turnike enroll makes it, with a token of turnike-backoffice enroll"
+        text = (
+            f"{path}: not there; turnike enroll makes it, with a token of turnike-backoffice enroll"
+        )
         return Finding("enrolment", "note", text)
     except OSError as error:
         text = f"{path}: {error.strerror}; run this check as root or as the courier's user"
@@ -175,5 +203,7 @@ def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
     if service is not None and owner != service.user_id:
         text = f"{path}: belongs to {name_of(owner)}, and the courier is {service.name}"
         return Finding("enrolment", "note", f"{text}; as root: chown {service.name}: {path}")
-    text = f"{path}: this gate's key, {name_of(owner)}'s; whether the city knows it, its answers tell"
+    text = (
+        f"{path}: this gate's key, {name_of(owner)}'s; whether the city knows it, its answers tell"
+    )
     return Finding("enrolment", "ok", text)

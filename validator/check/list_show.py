@@ -59,7 +59,9 @@ def _as_text(whole: dict[str, Any]) -> str:
     for rule in whole["rules"]:
         flags = ", reported" if rule["reports"] else ""
         since = (
-            f", in force from {date(rule['in_force_from_unix_s'])}" if rule["in_force_from_unix_s"] else ""
+            f", in force from {date(rule['in_force_from_unix_s'])}"
+            if rule["in_force_from_unix_s"]
+            else ""
         )
         lines.append(f"  {rule['effect']:8} {rule['name']}{since}{flags}")
         lines += [

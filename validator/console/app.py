@@ -72,7 +72,12 @@ class _Console:
 
     def _began(self, address: str) -> None:
         self._log.line(
-            {"event": "started", **self._gate.head, "address": address, "lanes": self._settings.lanes}
+            {
+                "event": "started",
+                **self._gate.head,
+                "address": address,
+                "lanes": self._settings.lanes,
+            }
         )
         tell_systemd("READY=1")
 
@@ -84,7 +89,12 @@ class _Console:
             if isinstance(said, Tap):
                 self._site.tell_tap(lane, said)
             if (lane.up, lane.problem) != before:
-                fields = {"lane": lane.number, "socket": lane.socket, "up": lane.up, "problem": lane.problem}
+                fields = {
+                    "lane": lane.number,
+                    "socket": lane.socket,
+                    "up": lane.up,
+                    "problem": lane.problem,
+                }
                 self._log.line({"event": "lane", **fields})
 
     async def _publish(self) -> None:

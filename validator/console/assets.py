@@ -37,4 +37,6 @@ def assets(folder: Path = FOLDER) -> Mapping[str, Asset]:
 
 def _asset(file: Path) -> Asset:
     content = file.read_bytes()
-    return Asset(content, TYPES[file.suffix].encode(), f'"{sha256(content).hexdigest()[:32]}"'.encode())
+    return Asset(
+        content, TYPES[file.suffix].encode(), f'"{sha256(content).hexdigest()[:32]}"'.encode()
+    )

@@ -77,16 +77,22 @@ class LaneDay:
         """Those of the last `span_s` seconds, the one under way too."""
         under_way = [] if self._unix_s is None else [self._under_way(self._unix_s)]
         told = (*self._over.values(), *under_way)
-        return sorted(slot for slot in told if now_unix_s - self._span_s < slot.unix_s <= now_unix_s)
+        return sorted(
+            slot for slot in told if now_unix_s - self._span_s < slot.unix_s <= now_unix_s
+        )
 
     def _under_way(self, unix_s: int) -> Slot:
-        return Slot(unix_s, self._told.total(), percentiles_us(self._decided), percentiles_us(self._told))
+        return Slot(
+            unix_s, self._told.total(), percentiles_us(self._decided), percentiles_us(self._told)
+        )
 
     def _begin(self, unix_s: int) -> None:
         """Another slot; what a clock that was put right has left in the future goes with what is too old."""
         assert self._unix_s is not None  # noqa: S101 — one was under way
         self._over[self._unix_s] = self._under_way(self._unix_s)
-        self._over = {at: slot for at, slot in self._over.items() if unix_s - self._span_s < at < unix_s}
+        self._over = {
+            at: slot for at, slot in self._over.items() if unix_s - self._span_s < at < unix_s
+        }
         self._unix_s = unix_s
         self._decided.clear()
         self._told.clear()

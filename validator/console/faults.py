@@ -110,7 +110,9 @@ def _asking(courier: CourierSays, polled_unix_s: int, unix_s: int) -> Iterator[F
         yield Fault("quiet", number=age_s)
     elif courier.silent:
         yield Fault("quiet", number=max(age_s, 0))
-    elif courier.silent is None or age_s < -QUIET_S:  # it has asked in the future: a clock was wrong
+    elif (
+        courier.silent is None or age_s < -QUIET_S
+    ):  # it has asked in the future: a clock was wrong
         yield Fault("untold")
 
 

@@ -169,7 +169,12 @@ def _notable(status: Status) -> tuple[object, ...]:
         status.forced,
         status.clock_synchronised,
         (status.list_state, status.list_version, status.list_problems),
-        (status.reports_waiting, status.reports_delivered, status.reports_refused, status.reports_rejected),
+        (
+            status.reports_waiting,
+            status.reports_delivered,
+            status.reports_refused,
+            status.reports_rejected,
+        ),
         status.reports_trouble,
         status.courier and (status.courier.state, status.courier.problem, status.courier.silent),
     )

@@ -60,7 +60,9 @@ class Guard:
 
     def _refused(self, method: str, headers: Headers) -> tuple[int, str] | None:
         """Status and words, or None if it may ask. A header that comes twice is as bad as one that is wrong."""
-        hosts, origins, sites = (_all(headers, name) for name in (b"host", b"origin", b"sec-fetch-site"))
+        hosts, origins, sites = (
+            _all(headers, name) for name in (b"host", b"origin", b"sec-fetch-site")
+        )
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return 421, "this name is not one of ours"
         if any(origin not in self._origins for origin in origins):
@@ -77,7 +79,9 @@ class Guard:
         return None
 
 
-async def answer(send: Send, status: int, words: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def answer(
+    send: Send, status: int, words: str, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
     """One line of text, and no more."""
     body = f"{words}\n".encode()
     told = [
@@ -107,7 +111,9 @@ def _is_json(types: list[bytes]) -> bool:
 def _with_headers(send: Send) -> Send:
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            told = [header for header in message.get("headers", ()) if not _is_ours(header[0].lower())]
+            told = [
+                header for header in message.get("headers", ()) if not _is_ours(header[0].lower())
+            ]
             message = {**message, "headers": [*told, *ANSWER_HEADERS]}
         await send(message)
 

@@ -190,7 +190,9 @@ def _fit(status: Status) -> Status:
 
 
 def _shown_courier(courier: CourierSays) -> CourierSays:
-    upload = courier.upload and UploadSays(shown(courier.upload.state), shown(courier.upload.problem))
+    upload = courier.upload and UploadSays(
+        shown(courier.upload.state), shown(courier.upload.problem)
+    )
     return msgspec.structs.replace(
         courier, state=shown(courier.state), problem=shown(courier.problem), upload=upload
     )
@@ -201,7 +203,9 @@ def heard(line: bytes) -> Said:
     try:
         said = _line.decode(line)
         if said.event is not None:
-            return _silent(_tap.decode(line)) if said.event == "tap" else News(shown(said.event[:64]))
+            return (
+                _silent(_tap.decode(line)) if said.event == "tap" else News(shown(said.event[:64]))
+            )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
         raise GarbageError(f"what it says cannot be read ({told})") from None

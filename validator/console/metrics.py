@@ -10,7 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
@@ -23,7 +28,9 @@ METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DEVICES = ("reader", "board")
 _NS_PER_S = 1e9
 # Edges of the lane's own buckets, so that each count here is exact: two to a power of two, 4 µs to 1.1 s.
-EDGES_NS = [edge for power in range(12, 31) for edge in ((1 << power) - 1, (3 << power - 1) - 1)][:-1]
+EDGES_NS = [edge for power in range(12, 31) for edge in ((1 << power) - 1, (3 << power - 1) - 1)][
+    :-1
+]
 _LES = [*(repr(edge / _NS_PER_S) for edge in EDGES_NS), "+Inf"]
 
 Figure = Callable[[Status], int | bool | None]
@@ -39,7 +46,10 @@ _COUNTERS: dict[str, tuple[str, Figure]] = {
 }
 _GAUGES: dict[str, tuple[str, Figure]] = {
     "turnike_list_version": ("The list in force.", lambda s: s.list_version),
-    "turnike_list_issued_timestamp_seconds": ("When it was issued.", lambda s: s.list_issued_unix_s),
+    "turnike_list_issued_timestamp_seconds": (
+        "When it was issued.",
+        lambda s: s.list_issued_unix_s,
+    ),
     "turnike_list_expires_timestamp_seconds": ("When it expires.", lambda s: s.list_expires_unix_s),
     "turnike_list_cards": ("Cards in its tables.", lambda s: s.list_cards),
     "turnike_reports_waiting": ("Reports that wait on the gate.", lambda s: s.reports_waiting),
@@ -49,7 +59,10 @@ _GAUGES: dict[str, tuple[str, Figure]] = {
     ),
     "turnike_emergency": ("1 while the arms are free for an emergency.", lambda s: s.emergency),
     "turnike_tamper": ("1 while the housing of the turnstile is open.", lambda s: s.tamper),
-    "turnike_clock_synchronised": ("1 while the clock can be believed.", lambda s: s.clock_synchronised),
+    "turnike_clock_synchronised": (
+        "1 while the clock can be believed.",
+        lambda s: s.clock_synchronised,
+    ),
     "turnike_courier_fresh": (
         "1 while the courier says that this gate holds what the city says now.",
         lambda s: (s.courier.state == FRESH and not s.courier.silent) if s.courier else None,
@@ -96,7 +109,9 @@ class _Gate(Collector):
         told = {name: lane.status for name, lane in self._lanes.items() if lane.up and lane.status}
         yield from _figures(told)
         yield from _labelled(told)
-        yield _stages({name: lane.counts for name, lane in self._lanes.items() if lane.up and lane.counts})
+        yield _stages(
+            {name: lane.counts for name, lane in self._lanes.items() if lane.up and lane.counts}
+        )
 
 
 def _figures(told: dict[str, Status]) -> Iterator[Metric]:
@@ -115,8 +130,12 @@ def _labelled(told: dict[str, Status]) -> Iterator[Metric]:
     taps = CounterMetricFamily(
         "turnike_taps", "Taps, by outcome and why.", labels=["lane", "outcome", "ground"]
     )
-    lists = GaugeMetricFamily("turnike_list_state", "1 for the state it is in.", labels=["lane", "state"])
-    devices = GaugeMetricFamily("turnike_device_ready", "1 while it answers.", labels=["lane", "device"])
+    lists = GaugeMetricFamily(
+        "turnike_list_state", "1 for the state it is in.", labels=["lane", "state"]
+    )
+    devices = GaugeMetricFamily(
+        "turnike_device_ready", "1 while it answers.", labels=["lane", "device"]
+    )
     builds = GaugeMetricFamily("turnike_build_info", "Always 1.", labels=["lane", "version"])
     for name, status in told.items():
         for tap in status.taps:

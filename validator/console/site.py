@@ -41,7 +41,9 @@ class Site:
     def tell_tap(self, lane: Lane, tap: Tap) -> None:
         """Tell all pages of one tap."""
         if len(self.pages):
-            self.pages.tell_tap(msgspec.json.encode({"lane": lane.number, **msgspec.structs.asdict(tap)}))
+            self.pages.tell_tap(
+                msgspec.json.encode({"lane": lane.number, **msgspec.structs.asdict(tap)})
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -59,7 +61,10 @@ class Site:
                 await _send(send, METRICS_TYPE.encode(), metrics_text(self._gate))
             case path:
                 await self._file(
-                    PAGE if path == "/" else path.removeprefix(_STATIC), path, scope["headers"], send
+                    PAGE if path == "/" else path.removeprefix(_STATIC),
+                    path,
+                    scope["headers"],
+                    send,
                 )
 
     def _day(self) -> dict[str, Any]:
@@ -84,7 +89,9 @@ class Site:
     async def _events(self, method: str, receive: Receive, send: Send) -> None:
         page = self.pages.open()
         if page is None:
-            await answer(send, 503, f"{PAGES_MAX} pages are open, which is enough", [(b"retry-after", b"5")])
+            await answer(
+                send, 503, f"{PAGES_MAX} pages are open, which is enough", [(b"retry-after", b"5")]
+            )
             return
         leaving = asyncio.create_task(_left(receive))
         leaving.add_done_callback(lambda _: page.end())

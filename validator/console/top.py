@@ -137,7 +137,9 @@ async def _live(gate: Gate, sockets: list[Path], shown: Console) -> None:
         pressed.set()
 
     with _keys(press), Live(window, console=shown, screen=True, auto_refresh=False) as live:
-        followers = [asyncio.create_task(follow(*both)) for both in zip(gate.lanes, sockets, strict=True)]
+        followers = [
+            asyncio.create_task(follow(*both)) for both in zip(gate.lanes, sockets, strict=True)
+        ]
         while not ended.is_set():
             live.refresh()
             with suppress(TimeoutError):

@@ -57,7 +57,9 @@ class Window:
         wide = options.update(height=None)
         head = console.render_lines(_verdict(self._gate), wide)
         body = console.render_lines(_Lanes(self._gate.lanes), wide)
-        if len(head) > height // 2:  # so many faults, or so narrow: they scroll too, but for the first line
+        if (
+            len(head) > height // 2
+        ):  # so many faults, or so narrow: they scroll too, but for the first line
             head, body = head[:1], head[1:] + body
         foot = console.render_lines(Text(f"{KEYS} {_TOKENS}", style="dim"), wide)
         self._total = len(body)
@@ -153,7 +155,11 @@ def _lines(lane: Lane, status: Status) -> list[Text]:
         Text.assemble((f"{name}: ", "dim"), ", ".join(_percentiles(getattr(status, field))))
         for name, field in _STAGES
     ]
-    heads = [Text("p50, p99, p99.9, max", style="dim"), *figures, Text(_counted(status), style="dim")]
+    heads = [
+        Text("p50, p99, p99.9, max", style="dim"),
+        *figures,
+        Text(_counted(status), style="dim"),
+    ]
     taps = [Text(" ".join(cell.plain for cell in _tap(tap, status))) for tap in lane.taps]
     for line in (lines := [*facts, *heads, *taps]):
         line.overflow = "fold"
@@ -180,9 +186,15 @@ def _facts(status: Status) -> list[tuple[str, Text]]:
     free = status.disk_free_bytes
     forced = f"{status.forced:,} times since the start" if status.forced else "never"
     return [
-        *((name, Text(state, style="green" if state == "ready" else _BAD)) for name, state in devices),
+        *(
+            (name, Text(state, style="green" if state == "ready" else _BAD))
+            for name, state in devices
+        ),
         ("list", Text(_list(status))),
-        ("clock", Text("synchronised" if status.clock_synchronised else "counted from signed time")),
+        (
+            "clock",
+            Text("synchronised" if status.clock_synchronised else "counted from signed time"),
+        ),
         ("reports", Text(_reports(status))),
         ("disk", Text("unknown" if free is None else f"{size(free)} free")),
         ("courier", _courier(status)),
@@ -194,7 +206,9 @@ def _facts(status: Status) -> list[tuple[str, Text]]:
 
 
 def _reports(status: Status) -> str:
-    waiting = "unknown how many" if status.reports_waiting is None else f"{status.reports_waiting:,}"
+    waiting = (
+        "unknown how many" if status.reports_waiting is None else f"{status.reports_waiting:,}"
+    )
     lost = f", {status.reports_refused:,} lost" if status.reports_refused else ""
     aside = f", {status.reports_rejected:,} put aside" if status.reports_rejected else ""
     return f"{waiting} waiting, {status.reports_delivered:,} delivered{lost}{aside}"
@@ -234,7 +248,9 @@ def _percentiles(told: Percentiles) -> list[str]:
 
 def _counted(status: Status) -> str:
     outcomes = taps_by_outcome(status.taps)
-    counted = ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items())
+    counted = ", ".join(
+        f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items()
+    )
     return counted or "no tap yet"
 
 

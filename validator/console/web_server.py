@@ -18,7 +18,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from validator.console.guard import App
 
 CONNECTIONS_MAX = 64  # 32 pages, and as many that ask for something
-PATIENCE_S = 15.0  # with a connection that asks for nothing whole, or takes nothing of what it asked for
+PATIENCE_S = (
+    15.0  # with a connection that asks for nothing whole, or takes nothing of what it asked for
+)
 HEADERS_BYTES_MAX = 16_384  # a browser sends 1 KB
 WRITE_BYTES_MAX = 32_768  # of a slow page, besides what the kernel keeps: ten states
 KEEP_ALIVE_S = 10

@@ -23,9 +23,9 @@ END_WAIT_S = 10
 READ_BYTES = 65_536
 _STEPS_BACK = 10
 _PR_SET_PDEATHSIG = 1
-_prctl = (
-    ctypes.CDLL(None).prctl
-)  # looked up here: between fork and exec nothing may be loaded, since another thread may hold the loader
+_prctl = ctypes.CDLL(
+    None
+).prctl  # looked up here: between fork and exec nothing may be loaded, since another thread may hold the loader
 
 Line = dict[str, Any]
 
@@ -70,7 +70,8 @@ class Child:
             [sys.executable, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
+            env=os.environ
+            | {"TTY_COMPATIBLE": "0"},  # its progress bars would be drawn into the live view
             process_group=0,
             # Calls into libc, which take no lock that a thread may hold.
             preexec_fn=lambda: _begin(ours, is_elsewhere=is_elsewhere),  # noqa: PLW1509
@@ -163,7 +164,11 @@ def parsed(line: bytes) -> Line:
         value = json.loads(line)
     except ValueError:
         value = None
-    return value if isinstance(value, dict) else {"event": "text", "text": line.decode(errors="replace")}
+    return (
+        value
+        if isinstance(value, dict)
+        else {"event": "text", "text": line.decode(errors="replace")}
+    )
 
 
 class Mailbox:

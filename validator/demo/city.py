@@ -18,7 +18,9 @@ STAFF = 0.000_3
 COMMUTERS = 20  # matched cards that the crowd does not have: the story is about them
 DAY_S = 86_400
 ISOLATION_S = 3 * DAY_S
-SUSPENDED_UNIT_S = 5  # instead of a minute: a suspension that ends can be watched. Ends reach 91 hours then
+SUSPENDED_UNIT_S = (
+    5  # instead of a minute: a suspension that ends can be watched. Ends reach 91 hours then
+)
 
 # What the crowd brings, in per mille of the deck: on most days denials are well under 1 %, in a demo they are what one wants to see.
 DECK = {"matched": 850, "suspended": 45, "unmatched": 60, "ended": 15, "staff": 15, "classic": 15}
@@ -47,12 +49,16 @@ class People:
     )  # a visitor's cards by their names in TRAY, if there is a visitor
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, cards: int, taps: int, *, visitor: bool = False) -> "People":
+    def draw(
+        cls, rng: np.random.Generator, cards: int, taps: int, *, visitor: bool = False
+    ) -> "People":
         """So many issued cards, or more if a deck for so many taps before a card comes twice needs more of a kind.
 
         With a `visitor` five more are issued, and nobody else's are others.
         """
-        drawn = {kind: max(taps * share // 1_000 * 2, DECK_CARDS_MIN) for kind, share in DECK.items()}
+        drawn = {
+            kind: max(taps * share // 1_000 * 2, DECK_CARDS_MIN) for kind, share in DECK.items()
+        }
         suspended = max(int(cards * SUSPENDED), drawn["suspended"])
         ended = suspended + max(suspended // 10, drawn["ended"])
         commuters = ended + COMMUTERS

@@ -7,7 +7,11 @@ from validator.demo.children import Child
 from validator.demo.gate import CROWDS_LANE, Gate
 
 Pace = Literal["scripted", "chaos", "watched"]
-_PACES_MS: dict[Pace, int] = {"scripted": 60, "chaos": 20, "watched": 1_200}  # about as a busy turnstile
+_PACES_MS: dict[Pace, int] = {
+    "scripted": 60,
+    "chaos": 20,
+    "watched": 1_200,
+}  # about as a busy turnstile
 
 
 def crowd(gate: Gate, deck: Path, seed: int, timing: str, taps: int | None, pace: Pace) -> Child:
@@ -15,7 +19,12 @@ def crowd(gate: Gate, deck: Path, seed: int, timing: str, taps: int | None, pace
     return Child(
         "crowd",
         *("firmware_sim", "crowd", "--deck", str(deck), "--seed", str(seed), "--timing", timing),
-        *("--reader-link", str(gate.reader(CROWDS_LANE)), "--board-link", str(gate.board(CROWDS_LANE))),
+        *(
+            "--reader-link",
+            str(gate.reader(CROWDS_LANE)),
+            "--board-link",
+            str(gate.board(CROWDS_LANE)),
+        ),
         *(("--forever",) if taps is None else ("--taps", str(taps))),
         *("--pace-ms", str(_PACES_MS[pace])),
     )

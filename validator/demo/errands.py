@@ -60,7 +60,9 @@ class _Card:
     ends_unix_s: int | None = None
     asked: str | None = None
     asked_ns: int = 0
-    published: int = -1  # how many lists had been heard of when the city was asked how the card stands
+    published: int = (
+        -1
+    )  # how many lists had been heard of when the city was asked how the card stands
     standing: Line | None = None  # what the city said of it, with the list in which it went out
 
     def is_suspended(self, unix_s: int) -> bool:
@@ -190,7 +192,11 @@ class Errands:
                 }
         cut_off = self._cut_off
         if cut_off.asked is not None and cut_off.version is not None and version >= cut_off.version:
-            cut_off.in_force, cut_off.unix_s, cut_off.asked = cut_off.asked, cut_off.asked_unix_s, None
+            cut_off.in_force, cut_off.unix_s, cut_off.asked = (
+                cut_off.asked,
+                cut_off.asked_unix_s,
+                None,
+            )
             self.followed["cut_off"] = self._followed(cut_off.asked_ns, cut_off.version)
 
     def tray(self, unix_s: int) -> list[dict[str, Any]]:
@@ -212,7 +218,11 @@ class Errands:
 
     def _take_published(self, version: int, why: Sequence[str]) -> None:
         self._published += 1
-        if self._cut_off.asked is not None and self._cut_off.version is None and RULES_CHANGED in why:
+        if (
+            self._cut_off.asked is not None
+            and self._cut_off.version is None
+            and RULES_CHANGED in why
+        ):
             self._cut_off.version = version
             self.followed["cut_off"] = {"list_version": version, "took_ms": None}
         for name, card in self._cards.items():

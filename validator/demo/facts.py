@@ -133,7 +133,9 @@ class Facts:
     @property
     def city_should_know(self) -> bool:
         """Whether the reader is away, and the city has not been heard to know it."""
-        return self._lost is not None and self._lost.plugged_ns is None and not self._lost.city_knows
+        return (
+            self._lost is not None and self._lost.plugged_ns is None and not self._lost.city_knows
+        )
 
     def city_knows(self) -> None:
         """The city says that the reader is away."""
@@ -154,7 +156,8 @@ class Facts:
         """As the page gets it; None for a switch that was not touched."""
         cut, pull, lost = self._cut, self._pull, self._lost
         return {
-            "cut": cut and {"since_unix_s": cut.since_unix_s, "decided": cut.decided, "waited": cut.waited},
+            "cut": cut
+            and {"since_unix_s": cut.since_unix_s, "decided": cut.decided, "waited": cut.waited},
             "pull": pull
             and {
                 "on_disk": None if pull.on_disk is None else len(pull.on_disk),
@@ -162,6 +165,10 @@ class Facts:
                 "took_ms": pull.took_ms,
             },
             "lost": lost
-            and {"since_unix_s": lost.since_unix_s, "city_knows": lost.city_knows, "took_ms": lost.took_ms},
+            and {
+                "since_unix_s": lost.since_unix_s,
+                "city_knows": lost.city_knows,
+                "took_ms": lost.took_ms,
+            },
             "forced": {"count": self._forced.count, "noticed": self._forced.noticed},
         }

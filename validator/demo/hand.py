@@ -53,7 +53,9 @@ class Lying:
 
     def __init__(self) -> None:
         self.cards: list[str] = []
-        self._leaving: Counter[str] = Counter()  # were taken away, and the reader has not said so yet
+        self._leaving: Counter[str] = (
+            Counter()
+        )  # were taken away, and the reader has not said so yet
 
     def lay(self, cards: Iterable[str]) -> None:
         """It was told that these come."""

@@ -46,7 +46,9 @@ class Hearing:
         for heard in self.hear(limit_s):
             self._take(heard)
 
-    def wait_for(self, source: str, wanted: Callable[[Heard], object], limit_s: float = STARTS_S) -> Heard:
+    def wait_for(
+        self, source: str, wanted: Callable[[Heard], object], limit_s: float = STARTS_S
+    ) -> Heard:
         """The first line of this source that is wanted, once it comes. Raises DemoError."""
         until_s = time.monotonic() + limit_s
         while time.monotonic() < until_s:
@@ -69,5 +71,7 @@ class Hearing:
 
         line = self.wait_for(CLERK, is_done, FOUNDED_S).line
         if line["code"]:
-            raise OfficeError(f"turnike-backoffice {' '.join(arguments[:2])}: {line.get('err', '').strip()}")
+            raise OfficeError(
+                f"turnike-backoffice {' '.join(arguments[:2])}: {line.get('err', '').strip()}"
+            )
         return "\n".join(printed)

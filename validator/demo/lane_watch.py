@@ -56,7 +56,9 @@ class LaneWatch:
                 status = self._lane.status()
             except LaneGoneError:
                 status = None
-            self._mailbox.put(Heard(self._name, {"event": "status", "asked_ns": asked_ns, "status": status}))
+            self._mailbox.put(
+                Heard(self._name, {"event": "status", "asked_ns": asked_ns, "status": status})
+            )
             self._nudged.wait(LOOK_S)
             self._nudged.clear()
         self._lane.close()

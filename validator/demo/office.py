@@ -62,7 +62,9 @@ class Office:
         """Found it, import its cards, and publish its first list."""
         say("founding a back office")
         self._run("init", str(self.home), "--development", home=False)
-        self._run("report-key", "make", "reports", "--out", str(self.home), "--no-passphrase", home=False)
+        self._run(
+            "report-key", "make", "reports", "--out", str(self.home), "--no-passphrase", home=False
+        )
         self._configure()
         for what, path in people.write(self._folder, now_unix_s).items():
             say(f"importing {what}")

@@ -20,7 +20,15 @@ DAEMONS = {  # what they run, and by the configuration of which lane
     "visitor-lane": ("lane", VISITORS_LANE),
     "console": ("console", CROWDS_LANE),
 }
-LASTING = {"crowd", "publisher", "courier", "lane", "visitor-lane", "visitor-reader", "visitor-board"}
+LASTING = {
+    "crowd",
+    "publisher",
+    "courier",
+    "lane",
+    "visitor-lane",
+    "visitor-reader",
+    "visitor-board",
+}
 """They end only with the demo. The console is one that the gate can do without."""
 
 

@@ -105,7 +105,9 @@ class Demo:
         if not result:
             return code
         print(json.dumps(result), flush=True)  # noqa: T201 — the command's answer
-        is_right = not self._problems and not self._seen.wrong and self._summary.get("wrong", 0) == 0
+        is_right = (
+            not self._problems and not self._seen.wrong and self._summary.get("wrong", 0) == 0
+        )
         return 0 if is_right and not (result["reports_lost"] or result["reports_duplicated"]) else 1
 
     def _played(self, stack: ExitStack) -> dict[str, Any]:
@@ -226,19 +228,25 @@ class Demo:
         self.listen(self._office.server(port))
         self._hearing.wait_for("server", lambda heard: "text" in heard.line)
         self.listen(self._gate.enrol())
-        if self._hearing.wait_for("enrol", lambda heard: heard.line.get("event") == "ended").line["code"]:
+        if self._hearing.wait_for("enrol", lambda heard: heard.line.get("event") == "ended").line[
+            "code"
+        ]:
             raise DemoError("the gate could not be enrolled; it said why")
         for name in ("publisher", "courier", "lane"):
             self.begin(name)
         self._socket = LaneClient(self._gate.socket(CROWDS_LANE))
-        watch = stack.enter_context(closing(LaneWatch("lane-status", self._gate.socket(CROWDS_LANE))))
+        watch = stack.enter_context(
+            closing(LaneWatch("lane-status", self._gate.socket(CROWDS_LANE)))
+        )
         self._ear.attend(watch)
         self._hearing.wait_for(
             "lane", lambda heard: heard.line.get("event") == "list" and heard.line["list_version"]
         )
         deck = self._folder / "deck.jsonl"
         pace: Pace = "watched" if self._taps is None else "chaos" if self._chaos else "scripted"
-        self._crowd = self.listen(crowd(self._gate, deck, self._seed, self._timing, self._taps, pace))
+        self._crowd = self.listen(
+            crowd(self._gate, deck, self._seed, self._timing, self._taps, pace)
+        )
 
     def _welcome(self, people: People) -> Visit:
         """Open a lane to a visitor."""
@@ -327,7 +335,9 @@ class Demo:
                 _write_nowhere(self._terminals)
                 raise StoppedError("the terminal was closed", signal.SIGHUP)
             case "orphaned":
-                raise StoppedError("ended, since the program that started the demo has ended", signal.SIGHUP)
+                raise StoppedError(
+                    "ended, since the program that started the demo has ended", signal.SIGHUP
+                )
             case "signal" if self._crowd is None:
                 raise StoppedError("ended before anybody came", line["number"])
             case "signal" if self._is_asked_to_end:

@@ -85,7 +85,9 @@ class ReaderSeen:
     plugged: bool = True
     cards: list[str] = field(default_factory=list)
     came_ns: int = 0  # the last one
-    left_early: int = 0  # cards that were gone before they had answered: the gate knows nothing of them
+    left_early: int = (
+        0  # cards that were gone before they had answered: the gate knows nothing of them
+    )
 
     def take(self, line: Line) -> None:
         """One event."""
@@ -221,5 +223,9 @@ class Scene:
             "version": lane.list_version or None,
             "issued_unix_s": told.get("list_issued_unix_s"),
             "cards": told.get("list_cards"),
-            "state": told.get("list_state") if lane.list_version else "missing" if lane.is_up else None,
+            "state": told.get("list_state")
+            if lane.list_version
+            else "missing"
+            if lane.is_up
+            else None,
         }

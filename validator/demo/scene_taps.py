@@ -13,9 +13,7 @@ from validator.demo.children import Line
 
 NS_PER_US = 1_000
 TAPS_SHOWN = 9  # the last one, and eight before it
-REMEMBERED = (
-    64  # acts of the board, and cards on the reader: many more than belong to the taps that are shown
-)
+REMEMBERED = 64  # acts of the board, and cards on the reader: many more than belong to the taps that are shown
 
 
 class _Act(NamedTuple):
@@ -55,11 +53,21 @@ class _Tap:
     def stages(self) -> dict[str, int]:
         """Each stage in µs."""
         line, read_ns = self.line, self.line["read_ns"]
-        found = {} if self.present_ns is None else {"radio": max(read_ns - self.present_ns, 0) // NS_PER_US}
+        found = (
+            {}
+            if self.present_ns is None
+            else {"radio": max(read_ns - self.present_ns, 0) // NS_PER_US}
+        )
         if line["waited"]:
-            return found if self.act_ns is None else found | {"wait": (self.act_ns - read_ns) // NS_PER_US}
+            return (
+                found
+                if self.act_ns is None
+                else found | {"wait": (self.act_ns - read_ns) // NS_PER_US}
+            )
         decide, told = line["decided_us"], line["told_us"]
-        report = 0 if self.is_admitted else line["report_us"]  # who is admitted is told before it is reported
+        report = (
+            0 if self.is_admitted else line["report_us"]
+        )  # who is admitted is told before it is reported
         found |= {"decide": decide, "report": report, "tell": max(told - decide - report, 0)}
         if self.act_ns is not None:
             # The board may be quicker to act than the lane to look at its clock.
@@ -96,15 +104,16 @@ class Taps:
         """A card came to a reader that was waited on."""
         for tap in self._taps:
             if tap.is_read_after(at_ns):
-                tap.present_ns = (
-                    at_ns  # newer than one that it may have: of a card that was gone before it had answered
-                )
+                tap.present_ns = at_ns  # newer than one that it may have: of a card that was gone before it had answered
                 return
         self._presents.append(at_ns)
 
     def board(self, line: Line) -> None:
         """An event of the board's."""
-        opened, shown = line.get("event") == "open", line.get("event") == "show" and line["by"] == "lane"
+        opened, shown = (
+            line.get("event") == "open",
+            line.get("event") == "show" and line["by"] == "lane",
+        )
         if opened or shown:
             act = _Act(line["at_ns"], line.get("tap"), line.get("outcome"))
             self._acts.append(act)

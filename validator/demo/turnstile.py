@@ -32,7 +32,9 @@ from validator.demo.children import Heard, Mailbox
 
 PORT = 8020
 PAGES_MAX = 32
-ANSWER_S = 10.0  # the demo's own thread answers in milliseconds, unless it waits for a child that ends
+ANSWER_S = (
+    10.0  # the demo's own thread answers in milliseconds, unless it waits for a child that ends
+)
 HEARTBEAT_S = 15.0
 _HOST = "127.0.0.1"
 FOLDER = Path(__file__).parent / "page"

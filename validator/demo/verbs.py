@@ -18,7 +18,9 @@ class VerbError(Exception):
     """Not a verb; the message is one clear line."""
 
 
-class _Verb(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="verb", tag=str.lower):
+class _Verb(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="verb", tag=str.lower
+):
     pass
 
 

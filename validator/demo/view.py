@@ -43,7 +43,9 @@ class Seen:
 
     cards: int
     page: str = ""  # where a visitor can play
-    devices: dict[str, str] = field(default_factory=lambda: {"reader": "waiting", "board": "waiting"})
+    devices: dict[str, str] = field(
+        default_factory=lambda: {"reader": "waiting", "board": "waiting"}
+    )
     list_version: int | None = None
     list_state: str = ""
     emergency: bool = False
@@ -121,7 +123,8 @@ def shown(seen: Seen, console: Console) -> Iterator[Callable[[], None]]:
             if seen.judged // TOLD_EVERY_TAPS > told:
                 told = seen.judged // TOLD_EVERY_TAPS
                 counts = ", ".join(
-                    f"{count} {outcome.replace('_', ' ')}" for outcome, count in seen.outcomes.most_common()
+                    f"{count} {outcome.replace('_', ' ')}"
+                    for outcome, count in seen.outcomes.most_common()
                 )
                 console.print(f"{seen.judged} taps: {counts}")
 
@@ -170,7 +173,11 @@ def _passenger(seen: Seen) -> Panel:
     texts = _TEXTS[outcome]
     picture = Align.center(Text("\n".join(texts), justify="center"), vertical="middle")
     return Panel(
-        picture, title="what the passenger sees", height=PANEL_LINES, box=box.ROUNDED, style=LAMPS[outcome][1]
+        picture,
+        title="what the passenger sees",
+        height=PANEL_LINES,
+        box=box.ROUNDED,
+        style=LAMPS[outcome][1],
     )
 
 
@@ -244,7 +251,8 @@ def _latencies(seen: Seen, *, is_narrow: bool) -> Panel:
         ("tap → gate" if is_narrow else "card on reader → gate", seen.gate),
     ):
         table.add_row(
-            name, *[f"{ns / 1e6:{'.1f' if is_narrow else '.2f'}}" for ns in percentiles_ns(histogram)]
+            name,
+            *[f"{ns / 1e6:{'.1f' if is_narrow else '.2f'}}" for ns in percentiles_ns(histogram)],
         )
     return Panel(table, title="how fast, ms", height=TABLE_LINES, box=box.ROUNDED)
 

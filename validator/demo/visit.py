@@ -26,7 +26,13 @@ class Visit:
     """One visitor, in front of any number of pages."""
 
     def __init__(
-        self, world: World, gate: Gate, office: Office, tray: Mapping[str, bytes], timing: str, page_port: int
+        self,
+        world: World,
+        gate: Gate,
+        office: Office,
+        tray: Mapping[str, bytes],
+        timing: str,
+        page_port: int,
     ) -> None:
         """The port is bound now; pages are served from now on, and see a scene after the first `turn`."""
         self._visitor = Visitor(world, gate, office, tray, timing)

@@ -98,7 +98,10 @@ class Visitor:
         self._errands = Errands(world, office, uids)
         self._facts = Facts()
         self._decided = 0  # taps of which the facts know that they had a verdict
-        self._tap_unix_s: tuple[int, float] = (0, 0.0)  # the number of the last tap, and when it was heard of
+        self._tap_unix_s: tuple[int, float] = (
+            0,
+            0.0,
+        )  # the number of the last tap, and when it was heard of
         self._asked_reader_ns = 0
         self._hand = Hand()
         self._lying = Lying()
@@ -143,7 +146,11 @@ class Visitor:
                 self._hand.left(name)
         if heard.source == "visitor-lane":
             self.watch.nudge()
-        if heard.source == _STATUS and self._plug != "pulled" and heard.line["asked_ns"] >= self._plugged_ns:
+        if (
+            heard.source == _STATUS
+            and self._plug != "pulled"
+            and heard.line["asked_ns"] >= self._plugged_ns
+        ):
             self._take_status(heard.line["status"])
         if heard.source == "console":
             self._hear_console(heard.line)
@@ -206,7 +213,9 @@ class Visitor:
             case verbs.Clash():
                 both = ("matched", "unmatched")
                 self._present(
-                    both, " ".join(["clash", *(self._uids[name].hex() for name in both)]), by_hand=True
+                    both,
+                    " ".join(["clash", *(self._uids[name].hex() for name in both)]),
+                    by_hand=True,
                 )
             case verbs.Take():
                 self._take()
@@ -251,7 +260,8 @@ class Visitor:
     def _present(self, names: Sequence[str], words: str, *, by_hand: bool) -> None:
         """A hand that still holds cards takes them away first; what was left lying stays."""
         _unless(
-            any(name in self._lying.cards and name not in self._hand.cards for name in names), "card_lies"
+            any(name in self._lying.cards and name not in self._hand.cards for name in names),
+            "card_lies",
         )
         self._remove(self._hand.take())
         self._reader.say(words)
@@ -324,7 +334,11 @@ class Visitor:
             self._scene.lane.is_up = False
             return
         self._scene.lane.told(status)
-        if self._plug == "starting" and self._scene.courier != "starting" and self._scene.lane.has_looked:
+        if (
+            self._plug == "starting"
+            and self._scene.courier != "starting"
+            and self._scene.lane.has_looked
+        ):
             self._plug = "in"
             self._facts.back(time.monotonic_ns(), self._waiting(), int(status["reports_delivered"]))
         self._errands.count(self._scene.lane.delivered)
@@ -354,7 +368,9 @@ class Visitor:
                 _unless(errands.cut_off_asked is not None, "city_is_busy")
                 _unless(errands.cut_off_in_force is in_force, "is_so")
                 errands.move_cut_off(in_force=in_force)
-                self._world.say(f"the cut-off date was moved to the {'past' if in_force else 'future'}")
+                self._world.say(
+                    f"the cut-off date was moved to the {'past' if in_force else 'future'}"
+                )
             case verbs.Suspend(card) | verbs.Reinstate(card):
                 suspends = isinstance(verb, verbs.Suspend)
                 _unless(card == "phone", "no_list_can_name_it")

@@ -27,7 +27,9 @@ class Span(Protocol):
 PieceT = TypeVar("PieceT", bound=Span)
 
 
-def cheapest_chain(held: int, offers: Iterable[PieceT], piece_cost_bytes: int = 0) -> Sequence[PieceT] | None:
+def cheapest_chain(
+    held: int, offers: Iterable[PieceT], piece_cost_bytes: int = 0
+) -> Sequence[PieceT] | None:
     """The pieces to apply in order to a table at version `held` (0: there is none) so that it stands at the newest `to` on offer.
 
     Empty when it stands there already, None when no chain leads there. `piece_cost_bytes` is what asking for any piece costs besides.
@@ -42,7 +44,11 @@ def cheapest_chain(held: int, offers: Iterable[PieceT], piece_cost_bytes: int = 
     for piece in pieces:
         if piece.to_version <= held:
             continue
-        ways = [way for version, way in reached.items() if piece.from_version <= version < piece.to_version]
+        ways = [
+            way
+            for version, way in reached.items()
+            if piece.from_version <= version < piece.to_version
+        ]
         if piece.from_version == 0:
             ways.append((0, ()))  # begin anew
         if not ways:

@@ -53,7 +53,8 @@ def raised(floor: Floor | None, seen: Floor) -> Floor:
     replaced = {
         role
         for role in RoleKeys._fields
-        if seen.versions.root > floor.versions.root and getattr(seen.keys, role) != getattr(floor.keys, role)
+        if seen.versions.root > floor.versions.root
+        and getattr(seen.keys, role) != getattr(floor.keys, role)
     }
     for role in RoleKeys._fields:
         if role not in replaced:

@@ -39,12 +39,8 @@ from validator.domain.outcomes import Direction, Outcome
 from validator.domain.trusted_time import NS_PER_S
 
 NS_PER_MS = 1_000_000
-RECENT_CARDS_MAX = (
-    4096  # a gate sees one card a second at most: over an hour of them; the oldest is forgotten first
-)
-PASSAGE_GRACE_MS = (
-    2_000  # after `hold_ms` the board must have said how the passage ended, resends and heartbeats included
-)
+RECENT_CARDS_MAX = 4096  # a gate sees one card a second at most: over an hour of them; the oldest is forgotten first
+PASSAGE_GRACE_MS = 2_000  # after `hold_ms` the board must have said how the passage ended, resends and heartbeats included
 
 
 class SameCardAfterPassing(Enum):
@@ -131,7 +127,9 @@ class _Admission:
 class Passage:
     """The state of one lane between two events. Not thread-safe: the lane's loop owns it."""
 
-    def __init__(self, policy: PassagePolicy, decide: Callable[[Card], Decision], token_key: bytes) -> None:
+    def __init__(
+        self, policy: PassagePolicy, decide: Callable[[Card], Decision], token_key: bytes
+    ) -> None:
         """`decide` is asked once for each tap of one card; `token_key` is random, made at lane start, and in memory only."""
         self.reader_here = False
         self.board_here = False
@@ -145,8 +143,12 @@ class Passage:
         self._open: _Admission | None = None
         self._waiting: _Admission | None = None
         guard_ns = policy.repeat_guard_s * NS_PER_S
-        self._passed: TTLCache[bytes, bool] = TTLCache(RECENT_CARDS_MAX, guard_ns, timer=self._clock)
-        self._reported: TTLCache[bytes, bool] = TTLCache(RECENT_CARDS_MAX, guard_ns, timer=self._clock)
+        self._passed: TTLCache[bytes, bool] = TTLCache(
+            RECENT_CARDS_MAX, guard_ns, timer=self._clock
+        )
+        self._reported: TTLCache[bytes, bool] = TTLCache(
+            RECENT_CARDS_MAX, guard_ns, timer=self._clock
+        )
 
     @property
     def serves(self) -> bool:
@@ -177,7 +179,9 @@ class Passage:
             case Clash() | LeftEarly() | LaidBefore():
                 return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns) if self.hears_cards else []
             case Unsupported():
-                return self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self.hears_cards else []
+                return (
+                    self._no_verdict(Outcome.UNSUPPORTED, event.at_ns) if self.hears_cards else []
+                )
             case Passed():
                 return self._ended(event.tap, passed=True, after_ms=event.after_ms)
             case NotPassed():
@@ -205,10 +209,14 @@ class Passage:
     def _card(self, event: CardSeen) -> list[PassageEffect]:
         key = blake2b(event.card.uid.raw, digest_size=8, key=self._token_key).digest()
         if any(
-            admission is not None and admission.card_key == key for admission in (self._open, self._waiting)
+            admission is not None and admission.card_key == key
+            for admission in (self._open, self._waiting)
         ):
             return []  # the card still held, or shown again while it waits
-        if self._policy.same_card_after_passing is SameCardAfterPassing.TRY_AGAIN and key in self._passed:
+        if (
+            self._policy.same_card_after_passing is SameCardAfterPassing.TRY_AGAIN
+            and key in self._passed
+        ):
             return self._no_verdict(Outcome.TRY_AGAIN, event.at_ns, token=_token(key))
         decision = self._decide(event.card)
         if decision.verdict is Verdict.NONE:
@@ -301,7 +309,9 @@ class Passage:
         if not self.board_here:
             return []
         if self.emergency and self._emergency_is_old:
-            return [Show(Outcome.OUT_OF_SERVICE, 0)]  # it may have ended meanwhile, with the arms locked
+            return [
+                Show(Outcome.OUT_OF_SERVICE, 0)
+            ]  # it may have ended meanwhile, with the arms locked
         if self.emergency:
             return [Show(Outcome.EMERGENCY, 0)]  # the arms hang free: nobody needs a card
         return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]

@@ -14,7 +14,10 @@ from validator.domain.trusted_time import SIGNED_UNIX_S_END
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.formats.manifest import MANIFEST_BYTES_MAX
 
-ACCEPTED_FILE, ACCEPTED_COPY_FILE = "accepted.json", "accepted.copy.json"  # the same bytes: either may rot
+ACCEPTED_FILE, ACCEPTED_COPY_FILE = (
+    "accepted.json",
+    "accepted.copy.json",
+)  # the same bytes: either may rot
 ACCEPTED_BYTES_MAX = 1 << 14  # versions, three key ids or some more, and a manifest
 FORMAT = 1
 

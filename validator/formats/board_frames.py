@@ -206,7 +206,9 @@ def _frame(kind: int, body: bytes) -> Frame | None:
     fields = _FIXED[frame].unpack(body)
     if frame is EmergencyFrame or frame is TamperFrame:
         return frame(fields[0] == 1) if fields[0] in _BOOLEANS else None
-    if (frame is OpenFrame and fields[1] > DIRECTION_MAX) or (frame is ShowFrame and fields[0] > OUTCOME_MAX):
+    if (frame is OpenFrame and fields[1] > DIRECTION_MAX) or (
+        frame is ShowFrame and fields[0] > OUTCOME_MAX
+    ):
         return None
     return frame(*fields)
 

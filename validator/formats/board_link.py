@@ -53,7 +53,9 @@ HELLO_APART_NS = 100 * NS_PER_MS  # an answer sooner than this would greet a gre
 COMMANDS_WAITING_MAX = 16
 # A bad line holds a command up for some hundred ms; only a lane that stood still sends one later, and whoever an OPEN is for may have gone.
 COMMAND_AGE_MAX_NS = 1_000 * NS_PER_MS
-TAPS_REMEMBERED = 32  # as many as the board remembers; the end of one older than that comes from nowhere
+TAPS_REMEMBERED = (
+    32  # as many as the board remembers; the end of one older than that comes from nowhere
+)
 
 EMERGENCY_BIT, TAMPER_BIT, PASSED_BIT, NOT_PASSED_BIT, READER_BIT = 0x01, 0x02, 0x08, 0x10, 0x20
 STATE_BITS = EMERGENCY_BIT | TAMPER_BIT | READER_BIT
@@ -100,12 +102,16 @@ class BoardLink:
         self._peer: Hello | None = None
         self._acted_seq: int | None = None
         self._next_seq = 0
-        self._waiting: deque[tuple[Command, int]] = deque()  # each with the time at which it was given
+        self._waiting: deque[tuple[Command, int]] = (
+            deque()
+        )  # each with the time at which it was given
         self._overdue: Command | None = None  # one that was given too long ago to be sent now
         self._echoed = False  # the line gave back own frames since the board was last heard
         self._under_way: _UnderWay | None = None
         self._opened_tap: int | None = None  # acknowledged, and its end not yet heard
-        self._ended_taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)  # by an event or by a heartbeat
+        self._ended_taps: deque[int] = deque(
+            maxlen=TAPS_REMEMBERED
+        )  # by an event or by a heartbeat
         self._state = 0
         self._known_bits = 0  # of the state; the others nobody has spoken of yet
         self._say_hello(now_ns)
@@ -292,7 +298,9 @@ class BoardLink:
         events = self._learn(STATE_BITS, state, now_ns)
         tap = self._opened_tap
         if tap is not None and state & (PASSED_BIT | NOT_PASSED_BIT):
-            events += self._end(Passed(tap, 0, now_ns) if state & PASSED_BIT else NotPassed(tap, now_ns))
+            events += self._end(
+                Passed(tap, 0, now_ns) if state & PASSED_BIT else NotPassed(tap, now_ns)
+            )
         return events
 
     def _learn(self, bits: int, state: int, now_ns: int) -> list[LinkEvent]:
@@ -323,7 +331,9 @@ def _is_own(seq: int, frame: Frame) -> bool:
         case Ack() | Heartbeat():
             return seq != BOARD_SEQ
         case Hello():
-            return seq != BOARD_SEQ and frame.protocol == PROTOCOL  # protocol 1 did not name the sender
+            return (
+                seq != BOARD_SEQ and frame.protocol == PROTOCOL
+            )  # protocol 1 did not name the sender
         case _:
             return False
 

@@ -16,7 +16,9 @@ COURIER_STATUS_BYTES_MAX = 1 << 14
 FRESH = "fresh"
 BUSY = "busy"
 POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
-ASKED_WAIT_S_MAX = 4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
+ASKED_WAIT_S_MAX = (
+    4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
+)
 
 _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
@@ -52,7 +54,9 @@ def decode(content: bytes) -> CourierStatus:
     if len(content) > COURIER_STATUS_BYTES_MAX:
         raise CourierStatusError(f"longer than {COURIER_STATUS_BYTES_MAX} bytes")
     try:
-        return _decoder.decode(checked(content, COURIER_STATUS_FILE, CourierStatus.__struct_fields__))
+        return _decoder.decode(
+            checked(content, COURIER_STATUS_FILE, CourierStatus.__struct_fields__)
+        )
     except ChecksumError as error:
         raise CourierStatusError(f"no status: {error}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -25,7 +25,9 @@ class FingerprintKeyError(Exception):
 def key_id(key: bytes) -> bytes:
     """The 8-byte id of a 32-byte key. Raises FingerprintKeyError for another length."""
     if len(key) != FINGERPRINT_KEY_BYTES:
-        raise FingerprintKeyError(f"a fingerprint key has {FINGERPRINT_KEY_BYTES} bytes, not {len(key)}")
+        raise FingerprintKeyError(
+            f"a fingerprint key has {FINGERPRINT_KEY_BYTES} bytes, not {len(key)}"
+        )
     return blake2b(key, digest_size=KEY_ID_BYTES, person=_PERSON).digest()
 
 
@@ -40,14 +42,18 @@ def parse_key_file(content: bytes) -> bytes:
     Raises FingerprintKeyError, which names the line and never what stands in it.
     """
     if len(content) > KEY_FILE_BYTES_MAX:
-        raise FingerprintKeyError(f"a key file has at most {KEY_FILE_BYTES_MAX} bytes, not {len(content)}")
+        raise FingerprintKeyError(
+            f"a key file has at most {KEY_FILE_BYTES_MAX} bytes, not {len(content)}"
+        )
     found = [
         (number, line.strip())
         for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if len(found) != 1:
-        raise FingerprintKeyError(f"a key file has one line of {_KEY_DIGITS} hex digits, not {len(found)}")
+        raise FingerprintKeyError(
+            f"a key file has one line of {_KEY_DIGITS} hex digits, not {len(found)}"
+        )
     number, digits = found[0]
     if len(digits) != _KEY_DIGITS or not set(digits) <= set(hexdigits):
         raise FingerprintKeyError(f"line {number} of the key file is not {_KEY_DIGITS} hex digits")

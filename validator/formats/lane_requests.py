@@ -36,13 +36,17 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True, tag_field="reques
     skip: Annotated[int, Meta(ge=0, le=SKIP_MAX)] = 0
 
 
-class Delivered(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="delivered"):
+class Delivered(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="delivered"
+):
     """These reports are in the city: forget them."""
 
     ids: Annotated[tuple[_Id, ...], Meta(max_length=BATCH_MAX)]
 
 
-class Rejected(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="rejected"):
+class Rejected(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="rejected"
+):
     """The city will never take this report: put it aside."""
 
     id: _Id
@@ -55,11 +59,15 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request"
     max: Annotated[int, Meta(ge=1, le=BATCH_MAX)] = BATCH_MAX
 
 
-class Histograms(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="histograms"):
+class Histograms(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="histograms"
+):
     """Every duration since the start, counted by size."""
 
 
-class ListChanged(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="list_changed"):
+class ListChanged(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="list_changed"
+):
     """A list was installed: look now, not within a second."""
 
 

@@ -26,7 +26,9 @@ INSTALLED_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKSUM_BYTES
 EXPIRES_AFTER_S_MIN = 96 * 3600  # a gate must be able to serve this long without a network
 RULES_MAX = 8
 SEGMENTS_MAX = 3  # a rule's recent ones; older ones stand in the index
-SEGMENT_BYTES_MAX = 1 << 29  # twice the table of every card issued; a Pi's SD card must hold three lists
+SEGMENT_BYTES_MAX = (
+    1 << 29
+)  # twice the table of every card issued; a Pi's SD card must hold three lists
 INDEX_BYTES_MAX = 1 << 18  # 2,000 pieces: the schedule offers some 300
 FORMAT = 1
 
@@ -49,7 +51,10 @@ def _require(condition: bool, otherwise: str) -> None:
 
 
 class SegmentEntry(
-    Struct, frozen=True, forbid_unknown_fields=True, rename={"from_version": "from", "to_version": "to"}
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={"from_version": "from", "to_version": "to"},
 ):
     """One segment of a rule: which versions it spans, its size in bytes, and its sha256, which is also its name."""
 
@@ -74,7 +79,9 @@ class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     saks: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
 
     def __post_init__(self) -> None:
-        _require(set(self.uid_lengths) <= set(UID_LENGTHS), "a UID length in a scope is not 4, 7 or 10")
+        _require(
+            set(self.uid_lengths) <= set(UID_LENGTHS), "a UID length in a scope is not 4, 7 or 10"
+        )
 
     def scope(self) -> Scope:
         """The same, as the rules hold it."""
@@ -147,7 +154,9 @@ _decoder = msgspec.json.Decoder(Manifest, strict=True)
 def decode(content: bytes) -> Manifest:
     """The manifest in these bytes. Raises ManifestError, and nothing else, for whatever is not one."""
     if len(content) > MANIFEST_BYTES_MAX:
-        raise ManifestError(f"a manifest has at most {MANIFEST_BYTES_MAX} bytes, not {len(content)}")
+        raise ManifestError(
+            f"a manifest has at most {MANIFEST_BYTES_MAX} bytes, not {len(content)}"
+        )
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

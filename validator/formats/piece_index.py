@@ -15,7 +15,9 @@ from msgspec import Meta, Struct
 from validator.formats.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
 
 FORMAT = 1
-PIECES_MAX = 1_000  # of one rule: minutes of two hours, hours of two days, days of two months, with room
+PIECES_MAX = (
+    1_000  # of one rule: minutes of two hours, hours of two days, days of two months, with room
+)
 
 
 class PieceIndex(Struct, frozen=True):

@@ -11,7 +11,9 @@ _HEAD_LENGTH = 5  # preamble, start code, LEN, LCS
 _EXTENDED_HEAD_LENGTH = 8  # the same with FF FF, LEN as two bytes, LCS
 _CHECKSUM_LENGTH = 1
 _POSTAMBLE = 0x00
-_EXTENDED_DATA_MAX = 265  # TFI, command, 263 bytes; a greater length is noise and must not be waited for
+_EXTENDED_DATA_MAX = (
+    265  # TFI, command, 263 bytes; a greater length is noise and must not be waited for
+)
 
 
 class FrameSplitter:

@@ -8,7 +8,9 @@ from enum import Enum
 
 from validator.domain.cards import UID_LENGTHS, Card, CardUid
 
-_HEAD_LENGTH = 6  # number of targets, then of the first one: its number, SENS_RES (2), SEL_RES, UID length
+_HEAD_LENGTH = (
+    6  # number of targets, then of the first one: its number, SENS_RES (2), SEL_RES, UID length
+)
 _SAK_UID_INCOMPLETE = 0x04  # ISO/IEC 14443-3 section 6.5.3.4: a cascade level is still to come
 _SAK_ANSWERS_RATS = 0x20  # the card speaks ISO/IEC 14443-4, so its ATS has to be there
 _CASCADE_TAG = 0x88  # stands for "the UID goes on"; a 4-byte UID never begins with it

@@ -15,7 +15,12 @@ from nacl.exceptions import CryptoError
 from nacl.public import SealedBox
 from nacl.signing import SigningKey
 
-from validator.formats.fingerprint_keys import KEY_FILE_BYTES_MAX, FingerprintKeyError, key_id, parse_key_file
+from validator.formats.fingerprint_keys import (
+    KEY_FILE_BYTES_MAX,
+    FingerprintKeyError,
+    key_id,
+    parse_key_file,
+)
 
 SEALED_CHARACTERS_MAX = 2 * KEY_FILE_BYTES_MAX  # base64 takes a third more, the box 48 bytes
 

@@ -38,7 +38,9 @@ _HEADER = struct.Struct("<8sHBxIQQ8sQQI4x32s28xI")
 _RULE_NAME = re.compile(rb"[a-z][a-z0-9_-]{0,31}")
 _RESERVED = (slice(11, 12), slice(60, 64), slice(96, 124))
 _MIDDLE_BITS = 32
-_BUCKET_CARDS_NARROWED = 200  # docs/decisions/0003: with more in a bucket, interpolation pays for itself
+_BUCKET_CARDS_NARROWED = (
+    200  # docs/decisions/0003: with more in a bucket, interpolation pays for itself
+)
 _NARROWED_CARDS = 20  # each way: twice the standard deviation of a card's place among 400
 _INDEX_SLICE = 4_096  # entries checked at a time: 0.1 ms
 _SMALL_INDEX_BITS = 10  # made at opening by 1,023 bisections: 0.7 ms, 4 KiB
@@ -89,8 +91,8 @@ class Header:
         if len(head) < HEADER_BYTES:
             raise SegmentError(f"shorter than a header: {len(head)} bytes")
         head = head[:HEADER_BYTES]
-        (magic, version, index_bits, unit, start, to, key, count, epoch, body, rule, check) = _HEADER.unpack(
-            head
+        (magic, version, index_bits, unit, start, to, key, count, epoch, body, rule, check) = (
+            _HEADER.unpack(head)
         )
         if magic != _MAGIC:
             raise SegmentError("not a segment: it begins with other bytes")
@@ -122,7 +124,9 @@ class Header:
                 raise SegmentError(f"header field out of range: {field}")
         if not 0 <= self.epoch_unix_s < 1 << 63 or self.epoch_unix_s % self.until_unit_s:
             # So that segments of one unit fold without moving an end.
-            raise SegmentError("header field out of range: epoch (must be a multiple of until_unit_s)")
+            raise SegmentError(
+                "header field out of range: epoch (must be a multiple of until_unit_s)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,9 @@ def _check_index(index: memoryview, count: int) -> None:
 # these and of what was refused. Two cards may share the 32 bits of the middle plane, hence the loops.
 
 
-def _indexed_lookup(index: memoryview, middle: memoryview, tail: memoryview, until: memoryview) -> Lookup:
+def _indexed_lookup(
+    index: memoryview, middle: memoryview, tail: memoryview, until: memoryview
+) -> Lookup:
     def lookup(fingerprint: int) -> int | None:
         bucket = fingerprint >> 40
         bits = fingerprint >> 8 & 0xFFFFFFFF
@@ -222,7 +228,9 @@ def _indexed_lookup(index: memoryview, middle: memoryview, tail: memoryview, unt
     return lookup
 
 
-def _narrowed_lookup(index: memoryview, middle: memoryview, tail: memoryview, until: memoryview) -> Lookup:
+def _narrowed_lookup(
+    index: memoryview, middle: memoryview, tail: memoryview, until: memoryview
+) -> Lookup:
     """In large buckets: fingerprints are uniform, so look around where the card should be, and in the whole bucket if it is not there."""
     reach, width = _NARROWED_CARDS, 2 * _NARROWED_CARDS
 
@@ -302,7 +310,8 @@ class MappedTable:
         self.fingerprint = fingerprinter(key)
         self.headers = headers
         self._parts = tuple(
-            (segment.until, segment.header.epoch_unix_s, segment.header.until_unit_s) for segment in segments
+            (segment.until, segment.header.epoch_unix_s, segment.header.until_unit_s)
+            for segment in segments
         )
 
     def holds(self, fingerprint: int, unix_s: int) -> bool:
@@ -310,5 +319,7 @@ class MappedTable:
         for until, epoch_unix_s, until_unit_s in self._parts:
             units = until(fingerprint)
             if units is not None:
-                return units == NO_END or (units != REMOVED and unix_s < epoch_unix_s + units * until_unit_s)
+                return units == NO_END or (
+                    units != REMOVED and unix_s < epoch_unix_s + units * until_unit_s
+                )
         return False

@@ -75,7 +75,9 @@ def until_units(ends_unix_s: int | None, epoch_unix_s: int, until_unit_s: int) -
         return NO_END
     units = max(-((epoch_unix_s - ends_unix_s) // until_unit_s), REMOVED)
     if units > UNITS_MAX:
-        raise SegmentError(f"an end lies more than {UNITS_MAX} units of {until_unit_s} s after the epoch")
+        raise SegmentError(
+            f"an end lies more than {UNITS_MAX} units of {until_unit_s} s after the epoch"
+        )
     return units
 
 
@@ -106,7 +108,9 @@ class SegmentWriter:
     ) -> None:
         """`index_bits` is 16 from 65,536 cards on, else 0, unless told otherwise; progress is in bytes, written and read back."""
         if not (out.seekable() and out.readable()):
-            raise ValueError("a segment is written in several places and read back: open its file as w+b")
+            raise ValueError(
+                "a segment is written in several places and read back: open its file as w+b"
+            )
         if index_bits is None:
             index_bits = INDEX_BITS if count >= INDEX_CARDS_MIN else 0
         self._header = Header(
@@ -153,7 +157,9 @@ class SegmentWriter:
         while left:
             block = self._out.read(min(left, _READ_BYTES))
             if not block:
-                raise SegmentError("what was written cannot be read back: the file has become shorter")
+                raise SegmentError(
+                    "what was written cannot be read back: the file has become shorter"
+                )
             digest.update(block)
             left -= len(block)
             self._tell(len(block))
@@ -256,7 +262,9 @@ def fingerprint_cards(
             found.append(fingerprint(CardUid(uid).raw))
             ends.append(until)
         except (ValueError, OverflowError):
-            raise SegmentError(f"card {position} has a UID or an end of an impossible size") from None
+            raise SegmentError(
+                f"card {position} has a UID or an end of an impossible size"
+            ) from None
         records += len(uid).to_bytes(1) + uid.ljust(_UID_RECORD_BYTES - 1, b"\0")
         if position % _PROGRESS_CARDS == 0:
             progress(position, total)
@@ -264,7 +272,9 @@ def fingerprint_cards(
     return _sorted_once(np.frombuffer(found, np.uint64), np.frombuffer(ends, np.uint16), records)
 
 
-def _sorted_once(found: Fingerprints, ends: Until, records: bytearray) -> tuple[Fingerprints, Until]:
+def _sorted_once(
+    found: Fingerprints, ends: Until, records: bytearray
+) -> tuple[Fingerprints, Until]:
     if not len(found):
         return found, ends
     order = np.argsort(found, kind="stable")
@@ -278,7 +288,9 @@ def _sorted_once(found: Fingerprints, ends: Until, records: bytearray) -> tuple[
 def _check_same(one: int, other: int, ends: Until, records: bytearray) -> None:
     size = _UID_RECORD_BYTES
     if records[one * size :][:size] != records[other * size :][:size]:
-        raise SegmentError(f"cards {one} and {other} have the same fingerprint: use another fingerprint key")
+        raise SegmentError(
+            f"cards {one} and {other} have the same fingerprint: use another fingerprint key"
+        )
     if ends[one] != ends[other]:
         raise SegmentError(f"cards {one} and {other} are the same card with different ends")
 

@@ -15,11 +15,20 @@ from typing import BinaryIO
 import numpy as np
 
 from validator.formats.segment import NO_END, REMOVED, Header, SegmentError
-from validator.formats.segment_builder import UNITS_MAX, Built, Head, Progress, SegmentWriter, silent
+from validator.formats.segment_builder import (
+    UNITS_MAX,
+    Built,
+    Head,
+    Progress,
+    SegmentWriter,
+    silent,
+)
 from validator.formats.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
 _CHUNK_CARDS = 1 << 18
-_PART_CARDS_MIN = 1 << 12  # below it, with more than 64 segments, starting a range costs more than merging it
+_PART_CARDS_MIN = (
+    1 << 12
+)  # below it, with more than 64 segments, starting a range costs more than merging it
 _FAR_UNITS = 2 * NO_END  # every end is nearer
 
 Vectors = tuple[Fingerprints, Until]
@@ -67,10 +76,14 @@ def _head(headers: Sequence[Header], epoch_unix_s: int) -> Head:
         raise SegmentError("segments to fold differ in rule, key or unit")
     for newer, older in pairwise(headers):
         if not newer.from_version <= older.to_version < newer.to_version:
-            raise SegmentError("segments to fold are not newest first, or leave a gap between versions")
+            raise SegmentError(
+                "segments to fold are not newest first, or leave a gap between versions"
+            )
     newest, oldest = headers[0], headers[-1]
     unit_s = newest.until_unit_s
-    return Head(newest.rule, oldest.from_version, newest.to_version, newest.key_id, epoch_unix_s, unit_s)
+    return Head(
+        newest.rule, oldest.from_version, newest.to_version, newest.key_id, epoch_unix_s, unit_s
+    )
 
 
 class _Stretches:

@@ -25,12 +25,16 @@ from http_message_signatures.algorithms import ED25519
 COVERED = ("@method", "@authority", "@path", "content-type", "content-encoding", "content-digest")
 HEADER_CHARACTERS_MAX = 1_024  # of each header that is looked at; ours have 200
 TAG = "turnike-gate"
-FIRST_NONCE = (
-    "none"  # of a gate that was given none yet; a request without a nonce is of a program that knows of none
-)
+FIRST_NONCE = "none"  # of a gate that was given none yet; a request without a nonce is of a program that knows of none
 NONCE = r"^[0-9a-f]{32}\Z"
 """What a nonce of the back office looks like."""
-_SIGNED_HEADERS = ("content-type", "content-encoding", "content-digest", "signature-input", "signature")
+_SIGNED_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "content-digest",
+    "signature-input",
+    "signature",
+)
 
 PublicKeyOf = Callable[[str], bytes | None]
 """The Ed25519 public key of a gate, 32 bytes, by its id; None if it has none, or no more."""
@@ -138,4 +142,6 @@ def verify(
     created = result.parameters.get("created")
     if not isinstance(created, int):
         raise SignatureError("the signature does not say when it was made")
-    return Speaker(str(result.parameters["keyid"]), created, str(result.parameters.get("nonce", "")))
+    return Speaker(
+        str(result.parameters["keyid"]), created, str(result.parameters.get("nonce", ""))
+    )

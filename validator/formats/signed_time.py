@@ -58,7 +58,9 @@ def decode(content: bytes) -> SignedTime:
         raise SignedTimeError(str(error)) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         line = " ".join(str(error).split())[:200]
-        raise SignedTimeError(f"no signed time: {line.encode('ascii', 'replace').decode()}") from None
+        raise SignedTimeError(
+            f"no signed time: {line.encode('ascii', 'replace').decode()}"
+        ) from None
 
 
 def order(content: bytes) -> Order:

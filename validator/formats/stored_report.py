@@ -22,7 +22,9 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*\Z"
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _Nanoseconds = Annotated[int, Meta(ge=0, lt=1 << 62)]  # a count would end after 104 days
 _Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
-Refused = Annotated[int, Meta(ge=0, lt=1 << 32)]  # so that no sum of them, of whomever, leaves 64 bits
+Refused = Annotated[
+    int, Meta(ge=0, lt=1 << 32)
+]  # so that no sum of them, of whomever, leaves 64 bits
 _Name = Annotated[str, Meta(max_length=64, pattern=NO_CONTROL)]
 
 

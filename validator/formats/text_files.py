@@ -3,7 +3,9 @@
 import codecs
 from typing import BinaryIO
 
-CONFIG_BYTES_MAX = 1 << 20  # a thousand times what a configuration has; a device file would fill the memory
+CONFIG_BYTES_MAX = (
+    1 << 20
+)  # a thousand times what a configuration has; a device file would fill the memory
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -24,7 +26,9 @@ def text_of(content: bytes) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"line {line} is not UTF-8; save it as UTF-8") from error
     if "\0" in text:
-        raise ValueError("has zero bytes: it is no text, or UTF-16 without a mark; save it as UTF-8")
+        raise ValueError(
+            "has zero bytes: it is no text, or UTF-16 without a mark; save it as UTF-8"
+        )
     return text
 
 
@@ -49,5 +53,7 @@ def word_of(content: bytes) -> str:
     """
     words = text_of(content).split()
     if len(words) != 1:
-        raise ValueError("is empty" if not words else f"has {len(words)} words, and should have one")
+        raise ValueError(
+            "is empty" if not words else f"has {len(words)} words, and should have one"
+        )
     return words[0]

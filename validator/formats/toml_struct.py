@@ -75,7 +75,9 @@ def _of_struct(
             yield f"{at or 'it'}: {str(error).partition(' - at ')[0]}"
 
 
-def _of_value(value: object, kind: Any, at: str, places: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _of_value(
+    value: object, kind: Any, at: str, places: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     struct, item = _struct_in(kind), _item_in(kind)
     if struct is not None:
         yield from _of_struct(value, struct, at, places)
@@ -195,7 +197,9 @@ def _hint(name: str, at: str, meant: Sequence[str], places: Mapping[str, Sequenc
 def _called(entry: object, number: int) -> str:
     """How an entry of a list is named in a message: by its name if it has a good one, else by its number."""
     name = entry.get("name") if isinstance(entry, Mapping) else None
-    return name if isinstance(name, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", name) else str(number)
+    return (
+        name if isinstance(name, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", name) else str(number)
+    )
 
 
 def _shown(value: object) -> str:

@@ -69,14 +69,18 @@ def parse_address(text: str, schemes: Sequence[str] = ("https", "http")) -> WebA
         return _address(match, match["authority"])
     except AddressError as error:
         better = _respelt(text)
-        raise AddressError(f"{shown(text)}: {error}{f'; write {better}' if better else ''}") from None
+        raise AddressError(
+            f"{shown(text)}: {error}{f'; write {better}' if better else ''}"
+        ) from None
 
 
 def parse_proxy(text: str) -> WebAddress:
     """The address of an HTTP proxy, whose user and password are left out. Raises AddressError."""
     match = _match(text, ("http", "https"), "http://host:port")
     if match["scheme"].lower() != "http":
-        raise AddressError(f"{shown(text)}: a proxy is reached by http:// only; TLS goes through it unbroken")
+        raise AddressError(
+            f"{shown(text)}: a proxy is reached by http:// only; TLS goes through it unbroken"
+        )
     user, _, authority = match["authority"].rpartition("@")
     if not _USER.fullmatch(user) or match["path"] not in (None, "/") or match["rest"]:
         raise AddressError(f"{shown(text)}: a proxy has no path, ? or #; write http://host:port")
@@ -95,7 +99,9 @@ def parse_authority(text: str, scheme: str) -> str:
 
 def split_authority(authority: str) -> tuple[str, int | None]:
     """Host, spelt as WebAddress.host, and port, if there is one. Raises AddressError."""
-    host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+    host, colon, port = (
+        authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
+    )
     if not colon:
         host = authority
     elif not _PORT.fullmatch(port) or int(port) > PORT_MAX:
@@ -122,7 +128,9 @@ def shown(text: str) -> str:
     return repr(re.sub(r"//.*@", "//…@", cut, flags=re.DOTALL))
 
 
-def _match(text: str, schemes: Sequence[str], instead: str = "https://host/path/") -> "re.Match[str]":
+def _match(
+    text: str, schemes: Sequence[str], instead: str = "https://host/path/"
+) -> "re.Match[str]":
     match = _WHOLE.fullmatch(text)
     is_long = len(text) > ADDRESS_CHARACTERS_MAX
     if match is None or is_long or match["scheme"].lower() not in schemes or not match["authority"]:

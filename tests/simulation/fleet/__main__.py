@@ -22,9 +22,16 @@ from tests.simulation.fleet.report import as_json, draw, report_of
 )
 @click.option("--gates", type=click.IntRange(1, 100_000), default=200, show_default=True)
 @click.option("--days", type=click.FloatRange(0.01, 60), default=1.0, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same one gives the same numbers.")
 @click.option(
-    "--poll", "poll_s", type=click.FloatRange(1, 3_600), default=30.0, show_default=True, metavar="SECONDS"
+    "--seed", type=int, default=1, show_default=True, help="The same one gives the same numbers."
+)
+@click.option(
+    "--poll",
+    "poll_s",
+    type=click.FloatRange(1, 3_600),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
 )
 @click.option(
     "--every",
@@ -58,7 +65,10 @@ from tests.simulation.fleet.report import as_json, draw, report_of
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes; otherwise one a core.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the numbers there."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the numbers there.",
 )
 def main(
     gates: int,
@@ -80,8 +90,15 @@ def main(
         )
     plan = CityPlan(days=days, publish_every_s=every_s, changes_a_day=changes, seed=seed)
     fleet = FleetPlan(gates, poll_s, seed, life, outage)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
+    ) as progress:
         task = progress.add_task("the city", total=gates)
         progress.refresh()
         city = City(plan)

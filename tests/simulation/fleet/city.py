@@ -17,7 +17,14 @@ import numpy as np
 from backoffice.pieces import Due, Kind, Piece, Schedule, due, joined, kept, missing, recent
 from tests.simulation.fleet import sizes
 from validator.domain.rules import Effect
-from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
+from validator.formats.manifest import (
+    IndexEntry,
+    Manifest,
+    RuleEntry,
+    ScopeEntry,
+    SegmentEntry,
+    encode,
+)
 from validator.formats.piece_index import PieceIndex
 
 DAY_S = 86_400
@@ -25,7 +32,9 @@ EPOCH_UNIX_S = 1_609_459_200  # midnight, UTC
 TIMESTAMP_VALID_S = 6 * 3_600
 LISTS_VALID_S = 5 * DAY_S
 HISTORY_STEP_S = 3_600  # how often the city published long before the first day: whoever comes from there takes pieces of days
-WARM_S = 3 * 3_600  # and how long before it as often as later, so that every piece of a minute is there
+WARM_S = (
+    3 * 3_600
+)  # and how long before it as often as later, so that every piece of a minute is there
 # How a city's day goes, by the hour: share of the changes. Local time is three hours ahead of UTC.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 8, 7, 6, 6, 6, 6, 6, 6, 6, 7, 8, 7, 6, 5, 4, 3)
 LOCAL_S = 3 * 3_600
@@ -144,7 +153,8 @@ class City:
         """The last state of every followed card that changed after the one version up to the other; from 0, of those that are in."""
         log = self.log[rule]
         start, end = (
-            bisect_right(log, (version, self.plan.cards, True)) for version in (from_version, to_version)
+            bisect_right(log, (version, self.plan.cards, True))
+            for version in (from_version, to_version)
         )
         cards = {card: is_in for _, card, is_in in log[start:end]}
         return cards if from_version else {card: True for card, is_in in cards.items() if is_in}
@@ -181,9 +191,15 @@ class City:
 
         def build(one: Due) -> Piece:
             entry, is_snapshot = self._made(rule, one), one.kind is Kind.SNAPSHOT
-            cards = rule.cards if is_snapshot else self.changes(rule.name, one.from_version, one.to_version)
+            cards = (
+                rule.cards
+                if is_snapshot
+                else self.changes(rule.name, one.from_version, one.to_version)
+            )
             self.pieces[entry.sha256] = PieceIs(rule.name, cards)
-            return Piece(one.kind, one.from_version, one.to_version, entry.bytes, unix_s, entry.sha256)
+            return Piece(
+                one.kind, one.from_version, one.to_version, entry.bytes, unix_s, entry.sha256
+            )
 
         built = [build(one) for one in missing(there, wanted)]
         return kept(joined(there, wanted, built, unix_s), unix_s, schedule)
@@ -206,7 +222,11 @@ class City:
             self.withdrawn_s[piece] = at_s
 
     def _publication(
-        self, at_s: float, version: int, offered: Mapping[str, tuple[Piece, ...]], changed: Mapping[str, int]
+        self,
+        at_s: float,
+        version: int,
+        offered: Mapping[str, tuple[Piece, ...]],
+        changed: Mapping[str, int],
     ) -> Published:
         if at_s < 0:
             return Published(at_s, version, b"", "", 0, {}, dict(changed))
@@ -221,12 +241,16 @@ class City:
             index=IndexEntry(index_bytes, index_sha256),
             fingerprint_key=_key_hex(self._key),
         )
-        return Published(at_s, version, encode(manifest), index_sha256, index_bytes, held, dict(changed))
+        return Published(
+            at_s, version, encode(manifest), index_sha256, index_bytes, held, dict(changed)
+        )
 
     def _rule_entry(self, rule: RulePlan, offered: tuple[Piece, ...]) -> RuleEntry:
         named = tuple(self._entry(rule.name, piece) for piece in recent(offered))
         if rule.effect is Effect.REQUIRE:
-            return RuleEntry(rule.name, rule.effect, named, ScopeEntry((7,)), EPOCH_UNIX_S, notice=True)
+            return RuleEntry(
+                rule.name, rule.effect, named, ScopeEntry((7,)), EPOCH_UNIX_S, notice=True
+            )
         return RuleEntry(rule.name, rule.effect, named, reports=True)
 
     def _entry(self, rule: str, piece: Piece) -> SegmentEntry:

@@ -66,10 +66,16 @@ class Counted:
 
 
 def run(
-    city: City, plan: FleetPlan, *, jobs: int | None = None, progress: Progress = lambda _gates: None
+    city: City,
+    plan: FleetPlan,
+    *,
+    jobs: int | None = None,
+    progress: Progress = lambda _gates: None,
 ) -> Counted:
     """Every gate from the first second to the last. `jobs` 1 runs them in this process. Raises AssertionError if a gate is wrong about its list."""
-    shares = [range(at, min(at + GATES_A_SHARE, plan.gates)) for at in range(0, plan.gates, GATES_A_SHARE)]
+    shares = [
+        range(at, min(at + GATES_A_SHARE, plan.gates)) for at in range(0, plan.gates, GATES_A_SHARE)
+    ]
     jobs = min(jobs or os.cpu_count() or 1, len(shares))
     if jobs == 1:
         return _joined(_all(map(_Share(city, plan), shares), shares, progress))

@@ -66,12 +66,18 @@ class SimGate:
             return Held()
         public = self._city.at(-age_s if age_s else 0.0)
         cards = {rule.name: rule.cards for rule in self._city.rules}
-        tables = {rule: (Level(0, public.version, count, on_card=True),) for rule, count in cards.items()}
+        tables = {
+            rule: (Level(0, public.version, count, on_card=True),) for rule, count in cards.items()
+        }
         for rule in cards:
             self._pieces.begin_at(rule, public.version)
         followed = {rule: self._city.followed(rule, 0, public.version) for rule in cards}
         return Held(
-            ERA, public.version, self._city.key(public), tables, followed if self._city.plan.cards else {}
+            ERA,
+            public.version,
+            self._city.key(public),
+            tables,
+            followed if self._city.plan.cards else {},
         )
 
     def _boot(self) -> None:
@@ -119,7 +125,9 @@ class SimGate:
         if not self._is_current:
             self._note_return()
             self._disturb(line.now_s)
-            self._in_step_s = line.now_s  # what was published while it fetched belongs to its return
+            self._in_step_s = (
+                line.now_s
+            )  # what was published while it fetched belongs to its return
         elif (before := self._before) != public.version:
             enforced_s = line.now_s + INSTALLS_S + self._rng.random() * LANE_LOOKS_S
             for version in range(before + 1, public.version + 1):
@@ -143,7 +151,10 @@ class SimGate:
         if public is None:
             return
         for rule in self._city.rules:
-            assert self._shelf.newest(rule.name) >= public.changed[rule.name], (rule.name, public.version)
+            assert self._shelf.newest(rule.name) >= public.changed[rule.name], (
+                rule.name,
+                public.version,
+            )
             if self._city.plan.cards:
                 table = self._shelf.list.cards[rule.name]
                 assert {card for card, is_in in table.items() if is_in} == set(

@@ -72,7 +72,10 @@ class Relay:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._thread.join()
@@ -132,7 +135,9 @@ def measure(port: int, ca_file: Path) -> dict[str, Passed]:
             costs[kind] = count(lambda: web.get(f"{base}{name}", FILE_BYTES), FILE_BYTES)  # noqa: B023  # called here
         answer = web.get(f"{base}{FILES['timestamp']}", FILE_BYTES)
         tag = answer.etag if answer else ""
-        costs["unmodified"] = count(lambda: web.get(f"{base}{FILES['timestamp']}", FILE_BYTES, tag), 0)
+        costs["unmodified"] = count(
+            lambda: web.get(f"{base}{FILES['timestamp']}", FILE_BYTES, tag), 0
+        )
         costs["piece"] = count(lambda: download(FILE_BYTES), FILE_BYTES)
         large = count(lambda: download(LARGE_BYTES), LARGE_BYTES)
         costs["mib"] = Passed(0, (large.down - costs["piece"].down) * MIB // LARGE_BYTES)
@@ -161,9 +166,15 @@ def _absent(web: Web, base: str) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, help="Of another server on this machine, which serves --folder over TLS.")
-@click.option("--ca", type=click.Path(path_type=Path), help="What its certificate is to be checked with.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Filled with files to ask for, then used.")
+@click.option(
+    "--port", type=int, help="Of another server on this machine, which serves --folder over TLS."
+)
+@click.option(
+    "--ca", type=click.Path(path_type=Path), help="What its certificate is to be checked with."
+)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Filled with files to ask for, then used."
+)
 def main(port: int | None, ca: Path | None, folder: Path | None) -> None:
     """Print what was counted."""
     if folder:

@@ -16,7 +16,9 @@ HOUR_S = 3_600
 SHARES = {"bus": 0.55, "station": 0.43, "flapping": 0.02}
 NEW_SHARE = 0.02
 STALE_SHARE = 0.06
-LONG_SHARE = 0.03  # gates whose line breaks for half a day to three weeks, begun at any time of two weeks
+LONG_SHARE = (
+    0.03  # gates whose line breaks for half a day to three weeks, begun at any time of two weeks
+)
 BOOT_S = 20.0
 
 
@@ -83,8 +85,12 @@ def drawn(rng: Random, days: float) -> Life:
     """Any gate of the city."""
     end_s = days * DAY_S
     kind = Kind(rng.choices([*SHARES], [*SHARES.values()])[0])
-    dark = list(_nights(rng, end_s)) if kind is Kind.BUS else list(_spans(rng, end_s, 30, 5 * 60, 1.0))
-    cut = {Kind.BUS: _dead_spots, Kind.STATION: _line_faults, Kind.FLAPPING: _flaps}[kind](rng, end_s)
+    dark = (
+        list(_nights(rng, end_s)) if kind is Kind.BUS else list(_spans(rng, end_s, 30, 5 * 60, 1.0))
+    )
+    cut = {Kind.BUS: _dead_spots, Kind.STATION: _line_faults, Kind.FLAPPING: _flaps}[kind](
+        rng, end_s
+    )
     cuts = [*cut, *(Span(span.start_s, span.end_s + BOOT_S) for span in dark)]
     if rng.random() < LONG_SHARE:
         start_s = rng.uniform(-14 * DAY_S, end_s)
@@ -127,7 +133,9 @@ def _flaps(rng: Random, end_s: float) -> Iterator[Span]:
         at_s = span.end_s
 
 
-def _spans(rng: Random, end_s: float, every_days: float, median_s: float, sigma: float) -> Iterator[Span]:
+def _spans(
+    rng: Random, end_s: float, every_days: float, median_s: float, sigma: float
+) -> Iterator[Span]:
     at_s = 0.0
     while (at_s := at_s + rng.expovariate(1 / (every_days * DAY_S))) < end_s:
         yield Span(at_s, at_s + rng.lognormvariate(log(median_s), sigma))

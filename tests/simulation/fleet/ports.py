@@ -13,7 +13,14 @@ from tests.simulation.fleet.tally import DAY_S, Load, Of, Tally
 from validator.adapters.piece_cache import CacheLimits
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
-from validator.domain.trusted_time import NS_PER_S, Now, SystemClock, TimeBasis, TimeFloor, trusted_now
+from validator.domain.trusted_time import (
+    NS_PER_S,
+    Now,
+    SystemClock,
+    TimeBasis,
+    TimeFloor,
+    trusted_now,
+)
 from validator.formats.accepted import Accepted, encode
 from validator.formats.manifest import SegmentEntry
 
@@ -91,7 +98,11 @@ class Line:
         self._requests = 1
         self.count(Of.HANDSHAKES, 1)
         shake = LINE["handshake"]
-        return down + shake.down, cost.up + shake.up, 3 * round_trip_s  # one for TCP, one for TLS 1.3
+        return (
+            down + shake.down,
+            cost.up + shake.up,
+            3 * round_trip_s,
+        )  # one for TCP, one for TLS 1.3
 
     def _require_line(self) -> None:
         cuts = self._life.cut

@@ -122,7 +122,8 @@ def report_of(counted: Counted, city: CityPlan, fleet: FleetPlan) -> Report:
         Spread.of(down[quiet]),
         Spread.of(both[quiet]),
         Spread.of((counted.days[:, :, Of.REQUESTS] / whole).ravel()),
-        {name: float(parts[of]) for name, of in _PARTS.items()} | {"sent by the gate": float(parts[Of.UP])},
+        {name: float(parts[of]) for name, of in _PARTS.items()}
+        | {"sent by the gate": float(parts[Of.UP])},
         Spread.of((counted.days[:, :, list(ON_CARD)].sum(axis=2) / whole).ravel()),
         _delay(counted.enforced, counted.enforced_max_s),
         _delay(
@@ -131,7 +132,12 @@ def report_of(counted: Counted, city: CityPlan, fleet: FleetPlan) -> Report:
             counted=int(counted.enforced.sum()),
         ),
         [
-            Return(name, counted.returns[name], counted.snapshots[name], Spread.of(counted.back_s[name]))
+            Return(
+                name,
+                counted.returns[name],
+                counted.snapshots[name],
+                Spread.of(counted.back_s[name]),
+            )
             for name in names
             if counted.returns[name]
         ],
@@ -161,7 +167,11 @@ def _delay(histogram: NDArray[Any], max_s: float, counted: int | None = None) ->
     steps = np.cumsum(histogram)
 
     def percentile(share: float) -> float:
-        return float(np.searchsorted(steps, share * steps[-1]) + 1) * LATENCY_STEP_S if steps[-1] else 0.0
+        return (
+            float(np.searchsorted(steps, share * steps[-1]) + 1) * LATENCY_STEP_S
+            if steps[-1]
+            else 0.0
+        )
 
     size = int(steps[-1]) if counted is None else counted
     return Delay(size, percentile(0.5), percentile(0.99), percentile(0.999), max_s)
@@ -184,7 +194,11 @@ def _load(counted: Counted, city: CityPlan) -> ServerLoad:
 
 def _busiest_minute(by_second: NDArray[Any]) -> float:
     whole = by_second[: len(by_second) // MINUTE_S * MINUTE_S]
-    return float(whole.reshape(-1, MINUTE_S).mean(axis=1).max()) if whole.size else float(by_second.mean())
+    return (
+        float(whole.reshape(-1, MINUTE_S).mean(axis=1).max())
+        if whole.size
+        else float(by_second.mean())
+    )
 
 
 def draw(report: Report, console: Console) -> None:
@@ -208,22 +222,39 @@ def draw(report: Report, console: Console) -> None:
     console.print(table)
     parts = ", ".join(f"{name} {bytes_ / MB:.2f}" for name, bytes_ in report.parts_bytes.items())
     console.print(f"Mean MB of a gate and day: {parts}")
-    console.print(f"Changes fetched more than once: {report.fetched_twice_share:.2%} of those fetched")
-    for name, delay in (("Published", report.enforced_s), ("Changed", report.changed_to_enforced_s)):
+    console.print(
+        f"Changes fetched more than once: {report.fetched_twice_share:.2%} of those fetched"
+    )
+    for name, delay in (
+        ("Published", report.enforced_s),
+        ("Changed", report.changed_to_enforced_s),
+    ):
         console.print(
             f"{name} → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
             f"max {delay.max:.2f} (of {delay.size:,} lists at gates on line and in step)"
         )
     table = _table(
-        "Came back after", "gates", "took the whole matched table", "current after s p50", "p99", "max"
+        "Came back after",
+        "gates",
+        "took the whole matched table",
+        "current after s p50",
+        "p99",
+        "max",
     )
     for each in report.returns:
         seconds = (f"{value:.1f}" for value in each.seconds[2:])
         table.add_row(each.away, f"{each.returns:,}", f"{each.snapshots:,}", *seconds)
     console.print(table)
-    cuts = ", ".join(f"{name} {count:,}" for name, count in sorted(report.power_cuts.items())) or "none"
-    console.print(f"Power cuts: {cuts}; pieces thrown away for want of room: {report.pieces_thrown_away:,}")
-    console.print(f"Polls: {', '.join(f'{name} {count:,}' for name, count in sorted(report.polls.items()))}")
+    cuts = (
+        ", ".join(f"{name} {count:,}" for name, count in sorted(report.power_cuts.items()))
+        or "none"
+    )
+    console.print(
+        f"Power cuts: {cuts}; pieces thrown away for want of room: {report.pieces_thrown_away:,}"
+    )
+    console.print(
+        f"Polls: {', '.join(f'{name} {count:,}' for name, count in sorted(report.polls.items()))}"
+    )
     scaled = f"scaled to {CITY_GATES:,} gates" if report.gates != CITY_GATES else "the whole city"
     table = _table(f"The server, {scaled}", "mean", "busiest minute", "busiest second")
     table.add_row("requests a second", *(f"{value:,.0f}" for value in load[:3]))

@@ -73,7 +73,11 @@ class SimShelf:
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
         """See courier_ports.Shelf."""
         held = self.list
-        return held.version if held.era == era and held.key == fingerprint_key and rule in held.tables else 0
+        return (
+            held.version
+            if held.era == era and held.key == fingerprint_key and rule in held.tables
+            else 0
+        )
 
     def power_cut(self) -> None:
         """What was in memory alone is gone."""
@@ -88,14 +92,18 @@ class SimShelf:
         assert levels[-1].from_version == 0, (rule, levels)
         return levels[0].to_version
 
-    def install(self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]) -> None:
+    def install(
+        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+    ) -> None:
         """See courier_ports.Shelf; as ListShelf does it."""
         pieces = {
-            rule: [self._level(fetched) for fetched in reversed(chain)] for rule, chain in chains.items()
+            rule: [self._level(fetched) for fetched in reversed(chain)]
+            for rule, chain in chains.items()
         }
         to_card = self._is_large(era, pieces)
         tables = {
-            rule.name: self._table(rule.name, pieces[rule.name], to_card=to_card) for rule in manifest.rules
+            rule.name: self._table(rule.name, pieces[rule.name], to_card=to_card)
+            for rule in manifest.rules
         }
         cards = (
             {rule: self._followed(rule, chain) for rule, chain in chains.items()}
@@ -111,7 +119,10 @@ class SimShelf:
     def _level(self, fetched: Fetched) -> Level:
         entry = fetched.entry
         return Level(
-            entry.from_version, entry.to_version, self._city.pieces[entry.sha256].cards, on_card=False
+            entry.from_version,
+            entry.to_version,
+            self._city.pieces[entry.sha256].cards,
+            on_card=False,
         )
 
     def _is_large(self, era: int, pieces: Mapping[str, Sequence[Level]]) -> bool:
@@ -166,4 +177,6 @@ class SimShelf:
     def _note_kept(self) -> None:
         self._kept.clear()
         for rule, levels in self.list.tables.items():
-            self._kept[rule] = max((level.to_version for level in levels if level.on_card), default=0)
+            self._kept[rule] = max(
+                (level.to_version for level in levels if level.on_card), default=0
+            )

@@ -34,7 +34,11 @@ ENDING_BYTES = (136, 154, 163, 181, 217, 289, 433, 699, 1_172, 2_103, 3_963, 7_5
 LASTING_BYTES = (136, 154, 163, 181, 217, 289, 413, 636, 1_056, 1_877, 3_530, 6_758, 24_984, 95_145, 364_563,
                  1_392_199, 5_293_256)  # fmt: skip
 # And snapshots, whose cards are all in.
-SNAPSHOTS = {"suspended": (300_000, 2_015_292), "staff": (10_000, 55_411), "matched": (8_260_000, 35_706_681)}
+SNAPSHOTS = {
+    "suspended": (300_000, 2_015_292),
+    "staff": (10_000, 55_411),
+    "matched": (8_260_000, 35_706_681),
+}
 
 
 def change_bytes(cards: int, *, ending: bool) -> int:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 DAY_S = 86_400
 LATENCY_STEP_S = 0.05
-LATENCY_STEPS = 6_000  # five minutes; what is longer is counted in the last one, and its maximum told
+LATENCY_STEPS = (
+    6_000  # five minutes; what is longer is counted in the last one, and its maximum told
+)
 
 
 class Of(IntEnum):
@@ -73,7 +75,9 @@ class Load:
     def close(self) -> None:
         """Make the vectors of what was counted."""
         self.requests = np.array(self._requests[: self.seconds], np.int64)
-        self.bytes_ = np.array(self._bytes[: self.seconds]) + np.cumsum(self._slopes)[: self.seconds]
+        self.bytes_ = (
+            np.array(self._bytes[: self.seconds]) + np.cumsum(self._slopes)[: self.seconds]
+        )
 
 
 @dataclass

@@ -17,8 +17,30 @@ from validator.formats.segment import NO_END, REMOVED
 from validator.formats.segment_builder import Head, write_segment
 from validator.formats.wire import encode
 
-CARDS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20)
-SNAPSHOT_CARDS = {"matched": (10_000, 1_000_000, 8_260_000), "suspended": (300_000,), "staff": (10_000,)}
+CARDS = (
+    0,
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+    128,
+    256,
+    512,
+    1 << 10,
+    1 << 12,
+    1 << 14,
+    1 << 16,
+    1 << 18,
+    1 << 20,
+)
+SNAPSHOT_CARDS = {
+    "matched": (10_000, 1_000_000, 8_260_000),
+    "suspended": (300_000,),
+    "staff": (10_000,),
+}
 DAY_MINUTES = 1_440
 _ENDING = "suspended"
 
@@ -28,13 +50,17 @@ def wire_bytes(rule: str, cards: int, *, snapshot: bool, seed: int = 1) -> int:
     rng = np.random.default_rng(seed)
     fingerprints = np.unique(rng.integers(0, 1 << FINGERPRINT_BITS, cards, dtype=np.uint64))
     until = _until(rng, rule, len(fingerprints), snapshot=snapshot)
-    head = Head(rule, 0 if snapshot else 100_000, 100_001, bytes(8), 0, 60 if rule == _ENDING else 3_600)
+    head = Head(
+        rule, 0 if snapshot else 100_000, 100_001, bytes(8), 0, 60 if rule == _ENDING else 3_600
+    )
     segment, wire = io.BytesIO(), io.BytesIO()
     write_segment(segment, head, fingerprints, until)
     return encode(segment.getbuffer(), wire).bytes
 
 
-def _until(rng: np.random.Generator, rule: str, cards: int, *, snapshot: bool) -> NDArray[np.uint16]:
+def _until(
+    rng: np.random.Generator, rule: str, cards: int, *, snapshot: bool
+) -> NDArray[np.uint16]:
     if rule != _ENDING:
         until = np.full(cards, NO_END, np.uint16)
     else:
