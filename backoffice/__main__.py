@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run it. Ctrl-C while it is still being read is one line too."""
     try:
-        from backoffice.cli import main as command  # noqa: PLC0415 as it says
+        from backoffice.cli.program import main as command  # noqa: PLC0415 as it says
     except KeyboardInterrupt:
         sys.stderr.write("turnike-backoffice: interrupted\n")
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""What people decide together: founding a town's back office, and drafts of roots that name other keys. The commands are in cli_keys.py.
+"""What people decide together: founding a town's back office, and drafts of roots that name other keys. The commands are in cli/keys.py.
 
 A draft is written into the home; the root keys sign it elsewhere. While one waits, no other is made: two drafts of one version would be
 signed by some people each.

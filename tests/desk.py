@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from backoffice.cli import main
+from backoffice.cli.program import main
 from backoffice.config import FILE_NAME, example
 from backoffice.registry import IssuedCard, Registry, State
 

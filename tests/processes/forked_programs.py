@@ -26,11 +26,11 @@ from typing import Any, NoReturn, Self
 
 from tests.programs import WAIT_S, Line
 
-MAINS = {"turnike": "validator.cli", "turnike-backoffice": "backoffice.cli"}
+MAINS = {"turnike": "validator.cli", "turnike-backoffice": "backoffice.cli.program"}
 IMPORTED = (
     "validator.app",
     "validator.courier_app",
-    "backoffice.cli_publish",
+    "backoffice.cli.publish",
     "backoffice.publisher",
 )
 _COMMAND_BYTES_MAX = 1 << 16

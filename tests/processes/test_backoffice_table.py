@@ -19,7 +19,7 @@ import click
 import pytest
 
 from backoffice import database
-from backoffice.cli import COMMANDS, main
+from backoffice.cli.program import COMMANDS, main
 from tests.command_table import (
     INTERRUPTED,
     PIPE_CLOSED,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backoffice import roles
-from backoffice.cli import main
+from backoffice.cli.program import main
 from backoffice.office import Office
 from tests.backoffice_rig import Client, manifest
 from validator.formats.fingerprint_keys import key_id, parse_key_file

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from backoffice.cli import main
+from backoffice.cli.program import main
 from backoffice.config import load
 from backoffice.office import DAY_S
 from backoffice.publisher import Publisher

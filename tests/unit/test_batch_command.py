@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backoffice.cli_batch import LINE_BYTES_MAX
+from backoffice.cli.batch import LINE_BYTES_MAX
 
 ALONE = [sys.executable, "-m", "backoffice"]
 
@@ -121,7 +121,7 @@ def test_a_command_that_reads_its_input_does_not_eat_the_commands_to_come(tmp_pa
 
 def test_a_fault_of_a_command_is_told_and_the_next_one_runs(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import backoffice.cli_cards as it\nit.show.callback = lambda **_: 1 // 0\n"
+        "import backoffice.cli.cards as it\nit.show.callback = lambda **_: 1 // 0\n"
     )
     ended = subprocess.run(
         [*ALONE, "batch"],

@@ -41,7 +41,7 @@ def test_a_card_is_suspended_and_lifted(desk: Desk) -> None:
 
 
 def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backoffice.cli_cards.now_unix_s", lambda: 1_612_000_000)
+    monkeypatch.setattr("backoffice.cli.cards.now_unix_s", lambda: 1_612_000_000)
     assert "2021-02-09 09:46:40 UTC" in desk.types("suspend", A.hex(), "--for", "10d")
     desk.types("suspend", B.hex(), "--until", "2021-02-01T03:00+03:00")
     desk.types("suspend", C.hex(), "--until", "1612137601")
@@ -74,7 +74,7 @@ def test_a_shorter_suspension_replaces_no_longer_one_unless_that_is_said(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_612_000_000
-    monkeypatch.setattr("backoffice.cli_cards.now_unix_s", lambda: now)
+    monkeypatch.setattr("backoffice.cli.cards.now_unix_s", lambda: now)
     desk.types("suspend", B.hex(), "--for", "10d")
     desk.types("suspend", C.hex())
     before = desk.members()
@@ -306,7 +306,7 @@ def test_a_report_that_has_no_room_says_what_was_imported(
     def no_room(_fd: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("backoffice.cli_import.os.fsync", no_room)
+    monkeypatch.setattr("backoffice.cli.imports.os.fsync", no_room)
     said = desk.types("import", "suspended", str(path), code=2)
     assert (
         "today.csv.refused.jsonl: No space left on device; what could be imported is in effect"

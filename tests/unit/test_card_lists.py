@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backoffice.cli_import import MEANT, SHARE_ASKED
+from backoffice.cli.imports import MEANT, SHARE_ASKED
 from backoffice.importer import ASKED_ABOVE_MIN
 from backoffice.plausibility import CANNOT_BE_MEANT, Mistake
 from backoffice.registry import IssuedCard, State

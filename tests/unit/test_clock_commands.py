@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from backoffice.cli import main
+from backoffice.cli.program import main
 from backoffice.config import load
 from backoffice.office import DAY_S
 from backoffice.publisher import Publisher

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
 from backoffice import report_keys
-from backoffice.cli import main
+from backoffice.cli.program import main
 from backoffice.config import Config, ConfigError, ReportsConfig, load
 from backoffice.gate_views import views
 from backoffice.keys import KeyFileError
@@ -205,8 +205,8 @@ def test_the_table_of_reports_is_checked(desk: Desk) -> None:
 def city(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A city, and the time that its commands see."""
     desk.types("init", "city", "--development")
-    for name in ("cli_gates", "cli_reports"):
-        monkeypatch.setattr(f"backoffice.{name}.now_unix_s", lambda: NOW_UNIX_S)
+    for name in ("gates", "reports"):
+        monkeypatch.setattr(f"backoffice.cli.{name}.now_unix_s", lambda: NOW_UNIX_S)
     desk.store = ReportStore.open(load(desk.city).database_url)
     yield desk
     desk.store.close()
@@ -497,8 +497,8 @@ def test_a_clock_that_runs_ahead_of_all_gates_deletes_nothing_until_a_person_say
     exporter: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exporter.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, status())
-    for module in ("cli_publish", "cli_reports"):
-        monkeypatch.setattr(f"backoffice.{module}.now_unix_s", lambda: NOW_UNIX_S + 365 * DAY_S)
+    for module in ("publish", "reports"):
+        monkeypatch.setattr(f"backoffice.cli.{module}.now_unix_s", lambda: NOW_UNIX_S + 365 * DAY_S)
     assert "no report is deleted: no gate has spoken" in exporter.refused("reports", "forget")
     assert "no report is deleted: no gate has spoken" in exporter.run("publish").stderr
     assert exporter.store.count() == 8
@@ -508,7 +508,7 @@ def test_a_clock_that_runs_ahead_of_all_gates_deletes_nothing_until_a_person_say
 def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_made(
     exporter: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backoffice.cli_publish.now_unix_s", lambda: NOW_UNIX_S + 21 * DAY_S)
+    monkeypatch.setattr("backoffice.cli.publish.now_unix_s", lambda: NOW_UNIX_S + 21 * DAY_S)
     exporter.store.set_status("gate", NOW_UNIX_S + 21 * DAY_S, NOW_UNIX_S + 21 * DAY_S, status())
     (exporter.city / "keys/online/targets.pem").rename(exporter.folder / "targets.pem")
     ended = exporter.run("publish")

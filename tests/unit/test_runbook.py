@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from backoffice.cli import main
+from backoffice.cli.program import main
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 TEXT = RUNBOOK.read_text(encoding="utf-8")

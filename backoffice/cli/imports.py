@@ -1,4 +1,4 @@
-"""The command `import`: a file of cards, or of their states under a rule, into the registry. The group it belongs to is in cli.py."""
+"""The command `import`: a file of cards, or of their states under a rule, into the registry. The group it belongs to is in cli/program.py."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from backoffice.cli_shared import (
+from backoffice.cli.shared import (
     OperatorError,
     file_argument,
     home_option,

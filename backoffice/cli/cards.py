@@ -1,4 +1,4 @@
-"""The commands about single cards: suspend, lift, add, remove, show. The group they belong to is in cli.py. What they change goes out with the next list."""
+"""The commands about single cards: suspend, lift, add, remove, show. The group they belong to is in cli/program.py. What they change goes out with the next list."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line, progress
+from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s, one_line, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

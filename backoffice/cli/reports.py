@@ -1,4 +1,4 @@
-"""The commands about reports: report-key, and the group reports. The group they belong to is in cli.py; docs/runbook.md walks through them.
+"""The commands about reports: report-key, and the group reports. The group they belong to is in cli/program.py; docs/runbook.md walks through them.
 
 `report-key` and `reports open` need no home and no network. No UID comes to a terminal except by `reports open`, which is the authority's.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import (
+from backoffice.cli.shared import (
     OperatorError,
     file_argument,
     folder_argument,

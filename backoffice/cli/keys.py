@@ -1,4 +1,4 @@
-"""The commands about keys and roots: init, root-key, root, rotate. The group they belong to is in cli.py; docs/runbook.md walks through them.
+"""The commands about keys and roots: init, root-key, root, rotate. The group they belong to is in cli/program.py; docs/runbook.md walks through them.
 
 `root-key` needs no home and no network: it runs where the root keys are. Nothing here ever prints a private key.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import (
+from backoffice.cli.shared import (
     OperatorError,
     file_argument,
     folder_argument,

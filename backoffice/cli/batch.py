@@ -1,4 +1,4 @@
-"""The command `batch`: other commands, one after the other, in one process. It is in cli.py's group.
+"""The command `batch`: other commands, one after the other, in one process. It is in cli/program.py's group.
 
 Starting Python costs half a second of processor on a small machine; most commands take milliseconds.
 A program that asks the back office something every few seconds starts `batch` once and keeps it.
@@ -14,7 +14,7 @@ from typing import IO
 import click
 import msgspec
 
-from backoffice.output import printer
+from backoffice.cli.output import printer
 
 LINE_BYTES_MAX = 1 << 16  # a command with all its options is a few hundred
 NOT_HERE = {"batch", "serve"}  # neither ends by itself
@@ -75,7 +75,7 @@ def _refusal(id_: str | None, why: str) -> dict[str, object]:
 
 def _run(arguments: tuple[str, ...]) -> dict[str, object]:
     """Run one command as its own process would be run: its exit code, and what it printed."""
-    from backoffice.cli import main
+    from backoffice.cli.program import main
 
     out, err = (
         io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from backoffice.cli_shared import ConfigFaultsError
-from backoffice.output import PIPE_CLOSED, OutputError, flush, give_up, guard
+from backoffice.cli.output import PIPE_CLOSED, OutputError, flush, give_up, guard
+from backoffice.cli.shared import ConfigFaultsError
 from validator.formats.shown import shown
 
 PROGRAM = "turnike-backoffice"
@@ -21,24 +21,24 @@ EXTRA = {"sqlalchemy", "psycopg", "starlette", "uvicorn"}  # what the extra `bac
 
 # Where each command is. In the order in which a city needs them.
 COMMANDS = {
-    "init": "cli_keys",
-    "root-key": "cli_keys",
-    "root": "cli_keys",
-    "import": "cli_import",
-    "publish": "cli_publish",
-    "serve": "cli_publish",
-    "suspend": "cli_cards",
-    "lift": "cli_cards",
-    "add": "cli_cards",
-    "remove": "cli_cards",
-    "show": "cli_cards",
-    "rotate": "cli_keys",
-    "enroll": "cli_gates",
-    "strike-off": "cli_gates",
-    "gates": "cli_gates",
-    "report-key": "cli_reports",
-    "reports": "cli_reports",
-    "batch": "cli_batch",
+    "init": "keys",
+    "root-key": "keys",
+    "root": "keys",
+    "import": "imports",
+    "publish": "publish",
+    "serve": "publish",
+    "suspend": "cards",
+    "lift": "cards",
+    "add": "cards",
+    "remove": "cards",
+    "show": "cards",
+    "rotate": "keys",
+    "enroll": "gates",
+    "strike-off": "gates",
+    "gates": "gates",
+    "report-key": "reports",
+    "reports": "reports",
+    "batch": "batch",
 }
 
 
@@ -48,13 +48,13 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of COMMANDS."""
         del ctx
-        return [name for name, module in COMMANDS.items() if find_spec(f"backoffice.{module}")]
+        return [name for name, module in COMMANDS.items() if find_spec(f"backoffice.cli.{module}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name: in its module it is called so, or so with an underscore."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module(f"backoffice.{COMMANDS[cmd_name]}")
+        module = import_module(f"backoffice.cli.{COMMANDS[cmd_name]}")
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(module, name, None) or getattr(module, f"{name}_")
         return command

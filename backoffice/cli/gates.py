@@ -1,4 +1,4 @@
-"""The commands about gates: enroll, strike-off, gates. The group they belong to is in cli.py; docs/runbook.md walks through them."""
+"""The commands about gates: enroll, strike-off, gates. The group they belong to is in cli/program.py; docs/runbook.md walks through them."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli_shared import OperatorError, home_option, moment, now_unix_s, one_line
+from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The commands that bring lists to the gates: `publish` makes what is public, `serve` hands it out. The group they belong to is in cli.py."""
+"""The commands that bring lists to the gates: `publish` makes what is public, `serve` hands it out. The group they belong to is in cli/program.py."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import click
 from click.core import ParameterSource
 
-from backoffice.cli_shared import (
+from backoffice.cli.shared import (
     OperatorError,
     a_number,
     held,
