@@ -11,6 +11,7 @@ from pathlib import Path
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as in keys.py
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 
+from backoffice.home.folder import Office, make_public_folder, put, sync_folder
 from backoffice.keys import (
     ONLINE_ROLES,
     key_name,
@@ -20,7 +21,6 @@ from backoffice.keys import (
     online_key,
     read_private_key,
 )
-from backoffice.office import Office, make_public_folder, put, sync_folder
 from backoffice.office_clock import check_not_ahead
 from backoffice.roots import (
     RootError,

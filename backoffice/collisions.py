@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from backoffice.fingerprints import Fingerprints, Hash, check_distinct
+from backoffice.home.folder import SECRET_MODE, TEMPORARY, sync_folder
 from backoffice.new_cards import NewCards
-from backoffice.office import SECRET_MODE, TEMPORARY, sync_folder
 from backoffice.registry import Registry
 
 NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"

@@ -4,7 +4,7 @@ A segment keeps an end as units since its epoch, and keeps none that lies before
 which ends are forgotten, and a clock that runs ahead would forget ends that have not come (docs/decisions/0017-a-clock-that-was-wrong.md).
 """
 
-from backoffice.office import DAY_S
+from backoffice.home.folder import DAY_S
 from validator.formats.segment_builder import UNITS_MAX
 
 HOUR_S = 3_600

@@ -20,7 +20,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from backoffice.office import OfficeError
+from backoffice.home.folder import OfficeError
 from validator.formats.sealing_keys import sealing_key_id
 
 MAGIC = b"\x89TNKEXP\n"

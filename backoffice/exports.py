@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.export_file import ExportWriter, Header
-from backoffice.office import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, sync_folder
+from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, sync_folder
 from backoffice.report_keys import CannotOpenError, Opener
 from backoffice.report_store import Export, ReportStore
 from validator.formats.sealing_keys import sealing_key_id

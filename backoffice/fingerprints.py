@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backoffice.epochs import reach_s
-from backoffice.office import DAY_S, OfficeError
+from backoffice.home.folder import DAY_S, OfficeError
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
 from validator.formats.segment import NO_END, REMOVED
 from validator.formats.segment_builder import UNITS_MAX

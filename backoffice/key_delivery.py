@@ -15,8 +15,8 @@ from nacl.exceptions import CryptoError
 from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 
+from backoffice.home.folder import Office
 from backoffice.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
-from backoffice.office import Office
 from validator.formats.fingerprint_keys import format_key_file
 from validator.formats.sealed_keys import SealedKey
 

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
 
-from backoffice.office import (
+from backoffice.home.folder import (
     PUBLIC_MODE,
     SECRET_MODE,
     Office,

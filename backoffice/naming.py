@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from backoffice.config import RuleConfig
-from backoffice.office import OfficeError
+from backoffice.home.config import RuleConfig
+from backoffice.home.folder import OfficeError
 from backoffice.pieces import Piece, recent
 from validator.formats.manifest import (
     SEGMENTS_MAX,

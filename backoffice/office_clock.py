@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.office import DAY_S, Office, OfficeError, put, sync_folder
+from backoffice.home.folder import DAY_S, Office, OfficeError, put, sync_folder
 from backoffice.roots import required_root
 from backoffice.standing import SIGNED_AT, is_signed, standing
 

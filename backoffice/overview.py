@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from tuf.api.metadata import Signed  # type: ignore[attr-defined]  # as in roots.py
 
+from backoffice.home.folder import DAY_S, Office
 from backoffice.keys import (
     ONLINE_ROLES,
     current_fingerprint_key,
@@ -11,7 +12,6 @@ from backoffice.keys import (
     next_fingerprint_key,
     online_key_ids,
 )
-from backoffice.office import DAY_S, Office
 from backoffice.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
 from backoffice.standing import SIGNED_AT, published_manifest, standing
 from validator.formats.manifest import decode

@@ -10,9 +10,9 @@ from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from backoffice.config import RuleConfig
 from backoffice.epochs import segment_epoch
 from backoffice.fingerprints import Hash, table_of
+from backoffice.home.config import RuleConfig
 from backoffice.pieces import Due, Piece
 from backoffice.public_folder import PublicFolder
 from backoffice.registry import Registry

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from backoffice.office import (
+from backoffice.home.folder import (
     PUBLIC_MODE,
     TEMPORARY,
     Office,

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from backoffice.collisions import Comparison
-from backoffice.config import Config, RuleConfig
 from backoffice.epochs import epoch
 from backoffice.fingerprints import Hash, hasher
+from backoffice.home.config import Config, RuleConfig
+from backoffice.home.folder import DAY_S, SECRET_MODE, OfficeError
 from backoffice.keys import FingerprintKey, current_fingerprint_key
 from backoffice.naming import Offered, index_of, manifest_of, says
-from backoffice.office import DAY_S, SECRET_MODE, OfficeError
 from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.piece_building import Press, Say, silent
 from backoffice.pieces import (

@@ -24,9 +24,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from backoffice.database import RegistryError
+from backoffice.home.folder import CLOCK_UNIX_S_MIN
+from backoffice.home.receiver_names import ReceiverNames, UnknownHostError
 from backoffice.key_delivery import KeyDelivery, sealed_to
-from backoffice.office import CLOCK_UNIX_S_MIN
-from backoffice.receiver_names import ReceiverNames, UnknownHostError
 from backoffice.receiver_page import OPENAPI
 from backoffice.refusals import RefusedError, path_of, refusal
 from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore

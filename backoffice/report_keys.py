@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from backoffice.config import Config
+from backoffice.home.config import Config
 from backoffice.keys import KeyFileError, Passphrase, make_key_files, private_key_in, public_key_in
 from validator.domain.cards import UID_LENGTHS
 from validator.formats.sealing_keys import sealing_key_id

@@ -10,7 +10,7 @@ from secrets import token_hex
 import sqlalchemy as sa
 
 from backoffice.database import Database
-from backoffice.office import OfficeError
+from backoffice.home.folder import OfficeError
 from backoffice.report_schema import (
     enrolments,
     exports,

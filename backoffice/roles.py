@@ -27,8 +27,8 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
     Timestamp,
 )
 
+from backoffice.home.folder import Office, OfficeError, put_steps
 from backoffice.keys import ONLINE_ROLES, online_signer, settle_steps
-from backoffice.office import Office, OfficeError, put_steps
 from backoffice.office_clock import time_to_sign
 from backoffice.roots import publish_steps, required_root
 from backoffice.standing import (

@@ -19,6 +19,7 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
+from backoffice.home.folder import Office, OfficeError, put_steps, sync_folder
 from backoffice.keys import (
     KEY_NAME,
     NAME_FIELD,
@@ -27,7 +28,6 @@ from backoffice.keys import (
     online_key_ids,
     retire_following,
 )
-from backoffice.office import Office, OfficeError, put_steps, sync_folder
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
 ROOT_KEYS_MAX = 16

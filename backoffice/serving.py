@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.applications import Starlette
 
-from backoffice.config import Config
 from backoffice.connections import (
     GATES_MAX,
     HEAD_BYTES_MAX,
@@ -28,8 +27,9 @@ from backoffice.connections import (
     for_gates,
     limits_here,
 )
+from backoffice.home.config import Config
+from backoffice.home.folder import OfficeError
 from backoffice.key_delivery import KeyDelivery
-from backoffice.office import OfficeError
 from backoffice.receiver import Receiver
 from backoffice.report_store import ReportStore
 from backoffice.web_app import app

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from nacl.public import PrivateKey
 
 from backoffice.ceremonies import found_for_development
-from backoffice.config import FILE_NAME, example, load
+from backoffice.home.config import FILE_NAME, example, load
 from backoffice.report_store import ReportStore
 from benchmarks.adoption import Tap
 from benchmarks.context import Bench, quiet_memory

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backoffice.ceremonies import found_for_development
-from backoffice.config import FILE_NAME, Config, example, load
+from backoffice.home.config import FILE_NAME, Config, example, load
 from backoffice.office_clock import say_right
 from backoffice.publisher import Publisher
 from backoffice.registry import Registry, State

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from backoffice.config import FILE_NAME, example, load
+from backoffice.home.config import FILE_NAME, example, load
 from backoffice.report_store import ReportStore
 from benchmarks.context import SMALL, Bench
 from benchmarks.reporting_gates import GATES, gate_id, gate_key

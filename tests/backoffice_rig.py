@@ -13,7 +13,7 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # lik
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
 from backoffice import keys, office_clock, roles, roots
-from backoffice.office import Expiries, Office, put
+from backoffice.home.folder import Expiries, Office, put
 from validator.domain.floor import RoleVersions
 from validator.formats.manifest import Manifest, encode
 

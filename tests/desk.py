@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from backoffice.cli.program import main
-from backoffice.config import FILE_NAME, example
+from backoffice.home.config import FILE_NAME, example
 from backoffice.registry import IssuedCard, Registry, State
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise

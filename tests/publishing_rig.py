@@ -21,9 +21,9 @@ from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ign
 from urllib3.response import HTTPResponse
 
 from backoffice import keys
-from backoffice.config import Config, RuleConfig
 from backoffice.fingerprints import Hash, hasher
-from backoffice.office import Office
+from backoffice.home.config import Config, RuleConfig
+from backoffice.home.folder import Office
 from backoffice.publisher import Outcome, Publisher
 from backoffice.registry import IssuedCard, Registry
 from backoffice.schema import pieces, publications

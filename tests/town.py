@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 from backoffice import roles
-from backoffice.office import Expiries
+from backoffice.home.folder import Expiries
 from tests.backoffice_rig import EXPIRIES, NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
 from tests.list_making import KEY, segment_bytes

@@ -13,7 +13,7 @@ from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from backoffice.config import Config, RuleConfig
+    from backoffice.home.config import Config, RuleConfig
     from backoffice.registry import Registry
 
 SUSPENDED = "suspended"
@@ -116,7 +116,7 @@ def show(home: Path, card: str | None, as_json: bool) -> None:
 
 @contextmanager
 def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.registry import Registry
 
     with one_line():

@@ -88,7 +88,7 @@ def gates(home: Path, as_json: bool) -> None:
 
 @contextmanager
 def _store(home: Path) -> "Iterator[ReportStore]":
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.report_store import ReportStore
 
     with one_line(), ReportStore.open(load(home).reports_url) as store:
@@ -97,7 +97,7 @@ def _store(home: Path) -> "Iterator[ReportStore]":
 
 def _next_key(home: Path) -> str | None:
     """The id of the fingerprint key that is to follow, where the keys may be read."""
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.keys import KeyFileError, next_fingerprint_key
 
     with one_line(), suppress(KeyFileError, PermissionError):

@@ -27,7 +27,7 @@ from backoffice.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backoffice.config import Config
+    from backoffice.home.config import Config
     from backoffice.importer import Imported
     from backoffice.row_files import Format
     from backoffice.scratch import Scratch
@@ -115,7 +115,7 @@ def import_(
         Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl")
     )
     with one_line():
-        from backoffice.config import load
+        from backoffice.home.config import load
         from backoffice.importer import ImprobableError
         from backoffice.row_files import RowFileError
         from backoffice.scratch import Scratch

@@ -30,7 +30,7 @@ from backoffice.cli.shared import (
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as in roots.py
 
-    from backoffice.office import Office
+    from backoffice.home.folder import Office
 
 ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 
@@ -148,8 +148,8 @@ def root_key_sign(
     draft: Path, key_file: Path, previous: Path | None, passphrase_file: Path | None, yes: bool
 ) -> None:
     """Show what a draft says, ask, and add the signature of one root key to it."""
+    from backoffice.home.folder import put
     from backoffice.keys import read_private_key
-    from backoffice.office import put
     from backoffice.roots import described, draft_bytes, read_root, sign_root
 
     with one_line():
@@ -181,7 +181,7 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
     Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
     """
     from backoffice import ceremonies
-    from backoffice.office import OfficeError
+    from backoffice.home.folder import OfficeError
     from backoffice.roles import sign_timestamp
 
     with held(home) as office:
@@ -367,8 +367,8 @@ def _new_folder(home: Path) -> Iterator[None]:
 
 def _made_home(home: Path) -> "Office":
     """A home with its configuration and its registry, and no key yet."""
-    from backoffice.config import FILE_NAME, example, load
-    from backoffice.office import SECRET_MODE, make_file
+    from backoffice.home.config import FILE_NAME, example, load
+    from backoffice.home.folder import SECRET_MODE, make_file
     from backoffice.registry import Registry, RegistryError
 
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around

@@ -145,7 +145,7 @@ class _Publishing:
     @contextmanager
     def alone(cls, home: Path) -> "Iterator[Self]":
         """Open the home for the length of a block."""
-        from backoffice.config import load
+        from backoffice.home.config import load
         from backoffice.publisher import Publisher
         from backoffice.registry import Registry
 
@@ -155,7 +155,7 @@ class _Publishing:
 
     def configuration(self) -> object:
         """Which writing of the configuration it is: another one after each time that it is written."""
-        from backoffice.config import FILE_NAME
+        from backoffice.home.config import FILE_NAME
 
         found = (self.home / FILE_NAME).stat()
         return found.st_mtime_ns, found.st_size, found.st_ino
@@ -170,7 +170,7 @@ class _Publishing:
 
     def publish(self) -> "Outcome":
         """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""
-        from backoffice.config import ConfigError, load
+        from backoffice.home.config import ConfigError, load
         from backoffice.publisher import Publisher
 
         config = load(self.home)
@@ -188,7 +188,7 @@ class _Publishing:
 
     def forget(self) -> int:
         """Delete the reports whose time is over; how many. Raises what can go wrong, see `one_line`."""
-        from backoffice.config import load
+        from backoffice.home.config import load
         from backoffice.retention import forget_due
 
         return forget_due(load(self.home), now_unix_s())
@@ -340,7 +340,7 @@ def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
     A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
     The first line printed is the address, for courier.url and upload.url.
     """
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.serving import listener
     from backoffice.serving import serve as serve_
 

@@ -30,7 +30,7 @@ from validator.formats.shown import json_shown, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from backoffice.config import Config
+    from backoffice.home.config import Config
     from backoffice.report_store import OutboxView, ReportStore
 
 GAPS_SHOWN_MAX = 8
@@ -289,7 +289,7 @@ def reports_move(home: Path) -> None:
 
     Killed anywhere, run it again.
     """
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.report_moving import move
 
     with one_line():
@@ -303,7 +303,7 @@ def reports_move(home: Path) -> None:
 @click.option("--clock-is-right", is_flag=True, help="Though no gate has spoken for a day.")
 def reports_forget(home: Path, *, clock_is_right: bool) -> None:
     """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.retention import ends_unix_s, forget_due
 
     with one_line():
@@ -315,7 +315,7 @@ def reports_forget(home: Path, *, clock_is_right: bool) -> None:
 
 @contextmanager
 def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
-    from backoffice.config import load
+    from backoffice.home.config import load
     from backoffice.report_store import ReportStore
 
     with one_line():

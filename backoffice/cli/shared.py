@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from backoffice.office import Office
+    from backoffice.home.folder import Office
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
 # Not "readable": the receiver may pass through its home to some files, and not list it.
@@ -61,8 +61,8 @@ class ConfigFaultsError(OperatorError):
 @contextmanager
 def one_line() -> Iterator[None]:
     """Turn what can go wrong into one line and exit 2."""
-    from backoffice.config import ConfigError
-    from backoffice.office import OfficeError
+    from backoffice.home.config import ConfigError
+    from backoffice.home.folder import OfficeError
 
     try:
         yield
@@ -97,14 +97,14 @@ def held(home: Path) -> "Iterator[Office]":
 
 def office_of(home: Path) -> "Office":
     """The back office of this home, as its configuration says. Raises ConfigError."""
-    from backoffice.config import load
+    from backoffice.home.config import load
 
     return load(home).office
 
 
 def now_unix_s() -> int:
     """The time to sign with. Raises OperatorError for a clock that nobody has set: what it dates would be deleted when it is right."""
-    from backoffice.office import CLOCK_UNIX_S_MIN
+    from backoffice.home.folder import CLOCK_UNIX_S_MIN
 
     now = int(time.time())
     if now < CLOCK_UNIX_S_MIN:

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from backoffice import ceremonies, roots
 from backoffice import roles as signing
-from backoffice.config import RuleConfig
 from backoffice.fingerprints import CardsError
-from backoffice.office import put
+from backoffice.home.config import RuleConfig
+from backoffice.home.folder import put
 from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, ClockError
 from backoffice.report_store import ReportStore
 from backoffice.roles import RoleError

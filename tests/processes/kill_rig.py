@@ -15,8 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from backoffice.config import load
-from backoffice.office import Office
+from backoffice.home.config import load
+from backoffice.home.folder import Office
 from backoffice.registry import IssuedCard, Registry, State
 from tests.backoffice_rig import Client
 from tests.programs import lane_config, program

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from backoffice import roles
 from backoffice.cli.program import main
-from backoffice.office import Office
+from backoffice.home.folder import Office
 from tests.backoffice_rig import Client, manifest
 from validator.formats.fingerprint_keys import key_id, parse_key_file
 

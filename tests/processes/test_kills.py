@@ -20,7 +20,7 @@ from random import Random, SystemRandom
 
 import pytest
 
-from backoffice.config import load
+from backoffice.home.config import load
 from backoffice.publisher import Publisher
 from backoffice.registry import Registry
 from tests.gate_courier import Gate, SetClock

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.config import load
+from backoffice.home.config import load
 from backoffice.report_store import ReportStore
 
 LIMIT_S = 240

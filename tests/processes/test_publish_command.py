@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from backoffice.cli.program import main
-from backoffice.config import load
-from backoffice.office import DAY_S
+from backoffice.home.config import load
+from backoffice.home.folder import DAY_S
 from backoffice.publisher import Publisher
 from backoffice.registry import IssuedCard, Registry
 from tests.programs import Program, program

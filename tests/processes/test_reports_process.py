@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.config import load
+from backoffice.home.config import load
 from backoffice.report_store import OutboxView, ReportStore
 from tests.programs import Program
 

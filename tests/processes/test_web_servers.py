@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from backoffice.config import load
+from backoffice.home.config import load
 from backoffice.report_store import ReportStore
 from tests.backoffice_rig import NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock

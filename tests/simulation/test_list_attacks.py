@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from backoffice import roles
-from backoffice.office import Office
+from backoffice.home.folder import Office
 from backoffice.roots import draft_bytes
 from tests.backoffice_rig import City
 from tests.gate_courier import Gate

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.office import Expiries
+from backoffice.home.folder import Expiries
 from tests.gate_courier import Gate
 from tests.simulation.test_list_attacks import PowerCutError, snapshot_of
 from tests.town import DAY_S, Town, town, uid

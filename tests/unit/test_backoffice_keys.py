@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from backoffice import keys
+from backoffice.home.folder import Office, OfficeError
 from backoffice.keys import KeyFileError
-from backoffice.office import Office, OfficeError
 from tests.backoffice_rig import City
 from validator.formats.fingerprint_keys import key_id, parse_key_file
 

@@ -12,8 +12,8 @@ from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, Repo
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
 from backoffice import keys, roles, roots, standing
+from backoffice.home.folder import Expiries, Office, OfficeError, put
 from backoffice.keys import KeyFileError
-from backoffice.office import Expiries, Office, OfficeError, put
 from backoffice.office_clock import ClockError
 from backoffice.roles import RoleError
 from backoffice.roots import RootError

@@ -9,7 +9,7 @@ import pytest
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # its public names are not re-exported in words
 
 from backoffice import keys, roots
-from backoffice.office import put
+from backoffice.home.folder import put
 from backoffice.roots import RootError
 from tests.backoffice_rig import DAY_S, NOW_UNIX_S, City
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import backoffice
 from backoffice.cards_ends import latest_end_unix_s
-from backoffice.config import RuleConfig
 from backoffice.epochs import segment_epoch
+from backoffice.home.config import RuleConfig
 from validator.demo.city import ISOLATION_S, SUSPENDED_UNIT_S
 from validator.domain.rules import Effect
 from validator.formats.segment_builder import UNITS_MAX, until_units

@@ -22,7 +22,6 @@ from nacl import bindings
 from nacl.public import PrivateKey
 
 from backoffice import retention
-from backoffice.config import Config, ReportsConfig, RuleConfig
 from backoffice.export_file import (
     CHUNK_BYTES,
     MAGIC,
@@ -32,7 +31,8 @@ from backoffice.export_file import (
     read_export,
 )
 from backoffice.exports import SETTLED_S, Done, Order, export, export_steps
-from backoffice.office import DAY_S, OfficeError
+from backoffice.home.config import Config, ReportsConfig, RuleConfig
+from backoffice.home.folder import DAY_S, OfficeError
 from backoffice.report_keys import Opener
 from backoffice.report_store import ReportStore
 from tests.reports import NOW_UNIX_S, stored

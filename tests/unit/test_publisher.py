@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backoffice.config import RuleConfig
 from backoffice.fingerprints import CardsError, Hash, hasher
+from backoffice.home.config import RuleConfig
+from backoffice.home.folder import OfficeError
 from backoffice.naming import index_of, manifest_of
-from backoffice.office import OfficeError
 from backoffice.office_clock import ClockError
 from backoffice.pieces import DAY_S, HOUR_S, Kind, Piece
 from backoffice.publisher import Publisher

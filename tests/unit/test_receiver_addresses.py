@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backoffice.config import ConfigError, load
+from backoffice.home.config import ConfigError, load
+from backoffice.home.receiver_names import ReceiverNames
 from backoffice.receiver import HOSTS_SAID_MAX, Receiver, ReceiverLimits
-from backoffice.receiver_names import ReceiverNames
 from backoffice.report_store import ReportStore
 from backoffice.web_app import app
 from tests.asgi import ask

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from backoffice import report_keys
 from backoffice.cli.program import main
-from backoffice.config import Config, ConfigError, ReportsConfig, load
 from backoffice.gate_views import views
+from backoffice.home.config import Config, ConfigError, ReportsConfig, load
+from backoffice.home.folder import DAY_S
 from backoffice.keys import KeyFileError
-from backoffice.office import DAY_S
 from backoffice.report_store import EnrolmentError, ReportStore
 from tests.programs import Program
 from tests.publishing_rig import PublishingOffice, SocketlessGate, view

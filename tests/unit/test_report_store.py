@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backoffice.office import DAY_S
+from backoffice.home.folder import DAY_S
 from backoffice.report_schema import forgotten_numbers
 from backoffice.report_store import (
     ALREADY,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from backoffice.config import FileConfig, example
+from backoffice.home.config import FileConfig, example
 from validator.config import Config
 from validator.formats.text_files import word_of
 from validator.formats.toml_struct import FAULTS_MAX, faults, table_of

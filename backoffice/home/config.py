@@ -13,8 +13,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from backoffice.office import DAY_S, Expiries, Office
-from backoffice.receiver_names import ADDRESSES_MAX, ReceiverNames
+from backoffice.home.folder import DAY_S, Expiries, Office
+from backoffice.home.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 from validator.formats.shown import shown
