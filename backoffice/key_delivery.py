@@ -16,7 +16,7 @@ from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 
 from backoffice.home.folder import Office
-from backoffice.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
+from backoffice.signing.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
 from validator.formats.fingerprint_keys import format_key_file
 from validator.formats.sealed_keys import SealedKey
 

@@ -20,9 +20,7 @@ from backoffice.epochs import epoch
 from backoffice.fingerprints import Hash, hasher
 from backoffice.home.config import Config, RuleConfig
 from backoffice.home.folder import DAY_S, SECRET_MODE, OfficeError
-from backoffice.keys import FingerprintKey, current_fingerprint_key
 from backoffice.naming import Offered, index_of, manifest_of, says
-from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.piece_building import Press, Say, silent
 from backoffice.pieces import (
     HOUR_S,
@@ -40,8 +38,10 @@ from backoffice.public_folder import KEPT_S, PublicFolder
 from backoffice.registry import Registry
 from backoffice.report_keys import published_sealing_key
 from backoffice.retention import confirmed_unix_s
-from backoffice.roles import publication_steps, timestamp_steps
-from backoffice.standing import Used, prune, published_manifest, standing, used_versions
+from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
+from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
+from backoffice.signing.roles import publication_steps, timestamp_steps
+from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
 from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
 ISSUED_IN_A_LIFE = (

@@ -14,7 +14,13 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from backoffice.home.config import Config
-from backoffice.keys import KeyFileError, Passphrase, make_key_files, private_key_in, public_key_in
+from backoffice.signing.keys import (
+    KeyFileError,
+    Passphrase,
+    make_key_files,
+    private_key_in,
+    public_key_in,
+)
 from validator.domain.cards import UID_LENGTHS
 from validator.formats.sealing_keys import sealing_key_id
 

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from nacl.public import PrivateKey
 
-from backoffice.ceremonies import found_for_development
 from backoffice.home.config import FILE_NAME, example, load
 from backoffice.report_store import ReportStore
+from backoffice.signing.ceremonies import found_for_development
 from benchmarks.adoption import Tap
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.published import COURIER_UNIT, MEMORY_BACKED

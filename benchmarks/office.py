@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backoffice.ceremonies import found_for_development
 from backoffice.home.config import FILE_NAME, Config, example, load
-from backoffice.office_clock import say_right
 from backoffice.publisher import Publisher
 from backoffice.registry import Registry, State
+from backoffice.signing.ceremonies import found_for_development
+from backoffice.signing.clock import say_right
 from benchmarks.context import Bench
 from benchmarks.town import DAY_S, SUSPENDED_OF_MATCHED, UID_BYTES
 from tests.programs import Line, Program, program

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backoffice.keys import current_fingerprint_key
 from backoffice.pieces import Kind
 from backoffice.registry import Registry
+from backoffice.signing.keys import current_fingerprint_key
 from benchmarks.context import Bench
 from benchmarks.courier import Polls, polls
 from benchmarks.office import CityOffice, publish, publisher

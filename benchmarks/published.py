@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backoffice import roles
+from backoffice.signing import roles
 from benchmarks.as_unit import MB
 from tests.backoffice_rig import City
 from tests.programs import Line, Program, lane_config, program

@@ -12,8 +12,9 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
-from backoffice import keys, office_clock, roles, roots
 from backoffice.home.folder import Expiries, Office, put
+from backoffice.signing import clock as office_clock
+from backoffice.signing import keys, roles, roots
 from validator.domain.floor import RoleVersions
 from validator.formats.manifest import Manifest, encode
 

@@ -20,13 +20,13 @@ from requests.adapters import BaseAdapter
 from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]  # not re-exported in words
 from urllib3.response import HTTPResponse
 
-from backoffice import keys
 from backoffice.fingerprints import Hash, hasher
 from backoffice.home.config import Config, RuleConfig
 from backoffice.home.folder import Office
 from backoffice.publisher import Outcome, Publisher
 from backoffice.registry import IssuedCard, Registry
 from backoffice.schema import pieces, publications
+from backoffice.signing import keys
 from tests import gate_courier
 from tests.backoffice_rig import NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import Mock, patch
 
-from backoffice import roles
 from backoffice.home.folder import Expiries
+from backoffice.signing import roles
 from tests.backoffice_rig import EXPIRIES, NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
 from tests.list_making import KEY, segment_bytes

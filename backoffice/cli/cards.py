@@ -135,8 +135,8 @@ def _put_in(
     shorten: bool,
     refuses: bool = False,
 ) -> None:
-    from backoffice.office_clock import check_clock
     from backoffice.registry import State
+    from backoffice.signing.clock import check_clock
 
     with _registry(home) as (config, registry):
         is_refusing = config.rule(rule).effect.value == "refuse"

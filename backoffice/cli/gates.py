@@ -98,7 +98,7 @@ def _store(home: Path) -> "Iterator[ReportStore]":
 def _next_key(home: Path) -> str | None:
     """The id of the fingerprint key that is to follow, where the keys may be read."""
     from backoffice.home.config import load
-    from backoffice.keys import KeyFileError, next_fingerprint_key
+    from backoffice.signing.keys import KeyFileError, next_fingerprint_key
 
     with one_line(), suppress(KeyFileError, PermissionError):
         return next_fingerprint_key(load(home).office)

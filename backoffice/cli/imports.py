@@ -164,10 +164,10 @@ def _imported(
     from backoffice.card_rows import YEAR_2000_UNIX_S, Limits
     from backoffice.cards_ends import latest_end_unix_s
     from backoffice.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
-    from backoffice.office_clock import check_clock
     from backoffice.plausibility import Mistake
     from backoffice.registry import Registry
     from backoffice.row_files import opened
+    from backoffice.signing.clock import check_clock
 
     rule = None if what == CARDS else config.rule(what)
     now = now_unix_s()

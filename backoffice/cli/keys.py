@@ -64,8 +64,8 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
 
     The root keys are made before, where they are to stay: turnike-backoffice root-key make.
     """
-    from backoffice import ceremonies
-    from backoffice.keys import read_public_key
+    from backoffice.signing import ceremonies
+    from backoffice.signing.keys import read_public_key
 
     if development == bool(publics):
         raise OperatorError(
@@ -114,7 +114,7 @@ def root_key() -> None:
 )
 def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphrase: bool) -> None:
     """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
-    from backoffice.keys import make_root_key
+    from backoffice.signing.keys import make_root_key
 
     with one_line():
         key = make_root_key(out, name, new_passphrase(passphrase_file, none=no_passphrase))
@@ -149,8 +149,8 @@ def root_key_sign(
 ) -> None:
     """Show what a draft says, ask, and add the signature of one root key to it."""
     from backoffice.home.folder import put
-    from backoffice.keys import read_private_key
-    from backoffice.roots import described, draft_bytes, read_root, sign_root
+    from backoffice.signing.keys import read_private_key
+    from backoffice.signing.roots import described, draft_bytes, read_root, sign_root
 
     with one_line():
         root = read_root(draft)
@@ -180,9 +180,9 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
 
     Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
     """
-    from backoffice import ceremonies
     from backoffice.home.folder import OfficeError
-    from backoffice.roles import sign_timestamp
+    from backoffice.signing import ceremonies
+    from backoffice.signing.roles import sign_timestamp
 
     with held(home) as office:
         accepted = ceremonies.accept(office, drafts, now_unix_s())
@@ -208,7 +208,7 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
 @home_option
 def root_discard(home: Path) -> None:
     """Give up the draft that waits, and the online keys that were made for it."""
-    from backoffice.roots import discard_draft
+    from backoffice.signing.roots import discard_draft
 
     with held(home) as office:
         click.echo(
@@ -221,7 +221,7 @@ def root_discard(home: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def root_show(home: Path, as_json: bool) -> None:
     """Show the root in force, the draft that waits, what is published, and the fingerprint keys."""
-    from backoffice.overview import overview
+    from backoffice.signing.overview import overview
 
     with one_line():
         seen = overview(office_of(home), now_unix_s())
@@ -306,8 +306,8 @@ def _rotate_roles(
     add: Sequence[Path],
     threshold: int | None,
 ) -> None:
-    from backoffice import ceremonies
-    from backoffice.keys import read_public_key
+    from backoffice.signing import ceremonies
+    from backoffice.signing.keys import read_public_key
 
     with held(home) as office:
         keys = [read_public_key(path) for path in add]
@@ -322,7 +322,7 @@ def _rotate_roles(
 
 
 def _rotate_fingerprint_key(home: Path, step: str) -> None:
-    from backoffice.keys import start_fingerprint_key, switch_fingerprint_key
+    from backoffice.signing.keys import start_fingerprint_key, switch_fingerprint_key
 
     with held(home) as office:
         if step == "start":
@@ -385,7 +385,7 @@ def _made_home(home: Path) -> "Office":
 
 
 def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
-    from backoffice.roots import unmet
+    from backoffice.signing.roots import unmet
 
     missing = unmet(root, before.signed if before else None)
     return (
@@ -395,7 +395,7 @@ def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
 
 def _tell_ceremony(office: "Office", draft: Path) -> None:
     """What to do with a new draft."""
-    from backoffice.roots import newest_root, read_root
+    from backoffice.signing.roots import newest_root, read_root
 
     newest = newest_root(office)
     signers = newest or read_root(draft)

@@ -127,7 +127,7 @@ def _hand_over(home: Path, *, as_json: bool) -> bool:
 
 
 def _say_clock_is_right(home: Path) -> None:
-    from backoffice.office_clock import say_right
+    from backoffice.signing.clock import say_right
 
     with held(home) as office:
         say_right(office, now_unix_s())

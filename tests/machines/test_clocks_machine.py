@@ -16,14 +16,14 @@ from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from backoffice import ceremonies, roots
-from backoffice import roles as signing
 from backoffice.fingerprints import CardsError
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import put
-from backoffice.office_clock import JUMP_S_MAX, STEP_S_MAX, ClockError
 from backoffice.report_store import ReportStore
-from backoffice.roles import RoleError
+from backoffice.signing import ceremonies, roots
+from backoffice.signing import roles as signing
+from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, ClockError
+from backoffice.signing.roles import RoleError
 from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, SocketlessGate, view
 from tests.town import uid
 from validator.courier_ports import SourceState

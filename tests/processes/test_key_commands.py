@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from backoffice import roles
 from backoffice.cli.program import main
 from backoffice.home.folder import Office
+from backoffice.signing import roles
 from tests.backoffice_rig import Client, manifest
 from validator.formats.fingerprint_keys import key_id, parse_key_file
 

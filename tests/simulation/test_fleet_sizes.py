@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.roles import sign_publication
+from backoffice.signing.roles import sign_publication
 from tests.backoffice_rig import NOW_UNIX_S
 from tests.backoffice_rig import City as Founded
 from tests.simulation.fleet import line, sizes

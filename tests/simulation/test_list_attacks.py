@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backoffice import roles
 from backoffice.home.folder import Office
-from backoffice.roots import draft_bytes
+from backoffice.signing import roles
+from backoffice.signing.roots import draft_bytes
 from tests.backoffice_rig import City
 from tests.gate_courier import Gate
 from tests.list_making import OTHER_KEY

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from backoffice import keys
 from backoffice.home.folder import Office, OfficeError
-from backoffice.keys import KeyFileError
+from backoffice.signing import keys
+from backoffice.signing.keys import KeyFileError
 from tests.backoffice_rig import City
 from validator.formats.fingerprint_keys import key_id, parse_key_file
 

@@ -11,12 +11,12 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  
 from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
-from backoffice import keys, roles, roots, standing
 from backoffice.home.folder import Expiries, Office, OfficeError, put
-from backoffice.keys import KeyFileError
-from backoffice.office_clock import ClockError
-from backoffice.roles import RoleError
-from backoffice.roots import RootError
+from backoffice.signing import keys, roles, roots, standing
+from backoffice.signing.clock import ClockError
+from backoffice.signing.keys import KeyFileError
+from backoffice.signing.roles import RoleError
+from backoffice.signing.roots import RootError
 from tests.backoffice_rig import DAY_S, NOW_UNIX_S, City, Client, Seen, manifest
 from validator.domain.floor import Floor, RoleKeys, RoleVersions, raised
 

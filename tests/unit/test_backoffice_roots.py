@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # its public names are not re-exported in words
 
-from backoffice import keys, roots
 from backoffice.home.folder import put
-from backoffice.roots import RootError
+from backoffice.signing import keys, roots
+from backoffice.signing.roots import RootError
 from tests.backoffice_rig import DAY_S, NOW_UNIX_S, City
 
 LATER_UNIX_S = NOW_UNIX_S + 400 * DAY_S

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.ceremonies import found_for_development
 from backoffice.home.folder import Office
+from backoffice.signing.ceremonies import found_for_development
 from tests.publishing_rig import PublishingOffice
 from validator.domain.cards import CardUid
 

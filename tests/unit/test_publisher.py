@@ -15,9 +15,9 @@ from backoffice.fingerprints import CardsError, Hash, hasher
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import OfficeError
 from backoffice.naming import index_of, manifest_of
-from backoffice.office_clock import ClockError
 from backoffice.pieces import DAY_S, HOUR_S, Kind, Piece
 from backoffice.publisher import Publisher
+from backoffice.signing.clock import ClockError
 from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, View, is_whole, view
 from tests.town import uid
 from validator.courier_ports import SourceState

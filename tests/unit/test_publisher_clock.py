@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from backoffice.fingerprints import CardsError
-from backoffice.office_clock import ClockError
 from backoffice.pieces import DAY_S, HOUR_S
 from backoffice.report_store import ReportStore
-from backoffice.roles import RoleError, sign_timestamp
+from backoffice.signing.clock import ClockError
+from backoffice.signing.roles import RoleError, sign_timestamp
 from tests.gate_courier import Gate
 from tests.publishing_rig import PublishingOffice, named_files, view
 from tests.town import uid

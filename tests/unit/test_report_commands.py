@@ -19,8 +19,8 @@ from backoffice.cli.program import main
 from backoffice.gate_views import views
 from backoffice.home.config import Config, ConfigError, ReportsConfig, load
 from backoffice.home.folder import DAY_S
-from backoffice.keys import KeyFileError
 from backoffice.report_store import EnrolmentError, ReportStore
+from backoffice.signing.keys import KeyFileError
 from tests.programs import Program
 from tests.publishing_rig import PublishingOffice, SocketlessGate, view
 from tests.reports import NOW_UNIX_S, stored

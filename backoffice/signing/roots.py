@@ -20,7 +20,7 @@ from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
 from backoffice.home.folder import Office, OfficeError, put_steps, sync_folder
-from backoffice.keys import (
+from backoffice.signing.keys import (
     KEY_NAME,
     NAME_FIELD,
     ONLINE_ROLES,

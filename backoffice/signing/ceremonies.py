@@ -12,7 +12,8 @@ from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 
 from backoffice.home.folder import Office, make_public_folder, put, sync_folder
-from backoffice.keys import (
+from backoffice.signing.clock import check_not_ahead
+from backoffice.signing.keys import (
     ONLINE_ROLES,
     key_name,
     make_fingerprint_key,
@@ -21,8 +22,7 @@ from backoffice.keys import (
     online_key,
     read_private_key,
 )
-from backoffice.office_clock import check_not_ahead
-from backoffice.roots import (
+from backoffice.signing.roots import (
     RootError,
     accept_steps,
     draft_bytes,

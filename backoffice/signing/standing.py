@@ -23,7 +23,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 from tuf.api.serialization import DeserializationError
 
 from backoffice.home.folder import DAY_S, TEMPORARY, Office, OfficeError
-from backoffice.roots import accepted_versions, read_root, required_root
+from backoffice.signing.roots import accepted_versions, read_root, required_root
 
 MANIFEST = "manifest.json"  # the one target
 SIGNED_AT = (

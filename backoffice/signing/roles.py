@@ -28,10 +28,10 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 
 from backoffice.home.folder import Office, OfficeError, put_steps
-from backoffice.keys import ONLINE_ROLES, online_signer, settle_steps
-from backoffice.office_clock import time_to_sign
-from backoffice.roots import publish_steps, required_root
-from backoffice.standing import (
+from backoffice.signing.clock import time_to_sign
+from backoffice.signing.keys import ONLINE_ROLES, online_signer, settle_steps
+from backoffice.signing.roots import publish_steps, required_root
+from backoffice.signing.standing import (
     MANIFEST,
     SIGNED_AT,
     Standing,

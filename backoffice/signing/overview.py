@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 from tuf.api.metadata import Signed  # type: ignore[attr-defined]  # as in roots.py
 
 from backoffice.home.folder import DAY_S, Office
-from backoffice.keys import (
+from backoffice.signing.keys import (
     ONLINE_ROLES,
     current_fingerprint_key,
     key_name,
     next_fingerprint_key,
     online_key_ids,
 )
-from backoffice.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
-from backoffice.standing import SIGNED_AT, published_manifest, standing
+from backoffice.signing.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
+from backoffice.signing.standing import SIGNED_AT, published_manifest, standing
 from validator.formats.manifest import decode
 
 RENEW_DAYS = 60  # time enough to bring two people with their keys together

@@ -1,0 +1,1 @@
+"""Keys, roots and roles: who may sign what the gates believe, and by which clock."""
