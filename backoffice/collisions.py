@@ -15,8 +15,8 @@ import numpy as np
 
 from backoffice.fingerprints import Fingerprints, Hash, check_distinct
 from backoffice.home.folder import SECRET_MODE, TEMPORARY, sync_folder
-from backoffice.new_cards import NewCards
-from backoffice.registry import Registry
+from backoffice.registry.new_cards import NewCards
+from backoffice.registry.registry import Registry
 
 NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"
 MERGED_MIN = 50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most

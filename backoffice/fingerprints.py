@@ -24,7 +24,7 @@ Hash = Callable[[Sequence[bytes]], Fingerprints]
 """The fingerprints of these UIDs, in their order."""
 
 StateRow = tuple[bytes, bool, int | None]
-"""UID, whether the card is in, and when that ends (Unix seconds; None: never): a backoffice.registry.State."""
+"""UID, whether the card is in, and when that ends (Unix seconds; None: never): a backoffice.registry.registry.State."""
 
 Progress = Callable[[int], None]
 """Called now and then with how many cards are done."""

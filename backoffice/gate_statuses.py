@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from backoffice.database import Database
+from backoffice.registry.database import Database
 from backoffice.report_schema import nonces, statuses
 from validator.formats.signed_request import Speaker
 

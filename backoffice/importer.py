@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from backoffice.card_rows import Limits, Reason, Refused, Row, meant
 from backoffice.plausibility import Doubt, Mistake, Survey, told
-from backoffice.registry import IssuedCard, Outcome, Registry, State
+from backoffice.registry.registry import IssuedCard, Outcome, Registry, State
 from backoffice.row_files import Line, Parse, Rows
 from backoffice.scratch import Refusal, Scratch
 

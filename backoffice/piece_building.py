@@ -15,7 +15,7 @@ from backoffice.fingerprints import Hash, table_of
 from backoffice.home.config import RuleConfig
 from backoffice.pieces import Due, Piece
 from backoffice.public_folder import PublicFolder
-from backoffice.registry import Registry
+from backoffice.registry.registry import Registry
 from validator.formats.segment_builder import Head, write_segment
 from validator.formats.wire import WireBuilt, encode
 

@@ -35,7 +35,7 @@ from backoffice.pieces import (
     recalled,
 )
 from backoffice.public_folder import KEPT_S, PublicFolder
-from backoffice.registry import Registry
+from backoffice.registry.registry import Registry
 from backoffice.report_keys import published_sealing_key
 from backoffice.retention import confirmed_unix_s
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign

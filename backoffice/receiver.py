@@ -23,12 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from backoffice.database import RegistryError
 from backoffice.home.folder import CLOCK_UNIX_S_MIN
 from backoffice.home.receiver_names import ReceiverNames, UnknownHostError
 from backoffice.key_delivery import KeyDelivery, sealed_to
 from backoffice.receiver_page import OPENAPI
 from backoffice.refusals import RefusedError, path_of, refusal
+from backoffice.registry.database import RegistryError
 from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
 from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
 from validator.formats.sealed_keys import SealedKey

@@ -9,8 +9,8 @@ from secrets import token_hex
 
 import sqlalchemy as sa
 
-from backoffice.database import Database
 from backoffice.home.folder import OfficeError
+from backoffice.registry.database import Database
 from backoffice.report_schema import (
     enrolments,
     exports,

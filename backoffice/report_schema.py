@@ -5,7 +5,7 @@ No table has a UID: `sealed` is opened by whoever holds the private half of the 
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table
 
-from backoffice.schema import metadata
+from backoffice.registry.schema import metadata
 
 gates = Table(
     "gates",

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
-from backoffice.database import Database
 from backoffice.gate_statuses import AHEAD_S_MAX, Heard, keep_status
+from backoffice.registry.database import Database
 from backoffice.report_schema import (
     enrolments,
     exports,

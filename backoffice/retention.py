@@ -3,9 +3,9 @@
 The publisher does it, of which a city has one: `publish --watch` each hour, and each `publish` without it. `reports forget` does it by hand.
 """
 
-from backoffice.database import RegistryError
 from backoffice.home.config import Config
 from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.registry.database import RegistryError
 from backoffice.report_store import ReportStore
 
 AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted

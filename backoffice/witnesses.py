@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from backoffice.database import Database
+from backoffice.registry.database import Database
 from backoffice.report_schema import gates, statuses
 
 

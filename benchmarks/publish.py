@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backoffice.pieces import Kind
-from backoffice.registry import Registry
+from backoffice.registry.registry import Registry
 from backoffice.signing.keys import current_fingerprint_key
 from benchmarks.context import Bench
 from benchmarks.courier import Polls, polls

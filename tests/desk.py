@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from backoffice.cli.program import main
 from backoffice.home.config import FILE_NAME, example
-from backoffice.registry import IssuedCard, Registry, State
+from backoffice.registry.registry import IssuedCard, Registry, State
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
 A, B, C = (bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number]) for number in (0xA1, 0xB2, 0xC3))

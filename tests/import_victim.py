@@ -16,9 +16,9 @@ from typing import Any
 
 from backoffice import importer
 from backoffice.card_rows import Limits
-from backoffice.database import Database
 from backoffice.plausibility import Mistake
-from backoffice.registry import Registry
+from backoffice.registry.database import Database
+from backoffice.registry.registry import Registry
 from backoffice.row_files import opened
 from backoffice.scratch import Scratch
 

@@ -24,8 +24,8 @@ from backoffice.fingerprints import Hash, hasher
 from backoffice.home.config import Config, RuleConfig
 from backoffice.home.folder import Office
 from backoffice.publisher import Outcome, Publisher
-from backoffice.registry import IssuedCard, Registry
-from backoffice.schema import pieces, publications
+from backoffice.registry.registry import IssuedCard, Registry
+from backoffice.registry.schema import pieces, publications
 from backoffice.signing import keys
 from tests import gate_courier
 from tests.backoffice_rig import NOW_UNIX_S, City

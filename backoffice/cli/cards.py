@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from backoffice.home.config import Config, RuleConfig
-    from backoffice.registry import Registry
+    from backoffice.registry.registry import Registry
 
 SUSPENDED = "suspended"
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -117,7 +117,7 @@ def show(home: Path, card: str | None, as_json: bool) -> None:
 @contextmanager
 def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
     from backoffice.home.config import load
-    from backoffice.registry import Registry
+    from backoffice.registry.registry import Registry
 
     with one_line():
         config = load(home)
@@ -135,7 +135,7 @@ def _put_in(
     shorten: bool,
     refuses: bool = False,
 ) -> None:
-    from backoffice.registry import State
+    from backoffice.registry.registry import State
     from backoffice.signing.clock import check_clock
 
     with _registry(home) as (config, registry):
@@ -165,7 +165,7 @@ def _put_in(
 
 
 def _take_out(home: Path, rule: str, cards: "Sequence[str]") -> None:
-    from backoffice.registry import State
+    from backoffice.registry.registry import State
 
     with _registry(home) as (config, registry):
         config.rule(rule)
@@ -252,7 +252,7 @@ def _issued(registry: "Registry", text: str) -> bytes:
 
 
 def _show_counts(config: "Config", registry: "Registry", *, as_json: bool) -> None:
-    from backoffice.registry import Counts
+    from backoffice.registry.registry import Counts
 
     with progress() as say:
         say("counting", 0, 0)

@@ -165,7 +165,7 @@ def _imported(
     from backoffice.cards_ends import latest_end_unix_s
     from backoffice.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
     from backoffice.plausibility import Mistake
-    from backoffice.registry import Registry
+    from backoffice.registry.registry import Registry
     from backoffice.row_files import opened
     from backoffice.signing.clock import check_clock
 

@@ -369,7 +369,7 @@ def _made_home(home: Path) -> "Office":
     """A home with its configuration and its registry, and no key yet."""
     from backoffice.home.config import FILE_NAME, example, load
     from backoffice.home.folder import SECRET_MODE, make_file
-    from backoffice.registry import Registry, RegistryError
+    from backoffice.registry.registry import Registry, RegistryError
 
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
     make_file(home / FILE_NAME, example().encode(), SECRET_MODE)

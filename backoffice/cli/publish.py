@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backoffice.publisher import Outcome
-    from backoffice.registry import Registry
+    from backoffice.registry.registry import Registry
     from backoffice.wishes import Wish
 
 ASK_S = (
@@ -147,7 +147,7 @@ class _Publishing:
         """Open the home for the length of a block."""
         from backoffice.home.config import load
         from backoffice.publisher import Publisher
-        from backoffice.registry import Registry
+        from backoffice.registry.registry import Registry
 
         config = load(home)
         with Registry.open(config.database_url) as registry, Publisher(config, registry).alone():

@@ -17,8 +17,8 @@ from backoffice.card_rows import Limits, Reason
 from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.pieces import Kind, Piece
 from backoffice.plausibility import Mistake
-from backoffice.publications import Publication
-from backoffice.registry import (
+from backoffice.registry.publications import Publication
+from backoffice.registry.registry import (
     Counts,
     IssuedCard,
     Outcome,
@@ -284,7 +284,7 @@ def test_writers_at_once_lose_nothing_and_readers_see_whole_batches(
 def test_a_long_read_sees_one_state_while_others_write(
     city: Registry, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backoffice.database._FETCHED_ROWS", 1)
+    monkeypatch.setattr("backoffice.registry.database._FETCHED_ROWS", 1)
     city.set_states(RULE, [is_in(uid) for uid in (A, B, C)])
     city.claim(1)
     reading = city.states(RULE, 0, 1)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.database import RegistryError
-from backoffice.registry import Registry
+from backoffice.registry.database import RegistryError
+from backoffice.registry.registry import Registry
 from backoffice.report_store import ReportStore
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.reports import NOW_UNIX_S, stored

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from backoffice.home.config import load
 from backoffice.home.folder import Office
-from backoffice.registry import IssuedCard, Registry, State
+from backoffice.registry.registry import IssuedCard, Registry, State
 from tests.backoffice_rig import Client
 from tests.programs import lane_config, program
 from validator.domain.rules import RuleSet

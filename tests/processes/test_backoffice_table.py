@@ -18,8 +18,8 @@ from typing import NamedTuple
 import click
 import pytest
 
-from backoffice import database
 from backoffice.cli.program import COMMANDS, main
+from backoffice.registry import database
 from tests.command_table import (
     INTERRUPTED,
     PIPE_CLOSED,

@@ -22,7 +22,7 @@ import pytest
 
 from backoffice.home.config import load
 from backoffice.publisher import Publisher
-from backoffice.registry import Registry
+from backoffice.registry.registry import Registry
 from tests.gate_courier import Gate, SetClock
 from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict

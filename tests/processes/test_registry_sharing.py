@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from backoffice.registry import IssuedCard, Registry
+from backoffice.registry.registry import IssuedCard, Registry
 
 CARDS = [b"\x04" + bytes(5) + bytes([number]) for number in range(3)]
 
@@ -12,7 +12,7 @@ CARDS = [b"\x04" + bytes(5) + bytes([number]) for number in range(3)]
 def suspend_by_another_process(url: str, uid: bytes) -> None:
     """Whoever is the last to leave a database writes its WAL back and removes it."""
     program = f"""
-from backoffice.registry import Registry
+from backoffice.registry.registry import Registry
 with Registry.open({url!r}) as registry:
     assert registry.set_state("suspended", {uid!r}, None)
 """

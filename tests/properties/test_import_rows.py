@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from backoffice.card_rows import Limits, Reason, Refused
 from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.plausibility import Mistake
-from backoffice.registry import IssuedCard, Registry
+from backoffice.registry.registry import IssuedCard, Registry
 from backoffice.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
 from backoffice.scratch import Refusal, Scratch
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backoffice.registry import State
+from backoffice.registry.registry import State
 from tests.desk import NOBODY, NUMBER, SHELVES, A, B, C, Desk
 
 FAR = "2035-01-01T00:00Z"

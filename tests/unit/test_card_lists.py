@@ -19,7 +19,7 @@ import pytest
 from backoffice.cli.imports import MEANT, SHARE_ASKED
 from backoffice.importer import ASKED_ABOVE_MIN
 from backoffice.plausibility import CANNOT_BE_MEANT, Mistake
-from backoffice.registry import IssuedCard, State
+from backoffice.registry.registry import IssuedCard, State
 from tests.desk import SHELVES, A, Desk
 
 RANDOM = random.Random(17)

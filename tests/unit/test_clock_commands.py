@@ -11,7 +11,7 @@ from backoffice.cli.program import main
 from backoffice.home.config import load
 from backoffice.home.folder import DAY_S
 from backoffice.publisher import Publisher
-from backoffice.registry import IssuedCard, Registry
+from backoffice.registry.registry import IssuedCard, Registry
 from tests.town import uid
 
 HOUR_S = 3_600

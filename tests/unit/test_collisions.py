@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backoffice import collisions, new_cards
+from backoffice import collisions
 from backoffice.collisions import Comparison
 from backoffice.fingerprints import CardsError, Fingerprints, hasher
-from backoffice.registry import IssuedCard, Registry
+from backoffice.registry import new_cards
+from backoffice.registry.registry import IssuedCard, Registry
 from tests.list_making import KEY, OTHER_KEY
 from tests.town import uid
 from validator.formats.fingerprint_keys import key_id

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backoffice.registry import IssuedCard, Registry, State
+from backoffice.registry.registry import IssuedCard, Registry, State
 from tests.import_victim import run
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backoffice import new_cards
-from backoffice.registry import IssuedCard, Registry, State
+from backoffice.registry import new_cards
+from backoffice.registry.registry import IssuedCard, Registry, State
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_too_many_are_not_recorded_and_that_is_told(
 def test_a_read_of_many_rows_leaves_none_out(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backoffice.database._FETCHED_ROWS", 7)
+    monkeypatch.setattr("backoffice.registry.database._FETCHED_ROWS", 7)
     uids = [card.uid for card in cards(*range(100))]
     registry.set_states("matched", [State(uid, is_in=True) for uid in uids], issue=True)
     registry.claim(1)

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from backoffice.database import RegistryError
 from backoffice.receiver import Receiver, ReceiverLimits
+from backoffice.registry.database import RegistryError
 from backoffice.report_store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S, stored

@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from backoffice import report_schema
-from backoffice.database import Database
 from backoffice.home.config import ConfigError, load
 from backoffice.home.folder import OfficeError
+from backoffice.registry.database import Database
 from backoffice.report_moving import TABLES, move
 from backoffice.report_store import ReportStore
 from tests.reports import NOW_UNIX_S, stored

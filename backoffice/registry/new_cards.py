@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from backoffice.database import CARDS_ADDED, CARDS_CHECKED, Database, counter, set_counter
-from backoffice.schema import new_cards
+from backoffice.registry.database import CARDS_ADDED, CARDS_CHECKED, Database, counter, set_counter
+from backoffice.registry.schema import new_cards
 
 RECORDED_MAX = 200_000  # beyond, comparing all cards anew is quicker
 

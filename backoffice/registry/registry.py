@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from backoffice import staged
-from backoffice.database import (
+from backoffice.registry import staged
+from backoffice.registry.database import (
     CARDS_ADDED,
     OPEN_VERSION,
     Database,
@@ -26,10 +26,10 @@ from backoffice.database import (
     counter,
     set_counter,
 )
-from backoffice.new_cards import NewCardsRecord
-from backoffice.publications import Publications
-from backoffice.registry_values import Counts, IssuedCard, Outcome, State, StateRow, UnderRule
-from backoffice.schema import cards, incoming, notes, outdated, rules, states
+from backoffice.registry.new_cards import NewCardsRecord
+from backoffice.registry.publications import Publications
+from backoffice.registry.schema import cards, incoming, notes, outdated, rules, states
+from backoffice.registry.values import Counts, IssuedCard, Outcome, State, StateRow, UnderRule
 
 __all__ = ["Counts", "IssuedCard", "Outcome", "Registry", "RegistryError", "State", "UnderRule"]
 

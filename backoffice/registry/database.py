@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from backoffice.home.folder import SECRET_MODE, OfficeError, secret_mode
-from backoffice.schema import SCHEMA_VERSION, counters, incoming, metadata
+from backoffice.registry.schema import SCHEMA_VERSION, counters, incoming, metadata
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
 _LOCK_POLL_S = 0.01

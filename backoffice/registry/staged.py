@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backoffice.database import OPEN_VERSION, Database, counter
-from backoffice.new_cards import record
-from backoffice.schema import cards, incoming, outdated, states
+from backoffice.registry.database import OPEN_VERSION, Database, counter
+from backoffice.registry.new_cards import record
+from backoffice.registry.schema import cards, incoming, outdated, states
 
 _UNISSUED = (
     sa.select(incoming.c.uid)

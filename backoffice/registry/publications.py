@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from backoffice.database import Database
 from backoffice.pieces import Kind, Piece
-from backoffice.schema import pieces, publications
+from backoffice.registry.database import Database
+from backoffice.registry.schema import pieces, publications
 
 
 class Publication(NamedTuple):
