@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backoffice.home.config import FILE_NAME, Config, example, load
-from backoffice.publisher import Publisher
+from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import Registry, State
 from backoffice.signing.ceremonies import found_for_development
 from backoffice.signing.clock import say_right

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backoffice.pieces import Kind
+from backoffice.registry.publications import Kind
 from backoffice.registry.registry import Registry
 from backoffice.signing.keys import current_fingerprint_key
 from benchmarks.context import Bench

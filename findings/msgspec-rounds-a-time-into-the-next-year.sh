@@ -12,7 +12,7 @@
 # Meets it: who takes the ends of passes or rules from a system that writes 100 ns (.NET, SQL
 #           Server's datetime2): the end moves to another day, month or year.
 # Turnike:  has msgspec read no times: they are whole seconds in lists and reports, and the ends in
-#           a file of cards are read with `fromisoformat` (backoffice/card_rows.py).
+#           a file of cards are read with `fromisoformat` (backoffice/imports/card_rows.py).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

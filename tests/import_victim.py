@@ -14,13 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from backoffice import importer
-from backoffice.card_rows import Limits
-from backoffice.plausibility import Mistake
+from backoffice.imports import importer
+from backoffice.imports.card_rows import Limits
+from backoffice.imports.plausibility import Mistake
+from backoffice.imports.row_files import opened
+from backoffice.imports.scratch import Scratch
 from backoffice.registry.database import Database
 from backoffice.registry.registry import Registry
-from backoffice.row_files import opened
-from backoffice.scratch import Scratch
 
 BATCH_CARDS = 4
 

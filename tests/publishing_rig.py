@@ -20,10 +20,10 @@ from requests.adapters import BaseAdapter
 from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]  # not re-exported in words
 from urllib3.response import HTTPResponse
 
-from backoffice.fingerprints import Hash, hasher
 from backoffice.home.config import Config, RuleConfig
 from backoffice.home.folder import Office
-from backoffice.publisher import Outcome, Publisher
+from backoffice.publishing.fingerprints import Hash, hasher
+from backoffice.publishing.publisher import Outcome, Publisher
 from backoffice.registry.registry import IssuedCard, Registry
 from backoffice.registry.schema import pieces, publications
 from backoffice.signing import keys

@@ -196,8 +196,8 @@ def _tell_changed(what: str, count: int, changed: int) -> None:
 
 def _end(rule: "RuleConfig", until: str | None, lasting: str | None, now: int) -> int | None:
     """The end that was asked for. Raises OperatorError."""
-    from backoffice.card_rows import Limits, Reason, Refused, read_end
-    from backoffice.cards_ends import latest_end_unix_s
+    from backoffice.imports.card_rows import Limits, Reason, Refused, read_end
+    from backoffice.imports.ends import latest_end_unix_s
 
     if until and lasting:
         raise OperatorError("give --until or --for, not both")
@@ -233,7 +233,7 @@ def _issued_all(registry: "Registry", cards: "Sequence[str]") -> dict[bytes, int
 
 def _issued(registry: "Registry", text: str) -> bytes:
     """The UID of the issued card that is named by its UID or by its number. Raises OperatorError."""
-    from backoffice.card_rows import NUMBER_DIGITS, Refused, read_number, read_uid
+    from backoffice.imports.card_rows import NUMBER_DIGITS, Refused, read_number, read_uid
 
     text = text.strip()
     digits = text.replace(" ", "").replace("-", "")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backoffice.home.config import Config
-    from backoffice.importer import Imported
-    from backoffice.row_files import Format
-    from backoffice.scratch import Scratch
+    from backoffice.imports.importer import Imported
+    from backoffice.imports.row_files import Format
+    from backoffice.imports.scratch import Scratch
 
 CARDS = "cards"
 STDIN = Path("-")
@@ -47,7 +47,7 @@ MEANT = (
     "cut",
     "padded",
     "twice",
-)  # as backoffice.plausibility.Mistake
+)  # as backoffice.imports.plausibility.Mistake
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -116,9 +116,9 @@ def import_(
     )
     with one_line():
         from backoffice.home.config import load
-        from backoffice.importer import ImprobableError
-        from backoffice.row_files import RowFileError
-        from backoffice.scratch import Scratch
+        from backoffice.imports.importer import ImprobableError
+        from backoffice.imports.row_files import RowFileError
+        from backoffice.imports.scratch import Scratch
 
         config = load(home)
         if what != CARDS:
@@ -161,12 +161,12 @@ def _imported(
     scratch: "Scratch",
     words: _Words,
 ) -> "Imported":
-    from backoffice.card_rows import YEAR_2000_UNIX_S, Limits
-    from backoffice.cards_ends import latest_end_unix_s
-    from backoffice.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
-    from backoffice.plausibility import Mistake
+    from backoffice.imports.card_rows import YEAR_2000_UNIX_S, Limits
+    from backoffice.imports.ends import latest_end_unix_s
+    from backoffice.imports.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
+    from backoffice.imports.plausibility import Mistake
+    from backoffice.imports.row_files import opened
     from backoffice.registry.registry import Registry
-    from backoffice.row_files import opened
     from backoffice.signing.clock import check_clock
 
     rule = None if what == CARDS else config.rule(what)
@@ -235,7 +235,7 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
 
 
 def _format(file: Path, format_name: str | None) -> "Format | None":
-    from backoffice.row_files import Format
+    from backoffice.imports.row_files import Format
 
     suffixes = [SUFFIXES[suffix] for suffix in file.suffixes if suffix in SUFFIXES]
     name = format_name or (suffixes[-1] if suffixes else None)

@@ -23,9 +23,9 @@ from backoffice.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from backoffice.publisher import Outcome
+    from backoffice.publishing.publisher import Outcome
+    from backoffice.publishing.wishes import Wish
     from backoffice.registry.registry import Registry
-    from backoffice.wishes import Wish
 
 ASK_S = (
     1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
@@ -92,7 +92,7 @@ def publish(
 
 def _publish_alone(home: Path, *, as_json: bool) -> bool:
     """Publish; False if another publisher is at work."""
-    from backoffice.publisher import BusyError
+    from backoffice.publishing.publisher import BusyError
 
     try:
         with _Publishing.alone(home) as publishing:
@@ -112,7 +112,7 @@ def _publish_once(publishing: "_Publishing", *, as_json: bool) -> None:
 
 def _hand_over(home: Path, *, as_json: bool) -> bool:
     """Let the publisher that watches publish, and tell what it says; whether one is there. Raises OperatorError for what went wrong there."""
-    from backoffice.wishes import handed_over
+    from backoffice.publishing.wishes import handed_over
 
     answer = handed_over(home)
     if answer is None:
@@ -146,7 +146,7 @@ class _Publishing:
     def alone(cls, home: Path) -> "Iterator[Self]":
         """Open the home for the length of a block."""
         from backoffice.home.config import load
-        from backoffice.publisher import Publisher
+        from backoffice.publishing.publisher import Publisher
         from backoffice.registry.registry import Registry
 
         config = load(home)
@@ -171,7 +171,7 @@ class _Publishing:
     def publish(self) -> "Outcome":
         """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""
         from backoffice.home.config import ConfigError, load
-        from backoffice.publisher import Publisher
+        from backoffice.publishing.publisher import Publisher
 
         config = load(self.home)
         if config.database_url != self.database_url:
@@ -196,7 +196,7 @@ class _Publishing:
 
 def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoReturn:
     """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
-    from backoffice.wishes import Wishes
+    from backoffice.publishing.wishes import Wishes
 
     with Wishes.heard_in(publishing.home) as wishes:
         watch = _Watch(publishing, every_s, as_json)

@@ -6,13 +6,35 @@ log.finish(42)
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from backoffice.pieces import Kind, Piece
 from backoffice.registry.database import Database
 from backoffice.registry.schema import pieces, publications
+
+
+class Kind(IntEnum):
+    """The tier of a piece: a higher one spans more and is kept longer."""
+
+    MINUTE = 0
+    HOUR = 1
+    DAY = 2
+    SNAPSHOT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece that was made; `bytes` and `sha256` are those of its wire file."""
+
+    kind: Kind
+    from_version: int
+    to_version: int
+    bytes: int
+    made_unix_s: int
+    sha256: str = ""
 
 
 class Publication(NamedTuple):

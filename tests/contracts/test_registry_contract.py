@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backoffice.card_rows import Limits, Reason
-from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
-from backoffice.pieces import Kind, Piece
-from backoffice.plausibility import Mistake
-from backoffice.registry.publications import Publication
+from backoffice.imports.card_rows import Limits, Reason
+from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
+from backoffice.imports.plausibility import Mistake
+from backoffice.imports.row_files import opened
+from backoffice.imports.scratch import Scratch
+from backoffice.registry.publications import Kind, Piece, Publication
 from backoffice.registry.registry import (
     Counts,
     IssuedCard,
@@ -27,8 +28,6 @@ from backoffice.registry.registry import (
     State,
     UnderRule,
 )
-from backoffice.row_files import opened
-from backoffice.scratch import Scratch
 from tests.postgres_server import postgres_server
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
@@ -395,7 +394,7 @@ def test_a_file_is_imported_and_again_changes_nothing(registry: Registry, tmp_pa
 def test_numbers_that_cards_pass_on_do_not_depend_on_the_order(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backoffice.importer.BATCH_CARDS", 1)
+    monkeypatch.setattr("backoffice.imports.importer.BATCH_CARDS", 1)
     registry.add_cards(
         [IssuedCard(uid, number) for number, uid in enumerate((A, B, C, D), start=1)]
     )

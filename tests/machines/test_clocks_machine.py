@@ -16,9 +16,9 @@ from hypothesis import Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from backoffice.fingerprints import CardsError
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import put
+from backoffice.publishing.fingerprints import CardsError
 from backoffice.report_store import ReportStore
 from backoffice.signing import ceremonies, roots
 from backoffice.signing import roles as signing

@@ -40,7 +40,7 @@ from validator.courier_ports import SourceState
 from validator.formats.manifest import INDEX_BYTES_MAX, MANIFEST_BYTES_MAX
 
 if TYPE_CHECKING:
-    from backoffice.publisher import Outcome
+    from backoffice.publishing.publisher import Outcome
 
 HOUR_S, DAY_S = 3_600, 86_400
 GATES_MAX = 3

@@ -31,7 +31,7 @@ IMPORTED = (
     "validator.app",
     "validator.courier_app",
     "backoffice.cli.publish",
-    "backoffice.publisher",
+    "backoffice.publishing.publisher",
 )
 _COMMAND_BYTES_MAX = 1 << 16
 _READ_BYTES = 1 << 16

@@ -21,7 +21,7 @@ from random import Random, SystemRandom
 import pytest
 
 from backoffice.home.config import load
-from backoffice.publisher import Publisher
+from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import Registry
 from tests.gate_courier import Gate, SetClock
 from tests.processes.forked_programs import Fork, Forks

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from backoffice.cli.program import main
 from backoffice.home.config import load
 from backoffice.home.folder import DAY_S
-from backoffice.publisher import Publisher
+from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import IssuedCard, Registry
 from tests.programs import Program, program
 from tests.publishing_rig import is_whole, view

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backoffice.card_rows import Limits, Reason, Refused
-from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
-from backoffice.plausibility import Mistake
+from backoffice.imports.card_rows import Limits, Reason, Refused
+from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
+from backoffice.imports.plausibility import Mistake
+from backoffice.imports.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
+from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Registry
-from backoffice.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
-from backoffice.scratch import Refusal, Scratch
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
 UIDS = [

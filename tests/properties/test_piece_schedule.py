@@ -10,13 +10,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from backoffice.pieces import (
+from backoffice.publishing.pieces import (
     DAY_S,
     HOUR_S,
     PIECES_MAX,
     Due,
-    Kind,
-    Piece,
     Schedule,
     due,
     joined,
@@ -25,6 +23,7 @@ from backoffice.pieces import (
     newest,
     recent,
 )
+from backoffice.registry.publications import Kind, Piece
 from validator.domain.chain import cheapest_chain
 
 PIECE_BYTES = 150

@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from backoffice.pieces import Kind as PieceKind
-from backoffice.pieces import Piece, Schedule, kept
+from backoffice.publishing.pieces import Schedule, kept
+from backoffice.registry.publications import Kind as PieceKind
+from backoffice.registry.publications import Piece
 from tests.simulation.fleet import city as city_module
 from tests.simulation.fleet import gate as gate_module
 from tests.simulation.fleet.city import DAY_S, City, CityPlan

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from backoffice.cli.imports import MEANT, SHARE_ASKED
-from backoffice.importer import ASKED_ABOVE_MIN
-from backoffice.plausibility import CANNOT_BE_MEANT, Mistake
+from backoffice.imports.importer import ASKED_ABOVE_MIN
+from backoffice.imports.plausibility import CANNOT_BE_MEANT, Mistake
 from backoffice.registry.registry import IssuedCard, State
 from tests.desk import SHELVES, A, Desk
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import backoffice
-from backoffice.cards_ends import latest_end_unix_s
-from backoffice.epochs import segment_epoch
 from backoffice.home.config import RuleConfig
+from backoffice.imports.ends import latest_end_unix_s
+from backoffice.publishing.epochs import segment_epoch
 from validator.demo.city import ISOLATION_S, SUSPENDED_UNIT_S
 from validator.domain.rules import Effect
 from validator.formats.segment_builder import UNITS_MAX, until_units

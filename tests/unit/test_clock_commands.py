@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from backoffice.cli.program import main
 from backoffice.home.config import load
 from backoffice.home.folder import DAY_S
-from backoffice.publisher import Publisher
+from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import IssuedCard, Registry
 from tests.town import uid
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backoffice import collisions
-from backoffice.collisions import Comparison
-from backoffice.fingerprints import CardsError, Fingerprints, hasher
+from backoffice.publishing import collisions
+from backoffice.publishing.collisions import Comparison
+from backoffice.publishing.fingerprints import CardsError, Fingerprints, hasher
 from backoffice.registry import new_cards
 from backoffice.registry.registry import IssuedCard, Registry
 from tests.list_making import KEY, OTHER_KEY

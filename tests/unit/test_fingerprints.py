@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backoffice.epochs import epoch
-from backoffice.fingerprints import CardsError, check_distinct, hasher, table_of
+from backoffice.publishing.epochs import epoch
+from backoffice.publishing.fingerprints import CardsError, check_distinct, hasher, table_of
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY
 from tests.town import uid
 from validator.domain.cards import CardUid

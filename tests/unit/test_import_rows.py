@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backoffice.card_rows import (
+from backoffice.imports.card_rows import (
     UNIX_S_MAX,
     YEAR_2000_UNIX_S,
     Fields,
@@ -19,9 +19,17 @@ from backoffice.card_rows import (
     Row,
     meant,
 )
-from backoffice.importer import CARD_COLUMNS, STATE_COLUMNS
-from backoffice.row_bytes import CHUNK_BYTES, Chunks
-from backoffice.row_files import LINE_BYTES_MAX, Format, Line, RowFileError, Rows, lines, opened
+from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS
+from backoffice.imports.row_bytes import CHUNK_BYTES, Chunks
+from backoffice.imports.row_files import (
+    LINE_BYTES_MAX,
+    Format,
+    Line,
+    RowFileError,
+    Rows,
+    lines,
+    opened,
+)
 
 UID = bytes.fromhex("04112233445566")
 LIMITS = Limits(0, 2_000_000_000)

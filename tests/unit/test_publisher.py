@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backoffice.fingerprints import CardsError, Hash, hasher
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import OfficeError
-from backoffice.naming import index_of, manifest_of
-from backoffice.pieces import DAY_S, HOUR_S, Kind, Piece
-from backoffice.publisher import Publisher
+from backoffice.publishing.fingerprints import CardsError, Hash, hasher
+from backoffice.publishing.naming import index_of, manifest_of
+from backoffice.publishing.pieces import DAY_S, HOUR_S
+from backoffice.publishing.publisher import Publisher
+from backoffice.registry.publications import Kind, Piece
 from backoffice.signing.clock import ClockError
 from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, View, is_whole, view
 from tests.town import uid

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backoffice.fingerprints import CardsError
-from backoffice.pieces import DAY_S, HOUR_S
+from backoffice.publishing.fingerprints import CardsError
+from backoffice.publishing.pieces import DAY_S, HOUR_S
 from backoffice.report_store import ReportStore
 from backoffice.signing.clock import ClockError
 from backoffice.signing.roles import RoleError, sign_timestamp

@@ -1,6 +1,6 @@
 """A simulated city: its changes, and what its back office publishes, from the first day to the last. No cryptography, real manifests and indexes.
 
-The city does not look at its gates, so its whole life is known before the first gate polls; the pieces are those that backoffice/pieces.py
+The city does not look at its gates, so its whole life is known before the first gate polls; the pieces are those that backoffice/publishing/pieces.py
 wants, with the sizes of real ones (sizes.py). Time is in seconds from the first simulated midnight; what lies before it is history.
 """
 
@@ -14,7 +14,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from backoffice.pieces import Due, Kind, Piece, Schedule, due, joined, kept, missing, recent
+from backoffice.publishing.pieces import Due, Schedule, due, joined, kept, missing, recent
+from backoffice.registry.publications import Kind, Piece
 from tests.simulation.fleet import sizes
 from validator.domain.rules import Effect
 from validator.formats.manifest import (

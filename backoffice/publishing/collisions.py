@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from backoffice.fingerprints import Fingerprints, Hash, check_distinct
 from backoffice.home.folder import SECRET_MODE, TEMPORARY, sync_folder
+from backoffice.publishing.fingerprints import Fingerprints, Hash, check_distinct
 from backoffice.registry.new_cards import NewCards
 from backoffice.registry.registry import Registry
 

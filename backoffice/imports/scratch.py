@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from backoffice.card_rows import Reason, Refused, Row
+from backoffice.imports.card_rows import Reason, Refused, Row
 from validator.domain.cards import UID_LENGTHS
 
 _CACHE_KIB = 64 * 1024

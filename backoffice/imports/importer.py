@@ -15,11 +15,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from backoffice.card_rows import Limits, Reason, Refused, Row, meant
-from backoffice.plausibility import Doubt, Mistake, Survey, told
+from backoffice.imports.card_rows import Limits, Reason, Refused, Row, meant
+from backoffice.imports.plausibility import Doubt, Mistake, Survey, told
+from backoffice.imports.row_files import Line, Parse, Rows
+from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Outcome, Registry, State
-from backoffice.row_files import Line, Parse, Rows
-from backoffice.scratch import Refusal, Scratch
 
 BATCH_CARDS = 50_000  # a second or two of the registry's lock
 READ_LINES = 20_000

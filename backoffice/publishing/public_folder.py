@@ -20,7 +20,8 @@ from backoffice.home.folder import (
     open_public_files,
     sync_folder,
 )
-from backoffice.pieces import DAY_S, Piece
+from backoffice.publishing.pieces import DAY_S
+from backoffice.registry.publications import Piece
 from validator.formats.manifest import IndexEntry, ManifestError
 from validator.formats.piece_index import PieceIndex, decode, encode
 from validator.formats.segment import HEADER_BYTES, Header, SegmentError

@@ -1,8 +1,8 @@
 """Until when a card can stand under a rule: no further than what is published can say. Pure."""
 
-from backoffice.card_rows import UNIX_S_MAX
-from backoffice.epochs import HOUR_S, segment_epoch
 from backoffice.home.config import RuleConfig
+from backoffice.imports.card_rows import UNIX_S_MAX
+from backoffice.publishing.epochs import HOUR_S, segment_epoch
 from validator.formats.segment_builder import UNITS_MAX
 
 

@@ -10,11 +10,12 @@ from mmap import ACCESS_READ, mmap
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from backoffice.epochs import segment_epoch
-from backoffice.fingerprints import Hash, table_of
 from backoffice.home.config import RuleConfig
-from backoffice.pieces import Due, Piece
-from backoffice.public_folder import PublicFolder
+from backoffice.publishing.epochs import segment_epoch
+from backoffice.publishing.fingerprints import Hash, table_of
+from backoffice.publishing.pieces import Due
+from backoffice.publishing.public_folder import PublicFolder
+from backoffice.registry.publications import Piece
 from backoffice.registry.registry import Registry
 from validator.formats.segment_builder import Head, write_segment
 from validator.formats.wire import WireBuilt, encode

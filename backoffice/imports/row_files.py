@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from backoffice.card_rows import Fields, Reason, Refused
-from backoffice.row_bytes import BOM, Chunks, RowFileError, begun, other_text
+from backoffice.imports.card_rows import Fields, Reason, Refused
+from backoffice.imports.row_bytes import BOM, Chunks, RowFileError, begun, other_text
 
 __all__ = ["Format", "Line", "RowFileError", "Rows", "lines", "opened"]
 

@@ -15,17 +15,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from backoffice.collisions import Comparison
-from backoffice.epochs import epoch
-from backoffice.fingerprints import Hash, hasher
 from backoffice.home.config import Config, RuleConfig
 from backoffice.home.folder import DAY_S, SECRET_MODE, OfficeError
-from backoffice.naming import Offered, index_of, manifest_of, says
-from backoffice.piece_building import Press, Say, silent
-from backoffice.pieces import (
+from backoffice.publishing.collisions import Comparison
+from backoffice.publishing.epochs import epoch
+from backoffice.publishing.fingerprints import Hash, hasher
+from backoffice.publishing.naming import Offered, index_of, manifest_of, says
+from backoffice.publishing.piece_building import Press, Say, silent
+from backoffice.publishing.pieces import (
     HOUR_S,
-    Kind,
-    Piece,
     Schedule,
     due,
     joined,
@@ -34,7 +32,8 @@ from backoffice.pieces import (
     newest,
     recalled,
 )
-from backoffice.public_folder import KEPT_S, PublicFolder
+from backoffice.publishing.public_folder import KEPT_S, PublicFolder
+from backoffice.registry.publications import Kind, Piece
 from backoffice.registry.registry import Registry
 from backoffice.report_keys import published_sealing_key
 from backoffice.retention import confirmed_unix_s

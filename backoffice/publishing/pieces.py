@@ -12,8 +12,8 @@ that bring what it missed and hardly anything else. docs/decisions/0011-pieces.m
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
+from backoffice.registry.publications import Kind, Piece
 from validator.formats.manifest import SEGMENTS_MAX
 from validator.formats.piece_index import PIECES_MAX as RULE_PIECES_MAX
 
@@ -23,15 +23,6 @@ PIECES_MAX = 2_000  # of all rules together: 240 KiB of an index that may have 2
 SNAPSHOTS_KEPT = 2
 
 
-class Kind(IntEnum):
-    """The tier of a piece: a higher one spans more and is kept longer."""
-
-    MINUTE = 0
-    HOUR = 1
-    DAY = 2
-    SNAPSHOT = 3
-
-
 @dataclass(frozen=True, slots=True)
 class Due:
     """A piece that is wanted."""
@@ -39,18 +30,6 @@ class Due:
     kind: Kind
     from_version: int
     to_version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece that was made; `bytes` and `sha256` are those of its wire file."""
-
-    kind: Kind
-    from_version: int
-    to_version: int
-    bytes: int
-    made_unix_s: int
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import OfficeError
-from backoffice.pieces import Piece, recent
+from backoffice.publishing.pieces import recent
+from backoffice.registry.publications import Piece
 from validator.formats.manifest import (
     SEGMENTS_MAX,
     IndexEntry,

@@ -12,8 +12,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from backoffice.epochs import reach_s
 from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.publishing.epochs import reach_s
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
 from validator.formats.segment import NO_END, REMOVED
 from validator.formats.segment_builder import UNITS_MAX

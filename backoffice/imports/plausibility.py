@@ -14,7 +14,7 @@ from enum import StrEnum
 from math import sqrt
 from typing import NamedTuple
 
-from backoffice.card_rows import NUMBER_DIGITS, Fields, spelt_uid
+from backoffice.imports.card_rows import NUMBER_DIGITS, Fields, spelt_uid
 from validator.domain.cards import UID_LENGTHS
 
 LINES_SHOWN_MAX = 3
