@@ -1,4 +1,4 @@
-"""The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; report_store.py remembers.
+"""The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; reports/store.py remembers.
 
     routes = Receiver(store, limits, now_unix_s, KeyDelivery(office)).routes   # mounted by web_app.py
 
@@ -29,7 +29,7 @@ from backoffice.key_delivery import KeyDelivery, sealed_to
 from backoffice.receiver_page import OPENAPI
 from backoffice.refusals import RefusedError, path_of, refusal
 from backoffice.registry.database import RegistryError
-from backoffice.report_store import REJECTED, Answer, EnrolmentError, ReportStore
+from backoffice.reports.store import REJECTED, Answer, EnrolmentError, ReportStore
 from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
 from validator.formats.sealed_keys import SealedKey
 from validator.formats.signed_request import (

@@ -31,7 +31,7 @@ from backoffice.home.config import Config
 from backoffice.home.folder import OfficeError
 from backoffice.key_delivery import KeyDelivery
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from backoffice.web_app import app
 
 if TYPE_CHECKING:

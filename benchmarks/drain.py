@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from nacl.public import PrivateKey
 
 from backoffice.home.config import FILE_NAME, example, load
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from backoffice.signing.ceremonies import found_for_development
 from benchmarks.adoption import Tap
 from benchmarks.context import Bench, quiet_memory

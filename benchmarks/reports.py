@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from backoffice.home.config import FILE_NAME, example, load
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from benchmarks.context import SMALL, Bench
 from benchmarks.reporting_gates import GATES, gate_id, gate_key
 from benchmarks.rows import Row, counted, timed

@@ -13,8 +13,8 @@ from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from backoffice.gate_views import GateView
-    from backoffice.report_store import ReportStore
+    from backoffice.reports.gate_views import GateView
+    from backoffice.reports.store import ReportStore
 
 GATE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z")  # as validator.toml has it
 
@@ -65,7 +65,7 @@ def gates(home: Path, as_json: bool) -> None:
 
     While a fingerprint key is to follow the one in use, it says which gates do not hold it yet.
     """
-    from backoffice.gate_views import views
+    from backoffice.reports.gate_views import views
 
     now = now_unix_s()
     with _store(home) as store:
@@ -89,7 +89,7 @@ def gates(home: Path, as_json: bool) -> None:
 @contextmanager
 def _store(home: Path) -> "Iterator[ReportStore]":
     from backoffice.home.config import load
-    from backoffice.report_store import ReportStore
+    from backoffice.reports.store import ReportStore
 
     with one_line(), ReportStore.open(load(home).reports_url) as store:
         yield store
@@ -117,7 +117,7 @@ def _holding(key_id: str, heard: "Sequence[GateView]") -> str:
 
 
 def _line(view: "GateView", now: int) -> str:
-    from backoffice.gate_views import span
+    from backoffice.reports.gate_views import span
 
     if view.struck_off_unix_s is not None:
         return f"{view.gate_id}  STRUCK OFF {moment(view.struck_off_unix_s)}"

@@ -189,7 +189,7 @@ class _Publishing:
     def forget(self) -> int:
         """Delete the reports whose time is over; how many. Raises what can go wrong, see `one_line`."""
         from backoffice.home.config import load
-        from backoffice.retention import forget_due
+        from backoffice.reports.retention import forget_due
 
         return forget_due(load(self.home), now_unix_s())
 

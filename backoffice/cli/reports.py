@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backoffice.home.config import Config
-    from backoffice.report_store import OutboxView, ReportStore
+    from backoffice.reports.store import OutboxView, ReportStore
 
 GAPS_SHOWN_MAX = 8
 WHO_CHARACTERS_MAX = 128
@@ -67,7 +67,7 @@ def report_key_make(
     name: str, out: Path, signing: bool, passphrase_file: Path | None, no_passphrase: bool
 ) -> None:
     """Make a key where the exporter is, or the authority: NAME.pem stays there, NAME.pub goes to whoever seals to it or checks by it."""
-    from backoffice.report_keys import make_sealing_key, make_signing_key
+    from backoffice.reports.keys import make_sealing_key, make_signing_key
 
     make = make_signing_key if signing else make_sealing_key
     with one_line():
@@ -189,8 +189,8 @@ def reports_export(
 
     Times are ISO 8601 with an offset from UTC, or Unix seconds: when a report came to the city. A UID whose key is not given is left out, and told.
     """
-    from backoffice.exports import SETTLED_S, Order, export
-    from backoffice.report_keys import Opener, read_opening_key, read_sealing_key, read_signing_key
+    from backoffice.reports.exports import SETTLED_S, Order, export
+    from backoffice.reports.keys import Opener, read_opening_key, read_sealing_key, read_signing_key
 
     now = now_unix_s()
     if not 0 < len(who) <= WHO_CHARACTERS_MAX or not who.isprintable():
@@ -239,8 +239,8 @@ def reports_open(
     file: Path, key_file: Path, signer_file: Path, passphrase_file: Path | None
 ) -> None:
     """For the authority: check an export, and print its reports, one JSON object a line, UIDs and all. Needs no back office."""
-    from backoffice.export_file import ExportError, read_export, read_header
-    from backoffice.report_keys import read_opening_key, read_signer
+    from backoffice.reports.export_file import ExportError, read_export, read_header
+    from backoffice.reports.keys import read_opening_key, read_signer
 
     with one_line():
         signer, opening = (
@@ -290,7 +290,7 @@ def reports_move(home: Path) -> None:
     Killed anywhere, run it again.
     """
     from backoffice.home.config import load
-    from backoffice.report_moving import move
+    from backoffice.reports.moving import move
 
     with one_line():
         config = load(home)
@@ -304,7 +304,7 @@ def reports_move(home: Path) -> None:
 def reports_forget(home: Path, *, clock_is_right: bool) -> None:
     """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
     from backoffice.home.config import load
-    from backoffice.retention import ends_unix_s, forget_due
+    from backoffice.reports.retention import ends_unix_s, forget_due
 
     with one_line():
         config, now = load(home), now_unix_s()
@@ -316,7 +316,7 @@ def reports_forget(home: Path, *, clock_is_right: bool) -> None:
 @contextmanager
 def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
     from backoffice.home.config import load
-    from backoffice.report_store import ReportStore
+    from backoffice.reports.store import ReportStore
 
     with one_line():
         config = load(home)

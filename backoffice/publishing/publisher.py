@@ -35,8 +35,8 @@ from backoffice.publishing.pieces import (
 from backoffice.publishing.public_folder import KEPT_S, PublicFolder
 from backoffice.registry.publications import Kind, Piece
 from backoffice.registry.registry import Registry
-from backoffice.report_keys import published_sealing_key
-from backoffice.retention import confirmed_unix_s
+from backoffice.reports.keys import published_sealing_key
+from backoffice.reports.retention import confirmed_unix_s
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
 from backoffice.signing.roles import publication_steps, timestamp_steps

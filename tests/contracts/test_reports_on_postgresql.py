@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.unit import test_exports as of_exports
 from tests.unit import test_gate_statuses as of_statuses

@@ -7,7 +7,7 @@ import pytest
 
 from backoffice.registry.database import RegistryError
 from backoffice.registry.registry import Registry
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.reports import NOW_UNIX_S, stored
 

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from backoffice.home.config import RuleConfig
 from backoffice.home.folder import put
 from backoffice.publishing.fingerprints import CardsError
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from backoffice.signing import ceremonies, roots
 from backoffice.signing import roles as signing
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, ClockError

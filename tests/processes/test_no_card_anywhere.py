@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backoffice.home.config import load
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 
 LIMIT_S = 240
 TAPS = 60  # with the story: a suspension, a lift, a cut network

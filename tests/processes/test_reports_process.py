@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from backoffice.home.config import load
-from backoffice.report_store import OutboxView, ReportStore
+from backoffice.reports.store import OutboxView, ReportStore
 from tests.programs import Program
 
 DENIALS = 10_000

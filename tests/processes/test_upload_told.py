@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from starlette.applications import Starlette
 
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.backoffice_rig import City
 from tests.console_lane import FakeLane, well
 from tests.programs import lane_config, program

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from backoffice.home.config import load
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.backoffice_rig import NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
 from tests.programs import WAIT_S

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.applications import Starlette
 
 from backoffice.receiver import Receiver, ReceiverLimits
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S
 from validator.formats.signed_request import sign

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backoffice.receiver import RETRY_AFTER_S, Receiver, ReceiverLimits
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, Fault, WebServer
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits

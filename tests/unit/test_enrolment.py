@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Fault, WebServer
 from validator.adapters.owners import name_of

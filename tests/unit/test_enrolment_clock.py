@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.programs import lane_config
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, WebServer

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from nacl import bindings
 from nacl.public import PrivateKey
 
-from backoffice import retention
-from backoffice.export_file import (
+from backoffice.home.config import Config, ReportsConfig, RuleConfig
+from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.reports import retention
+from backoffice.reports.export_file import (
     CHUNK_BYTES,
     MAGIC,
     ExportError,
@@ -30,11 +32,9 @@ from backoffice.export_file import (
     Header,
     read_export,
 )
-from backoffice.exports import SETTLED_S, Done, Order, export, export_steps
-from backoffice.home.config import Config, ReportsConfig, RuleConfig
-from backoffice.home.folder import DAY_S, OfficeError
-from backoffice.report_keys import Opener
-from backoffice.report_store import ReportStore
+from backoffice.reports.exports import SETTLED_S, Done, Order, export, export_steps
+from backoffice.reports.keys import Opener
+from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
 from validator.adapters.sealing import Sealer
 from validator.domain.rules import Effect
@@ -367,7 +367,7 @@ def test_there_is_no_export_that_the_log_does_not_know_wherever_it_is_killed(ful
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from backoffice.exports import _begin
+from backoffice.reports.exports import _begin
 temporary, fd = _begin(Path(sys.argv[1]))
 os.write(fd, b"half")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -408,7 +408,7 @@ def test_an_export_that_another_takes_for_a_left_one_before_its_lock_begins_agai
             taken.append(mine)
         really_lock(fd, how)
 
-    with patch("backoffice.exports.fcntl.flock", after_another_took_it):
+    with patch("backoffice.reports.exports.fcntl.flock", after_another_took_it):
         full.export()
     assert taken
     assert len(full.read()) == 41

@@ -12,10 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 
-from backoffice.gate_statuses import NONCE_S
-from backoffice.gate_views import GateView, views
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.gate_statuses import NONCE_S
+from backoffice.reports.gate_views import GateView, views
+from backoffice.reports.store import ReportStore
 from tests.asgi import ask
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import Web

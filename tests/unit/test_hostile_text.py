@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
 
-from backoffice.export_file import ExportWriter, Header
-from backoffice.report_store import ReportStore
+from backoffice.reports.export_file import ExportWriter, Header
+from backoffice.reports.store import ReportStore
 from tests.console_lane import fake_lane, status_line
 from tests.programs import lane_config
 from tests.reports import NOW_UNIX_S, stored

@@ -17,10 +17,10 @@ from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 from starlette.applications import Starlette
 
-from backoffice.gate_views import views
 from backoffice.key_delivery import KeyDelivery, sealed_to
 from backoffice.receiver import Receiver
-from backoffice.report_store import ReportStore
+from backoffice.reports.gate_views import views
+from backoffice.reports.store import ReportStore
 from backoffice.signing import keys
 from tests.asgi import Answered, ask
 from tests.backoffice_rig import City

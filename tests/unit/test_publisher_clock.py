@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from backoffice.publishing.fingerprints import CardsError
 from backoffice.publishing.pieces import DAY_S, HOUR_S
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from backoffice.signing.clock import ClockError
 from backoffice.signing.roles import RoleError, sign_timestamp
 from tests.gate_courier import Gate

@@ -19,7 +19,7 @@ from starlette.types import Message
 
 from backoffice.receiver import Receiver, ReceiverLimits
 from backoffice.registry.database import RegistryError
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S, stored
 from validator.formats.signed_request import sign

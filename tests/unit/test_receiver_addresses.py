@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backoffice.home.config import ConfigError, load
 from backoffice.home.receiver_names import ReceiverNames
 from backoffice.receiver import HOSTS_SAID_MAX, Receiver, ReceiverLimits
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 from backoffice.web_app import app
 from tests.asgi import ask
 from tests.reports import NOW_UNIX_S, stored

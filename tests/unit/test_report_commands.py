@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
-from backoffice import report_keys
 from backoffice.cli.program import main
-from backoffice.gate_views import views
 from backoffice.home.config import Config, ConfigError, ReportsConfig, load
 from backoffice.home.folder import DAY_S
-from backoffice.report_store import EnrolmentError, ReportStore
+from backoffice.reports import keys as report_keys
+from backoffice.reports.gate_views import views
+from backoffice.reports.store import EnrolmentError, ReportStore
 from backoffice.signing.keys import KeyFileError
 from tests.programs import Program
 from tests.publishing_rig import PublishingOffice, SocketlessGate, view

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backoffice import report_schema
 from backoffice.home.config import ConfigError, load
 from backoffice.home.folder import OfficeError
 from backoffice.registry.database import Database
-from backoffice.report_moving import TABLES, move
-from backoffice.report_store import ReportStore
+from backoffice.reports import schema as report_schema
+from backoffice.reports.moving import TABLES, move
+from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
 
 KEY = bytes(range(32))
@@ -60,7 +60,7 @@ def test_killed_before_it_deletes_it_is_run_again(
 ) -> None:
     before = rows(urls[0])
     with monkeypatch.context() as patched:
-        patched.setattr("backoffice.report_moving.sa.delete", lambda _table: 1 / 0)
+        patched.setattr("backoffice.reports.moving.sa.delete", lambda _table: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             move(*urls)
     assert rows(urls[0]) == rows(urls[1]) == before

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from backoffice.home.folder import DAY_S
-from backoffice.report_schema import forgotten_numbers
-from backoffice.report_store import (
+from backoffice.reports.schema import forgotten_numbers
+from backoffice.reports.store import (
     ALREADY,
     REJECTED,
     STORED,

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backoffice.export_file import ExportWriter, Header
 from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, sync_folder
-from backoffice.report_keys import CannotOpenError, Opener
-from backoffice.report_store import Export, ReportStore
+from backoffice.reports.export_file import ExportWriter, Header
+from backoffice.reports.keys import CannotOpenError, Opener
+from backoffice.reports.store import Export, ReportStore
 from validator.formats.sealing_keys import sealing_key_id
 
 SETTLED_S = 300

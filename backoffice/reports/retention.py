@@ -6,7 +6,7 @@ The publisher does it, of which a city has one: `publish --watch` each hour, and
 from backoffice.home.config import Config
 from backoffice.home.folder import DAY_S, OfficeError
 from backoffice.registry.database import RegistryError
-from backoffice.report_store import ReportStore
+from backoffice.reports.store import ReportStore
 
 AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted
 SLICE_S = (

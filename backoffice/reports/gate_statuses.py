@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from backoffice.registry.database import Database
-from backoffice.report_schema import nonces, statuses
+from backoffice.reports.schema import nonces, statuses
 from validator.formats.signed_request import Speaker
 
 AHEAD_S_MAX = (

@@ -1,4 +1,4 @@
-"""The tables of reports, in the registry's database: which gates may speak, what they reported, and who took it out. report_store.py says what they mean.
+"""The tables of reports, in the registry's database: which gates may speak, what they reported, and who took it out. reports/store.py says what they mean.
 
 No table has a UID: `sealed` is opened by whoever holds the private half of the sealing key, which is not kept here.
 """

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
-from backoffice.gate_statuses import AHEAD_S_MAX, Heard, keep_status
 from backoffice.registry.database import Database
-from backoffice.report_schema import (
+from backoffice.reports.gate_statuses import AHEAD_S_MAX, Heard, keep_status
+from backoffice.reports.schema import (
     enrolments,
     exports,
     forgotten,
@@ -26,7 +26,7 @@ from backoffice.report_schema import (
     reports,
     statuses,
 )
-from backoffice.witnesses import Witnessed, witnessed
+from backoffice.reports.witnesses import Witnessed, witnessed
 from validator.formats.signed_request import Speaker
 from validator.formats.stored_report import StoredReport
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from backoffice.home.folder import OfficeError
 from backoffice.registry.database import Database
-from backoffice.report_schema import (
+from backoffice.reports.schema import (
     enrolments,
     exports,
     forgotten,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from backoffice.registry.database import Database
-from backoffice.report_schema import gates, statuses
+from backoffice.reports.schema import gates, statuses
 
 
 class _Lane(Struct, frozen=True):
