@@ -18,7 +18,7 @@ from typing import cast
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from backoffice.web_app import app
+from backoffice.receiver.web_app import app
 
 NICE = 19
 KEEP_ALIVE_S = (

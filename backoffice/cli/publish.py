@@ -341,8 +341,8 @@ def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
     The first line printed is the address, for courier.url and upload.url.
     """
     from backoffice.home.config import load
-    from backoffice.serving import listener
-    from backoffice.serving import serve as serve_
+    from backoffice.receiver.serving import listener
+    from backoffice.receiver.serving import serve as serve_
 
     if host not in LOOPBACK:
         raise OperatorError(

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backoffice.connections import CONNECTIONS_MAX, FILES_KEPT
+from backoffice.receiver.connections import CONNECTIONS_MAX, FILES_KEPT
 from tests.reports import stored
 from validator.adapters.key_folder import KeyFolder
 from validator.adapters.report_office import ReportOffice

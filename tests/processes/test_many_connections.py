@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backoffice.connections import FILES_KEPT, ConnectionLimits
 from backoffice.home.config import load
+from backoffice.receiver.connections import FILES_KEPT, ConnectionLimits
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
 from validator.adapters.report_office import ReportOffice

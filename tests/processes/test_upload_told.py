@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.applications import Starlette
 
-from backoffice.receiver import Receiver
+from backoffice.receiver.app import Receiver
 from backoffice.reports.store import ReportStore
 from tests.backoffice_rig import City
 from tests.console_lane import FakeLane, well

@@ -18,7 +18,7 @@ from typing import Any
 import click
 import numpy as np
 
-from backoffice.receiver import RETRY_AFTER_S
+from backoffice.receiver.app import RETRY_AFTER_S
 from validator.carrier import AWAY, LOOK_S, Carrier, StatusTimes
 from validator.carrier_ports import Answer, Result
 from validator.courier_ports import SourceState, TownError

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.applications import Starlette
 
-from backoffice.receiver import Receiver, ReceiverLimits
+from backoffice.receiver.app import Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S

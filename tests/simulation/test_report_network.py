@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backoffice.receiver import RETRY_AFTER_S, Receiver, ReceiverLimits
+from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, Fault, WebServer

@@ -4,7 +4,7 @@ from math import sqrt
 
 import pytest
 
-from backoffice.receiver import RETRY_AFTER_S
+from backoffice.receiver.app import RETRY_AFTER_S
 from tests.simulation.stampede import OUTAGE_S, Outcome, Plan, run, show
 from validator.carrier import STATUS_S, STATUS_S_MAX, WAIT_S_MAX
 

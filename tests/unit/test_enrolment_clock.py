@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 
-from backoffice.receiver import Receiver
+from backoffice.receiver.app import Receiver
 from backoffice.reports.store import ReportStore
 from tests.programs import lane_config
 from tests.reports import NOW_UNIX_S

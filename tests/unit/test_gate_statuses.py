@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 
-from backoffice.receiver import Receiver
+from backoffice.receiver.app import Receiver
 from backoffice.reports.gate_statuses import NONCE_S
 from backoffice.reports.gate_views import GateView, views
 from backoffice.reports.store import ReportStore

@@ -17,8 +17,8 @@ from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 from starlette.applications import Starlette
 
-from backoffice.key_delivery import KeyDelivery, sealed_to
-from backoffice.receiver import Receiver
+from backoffice.receiver.app import Receiver
+from backoffice.receiver.key_delivery import KeyDelivery, sealed_to
 from backoffice.reports.gate_views import views
 from backoffice.reports.store import ReportStore
 from backoffice.signing import keys

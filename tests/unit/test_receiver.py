@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from backoffice.receiver import Receiver, ReceiverLimits
+from backoffice.receiver.app import Receiver, ReceiverLimits
 from backoffice.registry.database import RegistryError
 from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask

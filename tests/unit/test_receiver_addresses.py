@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backoffice.home.config import ConfigError, load
 from backoffice.home.receiver_names import ReceiverNames
-from backoffice.receiver import HOSTS_SAID_MAX, Receiver, ReceiverLimits
+from backoffice.receiver.app import HOSTS_SAID_MAX, Receiver, ReceiverLimits
+from backoffice.receiver.web_app import app
 from backoffice.reports.store import ReportStore
-from backoffice.web_app import app
 from tests.asgi import ask
 from tests.reports import NOW_UNIX_S, stored
 from tests.web_server import WebServer

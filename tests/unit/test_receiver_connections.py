@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from backoffice.connections import (
+from backoffice.receiver.connections import (
     CONNECTIONS_MAX,
     FILES_KEPT,
     GATES_MAX,
@@ -23,7 +23,7 @@ from backoffice.connections import (
     for_gates,
     limits_here,
 )
-from backoffice.serving import SharingServer, listener
+from backoffice.receiver.serving import SharingServer, listener
 
 FAR_S = 3_600.0  # a limit that no test reaches
 NEAR_S = 0.3

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from starlette.applications import Starlette
 
-from backoffice.serving import SharingServer, listener
+from backoffice.receiver.serving import SharingServer, listener
 
 AT_ONCE = 32
 MORE = 100

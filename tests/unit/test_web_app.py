@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from backoffice.web_app import ASK_AGAIN, FOLDERS, FOR_EVER, app
+from backoffice.receiver.web_app import ASK_AGAIN, FOLDERS, FOR_EVER, app
 
 PIECE = bytes(range(256)) * 8
 

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from backoffice.refusals import turned_away
+from backoffice.receiver.refusals import turned_away
 
 FOLDERS = ("metadata", "targets", "indexes", "segments")
 FOR_EVER = "public, max-age=31536000, immutable"

@@ -3,7 +3,7 @@
     with listener(host, port) as listening:
         serve(config, listening, workers, say, ready)        # until SIGTERM or SIGINT
 
-Each process has a connection to the database of its own; the receiver remembers nothing else (backoffice/receiver.py).
+Each process has a connection to the database of its own; the receiver remembers nothing else (backoffice/receiver/app.py).
 """
 
 import ctypes
@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.applications import Starlette
 
-from backoffice.connections import (
+from backoffice.home.config import Config
+from backoffice.home.folder import OfficeError
+from backoffice.receiver.app import Receiver
+from backoffice.receiver.connections import (
     GATES_MAX,
     HEAD_BYTES_MAX,
     ConnectionLimits,
@@ -27,12 +30,9 @@ from backoffice.connections import (
     for_gates,
     limits_here,
 )
-from backoffice.home.config import Config
-from backoffice.home.folder import OfficeError
-from backoffice.key_delivery import KeyDelivery
-from backoffice.receiver import Receiver
+from backoffice.receiver.key_delivery import KeyDelivery
+from backoffice.receiver.web_app import app
 from backoffice.reports.store import ReportStore
-from backoffice.web_app import app
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

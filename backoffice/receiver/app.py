@@ -25,9 +25,9 @@ from starlette.routing import Route
 
 from backoffice.home.folder import CLOCK_UNIX_S_MIN
 from backoffice.home.receiver_names import ReceiverNames, UnknownHostError
-from backoffice.key_delivery import KeyDelivery, sealed_to
-from backoffice.receiver_page import OPENAPI
-from backoffice.refusals import RefusedError, path_of, refusal
+from backoffice.receiver.key_delivery import KeyDelivery, sealed_to
+from backoffice.receiver.openapi import OPENAPI
+from backoffice.receiver.refusals import RefusedError, path_of, refusal
 from backoffice.registry.database import RegistryError
 from backoffice.reports.store import REJECTED, Answer, EnrolmentError, ReportStore
 from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
