@@ -20,9 +20,9 @@ from benchmarks.published import Courier, Published, gate_of
 from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import Town
 from tests.programs import Line, Program, program
-from validator.adapters.held_keys import held_keys
 from validator.adapters.list_folder import ListFolder
-from validator.formats.manifest import SegmentEntry
+from validator.lists.held_keys import held_keys
+from validator.lists.manifest import SegmentEntry
 
 EVERY_S = 0.001
 HEAR_EVERY = 20  # cards

@@ -22,7 +22,6 @@ from typing import Any
 from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin
-from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder, Looking
 from validator.adapters.log import JsonLog
@@ -37,6 +36,7 @@ from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
+from validator.lists.held_keys import held_keys
 from validator.ports import Note, TapDone
 
 LANE_SOCKET = 3  # the argument that need not be there

@@ -19,9 +19,9 @@ from benchmarks.published import COURIER_UNIT, Courier, Published, Server, gate_
 from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import MATCHED_UNIT_S, SUSPENDED_UNIT_S, Town
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END
-from validator.formats.segment_builder import Head, write_segment
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END
+from validator.lists.segment_builder import Head, write_segment
 
 CHANGED_CARDS = 26  # of each of two rules: 150,000 a day in pieces of half a minute
 MB = 1e6

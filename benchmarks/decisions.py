@@ -26,9 +26,9 @@ from validator.adapters.clock import Clock
 from validator.domain.cards import FINGERPRINT_BITS, Card, CardUid, fingerprinter
 from validator.domain.decision import Decision, ListPolicy, Verdict, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet, Table
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END, MappedTable, Segment
-from validator.formats.segment_builder import Head, write_segment
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END, MappedTable, Segment
+from validator.lists.segment_builder import Head, write_segment
 
 ATQA, SAK = 0x0344, 0x20  # DESFire EV1
 POLICY = ListPolicy(WhenStale.DECIDE, WhenMissing.DENY)

@@ -27,11 +27,11 @@ from benchmarks.town import (
     Town,
 )
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END, REMOVED, Header
-from validator.formats.segment_builder import Head, write_segment
-from validator.formats.segment_vectors import Until
-from validator.formats.wire import encode
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END, REMOVED, Header
+from validator.lists.segment_builder import Head, write_segment
+from validator.lists.segment_vectors import Until
+from validator.lists.wire import encode
 
 RATIO_MAX = 1.05
 CHANGED_CARDS = 150_000  # a day of the city

@@ -15,11 +15,11 @@ from benchmarks.as_unit import MB
 from tests.backoffice_rig import City
 from tests.programs import Line, Program, lane_config, program
 from validator.formats.courier_status import COURIER_STATUS_FILE
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
-from validator.formats.piece_index import PieceIndex
-from validator.formats.piece_index import encode as encode_index
-from validator.formats.wire import encode as encode_wire
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import encode as encode_index
+from validator.lists.wire import encode as encode_wire
 
 DAY_S = 86_400
 BROUGHT_S = 600.0

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from validator.formats.segment import HEADER_BYTES, Header
-from validator.formats.segment_fold import fold_into
-from validator.formats.wire import decode
+from validator.lists.segment import HEADER_BYTES, Header
+from validator.lists.segment_fold import fold_into
+from validator.lists.wire import decode
 
 KIB_PER_MB = 1e6 / 1_024
 

@@ -12,15 +12,15 @@ import numpy as np
 from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
-from validator.adapters.held_keys import held_keys
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import FINGERPRINT_BITS
 from validator.domain.rules import Effect, RuleSet
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
-from validator.formats.segment import NO_END
-from validator.formats.segment_builder import Head, fingerprint_cards, until_units, write_segment
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.held_keys import held_keys
+from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
+from validator.lists.segment import NO_END
+from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
 
 SUSPENDED_OF_MATCHED = 0.036  # 300,000 of 8.26 M
 STAFF_OF_MATCHED = 0.001_2

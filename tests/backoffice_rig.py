@@ -16,7 +16,7 @@ from backoffice.home.folder import Expiries, Office, put
 from backoffice.signing import clock as office_clock
 from backoffice.signing import keys, roles, roots
 from validator.domain.floor import RoleVersions
-from validator.formats.manifest import Manifest, encode
+from validator.lists.manifest import Manifest, encode
 
 NOW_UNIX_S = 1_800_000_000
 DAY_S = 86_400

@@ -10,10 +10,10 @@ import numpy as np
 from validator.adapters.list_installer import ListInstaller
 from validator.demo.city import DAY_S, People
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
-from validator.formats.segment import NO_END
-from validator.formats.segment_builder import Head, fingerprint_cards, until_units, write_segment
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
+from validator.lists.segment import NO_END
+from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
 
 CARDS = 1_000
 TAPS = 2_000

@@ -17,9 +17,9 @@ from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.formats.accepted import Accepted
-from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
-from validator.formats.piece_index import PieceIndex
-from validator.formats.piece_index import encode as encode_index
+from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import encode as encode_index
 
 NOW_UNIX_S = 1_800_000_000
 POLL_S = 30.0

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from validator.adapters.clock import Clock
-from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
@@ -19,8 +18,9 @@ from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenSta
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
-from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
-from validator.formats.list_names import ListName
+from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
+from validator.lists.held_keys import held_keys
+from validator.lists.names import ListName
 
 NS_PER_S = 1_000_000_000
 QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)

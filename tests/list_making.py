@@ -10,10 +10,10 @@ import numpy as np
 from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import key_id, keyring
-from validator.formats.manifest import Manifest, RuleEntry, SegmentEntry, encode
-from validator.formats.segment import REMOVED, Segment
-from validator.formats.segment_builder import Head, write_segment
+from validator.lists.fingerprint_keys import key_id, keyring
+from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.segment import REMOVED, Segment
+from validator.lists.segment_builder import Head, write_segment
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))

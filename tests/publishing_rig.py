@@ -33,9 +33,9 @@ from tests.gate_courier import Gate, SetClock
 from validator.adapters.web import Web, WebLimits
 from validator.courier import Status
 from validator.domain.rules import Effect, RuleSet
-from validator.formats.manifest import Manifest, decode
-from validator.formats.piece_index import PieceIndex
-from validator.formats.piece_index import decode as decode_index
+from validator.lists.manifest import Manifest, decode
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import decode as decode_index
 
 SUSPENDED = RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60, reports=True)
 STAFF = RuleConfig(name="staff", effect=Effect.ADMIT, until_unit_s=3_600)

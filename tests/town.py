@@ -16,12 +16,12 @@ from tests.list_making import KEY, segment_bytes
 from tests.web_server import WebServer
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
-from validator.formats.piece_index import PieceIndex
-from validator.formats.piece_index import encode as encode_index
-from validator.formats.segment import NO_END, REMOVED
-from validator.formats.wire import encode as encode_wire
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import encode as encode_index
+from validator.lists.segment import NO_END, REMOVED
+from validator.lists.wire import encode as encode_wire
 
 DAY_S = 86_400
 RULE = "suspended"

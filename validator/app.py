@@ -21,7 +21,6 @@ from validator.account import Account
 from validator.adapters.clock import Clock
 from validator.adapters.courier_file import CourierFile
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
-from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.log import JsonLog
@@ -38,6 +37,7 @@ from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.formats.courier_status import COURIER_STATUS_FILE
 from validator.lane import Lane
+from validator.lists.held_keys import held_keys
 from validator.ports import Reader
 
 TOKEN_KEY_BYTES = 32

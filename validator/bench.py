@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import track
 
 from validator.adapters.clock import Clock
-from validator.adapters.held_keys import held_keys
 from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
 from validator.domain.latency import LatencyHistogram
-from validator.formats.fingerprint_keys import FingerprintKeyError
 from validator.formats.shown import shown
+from validator.lists.fingerprint_keys import FingerprintKeyError
+from validator.lists.held_keys import held_keys
 
 BATCH = 1_000
 DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20

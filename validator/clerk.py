@@ -33,7 +33,7 @@ from validator.ports import Note, Outbox, OutboxError, TapDone
 
 if TYPE_CHECKING:
     from validator.domain.rules import RuleSet
-    from validator.formats.list_names import ListName
+    from validator.lists.names import ListName
 
 LOOK_S = (
     1.0  # how often the list folder and the kernel's clock state are looked at, without being asked

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from validator.domain.rules import RuleSet
 from validator.formats.lane_requests import Request
-from validator.formats.list_names import ListName
 from validator.formats.signed_time import SignedTime
+from validator.lists.names import ListName
 from validator.ports import WallClock
 
 

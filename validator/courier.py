@@ -30,8 +30,8 @@ from validator.domain.chain import cheapest_chain
 from validator.domain.floor import BelowFloorError, Floor, raised
 from validator.domain.trusted_time import TimeBasis, latest_signed_unix_s, vouched_unix_s
 from validator.formats.accepted import Accepted
-from validator.formats.manifest import Manifest, ManifestError, SegmentEntry, decode
-from validator.formats.piece_index import decode as decode_index
+from validator.lists.manifest import Manifest, ManifestError, SegmentEntry, decode
+from validator.lists.piece_index import decode as decode_index
 
 JITTER = 0.2  # of the poll interval, each way: 20,000 gates must not ask at once
 BUSY_WAIT_S_MAX = 300.0  # how far a gate steps back by itself from a server that says it is busy

@@ -17,7 +17,6 @@ from typing import Any
 from validator.adapters.clock import Clock
 from validator.adapters.courier_folders import BusyError, CourierFolders
 from validator.adapters.durable import replace_file
-from validator.adapters.held_keys import held_keys
 from validator.adapters.lane_lists import LaneLists
 from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
 from validator.adapters.list_shelf import ListShelf
@@ -32,7 +31,8 @@ from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier import Courier, Status
 from validator.formats.courier_status import COURIER_STATUS_FILE, encode
-from validator.formats.fingerprint_keys import FingerprintKeyError
+from validator.lists.fingerprint_keys import FingerprintKeyError
+from validator.lists.held_keys import held_keys
 
 
 class StartError(Exception):

@@ -16,11 +16,11 @@ from msgspec import Meta, Struct
 from backoffice.home.folder import DAY_S, Expiries, Office
 from backoffice.home.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
-from validator.formats.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 from validator.formats.shown import shown
 from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address
+from validator.lists.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 
 FILE_NAME = "backoffice.toml"
 _SQLITE = "sqlite:///"

@@ -3,7 +3,7 @@
 from backoffice.home.config import RuleConfig
 from backoffice.imports.card_rows import UNIX_S_MAX
 from backoffice.publishing.epochs import HOUR_S, segment_epoch
-from validator.formats.segment_builder import UNITS_MAX
+from validator.lists.segment_builder import UNITS_MAX
 
 
 def latest_end_unix_s(rule: RuleConfig, now_unix_s: int) -> int:

@@ -5,7 +5,7 @@ which ends are forgotten, and a clock that runs ahead would forget ends that hav
 """
 
 from backoffice.home.folder import DAY_S
-from validator.formats.segment_builder import UNITS_MAX
+from validator.lists.segment_builder import UNITS_MAX
 
 HOUR_S = 3_600
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from backoffice.home.folder import DAY_S, OfficeError
 from backoffice.publishing.epochs import reach_s
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
-from validator.formats.segment import NO_END, REMOVED
-from validator.formats.segment_builder import UNITS_MAX
+from validator.lists.segment import NO_END, REMOVED
+from validator.lists.segment_builder import UNITS_MAX
 
 Fingerprints = NDArray[np.uint64]
 Until = NDArray[np.uint16]

@@ -6,7 +6,7 @@ from backoffice.home.config import RuleConfig
 from backoffice.home.folder import OfficeError
 from backoffice.publishing.pieces import recent
 from backoffice.registry.publications import Piece
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     SEGMENTS_MAX,
     IndexEntry,
     Manifest,
@@ -15,7 +15,7 @@ from validator.formats.manifest import (
     SegmentEntry,
     encode,
 )
-from validator.formats.piece_index import PieceIndex
+from validator.lists.piece_index import PieceIndex
 
 Offered = Mapping[str, Sequence[Piece]]
 """The pieces on offer by rule, in the order of the index."""

@@ -17,8 +17,8 @@ from backoffice.publishing.pieces import Due
 from backoffice.publishing.public_folder import PublicFolder
 from backoffice.registry.publications import Piece
 from backoffice.registry.registry import Registry
-from validator.formats.segment_builder import Head, write_segment
-from validator.formats.wire import WireBuilt, encode
+from validator.lists.segment_builder import Head, write_segment
+from validator.lists.wire import WireBuilt, encode
 
 Say = Callable[[str, int, int], None]
 """What is being done, how much of it is done, and of how much (0: nobody knows)."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from backoffice.registry.publications import Kind, Piece
-from validator.formats.manifest import SEGMENTS_MAX
-from validator.formats.piece_index import PIECES_MAX as RULE_PIECES_MAX
+from validator.lists.manifest import SEGMENTS_MAX
+from validator.lists.piece_index import PIECES_MAX as RULE_PIECES_MAX
 
 HOUR_S = 3_600
 DAY_S = 86_400

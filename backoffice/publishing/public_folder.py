@@ -22,10 +22,10 @@ from backoffice.home.folder import (
 )
 from backoffice.publishing.pieces import DAY_S
 from backoffice.registry.publications import Piece
-from validator.formats.manifest import IndexEntry, ManifestError
-from validator.formats.piece_index import PieceIndex, decode, encode
-from validator.formats.segment import HEADER_BYTES, Header, SegmentError
-from validator.formats.wire import WIRE_HEADER_AT, WireBuilt
+from validator.lists.manifest import IndexEntry, ManifestError
+from validator.lists.piece_index import PieceIndex, decode, encode
+from validator.lists.segment import HEADER_BYTES, Header, SegmentError
+from validator.lists.wire import WIRE_HEADER_AT, WireBuilt
 
 KEPT_S = DAY_S  # a gate may be in the middle of what is offered no more
 

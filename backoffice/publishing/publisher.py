@@ -41,7 +41,7 @@ from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
 from backoffice.signing.roles import publication_steps, timestamp_steps
 from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
-from validator.formats.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
+from validator.lists.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
 ISSUED_IN_A_LIFE = (
     10  # a manifest is issued again after this part of its validity, with or without a change

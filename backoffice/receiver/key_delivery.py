@@ -17,8 +17,8 @@ from nacl.signing import VerifyKey
 
 from backoffice.home.folder import Office
 from backoffice.signing.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
-from validator.formats.fingerprint_keys import format_key_file
 from validator.formats.sealed_keys import SealedKey
+from validator.lists.fingerprint_keys import format_key_file
 
 
 class KeyDelivery:

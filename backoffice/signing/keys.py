@@ -39,7 +39,7 @@ from backoffice.home.folder import (
     sync_folder,
 )
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
-from validator.formats.fingerprint_keys import (
+from validator.lists.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,
     format_key_file,

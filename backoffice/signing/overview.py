@@ -14,7 +14,7 @@ from backoffice.signing.keys import (
 )
 from backoffice.signing.roots import ROLES, described, newest_root, pending_draft, read_root, unmet
 from backoffice.signing.standing import SIGNED_AT, published_manifest, standing
-from validator.formats.manifest import decode
+from validator.lists.manifest import decode
 
 RENEW_DAYS = 60  # time enough to bring two people with their keys together
 

@@ -42,7 +42,7 @@ from backoffice.signing.standing import (
     used_versions,
 )
 from validator.domain.floor import RoleVersions
-from validator.formats.manifest import ManifestError, decode
+from validator.lists.manifest import ManifestError, decode
 
 VERSION_END = 1 << 53  # exact in every JSON reader; a gate refuses what is not below
 HALF = Fraction(1, 2)

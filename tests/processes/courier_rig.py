@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.list_making import KEY
 from tests.programs import WAIT_S, Line, Program, lane_config
 from tests.town import Town, town
-from validator.formats.fingerprint_keys import format_key_file
+from validator.lists.fingerprint_keys import format_key_file
 
 
 class CourierGate:

@@ -21,8 +21,8 @@ from backoffice.registry.registry import IssuedCard, Registry, State
 from tests.backoffice_rig import Client
 from tests.programs import lane_config, program
 from validator.domain.rules import RuleSet
-from validator.formats.manifest import IndexEntry, decode
-from validator.formats.piece_index import decode as decode_index
+from validator.lists.manifest import IndexEntry, decode
+from validator.lists.piece_index import decode as decode_index
 
 CARDS = 4_000
 RESTLESS = 60  # the cards that the crowd has: they change all the time

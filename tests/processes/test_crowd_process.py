@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from firmware_sim.cli import main
 from tests.programs import WAIT_S, Program, lane_config, program
-from validator.formats.fingerprint_keys import format_key_file
+from validator.lists.fingerprint_keys import format_key_file
 
 CARDS = 40
 

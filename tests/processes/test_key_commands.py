@@ -15,7 +15,7 @@ from backoffice.cli.program import main
 from backoffice.home.folder import Office
 from backoffice.signing import roles
 from tests.backoffice_rig import Client, manifest
-from validator.formats.fingerprint_keys import key_id, parse_key_file
+from validator.lists.fingerprint_keys import key_id, parse_key_file
 
 PRIVATE = re.compile(r"PRIVATE KEY|[0-9a-f]{64}\.pem|-----BEGIN")
 

@@ -13,8 +13,8 @@ from tests.programs import Line, Program
 from tests.town import Town, uid, wire
 from validator.check import examine
 from validator.config import load
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.segment import NO_END
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.segment import NO_END
 
 KNOWN, LATER, STRANGER = uid(1), uid(2), uid(3)
 OLD_ID, NEW_ID = key_id(KEY).hex(), key_id(OTHER_KEY).hex()

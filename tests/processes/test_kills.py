@@ -29,13 +29,13 @@ from tests.processes.kill_rig import Counted, People, System, Verdict, system, v
 from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.programs import WAIT_S, Line, program
 from tests.rot import damaged, write_over
-from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.web import WebLimits
 from validator.courier_ports import SourceState
 from validator.formats.accepted import AcceptedError, decode
-from validator.formats.fingerprint_keys import parse_key_file
+from validator.lists.fingerprint_keys import parse_key_file
+from validator.lists.held_keys import held_keys
 
 KILLS = (
     int(os.environ.get("TURNIKE_KILLS", "200")) // 2

@@ -12,9 +12,9 @@ from tests.processes.gate_rig import Gate, gate, serving
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import format_key_file
-from validator.formats.manifest import Manifest, RuleEntry, encode
-from validator.formats.segment import NO_END
+from validator.lists.fingerprint_keys import format_key_file
+from validator.lists.manifest import Manifest, RuleEntry, encode
+from validator.lists.segment import NO_END
 
 
 @pytest.fixture(params=["pn532", "serial"])

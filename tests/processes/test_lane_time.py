@@ -19,9 +19,9 @@ from tests.programs import Program
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import format_key_file
-from validator.formats.manifest import Manifest, RuleEntry, encode
-from validator.formats.segment import NO_END
+from validator.lists.fingerprint_keys import format_key_file
+from validator.lists.manifest import Manifest, RuleEntry, encode
+from validator.lists.segment import NO_END
 
 DAY_S = 86_400
 SUSPENDED, MATCHED, UNMATCHED = "04aa0000000001", "04aa0000000002", "04aa0000000003"

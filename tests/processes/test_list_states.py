@@ -17,7 +17,7 @@ from tests.programs import Program
 from tests.town import Town, town, uid, wire
 from tests.web_server import Fault
 from validator.courier_ports import SourceState
-from validator.formats.segment import NO_END
+from validator.lists.segment import NO_END
 
 ENDING, KNOWN, LATER, STRANGER = uid(1), uid(2), uid(3), uid(4)
 HOUR_S, DAY_S = 3_600, 86_400

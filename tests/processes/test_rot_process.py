@@ -12,7 +12,7 @@ from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.programs import program
 from tests.rot import flipped, write_over
 from tests.town import Town, uid
-from validator.formats.segment import HEADER_BYTES
+from validator.lists.segment import HEADER_BYTES
 
 FIRST, SECOND, THIRD = uid(1), uid(2), uid(3)
 

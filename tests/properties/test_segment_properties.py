@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes, still_in
 from validator.domain.rules import Effect
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     EXPIRES_AFTER_S_MIN,
     MANIFEST_BYTES_MAX,
     Manifest,
@@ -20,9 +20,9 @@ from validator.formats.manifest import (
     decode,
     encode,
 )
-from validator.formats.segment import MappedTable, Segment, SegmentError
-from validator.formats.segment_builder import read_segment, until_units
-from validator.formats.segment_fold import fold_into
+from validator.lists.segment import MappedTable, Segment, SegmentError
+from validator.lists.segment_builder import read_segment, until_units
+from validator.lists.segment_fold import fold_into
 
 # Few buckets, middles and tails, so that cards share them; and any fingerprint at all.
 near = st.tuples(

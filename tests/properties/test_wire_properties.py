@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes
-from validator.formats.crc_join import crc32_joined
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END, REMOVED
-from validator.formats.segment_builder import Head, SegmentWriter, read_segment
-from validator.formats.segment_fold import fold_into
-from validator.formats.wire import WireError, decode, encode
+from validator.lists.crc_join import crc32_joined
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END, REMOVED
+from validator.lists.segment_builder import Head, SegmentWriter, read_segment
+from validator.lists.segment_fold import fold_into
+from validator.lists.wire import WireError, decode, encode
 
 near = st.builds(
     lambda top, low: top << 40 | low, st.sampled_from((0, 1, 0x7FFF, 0xFFFF)), st.integers(0, 600)

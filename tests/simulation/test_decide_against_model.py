@@ -21,7 +21,7 @@ from validator.domain.decision import (
 )
 from validator.domain.rules import Effect, Rule, RuleSet, Scope
 from validator.domain.trusted_time import Now
-from validator.formats.segment import MappedTable, Segment
+from validator.lists.segment import MappedTable, Segment
 
 WORLDS = 1_000
 BOUNDS_S = (

@@ -24,8 +24,8 @@ from tests.web_server import Fault
 from validator.adapters import durable
 from validator.courier_ports import SourceState
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
-from validator.formats.manifest import encode
-from validator.formats.segment import NO_END
+from validator.lists.manifest import encode
+from validator.lists.segment import NO_END
 
 SUSPENDED, LATER, NEVER = uid(1), uid(2), uid(3)
 

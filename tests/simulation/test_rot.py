@@ -27,10 +27,10 @@ from tests.publishing_rig import (
 from tests.rot import damaged, flipped, write_over
 from tests.town import uid
 from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
-from validator.adapters.list_files import SeenFile
 from validator.courier_ports import SourceState
-from validator.formats.list_names import ListName
-from validator.formats.manifest import decode_installed
+from validator.lists.files import SeenFile
+from validator.lists.manifest import decode_installed
+from validator.lists.names import ListName
 
 DAMAGES = 24  # of each file; each is drawn from its place and file, so that a failure repeats
 KINDS = ("accepted", "copy", "root", "base", "change", "disk manifest", "memory manifest", "piece")

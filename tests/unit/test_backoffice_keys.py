@@ -20,7 +20,7 @@ from backoffice.home.folder import Office, OfficeError
 from backoffice.signing import keys
 from backoffice.signing.keys import KeyFileError
 from tests.backoffice_rig import City
-from validator.formats.fingerprint_keys import key_id, parse_key_file
+from validator.lists.fingerprint_keys import key_id, parse_key_file
 
 WORDS = "correct horse battery staple"
 

@@ -14,7 +14,7 @@ from backoffice.imports.ends import latest_end_unix_s
 from backoffice.publishing.epochs import segment_epoch
 from validator.demo.city import ISOLATION_S, SUSPENDED_UNIT_S
 from validator.domain.rules import Effect
-from validator.formats.segment_builder import UNITS_MAX, until_units
+from validator.lists.segment_builder import UNITS_MAX, until_units
 
 HOUR_S = 3_600
 DAY_S = 24 * HOUR_S

@@ -30,9 +30,9 @@ from validator.courier_ports import SourceState
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
 from validator.formats.accepted import Accepted
-from validator.formats.fingerprint_keys import format_key_file, key_id
-from validator.formats.manifest import encode
-from validator.formats.segment import NO_END
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.manifest import encode
+from validator.lists.segment import NO_END
 
 TABLE = segment_bytes({1: NO_END})
 STATUS = {

@@ -19,7 +19,7 @@ from validator.adapters.durable import put_secret
 from validator.adapters.owners import name_of
 from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.config import Config, load
-from validator.formats.fingerprint_keys import format_key_file
+from validator.lists.fingerprint_keys import format_key_file
 
 GATE_KEY = Ed25519PrivateKey.generate().private_bytes(
     Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()

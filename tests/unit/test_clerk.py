@@ -38,9 +38,9 @@ from validator.formats.lane_requests import (
     Status,
     Watch,
 )
-from validator.formats.list_names import ListName
 from validator.formats.signed_time import SignedTime
 from validator.formats.stored_report import StoredReport
+from validator.lists.names import ListName
 from validator.ports import OutboxError, TapDone, TapTimes
 
 REPORT = Report(

@@ -15,7 +15,7 @@ from backoffice.registry import new_cards
 from backoffice.registry.registry import IssuedCard, Registry
 from tests.list_making import KEY, OTHER_KEY
 from tests.town import uid
-from validator.formats.fingerprint_keys import key_id
+from validator.lists.fingerprint_keys import key_id
 
 
 @dataclass

@@ -25,8 +25,8 @@ from validator.courier import REQUEST_COST_BYTES, Status
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
-from validator.formats.piece_index import PieceIndex
-from validator.formats.piece_index import encode as encode_index
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import encode as encode_index
 
 
 def test_a_new_gate_accepts_before_it_fetches_and_fetches_all_before_it_installs() -> None:

@@ -12,8 +12,8 @@ from backoffice.publishing.fingerprints import CardsError, check_distinct, hashe
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY
 from tests.town import uid
 from validator.domain.cards import CardUid
-from validator.formats.segment import NO_END, REMOVED
-from validator.formats.segment_builder import UNITS_MAX, until_units
+from validator.lists.segment import NO_END, REMOVED
+from validator.lists.segment_builder import UNITS_MAX, until_units
 
 Row = tuple[bytes, bool, int | None]
 

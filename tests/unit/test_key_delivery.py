@@ -27,7 +27,6 @@ from tests.backoffice_rig import City
 from tests.rot import every_bit, torn
 from validator.adapters import key_folder
 from validator.adapters.clock import Clock
-from validator.adapters.held_keys import held_keys
 from validator.adapters.key_folder import KEYS_MAX, KeyFolder, Taken
 from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice
@@ -36,8 +35,9 @@ from validator.carrier import Carried
 from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
 from validator.courier_ports import SourceState, TownError
-from validator.formats.fingerprint_keys import format_key_file, key_id
 from validator.formats.sealed_keys import SealedKey
+from validator.lists.fingerprint_keys import format_key_file, key_id
+from validator.lists.held_keys import held_keys
 
 NOW_UNIX_S = 1_800_000_000
 HOST = "https://reports.example.org"

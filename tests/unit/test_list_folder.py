@@ -22,14 +22,15 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters import list_files, list_folder
-from validator.adapters.held_keys import held_keys, read_keys
+from validator.adapters import list_folder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
-from validator.formats.fingerprint_keys import FingerprintKeyError, format_key_file
-from validator.formats.list_names import ListName
-from validator.formats.manifest import encode
-from validator.formats.segment import NO_END, REMOVED
+from validator.lists import files as list_files
+from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file
+from validator.lists.held_keys import held_keys, read_keys
+from validator.lists.manifest import encode
+from validator.lists.names import ListName
+from validator.lists.segment import NO_END, REMOVED
 
 OLD = segment_bytes({1: NO_END, 2: NO_END}, to_version=1)
 CHANGE = segment_bytes({1: REMOVED, 3: NO_END}, from_version=1, to_version=2)

@@ -18,9 +18,9 @@ from tests.list_making import (
     version,
 )
 from validator.adapters.list_installer import InstallError, ListInstaller
-from validator.formats.list_names import ListName
-from validator.formats.manifest import encode
-from validator.formats.segment import NO_END, REMOVED
+from validator.lists.manifest import encode
+from validator.lists.names import ListName
+from validator.lists.segment import NO_END, REMOVED
 
 OLD = segment_bytes({1: NO_END, 2: NO_END}, to_version=1)
 CHANGE = segment_bytes({1: REMOVED, 3: NO_END}, from_version=1, to_version=2)

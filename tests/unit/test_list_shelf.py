@@ -16,9 +16,9 @@ from validator.adapters.list_shelf import ListShelf
 from validator.courier_ports import Fetched, SourceState, TownError
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
-from validator.formats.fingerprint_keys import key_id, keyring
-from validator.formats.manifest import Manifest, RuleEntry, SegmentEntry
-from validator.formats.segment import NO_END, REMOVED
+from validator.lists.fingerprint_keys import key_id, keyring
+from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
+from validator.lists.segment import NO_END, REMOVED
 
 NOW_UNIX_S = 1_800_000_000
 KEY_HEX = key_id(KEY).hex()

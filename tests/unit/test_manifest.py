@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from validator.domain.rules import EVERY_CARD, Effect, Scope
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
     ManifestError,

@@ -19,8 +19,8 @@ from validator.adapters import piece_cache
 from validator.adapters.piece_cache import CacheLimits, PieceCache
 from validator.adapters.web import Web
 from validator.courier_ports import SourceState, TownError
-from validator.formats.manifest import SegmentEntry
-from validator.formats.wire import encode
+from validator.lists.manifest import SegmentEntry
+from validator.lists.wire import encode
 
 
 class Piece(NamedTuple):

@@ -23,7 +23,7 @@ from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, Vi
 from tests.town import uid
 from validator.courier_ports import SourceState
 from validator.domain.rules import Effect
-from validator.formats.manifest import RULES_MAX, IndexEntry, ScopeEntry, decode
+from validator.lists.manifest import RULES_MAX, IndexEntry, ScopeEntry, decode
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # thousands of fsyncs
 CARDS = tuple(map(uid, range(8)))

@@ -12,15 +12,16 @@ from tests.rot import every_bit, torn
 from tests.tuf_making import TufRepository
 from validator.adapters.tuf_town import is_root
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
-from validator.formats import accepted, checked, courier_status, manifest, signed_time
-from validator.formats.fingerprint_keys import (
+from validator.formats import accepted, checked, courier_status, signed_time
+from validator.lists import manifest
+from validator.lists.fingerprint_keys import (
     FingerprintKeyError,
     format_key_file,
     key_id,
     parse_key_file,
 )
-from validator.formats.list_names import ListName
-from validator.formats.segment import NO_END
+from validator.lists.names import ListName
+from validator.lists.segment import NO_END
 
 FLOOR = Floor(
     RoleVersions(3, 120, 110, 109),

@@ -16,16 +16,16 @@ import pytest
 
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
 from validator.domain.cards import CardUid
-from validator.formats import segment_builder
-from validator.formats.fingerprint_keys import (
+from validator.lists import segment_builder
+from validator.lists.fingerprint_keys import (
     FingerprintKeyError,
     format_key_file,
     key_id,
     keyring,
     parse_key_file,
 )
-from validator.formats.segment import NO_END, REMOVED, Header, MappedTable, Segment, SegmentError
-from validator.formats.segment_builder import (
+from validator.lists.segment import NO_END, REMOVED, Header, MappedTable, Segment, SegmentError
+from validator.lists.segment_builder import (
     Head,
     fingerprint_cards,
     read_segment,
@@ -369,5 +369,5 @@ def test_a_key_of_another_length_has_no_id() -> None:
 
 
 def test_the_lanes_side_does_not_import_numpy() -> None:
-    code = "import sys, validator.adapters.list_folder, validator.formats.segment; sys.exit('numpy' in sys.modules)"
+    code = "import sys, validator.adapters.list_folder, validator.lists.segment; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

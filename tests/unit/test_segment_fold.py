@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END, REMOVED, Header, SegmentError
-from validator.formats.segment_builder import Built, Head, read_segment, write_segment
-from validator.formats.segment_fold import fold_into
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END, REMOVED, Header, SegmentError
+from validator.lists.segment_builder import Built, Head, read_segment, write_segment
+from validator.lists.segment_fold import fold_into
 
 
 def folded(segments: list[bytes], epoch_unix_s: int) -> tuple[Header, dict[int, int]]:

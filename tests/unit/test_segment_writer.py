@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.segment import NO_END, Segment, SegmentError
-from validator.formats.segment_builder import Head, SegmentWriter
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.segment import NO_END, Segment, SegmentError
+from validator.lists.segment_builder import Head, SegmentWriter
 
 HEAD = Head("suspended", 0, 1, key_id(KEY), EPOCH_UNIX_S, 60)
 

@@ -22,8 +22,8 @@ from tests.list_making import (
 from validator.adapters import list_folder
 from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
-from validator.formats.fingerprint_keys import FingerprintKeyError, keyring
-from validator.formats.segment import NO_END
+from validator.lists.fingerprint_keys import FingerprintKeyError, keyring
+from validator.lists.segment import NO_END
 
 BASE = segment_bytes({1: NO_END, 2: NO_END}, to_version=1)
 TOP = segment_bytes({3: NO_END}, from_version=1, to_version=2)

@@ -18,11 +18,11 @@ import pytest
 
 from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes
 from validator.domain.cards import CardUid
-from validator.formats.fingerprint_keys import key_id
-from validator.formats.manifest import SEGMENT_BYTES_MAX
-from validator.formats.segment import NO_END, Header, Layout, Segment, SegmentError
-from validator.formats.segment_builder import Built, Head, read_segment, write_segment
-from validator.formats.wire import CHUNK_CARDS, WIRE_HEADER_AT, WireBuilt, WireError, decode, encode
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.manifest import SEGMENT_BYTES_MAX
+from validator.lists.segment import NO_END, Header, Layout, Segment, SegmentError
+from validator.lists.segment_builder import Built, Head, read_segment, write_segment
+from validator.lists.wire import CHUNK_CARDS, WIRE_HEADER_AT, WireBuilt, WireError, decode, encode
 
 GOLDEN_FOLDER = Path(__file__).parent.parent / "golden"
 GOLDEN = json.loads((GOLDEN_FOLDER / "wires.json").read_text())["wires"]

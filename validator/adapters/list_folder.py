@@ -16,7 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from validator.adapters.list_files import (
+from validator.domain.rules import Rule, RuleSet
+from validator.lists.files import (
     AGAIN,
     MovingError,
     NoKeyError,
@@ -27,10 +28,8 @@ from validator.adapters.list_files import (
     body_crc32,
     opened,
 )
-from validator.domain.rules import Rule, RuleSet
-from validator.formats.fingerprint_keys import FingerprintKeyError
-from validator.formats.list_names import ListName
-from validator.formats.manifest import (
+from validator.lists.fingerprint_keys import FingerprintKeyError
+from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
@@ -38,7 +37,8 @@ from validator.formats.manifest import (
     SegmentEntry,
     decode_installed,
 )
-from validator.formats.segment import HEADER_BYTES, Header, MappedTable, Segment, SegmentError
+from validator.lists.names import ListName
+from validator.lists.segment import HEADER_BYTES, Header, MappedTable, Segment, SegmentError
 
 PROBLEMS_MAX = 8  # lines a look tells; the newest lists come first
 RETRY_LOOKS = 30  # a disk that could not be read may be readable again

@@ -22,8 +22,7 @@ from typing import BinaryIO
 
 from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
 from validator.adapters.plain_files import create, read_regular, reader, remove
-from validator.formats.list_names import ListName, is_segment
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
@@ -33,6 +32,7 @@ from validator.formats.manifest import (
     encode,
     installed,
 )
+from validator.lists.names import ListName, is_segment
 
 KEPT_LISTS = 2  # the newest, and one to fall back to
 _STEP_BYTES = 1 << 20

@@ -11,17 +11,17 @@ import hashlib
 from pathlib import Path
 
 from validator.adapters.durable import replace_file
-from validator.adapters.list_files import SeenFile
 from validator.adapters.plain_files import NotRegularError, read_regular, reader
 from validator.formats.checked import is_stamped
-from validator.formats.list_names import ListName
-from validator.formats.manifest import (
+from validator.lists.files import SeenFile
+from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     ManifestError,
     decode_installed,
     installed,
 )
-from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+from validator.lists.names import ListName
+from validator.lists.segment import HEADER_BYTES, Header, SegmentError
 
 _STEP_BYTES = 1 << 20
 _ROTTEN = (

@@ -28,8 +28,7 @@ from validator.adapters.list_scrub import ListScrub
 from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.courier_ports import Fetched, SourceState, TownError
 from validator.formats.checked import CHECKSUM_BYTES
-from validator.formats.list_names import ListName, is_segment
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,
     ManifestError,
@@ -38,11 +37,12 @@ from validator.formats.manifest import (
     decode_installed,
     encode,
 )
-from validator.formats.segment import HEADER_BYTES, Header, SegmentError
-from validator.formats.segment_builder import Built
-from validator.formats.segment_fold import fold_into
-from validator.formats.wire import WIRE_HEADER_AT, WireError
-from validator.formats.wire import decode as decode_wire
+from validator.lists.names import ListName, is_segment
+from validator.lists.segment import HEADER_BYTES, Header, SegmentError
+from validator.lists.segment_builder import Built
+from validator.lists.segment_fold import fold_into
+from validator.lists.wire import WIRE_HEADER_AT, WireError
+from validator.lists.wire import decode as decode_wire
 
 TOP_CARDS_MAX = 65_535  # 0.6 MB in memory, folded in 20 ms; some ten hours of changes
 BASE_SHARE = 8  # the middle is folded into the base at an eighth of it

@@ -23,8 +23,8 @@ from validator.adapters.durable import sync_folder
 from validator.adapters.plain_files import make_folder, reader, remove
 from validator.adapters.web import PART, Web
 from validator.courier_ports import SourceState, TownError
-from validator.formats.manifest import INDEX_BYTES_MAX, SegmentEntry
-from validator.formats.segment import HEADER_BYTES, Header, SegmentError
+from validator.lists.manifest import INDEX_BYTES_MAX, SegmentEntry
+from validator.lists.segment import HEADER_BYTES, Header, SegmentError
 
 _SUFFIX = ".wire"
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)

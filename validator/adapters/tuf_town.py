@@ -43,7 +43,7 @@ from validator.adapters.web import Answer, StatusError, Web
 from validator.courier_ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
-from validator.formats.manifest import MANIFEST_BYTES_MAX
+from validator.lists.manifest import MANIFEST_BYTES_MAX
 
 MANIFEST = "manifest.json"
 VERSION_MAX = (1 << 53) - 1  # exact in every JSON reader; the ledger reads no larger one back

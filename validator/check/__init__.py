@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from validator.adapters.clock import Clock
-from validator.adapters.held_keys import held_keys, read_keys
 from validator.adapters.process import give_up_output
 from validator.adapters.time_file import FoundTime
 from validator.app import list_folder, time_file
@@ -23,9 +22,10 @@ from validator.check.list_show import show_list
 from validator.config import Config
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import NS_PER_S
-from validator.formats.fingerprint_keys import FingerprintKeyError
-from validator.formats.segment import MappedTable
 from validator.formats.shown import shown
+from validator.lists.fingerprint_keys import FingerprintKeyError
+from validator.lists.held_keys import held_keys, read_keys
+from validator.lists.segment import MappedTable
 
 __all__ = ["Finding", "examine", "show", "show_list"]
 

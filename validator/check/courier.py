@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 
-from validator.adapters.held_keys import held_keys
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
 from validator.adapters.mounts import is_in_memory, read_only
 from validator.adapters.plain_files import read_given, read_regular
@@ -29,9 +28,10 @@ from validator.formats.courier_status import (
     decode,
     silence_s_max,
 )
-from validator.formats.fingerprint_keys import FingerprintKeyError
-from validator.formats.manifest import Manifest, ManifestError
-from validator.formats.manifest import decode as decode_manifest
+from validator.lists.fingerprint_keys import FingerprintKeyError
+from validator.lists.held_keys import held_keys
+from validator.lists.manifest import Manifest, ManifestError
+from validator.lists.manifest import decode as decode_manifest
 
 _UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 

@@ -9,8 +9,8 @@ from validator.app import list_folder
 from validator.check.finding import date
 from validator.config import Config
 from validator.domain.rules import Rule
-from validator.formats.segment import MappedTable
 from validator.formats.shown import shown
+from validator.lists.segment import MappedTable
 
 
 def show_list(config: Config, *, as_json: bool) -> bool:

@@ -1,6 +1,6 @@
 """Rules as data: what a signed list says, ready to be asked. The same gate serves a pandemic, lost cards and fraud lists.
 
-A rule holds its table only as a `Table` to ask; where the cards are kept is formats/segment.py's affair.
+A rule holds its table only as a `Table` to ask; where the cards are kept is lists/segment.py's affair.
 """
 
 from collections.abc import Callable

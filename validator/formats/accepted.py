@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END
 from validator.formats.checked import ChecksumError, checked, stamped
-from validator.formats.manifest import MANIFEST_BYTES_MAX
+from validator.lists.manifest import MANIFEST_BYTES_MAX
 
 ACCEPTED_FILE, ACCEPTED_COPY_FILE = (
     "accepted.json",

@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import SealedBox
 from nacl.signing import SigningKey
 
-from validator.formats.fingerprint_keys import (
+from validator.lists.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,
     key_id,

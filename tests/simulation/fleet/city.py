@@ -18,7 +18,7 @@ from backoffice.publishing.pieces import Due, Schedule, due, joined, kept, missi
 from backoffice.registry.publications import Kind, Piece
 from tests.simulation.fleet import sizes
 from validator.domain.rules import Effect
-from validator.formats.manifest import (
+from validator.lists.manifest import (
     IndexEntry,
     Manifest,
     RuleEntry,
@@ -26,7 +26,7 @@ from validator.formats.manifest import (
     SegmentEntry,
     encode,
 )
-from validator.formats.piece_index import PieceIndex
+from validator.lists.piece_index import PieceIndex
 
 DAY_S = 86_400
 EPOCH_UNIX_S = 1_609_459_200  # midnight, UTC

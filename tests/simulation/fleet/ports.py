@@ -22,7 +22,7 @@ from validator.domain.trusted_time import (
     trusted_now,
 )
 from validator.formats.accepted import Accepted, encode
-from validator.formats.manifest import SegmentEntry
+from validator.lists.manifest import SegmentEntry
 
 KEEPALIVE_S = 75.0  # nginx as it comes: how long it keeps a connection on which nobody asks
 KEEPALIVE_REQUESTS = 1_000  # likewise, how many requests on one

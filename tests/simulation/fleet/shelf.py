@@ -15,8 +15,8 @@ from tests.simulation.fleet.sizes import BLOCK_BYTES, blocks
 from tests.simulation.fleet.tally import Of
 from validator.adapters.list_shelf import BASE_SHARE, TOP_CARDS_MAX
 from validator.courier_ports import Fetched
-from validator.formats.manifest import Manifest
-from validator.formats.segment import INDEX_BITS, INDEX_CARDS_MIN, Layout
+from validator.lists.manifest import Manifest
+from validator.lists.segment import INDEX_BITS, INDEX_CARDS_MIN, Layout
 
 Cards = dict[int, bool]
 """Of followed cards: whether each is in."""

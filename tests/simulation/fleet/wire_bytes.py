@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.segment import NO_END, REMOVED
-from validator.formats.segment_builder import Head, write_segment
-from validator.formats.wire import encode
+from validator.lists.segment import NO_END, REMOVED
+from validator.lists.segment_builder import Head, write_segment
+from validator.lists.wire import encode
 
 CARDS = (
     0,

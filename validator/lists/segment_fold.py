@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from validator.formats.segment import NO_END, REMOVED, Header, SegmentError
-from validator.formats.segment_builder import (
+from validator.lists.segment import NO_END, REMOVED, Header, SegmentError
+from validator.lists.segment_builder import (
     UNITS_MAX,
     Built,
     Head,
@@ -23,7 +23,7 @@ from validator.formats.segment_builder import (
     SegmentWriter,
     silent,
 )
-from validator.formats.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
+from validator.lists.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
 _CHUNK_CARDS = 1 << 18
 _PART_CARDS_MIN = (

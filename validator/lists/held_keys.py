@@ -5,8 +5,8 @@ import re
 import stat
 from pathlib import Path
 
-from validator.adapters.list_files import reason
-from validator.formats.fingerprint_keys import (
+from validator.lists.files import reason
+from validator.lists.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,
     key_id,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from validator.formats.list_names import ListName, is_segment
-from validator.formats.segment import HEADER_BYTES
+from validator.lists.names import ListName, is_segment
+from validator.lists.segment import HEADER_BYTES
 
 ENTRIES_MAX = 1_000  # three lists of three rules are 30 files; a folder of more is not ours
 AGAIN = "delete the file, and the courier fetches it again"

@@ -24,7 +24,7 @@ from typing import Final
 from zlib import crc32
 
 from validator.domain.cards import FINGERPRINT_BITS, fingerprinter
-from validator.formats.fingerprint_keys import KEY_ID_BYTES, key_id
+from validator.lists.fingerprint_keys import KEY_ID_BYTES, key_id
 
 HEADER_BYTES = 128
 INDEX_BITS = 16

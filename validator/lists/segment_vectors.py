@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.segment import HEADER_BYTES, INDEX_BITS, Header, Layout, SegmentError
+from validator.lists.segment import HEADER_BYTES, INDEX_BITS, Header, Layout, SegmentError
 
 Fingerprints = NDArray[np.uint64]
 Until = NDArray[np.uint16]

@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from validator.domain.cards import UID_LENGTHS
 from validator.domain.rules import Effect, Scope
 from validator.formats.checked import CHECKSUM_BYTES, ChecksumError, checked, stamped
-from validator.formats.segment import HEADER_BYTES
+from validator.lists.segment import HEADER_BYTES
 
 MANIFEST_BYTES_MAX = 2048  # one small request, and a bound on what hostile bytes can cost
 INSTALLED_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKSUM_BYTES

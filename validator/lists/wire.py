@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validator.domain.cards import FINGERPRINT_BITS
-from validator.formats.manifest import SEGMENT_BYTES_MAX
-from validator.formats.segment import HEADER_BYTES, Header, Layout, SegmentError
-from validator.formats.segment_builder import Built, Head, Progress, SegmentWriter, silent
-from validator.formats.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
+from validator.lists.manifest import SEGMENT_BYTES_MAX
+from validator.lists.segment import HEADER_BYTES, Header, Layout, SegmentError
+from validator.lists.segment_builder import Built, Head, Progress, SegmentWriter, silent
+from validator.lists.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
 _MAGIC = b"\x89TNKWIR\n"
 WIRE_HEADER_AT: Final = len(_MAGIC)

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from validator.formats.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
+from validator.lists.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
 
 FORMAT = 1
 PIECES_MAX = (

@@ -18,8 +18,8 @@ from zlib import crc32
 import numpy as np
 
 from validator.domain.cards import FINGERPRINT_BITS, CardUid, fingerprinter
-from validator.formats.crc_join import crc32_joined
-from validator.formats.segment import (
+from validator.lists.crc_join import crc32_joined
+from validator.lists.segment import (
     HEADER_BYTES,
     INDEX_BITS,
     INDEX_CARDS_MIN,
@@ -29,7 +29,7 @@ from validator.formats.segment import (
     Layout,
     SegmentError,
 )
-from validator.formats.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
+from validator.lists.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
 Progress = Callable[[int, int], None]
 """Called now and then with (done, total); total is 0 when it is not known."""

@@ -1,0 +1,1 @@
+"""The list as bytes, shared with the city: manifest, segments, wire form, keys of fingerprints."""
