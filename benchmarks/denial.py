@@ -15,7 +15,7 @@ from benchmarks.context import Bench, quiet_memory
 from benchmarks.gate import Gate, gate
 from benchmarks.rows import Limit, Row, timed
 from validator.adapters.lane_client import LaneClient
-from validator.formats.stored_report import encode
+from validator.reports.stored_report import encode
 
 P99_MS = 10.0
 TIMES_BARE = 2

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.reports import stored
-from validator.formats.signed_request import FIRST_NONCE, sign
+from validator.reports.signed_request import FIRST_NONCE, sign
 
 Status = tuple[int, bytes]
 """The number of its gate, and its body."""

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from validator.domain.report import ReportKind
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 NOW_UNIX_S = 1_800_000_000
 OUTBOX = "0" * 32

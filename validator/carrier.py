@@ -20,7 +20,7 @@ from validator.carrier_ports import (
 )
 from validator.courier_ports import SourceState, TownError
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 BATCH_MAX = 200
 LOOK_S = 2.0  # how often the lanes are asked when nothing waits: they are on this machine

@@ -22,7 +22,7 @@ from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
 from validator.courier import where
 from validator.courier_ports import SourceState, TownError
-from validator.formats.sealed_keys import SealedKey
+from validator.reports.sealed_keys import SealedKey
 
 # What of a lane's status the back office is to know at once, and not only with the next minute.
 NOTABLE = ("devices", "list_version", "reports_trouble", "emergency", "tamper", "forced")

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from validator.courier_ports import TownError
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 
 class Result(Enum):

@@ -22,8 +22,8 @@ from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
-from validator.formats.receiver_answer import parse_refusal
-from validator.formats.signed_request import sign
+from validator.reports.receiver_answer import parse_refusal
+from validator.reports.signed_request import sign
 
 ANSWER_BYTES_MAX = 4_096
 _FORBIDDEN = 403

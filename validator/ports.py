@@ -25,7 +25,7 @@ from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 
 class Reader(Protocol):

@@ -2,7 +2,7 @@
 
     routes = Receiver(store, limits, now_unix_s, KeyDelivery(office)).routes   # mounted by web_app.py
 
-Whoever sends is a stranger until the signature says otherwise (validator/formats/signed_request.py); bodies are bounded before and after they are
+Whoever sends is a stranger until the signature says otherwise (validator/reports/signed_request.py); bodies are bounded before and after they are
 unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
 """
 
@@ -30,16 +30,16 @@ from backoffice.receiver.openapi import OPENAPI
 from backoffice.receiver.refusals import RefusedError, path_of, refusal
 from backoffice.registry.database import RegistryError
 from backoffice.reports.store import REJECTED, Answer, EnrolmentError, ReportStore
-from validator.formats.receiver_answer import MARK, MARK_VALUE, Reason, plain
-from validator.formats.sealed_keys import SealedKey
-from validator.formats.signed_request import (
+from validator.reports.receiver_answer import MARK, MARK_VALUE, Reason, plain
+from validator.reports.sealed_keys import SealedKey
+from validator.reports.signed_request import (
     PublicKeyOf,
     SignatureError,
     Speaker,
     UnknownGateError,
     verify,
 )
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 GATE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 REPORT_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"

@@ -4,7 +4,7 @@
     keys = delivery.lacking(held)     # those that a gate lacks; None: none are given out from here
     sealed_to(public_key, keys)       # [SealedKey(…)]
 
-The gate's side is validator/formats/sealed_keys.py. A receiver that stands where there is no `keys/fingerprint`, or that may not read it, gives out
+The gate's side is validator/reports/sealed_keys.py. A receiver that stands where there is no `keys/fingerprint`, or that may not read it, gives out
 none; all else that it does goes on, and keys are carried by hand.
 """
 
@@ -17,8 +17,8 @@ from nacl.signing import VerifyKey
 
 from backoffice.home.folder import Office
 from backoffice.signing.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
-from validator.formats.sealed_keys import SealedKey
 from validator.lists.fingerprint_keys import format_key_file
+from validator.reports.sealed_keys import SealedKey
 
 
 class KeyDelivery:

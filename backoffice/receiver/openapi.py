@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from validator.formats.receiver_answer import Reason
+from validator.reports.receiver_answer import Reason
 
 _GATE_ID = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
 _REPORT_ID = {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}

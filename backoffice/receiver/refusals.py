@@ -1,4 +1,4 @@
-"""The receiver's refusals of requests that did not come as a gate sent them: the answer says what came (validator/formats/receiver_answer.py)."""
+"""The receiver's refusals of requests that did not come as a gate sent them: the answer says what came (validator/reports/receiver_answer.py)."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from validator.formats.receiver_answer import MARK, MARK_VALUE, Checked, Reason, refusal_body
+from validator.reports.receiver_answer import MARK, MARK_VALUE, Checked, Reason, refusal_body
 
 
 class RefusedError(Exception):

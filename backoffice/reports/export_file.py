@@ -21,7 +21,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from backoffice.home.folder import OfficeError
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 MAGIC = b"\x89TNKEXP\n"
 SIGNED = b"turnike reports 1\n"

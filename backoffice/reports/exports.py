@@ -22,7 +22,7 @@ from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, s
 from backoffice.reports.export_file import ExportWriter, Header
 from backoffice.reports.keys import CannotOpenError, Opener
 from backoffice.reports.store import Export, ReportStore
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 SETTLED_S = 300
 """How long after a moment no report can come any more that was received before it: ten times the wait for the database's lock.

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from backoffice.registry.database import Database
 from backoffice.reports.schema import nonces, statuses
-from validator.formats.signed_request import Speaker
+from validator.reports.signed_request import Speaker
 
 AHEAD_S_MAX = (
     86_400  # how far a gate's clock may be ahead of this one before it is taken for this one

@@ -22,7 +22,7 @@ from backoffice.signing.keys import (
     public_key_in,
 )
 from validator.domain.cards import UID_LENGTHS
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 NOT_SEALED = "not sealed: the gate had no key to seal to"
 DAMAGED = "sealed, but not to a UID"

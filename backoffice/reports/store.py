@@ -27,8 +27,8 @@ from backoffice.reports.schema import (
     statuses,
 )
 from backoffice.reports.witnesses import Witnessed, witnessed
-from validator.formats.signed_request import Speaker
-from validator.formats.stored_report import StoredReport
+from validator.reports.signed_request import Speaker
+from validator.reports.stored_report import StoredReport
 
 GAPS_MAX = 10_000  # a gate that has gone mad may leave any number
 TOKEN_BYTES = 20

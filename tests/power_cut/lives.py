@@ -20,8 +20,8 @@ from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.outbox_rescue import Head, encode_head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
-from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import StoredReport, decode, encode
+from validator.reports.ids import uuid7
+from validator.reports.stored_report import StoredReport, decode, encode
 
 NOW_UNIX_S = 1_800_000_000
 ROOMY = OutboxLimits(reports_max=100_000, reserve_bytes=0)

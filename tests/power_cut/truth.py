@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 
 class Step(StrEnum):

@@ -23,7 +23,7 @@ from validator.carrier import AWAY, LOOK_S, Carrier, StatusTimes
 from validator.carrier_ports import Answer, Result
 from validator.courier_ports import SourceState, TownError
 from validator.domain.report import ReportKind
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 HOUR_S = 3_600.0
 # Of the outage only the end is simulated: no wait is longer than five minutes, so by then no gate remembers its beginning.

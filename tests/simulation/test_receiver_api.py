@@ -26,7 +26,7 @@ from backoffice.receiver.app import Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S
-from validator.formats.signed_request import sign
+from validator.reports.signed_request import sign
 
 HOST = "https://reports.example.org"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)

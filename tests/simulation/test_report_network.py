@@ -27,7 +27,7 @@ from validator.carrier_ports import Answer, Result
 from validator.courier_ports import SourceState, TownError
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 GATE = "gate"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)

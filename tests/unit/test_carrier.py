@@ -25,8 +25,8 @@ from validator.courier_ports import SourceState, TownError
 from validator.domain.report import ReportKind
 from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
 from validator.formats.lane_requests import SKIP_MAX
-from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import StoredReport
+from validator.reports.ids import uuid7
+from validator.reports.stored_report import StoredReport
 
 
 def stored(seq: int) -> StoredReport:

@@ -39,9 +39,9 @@ from validator.formats.lane_requests import (
     Watch,
 )
 from validator.formats.signed_time import SignedTime
-from validator.formats.stored_report import StoredReport
 from validator.lists.names import ListName
 from validator.ports import OutboxError, TapDone, TapTimes
+from validator.reports.stored_report import StoredReport
 
 REPORT = Report(
     ReportKind.DENIED_BOARDING, 1, CardUid(bytes(7)), "suspended", 3, 100, clock_synchronised=True

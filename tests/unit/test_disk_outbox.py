@@ -16,9 +16,9 @@ from diskcache import Cache
 from tests.outboxes import NOW_UNIX_S, UID, database, ids, nearly_full, outbox, report, seal, seqs
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.domain.report import ReportKind
-from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import StoredReport
 from validator.ports import OutboxError
+from validator.reports.ids import uuid7
+from validator.reports.stored_report import StoredReport
 
 pytestmark = pytest.mark.filterwarnings("error")
 

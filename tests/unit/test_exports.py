@@ -38,7 +38,7 @@ from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
 from validator.adapters.sealing import Sealer
 from validator.domain.rules import Effect
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # many fsyncs
 UIDS = [bytes.fromhex(f"04{number:012x}") for number in range(0xA0B1C2, 0xA0B1C2 + 40)]

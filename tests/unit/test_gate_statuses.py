@@ -20,7 +20,7 @@ from tests.asgi import ask
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import Web
 from validator.courier_ports import SourceState, TownError
-from validator.formats.signed_request import Speaker, sign
+from validator.reports.signed_request import Speaker, sign
 
 HOST = "https://reports.example.org"
 PATH = "/v1/gates/gate/status"

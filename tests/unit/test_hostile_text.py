@@ -29,8 +29,8 @@ from validator.check import show
 from validator.check.finding import Finding
 from validator.config import load
 from validator.console.top import top
-from validator.formats.sealing_keys import sealing_key_id
 from validator.formats.shown import json_shown, shown
+from validator.reports.sealing_keys import sealing_key_id
 
 CLEAR, OVERRIDE, CSI, NEXT_LINE, TITLE = (
     "\x1b[2J",

@@ -35,9 +35,9 @@ from validator.carrier import Carried
 from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
 from validator.courier_ports import SourceState, TownError
-from validator.formats.sealed_keys import SealedKey
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
+from validator.reports.sealed_keys import SealedKey
 
 NOW_UNIX_S = 1_800_000_000
 HOST = "https://reports.example.org"

@@ -18,7 +18,7 @@ from validator.adapters.lane_client import LaneClient
 from validator.carrier import LOOK_S, WAIT_S_MAX, Carrier
 from validator.carrier_ports import Answer, LaneGoneError, Result
 from validator.courier_ports import SourceState
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 LONG_S = 90.0  # what a test that passes never waits
 REPORTS = [stored(seq) for seq in range(1, 4)]

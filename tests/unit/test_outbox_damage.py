@@ -17,7 +17,7 @@ from tests.outboxes import database, ids, outbox, report, seqs
 from validator.adapters.disk_outbox import OutboxLimits
 from validator.adapters.outbox_folder import PAGE_BYTES
 from validator.adapters.outbox_log import read_log
-from validator.formats.stored_report import StoredReport, decode
+from validator.reports.stored_report import StoredReport, decode
 
 pytestmark = pytest.mark.filterwarnings("error")
 

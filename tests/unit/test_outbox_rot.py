@@ -13,8 +13,8 @@ import pytest
 from tests.outboxes import database, ids, outbox, report
 from validator.adapters.disk_outbox import DiskOutbox
 from validator.adapters.outbox_folder import PAGE_BYTES
-from validator.formats.stored_report import StoredReport
 from validator.ports import OutboxError
+from validator.reports.stored_report import StoredReport
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -22,8 +22,8 @@ from backoffice.registry.database import RegistryError
 from backoffice.reports.store import ReportStore
 from tests.asgi import Answered, ask
 from tests.reports import NOW_UNIX_S, stored
-from validator.formats.signed_request import sign
-from validator.formats.stored_report import StoredReport
+from validator.reports.signed_request import sign
+from validator.reports.stored_report import StoredReport
 
 HOST = "https://reports.example.org"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)

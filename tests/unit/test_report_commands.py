@@ -26,7 +26,7 @@ from tests.publishing_rig import PublishingOffice, SocketlessGate, view
 from tests.reports import NOW_UNIX_S, stored
 from validator.adapters.sealing import Sealer
 from validator.courier_ports import SourceState
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # many fsyncs
 SECRET = re.compile(r"PRIVATE KEY|-----BEGIN")

@@ -7,7 +7,7 @@ import pytest
 from nacl.public import PrivateKey, SealedBox
 
 from validator.adapters.sealing import Sealer
-from validator.formats.sealing_keys import sealing_key_id
+from validator.reports.sealing_keys import sealing_key_id
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.formats.signed_request import SignatureError, Speaker, sign, verify
+from validator.reports.signed_request import SignatureError, Speaker, sign, verify
 
 KEY, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
 KEYS = {

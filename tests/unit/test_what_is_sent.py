@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import Web
-from validator.formats.signed_request import verify
+from validator.reports.signed_request import verify
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
 NOW_UNIX_S = 1_800_000_000

@@ -41,9 +41,9 @@ from validator.adapters.outbox_rescue import (
 from validator.adapters.outbox_view import OutboxView
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
-from validator.formats.report_ids import uuid7
-from validator.formats.stored_report import RecordError, StoredReport, decode, encode
 from validator.ports import OutboxError
+from validator.reports.ids import uuid7
+from validator.reports.stored_report import RecordError, StoredReport, decode, encode
 
 REOPEN_S = 1.0
 # What a disk, a database or a rotten word of SQLite's raises: the outbox is closed then, and opened anew.

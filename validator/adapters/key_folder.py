@@ -18,9 +18,9 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from validator.adapters.durable import put_secret
-from validator.formats.sealed_keys import SealedKey, unseal
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import read_keys
+from validator.reports.sealed_keys import SealedKey, unseal
 
 KEYS_MAX = 8  # one in use, one to follow, and some that nobody has deleted: more are no rotation
 _SHOWN_CHARACTERS_MAX = 16

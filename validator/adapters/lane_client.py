@@ -11,7 +11,7 @@ import msgspec
 
 from validator.carrier_ports import LaneGoneError
 from validator.formats.shown import shown
-from validator.formats.stored_report import StoredReport
+from validator.reports.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
 ANSWER_S = 5.0  # for a whole answer: a clerk that adopts a list on a slow disk answers late

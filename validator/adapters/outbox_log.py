@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import Struct, unpack
 from typing import BinaryIO, NamedTuple
 
-from validator.formats.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode
+from validator.reports.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode
 
 _HEADER = Struct(">6I2I")  # magic, version, page size, checkpoint, salt 1, salt 2; its own checksum
 _FRAME = Struct(">6I")  # page, pages of the database after a commit or 0, salt 1, salt 2, checksum

@@ -16,7 +16,7 @@ import msgspec
 
 from validator.adapters.durable import replace_file
 from validator.adapters.outbox_log import carve, cut_off, read_log
-from validator.formats.stored_report import RecordError, Refused, StoredReport, decode, encode
+from validator.reports.stored_report import RecordError, Refused, StoredReport, decode, encode
 
 DATABASE = "cache.db"  # as diskcache calls it
 LOG = f"{DATABASE}-wal"

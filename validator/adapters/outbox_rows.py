@@ -27,7 +27,7 @@ from validator.adapters.outbox_rescue import (
     readable,
     readable_record,
 )
-from validator.formats.stored_report import RecordError, StoredReport, decode
+from validator.reports.stored_report import RecordError, StoredReport, decode
 
 LOCK_WAIT_S = 1.0  # nobody else should have the database at all
 _CACHE_PAGES = 1_024  # 1 MiB: it is asked for the oldest and the newest only

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from validator.adapters.web import StatusError
 from validator.adapters.web_faults import host, place
 from validator.courier_ports import SourceState
-from validator.formats.receiver_answer import Checked, Reason, Refusal, parse_refusal
+from validator.reports.receiver_answer import Checked, Reason, Refusal, parse_refusal
 
 _ADDRESS = (
     HTTPStatus.UNAUTHORIZED,

@@ -23,9 +23,9 @@ from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host, place
 from validator.carrier_ports import Answer, BatchError, Result
 from validator.courier_ports import SourceState, TownError
-from validator.formats.sealed_keys import SealedKey
-from validator.formats.signed_request import FIRST_NONCE, NONCE, sign
-from validator.formats.stored_report import StoredReport
+from validator.reports.sealed_keys import SealedKey
+from validator.reports.signed_request import FIRST_NONCE, NONCE, sign
+from validator.reports.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 16  # two hundred ids, each with a reason
 _NEVER = (

@@ -19,7 +19,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from validator.formats.sealing_keys import SEALING_KEY_BYTES, sealing_key_id
+from validator.reports.sealing_keys import SEALING_KEY_BYTES, sealing_key_id
 
 
 class _Ready(NamedTuple):
