@@ -20,12 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from validator.account import Account
-from validator.adapters.clock import Clock
 from validator.adapters.disk_outbox import DiskOutbox, Origin
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder, Looking
-from validator.adapters.log import JsonLog
-from validator.adapters.process import lock_memory, run_in_real_time
 from validator.adapters.sealing import Sealer
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
@@ -35,6 +32,9 @@ from validator.domain.events import BoardBack, BoardEvent, CardSeen, ReaderBack,
 from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.signed_time import SIGNED_TIME_FILE
+from validator.host.clock import Clock
+from validator.host.log import JsonLog
+from validator.host.process import lock_memory, run_in_real_time
 from validator.lane import Lane
 from validator.lists.held_keys import held_keys
 from validator.ports import Note, TapDone

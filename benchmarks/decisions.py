@@ -22,10 +22,10 @@ import numpy as np
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import MATCHED_UNIT_S, Town
-from validator.adapters.clock import Clock
 from validator.domain.cards import FINGERPRINT_BITS, Card, CardUid, fingerprinter
 from validator.domain.decision import Decision, ListPolicy, Verdict, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet, Table
+from validator.host.clock import Clock
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.segment import NO_END, MappedTable, Segment
 from validator.lists.segment_builder import Head, write_segment

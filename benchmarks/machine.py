@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from validator.adapters.process import run_in_real_time
+from validator.host.process import run_in_real_time
 
 
 def _cpu_name() -> str:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from validator.adapters.clock import Clock
 from validator.adapters.ledger import Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
@@ -18,6 +17,7 @@ from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenSta
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.host.clock import Clock
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.lists.names import ListName

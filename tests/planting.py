@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from validator.adapters.plain_files import remove
+from validator.host.plain_files import remove
 
 PRECIOUS = b"somebody else's"
 

@@ -18,14 +18,11 @@ from types import FrameType
 from typing import Any
 
 from validator.account import Account
-from validator.adapters.clock import Clock
 from validator.adapters.courier_file import CourierFile
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder
-from validator.adapters.log import JsonLog
 from validator.adapters.pn532_reader import Pn532Reader
-from validator.adapters.process import lock_memory, run_in_real_time, tell_systemd
 from validator.adapters.sealing import Sealer
 from validator.adapters.serial_board import BoardReader, SerialBoard
 from validator.adapters.time_file import TimeFile
@@ -36,6 +33,9 @@ from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.formats.courier_status import COURIER_STATUS_FILE
+from validator.host.clock import Clock
+from validator.host.log import JsonLog
+from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.lane import Lane
 from validator.lists.held_keys import held_keys
 from validator.ports import Reader

@@ -16,13 +16,13 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from validator.adapters.clock import Clock
 from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
 from validator.domain.latency import LatencyHistogram
 from validator.formats.shown import shown
+from validator.host.clock import Clock
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
 

@@ -120,7 +120,7 @@ def _printing() -> Iterator[None]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EPIPE}:
             raise
-        from validator.adapters.process import give_up_output
+        from validator.host.process import give_up_output
 
         give_up_output()
         if error.errno == errno.ENOSPC:

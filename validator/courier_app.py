@@ -14,16 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from validator.adapters.clock import Clock
 from validator.adapters.courier_folders import BusyError, CourierFolders
-from validator.adapters.durable import replace_file
 from validator.adapters.lane_lists import LaneLists
 from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
 from validator.adapters.list_shelf import ListShelf
-from validator.adapters.log import JsonLog
 from validator.adapters.piece_cache import PieceCache
-from validator.adapters.plain_files import read_given, read_regular
-from validator.adapters.process import tell_systemd
 from validator.adapters.report_office import GateKeyError
 from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web
@@ -31,6 +26,11 @@ from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier import Courier, Status
 from validator.formats.courier_status import COURIER_STATUS_FILE, encode
+from validator.host.clock import Clock
+from validator.host.durable import replace_file
+from validator.host.log import JsonLog
+from validator.host.plain_files import read_given, read_regular
+from validator.host.process import tell_systemd
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
 

@@ -12,9 +12,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from validator.adapters.clock import Clock
-from validator.adapters.durable import put_secret
-from validator.adapters.owners import hand_over
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.adapters.time_file import TimeFile
@@ -22,6 +19,9 @@ from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
 from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.host.clock import Clock
+from validator.host.durable import put_secret
+from validator.host.owners import hand_over
 from validator.reports.receiver_answer import parse_refusal
 from validator.reports.signed_request import sign
 

@@ -15,11 +15,12 @@ import diskcache
 import msgspec
 
 from tests.power_cut.truth import Found, Step, Told
-from validator.adapters import durable, outbox_folder, outbox_rows
+from validator.adapters import outbox_folder, outbox_rows
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.outbox_rescue import Head, encode_head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
+from validator.host import durable
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport, decode, encode
 

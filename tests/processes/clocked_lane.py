@@ -12,9 +12,9 @@ from typing import Any
 from unittest.mock import patch
 
 from validator import app
-from validator.adapters.clock import Clock
 from validator.config import load
 from validator.domain.trusted_time import SystemClock
+from validator.host.clock import Clock
 
 
 class FileClock(Clock):

@@ -13,9 +13,9 @@ from tests.processes.lane_on_a_disk import Ext4, missing
 from tests.processes.test_files_that_go import ask, clerk
 from tests.programs import program
 from tests.town import Town, uid
-from validator.adapters.mounts import read_only
 from validator.check import Finding, examine
 from validator.config import load
+from validator.host.mounts import read_only
 
 LONG_S = 90.0
 DISK_BYTES = 160 << 20  # sparse; pieces leave 64 MiB free

@@ -11,7 +11,6 @@ from random import Random
 import pytest
 
 from tests.simulation.simulated_gate import MS, START_NS, S, World, card, simulated
-from validator.adapters.clock import Clock
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import ListState
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent
@@ -19,6 +18,7 @@ from validator.domain.outcomes import Outcome
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.formats.signed_time import SignedTime
+from validator.host.clock import Clock
 from validator.ports import Note, TapDone
 
 SIGNED_UNIX_S = 1_780_000_000  # when the simulation begins

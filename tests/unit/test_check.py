@@ -21,8 +21,6 @@ from tests.list_making import (
 from tests.programs import lane_config
 from tests.web_server import Authority
 from validator import check
-from validator.adapters.clock import Clock
-from validator.adapters.durable import put_secret
 from validator.adapters.ledger import Ledger
 from validator.check import courier as check_courier
 from validator.config import Config, LogConfig, UploadConfig, load
@@ -30,6 +28,8 @@ from validator.courier_ports import SourceState
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
 from validator.formats.accepted import Accepted
+from validator.host.clock import Clock
+from validator.host.durable import put_secret
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.manifest import encode
 from validator.lists.segment import NO_END

@@ -15,10 +15,10 @@ from msgspec.json import encode
 
 from tests.list_making import KEY
 from tests.programs import lane_config
-from validator.adapters.durable import put_secret
-from validator.adapters.owners import name_of
 from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.config import Config, load
+from validator.host.durable import put_secret
+from validator.host.owners import name_of
 from validator.lists.fingerprint_keys import format_key_file
 
 GATE_KEY = Ed25519PrivateKey.generate().private_bytes(

@@ -17,10 +17,10 @@ from backoffice.receiver.app import Receiver
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Fault, WebServer
-from validator.adapters.owners import name_of
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.adapters.web import Web
 from validator.enrolment import EnrolmentError, enrol
+from validator.host.owners import name_of
 
 OLD_TOKEN = "whoever-had-it-has-used-it"  # noqa: S105  # no password; a token of the test
 

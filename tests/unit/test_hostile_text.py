@@ -24,12 +24,12 @@ from backoffice.reports.store import ReportStore
 from tests.console_lane import fake_lane, status_line
 from tests.programs import lane_config
 from tests.reports import NOW_UNIX_S, stored
-from validator.adapters.log import JsonLog
 from validator.check import show
 from validator.check.finding import Finding
 from validator.config import load
 from validator.console.top import top
 from validator.formats.shown import json_shown, shown
+from validator.host.log import JsonLog
 from validator.reports.sealing_keys import sealing_key_id
 
 CLEAR, OVERRIDE, CSI, NEXT_LINE, TITLE = (

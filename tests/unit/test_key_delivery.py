@@ -26,15 +26,15 @@ from tests.asgi import Answered, ask
 from tests.backoffice_rig import City
 from tests.rot import every_bit, torn
 from validator.adapters import key_folder
-from validator.adapters.clock import Clock
 from validator.adapters.key_folder import KEYS_MAX, KeyFolder, Taken
-from validator.adapters.log import JsonLog
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import StatusError, Web
 from validator.carrier import Carried
 from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
 from validator.courier_ports import SourceState, TownError
+from validator.host.clock import Clock
+from validator.host.log import JsonLog
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.reports.sealed_keys import SealedKey

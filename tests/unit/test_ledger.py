@@ -192,7 +192,7 @@ def test_a_full_disk_keeps_what_was_accepted_before(
     def full(_fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("validator.adapters.durable.os.fsync", full)
+    monkeypatch.setattr("validator.host.durable.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         ledger.accept(accepted(8))
     monkeypatch.undo()

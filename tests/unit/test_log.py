@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from validator.adapters.log import LINE_BYTES_MAX, JsonLog
+from validator.host.log import LINE_BYTES_MAX, JsonLog
 
 LINES = 5_000
 THREADS = 2  # as in the courier

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from validator.adapters.mounts import is_in_memory
+from validator.host.mounts import is_in_memory
 
 
 def test_memory_is_told_from_a_disk_by_what_the_kernel_mounts() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from validator.adapters.plain_files import read_regular
 from validator.formats.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     CourierStatus,
@@ -17,6 +16,7 @@ from validator.formats.courier_status import (
     silence_s_max,
     wait_s_max,
 )
+from validator.host.plain_files import read_regular
 
 UNHEARD: dict[str, Any] = {
     "state": "unknown",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from validator.adapters.durable import put_secret
+from validator.host.durable import put_secret
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import read_keys
 from validator.reports.sealed_keys import SealedKey, unseal

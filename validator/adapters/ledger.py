@@ -15,8 +15,6 @@ list below the one it holds is taken (courier.py). docs/decisions/0018.
 import os
 from pathlib import Path
 
-from validator.adapters.durable import replace_file
-from validator.adapters.plain_files import read_regular
 from validator.formats.accepted import (
     ACCEPTED_BYTES_MAX,
     ACCEPTED_COPY_FILE,
@@ -26,6 +24,8 @@ from validator.formats.accepted import (
     decode,
     encode,
 )
+from validator.host.durable import replace_file
+from validator.host.plain_files import read_regular
 
 FILE_NAME, COPY_NAME = ACCEPTED_FILE, ACCEPTED_COPY_FILE
 ROOT_NAME = "root.json"

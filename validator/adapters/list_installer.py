@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
-from validator.adapters.plain_files import create, read_regular, reader, remove
+from validator.host.durable import TEMPORARY, rename_over, sync_folder
+from validator.host.plain_files import create, read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,

@@ -10,9 +10,9 @@ import errno
 import hashlib
 from pathlib import Path
 
-from validator.adapters.durable import replace_file
-from validator.adapters.plain_files import NotRegularError, read_regular, reader
 from validator.formats.checked import is_stamped
+from validator.host.durable import replace_file
+from validator.host.plain_files import NotRegularError, read_regular, reader
 from validator.lists.files import SeenFile
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,

@@ -22,12 +22,12 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from validator.adapters.durable import TEMPORARY, rename_over, sync_folder
 from validator.adapters.list_installer import InstallError, ListInstaller
 from validator.adapters.list_scrub import ListScrub
-from validator.adapters.plain_files import create, read_regular, reader, remove
 from validator.courier_ports import Fetched, SourceState, TownError
 from validator.formats.checked import CHECKSUM_BYTES
+from validator.host.durable import TEMPORARY, rename_over, sync_folder
+from validator.host.plain_files import create, read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,

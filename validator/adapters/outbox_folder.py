@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from validator.adapters.durable import replace_file, sync_folder
 from validator.adapters.outbox_rescue import DATABASE, LOG, Head
+from validator.host.durable import replace_file, sync_folder
 
 IDENTITY = "outbox.json"
 LOCK = "outbox.lock"

@@ -6,7 +6,6 @@ Checked every second, read when it changed.
 from pathlib import Path
 from typing import NamedTuple
 
-from validator.adapters.plain_files import NotRegularError, read_regular
 from validator.formats.signed_time import (
     SIGNED_TIME_BYTES_MAX,
     Order,
@@ -15,6 +14,7 @@ from validator.formats.signed_time import (
     decode,
     order,
 )
+from validator.host.plain_files import NotRegularError, read_regular
 
 
 class FoundTime(NamedTuple):

@@ -23,7 +23,6 @@ import requests
 import urllib3
 from urllib3.exceptions import SystemTimeWarning
 
-from validator.adapters.durable import sync_folder
 from validator.adapters.web_faults import (
     OnTheLine,
     StatusError,
@@ -36,6 +35,7 @@ from validator.adapters.web_faults import (
 from validator.adapters.web_line import Pace, PacedAdapter, WebLimits
 from validator.adapters.web_part import Part
 from validator.courier_ports import SourceState, TownError
+from validator.host.durable import sync_folder
 
 __all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]
 

@@ -6,7 +6,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from validator.adapters.plain_files import remove
+from validator.host.plain_files import remove
 
 _STEP_BYTES = 1 << 20
 

@@ -11,8 +11,6 @@ from typing import Annotated
 import msgspec
 
 from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
-from validator.adapters.mounts import is_in_memory, read_only
-from validator.adapters.plain_files import read_given, read_regular
 from validator.adapters.tuf_town import is_root
 from validator.adapters.web import Web
 from validator.check.finding import Finding, date, printable
@@ -28,6 +26,8 @@ from validator.formats.courier_status import (
     decode,
     silence_s_max,
 )
+from validator.host.mounts import is_in_memory, read_only
+from validator.host.plain_files import read_given, read_regular
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import Manifest, ManifestError

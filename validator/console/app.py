@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
-from validator.adapters.log import JsonLog
-from validator.adapters.process import tell_systemd
 from validator.config import Config, ConsoleConfig
 from validator.console.assets import assets
 from validator.console.gate import Gate, Lane
@@ -19,6 +17,8 @@ from validator.console.lane_line import lane_says
 from validator.console.lane_words import Tap
 from validator.console.site import Site
 from validator.console.web_server import WebServer, listening
+from validator.host.log import JsonLog
+from validator.host.process import tell_systemd
 
 STEP_S = 1.0  # how often a page is told that something has changed, if it is nothing notable
 

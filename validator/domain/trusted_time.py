@@ -2,7 +2,7 @@
 
 The newest signed time the gate has accepted is a floor. The wall clock is believed only while the kernel says that it is
 synchronised and it is not below the floor; else time is the floor plus what has gone by since. So a suspension may end late,
-never early, and a clock that wakes in 2038 expires nothing. Nothing here reads a clock: adapters/clock.py does.
+never early, and a clock that wakes in 2038 expires nothing. Nothing here reads a clock: host/clock.py does.
 
 A city's clock that ran ahead signs a floor that lies ahead. It is void once a later root names other keys for the timestamp role
 (TimeBasis), and how far ahead it can lie is bounded: docs/decisions/0016.

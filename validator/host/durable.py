@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from validator.adapters.plain_files import create, create_secret, remove
+from validator.host.plain_files import create, create_secret, remove
 
 TEMPORARY = ".new-"  # what a name begins with while its file is being written
 

@@ -1,0 +1,1 @@
+"""What the gate's processes ask of the machine: clocks, durable files, log, process, mounts."""
