@@ -31,10 +31,10 @@ from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.events import BoardBack, BoardEvent, CardSeen, ReaderBack, ReaderEvent
 from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
-from validator.formats.signed_time import SIGNED_TIME_FILE
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time
+from validator.ipc.signed_time import SIGNED_TIME_FILE
 from validator.lane import Lane
 from validator.lists.held_keys import held_keys
 from validator.ports import Note, TapDone

@@ -14,7 +14,7 @@ from random import Random
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.gate import Gate, gate
 from benchmarks.rows import Limit, Row, timed
-from validator.adapters.lane_client import LaneClient
+from validator.ipc.client import LaneClient
 from validator.reports.stored_report import encode
 
 P99_MS = 10.0

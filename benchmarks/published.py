@@ -14,7 +14,7 @@ from backoffice.signing import roles
 from benchmarks.as_unit import MB
 from tests.backoffice_rig import City
 from tests.programs import Line, Program, lane_config, program
-from validator.formats.courier_status import COURIER_STATUS_FILE
+from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.piece_index import PieceIndex

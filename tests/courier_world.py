@@ -16,7 +16,7 @@ from validator.courier_ports import Fetched, Signed, SourceState
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
-from validator.formats.accepted import Accepted
+from validator.ipc.accepted import Accepted
 from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import encode as encode_index

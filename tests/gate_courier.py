@@ -16,8 +16,8 @@ from validator.domain.cards import Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
-from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.host.clock import Clock
+from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.lists.names import ListName

@@ -31,11 +31,11 @@ from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
-from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
-from validator.formats.courier_status import COURIER_STATUS_FILE
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
+from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lane import Lane
 from validator.lists.held_keys import held_keys
 from validator.ports import Reader

@@ -19,7 +19,7 @@ from validator.carrier_ports import (
     Result,
 )
 from validator.courier_ports import SourceState, TownError
-from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
+from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.reports.stored_report import StoredReport
 
 BATCH_MAX = 200

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from validator.adapters.key_folder import KeyFolder
-from validator.adapters.lane_client import LaneClient
 from validator.adapters.report_office import ReportOffice, gate_key
 from validator.adapters.web import Web
 from validator.carrier import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
@@ -22,6 +21,7 @@ from validator.courier import where
 from validator.courier_ports import SourceState, TownError
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
+from validator.ipc.client import LaneClient
 from validator.reports.sealed_keys import SealedKey
 
 # What of a lane's status the back office is to know at once, and not only with the next minute.

@@ -18,7 +18,7 @@ from validator.clerk_ports import Callers, KeptClock, ListSource, Log, Looked, S
 from validator.domain.decision import list_state
 from validator.domain.latency import LatencyHistogram
 from validator.domain.report import Report
-from validator.formats.lane_requests import (
+from validator.ipc.requests import (
     Delivered,
     Histograms,
     ListChanged,

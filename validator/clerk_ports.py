@@ -4,8 +4,8 @@ from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
 from validator.domain.rules import RuleSet
-from validator.formats.lane_requests import Request
-from validator.formats.signed_time import SignedTime
+from validator.ipc.requests import Request
+from validator.ipc.signed_time import SignedTime
 from validator.lists.names import ListName
 from validator.ports import WallClock
 

@@ -29,7 +29,7 @@ from validator.courier_ports import (
 from validator.domain.chain import cheapest_chain
 from validator.domain.floor import BelowFloorError, Floor, raised
 from validator.domain.trusted_time import TimeBasis, latest_signed_unix_s, vouched_unix_s
-from validator.formats.accepted import Accepted
+from validator.ipc.accepted import Accepted
 from validator.lists.manifest import Manifest, ManifestError, SegmentEntry, decode
 from validator.lists.piece_index import decode as decode_index
 

@@ -25,12 +25,12 @@ from validator.adapters.web import Web
 from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier import Courier, Status
-from validator.formats.courier_status import COURIER_STATUS_FILE, encode
 from validator.host.clock import Clock
 from validator.host.durable import replace_file
 from validator.host.log import JsonLog
 from validator.host.plain_files import read_given, read_regular
 from validator.host.process import tell_systemd
+from validator.ipc.courier_status import COURIER_STATUS_FILE, encode
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
-from validator.formats.accepted import Accepted
+from validator.ipc.accepted import Accepted
 from validator.lists.manifest import Manifest, SegmentEntry
 
 

@@ -18,10 +18,10 @@ from validator.adapters.time_file import TimeFile
 from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
-from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.host.clock import Clock
 from validator.host.durable import put_secret
 from validator.host.owners import hand_over
+from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.reports.receiver_answer import parse_refusal
 from validator.reports.signed_request import sign
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.config import Config
-from validator.formats.lane_requests import BATCH_MAX
 from validator.formats.shown import shown
+from validator.ipc.client import LaneClient
+from validator.ipc.requests import BATCH_MAX
 
 _COUNTS = {
     "reports_waiting": "wait for the courier",

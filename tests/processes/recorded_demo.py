@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from validator.adapters.lane_client import LaneClient
 from validator.cli import main
 from validator.demo import children
 from validator.demo.run import Demo
+from validator.ipc.client import LaneClient
 
 FOLDER = Path(sys.argv.pop(1))
 HEARD = FOLDER / "heard"

@@ -23,7 +23,7 @@ from tests.console_lane import (
 )
 from tests.processes.gate_rig import Gate, gate, serving
 from tests.programs import WAIT_S, Program, lane_config, program
-from validator.adapters.lane_client import LaneClient
+from validator.ipc.client import LaneClient
 
 RSS_KIB_MAX = 35 << 10
 PAGES = 5

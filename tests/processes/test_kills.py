@@ -33,7 +33,7 @@ from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.web import WebLimits
 from validator.courier_ports import SourceState
-from validator.formats.accepted import AcceptedError, decode
+from validator.ipc.accepted import AcceptedError, decode
 from validator.lists.fingerprint_keys import parse_key_file
 from validator.lists.held_keys import held_keys
 

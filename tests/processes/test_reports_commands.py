@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.programs import Program
-from validator.adapters.lane_client import LaneClient
 from validator.cli import main
+from validator.ipc.client import LaneClient
 
 DENIALS = 45  # more than one request of the command moves
 CONFIG = """

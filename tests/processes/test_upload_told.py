@@ -17,8 +17,8 @@ from tests.backoffice_rig import City
 from tests.console_lane import FakeLane, well
 from tests.programs import lane_config, program
 from tests.web_server import Fault, WebServer
-from validator.formats.courier_status import UploadStatus, decode
 from validator.host.durable import put_secret
+from validator.ipc.courier_status import UploadStatus, decode
 
 WAIT_S = 120.0
 MORE = """

@@ -17,8 +17,8 @@ from validator.domain.events import CardSeen, ReaderBack, ReaderEvent
 from validator.domain.outcomes import Outcome
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import SystemClock
-from validator.formats.signed_time import SignedTime
 from validator.host.clock import Clock
+from validator.ipc.signed_time import SignedTime
 from validator.ports import Note, TapDone
 
 SIGNED_UNIX_S = 1_780_000_000  # when the simulation begins

@@ -23,8 +23,8 @@ from validator.carrier import (
 from validator.carrier_ports import Answer, BatchError, LaneGoneError, Result
 from validator.courier_ports import SourceState, TownError
 from validator.domain.report import ReportKind
-from validator.formats.lane_requests import BATCH_MAX as ASKED_MAX
-from validator.formats.lane_requests import SKIP_MAX
+from validator.ipc.requests import BATCH_MAX as ASKED_MAX
+from validator.ipc.requests import SKIP_MAX
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport
 

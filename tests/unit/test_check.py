@@ -27,9 +27,9 @@ from validator.config import Config, LogConfig, UploadConfig, load
 from validator.courier_ports import SourceState
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
-from validator.formats.accepted import Accepted
 from validator.host.clock import Clock
 from validator.host.durable import put_secret
+from validator.ipc.accepted import Accepted
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.manifest import encode
 from validator.lists.segment import NO_END

@@ -28,7 +28,7 @@ from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report, ReportKind
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import Now
-from validator.formats.lane_requests import (
+from validator.ipc.requests import (
     Delivered,
     Histograms,
     ListChanged,
@@ -38,7 +38,7 @@ from validator.formats.lane_requests import (
     Status,
     Watch,
 )
-from validator.formats.signed_time import SignedTime
+from validator.ipc.signed_time import SignedTime
 from validator.lists.names import ListName
 from validator.ports import OutboxError, TapDone, TapTimes
 from validator.reports.stored_report import StoredReport

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from validator.adapters.courier_file import UNHEARD, CourierFile
-from validator.formats.courier_status import encode
+from validator.ipc.courier_status import encode
 
 NOW_UNIX_S = 1_800_000_000
 SAYS = {

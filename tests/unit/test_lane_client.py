@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.reports import stored
-from validator.adapters import lane_client
-from validator.adapters.lane_client import LaneClient
 from validator.carrier import LOOK_S, WAIT_S_MAX, Carrier
 from validator.carrier_ports import Answer, LaneGoneError, Result
 from validator.courier_ports import SourceState
+from validator.ipc import client as lane_client
+from validator.ipc.client import LaneClient
 from validator.reports.stored_report import StoredReport
 
 LONG_S = 90.0  # what a test that passes never waits

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from validator.adapters.lane_socket import CALLERS_MAX, LaneSocket
-from validator.formats.lane_requests import (
+from validator.ipc.requests import (
     LINE_BYTES_MAX,
     Delivered,
     ListChanged,

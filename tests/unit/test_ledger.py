@@ -14,7 +14,7 @@ from tests.planting import PLANTS, PRECIOUS, Plant
 from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.adapters.time_file import TimeFile
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
-from validator.formats.accepted import Accepted, AcceptedError, decode, encode
+from validator.ipc.accepted import Accepted, AcceptedError, decode, encode
 
 ROOT = b'{"signed": {}}'
 

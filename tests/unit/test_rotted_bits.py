@@ -12,7 +12,8 @@ from tests.rot import every_bit, torn
 from tests.tuf_making import TufRepository
 from validator.adapters.tuf_town import is_root
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
-from validator.formats import accepted, checked, courier_status, signed_time
+from validator.formats import checked
+from validator.ipc import accepted, courier_status, signed_time
 from validator.lists import manifest
 from validator.lists.fingerprint_keys import (
     FingerprintKeyError,

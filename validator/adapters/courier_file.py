@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from validator.formats.courier_status import (
+from validator.host.plain_files import read_regular
+from validator.ipc.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     CourierStatus,
     CourierStatusError,
@@ -16,7 +17,6 @@ from validator.formats.courier_status import (
     silence_s_max,
     wait_s_max,
 )
-from validator.host.plain_files import read_regular
 
 UNHEARD: dict[str, Any] = {
     "state": "unknown",

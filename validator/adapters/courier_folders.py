@@ -14,9 +14,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.host.mounts import read_only
 from validator.host.plain_files import make_folder
+from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 
 _WRITTEN = (ACCEPTED_FILE, ACCEPTED_COPY_FILE)
 

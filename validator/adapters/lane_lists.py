@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
+from validator.ipc.client import LaneClient
 
 
 class _Said(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from validator.formats.lane_requests import LINE_BYTES_MAX, Request, RequestError, Watch, parse
+from validator.ipc.requests import LINE_BYTES_MAX, Request, RequestError, Watch, parse
 
 CALLERS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
 UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events

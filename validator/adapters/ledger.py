@@ -15,7 +15,9 @@ list below the one it holds is taken (courier.py). docs/decisions/0018.
 import os
 from pathlib import Path
 
-from validator.formats.accepted import (
+from validator.host.durable import replace_file
+from validator.host.plain_files import read_regular
+from validator.ipc.accepted import (
     ACCEPTED_BYTES_MAX,
     ACCEPTED_COPY_FILE,
     ACCEPTED_FILE,
@@ -24,8 +26,6 @@ from validator.formats.accepted import (
     decode,
     encode,
 )
-from validator.host.durable import replace_file
-from validator.host.plain_files import read_regular
 
 FILE_NAME, COPY_NAME = ACCEPTED_FILE, ACCEPTED_COPY_FILE
 ROOT_NAME = "root.json"

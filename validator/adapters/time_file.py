@@ -6,7 +6,8 @@ Checked every second, read when it changed.
 from pathlib import Path
 from typing import NamedTuple
 
-from validator.formats.signed_time import (
+from validator.host.plain_files import NotRegularError, read_regular
+from validator.ipc.signed_time import (
     SIGNED_TIME_BYTES_MAX,
     Order,
     SignedTime,
@@ -14,7 +15,6 @@ from validator.formats.signed_time import (
     decode,
     order,
 )
-from validator.host.plain_files import NotRegularError, read_regular
 
 
 class FoundTime(NamedTuple):

@@ -16,8 +16,10 @@ from validator.adapters.web import Web
 from validator.check.finding import Finding, date, printable
 from validator.config import Config, CourierConfig
 from validator.courier_ports import SourceState
-from validator.formats.accepted import Accepted
-from validator.formats.courier_status import (
+from validator.host.mounts import is_in_memory, read_only
+from validator.host.plain_files import read_given, read_regular
+from validator.ipc.accepted import Accepted
+from validator.ipc.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     COURIER_STATUS_FILE,
     CourierStatus,
@@ -26,8 +28,6 @@ from validator.formats.courier_status import (
     decode,
     silence_s_max,
 )
-from validator.host.mounts import is_in_memory, read_only
-from validator.host.plain_files import read_given, read_regular
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import Manifest, ManifestError

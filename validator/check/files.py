@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from validator.adapters.lane_client import LaneClient
 from validator.adapters.outbox_folder import IDENTITY, LOCK
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.carrier_ports import LaneGoneError
 from validator.check.finding import Finding, printable
 from validator.config import Config
-from validator.formats.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.host.mounts import read_only
 from validator.host.owners import name_of, service_owner
+from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.ipc.client import LaneClient
 
 FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

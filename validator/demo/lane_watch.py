@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.demo.children import Heard, Mailbox
+from validator.ipc.client import LaneClient
 
 LOOK_S = 1.0
 

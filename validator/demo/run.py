@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
 from validator.demo.chaos import Chaos
@@ -38,6 +37,7 @@ from validator.demo.terminal import single_keys
 from validator.demo.turnstile import PORT as PAGE_PORT
 from validator.demo.view import Seen, shown
 from validator.demo.visit import Visit
+from validator.ipc.client import LaneClient
 
 DECK_TAPS_MIN = 2_000
 TAPS_KEPT = 20  # the crowd waits here for the story to go on

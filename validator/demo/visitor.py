@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol, assert_never
 
-from validator.adapters.lane_client import LaneClient
 from validator.carrier_ports import LaneGoneError
 from validator.demo import verbs
 from validator.demo.children import Child, Heard, Line
@@ -29,7 +28,8 @@ from validator.demo.hand import Hand, Lying
 from validator.demo.lane_watch import LaneWatch
 from validator.demo.on_disk import reports_on_disk
 from validator.demo.scene import Scene
-from validator.formats.lane_requests import BATCH_MAX
+from validator.ipc.client import LaneClient
+from validator.ipc.requests import BATCH_MAX
 
 NEVER_NS = 1 << 62
 _STATUS = "visitor-lane-status"

@@ -16,7 +16,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class AcceptedTime(Protocol):
-    """A signed time, as formats/signed_time.py and formats/accepted.py tell it."""
+    """A signed time, as ipc/signed_time.py and ipc/accepted.py tell it."""
 
     @property
     def signed_unix_s(self) -> int:

@@ -21,7 +21,7 @@ from validator.domain.trusted_time import (
     TimeFloor,
     trusted_now,
 )
-from validator.formats.accepted import Accepted, encode
+from validator.ipc.accepted import Accepted, encode
 from validator.lists.manifest import SegmentEntry
 
 KEEPALIVE_S = 75.0  # nginx as it comes: how long it keeps a connection on which nobody asks

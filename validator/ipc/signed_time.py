@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.domain.trusted_time import SIGNED_UNIX_S_END
-from validator.formats.accepted import ACCEPTED_FILE, Accepted
 from validator.formats.checked import ChecksumError, checked
+from validator.ipc.accepted import ACCEPTED_FILE, Accepted
 
 SIGNED_TIME_FILE = ACCEPTED_FILE  # in the list folder on the disk
 SIGNED_TIME_BYTES_MAX = 1 << 14  # the whole file: versions, key ids, and a manifest
