@@ -35,7 +35,7 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time
 from validator.ipc.signed_time import SIGNED_TIME_FILE
-from validator.lane import Lane
+from validator.lane.loop import Lane
 from validator.lists.held_keys import held_keys
 from validator.ports import Note, TapDone
 

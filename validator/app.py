@@ -22,7 +22,6 @@ from validator.adapters.courier_file import CourierFile
 from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder
-from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.sealing import Sealer
 from validator.adapters.serial_board import BoardReader, SerialBoard
 from validator.adapters.time_file import TimeFile
@@ -36,7 +35,8 @@ from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.courier_status import COURIER_STATUS_FILE
-from validator.lane import Lane
+from validator.lane.loop import Lane
+from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lists.held_keys import held_keys
 from validator.ports import Reader
 

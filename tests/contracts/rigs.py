@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from tests.contracts.board_rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
-from validator.adapters.pn532_reader import Pn532Reader
 from validator.adapters.serial_board import BoardReader
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
+from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.ports import Reader
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.rigs import Listener, Pn532Rig, listening
-from validator.adapters.pn532_chip import Chip, open_chip
-from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
-from validator.adapters.pn532_reader import Pn532Reader
 from validator.domain.events import CardSeen, ReaderBack, ReaderLost
-from validator.formats.pn532_frames import FrameSplitter
+from validator.lane.readers.pn532.chip import Chip, open_chip
+from validator.lane.readers.pn532.frames import FrameSplitter
+from validator.lane.readers.pn532.line import EchoError, Line, NoAnswerError
+from validator.lane.readers.pn532.reader import Pn532Reader
 
 UID = "0489ab12cd34ef"
 ACK = bytes.fromhex("0000ff00ff00")

@@ -28,7 +28,7 @@ from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import Now
 from validator.formats.board_frames import OpenFrame, ShowFrame
 from validator.formats.board_link import BoardLink, Lay, LinkEvent, ReadHeard
-from validator.lane import Lane
+from validator.lane.loop import Lane
 from validator.ports import Note, TapDone, WallClock
 
 MS = 1_000_000

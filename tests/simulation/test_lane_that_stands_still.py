@@ -22,7 +22,7 @@ from tests.simulation.simulated_gate import (
 )
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent
 from validator.domain.outcomes import Outcome
-from validator.lane import Lane
+from validator.lane.loop import Lane
 
 STILL_NS = 8 * S
 TAP_NS = START_NS + 3 * S

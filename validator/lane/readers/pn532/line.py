@@ -18,7 +18,7 @@ from pathlib import Path
 import serial
 from nfc.clf.transport import TTY
 
-from validator.formats.pn532_frames import ACK, FrameSplitter
+from validator.lane.readers.pn532.frames import ACK, FrameSplitter
 
 _READ_BYTES_MAX = 4096  # what the kernel holds of a tty; one read empties it
 _FRAMES_MAX = 16  # two can wait at most; a mad device may not fill the memory

@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 
 from nfc.clf import pn532
 
-from validator.adapters.pn532_chip import FAULTS, Chip, StoppedError, open_chip
-from validator.adapters.pn532_line import EchoError, NoAnswerError
+from validator.lane.readers.pn532.chip import FAULTS, Chip, StoppedError, open_chip
+from validator.lane.readers.pn532.line import EchoError, NoAnswerError
 
 RETRY_S = 0.25  # between two tries: a replugged reader is back well within 2 s, and a missing one costs nothing
 CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s

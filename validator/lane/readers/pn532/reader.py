@@ -15,9 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from validator.adapters.pn532_chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
-from validator.adapters.pn532_line import EchoError, NoAnswerError
-from validator.adapters.pn532_opener import Opener, explain
 from validator.domain.cards import Card
 from validator.domain.events import (
     CardSeen,
@@ -29,7 +26,10 @@ from validator.domain.events import (
     ReaderLost,
     Unsupported,
 )
-from validator.formats.pn532_targets import NoCard, parse_targets
+from validator.lane.readers.pn532.chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
+from validator.lane.readers.pn532.line import EchoError, NoAnswerError
+from validator.lane.readers.pn532.opener import Opener, explain
+from validator.lane.readers.pn532.targets import NoCard, parse_targets
 
 TARGETS_MAX = 2  # what the chip can hold
 MISSES_MAX = 4  # an acknowledgement may be lost on the way, and an adapter or a busy machine may stall for a tenth of a second

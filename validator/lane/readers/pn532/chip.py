@@ -18,8 +18,8 @@ from typing import Protocol
 
 from nfc.clf import pn532
 
-from validator.adapters.pn532_line import EchoError, Line, NoAnswerError
-from validator.formats.pn532_frames import ACK
+from validator.lane.readers.pn532.frames import ACK
+from validator.lane.readers.pn532.line import EchoError, Line, NoAnswerError
 
 SPEEDS = (
     115_200,
