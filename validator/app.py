@@ -23,7 +23,6 @@ from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder
 from validator.adapters.sealing import Sealer
-from validator.adapters.serial_board import BoardReader, SerialBoard
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.config import Config
@@ -35,6 +34,7 @@ from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.courier_status import COURIER_STATUS_FILE
+from validator.lane.boards.serial.board import BoardReader, SerialBoard
 from validator.lane.loop import Lane
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lists.held_keys import held_keys

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
-from validator.adapters.serial_board import SerialBoard
 from validator.domain.events import BoardBack, BoardEvent, BoardLost, Emergency, Tamper
 from validator.domain.outcomes import Direction, Outcome
+from validator.lane.boards.serial.board import SerialBoard
 from validator.ports import Board
 
 Kind = TypeVar("Kind", bound=BoardEvent)

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from tests.contracts.board_rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
-from validator.adapters.serial_board import BoardReader
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
+from validator.lane.boards.serial.board import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.ports import Reader
 

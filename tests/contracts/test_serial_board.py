@@ -15,7 +15,6 @@ from firmware_sim.board_frames import FROM_BOARD, FROM_LANE, Hello, encode
 from tests.contracts.board_rig import BoardListener, BoardRig, hearing, open_board
 from tests.contracts.loop import Loop
 from tests.contracts.rigs import BoardReaderRig, threads_and_descriptors
-from validator.adapters.serial_board import CARD_AGE_MAX_NS, BoardReader, SerialBoard
 from validator.domain.events import (
     BoardBack,
     BoardEvent,
@@ -28,6 +27,7 @@ from validator.domain.events import (
     ReaderLost,
     Tamper,
 )
+from validator.lane.boards.serial.board import CARD_AGE_MAX_NS, BoardReader, SerialBoard
 
 UID = "0489ab12cd34ef"
 NOBODY = 65_534

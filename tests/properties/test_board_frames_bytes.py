@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.formats import board_frames as f
+from validator.lane.boards.serial import frames as f
 
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)

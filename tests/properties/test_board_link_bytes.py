@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties.test_board_frames_bytes import frames
-from validator.formats import board_frames as f
-from validator.formats.board_link import BoardLink, LinkEvent
+from validator.lane.boards.serial import frames as f
+from validator.lane.boards.serial.link import BoardLink, LinkEvent
 
 HELLO = f.encode(f.Hello(2, 77, b"board001", ""), f.BOARD_SEQ)
 pieces = st.lists(

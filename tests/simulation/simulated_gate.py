@@ -26,8 +26,8 @@ from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.domain.report import Report
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import Now
-from validator.formats.board_frames import OpenFrame, ShowFrame
-from validator.formats.board_link import BoardLink, Lay, LinkEvent, ReadHeard
+from validator.lane.boards.serial.frames import OpenFrame, ShowFrame
+from validator.lane.boards.serial.link import BoardLink, Lay, LinkEvent, ReadHeard
 from validator.lane.loop import Lane
 from validator.ports import Note, TapDone, WallClock
 

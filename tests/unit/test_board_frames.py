@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from validator.formats import board_frames as f
+from validator.lane.boards.serial import frames as f
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "board_frames.json").read_text())
 CLASSES: dict[str, type[Any]] = {

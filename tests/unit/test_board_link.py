@@ -16,8 +16,8 @@ from validator.domain.events import (
     ReaderLost,
     Tamper,
 )
-from validator.formats import board_frames as f
-from validator.formats.board_link import BoardLink, Lay, LinkEvent
+from validator.lane.boards.serial import frames as f
+from validator.lane.boards.serial.link import BoardLink, Lay, LinkEvent
 
 MS = 1_000_000
 BOARD = f.Hello(2, 77, b"board001", "test board")

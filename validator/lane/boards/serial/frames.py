@@ -1,6 +1,6 @@
 """The board's frames: values to bytes, and a stream of bytes, hostile ones included, to values. docs/board-protocol.md is the source.
 
-Only the frames themselves: sessions, acknowledgements and time are board_link.py's. One table says how each body is laid out.
+Only the frames themselves: sessions, acknowledgements and time are lane/boards/serial/link.py's. One table says how each body is laid out.
 """
 
 import binascii

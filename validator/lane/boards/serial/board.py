@@ -1,6 +1,6 @@
 """The turnstile board on a serial line (pyserial), and the cards of a board that reads them itself.
 
-Only the port's side: what the bytes mean is formats/board_link.py's affair. The device is named by a stable link and opened
+Only the port's side: what the bytes mean is lane/boards/serial/link.py's affair. The device is named by a stable link and opened
 anew after each loss, for ever: pts and ttyUSB numbers are reused at once.
 """
 
@@ -28,8 +28,8 @@ from validator.domain.events import (
     ReaderLost,
 )
 from validator.domain.outcomes import Direction, Outcome
-from validator.formats.board_frames import OpenFrame, ReadFrame, ShowFrame
-from validator.formats.board_link import BoardLink, Command, Lay, LinkEvent, ReadHeard
+from validator.lane.boards.serial.frames import OpenFrame, ReadFrame, ShowFrame
+from validator.lane.boards.serial.link import BoardLink, Command, Lay, LinkEvent, ReadHeard
 
 BAUD = 115_200
 RETRY_NS = 250_000_000  # a device that comes back is served within 2 s; a quarter of one leaves room for its HELLO

@@ -22,7 +22,7 @@ from validator.domain.events import (
     ReaderLost,
     Tamper,
 )
-from validator.formats.board_frames import (
+from validator.lane.boards.serial.frames import (
     BOARD_SEQ,
     CARDS_SEVERAL,
     LANE_SEQ,

@@ -1,0 +1,1 @@
+"""The board on a serial line: docs/board-protocol.md is its source."""
