@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from validator.account import Account
-from validator.adapters.disk_outbox import DiskOutbox, Origin
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder, Looking
-from validator.adapters.sealing import Sealer
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import Card, CardUid
@@ -36,6 +34,8 @@ from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time
 from validator.ipc.signed_time import SIGNED_TIME_FILE
 from validator.lane.loop import Lane
+from validator.lane.outbox.outbox import DiskOutbox, Origin
+from validator.lane.outbox.sealing import Sealer
 from validator.lists.held_keys import held_keys
 from validator.ports import Note, TapDone
 

@@ -30,11 +30,11 @@ from benchmarks.published import COURIER_UNIT, MEMORY_BACKED
 from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import Town
 from tests.programs import Line, Program, lane_config, program
-from validator.adapters.disk_outbox import DiskOutbox, Origin
-from validator.adapters.sealing import Sealer
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.ipc.client import LaneClient
+from validator.lane.outbox.outbox import DiskOutbox, Origin
+from validator.lane.outbox.sealing import Sealer
 
 GATE_ID = "test"  # as lane_config has it
 EVERY_S = 0.004

@@ -11,7 +11,7 @@
 # Meets it: who names queues after gates, lanes or kinds ("door", "door-2"). It shows only when one
 #           name is another's beginning, and a digit follows the dash.
 # Turnike:  uses no prefix: its outbox has one queue a folder and keys of its own
-#           (validator/adapters/outbox_rows.py).
+#           (validator/lane/outbox/rows.py).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -12,7 +12,7 @@
 # Meets it: who takes an item, delivers it inside the transaction, and rolls back when delivery
 #           fails. Photographs, batches of reports and firmware pass 32 KiB easily.
 # Turnike:  keeps each report in its row, refuses every side file, and forgets a report only after
-#           its delivery (validator/adapters/inline_disk.py).
+#           its delivery (validator/lane/outbox/inline_disk.py).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 NOW_UNIX_S = 1_800_000_000

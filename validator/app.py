@@ -19,10 +19,8 @@ from typing import Any
 
 from validator.account import Account
 from validator.adapters.courier_file import CourierFile
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.lane_socket import LaneSocket
 from validator.adapters.list_folder import ListFolder
-from validator.adapters.sealing import Sealer
 from validator.adapters.time_file import TimeFile
 from validator.clerk import Clerk, ListInForce
 from validator.config import Config
@@ -36,6 +34,8 @@ from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lane.boards.serial.board import BoardReader, SerialBoard
 from validator.lane.loop import Lane
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.sealing import Sealer
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lists.held_keys import held_keys
 from validator.ports import Reader

@@ -15,12 +15,13 @@ import diskcache
 import msgspec
 
 from tests.power_cut.truth import Found, Step, Told
-from validator.adapters import outbox_folder, outbox_rows
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
-from validator.adapters.outbox_rescue import Head, encode_head
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.host import durable
+from validator.lane.outbox import folder as outbox_folder
+from validator.lane.outbox import rows as outbox_rows
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.rescue import Head, encode_head
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport, decode, encode
 

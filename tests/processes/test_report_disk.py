@@ -20,7 +20,7 @@ from tests.power_cut.disk import Disk, nothing_survives
 from tests.processes.gate_rig import WAIT_S, Gate
 from tests.processes.lane_on_a_disk import journal_of, missing
 from tests.programs import Line, Program
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 
 RECOVERED_S = (
     90.0  # a failed disk is tried again every second; the rest is the noise of a shared machine

@@ -19,7 +19,6 @@ from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, Fault, WebServer
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.adapters.report_office import ReportOffice
 from validator.adapters.web import Web, WebLimits
 from validator.carrier import DOUBTED_MAX, RETRY_AFTER_S_MAX, WAIT_S_MAX, Carried, Carrier
@@ -27,6 +26,7 @@ from validator.carrier_ports import Answer, Result
 from validator.courier_ports import SourceState, TownError
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.reports.stored_report import StoredReport
 
 GATE = "gate"

@@ -14,8 +14,8 @@ import pytest
 from diskcache import Cache
 
 from tests.outboxes import NOW_UNIX_S, UID, database, ids, nearly_full, outbox, report, seal, seqs
-from validator.adapters.disk_outbox import DiskOutbox, Origin, OutboxLimits
 from validator.domain.report import ReportKind
+from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.ports import OutboxError
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport
@@ -174,7 +174,7 @@ def test_the_reserve_of_the_disk_is_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
-    monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", nearly_full)
+    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", nearly_full)
     box.prepare()
     assert not box.append(report())
     assert "the disk is full" in box.trouble
@@ -306,13 +306,13 @@ def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
     box = outbox(tmp_path)
     assert box.append(report(1))
     clock = [0.0]
-    monkeypatch.setattr("validator.adapters.disk_outbox.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("validator.lane.outbox.outbox.time.monotonic", lambda: clock[0])
 
     def broken(_path: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as failing:
-        failing.setattr("validator.adapters.outbox_folder.os.statvfs", broken)
+        failing.setattr("validator.lane.outbox.folder.os.statvfs", broken)
         box.prepare()
         assert [box.append(report(tap)) for tap in range(3)] == [False] * 3
         assert "Input/output error" in box.trouble
@@ -329,9 +329,9 @@ def test_a_disk_that_cannot_be_looked_at_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("validator.adapters.disk_outbox.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("validator.lane.outbox.outbox.time.monotonic", lambda: clock[0])
     box = outbox(tmp_path)
-    monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", _gone)
+    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", _gone)
     box.prepare()
     for _ in range(5):
         clock[0] += 1.1
@@ -410,7 +410,7 @@ def test_trouble_is_over_when_there_is_room_again_also_before_the_next_denial(
 ) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
     with monkeypatch.context() as full:
-        full.setattr("validator.adapters.outbox_folder.os.statvfs", nearly_full)
+        full.setattr("validator.lane.outbox.folder.os.statvfs", nearly_full)
         box.prepare()
         assert not box.append(report())
         box.try_again()
@@ -424,7 +424,7 @@ def test_how_much_room_there_is_can_be_asked_and_need_not_be_known(
 ) -> None:
     box = outbox(tmp_path)
     assert (box.free_bytes() or 0) > 0
-    monkeypatch.setattr("validator.adapters.outbox_folder.os.statvfs", _gone)
+    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", _gone)
     assert box.free_bytes() is None
 
 
@@ -491,8 +491,8 @@ def test_on_a_disk_that_takes_nothing_the_reports_that_wait_still_reach_the_city
     before = box.oldest(100)
     files = {path.name: path.read_bytes() for path in (tmp_path / "outbox").iterdir()}
     with monkeypatch.context() as failing:
-        failing.setattr("validator.adapters.outbox_folder.OutboxFolder.require_writable", read_only)
-        failing.setattr("validator.adapters.outbox_folder.OutboxFolder.lock", read_only)
+        failing.setattr("validator.lane.outbox.folder.OutboxFolder.require_writable", read_only)
+        failing.setattr("validator.lane.outbox.folder.OutboxFolder.lock", read_only)
         if is_restarted:
             left = tmp_path / "left" / "outbox"
             shutil.copytree(tmp_path / "outbox", left)  # its log is not in the database yet
@@ -528,8 +528,8 @@ def test_an_outbox_that_is_too_large_for_memory_is_left_alone_on_such_a_disk(
     box = outbox(tmp_path)
     box.append(report())
     box.close()
-    monkeypatch.setattr("validator.adapters.outbox_view.VIEW_BYTES_MAX", 1_000)
-    monkeypatch.setattr("validator.adapters.outbox_folder.OutboxFolder.lock", read_only)
+    monkeypatch.setattr("validator.lane.outbox.view.VIEW_BYTES_MAX", 1_000)
+    monkeypatch.setattr("validator.lane.outbox.folder.OutboxFolder.lock", read_only)
     box = outbox(tmp_path, open_=False)
     assert not box.open()
     box.try_again()

@@ -36,8 +36,8 @@ from backoffice.reports.exports import SETTLED_S, Done, Order, export, export_st
 from backoffice.reports.keys import Opener
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
-from validator.adapters.sealing import Sealer
 from validator.domain.rules import Effect
+from validator.lane.outbox.sealing import Sealer
 from validator.reports.sealing_keys import sealing_key_id
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # many fsyncs

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.outboxes import database, ids, outbox, report, seqs
-from validator.adapters.disk_outbox import OutboxLimits
-from validator.adapters.outbox_folder import PAGE_BYTES
-from validator.adapters.outbox_log import read_log
+from validator.lane.outbox.folder import PAGE_BYTES
+from validator.lane.outbox.outbox import OutboxLimits
+from validator.lane.outbox.wal import read_log
 from validator.reports.stored_report import StoredReport, decode
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -100,7 +100,7 @@ def test_a_damaged_outbox_on_a_full_disk_is_saved_when_there_is_room(
         raise error
 
     with monkeypatch.context() as failing:
-        failing.setattr("validator.adapters.outbox_rescue._opened", full)
+        failing.setattr("validator.lane.outbox.rescue._opened", full)
         for _ in range(3):
             again = outbox(tmp_path, open_=False)
             assert not again.open()
@@ -313,7 +313,7 @@ def test_what_a_torn_transaction_left_is_gone_before_another_is_written(tmp_path
     torn = log[:last] + bytes(24) + log[last + 24 :]
     folder = _after_a_power_cut(tmp_path, torn, tmp_path / "torn")
     with pytest.MonkeyPatch.context() as stopped:
-        stopped.setattr("validator.adapters.outbox_rescue._opened", _not_now)
+        stopped.setattr("validator.lane.outbox.rescue._opened", _not_now)
         assert not outbox(folder, open_=False).open()
     assert (folder / "outbox" / "cache.db-wal").read_bytes() == log[:last]
 
@@ -335,7 +335,7 @@ def test_a_rescue_of_a_rotten_log_that_is_cut_short_loses_nothing(
 
     with monkeypatch.context() as failing:
         failing.setattr(
-            "validator.adapters.outbox_folder.replace_file", full
+            "validator.lane.outbox.folder.replace_file", full
         )  # after all was read, and the log is gone
         again = outbox(folder, open_=False)
         assert not again.open()

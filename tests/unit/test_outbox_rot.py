@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.outboxes import database, ids, outbox, report
-from validator.adapters.disk_outbox import DiskOutbox
-from validator.adapters.outbox_folder import PAGE_BYTES
+from validator.lane.outbox.folder import PAGE_BYTES
+from validator.lane.outbox.outbox import DiskOutbox
 from validator.ports import OutboxError
 from validator.reports.stored_report import StoredReport
 

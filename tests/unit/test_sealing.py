@@ -6,7 +6,7 @@ from base64 import b64decode
 import pytest
 from nacl.public import PrivateKey, SealedBox
 
-from validator.adapters.sealing import Sealer
+from validator.lane.outbox.sealing import Sealer
 from validator.reports.sealing_keys import sealing_key_id
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from validator.adapters.outbox_folder import IDENTITY, LOCK
 from validator.adapters.report_office import GateKeyError, gate_key
 from validator.carrier_ports import LaneGoneError
 from validator.check.finding import Finding, printable
@@ -18,6 +17,7 @@ from validator.host.mounts import read_only
 from validator.host.owners import name_of, service_owner
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.client import LaneClient
+from validator.lane.outbox.folder import IDENTITY, LOCK
 
 FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diskcache import Timeout
 
-from validator.adapters import outbox_rows
+from validator.lane.outbox import rows as outbox_rows
 
 _STEP = 1_000
 _FILES = "cache.db*"  # the database and its log

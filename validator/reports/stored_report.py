@@ -1,4 +1,4 @@
-"""A report as it waits on the gate and as it travels: one JSON object. Only its values and bytes; where it waits is adapters/disk_outbox.py.
+"""A report as it waits on the gate and as it travels: one JSON object. Only its values and bytes; where it waits is lane/outbox/outbox.py.
 
     stored = decode(record)         # "<crc-32, 8 hex digits> <JSON>", as it stands in the outbox
     body = stored.json()            # as it is uploaded, docs/reports.md

@@ -1,6 +1,6 @@
 """The folder of an outbox, but for the rows of its database: who may be in it, which outbox should be there, and where a damaged one is put.
 
-What the database holds is disk_outbox.py's affair; what can be read of a damaged one outbox_rescue.py's.
+What the database holds is lane/outbox/outbox.py's affair; what can be read of a damaged one lane/outbox/rescue.py's.
 """
 
 import fcntl
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from validator.adapters.outbox_rescue import DATABASE, LOG, Head
 from validator.host.durable import replace_file, sync_folder
+from validator.lane.outbox.rescue import DATABASE, LOG, Head
 
 IDENTITY = "outbox.json"
 LOCK = "outbox.lock"

@@ -14,8 +14,8 @@ from zlib import crc32
 
 import msgspec
 
-from validator.adapters.outbox_log import carve, cut_off, read_log
 from validator.host.durable import replace_file
+from validator.lane.outbox.wal import carve, cut_off, read_log
 from validator.reports.stored_report import RecordError, Refused, StoredReport, decode, encode
 
 DATABASE = "cache.db"  # as diskcache calls it

@@ -26,9 +26,11 @@ from typing import Any, NamedTuple
 import msgspec
 from diskcache import Timeout
 
-from validator.adapters import outbox_rows
-from validator.adapters.outbox_folder import OutboxFolder
-from validator.adapters.outbox_rescue import (
+from validator.domain.cards import CardUid
+from validator.domain.report import Report, ReportKind
+from validator.lane.outbox import rows as outbox_rows
+from validator.lane.outbox.folder import OutboxFolder
+from validator.lane.outbox.rescue import (
     DamagedError,
     Head,
     Saved,
@@ -38,9 +40,7 @@ from validator.adapters.outbox_rescue import (
     salvage,
     was_used,
 )
-from validator.adapters.outbox_view import OutboxView
-from validator.domain.cards import CardUid
-from validator.domain.report import Report, ReportKind
+from validator.lane.outbox.view import OutboxView
 from validator.ports import OutboxError
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import RecordError, StoredReport, decode, encode

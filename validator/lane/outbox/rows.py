@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from diskcache import Cache
 from diskcache.core import MODE_RAW
 
-from validator.adapters.inline_disk import InlineTextDisk
-from validator.adapters.outbox_rescue import (
+from validator.lane.outbox.inline_disk import InlineTextDisk
+from validator.lane.outbox.rescue import (
     HEAD,
     REJECTED,
     Head,

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from validator.adapters.outbox_log import committed_pages
-from validator.adapters.outbox_rescue import DATABASE, LOG, DamagedError, readable
+from validator.lane.outbox.rescue import DATABASE, LOG, DamagedError, readable
+from validator.lane.outbox.wal import committed_pages
 
 VIEW_BYTES_MAX = (
     16 << 20
@@ -27,7 +27,7 @@ _PAGE_BYTES_AT = slice(16, 18)
 
 
 class OutboxView:
-    """As much of a diskcache.Cache as outbox_rows.py asks for. For one thread."""
+    """As much of a diskcache.Cache as lane/outbox/rows.py asks for. For one thread."""
 
     def __init__(self, folder: Path) -> None:
         """Read it. Raises OSError, sqlite3.Error, and DamagedError for what cannot be used or is too large."""

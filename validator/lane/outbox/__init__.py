@@ -1,0 +1,1 @@
+"""The outbox: reports on the disk until the back office has them."""
