@@ -20,7 +20,7 @@ from benchmarks.published import Courier, Published, gate_of
 from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import Town
 from tests.programs import Line, Program, program
-from validator.adapters.list_folder import ListFolder
+from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import SegmentEntry
 

@@ -19,11 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from validator.account import Account
-from validator.adapters.lane_socket import LaneSocket
-from validator.adapters.list_folder import ListFolder, Looking
-from validator.adapters.time_file import TimeFile
-from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.events import BoardBack, BoardEvent, CardSeen, ReaderBack, ReaderEvent
@@ -33,11 +28,16 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time
 from validator.ipc.signed_time import SIGNED_TIME_FILE
+from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.lane_socket import LaneSocket
+from validator.lane.lists_in_force import ListFolder, Looking
 from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, Origin
 from validator.lane.outbox.sealing import Sealer
+from validator.lane.ports import Note, TapDone
+from validator.lane.tally import Account
+from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
-from validator.ports import Note, TapDone
 
 LANE_SOCKET = 3  # the argument that need not be there
 CARD = struct.Struct("<Q7s")

@@ -12,10 +12,10 @@ import numpy as np
 from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
-from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.cards import FINGERPRINT_BITS
 from validator.domain.rules import Effect, RuleSet
+from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode

@@ -4,10 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from validator.adapters.ledger import Ledger
-from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
 from validator.adapters.piece_cache import PieceCache
-from validator.adapters.time_file import TimeFile
 from validator.adapters.tuf_town import TufTown, is_root
 from validator.adapters.web import Web, WebLimits
 from validator.courier import Courier, Status
@@ -18,6 +16,8 @@ from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.lane.lists_in_force import ListFolder
+from validator.lane.time_file import TimeFile
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.lists.names import ListName

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import Effect
+from validator.lane.lists_in_force import Adopted, ListFolder
 from validator.lists.fingerprint_keys import key_id, keyring
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.segment import REMOVED, Segment

@@ -17,12 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from validator.account import Account
-from validator.adapters.courier_file import CourierFile
-from validator.adapters.lane_socket import LaneSocket
-from validator.adapters.list_folder import ListFolder
-from validator.adapters.time_file import TimeFile
-from validator.clerk import Clerk, ListInForce
 from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
@@ -33,12 +27,18 @@ from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lane.boards.serial.board import BoardReader, SerialBoard
+from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.courier_file import CourierFile
+from validator.lane.lane_socket import LaneSocket
+from validator.lane.lists_in_force import ListFolder
 from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.lane.outbox.sealing import Sealer
+from validator.lane.ports import Reader
 from validator.lane.readers.pn532.reader import Pn532Reader
+from validator.lane.tally import Account
+from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
-from validator.ports import Reader
 
 TOKEN_KEY_BYTES = 32
 MIB = 1 << 20

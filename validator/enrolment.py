@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from validator.adapters.receiver_refusals import explained
 from validator.adapters.report_office import GateKeyError, gate_key
-from validator.adapters.time_file import TimeFile
 from validator.adapters.web import StatusError, Web, as_sent
 from validator.adapters.web_faults import host
 from validator.courier_ports import TownError
@@ -22,6 +21,7 @@ from validator.host.clock import Clock
 from validator.host.durable import put_secret
 from validator.host.owners import hand_over
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.lane.time_file import TimeFile
 from validator.reports.receiver_answer import parse_refusal
 from validator.reports.signed_request import sign
 

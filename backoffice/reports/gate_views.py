@@ -32,7 +32,7 @@ class _Way(Struct, frozen=True):
 
 
 class _Lane(Struct, frozen=True):
-    """A lane's status (validator/clerk.py), or why there is none."""
+    """A lane's status (validator/lane/clerk.py), or why there is none."""
 
     problem: str = ""
     list_version: _Count | None = None

@@ -11,7 +11,7 @@ from tests.contracts.simulator import Simulator
 from validator.domain.events import BoardBack, BoardEvent, BoardLost, Emergency, Tamper
 from validator.domain.outcomes import Direction, Outcome
 from validator.lane.boards.serial.board import SerialBoard
-from validator.ports import Board
+from validator.lane.ports import Board
 
 Kind = TypeVar("Kind", bound=BoardEvent)
 

@@ -17,8 +17,8 @@ from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
 from validator.lane.boards.serial.board import BoardReader
+from validator.lane.ports import Reader
 from validator.lane.readers.pn532.reader import Pn532Reader
-from validator.ports import Reader
 
 
 def threads_and_descriptors() -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What validator.ports.Board promises, tried with a real device process at the other end of the wire."""
+"""What validator.lane.ports.Board promises, tried with a real device process at the other end of the wire."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""What validator.ports.Reader promises, tried on every reader with a real device process at the other end of the wire."""
+"""What validator.lane.ports.Reader promises, tried on every reader with a real device process at the other end of the wire."""
 
 import random
 import time

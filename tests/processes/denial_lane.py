@@ -13,16 +13,16 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-from validator.account import Account
-from validator.adapters.lane_socket import LaneSocket
-from validator.adapters.time_file import TimeFile
-from validator.clerk import Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
+from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.lane_socket import LaneSocket
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.lane.outbox.sealing import Sealer
+from validator.lane.tally import Account
+from validator.lane.time_file import TimeFile
 
 GATE_ID = "test"
 BUDGET_MS = 60_000  # nobody is told here before the commit, so that a denial is either told and kept, or neither

@@ -29,7 +29,7 @@ from validator.domain.trusted_time import Now
 from validator.lane.boards.serial.frames import OpenFrame, ShowFrame
 from validator.lane.boards.serial.link import BoardLink, Lay, LinkEvent, ReadHeard
 from validator.lane.loop import Lane
-from validator.ports import Note, TapDone, WallClock
+from validator.lane.ports import Note, TapDone, WallClock
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -19,7 +19,7 @@ from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock
 from validator.ipc.signed_time import SignedTime
-from validator.ports import Note, TapDone
+from validator.lane.ports import Note, TapDone
 
 SIGNED_UNIX_S = 1_780_000_000  # when the simulation begins
 ENDING, UNMATCHED, MATCHED = range(60), range(100, 160), range(200, 260)

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from validator.account import Account
-from validator.adapters.time_file import FoundTime
-from validator.clerk import NOTES_MAX, Clerk, ListInForce
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
 from validator.domain.events import (
@@ -39,8 +36,11 @@ from validator.ipc.requests import (
     Watch,
 )
 from validator.ipc.signed_time import SignedTime
+from validator.lane.clerk import NOTES_MAX, Clerk, ListInForce
+from validator.lane.ports import OutboxError, TapDone, TapTimes
+from validator.lane.tally import Account
+from validator.lane.time_file import FoundTime
 from validator.lists.names import ListName
-from validator.ports import OutboxError, TapDone, TapTimes
 from validator.reports.stored_report import StoredReport
 
 REPORT = Report(

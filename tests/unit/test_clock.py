@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.adapters.time_file import FoundTime, TimeFile
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import Now, SystemClock
 from validator.host.clock import Clock
 from validator.ipc.accepted import Accepted, encode
 from validator.ipc.signed_time import SIGNED_TIME_BYTES_MAX, SignedTime, SignedTimeError, decode
+from validator.lane.time_file import FoundTime, TimeFile
 
 S = 1_000_000_000
 DAY_S = 86_400

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from validator.adapters.courier_file import UNHEARD, CourierFile
 from validator.ipc.courier_status import encode
+from validator.lane.courier_file import UNHEARD, CourierFile
 
 NOW_UNIX_S = 1_800_000_000
 SAYS = {

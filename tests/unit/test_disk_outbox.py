@@ -16,7 +16,7 @@ from diskcache import Cache
 from tests.outboxes import NOW_UNIX_S, UID, database, ids, nearly_full, outbox, report, seal, seqs
 from validator.domain.report import ReportKind
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
-from validator.ports import OutboxError
+from validator.lane.ports import OutboxError
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.adapters.lane_socket import CALLERS_MAX, LaneSocket
 from validator.ipc.requests import (
     LINE_BYTES_MAX,
     Delivered,
@@ -25,6 +24,7 @@ from validator.ipc.requests import (
     Watch,
     parse,
 )
+from validator.lane.lane_socket import CALLERS_MAX, LaneSocket
 
 LIMIT_S = 90.0
 

@@ -22,9 +22,9 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters import list_folder
 from validator.adapters.list_installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
+from validator.lane import lists_in_force as list_folder
 from validator.lists import files as list_files
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file
 from validator.lists.held_keys import held_keys, read_keys

@@ -11,11 +11,11 @@ import pytest
 from tests.list_making import KEY, OTHER_KEY, entry_of, segment_bytes
 from tests.town import uid, wire
 from validator.adapters import list_shelf
-from validator.adapters.list_folder import ListFolder
 from validator.adapters.list_shelf import ListShelf
 from validator.courier_ports import Fetched, SourceState, TownError
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
+from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import key_id, keyring
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
 from validator.lists.segment import NO_END, REMOVED

@@ -13,7 +13,7 @@ import pytest
 from tests.outboxes import database, ids, outbox, report
 from validator.lane.outbox.folder import PAGE_BYTES
 from validator.lane.outbox.outbox import DiskOutbox
-from validator.ports import OutboxError
+from validator.lane.ports import OutboxError
 from validator.reports.stored_report import StoredReport
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -369,5 +369,5 @@ def test_a_key_of_another_length_has_no_id() -> None:
 
 
 def test_the_lanes_side_does_not_import_numpy() -> None:
-    code = "import sys, validator.adapters.list_folder, validator.lists.segment; sys.exit('numpy' in sys.modules)"
+    code = "import sys, validator.lane.lists_in_force, validator.lists.segment; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

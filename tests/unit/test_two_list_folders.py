@@ -19,9 +19,9 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters import list_folder
-from validator.adapters.list_folder import Adopted, ListFolder
 from validator.adapters.list_installer import ListInstaller
+from validator.lane import lists_in_force as list_folder
+from validator.lane.lists_in_force import Adopted, ListFolder
 from validator.lists.fingerprint_keys import FingerprintKeyError, keyring
 from validator.lists.segment import NO_END
 

@@ -1,4 +1,4 @@
-"""The folder `list.keys`, as the courier writes it: fingerprint keys that the city has sealed to this gate. The lane reads it (list_folder.py).
+"""The folder `list.keys`, as the courier writes it: fingerprint keys that the city has sealed to this gate. The lane reads it (lane/lists_in_force.py).
 
     folder = KeyFolder(Path("/var/lib/turnike/fingerprint-keys"), gate_key)
     folder.ids()             # told with the gate's status

@@ -1,4 +1,4 @@
-"""What a program of the gate may ask its lane, a JSON object a line. Bytes may be hostile; who asks is adapters/lane_socket.py, who answers clerk.py.
+"""What a program of the gate may ask its lane, a JSON object a line. Bytes may be hostile; who asks is lane/lane_socket.py, who answers clerk.py.
 
     parse(b'{"request":"reports","max":20}')  # Reports(max=20)
 

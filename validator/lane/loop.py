@@ -39,7 +39,7 @@ from validator.domain.passage import (
     Show,
 )
 from validator.domain.report import Report, ReportKind
-from validator.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallClock
+from validator.lane.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallClock
 
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = (

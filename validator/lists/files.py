@@ -1,4 +1,4 @@
-"""The files of a list folder, seen and opened for reading: exactly what a scan saw, or one clear line. Not what they mean (list_folder.py).
+"""The files of a list folder, seen and opened for reading: exactly what a scan saw, or one clear line. Not what they mean (lane/lists_in_force.py).
 
 Whatever the system says is translated here into four kinds of refusal, by what helps: nothing, another try, or a moment's patience.
 """

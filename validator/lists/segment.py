@@ -7,7 +7,7 @@ docs/list-format.md describes every byte. A segment is opened over a read-only `
     table.holds(uid.fingerprint(table.key), unix_s)
 
 Opening checks the header, the length and the bucket index, so that no bytes can make a lookup raise or read elsewhere. It does not
-read the planes: whoever maps a file checks `header.body_crc32` while warming it (adapters/list_folder.py).
+read the planes: whoever maps a file checks `header.body_crc32` while warming it (lane/lists_in_force.py).
 """
 
 import re

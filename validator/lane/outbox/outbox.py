@@ -41,7 +41,7 @@ from validator.lane.outbox.rescue import (
     was_used,
 )
 from validator.lane.outbox.view import OutboxView
-from validator.ports import OutboxError
+from validator.lane.ports import OutboxError
 from validator.reports.ids import uuid7
 from validator.reports.stored_report import RecordError, StoredReport, decode, encode
 

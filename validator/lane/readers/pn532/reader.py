@@ -48,7 +48,7 @@ SILENCES_MAX = 2  # moments without a field after which it is gone: one answer m
 
 
 class Pn532Reader:
-    """A validator.ports.Reader.
+    """A validator.lane.ports.Reader.
 
     Args:
         path: the port's stable name, such as a symlink made by udev; it is looked up anew at every try.

@@ -23,7 +23,7 @@ from validator.domain.events import (
 )
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage
-from validator.ports import DeviceNote, Note, TapDone
+from validator.lane.ports import DeviceNote, Note, TapDone
 
 _RUN_ID_BYTES = 8
 _NS_PER_US = 1_000

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from validator.domain.rules import RuleSet
 from validator.ipc.requests import Request
 from validator.ipc.signed_time import SignedTime
+from validator.lane.ports import WallClock
 from validator.lists.names import ListName
-from validator.ports import WallClock
 
 
 class Looked(Protocol):

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_never
 
-from validator.account import Account
-from validator.clerk_ports import Callers, KeptClock, ListSource, Log, Looked, Seals, TimeSource
 from validator.domain.decision import list_state
 from validator.domain.latency import LatencyHistogram
 from validator.domain.report import Report
@@ -29,7 +27,17 @@ from validator.ipc.requests import (
     Status,
     Watch,
 )
-from validator.ports import Note, Outbox, OutboxError, TapDone
+from validator.lane.clerk_ports import (
+    Callers,
+    KeptClock,
+    ListSource,
+    Log,
+    Looked,
+    Seals,
+    TimeSource,
+)
+from validator.lane.ports import Note, Outbox, OutboxError, TapDone
+from validator.lane.tally import Account
 
 if TYPE_CHECKING:
     from validator.domain.rules import RuleSet
