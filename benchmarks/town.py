@@ -12,7 +12,7 @@ import numpy as np
 from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import FINGERPRINT_BITS
 from validator.domain.rules import Effect, RuleSet
 from validator.lane.lists_in_force import ListFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.demo.city import DAY_S, People
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import format_key_file, key_id

@@ -11,8 +11,8 @@ from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 
-from validator.courier import Courier
-from validator.courier_ports import Fetched, Signed, SourceState
+from validator.courier.list_sync import Courier
+from validator.courier.ports import Fetched, Signed, SourceState
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
@@ -146,7 +146,7 @@ class World:
 
 @dataclass
 class Mayor:
-    """courier_ports.Town."""
+    """courier.ports.Town."""
 
     world: World
 
@@ -171,7 +171,7 @@ class Mayor:
 
 @dataclass
 class Cache:
-    """courier_ports.Pieces."""
+    """courier.ports.Pieces."""
 
     world: World
     kept: dict[str, list[SegmentEntry]] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class Cache:
 
 @dataclass
 class Tables:
-    """courier_ports.Shelf. A snapshot goes to the disk, changes stay in memory until `power_cut`."""
+    """courier.ports.Shelf. A snapshot goes to the disk, changes stay in memory until `power_cut`."""
 
     world: World
     held: tuple[int, int] = (0, 0)
@@ -255,7 +255,7 @@ class Tables:
 
 @dataclass
 class Notes:
-    """courier_ports.Book."""
+    """courier.ports.Book."""
 
     world: World
     accepted: Accepted | None = None
@@ -278,7 +278,7 @@ class Notes:
 
 @dataclass
 class Witnesses:
-    """courier_ports.Lanes."""
+    """courier.ports.Lanes."""
 
     refuse: dict[tuple[int, int], str] = field(default_factory=dict)
 
@@ -288,7 +288,7 @@ class Witnesses:
 
 @dataclass
 class Watch:
-    """courier_ports.CourierClock."""
+    """courier.ports.CourierClock."""
 
     world: World
     begun: list[int] = field(default_factory=list)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from validator.adapters.ledger import Ledger
-from validator.adapters.list_shelf import ListShelf
-from validator.adapters.piece_cache import PieceCache
-from validator.adapters.tuf_town import TufTown, is_root
-from validator.adapters.web import Web, WebLimits
-from validator.courier import Courier, Status
+from validator.courier.list_sync import Courier, Status
+from validator.courier.metadata import TufTown, is_root
+from validator.courier.store.accepted import Ledger
+from validator.courier.store.lists import ListShelf
+from validator.courier.store.piece_cache import PieceCache
+from validator.courier.web.client import Web, WebLimits
 from validator.courier_app import dates_of_certificates
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
@@ -142,7 +142,7 @@ class Gate:
             return set()
 
     def refused(self, era: int, list_version: int) -> str:
-        """See courier_ports.Lanes. A lane looks each second, so it has since the last poll."""
+        """See courier.ports.Lanes. A lane looks each second, so it has since the last poll."""
         self._look()
         return self.problems[0] if ListName(era, list_version) in self._refused else ""
 

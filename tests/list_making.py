@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.domain.rules import Effect
 from validator.lane.lists_in_force import Adopted, ListFolder
 from validator.lists.fingerprint_keys import key_id, keyring

@@ -30,8 +30,8 @@ from backoffice.signing import keys
 from tests import gate_courier
 from tests.backoffice_rig import NOW_UNIX_S, City
 from tests.gate_courier import Gate, SetClock
-from validator.adapters.web import Web, WebLimits
-from validator.courier import Status
+from validator.courier.list_sync import Status
+from validator.courier.web.client import Web, WebLimits
 from validator.domain.rules import Effect, RuleSet
 from validator.lists.manifest import Manifest, decode
 from validator.lists.piece_index import PieceIndex

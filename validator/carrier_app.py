@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from validator.adapters.key_folder import KeyFolder
-from validator.adapters.report_office import ReportOffice, gate_key
-from validator.adapters.web import Web
-from validator.carrier import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
-from validator.carrier_ports import LaneGoneError
 from validator.config import UploadConfig
-from validator.courier import where
-from validator.courier_ports import SourceState, TownError
+from validator.courier.list_sync import where
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_client import ReportOffice, gate_key
+from validator.courier.report_upload import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
+from validator.courier.store.keys import KeyFolder
+from validator.courier.upload_ports import LaneGoneError
+from validator.courier.web.client import Web
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.ipc.client import LaneClient

@@ -226,7 +226,7 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
             f"{config_path}: has no [upload] and [courier]; config/validator.example.toml explains them"
         )
     token = _token(token_file, config.gate_id)
-    from validator.adapters.web import Web
+    from validator.courier.web.client import Web
     from validator.enrolment import EnrolmentError, believed_clock, enrol
 
     try:

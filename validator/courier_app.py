@@ -14,17 +14,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from validator.adapters.courier_folders import BusyError, CourierFolders
-from validator.adapters.lane_lists import LaneLists
-from validator.adapters.ledger import ROOT_BYTES_MAX, Ledger
-from validator.adapters.list_shelf import ListShelf
-from validator.adapters.piece_cache import PieceCache
-from validator.adapters.report_office import GateKeyError
-from validator.adapters.tuf_town import TufTown, is_root
-from validator.adapters.web import Web
 from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
-from validator.courier import Courier, Status
+from validator.courier.lane_lists import LaneLists
+from validator.courier.list_sync import Courier, Status
+from validator.courier.metadata import TufTown, is_root
+from validator.courier.receiver_client import GateKeyError
+from validator.courier.store.accepted import ROOT_BYTES_MAX, Ledger
+from validator.courier.store.folders import BusyError, CourierFolders
+from validator.courier.store.lists import ListShelf
+from validator.courier.store.piece_cache import PieceCache
+from validator.courier.web.client import Web
 from validator.host.clock import Clock
 from validator.host.durable import replace_file
 from validator.host.log import JsonLog

@@ -12,11 +12,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from validator.adapters.receiver_refusals import explained
-from validator.adapters.report_office import GateKeyError, gate_key
-from validator.adapters.web import StatusError, Web, as_sent
-from validator.adapters.web_faults import host
-from validator.courier_ports import TownError
+from validator.courier.ports import TownError
+from validator.courier.receiver_client import GateKeyError, gate_key
+from validator.courier.receiver_refusals import explained
+from validator.courier.web.client import StatusError, Web, as_sent
+from validator.courier.web.errors import host
 from validator.host.clock import Clock
 from validator.host.durable import put_secret
 from validator.host.owners import hand_over

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from validator.carrier_ports import LaneGoneError
 from validator.config import Config
+from validator.courier.upload_ports import LaneGoneError
 from validator.formats.shown import shown
 from validator.ipc.client import LaneClient
 from validator.ipc.requests import BATCH_MAX

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.receiver.connections import CONNECTIONS_MAX, FILES_KEPT
 from tests.reports import stored
-from validator.adapters.key_folder import KeyFolder
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web
-from validator.carrier_ports import Result
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.store.keys import KeyFolder
+from validator.courier.upload_ports import Result
+from validator.courier.web.client import Web
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HOME = "/var/lib/turnike-office/city"

@@ -26,7 +26,7 @@ from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, ClockError
 from backoffice.signing.roles import RoleError
 from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, SocketlessGate, view
 from tests.town import uid
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.domain.decision import Verdict
 
 HOUR_S, DAY_S = 3_600, 86_400

@@ -33,8 +33,8 @@ from tests.publishing_rig import (
 )
 from tests.rot import damaged, write_over
 from tests.town import uid
-from validator.courier import Status
-from validator.courier_ports import SourceState
+from validator.courier.list_sync import Status
+from validator.courier.ports import SourceState
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import INDEX_BYTES_MAX, MANIFEST_BYTES_MAX

@@ -29,9 +29,9 @@ from tests.processes.kill_rig import Counted, People, System, Verdict, system, v
 from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.programs import WAIT_S, Line, program
 from tests.rot import damaged, write_over
-from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
-from validator.adapters.web import WebLimits
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
+from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.courier.web.client import WebLimits
 from validator.ipc.accepted import AcceptedError, decode
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import parse_key_file

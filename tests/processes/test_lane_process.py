@@ -9,7 +9,7 @@ import pytest
 
 from tests.list_making import KEY, entry_of, segment_bytes
 from tests.processes.gate_rig import Gate, gate, serving
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import format_key_file

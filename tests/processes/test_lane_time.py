@@ -16,7 +16,7 @@ from tests.list_making import (
 from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
 from tests.processes.gate_rig import Gate
 from tests.programs import Program
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import format_key_file

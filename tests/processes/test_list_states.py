@@ -16,7 +16,7 @@ from tests.processes.gate_rig import Gate
 from tests.programs import Program
 from tests.town import Town, town, uid, wire
 from tests.web_server import Fault
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.lists.segment import NO_END
 
 ENDING, KNOWN, LATER, STRANGER = uid(1), uid(2), uid(3), uid(4)

@@ -16,9 +16,9 @@ from backoffice.home.config import load
 from backoffice.receiver.connections import FILES_KEPT, ConnectionLimits
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S, stored
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web
-from validator.carrier_ports import Result
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.upload_ports import Result
+from validator.courier.web.client import Web
 
 SERVE_FILES = 4_096  # what `serve` is allowed
 SILENT, HALF = 2_500, 500

@@ -23,10 +23,10 @@ from tests.programs import WAIT_S
 from tests.reports import stored
 from tests.town import RULE, Town, uid
 from tests.web_server import WebServer
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import StatusError, Web
-from validator.carrier_ports import Result
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.upload_ports import Result
+from validator.courier.web.client import StatusError, Web
 
 SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "turnike-lists.conf"
 NGINX = """\

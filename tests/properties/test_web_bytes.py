@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.web_server import Fault, WebServer
-from validator.adapters.web import Answer, Web
-from validator.courier_ports import TownError
+from validator.courier.ports import TownError
+from validator.courier.web.client import Answer, Web
 
 CONTENT = b'{"right": true}' * 40
 SHA256 = sha256(CONTENT).hexdigest()

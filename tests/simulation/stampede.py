@@ -19,9 +19,9 @@ import click
 import numpy as np
 
 from backoffice.receiver.app import RETRY_AFTER_S
-from validator.carrier import AWAY, LOOK_S, Carrier, StatusTimes
-from validator.carrier_ports import Answer, Result
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.report_upload import AWAY, LOOK_S, Carrier, StatusTimes
+from validator.courier.upload_ports import Answer, Result
 from validator.domain.report import ReportKind
 from validator.reports.stored_report import StoredReport
 
@@ -100,7 +100,7 @@ class City:
 
 
 class Gate:
-    """A gate with its lane, as carrier_ports.LaneReports and ReportOffice. It knows the time only as its turn comes."""
+    """A gate with its lane, as courier.upload_ports.LaneReports and ReportOffice. It knows the time only as its turn comes."""
 
     def __init__(self, number: int, waiting: int, city: City, draw: Random) -> None:
         self.waiting = waiting

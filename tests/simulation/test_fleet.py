@@ -23,7 +23,7 @@ from tests.simulation.fleet.report import as_json, report_of
 from tests.simulation.fleet.shelf import SimShelf
 from tests.simulation.fleet.sizes import SNAPSHOTS, change_bytes
 from tests.simulation.fleet.tally import DOWN, Load, Of, Tally
-from validator import courier
+from validator.courier import list_sync as courier
 from validator.domain.chain import PieceT, cheapest_chain
 
 HOUR_S = 3_600

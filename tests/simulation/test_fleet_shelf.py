@@ -13,9 +13,9 @@ from tests.simulation.fleet.shelf import Held, SimShelf
 from tests.simulation.fleet.sizes import BLOCK_BYTES
 from tests.simulation.fleet.tally import Of
 from tests.town import uid, wire
-from validator.adapters import list_shelf
-from validator.adapters.list_shelf import ListShelf
-from validator.courier_ports import Fetched
+from validator.courier.ports import Fetched
+from validator.courier.store import lists as list_shelf
+from validator.courier.store.lists import ListShelf
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry

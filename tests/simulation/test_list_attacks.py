@@ -21,7 +21,7 @@ from tests.gate_courier import Gate
 from tests.list_making import OTHER_KEY
 from tests.town import Town, town, uid, wire
 from tests.web_server import Fault
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.host import durable
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.lists.manifest import encode

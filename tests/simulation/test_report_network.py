@@ -19,11 +19,17 @@ from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, Fault, WebServer
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web, WebLimits
-from validator.carrier import DOUBTED_MAX, RETRY_AFTER_S_MAX, WAIT_S_MAX, Carried, Carrier
-from validator.carrier_ports import Answer, Result
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.report_upload import (
+    DOUBTED_MAX,
+    RETRY_AFTER_S_MAX,
+    WAIT_S_MAX,
+    Carried,
+    Carrier,
+)
+from validator.courier.upload_ports import Answer, Result
+from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
@@ -60,7 +66,7 @@ def outbox(folder: Path, sealed: Callable[[], str] = lambda: "sealed") -> DiskOu
 
 @dataclass
 class Lane:
-    """A real outbox as carrier_ports.LaneReports, with no socket between."""
+    """A real outbox as courier.upload_ports.LaneReports, with no socket between."""
 
     box: DiskOutbox
     aside: dict[str, str] = field(default_factory=dict)

@@ -26,8 +26,8 @@ from tests.publishing_rig import (
 )
 from tests.rot import damaged, flipped, write_over
 from tests.town import uid
-from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
+from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.lists.files import SeenFile
 from validator.lists.manifest import decode_installed
 from validator.lists.names import ListName

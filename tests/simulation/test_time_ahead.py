@@ -16,8 +16,8 @@ from tests.gate_courier import Gate
 from tests.simulation.test_list_attacks import PowerCutError, snapshot_of
 from tests.town import DAY_S, Town, town, uid
 from tests.web_server import Authority
-from validator.courier import Status
-from validator.courier_ports import SourceState
+from validator.courier.list_sync import Status
+from validator.courier.ports import SourceState
 from validator.domain.decision import ListState, Verdict
 
 HOUR_S = 3_600

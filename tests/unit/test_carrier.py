@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from validator.carrier import (
+from validator.courier.ports import SourceState, TownError
+from validator.courier.report_upload import (
     BATCH_MAX,
     LOOK_S,
     RETRY_AFTER_S_MAX,
@@ -20,8 +21,7 @@ from validator.carrier import (
     Carrier,
     StatusTimes,
 )
-from validator.carrier_ports import Answer, BatchError, LaneGoneError, Result
-from validator.courier_ports import SourceState, TownError
+from validator.courier.upload_ports import Answer, BatchError, LaneGoneError, Result
 from validator.domain.report import ReportKind
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.ipc.requests import SKIP_MAX

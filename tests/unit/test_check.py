@@ -21,10 +21,10 @@ from tests.list_making import (
 from tests.programs import lane_config
 from tests.web_server import Authority
 from validator import check
-from validator.adapters.ledger import Ledger
 from validator.check import courier as check_courier
 from validator.config import Config, LogConfig, UploadConfig, load
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
+from validator.courier.store.accepted import Ledger
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock

@@ -21,8 +21,8 @@ from tests.courier_world import (
     piece,
     state,
 )
-from validator.courier import REQUEST_COST_BYTES, Status
-from validator.courier_ports import Signed, SourceState, TownError
+from validator.courier.list_sync import REQUEST_COST_BYTES, Status
+from validator.courier.ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
 from validator.lists.piece_index import PieceIndex

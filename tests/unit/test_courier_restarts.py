@@ -17,8 +17,8 @@ from tests.courier_world import (
     in_step,
     state,
 )
-from validator.courier import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, Status
-from validator.courier_ports import SourceState, TownError
+from validator.courier.list_sync import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, Status
+from validator.courier.ports import SourceState, TownError
 from validator.domain.floor import RoleVersions
 from validator.domain.trusted_time import Now
 

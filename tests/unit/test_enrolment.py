@@ -17,8 +17,8 @@ from backoffice.receiver.app import Receiver
 from backoffice.reports.store import ReportStore
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Fault, WebServer
-from validator.adapters.report_office import GateKeyError, gate_key
-from validator.adapters.web import Web
+from validator.courier.receiver_client import GateKeyError, gate_key
+from validator.courier.web.client import Web
 from validator.enrolment import EnrolmentError, enrol
 from validator.host.owners import name_of
 
@@ -184,7 +184,7 @@ def test_a_key_that_root_makes_is_the_couriers(
 @pytest.mark.parametrize("mode", [0o711, 0o700])
 def test_who_may_not_read_the_key_is_told_what_helps_and_not_to_enrol_again(mode: int) -> None:
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom validator.adapters.report_office import GateKeyError, gate_key\n"
+        "import os, sys\nfrom pathlib import Path\nfrom validator.courier.receiver_client import GateKeyError, gate_key\n"
         "os.setuid(65534)\ntry: gate_key(Path(sys.argv[1]))\nexcept GateKeyError as error: print(error)"
     )
     with TemporaryDirectory() as folder:  # pytest's own lets nobody else in

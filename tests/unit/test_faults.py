@@ -17,7 +17,7 @@ from validator.console.lane_line import Gone
 from validator.console.lane_words import GarbageError, Status
 from validator.console.top_view import draw
 from validator.console.top_words import FAULTS
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 
 DISK = "/l: Read-only file system"
 

@@ -17,9 +17,9 @@ from backoffice.reports.gate_statuses import NONCE_S
 from backoffice.reports.gate_views import GateView, views
 from backoffice.reports.store import ReportStore
 from tests.asgi import ask
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.web.client import Web
 from validator.reports.signed_request import Speaker, sign
 
 HOST = "https://reports.example.org"

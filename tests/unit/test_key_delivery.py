@@ -25,14 +25,14 @@ from backoffice.signing import keys
 from tests.asgi import Answered, ask
 from tests.backoffice_rig import City
 from tests.rot import every_bit, torn
-from validator.adapters import key_folder
-from validator.adapters.key_folder import KEYS_MAX, KeyFolder, Taken
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import StatusError, Web
-from validator.carrier import Carried
 from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.report_upload import Carried
+from validator.courier.store import keys as key_folder
+from validator.courier.store.keys import KEYS_MAX, KeyFolder, Taken
+from validator.courier.web.client import StatusError, Web
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.lists.fingerprint_keys import format_key_file, key_id

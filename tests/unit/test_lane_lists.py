@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.console_lane import FakeLane, fake_lane, status_line
-from validator.adapters.lane_lists import LaneLists
+from validator.courier.lane_lists import LaneLists
 
 TORN = "list version 7 of era 2 is not used: a.seg: body checksum does not match"
 

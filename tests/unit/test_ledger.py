@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.planting import PLANTS, PRECIOUS, Plant
-from validator.adapters.ledger import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.ipc.accepted import Accepted, AcceptedError, decode, encode
 from validator.lane.time_file import TimeFile

@@ -22,7 +22,7 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.domain.rules import EVERY_CARD, Effect
 from validator.lane import lists_in_force as list_folder
 from validator.lists import files as list_files

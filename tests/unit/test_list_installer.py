@@ -17,7 +17,7 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters.list_installer import InstallError, ListInstaller
+from validator.courier.store.installer import InstallError, ListInstaller
 from validator.lists.manifest import encode
 from validator.lists.names import ListName
 from validator.lists.segment import NO_END, REMOVED

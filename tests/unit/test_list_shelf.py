@@ -10,9 +10,9 @@ import pytest
 
 from tests.list_making import KEY, OTHER_KEY, entry_of, segment_bytes
 from tests.town import uid, wire
-from validator.adapters import list_shelf
-from validator.adapters.list_shelf import ListShelf
-from validator.courier_ports import Fetched, SourceState, TownError
+from validator.courier.ports import Fetched, SourceState, TownError
+from validator.courier.store import lists as list_shelf
+from validator.courier.store.lists import ListShelf
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
 from validator.lane.lists_in_force import ListFolder

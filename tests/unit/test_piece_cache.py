@@ -15,10 +15,10 @@ import pytest
 from tests.list_making import segment_bytes
 from tests.planting import PLANTS, PRECIOUS, Plant
 from tests.web_server import Fault, WebServer
-from validator.adapters import piece_cache
-from validator.adapters.piece_cache import CacheLimits, PieceCache
-from validator.adapters.web import Web
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.store import piece_cache
+from validator.courier.store.piece_cache import CacheLimits, PieceCache
+from validator.courier.web.client import Web
 from validator.lists.manifest import SegmentEntry
 from validator.lists.wire import encode
 

@@ -21,7 +21,7 @@ from backoffice.registry.publications import Kind, Piece
 from backoffice.signing.clock import ClockError
 from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, View, is_whole, view
 from tests.town import uid
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.domain.rules import Effect
 from validator.lists.manifest import RULES_MAX, IndexEntry, ScopeEntry, decode
 

@@ -18,7 +18,7 @@ from backoffice.signing.roles import RoleError, sign_timestamp
 from tests.gate_courier import Gate
 from tests.publishing_rig import PublishingOffice, named_files, view
 from tests.town import uid
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.domain.decision import Verdict
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # thousands of fsyncs

@@ -16,10 +16,10 @@ from backoffice.reports.store import ReportStore
 from tests.asgi import ask
 from tests.reports import NOW_UNIX_S, stored
 from tests.web_server import WebServer
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import StatusError, Web
-from validator.carrier_ports import Result
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.upload_ports import Result
+from validator.courier.web.client import StatusError, Web
 from validator.enrolment import EnrolmentError, enrol
 from validator.formats.web_address import parse_address
 

@@ -24,7 +24,7 @@ from backoffice.signing.keys import KeyFileError
 from tests.programs import Program
 from tests.publishing_rig import PublishingOffice, SocketlessGate, view
 from tests.reports import NOW_UNIX_S, stored
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.lane.outbox.sealing import Sealer
 from validator.reports.sealing_keys import sealing_key_id
 

@@ -10,7 +10,7 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # not
 from tests.list_making import KEY, manifest_of, segment_bytes
 from tests.rot import every_bit, torn
 from tests.tuf_making import TufRepository
-from validator.adapters.tuf_town import is_root
+from validator.courier.metadata import is_root
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.formats import checked
 from validator.ipc import accepted, courier_status, signed_time

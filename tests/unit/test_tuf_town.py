@@ -23,10 +23,10 @@ from tuf.ngclient.updater import Updater
 from tests.planting import PLANTS, PRECIOUS, Plant
 from tests.tuf_making import DAY_S, HOUR_S, MANIFEST, NOW_UNIX_S, ONLINE, TufRepository, new_signer
 from tests.web_server import Fault, WebServer
-from validator.adapters import tuf_town
-from validator.adapters.tuf_town import TufTown, set_reference_time
-from validator.adapters.web import Web, WebLimits
-from validator.courier_ports import SourceState, TownError
+from validator.courier import metadata as tuf_town
+from validator.courier.metadata import TufTown, set_reference_time
+from validator.courier.ports import SourceState, TownError
+from validator.courier.web.client import Web, WebLimits
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
 

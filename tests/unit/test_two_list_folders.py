@@ -19,7 +19,7 @@ from tests.list_making import (
     segment_bytes,
     version,
 )
-from validator.adapters.list_installer import ListInstaller
+from validator.courier.store.installer import ListInstaller
 from validator.lane import lists_in_force as list_folder
 from validator.lane.lists_in_force import Adopted, ListFolder
 from validator.lists.fingerprint_keys import FingerprintKeyError, keyring

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.web_server import Authority, Fault, WebServer
-from validator.adapters.web import Answer, Web, WebLimits
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.web.client import Answer, Web, WebLimits
 
 # Small, so that a test which meets a limit is quick; far above what loopback needs on a slow day wherever a limit must not be met.
 LIMITS = WebLimits()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from validator.adapters.report_office import ReportOffice
-from validator.adapters.web import Web
+from validator.courier.receiver_client import ReportOffice
+from validator.courier.web.client import Web
 from validator.reports.signed_request import verify
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import msgspec
 
-from validator.adapters.ledger import ROOT_BYTES_MAX, ROOT_NAME, Ledger
-from validator.adapters.tuf_town import is_root
-from validator.adapters.web import Web
 from validator.check.finding import Finding, date, printable
 from validator.config import Config, CourierConfig
-from validator.courier_ports import SourceState
+from validator.courier.metadata import is_root
+from validator.courier.ports import SourceState
+from validator.courier.store.accepted import ROOT_BYTES_MAX, ROOT_NAME, Ledger
+from validator.courier.web.client import Web
 from validator.host.mounts import is_in_memory, read_only
 from validator.host.plain_files import read_given, read_regular
 from validator.ipc.accepted import Accepted

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from validator.adapters.report_office import GateKeyError, gate_key
-from validator.carrier_ports import LaneGoneError
 from validator.check.finding import Finding, printable
 from validator.config import Config
+from validator.courier.receiver_client import GateKeyError, gate_key
+from validator.courier.upload_ports import LaneGoneError
 from validator.host.mounts import read_only
 from validator.host.owners import name_of, service_owner
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from validator.carrier_ports import LaneGoneError
+from validator.courier.upload_ports import LaneGoneError
 from validator.demo.children import Heard, Mailbox
 from validator.ipc.client import LaneClient
 

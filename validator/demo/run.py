@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from validator.carrier_ports import LaneGoneError
+from validator.courier.upload_ports import LaneGoneError
 from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
 from validator.demo.chaos import Chaos
 from validator.demo.children import Child, Ear, Heard, Line

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol, assert_never
 
-from validator.carrier_ports import LaneGoneError
+from validator.courier.upload_ports import LaneGoneError
 from validator.demo import verbs
 from validator.demo.children import Child, Heard, Line
 from validator.demo.errands import CutOffs, Errands

@@ -1,4 +1,4 @@
-"""The list folder, as the lane reads it: the newest complete list, mapped and warm. Nothing here writes; that is list_installer.py.
+"""The list folder, as the lane reads it: the newest complete list, mapped and warm. Nothing here writes; that is courier/store/installer.py.
 
     folder = ListFolder(Path("/var/lib/turnike/lists"), keyring(keys), recent=Path("/run/turnike/lists"))
     adopted = folder.look()  # at start, then every second: None when nothing has changed, which costs two scandirs

@@ -7,8 +7,8 @@ from tests.simulation.fleet.lives import BOOT_S, Life
 from tests.simulation.fleet.ports import Line, SimBook, SimClock, SimPieces, SimTown
 from tests.simulation.fleet.shelf import Held, Level, SimShelf
 from tests.simulation.fleet.tally import Load, Of, Tally, away
-from validator.courier import Courier
-from validator.courier_ports import SourceState
+from validator.courier.list_sync import Courier
+from validator.courier.ports import SourceState
 
 LANE_LOOKS_S = 1.0  # the lane looks for a new list once a second
 INSTALLS_S = 0.1  # decoding, folding and fsync of a few pieces on a Pi; a guess on the safe side, since it takes 20 ms on a laptop

@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 import click
 
 from tests.web_server import Authority, WebServer
-from validator.adapters.web import StatusError, Web
+from validator.courier.web.client import StatusError, Web
 
 FILE_BYTES = 1_000
 LARGE_BYTES = 1 << 24

@@ -10,8 +10,8 @@ from tests.simulation.fleet.city import EPOCH_UNIX_S, TIMESTAMP_VALID_S, City, P
 from tests.simulation.fleet.lives import BOOT_S, Life
 from tests.simulation.fleet.sizes import LINE, METADATA_BYTES, TLS_RECORD_BYTES, blocks
 from tests.simulation.fleet.tally import DAY_S, Load, Of, Tally
-from validator.adapters.piece_cache import CacheLimits
-from validator.courier_ports import Signed, SourceState, TownError
+from validator.courier.ports import Signed, SourceState, TownError
+from validator.courier.store.piece_cache import CacheLimits
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import (
     NS_PER_S,
@@ -121,7 +121,7 @@ class Line:
 
 
 class SimTown:
-    """courier_ports.Town: what TufTown asks for, in its order, and what it keeps from one poll to the next."""
+    """courier.ports.Town: what TufTown asks for, in its order, and what it keeps from one poll to the next."""
 
     def __init__(self, city: City, line: Line) -> None:
         self.seen: Published | None = None
@@ -132,11 +132,11 @@ class SimTown:
 
     @property
     def root(self) -> bytes:
-        """See courier_ports.Town."""
+        """See courier.ports.Town."""
         return ROOT
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """See courier_ports.Town. No root here replaces any keys."""
+        """See courier.ports.Town. No root here replaces any keys."""
         del basis
         line = self._line
         line.whole("root", Of.METADATA, 0)
@@ -161,7 +161,7 @@ class SimTown:
 
 
 class SimPieces:
-    """courier_ports.Pieces: kept on the card, gone on with where they broke off."""
+    """courier.ports.Pieces: kept on the card, gone on with where they broke off."""
 
     def __init__(self, city: City, line: Line, tally: Tally) -> None:
         self._city = city
@@ -177,7 +177,7 @@ class SimPieces:
         """Of which rules a snapshot was fetched."""
 
     def fetch(self, entry: SegmentEntry) -> Path:
-        """See courier_ports.Pieces."""
+        """See courier.ports.Pieces."""
         sha256 = entry.sha256
         if sha256 not in self._whole:
             self._bring(entry)
@@ -188,16 +188,16 @@ class SimPieces:
         return Path(sha256)
 
     def index(self, bytes_: int, sha256: str) -> bytes:
-        """See courier_ports.Pieces."""
+        """See courier.ports.Pieces."""
         self._line.whole("index", Of.INDEX, bytes_)
         return self._city.index(self._city.version(int(sha256, 16)))
 
     def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
-        """See courier_ports.Pieces."""
+        """See courier.ports.Pieces."""
         return self._kept
 
     def keep_only(self, sha256s: Collection[str]) -> None:
-        """See courier_ports.Pieces."""
+        """See courier.ports.Pieces."""
         self._begun.clear()
         if len(sha256s) == len(self._whole):
             return
@@ -253,7 +253,7 @@ class SimPieces:
 
 
 class SimBook:
-    """courier_ports.Book: on the card."""
+    """courier.ports.Book: on the card."""
 
     def __init__(self, line: Line) -> None:
         self.accepted: Accepted | None = None
@@ -261,23 +261,23 @@ class SimBook:
         self._root = b""
 
     def mend(self) -> Sequence[str]:
-        """See courier_ports.Book. This card forgets nothing."""
+        """See courier.ports.Book. This card forgets nothing."""
         return ()
 
     def keep_root(self, root: bytes) -> None:
-        """See courier_ports.Book."""
+        """See courier.ports.Book."""
         if root != self._root:
             self._line.count(Of.SD_ACCEPTED, blocks(len(root)))
             self._root = root
 
     def accept(self, accepted: Accepted) -> None:
-        """See courier_ports.Book."""
+        """See courier.ports.Book."""
         self._line.count(Of.SD_ACCEPTED, 2 * blocks(len(encode(accepted))))
         self.accepted = accepted
 
 
 class SimClock:
-    """courier_ports.CourierClock on a machine without a battery: from a boot on its wall clock stands in 1970, until it has been on line."""
+    """courier.ports.CourierClock on a machine without a battery: from a boot on its wall clock stands in 1970, until it has been on line."""
 
     def __init__(self, line: Line) -> None:
         self.synchronised = False
@@ -294,20 +294,20 @@ class SimClock:
         self._floor = TimeFloor(0, 0)
 
     def now(self) -> Now:
-        """See courier_ports.CourierClock."""
+        """See courier.ports.CourierClock."""
         return trusted_now(self.system(), self._floor)
 
     def system(self) -> SystemClock:
-        """See courier_ports.CourierClock."""
+        """See courier.ports.CourierClock."""
         unix_s = EPOCH_UNIX_S + int(self._line.now_s) if self.synchronised else 0
         return SystemClock(unix_s, self.synchronised, self._since_boot_ns())
 
     def boot(self) -> tuple[str, int]:
-        """See courier_ports.CourierClock."""
+        """See courier.ports.CourierClock."""
         return f"boot {self._boots}", self._since_boot_ns()
 
     def begin_with(self, accepted: Accepted) -> None:
-        """See courier_ports.CourierClock."""
+        """See courier.ports.CourierClock."""
         same = accepted.boot_id == f"boot {self._boots}"
         self._floor = TimeFloor(accepted.signed_unix_s, accepted.boottime_ns if same else 0)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tests.simulation.fleet.city import City
 from tests.simulation.fleet.sizes import BLOCK_BYTES, blocks
 from tests.simulation.fleet.tally import Of
-from validator.adapters.list_shelf import BASE_SHARE, TOP_CARDS_MAX
-from validator.courier_ports import Fetched
+from validator.courier.ports import Fetched
+from validator.courier.store.lists import BASE_SHARE, TOP_CARDS_MAX
 from validator.lists.manifest import Manifest
 from validator.lists.segment import INDEX_BITS, INDEX_CARDS_MIN, Layout
 
@@ -48,7 +48,7 @@ class Held:
 
 
 class SimShelf:
-    """courier_ports.Shelf."""
+    """courier.ports.Shelf."""
 
     def __init__(self, city: City, count: Callable[[Of, int], None], begins: Held) -> None:
         """`count` is told of everything that is written to the card."""
@@ -56,22 +56,22 @@ class SimShelf:
         self._count = count
         self.list = self._on_card = begins
         self._kept: defaultdict[str, int] = defaultdict(int)
-        # See courier_ports.Shelf. The courier asks once for each of thousands of pieces, at every poll.
+        # See courier.ports.Shelf. The courier asks once for each of thousands of pieces, at every poll.
         self.kept = self._kept.__getitem__
         self._note_kept()
 
     @property
     def held(self) -> tuple[int, int]:
-        """See courier_ports.Shelf."""
+        """See courier.ports.Shelf."""
         return self.list.era, self.list.version
 
     def mend(self, *, doubted: bool = False) -> Sequence[str]:
-        """See courier_ports.Shelf. This card forgets nothing."""
+        """See courier.ports.Shelf. This card forgets nothing."""
         assert not doubted
         return ()
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
-        """See courier_ports.Shelf."""
+        """See courier.ports.Shelf."""
         held = self.list
         return (
             held.version
@@ -95,7 +95,7 @@ class SimShelf:
     def install(
         self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
-        """See courier_ports.Shelf; as ListShelf does it."""
+        """See courier.ports.Shelf; as ListShelf does it."""
         pieces = {
             rule: [self._level(fetched) for fetched in reversed(chain)]
             for rule, chain in chains.items()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from validator.courier_ports import TownError
+from validator.courier.ports import TownError
 from validator.reports.stored_report import StoredReport
 
 

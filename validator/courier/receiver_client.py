@@ -17,11 +17,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from validator.adapters.receiver_refusals import explained
-from validator.adapters.web import StatusError, Web, as_sent
-from validator.adapters.web_faults import host, place
-from validator.carrier_ports import Answer, BatchError, Result
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.receiver_refusals import explained
+from validator.courier.upload_ports import Answer, BatchError, Result
+from validator.courier.web.client import StatusError, Web, as_sent
+from validator.courier.web.errors import host, place
 from validator.host.owners import name_of
 from validator.reports.sealed_keys import SealedKey
 from validator.reports.signed_request import FIRST_NONCE, NONCE, sign

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from validator.carrier_ports import (
+from validator.courier.ports import SourceState, TownError
+from validator.courier.upload_ports import (
     Answer,
     BatchError,
     LaneGoneError,
@@ -18,7 +19,6 @@ from validator.carrier_ports import (
     ReportOffice,
     Result,
 )
-from validator.courier_ports import SourceState, TownError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.reports.stored_report import StoredReport
 

@@ -22,9 +22,9 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from validator.adapters.list_installer import InstallError, ListInstaller
-from validator.adapters.list_scrub import ListScrub
-from validator.courier_ports import Fetched, SourceState, TownError
+from validator.courier.ports import Fetched, SourceState, TownError
+from validator.courier.store.installer import InstallError, ListInstaller
+from validator.courier.store.scrub import ListScrub
 from validator.formats.checked import CHECKSUM_BYTES
 from validator.host.durable import TEMPORARY, rename_over, sync_folder
 from validator.host.plain_files import create, read_regular, reader, remove

@@ -1,6 +1,6 @@
 """What goes wrong on the way to a web server, as a TownError: the state of the source, and one line that begins with host and path.
 
-requests, urllib3, http.client, ssl and socket each have their exceptions, and wrap those of the others in several ways. Only web.py uses this.
+requests, urllib3, http.client, ssl and socket each have their exceptions, and wrap those of the others in several ways. Only courier/web/client.py uses this.
 """
 
 import http.client
@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from validator.adapters.web_line import PaceError
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.web.transport import PaceError
 
 _RETRY_AFTER_S_MAX = (
     86_400.0  # more is nonsense; how long a gate really waits is the courier's affair

@@ -23,7 +23,8 @@ import requests
 import urllib3
 from urllib3.exceptions import SystemTimeWarning
 
-from validator.adapters.web_faults import (
+from validator.courier.ports import SourceState, TownError
+from validator.courier.web.errors import (
     OnTheLine,
     StatusError,
     host,
@@ -32,9 +33,8 @@ from validator.adapters.web_faults import (
     refused,
     status_error,
 )
-from validator.adapters.web_line import Pace, PacedAdapter, WebLimits
-from validator.adapters.web_part import Part
-from validator.courier_ports import SourceState, TownError
+from validator.courier.web.part import Part
+from validator.courier.web.transport import Pace, PacedAdapter, WebLimits
 from validator.host.durable import sync_folder
 
 __all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]

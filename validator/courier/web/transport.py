@@ -1,4 +1,4 @@
-"""The line to a web server: sockets that keep a pace, and the requests adapter that is made of them. Only web.py uses it.
+"""The line to a web server: sockets that keep a pace, and the requests adapter that is made of them. Only courier/web/client.py uses it.
 
 The time-outs of requests begin anew with each byte, and header lines are read in C, so a server that drips a byte now and then holds a
 client for ever. Here every read of a socket asks the Pace first how long it may wait: `socket.SocketIO` calls `recv_into` for the buffered
@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
 from validator.formats.web_address import is_loopback
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
 
-from validator.adapters.web import Answer, StatusError, Web
-from validator.courier_ports import Signed, SourceState, TownError
+from validator.courier.ports import Signed, SourceState, TownError
+from validator.courier.web.client import Answer, StatusError, Web
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
 from validator.host.plain_files import make_folder, read_regular, remove

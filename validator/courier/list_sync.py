@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from validator.courier_ports import (
+from validator.courier.ports import (
     Book,
     CourierClock,
     Fetched,

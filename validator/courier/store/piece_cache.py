@@ -19,8 +19,8 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from validator.adapters.web import PART, Web
-from validator.courier_ports import SourceState, TownError
+from validator.courier.ports import SourceState, TownError
+from validator.courier.web.client import PART, Web
 from validator.host.durable import sync_folder
 from validator.host.plain_files import make_folder, reader, remove
 from validator.lists.manifest import INDEX_BYTES_MAX, SegmentEntry

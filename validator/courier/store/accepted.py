@@ -9,7 +9,7 @@ Both are on the disk before anything is done by them.
 
 The courier is its only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the
 floor must outlive one of them. A gate that has lost both goes on as a new one does, except that no
-list below the one it holds is taken (courier.py). docs/decisions/0018.
+list below the one it holds is taken (courier/list_sync.py). docs/decisions/0018.
 """
 
 import os

@@ -7,9 +7,9 @@ except StatusError as error:
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from validator.adapters.web import StatusError
-from validator.adapters.web_faults import host, place
-from validator.courier_ports import SourceState
+from validator.courier.ports import SourceState
+from validator.courier.web.client import StatusError
+from validator.courier.web.errors import host, place
 from validator.reports.receiver_answer import Checked, Reason, Refusal, parse_refusal
 
 _ADDRESS = (
