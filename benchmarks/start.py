@@ -31,7 +31,7 @@ def run(bench: Bench) -> list[Row]:
         for part, at_ns in _start(town, town.matched[number]).items():
             taken_ns[part].append(at_ns)
         taken_ns["python"].append(_python("pass"))
-        taken_ns["imports"].append(_python("import validator.cli, validator.app"))
+        taken_ns["imports"].append(_python("import validator.cli, validator.programs.lane"))
     name = f"lane start → first decision, {town.cards / 1e6:.2f} M cards"
     note = "the card is shown once the gate is ready, ideal chip"
     rows = [timed(name, "ms", taken_ns["tap"], *BUDGET, note=note)]

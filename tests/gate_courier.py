@@ -9,7 +9,6 @@ from validator.courier.store.accepted import Ledger
 from validator.courier.store.lists import ListShelf
 from validator.courier.store.piece_cache import PieceCache
 from validator.courier.web.client import Web, WebLimits
-from validator.courier_app import dates_of_certificates
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import Decision, ListPolicy, WhenMissing, WhenStale, decide
 from validator.domain.rules import RuleSet
@@ -21,6 +20,7 @@ from validator.lane.time_file import TimeFile
 from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_file, key_id
 from validator.lists.held_keys import held_keys
 from validator.lists.names import ListName
+from validator.programs.courier import dates_of_certificates
 
 NS_PER_S = 1_000_000_000
 QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)

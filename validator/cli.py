@@ -143,7 +143,7 @@ def lane(config_path: Path) -> None:
         signal.SIGHUP, signal.SIG_IGN
     )  # until the lane listens to it: the start reads the newest list anyway
     config = _load(config_path)
-    from validator.app import StartError, serve
+    from validator.programs.lane import StartError, serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
@@ -161,7 +161,7 @@ def courier(config_path: Path) -> None:
         signal.SIGHUP, signal.SIG_IGN
     )  # until the courier listens to it: it asks at its start anyway
     config = _load(config_path)
-    from validator.courier_app import StartError, serve
+    from validator.programs.courier import StartError, serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
@@ -176,7 +176,7 @@ def courier(config_path: Path) -> None:
 def console(config_path: Path) -> None:
     """Serve this gate's status page and its metrics until SIGTERM; one for each gate. The log is JSON lines on standard output."""
     config = _load(config_path)
-    from validator.console.app import StartError, serve
+    from validator.programs.console import StartError, serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
@@ -227,7 +227,7 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
         )
     token = _token(token_file, config.gate_id)
     from validator.courier.web.client import Web
-    from validator.enrolment import EnrolmentError, believed_clock, enrol
+    from validator.programs.enrolment import EnrolmentError, believed_clock, enrol
 
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
@@ -294,7 +294,7 @@ def check(config_path: Path, as_json: bool) -> None:
 def bench(config_path: Path, as_json: bool, decisions: int) -> None:
     """Measure decisions on this machine, with this machine's configuration, keys and list. No device is touched."""
     config = _load(config_path)
-    from validator.bench import BenchError, run
+    from validator.programs.bench import BenchError, run
 
     try:
         run(config, decisions, as_json=as_json)
@@ -330,7 +330,7 @@ def reports() -> None:
 def reports_show(config_path: Path, as_json: bool) -> None:
     """Show how many reports wait, and the oldest of them; never a card."""
     config = _load(config_path)
-    from validator.reports_show import NoAnswerError, show_reports
+    from validator.programs.reports import NoAnswerError, show_reports
 
     try:
         show_reports(config, as_json=as_json)
@@ -344,7 +344,7 @@ def reports_show(config_path: Path, as_json: bool) -> None:
 def reports_retry(config_path: Path) -> None:
     """Let the reports wait again that were put aside, once what the back office had against them is mended."""
     config = _load(config_path)
-    from validator.reports_show import NoAnswerError, retry_reports
+    from validator.programs.reports import NoAnswerError, retry_reports
 
     try:
         click.echo(f"{retry_reports(config):,} reports wait again")

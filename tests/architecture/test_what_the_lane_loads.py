@@ -17,7 +17,7 @@ NEVER = (
 
 
 def test_the_lane_loads_nothing_that_belongs_to_another_process() -> None:
-    program = "import sys, validator.cli, validator.app; print(*sorted(sys.modules))"
+    program = "import sys, validator.cli, validator.programs.lane; print(*sorted(sys.modules))"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from validator import app
 from validator.config import load
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock
+from validator.programs import lane as app
 
 
 class FileClock(Clock):

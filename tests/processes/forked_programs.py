@@ -28,8 +28,8 @@ from tests.programs import WAIT_S, Line
 
 MAINS = {"turnike": "validator.cli", "turnike-backoffice": "backoffice.cli.program"}
 IMPORTED = (
-    "validator.app",
-    "validator.courier_app",
+    "validator.programs.lane",
+    "validator.programs.courier",
     "backoffice.cli.publish",
     "backoffice.publishing.publisher",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from validator.config import load
 from validator.console import lane_line
-from validator.console.app import serve
+from validator.programs.console import serve
 
 if __name__ == "__main__":
     lane_line.STATUS_S = lane_line.COUNTS_S = 0.01

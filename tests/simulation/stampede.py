@@ -5,7 +5,7 @@
     python -m tests.simulation.stampede --power                  # the city's power comes back: all gates start within a minute
 
 Prints requests a second over time as a curve, its peak, and when the last report is in. Nothing here takes time but the simulation: every second is
-simulated, and a seed makes every run the same. Each gate does what validator/carrier_app.py does in its loop: a round, then its status if it is time.
+simulated, and a seed makes every run the same. Each gate does what validator/programs/uploading.py does in its loop: a round, then its status if it is time.
 """
 
 import heapq

@@ -19,8 +19,8 @@ from tests.reports import NOW_UNIX_S
 from tests.web_server import Fault, WebServer
 from validator.courier.receiver_client import GateKeyError, gate_key
 from validator.courier.web.client import Web
-from validator.enrolment import EnrolmentError, enrol
 from validator.host.owners import name_of
+from validator.programs.enrolment import EnrolmentError, enrol
 
 OLD_TOKEN = "whoever-had-it-has-used-it"  # noqa: S105  # no password; a token of the test
 

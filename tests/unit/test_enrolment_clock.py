@@ -14,10 +14,10 @@ from backoffice.reports.store import ReportStore
 from tests.programs import lane_config
 from tests.reports import NOW_UNIX_S
 from tests.web_server import Authority, WebServer
-from validator import enrolment
 from validator.cli import main
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock
+from validator.programs import enrolment
 
 DAY_S = 86_400
 Y1970, Y2099, Y2126 = 60, 4_070_908_800, 4_924_000_000

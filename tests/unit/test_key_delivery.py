@@ -25,7 +25,6 @@ from backoffice.signing import keys
 from tests.asgi import Answered, ask
 from tests.backoffice_rig import City
 from tests.rot import every_bit, torn
-from validator.carrier_app import CarrierThread
 from validator.config import UploadConfig
 from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReportOffice
@@ -37,6 +36,7 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
+from validator.programs.uploading import CarrierThread
 from validator.reports.sealed_keys import SealedKey
 
 NOW_UNIX_S = 1_800_000_000

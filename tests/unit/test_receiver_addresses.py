@@ -20,8 +20,8 @@ from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReportOffice
 from validator.courier.upload_ports import Result
 from validator.courier.web.client import StatusError, Web
-from validator.enrolment import EnrolmentError, enrol
 from validator.formats.web_address import parse_address
+from validator.programs.enrolment import EnrolmentError, enrol
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
 Change = Callable[[Scope], None]

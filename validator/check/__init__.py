@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from validator.app import list_folder, time_file
 from validator.check.courier import examine_courier
 from validator.check.devices import examine_devices
 from validator.check.files import examine_disks, examine_lane, examine_secrets
@@ -26,6 +25,7 @@ from validator.lane.time_file import FoundTime
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys, read_keys
 from validator.lists.segment import MappedTable
+from validator.programs.lane import list_folder, time_file
 
 __all__ = ["Finding", "examine", "show", "show_list"]
 

@@ -9,11 +9,11 @@ import select
 import time
 from collections.abc import Iterator
 
-from validator.app import make_board, make_reader
 from validator.check.finding import Finding
 from validator.config import Config
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.lane.ports import Board, Reader
+from validator.programs.lane import make_board, make_reader
 
 DEVICE_WAIT_S = (
     4.0  # a chip left at another speed is found in two seconds, a board greets within one

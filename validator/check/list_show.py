@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from validator.app import list_folder
 from validator.check.finding import date
 from validator.config import Config
 from validator.domain.rules import Rule
 from validator.formats.shown import shown
 from validator.lists.segment import MappedTable
+from validator.programs.lane import list_folder
 
 
 def show_list(config: Config, *, as_json: bool) -> bool:

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from validator.carrier_app import CarrierThread
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier.lane_lists import LaneLists
 from validator.courier.list_sync import Courier, Status
@@ -33,6 +32,7 @@ from validator.host.process import tell_systemd
 from validator.ipc.courier_status import COURIER_STATUS_FILE, encode
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
+from validator.programs.uploading import CarrierThread
 
 
 class StartError(Exception):

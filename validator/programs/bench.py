@@ -16,7 +16,6 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from validator.app import list_folder, list_policy
 from validator.config import Config
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
@@ -25,6 +24,7 @@ from validator.formats.shown import shown
 from validator.host.clock import Clock
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
+from validator.programs.lane import list_folder, list_policy
 
 BATCH = 1_000
 DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20
