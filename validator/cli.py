@@ -196,8 +196,8 @@ def top(config_path: Path, as_json: bool, once: bool) -> None:
     Of one picture the exit code says whether every lane answered: 0, or 1.
     """
     config = _load(config_path)
-    from validator.console.top import TopError
-    from validator.console.top import top as watch
+    from validator.console.terminal.top import TopError
+    from validator.console.terminal.top import top as watch
 
     try:
         if not watch(config, once=once, as_json=as_json):

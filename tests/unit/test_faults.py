@@ -15,8 +15,8 @@ from validator.console.faults import FORCED_S, QUIET_S, WAITING_MAX, Fault
 from validator.console.gate import Gate
 from validator.console.lane_line import Gone
 from validator.console.lane_words import GarbageError, Status
-from validator.console.top_view import draw
-from validator.console.top_words import FAULTS
+from validator.console.terminal.view import draw
+from validator.console.terminal.words import FAULTS
 from validator.courier.ports import SourceState
 
 DISK = "/l: Read-only file system"

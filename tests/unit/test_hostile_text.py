@@ -27,7 +27,7 @@ from tests.reports import NOW_UNIX_S, stored
 from validator.check import show
 from validator.check.finding import Finding
 from validator.config import load
-from validator.console.top import top
+from validator.console.terminal.top import top
 from validator.formats.shown import json_shown, shown
 from validator.host.log import JsonLog
 from validator.reports.sealing_keys import sealing_key_id

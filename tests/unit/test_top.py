@@ -10,7 +10,7 @@ from tests.programs import lane_config
 from validator.config import Config, load
 from validator.console.faults import Fault
 from validator.console.gate import Lane
-from validator.console.top import TopError, top
+from validator.console.terminal.top import TopError, top
 
 
 def config(folder: Path, *lanes: Path) -> Config:

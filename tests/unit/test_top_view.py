@@ -10,8 +10,8 @@ from rich.live import Live
 
 from tests.console_lane import CARDS, courier, status, tap
 from validator.console.gate import Gate
-from validator.console.top import MOVES, QUIT, WIDTH_MIN, keys_in
-from validator.console.top_view import Window, draw
+from validator.console.terminal.top import MOVES, QUIT, WIDTH_MIN, keys_in
+from validator.console.terminal.view import Window, draw
 
 WIDEST: dict[str, Any] = {
     name: {"count": 9, "p50": 99_900, "p99": 999_400, "p999": 99_900_000, "max": 999_900_000}

@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     """One thing that is wrong."""
 
     name: str
-    """Of a sentence: in page/status_words.js and in top_words.py."""
+    """Of a sentence: in page/status_words.js and in console/terminal/words.py."""
     why: str = ""
     """What the gate says of it, in its own words, if it says anything."""
     number: int | None = None

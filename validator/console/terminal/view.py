@@ -15,7 +15,7 @@ from rich.text import Text
 
 from validator.console.gate import Gate, Lane, taps_by_outcome
 from validator.console.lane_words import Percentiles, Status, Tap
-from validator.console.top_words import duration, sentence, size, time
+from validator.console.terminal.words import duration, sentence, size, time
 from validator.formats.shown import shown
 from validator.ipc.courier_status import FRESH
 

@@ -22,7 +22,7 @@ from rich.live import Live
 from validator.config import Config
 from validator.console.gate import Gate, Lane
 from validator.console.lane_line import lane_says
-from validator.console.top_view import Window, draw
+from validator.console.terminal.view import Window, draw
 
 STEP_S = 0.5  # between two pictures
 FIRST_S = 6.0  # how long the first word of a lane may take: its clerk may be adopting a list

@@ -1,0 +1,1 @@
+"""`turnike top`: the status page's content in a terminal."""
