@@ -7,15 +7,15 @@ from random import Random
 
 import click
 
+from firmware_sim.board.cli import board
 from firmware_sim.cards import Card, card_of, parse_uid
-from firmware_sim.cli_board import board
-from firmware_sim.cli_crowd import crowd
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
+from firmware_sim.crowd.cli import crowd
 from firmware_sim.faults import FAULTS, Fault, parse
-from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_device import Pn532
-from firmware_sim.pn532_field import Stage
-from firmware_sim.pn532_radio import IDEAL, REAL
+from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.device import Pn532
+from firmware_sim.pn532.field import Stage
+from firmware_sim.pn532.radio import IDEAL, REAL
 from firmware_sim.wires import Wire
 
 __all__ = ["main"]

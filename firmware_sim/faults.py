@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from firmware_sim.pn532_field import Stage
+from firmware_sim.pn532.field import Stage
 
 __all__ = ["ALWAYS", "FAULTS", "LINE_FAULTS", "NEXT", "Fault", "Faults", "Kind", "parse"]
 

@@ -5,10 +5,10 @@ from random import Random
 
 from firmware_sim.cards import card_of
 from firmware_sim.outcomes import Event, Outcome, Say
-from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_field import Presence, Stage
-from firmware_sim.pn532_frames import ACK, ERROR
-from firmware_sim.pn532_radio import IDEAL, REAL, Timing
+from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.field import Presence, Stage
+from firmware_sim.pn532.frames import ACK, ERROR
+from firmware_sim.pn532.radio import IDEAL, REAL, Timing
 
 MS = 1_000_000
 DESFIRE = bytes.fromhex("04a1b2c3d4e5f6")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_sim.board_frames import FROM_BOARD, FROM_LANE, Hello, encode
+from firmware_sim.board.frames import FROM_BOARD, FROM_LANE, Hello, encode
 from tests.contracts.board_rig import BoardListener, BoardRig, hearing, open_board
 from tests.contracts.loop import Loop
 from tests.contracts.rigs import BoardReaderRig, threads_and_descriptors

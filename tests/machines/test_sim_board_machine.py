@@ -5,9 +5,9 @@ from random import Random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from firmware_sim import board_frames as f
-from firmware_sim.board import Board, Setup
-from firmware_sim.board_faults import BoardFaults
+from firmware_sim.board import frames as f
+from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.faults import BoardFaults
 from firmware_sim.outcomes import RefusedError, Say
 
 MS = 1_000_000

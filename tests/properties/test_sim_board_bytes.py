@@ -6,9 +6,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_sim import board_frames as f
-from firmware_sim.board import Board, Setup
-from firmware_sim.board_faults import BoardFaults
+from firmware_sim.board import frames as f
+from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.faults import BoardFaults
 from firmware_sim.outcomes import Outcome
 
 u8 = st.integers(0, 0xFF)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from firmware_sim.cards import Session, card_of
 from firmware_sim.faults import FAULTS, parse
 from firmware_sim.outcomes import Outcome
-from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_frames import ACK, NACK, Command, Decoder, encode
-from firmware_sim.pn532_radio import IDEAL, REAL
+from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.frames import ACK, NACK, Command, Decoder, encode
+from firmware_sim.pn532.radio import IDEAL, REAL
 
 WAKE = bytes(10) + bytes.fromhex("0000ff03fdd4140117" + "00")
 CODES = [

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from firmware_sim.board import Board as SimulatedBoard
-from firmware_sim.board import Setup
-from firmware_sim.board_faults import BoardFaults
+from firmware_sim.board.board import Board as SimulatedBoard
+from firmware_sim.board.board import Setup
+from firmware_sim.board.faults import BoardFaults
 from firmware_sim.outcomes import Event as BoardLine
 from firmware_sim.outcomes import Say
 from validator.domain.cards import Card, CardUid

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from firmware_sim import board_frames as f
-from firmware_sim.board import Board, Setup
-from firmware_sim.board_faults import BOARD_FAULTS, BoardFaults, parse_board_fault
+from firmware_sim.board import frames as f
+from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fault
 from firmware_sim.outcomes import Event, RefusedError, Say, Unplug
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "board_frames.json").read_text())

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from firmware_sim.crowd import (
+from firmware_sim.crowd.passenger import Passenger, Scene
+from firmware_sim.crowd.plan import (
     EARLY_STAGES,
     EITHER,
     MIX_PER_MILLE,
@@ -23,8 +24,7 @@ from firmware_sim.crowd import (
     read_asked,
     read_deck,
 )
-from firmware_sim.crowd_score import Score, Sight, is_right
-from firmware_sim.passenger import Passenger, Scene
+from firmware_sim.crowd.score import Score, Sight, is_right
 
 DECK = [DeckCard(f"04{n:012x}", "matched", "admitted", report=False) for n in range(2_000)]
 ADMITTED = Tap(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware_sim.pn532_field import Stage
-from firmware_sim.pn532_frames import encode
+from firmware_sim.pn532.field import Stage
+from firmware_sim.pn532.frames import encode
 from tests.pn532_bench import CLASSIC, DESFIRE, DESFIRE_DATA, Bench
 
 NUMBER = "1234567890123456"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware_sim.pn532_frames import ACK, NACK, encode
-from firmware_sim.pn532_radio import REAL
+from firmware_sim.pn532.frames import ACK, NACK, encode
+from firmware_sim.pn532.radio import REAL
 from tests.pn532_bench import DESFIRE, DESFIRE_DATA, Bench, frame
 
 NONE_LISTED = encode(bytes.fromhex("4b00"))

@@ -4,7 +4,7 @@ import pytest
 
 from firmware_sim.faults import parse
 from firmware_sim.outcomes import Outcome, Unplug
-from firmware_sim.pn532_frames import ACK, encode
+from firmware_sim.pn532.frames import ACK, encode
 from tests.pn532_bench import CLASSIC, DESFIRE, DESFIRE_DATA, MS, Bench, frame
 
 

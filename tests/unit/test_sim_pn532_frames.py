@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware_sim.pn532_frames import (
+from firmware_sim.pn532.frames import (
     ACK,
     ERROR,
     NACK,

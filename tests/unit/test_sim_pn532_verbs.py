@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from firmware_sim.outcomes import Event, RefusedError, Say
-from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_device import Pn532
-from firmware_sim.pn532_radio import REAL
+from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.device import Pn532
+from firmware_sim.pn532.radio import REAL
 
 WAKE_AND_LIST = bytes(10) + bytes.fromhex("0000ff03fdd4140117000000ff04fcd44a0200e000")
 UID = "04a1b2c3d4e5f6"

@@ -1,7 +1,7 @@
 """The simulated PN532, link level: bytes in, bytes and events out (UM0701-02 section 6.2). No I/O, no clock.
 
-Acknowledges, answers, aborts, sleeps, wakes and changes speed; what the commands do is in `pn532_firmware.py`, which
-cards there are in `pn532_field.py`, and the pty in `wires.py`.
+Acknowledges, answers, aborts, sleeps, wakes and changes speed; what the commands do is in `pn532/firmware.py`, which
+cards there are in `pn532/field.py`, and the pty in `wires.py`.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from random import Random
 from firmware_sim.cards import Card
 from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Say, Unplug
-from firmware_sim.pn532_field import Field, Presence
-from firmware_sim.pn532_firmware import Firmware
-from firmware_sim.pn532_frames import (
+from firmware_sim.pn532.field import Field, Presence
+from firmware_sim.pn532.firmware import Firmware
+from firmware_sim.pn532.frames import (
     ACK,
     ERROR,
     Ack,
@@ -25,7 +25,7 @@ from firmware_sim.pn532_frames import (
     Skipped,
     encode,
 )
-from firmware_sim.pn532_radio import IDEAL, BadCommandError, Run, Timing, Wait
+from firmware_sim.pn532.radio import IDEAL, BadCommandError, Run, Timing, Wait
 
 __all__ = ["Chip"]
 

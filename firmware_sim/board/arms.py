@@ -6,7 +6,7 @@ on a wire and no lane; what it returns, board.py tells.
 
 from dataclasses import dataclass
 
-from firmware_sim.board_frames import NotPassed, Passed
+from firmware_sim.board.frames import NotPassed, Passed
 
 NS_PER_MS = 1_000_000
 AFTER_MAX_MS = 0xFFFF

@@ -6,7 +6,7 @@ It knows no session and no power; board.py says when what lies there has to be t
 from dataclasses import dataclass, replace
 from random import Random
 
-from firmware_sim.board_frames import ONE_CARD, SEVERAL_CARDS, Card
+from firmware_sim.board.frames import ONE_CARD, SEVERAL_CARDS, Card
 from firmware_sim.cards import card_of, parse_uid
 from firmware_sim.outcomes import RefusedError
 

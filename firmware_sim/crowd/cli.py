@@ -10,7 +10,9 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, a_number
-from firmware_sim.crowd import (
+from firmware_sim.crowd.devices import CrowdError, Devices, Stopped, say
+from firmware_sim.crowd.passenger import Passenger
+from firmware_sim.crowd.plan import (
     MIX_PER_MILLE,
     DeckCard,
     DeckError,
@@ -19,9 +21,7 @@ from firmware_sim.crowd import (
     plan,
     read_deck,
 )
-from firmware_sim.crowd_devices import CrowdError, Devices, Stopped, say
-from firmware_sim.crowd_score import Score
-from firmware_sim.passenger import Passenger
+from firmware_sim.crowd.score import Score
 
 NS_PER_MS = 1_000_000
 HUMAN_PACE_MS = 1_500  # one tap in one to two seconds

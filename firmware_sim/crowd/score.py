@@ -6,7 +6,7 @@ No UID gets in here, so none can get out.
 from collections import deque
 from dataclasses import dataclass
 
-from firmware_sim.crowd import ADMITTED, ANY_VERDICT, DENIED, EITHER, VERDICTS, Play, Tap
+from firmware_sim.crowd.plan import ADMITTED, ANY_VERDICT, DENIED, EITHER, VERDICTS, Play, Tap
 
 TAP_TIMES_MAX = 200_000  # the newest; two days at human pace
 NS_PER_US = 1_000

@@ -1,14 +1,14 @@
 """The passengers, played: present, watch the display, walk, take the card away. One at a time, at a gate that is served.
 
-It judges nothing (crowd_score.py) and starts nothing (crowd_devices.py): it sends verbs and watches the `Scene`, which is
+It judges nothing (crowd/score.py) and starts nothing (crowd/devices.py): it sends verbs and watches the `Scene`, which is
 kept from the two devices' own events alone. So it sees what a passenger sees, and not what the lane says of itself.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from firmware_sim.crowd import VERDICTS, Play, Tap
-from firmware_sim.crowd_score import Sight
+from firmware_sim.crowd.plan import VERDICTS, Play, Tap
+from firmware_sim.crowd.score import Sight
 
 NS_PER_MS = 1_000_000
 CARD_STAYS_MS = (

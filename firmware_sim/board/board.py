@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from firmware_sim.board_arms import NS_PER_MS, Arms
-from firmware_sim.board_display import Display, describe
-from firmware_sim.board_faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults, parse_board_fault
-from firmware_sim.board_frames import (
+from firmware_sim.board.arms import NS_PER_MS, Arms
+from firmware_sim.board.display import Display, describe
+from firmware_sim.board.faults import BROWNOUT_MS, UNPLUGGED_MS, BoardFaults, parse_board_fault
+from firmware_sim.board.frames import (
     Emergency,
     Forced,
     Heartbeat,
@@ -24,7 +24,7 @@ from firmware_sim.board_frames import (
     Show,
     Tamper,
 )
-from firmware_sim.board_line import (
+from firmware_sim.board.line import (
     BoardLine,
     CardTaken,
     Command,
@@ -36,7 +36,7 @@ from firmware_sim.board_line import (
     LineLost,
     Told,
 )
-from firmware_sim.board_reader import OwnReader
+from firmware_sim.board.reader import OwnReader
 from firmware_sim.echo import Echo
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
 

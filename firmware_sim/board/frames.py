@@ -2,7 +2,7 @@
 
 It brings its own COBS and its own CRC on purpose. The gate has another codec; if both used one library, or one of them the
 other's tables, a mistake could hide on both sides. They meet only in tests/golden/board_frames.json. It knows no session,
-no acknowledgement and no time: board_line.py does.
+no acknowledgement and no time: board/line.py does.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,11 @@
 """What a PN532 does with a command (UM0701-02 section 7): parameters in, response parameters out. No frames, no speeds.
 
-This file has the commands that need no radio (7.2); the others are in `pn532_radio.py`, the link in `pn532.py`.
+This file has the commands that need no radio (7.2); the others are in `pn532/radio.py`, the link in `pn532/chip.py`.
 """
 
 from firmware_sim.faults import Faults
-from firmware_sim.pn532_field import Field
-from firmware_sim.pn532_radio import BadCommandError, Handler, Radio, Run, Timing, expect
+from firmware_sim.pn532.field import Field
+from firmware_sim.pn532.radio import BadCommandError, Handler, Radio, Run, Timing, expect
 
 __all__ = ["Firmware"]
 

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from firmware_sim.crowd import ASKED_MAX, KINDS_MAX, Asked, AskedError, read_asked
-from firmware_sim.passenger import Scene
+from firmware_sim.crowd.passenger import Scene
+from firmware_sim.crowd.plan import ASKED_MAX, KINDS_MAX, Asked, AskedError, read_asked
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -7,7 +7,7 @@ board.py where the page gives the board a duty of its own.
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from firmware_sim.board_frames import Picture
+from firmware_sim.board.frames import Picture
 
 NS_PER_MS = 1_000_000
 FIRST_DAY = date(2020, 1, 1)

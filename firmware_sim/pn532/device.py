@@ -10,8 +10,8 @@ from firmware_sim.cards import Card, Kind, card_of, parse_uid
 from firmware_sim.echo import Echo
 from firmware_sim.faults import Fault, parse
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Say
-from firmware_sim.pn532 import Chip
-from firmware_sim.pn532_field import CARDS_MAX, Presence, Stage
+from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.field import CARDS_MAX, Presence, Stage
 
 __all__ = ["VERBS", "Pn532"]
 

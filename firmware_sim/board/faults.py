@@ -6,7 +6,7 @@ How a fault is written and whether it strikes this time is faults.py's; failing 
 from dataclasses import dataclass
 from random import Random
 
-from firmware_sim.board_frames import Frame, Heartbeat, Hello, encode, stuff, unstuff
+from firmware_sim.board.frames import Frame, Heartbeat, Hello, encode, stuff, unstuff
 from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Faults, Kind, parse
 
 BROWNOUT_MS = 200  # a supply that dips and recovers

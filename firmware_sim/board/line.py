@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
-from firmware_sim.board_frames import (
+from firmware_sim.board.frames import (
     FROM_BOARD,
     FROM_LANE,
     PROTOCOL,

@@ -1,0 +1,1 @@
+"""The simulated turnstile board. Written from docs/board-protocol.md and from nothing else."""
