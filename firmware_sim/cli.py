@@ -11,9 +11,10 @@ from firmware_sim.board.cli import board
 from firmware_sim.cards import Card, card_of, parse_uid
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
 from firmware_sim.crowd.cli import crowd
-from firmware_sim.faults import FAULTS, Fault, parse
+from firmware_sim.faults import Fault
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.device import Pn532
+from firmware_sim.pn532.faults import READER_FAULTS, parse_reader_fault
 from firmware_sim.pn532.field import Stage
 from firmware_sim.pn532.radio import IDEAL, REAL
 from firmware_sim.wires import Wire
@@ -46,13 +47,13 @@ class FaultType(click.ParamType[Fault]):
     ) -> Fault:
         """Raises click's usage error for anything that is no fault."""
         try:
-            return parse(str(value))
+            return parse_reader_fault(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
 def _fault_help() -> str:
-    lines = [f"  {name:<13} {kind.says}" for name, kind in FAULTS.items()]
+    lines = [f"  {name:<13} {kind.says}" for name, kind in READER_FAULTS.items()]
     return "\b\nFaults:\n" + "\n".join(lines)
 
 

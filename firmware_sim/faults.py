@@ -1,15 +1,11 @@
-"""Named faults of a simulated device: how they are written, whether one strikes this time, and the names the reader has.
+"""Named faults of a simulated device: how they are written, and whether one strikes this time.
 
-It decides *whether*; what a fault does is done where it happens, in the chip. The random generator is handed in.
+What a fault does is done where it happens, in the device. The random generator is an argument.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-
-from firmware_sim.pn532.field import Stage
-
-__all__ = ["ALWAYS", "FAULTS", "LINE_FAULTS", "NEXT", "Fault", "Faults", "Kind", "parse"]
 
 ALWAYS, NEXT = -1, 1
 DELAY_MAX_MS = 600_000  # ten minutes; a longer one is a typing mistake
@@ -24,6 +20,7 @@ class Kind:
     often: int
     says: str
     value_required: bool = False
+    stages: tuple[str, ...] = ()
 
 
 LINE_FAULTS = {
@@ -35,38 +32,6 @@ LINE_FAULTS = {
         None, ALWAYS, "the device hears nothing and says nothing; the line and its echo stay"
     ),
 }
-FAULTS = {
-    "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
-    "dropped": Kind(None, ALWAYS, "a reply does not come"),
-    "dropped-ack": Kind(None, ALWAYS, "the ACK of a command does not come; the command runs"),
-    "truncated": Kind(None, ALWAYS, "a reply ends too early"),
-    "bad-checksum": Kind(None, ALWAYS, "the last checksum of a reply is wrong"),
-    "delayed": Kind("ms", ALWAYS, "a reply comes MS milliseconds late", value_required=True),
-    "stuck-baud": Kind(
-        None,
-        ALWAYS,
-        "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)",
-    ),
-    "brownout": Kind(
-        None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"
-    ),
-    "unplug": Kind(
-        "ms",
-        NEXT,
-        "instead of a reply the plug comes out; back by itself after MS milliseconds, if given",
-    ),
-    "every-second": Kind(
-        None, ALWAYS, "a single card answers only every second InListPassiveTarget with MaxTg 2"
-    ),
-    "two-cards": Kind(None, ALWAYS, "a card that is presented brings a second one along"),
-    "leaves": Kind(
-        "stage",
-        ALWAYS,
-        "a card that is presented leaves at STAGE of the exchange",
-        value_required=True,
-    ),
-    **LINE_FAULTS,
-}
 
 
 @dataclass(slots=True)
@@ -74,7 +39,7 @@ class Fault:
     """One fault that is on.
 
     Attributes:
-        name: a key of `FAULTS`.
+        name: a key of the device's faults.
         value: milliseconds, or a stage's name; None when the fault has none.
         left: how often it strikes yet; `ALWAYS` for no end.
         probability: of each strike, 0 to 1.
@@ -86,7 +51,7 @@ class Fault:
     probability: float = 1.0
 
 
-def parse(text: str, kinds: Mapping[str, Kind] = FAULTS) -> Fault:
+def parse(text: str, kinds: Mapping[str, Kind]) -> Fault:
     """`NAME`, `NAME=WHEN`, `NAME=VALUE` or `NAME=VALUE/WHEN`; WHEN is a count (3: the next three) or a probability (0.1).
 
     Raises:
@@ -152,9 +117,10 @@ def _value(kind: Kind, name: str, text: str) -> int | str | None:
     if not text:
         return None
     if kind.value == "stage":
-        stages = [stage.value for stage in Stage]
-        if text not in stages:
-            raise ValueError(f"{name}: no stage is called {text!r}; there are {', '.join(stages)}")
+        if text not in kind.stages:
+            raise ValueError(
+                f"{name}: no stage is called {text!r}; there are {', '.join(kind.stages)}"
+            )
         return text
     if not (text.isascii() and text.isdigit() and int(text) <= DELAY_MAX_MS):
         raise ValueError(f"{name}: {text!r} is not a number of milliseconds up to {DELAY_MAX_MS}")

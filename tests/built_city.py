@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from turnike_demo.city.people import DAY_S, People
 from validator.courier.store.installer import ListInstaller
-from validator.demo.city import DAY_S, People
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode

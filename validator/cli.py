@@ -19,6 +19,8 @@ import click
 from validator.formats.shown import shown
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from validator.config import Config
 
 PIPE_CLOSED = 128 + signal.SIGPIPE  # as a shell reports any program that a closed pipe ended
@@ -28,6 +30,8 @@ EXTRAS = {  # what a package that is missing comes with
     "starlette": "backoffice,console",
     "sqlalchemy": "backoffice,console",
 }
+
+ADDED_COMMANDS = "turnike.commands"  # the entry points of packages that add a command
 
 TOKEN_FILE_BYTES_MAX = 4_096
 DEFAULT_CONFIG = Path("/etc/turnike/validator.toml")
@@ -98,6 +102,17 @@ class _OneLine(click.Group):
             )
             sys.exit(2)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands here, and of those that other packages add."""
+        return sorted({*super().list_commands(ctx), *_added()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name. None if there is none."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None and (entry := _added().get(cmd_name)):
+            command = entry.load()
+        return command
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click's, which prints a help text that was asked for."""
         with _printing():
@@ -107,6 +122,13 @@ class _OneLine(click.Group):
         """As click's."""
         with _printing():
             return super().invoke(ctx)
+
+
+def _added() -> dict[str, "EntryPoint"]:
+    """The commands that other installed packages add: a gate has none, a laptop has `demo`."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=ADDED_COMMANDS)}
 
 
 @contextmanager
@@ -351,49 +373,3 @@ def reports_retry(config_path: Path) -> None:
     except NoAnswerError as error:
         click.echo(shown(str(error)), err=True)
         sys.exit(1)
-
-
-@main.command(epilog="Example: turnike demo --taps 200")
-@click.option(
-    "--cards",
-    type=click.IntRange(1_000, 40_000_000),
-    default=1_000_000,
-    show_default=True,
-    help="Cards issued.",
-)
-@click.option(
-    "--taps",
-    type=click.IntRange(1, 1_000_000),
-    default=None,
-    help="Stop after so many; else at Ctrl-C.",
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another crowd.")
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="real",
-    show_default=True,
-    help="Of the simulated chip.",
-)
-@click.option(
-    "--chaos",
-    is_flag=True,
-    help="With --taps: no network in the first half, and SIGKILL for lane and courier in the second.",
-)
-@click.option(
-    "--page-port",
-    type=click.IntRange(0, 65_535),
-    default=8020,
-    show_default=True,
-    help="Of the turnstile to play with, in a browser; without --taps. Another if it is taken; 0 is any.",
-)
-def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool, page_port: int) -> None:
-    """Run a city and one gate with simulated hardware and a crowd that taps, and watch it; without --taps, play with it in a browser."""
-    if chaos and taps is None:
-        raise OperatorError("--chaos is for a run of so many --taps")
-    from validator.demo.run import Demo
-
-    played = Demo(
-        cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port
-    )
-    sys.exit(played.run())

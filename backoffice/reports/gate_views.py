@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from validator.ipc.courier_status import FRESH
+from validator.reports.gate_status import FRESH
 
 SILENT_AFTER = 3  # statuses that did not come: a gate that cannot, or may not
 EVERY_S, EVERY_S_MAX = (

@@ -8,9 +8,10 @@ from random import Random
 
 from firmware_sim.cards import Card, Kind, card_of, parse_uid
 from firmware_sim.echo import Echo
-from firmware_sim.faults import Fault, parse
+from firmware_sim.faults import Fault
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Say
 from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.faults import parse_reader_fault
 from firmware_sim.pn532.field import CARDS_MAX, Presence, Stage
 
 __all__ = ["VERBS", "Pn532"]
@@ -111,7 +112,7 @@ class Pn532:
                 self.chip.faults.clear()
                 self._event("fault", now_ns, fault="none", state="cleared")
             case ["fault", text]:
-                self.set_fault(parse(text), now_ns)
+                self.set_fault(parse_reader_fault(text), now_ns)
             case _:
                 raise ValueError(f"write {usage}")
 

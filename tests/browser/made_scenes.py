@@ -15,7 +15,7 @@ from typing import Any
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.pages import DESK, LIMIT_MS, Pages
-from validator.demo.turnstile import Turnstile
+from turnike_demo.turnstile.web_side import Turnstile
 
 TRAY = ("matched", "suspended", "unmatched", "brief", "staff", "phone")
 STAGES = {"radio": 9_100, "decide": 219, "report": 2_400, "tell": 61, "wire": 1_400}

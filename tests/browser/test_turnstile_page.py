@@ -40,7 +40,7 @@ from tests.browser.visits import (
     taps,
     told_of,
 )
-from validator.demo.visitor import Refusal
+from turnike_demo.turnstile.visitor import Refusal
 
 SAID = {
     "admitted": ("İyi yolculuklar", "Have a good trip"),

@@ -13,7 +13,7 @@ from tests.browser.accessibility import barriers
 from tests.browser.made_scenes import Made, a_scene, a_tap, made, show
 from tests.browser.pages import AWAY, DESK, PANEL, PHONE, Pages, is_wider_than_its_window, shot
 from tests.browser.visits import part
-from validator.demo.turnstile import Turnstile
+from turnike_demo.turnstile.web_side import Turnstile
 
 TALL_PHONE: ViewportSize = {"width": 390, "height": 844}
 SMALL_DESK: ViewportSize = {"width": 1280, "height": 800}

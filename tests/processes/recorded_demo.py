@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from turnike_demo import children
+from turnike_demo.run import Demo
 from validator.cli import main
-from validator.demo import children
-from validator.demo.run import Demo
 from validator.ipc.client import LaneClient
 
 FOLDER = Path(sys.argv.pop(1))

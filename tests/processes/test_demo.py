@@ -102,7 +102,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
 # The demo, with what the crowd takes to be right changed before it begins.
 PLANTED = """
-from validator.demo.city import People
+from turnike_demo.city.people import People
 deck = People.deck
 {plant}
 from validator.cli import main

@@ -249,7 +249,7 @@ def test_started_to_outlive_its_shell_it_does(
 
 
 def test_what_a_killed_demo_has_left_the_next_one_removes_and_nothing_else(tmp_path: Path) -> None:
-    program = "from validator.demo.folder import folder; import sys\nwith folder() as f: print(f, flush=True); sys.stdin.read()"
+    program = "from turnike_demo.folder import folder; import sys\nwith folder() as f: print(f, flush=True); sys.stdin.read()"
 
     def start() -> "subprocess.Popen[str]":
         return subprocess.Popen(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.turnstile_rig import Page, SceneSeen, playing
-from validator.demo.city import TRAY
+from turnike_demo.city.people import TRAY
 
 OUTCOMES = {
     "matched": "admitted",

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_sim.cards import Session, card_of
-from firmware_sim.faults import FAULTS, parse
 from firmware_sim.outcomes import Outcome
 from firmware_sim.pn532.chip import Chip
+from firmware_sim.pn532.faults import READER_FAULTS, parse_reader_fault
 from firmware_sim.pn532.frames import ACK, NACK, Command, Decoder, encode
 from firmware_sim.pn532.radio import IDEAL, REAL
 
@@ -76,7 +76,7 @@ streams = st.lists(pieces, max_size=20).map(b"".join)
 def history(stream: bytes, cuts: list[int]) -> list[Outcome]:
     """Everything a chip with two cards and a fault tells about a stream that is cut at these places."""
     chip = Chip(Random(7))
-    chip.faults.set(parse("noise=0.3"))
+    chip.faults.set(parse_reader_fault("noise=0.3"))
     chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")), card_of(bytes.fromhex("08000000")))
     chip.hear(WAKE, 0)
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
@@ -94,7 +94,7 @@ def test_the_same_bytes_cut_elsewhere_are_the_same_story(stream: bytes, cuts: li
 
 @given(
     st.lists(st.tuples(pieces, st.integers(0, 20_000_000)), max_size=20),
-    st.sets(st.sampled_from(sorted(set(FAULTS) - {"delayed", "leaves"}))),
+    st.sets(st.sampled_from(sorted(set(READER_FAULTS) - {"delayed", "leaves"}))),
     st.sampled_from([IDEAL, REAL]),
 )
 def test_no_bytes_at_no_time_with_no_fault_make_the_chip_raise(
@@ -102,7 +102,9 @@ def test_no_bytes_at_no_time_with_no_fault_make_the_chip_raise(
 ) -> None:
     chip = Chip(Random(7), REAL if timing is REAL else IDEAL)
     for name in faults:
-        chip.faults.set(parse(f"{name}=/0.3" if FAULTS[name].value else f"{name}=0.3"))
+        chip.faults.set(
+            parse_reader_fault(f"{name}=/0.3" if READER_FAULTS[name].value else f"{name}=0.3")
+        )
     chip.hear(WAKE, 0)
     chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")))
     now_ns = 0

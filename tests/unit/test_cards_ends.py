@@ -12,7 +12,7 @@ import backoffice
 from backoffice.home.config import RuleConfig
 from backoffice.imports.ends import latest_end_unix_s
 from backoffice.publishing.epochs import segment_epoch
-from validator.demo.city import ISOLATION_S, SUSPENDED_UNIT_S
+from turnike_demo.city.people import ISOLATION_S, SUSPENDED_UNIT_S
 from validator.domain.rules import Effect
 from validator.lists.segment_builder import UNITS_MAX, until_units
 

@@ -21,8 +21,9 @@ from validator.courier.report_upload import (
     Carrier,
     StatusTimes,
 )
-from validator.courier.upload_ports import Answer, BatchError, LaneGoneError, Result
+from validator.courier.upload_ports import Answer, BatchError, Result
 from validator.domain.report import ReportKind
+from validator.errors import LaneGoneError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.ipc.requests import SKIP_MAX
 from validator.reports.ids import uuid7

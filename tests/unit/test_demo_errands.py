@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from validator.demo.children import Heard
-from validator.demo.errands import Errands
+from turnike_demo.children import Heard
+from turnike_demo.turnstile.errands import Errands
 
 UIDS = {name: bytes([4, *name.encode()[:6]]) for name in ("matched", "suspended", "brief")}
 PAST = datetime(2021, 1, 14, 21, tzinfo=UTC)

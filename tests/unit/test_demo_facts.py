@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.outboxes import ids, outbox, report
-from validator.demo.facts import Facts
-from validator.demo.on_disk import reports_on_disk
+from turnike_demo.on_disk import reports_on_disk
+from turnike_demo.turnstile.facts import Facts
 
 MS = 1_000_000
 ONE, TWO, NEW = "one", "two", "new"

@@ -1,6 +1,6 @@
 """The visitor's hand: when it takes its cards away."""
 
-from validator.demo.hand import PATIENCE_NS, STAYS_NS, Hand, Lying
+from turnike_demo.turnstile.hand import PATIENCE_NS, STAYS_NS, Hand, Lying
 
 
 def test_it_takes_the_card_away_a_moment_after_the_answer() -> None:

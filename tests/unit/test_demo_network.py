@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from validator.demo.network import Network
+from turnike_demo.city.network import Network
 
 LIMIT_S = 60.0
 

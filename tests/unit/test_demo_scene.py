@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from validator.demo.children import Heard
-from validator.demo.scene import Scene
+from turnike_demo.children import Heard
+from turnike_demo.turnstile.scene import Scene
 
 UIDS = {"matched": bytes.fromhex("04a1b2c3d4e5f6"), "unmatched": bytes.fromhex("04a1b2c3d4e5f7")}
 MS = 1_000_000

@@ -2,8 +2,8 @@
 
 import pytest
 
-from validator.demo.children import Heard
-from validator.demo.story import TAPS_CUT, Story
+from turnike_demo.children import Heard
+from turnike_demo.city.story import TAPS_CUT, Story
 
 
 class City:

@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from validator.demo import verbs
-from validator.demo.children import Heard
-from validator.demo.turnstile import PAGES_MAX, Turnstile
+from turnike_demo.children import Heard
+from turnike_demo.turnstile import verbs
+from turnike_demo.turnstile.web_side import PAGES_MAX, Turnstile
 
 LIMIT_S = 90.0
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.demo import verbs
-from validator.demo.city import TRAY
+from turnike_demo.city.people import TRAY
+from turnike_demo.turnstile import verbs
 
 WHOLE = {
     b'{"verb":"tap","card":"matched"}': verbs.Tap("matched"),

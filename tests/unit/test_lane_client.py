@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.reports import stored
 from validator.courier.ports import SourceState
 from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, Carrier
-from validator.courier.upload_ports import Answer, LaneGoneError, Result
+from validator.courier.upload_ports import Answer, Result
+from validator.errors import LaneGoneError
 from validator.ipc import client as lane_client
 from validator.ipc.client import LaneClient
 from validator.reports.stored_report import StoredReport

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.console_lane import FakeLane, well
-from validator.demo.children import Heard, Mailbox
-from validator.demo.lane_watch import LaneWatch
+from turnike_demo.children import Heard, Mailbox
+from turnike_demo.lane_watch import LaneWatch
 
 LIMIT_S = 90.0
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware_sim.faults import parse
 from firmware_sim.outcomes import Outcome, Unplug
+from firmware_sim.pn532.faults import parse_reader_fault
 from firmware_sim.pn532.frames import ACK, encode
 from tests.pn532_bench import CLASSIC, DESFIRE, DESFIRE_DATA, MS, Bench, frame
 
@@ -14,7 +14,7 @@ def bench() -> Bench:
 
 
 def fault(bench: Bench, text: str) -> None:
-    bench.chip.faults.set(parse(text))
+    bench.chip.faults.set(parse_reader_fault(text))
 
 
 def test_a_dropped_reply_is_one_reply_and_the_next_comes(bench: Bench) -> None:
@@ -116,7 +116,7 @@ def test_every_second_request_for_two_is_deaf_to_a_single_card(bench: Bench) -> 
 )
 def test_a_fault_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=text.split("=", maxsplit=1)[0]):
-        parse(text)
+        parse_reader_fault(text)
 
 
 def test_a_probability_strikes_sometimes(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from validator.check.finding import Finding, printable
 from validator.config import Config
 from validator.courier.receiver_client import GateKeyError, gate_key
-from validator.courier.upload_ports import LaneGoneError
+from validator.errors import LaneGoneError
 from validator.host.mounts import read_only
 from validator.host.owners import name_of, service_owner
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from validator.console.lane_words import CourierSays, Status
 from validator.domain.decision import ListState
-from validator.ipc.courier_status import FRESH
+from validator.reports.gate_status import FRESH
 
 ROOM_BYTES_MIN = 200_000_000  # as the alert TurnikeDiskLow has it
 WAITING_MAX = 1_000  # reports, as the alert TurnikeReportsWaiting has it

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from validator.console.gate import Gate, Lane
 from validator.console.lane_words import Counts, Histogram, Status
 from validator.domain.decision import ListState
-from validator.ipc.courier_status import FRESH
+from validator.reports.gate_status import FRESH
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DEVICES = ("reader", "board")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from validator.courier.upload_ports import LaneGoneError
+from validator.errors import LaneGoneError
 from validator.ipc.client import LaneClient
 
 

@@ -11,14 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from validator.courier.ports import SourceState, TownError
-from validator.courier.upload_ports import (
-    Answer,
-    BatchError,
-    LaneGoneError,
-    LaneReports,
-    ReportOffice,
-    Result,
-)
+from validator.courier.upload_ports import Answer, BatchError, LaneReports, ReportOffice, Result
+from validator.errors import LaneGoneError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.reports.stored_report import StoredReport
 

@@ -23,10 +23,6 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
-class LaneGoneError(Exception):
-    """A lane that does not answer; the message is one clear line."""
-
-
 class BatchError(TownError):
     """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from validator.courier.upload_ports import LaneGoneError
+from validator.errors import LaneGoneError
 from validator.formats.shown import shown
 from validator.reports.stored_report import StoredReport
 

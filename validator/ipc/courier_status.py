@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.formats.checked import ChecksumError, checked, stamped
+from validator.reports.gate_status import BUSY
 
 COURIER_STATUS_FILE = (
     "courier.json"  # in the memory-backed list folder, or, where there is none, in that on the disk
 )
 COURIER_STATUS_BYTES_MAX = 1 << 14
-FRESH = "fresh"
-BUSY = "busy"
 POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
 ASKED_WAIT_S_MAX = (
     4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from validator.config import Config
-from validator.courier.upload_ports import LaneGoneError
+from validator.errors import LaneGoneError
 from validator.formats.shown import shown
 from validator.ipc.client import LaneClient
 from validator.ipc.requests import BATCH_MAX

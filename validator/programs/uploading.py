@@ -17,8 +17,8 @@ from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReportOffice, gate_key
 from validator.courier.report_upload import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
 from validator.courier.store.keys import KeyFolder
-from validator.courier.upload_ports import LaneGoneError
 from validator.courier.web.client import Web
+from validator.errors import LaneGoneError
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.ipc.client import LaneClient

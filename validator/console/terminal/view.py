@@ -17,7 +17,7 @@ from validator.console.gate import Gate, Lane, taps_by_outcome
 from validator.console.lane_words import Percentiles, Status, Tap
 from validator.console.terminal.words import duration, sentence, size, time
 from validator.formats.shown import shown
-from validator.ipc.courier_status import FRESH
+from validator.reports.gate_status import FRESH
 
 LANE_WIDTH_MIN = 60  # of lanes side by side, with their frames
 TABLE_WIDTH_MIN = 48  # a stage and four times; narrower, each lane is lines of words

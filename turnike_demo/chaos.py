@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
 
-from validator.demo.children import Heard
+from turnike_demo.children import Heard
 
 KILLS = 4
 TAPS_MIN = 40

@@ -3,8 +3,8 @@
 import socket
 from pathlib import Path
 
-from validator.demo.children import Child
-from validator.demo.office import GATE_ID, Office
+from turnike_demo.children import Child
+from turnike_demo.city.office import GATE_ID, Office
 
 CROWDS_LANE, VISITORS_LANE = 1, 2
 

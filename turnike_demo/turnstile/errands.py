@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
-from validator.demo.children import Heard, Line
-from validator.demo.city import SUSPENDED_UNIT_S
-from validator.demo.gate import VISITORS_LANE
-from validator.demo.office import counted
+from turnike_demo.children import Heard, Line
+from turnike_demo.city.office import counted
+from turnike_demo.city.people import SUSPENDED_UNIT_S
+from turnike_demo.gate import VISITORS_LANE
 
 BRIEF_S = 60
 CUT_OFF_DAYS = 30  # from now, when it lies in the future

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from validator.demo.children import Child, Heard, parsed
-from validator.demo.city import SUSPENDED_UNIT_S, People
+from turnike_demo.children import Child, Heard, parsed
+from turnike_demo.city.people import SUSPENDED_UNIT_S, People
 
 GATE_ID = "demo"
 CLERK = "office"  # the source of what the one process answers

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from validator.demo.children import Child
-from validator.demo.gate import CROWDS_LANE, Gate
+from turnike_demo.children import Child
+from turnike_demo.gate import CROWDS_LANE, Gate
 
 Pace = Literal["scripted", "chaos", "watched"]
 _PACES_MS: dict[Pace, int] = {

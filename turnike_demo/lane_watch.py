@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from validator.courier.upload_ports import LaneGoneError
-from validator.demo.children import Heard, Mailbox
+from turnike_demo.children import Heard, Mailbox
+from validator.errors import LaneGoneError
 from validator.ipc.client import LaneClient
 
 LOOK_S = 1.0

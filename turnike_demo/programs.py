@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Self
 
-from validator.demo.children import Child, Ear, Heard
-from validator.demo.gate import CROWDS_LANE, VISITORS_LANE, Gate
-from validator.demo.office import Office
+from turnike_demo.children import Child, Ear, Heard
+from turnike_demo.city.office import Office
+from turnike_demo.gate import CROWDS_LANE, VISITORS_LANE, Gate
 
 DAEMONS = {  # what they run, and by the configuration of which lane
     "courier": ("courier", CROWDS_LANE),

@@ -18,25 +18,25 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from validator.courier.upload_ports import LaneGoneError
-from validator.demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
-from validator.demo.chaos import Chaos
-from validator.demo.children import Child, Ear, Heard, Line
-from validator.demo.city import People
-from validator.demo.crowd import Pace, crowd
-from validator.demo.folder import folder
-from validator.demo.gate import CROWDS_LANE, Gate, free_port
-from validator.demo.hearing import TURN_S, DemoError, Hearing, StoppedError
-from validator.demo.keys import press
-from validator.demo.lane_watch import LaneWatch
-from validator.demo.network import Network
-from validator.demo.office import Office, OfficeError
-from validator.demo.programs import LASTING, Programs
-from validator.demo.story import TAPS_MIN, Story, StoryError
-from validator.demo.terminal import single_keys
-from validator.demo.turnstile import PORT as PAGE_PORT
-from validator.demo.view import Seen, shown
-from validator.demo.visit import Visit
+from turnike_demo.chaos import TAPS_MIN as CHAOS_TAPS_MIN
+from turnike_demo.chaos import Chaos
+from turnike_demo.children import Child, Ear, Heard, Line
+from turnike_demo.city.network import Network
+from turnike_demo.city.office import Office, OfficeError
+from turnike_demo.city.people import People
+from turnike_demo.city.story import TAPS_MIN, Story, StoryError
+from turnike_demo.crowd import Pace, crowd
+from turnike_demo.folder import folder
+from turnike_demo.gate import CROWDS_LANE, Gate, free_port
+from turnike_demo.hearing import TURN_S, DemoError, Hearing, StoppedError
+from turnike_demo.lane_watch import LaneWatch
+from turnike_demo.programs import LASTING, Programs
+from turnike_demo.terminal.keys import press
+from turnike_demo.terminal.terminal import single_keys
+from turnike_demo.terminal.view import Seen, shown
+from turnike_demo.turnstile.visit import Visit
+from turnike_demo.turnstile.web_side import PORT as PAGE_PORT
+from validator.errors import LaneGoneError
 from validator.ipc.client import LaneClient
 
 DECK_TAPS_MIN = 2_000

@@ -17,17 +17,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol, assert_never
 
-from validator.courier.upload_ports import LaneGoneError
-from validator.demo import verbs
-from validator.demo.children import Child, Heard, Line
-from validator.demo.errands import CutOffs, Errands
-from validator.demo.errands import World as City
-from validator.demo.facts import Facts
-from validator.demo.gate import VISITORS_LANE, Gate
-from validator.demo.hand import Hand, Lying
-from validator.demo.lane_watch import LaneWatch
-from validator.demo.on_disk import reports_on_disk
-from validator.demo.scene import Scene
+from turnike_demo.children import Child, Heard, Line
+from turnike_demo.gate import VISITORS_LANE, Gate
+from turnike_demo.lane_watch import LaneWatch
+from turnike_demo.on_disk import reports_on_disk
+from turnike_demo.turnstile import verbs
+from turnike_demo.turnstile.errands import CutOffs, Errands
+from turnike_demo.turnstile.errands import World as City
+from turnike_demo.turnstile.facts import Facts
+from turnike_demo.turnstile.hand import Hand, Lying
+from turnike_demo.turnstile.scene import Scene
+from validator.errors import LaneGoneError
 from validator.ipc.client import LaneClient
 from validator.ipc.requests import BATCH_MAX
 

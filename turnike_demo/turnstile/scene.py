@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from validator.demo.children import Heard, Line
-from validator.demo.scene_taps import Taps
+from turnike_demo.children import Heard, Line
+from turnike_demo.turnstile.scene_taps import Taps
 
 _FIGURES = ("decided_us", "told_us")
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from validator.demo.children import Line
+from turnike_demo.children import Line
 
 NS_PER_US = 1_000
 TAPS_SHOWN = 9  # the last one, and eight before it

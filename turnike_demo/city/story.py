@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from validator.demo.children import Heard
-from validator.demo.city import SUSPENDED_UNIT_S
+from turnike_demo.children import Heard
+from turnike_demo.city.people import SUSPENDED_UNIT_S
 
 TAPS_MIN = 60  # fewer taps are over before the city has done anything
 TAPS_BEFORE = 5  # so many without the story, so that one sees what is usual

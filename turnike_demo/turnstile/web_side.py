@@ -23,12 +23,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from turnike_demo.children import Heard, Mailbox
+from turnike_demo.turnstile import verbs
 from validator.console.assets import FOLDER as SHARED_FOLDER
 from validator.console.assets import assets
 from validator.console.guard import Guard
 from validator.console.web_server import WebServer, listening
-from validator.demo import verbs
-from validator.demo.children import Heard, Mailbox
 
 PORT = 8020
 PAGES_MAX = 32

@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from validator.demo.children import Ear, Heard
-from validator.demo.gate import Gate
-from validator.demo.office import Office
-from validator.demo.turnstile import Turnstile
-from validator.demo.visitor import RefusedError, Visitor, World
+from turnike_demo.children import Ear, Heard
+from turnike_demo.city.office import Office
+from turnike_demo.gate import Gate
+from turnike_demo.turnstile.visitor import RefusedError, Visitor, World
+from turnike_demo.turnstile.web_side import Turnstile
 
 NS_PER_S = 1_000_000_000
 

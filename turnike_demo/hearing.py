@@ -7,8 +7,8 @@ hearing.wait_for("server", lambda heard: "text" in heard.line)
 import time
 from collections.abc import Callable, Iterator
 
-from validator.demo.children import Ear, Heard
-from validator.demo.office import CLERK, Office, OfficeError, answered
+from turnike_demo.children import Ear, Heard
+from turnike_demo.city.office import CLERK, Office, OfficeError, answered
 
 TURN_S = 0.1
 STARTS_S = 120.0  # how long a program may take to start, on a busy machine

@@ -1,0 +1,43 @@
+"""The simulated reader's faults, by name. What each does is done where it happens, in the chip."""
+
+from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Kind, parse
+from firmware_sim.pn532.field import Stage
+
+READER_FAULTS = {
+    "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
+    "dropped": Kind(None, ALWAYS, "a reply does not come"),
+    "dropped-ack": Kind(None, ALWAYS, "the ACK of a command does not come; the command runs"),
+    "truncated": Kind(None, ALWAYS, "a reply ends too early"),
+    "bad-checksum": Kind(None, ALWAYS, "the last checksum of a reply is wrong"),
+    "delayed": Kind("ms", ALWAYS, "a reply comes MS milliseconds late", value_required=True),
+    "stuck-baud": Kind(
+        None,
+        ALWAYS,
+        "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)",
+    ),
+    "brownout": Kind(
+        None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"
+    ),
+    "unplug": Kind(
+        "ms",
+        NEXT,
+        "instead of a reply the plug comes out; back by itself after MS milliseconds, if given",
+    ),
+    "every-second": Kind(
+        None, ALWAYS, "a single card answers only every second InListPassiveTarget with MaxTg 2"
+    ),
+    "two-cards": Kind(None, ALWAYS, "a card that is presented brings a second one along"),
+    "leaves": Kind(
+        "stage",
+        ALWAYS,
+        "a card that is presented leaves at STAGE of the exchange",
+        value_required=True,
+        stages=tuple(stage.value for stage in Stage),
+    ),
+    **LINE_FAULTS,
+}
+
+
+def parse_reader_fault(text: str) -> Fault:
+    """A fault of the reader, as faults.parse reads it. Raises ValueError with what would fit."""
+    return parse(text, READER_FAULTS)

@@ -1,0 +1,1 @@
+"""The demo's live view in a terminal, and its keys."""

@@ -1,0 +1,1 @@
+"""The virtual turnstile: a visitor's own lane, played in a browser."""

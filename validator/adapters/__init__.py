@@ -1,1 +1,0 @@
-"""Floor 3: one technology a file. What a driver raises is translated here, at the edge."""
