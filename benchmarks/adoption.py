@@ -19,7 +19,7 @@ from benchmarks.courier import publication
 from benchmarks.published import Courier, Published, gate_of
 from benchmarks.rows import Limit, Row, timed
 from benchmarks.town import Town
-from tests.programs import Line, Program, program
+from tests.support.machine.programs import Line, Program, program
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import SegmentEntry

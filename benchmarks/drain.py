@@ -29,7 +29,7 @@ from benchmarks.context import Bench, quiet_memory
 from benchmarks.published import COURIER_UNIT, MEMORY_BACKED
 from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import Town
-from tests.programs import Line, Program, lane_config, program
+from tests.support.machine.programs import Line, Program, lane_config, program
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.ipc.client import LaneClient

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from benchmarks.town import Town
-from tests.programs import Line, Program, lane_config, program
+from tests.support.machine.programs import Line, Program, lane_config, program
 
 START_S = 60.0  # a lane with 26 M cards on a cold disk
 

@@ -23,7 +23,7 @@ from backoffice.signing.ceremonies import found_for_development
 from backoffice.signing.clock import say_right
 from benchmarks.context import Bench
 from benchmarks.town import DAY_S, SUSPENDED_OF_MATCHED, UID_BYTES
-from tests.programs import Line, Program, program
+from tests.support.machine.programs import Line, Program, program
 
 PUBLISHED_S = 1_200.0
 BATCH = 100_000

@@ -20,7 +20,7 @@ from benchmarks.office import CityOffice, publish, publisher
 from benchmarks.published import Courier, gate_of
 from benchmarks.rows import Limit, Row, counted, timed
 from benchmarks.town import DAY_S
-from tests.programs import Line, Program
+from tests.support.machine.programs import Line, Program
 
 EVERY_S = 30  # publish --every, and the gates' poll
 DAY_LISTS = DAY_S // EVERY_S

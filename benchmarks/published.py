@@ -12,8 +12,8 @@ from pathlib import Path
 
 from backoffice.signing import roles
 from benchmarks.as_unit import MB
-from tests.backoffice_rig import City
-from tests.programs import Line, Program, lane_config, program
+from tests.support.city.backoffice_rig import City
+from tests.support.machine.programs import Line, Program, lane_config, program
 from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.reports import stored
+from tests.support.gate.reports import stored
 from validator.reports.signed_request import FIRST_NONCE, sign
 
 Status = tuple[int, bytes]

@@ -17,8 +17,8 @@ from backoffice.reports.store import ReportStore
 from benchmarks.context import SMALL, Bench
 from benchmarks.reporting_gates import GATES, gate_id, gate_key
 from benchmarks.rows import Row, counted, timed
-from tests.postgres_server import postgres_server
-from tests.programs import Program, program
+from tests.support.city.postgres_server import postgres_server
+from tests.support.machine.programs import Program, program
 
 NEED = "the city: 1/s on most days, 250/s if every tap were reported"
 STATUS_NEED = "20,000 gates, each every minute: 333/s"

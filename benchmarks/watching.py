@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.gate import Gate, gate
 from benchmarks.rows import Field, Limit, Row, timed
-from tests.programs import program
+from tests.support.machine.programs import program
 
 PAGES = 5
 TURNS = 10  # of each kind, one after the other: a shared machine has good and bad minutes

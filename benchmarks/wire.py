@@ -10,7 +10,7 @@ from random import Random
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.gate import START_S, gate
 from benchmarks.rows import Limit, Row, timed
-from tests.programs import program
+from tests.support.machine.programs import program
 
 IDEAL_BUDGET = (Limit("p50", 1.5),)
 REAL_BUDGET = (Limit("p50", 12.0), Limit("p99", 25.0))

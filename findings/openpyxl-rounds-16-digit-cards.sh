@@ -11,7 +11,7 @@
 # Meets it: who exports card numbers for another department; Turkish payment cards begin with 9792.
 #           An import of such a list concerns somebody else's card.
 # Turnike:  writes no .xlsx and reads none. A CSV made of one is doubted when 20 or more such
-#           numbers are all even (backoffice/imports/plausibility.py, tests/unit/test_card_lists.py);
+#           numbers are all even (backoffice/imports/plausibility.py, tests/unit/backoffice/test_card_lists.py);
 #           fewer can be so by chance, and are taken.
 set -euo pipefail
 folder=$(mktemp -d)

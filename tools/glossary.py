@@ -107,7 +107,7 @@ GLOSSARY = (
 
 _CODE_SPAN = re.compile(r"``[^`]+``|`[^`]+`")
 # Letters with an underscore, a slash, a dot or a hyphen of a name beside them are an identifier
-# or a path (`put_aside`, `tests/town.py`, `turnike-office`), not a word of a sentence.
+# or a path (`put_aside`, `tests/support/city/town.py`, `turnike-office`), not a word of a sentence.
 _IDENTIFIER = re.compile(
     r"\S*\w_\w\S*|\S*_\w+|--\w[\w-]*|\bturnike-\w[\w.@-]*|\w+(?:\.\w+)+\(?|[\w.<>-]*/[\w./<>*-]+"
 )

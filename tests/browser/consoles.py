@@ -8,8 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.console_lane import NOW_UNIX_S, FakeLane, courier, histogram_line, status_line
-from tests.programs import WAIT_S, Program, lane_config, program
+from tests.support.gate.console_lane import (
+    NOW_UNIX_S,
+    FakeLane,
+    courier,
+    histogram_line,
+    status_line,
+)
+from tests.support.machine.programs import WAIT_S, Program, lane_config, program
 
 AS_IT_IS = ("validator", "console", "--config")
 ADVANCES_MAX = 60  # then the clock stands

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 from tests.browser.accessibility import barriers
 from tests.browser.consoles import ADVANCES_MAX, HURRIED, advancing, busy, console, has_a_day, tells
 from tests.browser.pages import AWAY, Pages, is_wider_than_its_window, shot
-from tests.console_lane import (
+from tests.support.gate.console_lane import (
     CARDS,
     NOW_UNIX_S,
     FakeLane,

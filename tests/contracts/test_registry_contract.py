@@ -28,7 +28,7 @@ from backoffice.registry.registry import (
     State,
     UnderRule,
 )
-from tests.postgres_server import postgres_server
+from tests.support.city.postgres_server import postgres_server
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
 A, B, C, D = (bytes([4, 0, 0, 0, 0, 0, number]) for number in range(1, 5))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from backoffice.reports.store import ReportStore
-from tests.postgres_server import PostgresServer, postgres_server
-from tests.unit import test_exports as of_exports
-from tests.unit import test_gate_statuses as of_statuses
-from tests.unit import test_report_store as of_store
-from tests.unit.test_exports import UIDS, Desk
+from tests.support.city.postgres_server import PostgresServer, postgres_server
+from tests.unit.backoffice import test_exports as of_exports
+from tests.unit.backoffice import test_gate_statuses as of_statuses
+from tests.unit.backoffice import test_report_store as of_store
+from tests.unit.backoffice.test_exports import UIDS, Desk
 
 
 def behaviours() -> Iterator[tuple[str, Callable[[ReportStore], None]]]:

@@ -8,8 +8,8 @@ import pytest
 from backoffice.registry.database import RegistryError
 from backoffice.registry.registry import Registry
 from backoffice.reports.store import ReportStore
-from tests.postgres_server import PostgresServer, postgres_server
-from tests.reports import NOW_UNIX_S, stored
+from tests.support.city.postgres_server import PostgresServer, postgres_server
+from tests.support.gate.reports import NOW_UNIX_S, stored
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "postgresql" / "turnike-office.sql"
 OFFICE, RECEIVER = "turnike-office", "turnike-receiver"

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.receiver.connections import CONNECTIONS_MAX, FILES_KEPT
-from tests.reports import stored
+from tests.support.gate.reports import stored
 from validator.courier.receiver_client import ReportOffice
 from validator.courier.store.keys import KeyFolder
 from validator.courier.upload_ports import Result

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.console_lane import counts, status
+from tests.support.gate.console_lane import counts, status
 from validator.console.gate import Gate
 from validator.console.metrics import metrics_text
 

@@ -24,8 +24,15 @@ from backoffice.signing import ceremonies, roots
 from backoffice.signing import roles as signing
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, ClockError
 from backoffice.signing.roles import RoleError
-from tests.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice, SocketlessGate, view
-from tests.town import uid
+from tests.support.city.publishing_rig import (
+    MATCHED,
+    STAFF,
+    SUSPENDED,
+    PublishingOffice,
+    SocketlessGate,
+    view,
+)
+from tests.support.city.town import uid
 from validator.courier.ports import SourceState
 from validator.domain.decision import Verdict
 

@@ -17,8 +17,7 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.gate_courier import Gate
-from tests.publishing_rig import (
+from tests.support.city.publishing_rig import (
     MATCHED,
     STAFF,
     SUSPENDED,
@@ -31,8 +30,9 @@ from tests.publishing_rig import (
     named_files,
     view,
 )
-from tests.rot import damaged, write_over
-from tests.town import uid
+from tests.support.city.town import uid
+from tests.support.gate.gate_courier import Gate
+from tests.support.machine.rot import damaged, write_over
 from validator.courier.list_sync import Status
 from validator.courier.ports import SourceState
 from validator.lane.lists_in_force import ListFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes.gate_rig import Gate
-from tests.programs import Line, Program, lane_config
+from tests.support.machine.programs import Line, Program, lane_config
 
 S = 1_000_000_000
 Y1970, Y2038 = 60, 2**31

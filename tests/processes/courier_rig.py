@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.list_making import KEY
-from tests.programs import WAIT_S, Line, Program, lane_config
-from tests.town import Town, town
+from tests.support.city.list_making import KEY
+from tests.support.city.town import Town, town
+from tests.support.machine.programs import WAIT_S, Line, Program, lane_config
 from validator.lists.fingerprint_keys import format_key_file
 
 

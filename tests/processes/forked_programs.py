@@ -24,7 +24,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from tests.programs import WAIT_S, Line
+from tests.support.machine.programs import WAIT_S, Line
 
 MAINS = {"turnike": "validator.cli", "turnike-backoffice": "backoffice.cli.program"}
 IMPORTED = (

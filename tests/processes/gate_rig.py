@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.built_city import build
-from tests.programs import WAIT_S, Line, Program, lane_config, program
+from tests.support.city.built_city import build
+from tests.support.machine.programs import WAIT_S, Line, Program, lane_config, program
 
 NOW_UNIX_S = 1_780_000_000
 

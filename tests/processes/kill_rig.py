@@ -18,8 +18,8 @@ from typing import NamedTuple
 from backoffice.home.config import load
 from backoffice.home.folder import Office
 from backoffice.registry.registry import IssuedCard, Registry, State
-from tests.backoffice_rig import Client
-from tests.programs import lane_config, program
+from tests.support.city.backoffice_rig import Client
+from tests.support.machine.programs import lane_config, program
 from validator.domain.rules import RuleSet
 from validator.lists.manifest import IndexEntry, decode
 from validator.lists.piece_index import decode as decode_index

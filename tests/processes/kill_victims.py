@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import People, System
-from tests.programs import Line, program
+from tests.support.machine.programs import Line, program
 
 MENDED = ("written again", "its copy has it")  # what a courier says of bits that have rotted
 IDLE_S_MAX = (

@@ -1,6 +1,6 @@
 """Every command of `turnike-backoffice` with wrong input: one line, the right exit code, and the home is what it was.
 
-The parts of the table are tests/command_table.py's. In this process where that is true to life; processes of their own for the rest.
+The parts of the table are tests/support/machine/command_table.py's. In this process where that is true to life; processes of their own for the rest.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ import pytest
 
 from backoffice.cli.program import COMMANDS, main
 from backoffice.registry import database
-from tests.command_table import (
+from tests.support.machine.command_table import (
     INTERRUPTED,
     PIPE_CLOSED,
     REWRITTEN,

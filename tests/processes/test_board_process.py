@@ -13,7 +13,7 @@ import serial
 from click.testing import CliRunner
 
 from firmware_sim.cli import main
-from tests.programs import WAIT_S, Program, program
+from tests.support.machine.programs import WAIT_S, Program, program
 
 FRAMES = {
     golden["name"]: bytes.fromhex(golden["frame"])

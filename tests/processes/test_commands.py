@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.built_city import build
 from tests.processes.gate_rig import NOW_UNIX_S, Gate, gate, serving
-from tests.programs import lane_config
+from tests.support.city.built_city import build
+from tests.support.machine.programs import lane_config
 
 COMMANDS = (["lane"], ["check"], ["bench"], ["list"], ["list", "show"], ["demo"])
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.console_lane import (
+from tests.processes.gate_rig import Gate, gate, serving
+from tests.support.gate.console_lane import (
     CARDS,
     NOW_UNIX_S,
     FakeLane,
@@ -21,8 +22,7 @@ from tests.console_lane import (
     status_line,
     tap_line,
 )
-from tests.processes.gate_rig import Gate, gate, serving
-from tests.programs import WAIT_S, Program, lane_config, program
+from tests.support.machine.programs import WAIT_S, Program, lane_config, program
 from validator.ipc.client import LaneClient
 
 RSS_KIB_MAX = 35 << 10

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.processes.courier_rig import CourierGate, courier_town, state
-from tests.programs import Program, program
-from tests.town import Town, uid
-from tests.web_server import Authority, Fault, WebServer
+from tests.support.city.town import Town, uid
+from tests.support.machine.programs import Program, program
+from tests.support.web.web_server import Authority, Fault, WebServer
 
 CARD, OTHER = uid(1), uid(2)
 

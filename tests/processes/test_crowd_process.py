@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from firmware_sim.cli import main
-from tests.programs import WAIT_S, Program, lane_config, program
+from tests.support.machine.programs import WAIT_S, Program, lane_config, program
 from validator.lists.fingerprint_keys import format_key_file
 
 CARDS = 40

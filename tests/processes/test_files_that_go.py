@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from tests.programs import Program, program
+from tests.support.machine.programs import Program, program
 
 LONG_S = 60.0
 

@@ -11,8 +11,8 @@ import pytest
 from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.processes.lane_on_a_disk import Ext4, missing
 from tests.processes.test_files_that_go import ask, clerk
-from tests.programs import program
-from tests.town import Town, uid
+from tests.support.city.town import Town, uid
+from tests.support.machine.programs import program
 from validator.check import Finding, examine
 from validator.config import load
 from validator.host.mounts import read_only

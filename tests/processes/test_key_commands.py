@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from backoffice.cli.program import main
 from backoffice.home.folder import Office
 from backoffice.signing import roles
-from tests.backoffice_rig import Client, manifest
+from tests.support.city.backoffice_rig import Client, manifest
 from validator.lists.fingerprint_keys import key_id, parse_key_file
 
 PRIVATE = re.compile(r"PRIVATE KEY|[0-9a-f]{64}\.pem|-----BEGIN")

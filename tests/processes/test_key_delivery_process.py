@@ -12,7 +12,7 @@ import pytest
 from backoffice.home.config import load
 from backoffice.signing.keys import current_fingerprint_key, next_fingerprint_key
 from tests.processes.test_reports_process import World, run
-from tests.programs import WAIT_S
+from tests.support.machine.programs import WAIT_S
 from validator.lists.held_keys import held_keys
 
 

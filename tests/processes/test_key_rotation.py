@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.list_making import KEY, OTHER_KEY
 from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.processes.gate_rig import Gate
-from tests.programs import Line, Program
-from tests.town import Town, uid, wire
+from tests.support.city.list_making import KEY, OTHER_KEY
+from tests.support.city.town import Town, uid, wire
+from tests.support.machine.programs import Line, Program
 from validator.check import examine
 from validator.config import load
 from validator.lists.fingerprint_keys import format_key_file, key_id

@@ -23,12 +23,12 @@ import pytest
 from backoffice.home.config import load
 from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import Registry
-from tests.gate_courier import Gate, SetClock
 from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import Counted, People, System, Verdict, system, verdict
 from tests.processes.kill_victims import Crowd, FolderWatch, Victim
-from tests.programs import WAIT_S, Line, program
-from tests.rot import damaged, write_over
+from tests.support.gate.gate_courier import Gate, SetClock
+from tests.support.machine.programs import WAIT_S, Line, program
+from tests.support.machine.rot import damaged, write_over
 from validator.courier.ports import SourceState
 from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.courier.web.client import WebLimits

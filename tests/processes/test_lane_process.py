@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.list_making import KEY, entry_of, segment_bytes
 from tests.processes.gate_rig import Gate, gate, serving
+from tests.support.city.list_making import KEY, entry_of, segment_bytes
 from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect

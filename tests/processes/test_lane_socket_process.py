@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.programs import WAIT_S, Program
+from tests.support.machine.programs import WAIT_S, Program
 from validator.lane.lane_socket import CALLERS_MAX
 
 DENIALS = 1_000_000  # more than there is time for

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.gate_rig import Gate, gate, serving
-from tests.programs import Program
+from tests.support.machine.programs import Program
 
 STILL_S = 2.0
 LONG_S = 60.0  # for an event on a busy machine

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.list_making import (
+from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
+from tests.processes.gate_rig import Gate
+from tests.support.city.list_making import (
     EPOCH_UNIX_S,
     EXPIRES_UNIX_S,
     KEY,
@@ -13,9 +15,7 @@ from tests.list_making import (
     seg,
     segment_bytes,
 )
-from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, S, told
-from tests.processes.gate_rig import Gate
-from tests.programs import Program
+from tests.support.machine.programs import Program
 from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect

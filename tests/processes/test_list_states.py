@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.gate_courier import Gate as Brought
-from tests.list_making import EPOCH_UNIX_S, NOW_UNIX_S
 from tests.processes.clocked_gate import Y1970, Y2038, ClockedGate, told
 from tests.processes.gate_rig import Gate
-from tests.programs import Program
-from tests.town import Town, town, uid, wire
-from tests.web_server import Fault
+from tests.support.city.list_making import EPOCH_UNIX_S, NOW_UNIX_S
+from tests.support.city.town import Town, town, uid, wire
+from tests.support.gate.gate_courier import Gate as Brought
+from tests.support.machine.programs import Program
+from tests.support.web.web_server import Fault
 from validator.courier.ports import SourceState
 from validator.lists.segment import NO_END
 

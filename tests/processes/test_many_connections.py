@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backoffice.home.config import load
 from backoffice.receiver.connections import FILES_KEPT, ConnectionLimits
 from backoffice.reports.store import ReportStore
-from tests.reports import NOW_UNIX_S, stored
+from tests.support.gate.reports import NOW_UNIX_S, stored
 from validator.courier.receiver_client import ReportOffice
 from validator.courier.upload_ports import Result
 from validator.courier.web.client import Web

@@ -14,7 +14,7 @@ import nfc.clf.pn532
 import nfc.clf.transport
 import pytest
 
-from tests.programs import Program, program
+from tests.support.machine.programs import Program, program
 
 UID = "04a1b2c3d4e5f6"
 NFCPY_CARD = "106A sdd_res=04A1B2C3D4E5F6 sel_res=20 sens_res=4403"

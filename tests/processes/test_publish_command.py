@@ -20,9 +20,9 @@ from backoffice.home.config import load
 from backoffice.home.folder import DAY_S
 from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import IssuedCard, Registry
-from tests.programs import Program, program
-from tests.publishing_rig import is_whole, view
-from tests.town import uid
+from tests.support.city.publishing_rig import is_whole, view
+from tests.support.city.town import uid
+from tests.support.machine.programs import Program, program
 
 EVERY = ("--every", "0.2")
 

@@ -19,7 +19,7 @@ from tests.power_cut import journal
 from tests.power_cut.disk import Disk, nothing_survives
 from tests.processes.gate_rig import WAIT_S, Gate
 from tests.processes.lane_on_a_disk import journal_of, missing
-from tests.programs import Line, Program
+from tests.support.machine.programs import Line, Program
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 
 RECOVERED_S = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.programs import Program
+from tests.support.machine.programs import Program
 from validator.cli import main
 from validator.ipc.client import LaneClient
 

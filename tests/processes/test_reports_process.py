@@ -16,7 +16,7 @@ import pytest
 
 from backoffice.home.config import load
 from backoffice.reports.store import OutboxView, ReportStore
-from tests.programs import Program
+from tests.support.machine.programs import Program
 
 DENIALS = 10_000
 KILLS = 24

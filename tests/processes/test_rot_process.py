@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.processes.courier_rig import CourierGate, courier_town, state
-from tests.programs import program
-from tests.rot import flipped, write_over
-from tests.town import Town, uid
+from tests.support.city.town import Town, uid
+from tests.support.machine.programs import program
+from tests.support.machine.rot import flipped, write_over
 from validator.lists.segment import HEADER_BYTES
 
 FIRST, SECOND, THIRD = uid(1), uid(2), uid(3)

@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 
 from backoffice.receiver.app import Receiver
 from backoffice.reports.store import ReportStore
-from tests.backoffice_rig import City
-from tests.console_lane import FakeLane, well
-from tests.programs import lane_config, program
-from tests.web_server import Fault, WebServer
+from tests.support.city.backoffice_rig import City
+from tests.support.gate.console_lane import FakeLane, well
+from tests.support.machine.programs import lane_config, program
+from tests.support.web.web_server import Fault, WebServer
 from validator.host.durable import put_secret
 from validator.ipc.courier_status import UploadStatus, decode
 

@@ -17,12 +17,12 @@ from urllib3 import Retry
 
 from backoffice.home.config import load
 from backoffice.reports.store import ReportStore
-from tests.backoffice_rig import NOW_UNIX_S, City
-from tests.gate_courier import Gate, SetClock
-from tests.programs import WAIT_S
-from tests.reports import stored
-from tests.town import RULE, Town, uid
-from tests.web_server import WebServer
+from tests.support.city.backoffice_rig import NOW_UNIX_S, City
+from tests.support.city.town import RULE, Town, uid
+from tests.support.gate.gate_courier import Gate, SetClock
+from tests.support.gate.reports import stored
+from tests.support.machine.programs import WAIT_S
+from tests.support.web.web_server import WebServer
 from validator.courier.ports import SourceState
 from validator.courier.receiver_client import ReportOffice
 from validator.courier.upload_ports import Result

@@ -7,7 +7,7 @@ from zlib import crc32
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes, still_in
+from tests.support.city.list_making import EPOCH_UNIX_S, KEY, segment_bytes, still_in
 from validator.domain.rules import Effect
 from validator.lists.manifest import (
     EXPIRES_AFTER_S_MIN,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web_server import Fault, WebServer
+from tests.support.web.web_server import Fault, WebServer
 from validator.courier.ports import TownError
 from validator.courier.web.client import Answer, Web
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.list_making import EPOCH_UNIX_S, KEY, segment_bytes
+from tests.support.city.list_making import EPOCH_UNIX_S, KEY, segment_bytes
 from validator.lists.crc_join import crc32_joined
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.segment import NO_END, REMOVED

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from tests.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
+from tests.support.city.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import (
     Decision,

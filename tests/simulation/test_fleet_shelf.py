@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.list_making import KEY
 from tests.simulation.fleet import shelf as sim_module
 from tests.simulation.fleet.city import PieceIs
 from tests.simulation.fleet.shelf import Held, SimShelf
 from tests.simulation.fleet.sizes import BLOCK_BYTES
 from tests.simulation.fleet.tally import Of
-from tests.town import uid, wire
+from tests.support.city.list_making import KEY
+from tests.support.city.town import uid, wire
 from validator.courier.ports import Fetched
 from validator.courier.store import lists as list_shelf
 from validator.courier.store.lists import ListShelf

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from backoffice.signing.roles import sign_publication
-from tests.backoffice_rig import NOW_UNIX_S
-from tests.backoffice_rig import City as Founded
 from tests.simulation.fleet import line, sizes
 from tests.simulation.fleet.city import City, CityPlan
 from tests.simulation.fleet.wire_bytes import wire_bytes
+from tests.support.city.backoffice_rig import NOW_UNIX_S
+from tests.support.city.backoffice_rig import City as Founded
 
 DIGITS = 6  # a role's version and the list version have so many digits fewer here than after years
 VERSIONS_MAX = 2  # named in one file of metadata, with our own time in another

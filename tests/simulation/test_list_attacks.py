@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from backoffice.home.folder import Office
 from backoffice.signing import roles
 from backoffice.signing.roots import draft_bytes
-from tests.backoffice_rig import City
-from tests.gate_courier import Gate
-from tests.list_making import OTHER_KEY
-from tests.town import Town, town, uid, wire
-from tests.web_server import Fault
+from tests.support.city.backoffice_rig import City
+from tests.support.city.list_making import OTHER_KEY
+from tests.support.city.town import Town, town, uid, wire
+from tests.support.gate.gate_courier import Gate
+from tests.support.web.web_server import Fault
 from validator.courier.ports import SourceState
 from validator.host import durable
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE

@@ -24,8 +24,8 @@ from starlette.applications import Starlette
 
 from backoffice.receiver.app import Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
-from tests.asgi import Answered, ask
-from tests.reports import NOW_UNIX_S
+from tests.support.gate.reports import NOW_UNIX_S
+from tests.support.web.asgi import Answered, ask
 from validator.reports.signed_request import sign
 
 HOST = "https://reports.example.org"

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
-from tests.reports import NOW_UNIX_S
-from tests.web_server import Authority, Fault, WebServer
+from tests.support.gate.reports import NOW_UNIX_S
+from tests.support.web.web_server import Authority, Fault, WebServer
 from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReportOffice
 from validator.courier.report_upload import (

@@ -2,7 +2,7 @@
 
 Found and healed at the next poll, or without effect.
 
-tests/unit/test_rotted_bits.py turns over every bit of each format; here some of each file's are
+tests/unit/lists/test_rotted_bits.py turns over every bit of each format; here some of each file's are
 followed through courier and lane.
 """
 
@@ -15,8 +15,7 @@ from random import Random
 
 import pytest
 
-from tests.planting import PLANTS, PRECIOUS, Plant
-from tests.publishing_rig import (
+from tests.support.city.publishing_rig import (
     MATCHED,
     SUSPENDED,
     KilledError,
@@ -24,8 +23,9 @@ from tests.publishing_rig import (
     SocketlessGate,
     durable_steps,
 )
-from tests.rot import damaged, flipped, write_over
-from tests.town import uid
+from tests.support.city.town import uid
+from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
+from tests.support.machine.rot import damaged, flipped, write_over
 from validator.courier.ports import SourceState
 from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
 from validator.lists.files import SeenFile

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from backoffice.home.folder import Expiries
-from tests.gate_courier import Gate
 from tests.simulation.test_list_attacks import PowerCutError, snapshot_of
-from tests.town import DAY_S, Town, town, uid
-from tests.web_server import Authority
+from tests.support.city.town import DAY_S, Town, town, uid
+from tests.support.gate.gate_courier import Gate
+from tests.support.web.web_server import Authority
 from validator.courier.list_sync import Status
 from validator.courier.ports import SourceState
 from validator.domain.decision import ListState, Verdict

@@ -39,7 +39,7 @@ def test_each_form_of_a_word_is_found(text: str, expected: list[str]) -> None:
         "denied → told takes 1.5 ms",
         "docs/reports.md says which; the datasheet says 5 ms; the operator says why",
         "`told` and `put_aside` and ``shelf`` are JSON keys",
-        "put_aside, tests/town.py, turnike-office and --look are names",
+        "put_aside, tests/support/city/town.py, turnike-office and --look are names",
         "the back office, the back\n    office's keys, two back offices",
         "a lookup; look up a card; it looks like a card",
         "a passenger stands in front; OK stands for ready; a stand-in",

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 
 import click
 
-from tests.web_server import Authority, WebServer
+from tests.support.web.web_server import Authority, WebServer
 from validator.courier.web.client import StatusError, Web
 
 FILE_BYTES = 1_000

@@ -1,0 +1,455 @@
+"""A back office that publishes for real over simulated time, what its registry said at each list version, and gates that poll it without sockets."""
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import copy
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from unittest.mock import patch
+from urllib.parse import urlsplit
+
+import requests
+import sqlalchemy as sa
+from requests.adapters import BaseAdapter
+from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]  # not re-exported in words
+from urllib3.response import HTTPResponse
+
+from backoffice.home.config import Config, RuleConfig
+from backoffice.home.folder import Office
+from backoffice.publishing.fingerprints import Hash, hasher
+from backoffice.publishing.publisher import Outcome, Publisher
+from backoffice.registry.registry import IssuedCard, Registry
+from backoffice.registry.schema import pieces, publications
+from backoffice.signing import keys
+from tests.support.city.backoffice_rig import NOW_UNIX_S, City
+from tests.support.gate import gate_courier
+from tests.support.gate.gate_courier import Gate, SetClock
+from validator.courier.list_sync import Status
+from validator.courier.web.client import Web, WebLimits
+from validator.domain.rules import Effect, RuleSet
+from validator.lists.manifest import Manifest, decode
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import decode as decode_index
+
+SUSPENDED = RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60, reports=True)
+STAFF = RuleConfig(name="staff", effect=Effect.ADMIT, until_unit_s=3_600)
+MATCHED = RuleConfig(name="matched", effect=Effect.REQUIRE, until_unit_s=3_600)
+
+Key = tuple[str, bytes]
+"""A rule and a card."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the registry said when a list version was claimed, and by which rules it was published: who is in, and until when."""
+
+    ends: Mapping[Key, int | None]
+    rules: tuple[RuleConfig, ...]
+
+    def end(self, rule: RuleConfig, uid: bytes) -> int | None:
+        """Until when a gate must find the card: rounded up to the rule's unit. None for ever, 0 not at all."""
+        end = self.ends.get((rule.name, uid), 0)
+        return None if end is None else -(-end // rule.until_unit_s) * rule.until_unit_s
+
+
+class PublishingOffice:
+    """A town's back office in a folder. Change its registry by `change`, so that it is known what must be published."""
+
+    def __init__(self, folder: Path, now_unix_s: int = NOW_UNIX_S) -> None:
+        self.folder = folder
+        self.now_unix_s = now_unix_s
+        self.city = City.founded(folder, now_unix_s)
+        self.office = self.city.office
+        self._keys = count(1)
+        self._with_next_key(lambda: keys.make_fingerprint_key(self.office))
+        self.config = Config(home=self.office.home, rules=(SUSPENDED, STAFF, MATCHED))
+        self.registry = Registry.open(self.config.database_url)
+        self.states: dict[Key, int | None] = {}
+        self.said: dict[int, Said] = {}
+        self.hashing: Callable[[bytes], Hash] = hasher
+        self.clock_is_right = (
+            True  # a person says so before each run: simulated days go by without a signature
+        )
+        self._stamped: set[str] = set()
+
+    @property
+    def published(self) -> Path:
+        """The folder that the world sees."""
+        return self.office.published
+
+    @property
+    def key(self) -> bytes:
+        """The fingerprint key of the next publication."""
+        return keys.current_fingerprint_key(self.office).key
+
+    @property
+    def rules(self) -> tuple[RuleConfig, ...]:
+        """As configured now."""
+        return self.config.rules
+
+    @rules.setter
+    def rules(self, rules: tuple[RuleConfig, ...]) -> None:
+        self.config = Config(home=self.office.home, rules=rules)
+
+    def issue(self, *uids: bytes) -> None:
+        """Issue cards."""
+        self.registry.add_cards([IssuedCard(each) for each in sorted(uids)])
+
+    def change(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> None:
+        """Put a card in."""
+        self.registry.set_state(rule, uid, ends_unix_s)
+        self.states[rule, uid] = ends_unix_s
+
+    def remove(self, rule: str, uid: bytes) -> None:
+        """Take a card out."""
+        self.registry.remove_state(rule, uid)
+        self.states.pop((rule, uid), None)
+
+    def rotate_fingerprint_key(self) -> None:
+        """The next publication is made under another key."""
+        self._with_next_key(lambda: keys.start_fingerprint_key(self.office))
+        keys.switch_fingerprint_key(self.office)
+
+    def _with_next_key(self, make: Callable[[], str]) -> None:
+        """The same keys each time, so that sizes and what follows from them repeat."""
+        key = hashlib.sha256(b"key %d" % next(self._keys)).digest()
+        with patch("secrets.token_bytes", lambda _size: key):
+            make()
+
+    # Publishing
+
+    def steps(self) -> Generator[str, None, Outcome]:
+        """A run of the publisher, step by step; drop it to kill the publisher there."""
+        claimed = self.registry.claimed()
+        if self.clock_is_right:
+            self.city.say_right(self.now_unix_s)
+        steps = Publisher(self.config, self.registry, hashing=self.hashing).steps(self.now_unix_s)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as done:
+                self._stamp()
+                outcome: Outcome = done.value
+                return outcome
+            self._stamp()
+            if step.startswith("claimed "):
+                self._note(claimed)
+            yield step
+
+    def publish(self) -> Outcome:
+        """The whole run."""
+        return ended(self.steps())
+
+    def publish_killed(self, after_steps: int) -> str | None:
+        """Kill a run after so many steps; the last of them, None if it came to its end before."""
+        steps = self.steps()
+        last = None
+        for _ in range(after_steps):
+            try:
+                last = next(steps)
+            except StopIteration:
+                return None
+        steps.close()
+        return last
+
+    def _note(self, claimed_before: int) -> None:
+        version = self.registry.claimed()
+        ends = dict(self.states) if version > claimed_before else self.said[version].ends
+        self.said[version] = Said(ends, self.rules)
+
+    def _stamp(self) -> None:
+        """Date what was put into the metadata folders by the simulated clock, as all else is dated."""
+        for folder in (self.office.metadata, self.office.targets):
+            for path in folder.iterdir() if folder.exists() else ():
+                if path.name not in self._stamped and path.name[0] not in ".t":
+                    os.utime(path, (self.now_unix_s, self.now_unix_s))
+                    self._stamped.add(path.name)
+
+    # Accidents
+
+    def lose_publications(self) -> None:
+        """The registry forgets what was published."""
+        with self.registry._database.writing() as connection:
+            connection.execute(sa.delete(publications))
+            connection.execute(sa.delete(pieces))
+
+    def back_up(self) -> "Backup":
+        """A copy of the registry."""
+        self.registry.close()
+        content = Path(self.office.home / "registry.db").read_bytes()
+        self.registry = Registry.open(self.config.database_url)
+        return Backup(content, dict(self.states), dict(self.said))
+
+    def restore(self, backup: "Backup") -> None:
+        """Put a copy of the registry back. What has been public since stays what it was."""
+        self.registry.close()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self.office.home / 'registry.db'}{suffix}").unlink(missing_ok=True)
+        (self.office.home / "registry.db").write_bytes(backup.registry)
+        self.registry = Registry.open(self.config.database_url)
+        self.states = dict(backup.states)
+        self.said |= {
+            version: said for version, said in backup.said.items() if version not in self.said
+        }
+
+    def copied(self, folder: Path) -> "PublishingOffice":
+        """The same town once more, in another folder."""
+        shutil.copytree(self.folder, folder)
+        other = copy(self)
+        other.folder = folder
+        other.city = copy(self.city)
+        other.city.folder = folder
+        other.city.office = other.office = Office(folder / "city", folder / "city" / "published")
+        other.rules = self.rules
+        other.registry = Registry.open(other.config.database_url)
+        other.states, other.said, other._stamped = (
+            dict(self.states),
+            dict(self.said),
+            set(self._stamped),
+        )
+        return other
+
+    def close(self) -> None:
+        """Close the registry."""
+        self.registry.close()
+
+    # Gates
+
+    def gate(self, name: str = "gate", *held: bytes) -> "SocketlessGate":
+        """A new gate that was given root 1 and the key of now."""
+        root = (self.office.roots / "1.root.json").read_bytes()
+        return SocketlessGate(
+            self.folder / name,
+            "http://city.example/",
+            root,
+            SetClock(self.now_unix_s),
+            held or (self.key,),
+            published=self.published,
+        )
+
+    def assert_says(self, rules: RuleSet, now_unix_s: int | None = None) -> None:
+        """A gate's tables say of every card exactly what the registry said at that version: now, at its end, and for ever after."""
+        now_unix_s = self.now_unix_s if now_unix_s is None else now_unix_s
+        said = self.said[rules.version]
+        assert [rule.name for rule in rules.rules] == [rule.name for rule in said.rules]
+        for configured, rule in zip(said.rules, rules.rules, strict=True):
+            assert rule.effect is configured.effect
+            for uid in self.registry.cards():
+                end = said.end(configured, uid)
+                fingerprint = rule.table.fingerprint(uid)
+                ends = [] if end is None else [each for each in (end - 1, end) if each > now_unix_s]
+                for at_unix_s in (now_unix_s, *ends, now_unix_s + 90 * 86_400):
+                    expected = end is None or at_unix_s < end
+                    found = rule.table.holds(fingerprint, at_unix_s)
+                    assert found == expected, (rules.version, rule.name, end, at_unix_s)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A registry as it was, and what is known of it."""
+
+    registry: bytes
+    states: Mapping[Key, int | None]
+    said: Mapping[int, Said]
+
+
+def ended(steps: Generator[str, None, Outcome]) -> Outcome:
+    """Run to the end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            outcome: Outcome = done.value
+            return outcome
+
+
+@dataclass(frozen=True)
+class View:
+    """What the world sees, followed from timestamp.json through every name to its file."""
+
+    manifest: Manifest
+    manifest_bytes: bytes
+    index: PieceIndex
+    index_bytes: int
+    timestamp_expires_unix_s: int
+
+
+def view(published: Path) -> View | None:
+    """What is public, None if nothing is. Raises AssertionError for a name whose file is not there or is another one."""
+    metadata = published / "metadata"
+    try:
+        content = (metadata / "timestamp.json").read_bytes()
+    except FileNotFoundError:
+        return None
+    timestamp = Metadata[Timestamp].from_bytes(content).signed
+    named = timestamp.snapshot_meta
+    content = _there(metadata / f"{named.version}.snapshot.json")
+    named.verify_length_and_hashes(content)
+    named = Metadata[Snapshot].from_bytes(content).signed.meta["targets.json"]
+    content = _there(metadata / f"{named.version}.targets.json")
+    named.verify_length_and_hashes(content)
+    [target] = Metadata[Targets].from_bytes(content).signed.targets.values()
+    manifest_bytes = _named(published / "targets", target.hashes["sha256"], ".manifest.json")
+    manifest = decode(manifest_bytes)
+    assert manifest.index is not None
+    index_bytes = _named(published / "indexes", manifest.index.sha256, ".json")
+    index = decode_index(index_bytes)
+    for entries in index.rules.values():
+        for entry in entries:
+            assert len(_named(published / "segments", entry.sha256, ".wire")) == entry.bytes
+    assert all(set(rule.segments) <= set(index.rules[rule.name]) for rule in manifest.rules)
+    expires_unix_s = int(timestamp.expires.timestamp())
+    return View(manifest, manifest_bytes, index, len(index_bytes), expires_unix_s)
+
+
+def is_whole(published: Path) -> bool:
+    """Whether everything that is named is there, and something is."""
+    try:
+        return view(published) is not None
+    except AssertionError:
+        return False
+
+
+def named_files(published: Path) -> list[Path]:
+    """Every file that is named from timestamp.json on, as far as they lead; roots and timestamp.json itself are not among them."""
+    metadata = published / "metadata"
+    found: list[Path] = []
+    with suppress(FileNotFoundError):
+        timestamp = (
+            Metadata[Timestamp].from_bytes((metadata / "timestamp.json").read_bytes()).signed
+        )
+        found.append(metadata / f"{timestamp.snapshot_meta.version}.snapshot.json")
+        snapshot = Metadata[Snapshot].from_bytes(found[-1].read_bytes()).signed
+        found.append(metadata / f"{snapshot.meta['targets.json'].version}.targets.json")
+        [target] = Metadata[Targets].from_bytes(found[-1].read_bytes()).signed.targets.values()
+        found.append(published / "targets" / f"{target.hashes['sha256']}.manifest.json")
+        index = decode(found[-1].read_bytes()).index
+        assert index is not None
+        found.append(published / "indexes" / f"{index.sha256}.json")
+        rules = decode_index(found[-1].read_bytes()).rules
+        found += [
+            published / "segments" / f"{entry.sha256}.wire"
+            for entries in rules.values()
+            for entry in entries
+        ]
+    return found
+
+
+def _there(path: Path) -> bytes:
+    assert path.is_file(), f"{path.name} is named and not there"
+    return path.read_bytes()
+
+
+def _named(folder: Path, sha256: str, suffix: str) -> bytes:
+    content = _there(folder / f"{sha256}{suffix}")
+    assert hashlib.sha256(content).hexdigest() == sha256
+    return content
+
+
+class FolderWeb(Web):
+    """The way to a web server; the server is a folder. `asking` is called before each answer."""
+
+    def __init__(self, folder: Path, ca_file: str | None, limits: WebLimits) -> None:
+        super().__init__(ca_file, limits=limits)
+        self.asking: Callable[[str], None] = lambda _path: None
+        self._session.mount("http://", _FolderAdapter(folder, self._tell))
+
+    def _tell(self, path: str) -> None:
+        self.asking(path)
+
+
+class _FolderAdapter(BaseAdapter):
+    """Answers as nginx does; it knows If-None-Match and Range."""
+
+    def __init__(self, folder: Path, asked: Callable[[str], None]) -> None:
+        super().__init__()
+        self._folder = folder
+        self._asked = asked
+
+    def send(
+        self, request: requests.PreparedRequest, *_arguments: object, **_more: object
+    ) -> requests.Response:
+        """One answer."""
+        path = urlsplit(request.url or "").path
+        assert isinstance(path, str)
+        self._asked(path.lstrip("/"))
+        status, headers, content = self._answer(self._folder / path.lstrip("/"), request.headers)
+        headers["Content-Length"] = str(len(content))
+        response = requests.Response()
+        response.url, response.status_code = str(request.url), status
+        response.headers.update(headers)
+        body = io.BytesIO(content)
+        response.raw = HTTPResponse(body, headers=headers, status=status, preload_content=False)
+        return response
+
+    def _answer(
+        self, file: Path, asked: Mapping[str, str | bytes]
+    ) -> tuple[int, dict[str, str], bytes]:
+        if not file.is_file():
+            return 404, {}, b""
+        content = file.read_bytes()
+        tag = f'"{hashlib.sha256(content).hexdigest()}"'
+        if asked.get("If-None-Match") == tag:
+            return 304, {"ETag": tag}, b""
+        if "Range" not in asked:
+            return 200, {"ETag": tag}, content
+        begin = int(str(asked["Range"]).removeprefix("bytes=").removesuffix("-"))
+        return (
+            206,
+            {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"},
+            content[begin:],
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class SocketlessGate(Gate):
+    """A gate whose web is a folder."""
+
+    published: Path = field(kw_only=True)
+
+    def start(self) -> Status:
+        """See Gate."""
+        with patch.object(gate_courier, "Web", partial(FolderWeb, self.published)):
+            return super().start()
+
+    @contextmanager
+    def asking(self, asked: Callable[[str], None]) -> Iterator[None]:
+        """Tell of each request before it is answered, for the length of a block."""
+        assert isinstance(self.web, FolderWeb)
+        self.web.asking = asked
+        yield
+        self.web.asking = lambda _path: None
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing after this happens."""
+
+
+@contextmanager
+def durable_steps(step: Callable[[], None]) -> Iterator[None]:
+    """Call this before each fsync and each rename. What it raises KilledError at ends the block."""
+    fsync, rename = os.fsync, Path.rename
+
+    def counted_fsync(fd: int) -> None:
+        step()
+        fsync(fd)
+
+    def counted_rename(path: Path, to: Path) -> Path:
+        step()
+        return rename(path, to)
+
+    with (
+        patch.object(os, "fsync", counted_fsync),
+        patch.object(Path, "rename", counted_rename),
+        suppress(KilledError),
+    ):
+        yield

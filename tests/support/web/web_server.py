@@ -1,0 +1,207 @@
+"""A small real web server for tests, on loopback, with the faults that networks, servers and attackers have. Static files, as a CDN serves them.
+
+    with WebServer(folder) as server:                       # a folder, or server.files["a/b.json"] = b"..."
+        server.faults["a/b.json"] = Fault.CAPTIVE_PORTAL    # one path; Fault under "*" holds for all
+        server.accepting = Fault.SILENT                     # from the first byte of a connection on
+        fetch(server.url + "a/b.json")
+        server.asked                                        # what was asked for, in order
+        server.app = app                                    # an ASGI application that is handed each POST, and what it answers may be spoilt too
+
+    authority = Authority(folder)
+    with WebServer(folder, tls=authority.context()) as server: ...   # https; a client that is given authority.file trusts it
+
+It keeps connections, and knows If-None-Match and Range. Every thread has ended when the `with` block has.
+"""
+
+import itertools
+import socket
+import ssl
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from starlette.types import ASGIApp
+
+from tests.support.web.asgi import Answered, ask
+from tests.support.web.web_authority import Authority
+from tests.support.web.web_faults import Asked, Exchange, Fault
+
+__all__ = ["Asked", "Authority", "Fault", "WebServer"]
+
+
+@dataclass
+class WebServer:
+    """One server on a free port of 127.0.0.1."""
+
+    folder: Path | None = None
+    tls: ssl.SSLContext | None = None
+    tunnel_tls: ssl.SSLContext | None = (
+        None  # then it is a proxy that answers CONNECT, and what is behind it too
+    )
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    accepting: Fault | None = None
+    asked: list[Asked] = field(default_factory=list)
+    drip_s: float = 0.01
+    cut_after_bytes: int = 1_000
+    app: ASGIApp | None = None
+    loses_posts: bool = False
+    """A fault stands before the application, which hears nothing of a spoilt POST; else behind it, and only the answer is spoilt."""
+
+    def __post_init__(self) -> None:
+        self._stopping = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """Its address, with a slash at the end."""
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/"
+
+    def paths(self) -> list[str]:
+        """The targets that were asked for, in order."""
+        return [asked.target for asked in self.asked]
+
+    def __enter__(self) -> Self:
+        self._acceptor.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self._acceptor.join()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def drop_connections(self) -> None:
+        """Break every connection that is open now."""
+        with self._lock:
+            for sock in self._open:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of what is below TLS
+
+    def content(self, target: str) -> bytes | None:
+        """The file of this name, or None."""
+        if target in self.files:
+            return self.files[target]
+        path = self.folder / target if self.folder else None
+        return path.read_bytes() if path and path.is_file() else None
+
+    def _accept(self) -> None:
+        for number in itertools.count():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._converse, args=(sock, number), daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+            thread.start()
+
+    def _converse(self, sock: socket.socket, number: int) -> None:
+        with ExitStack() as stack, suppress(OSError):  # the other side may go at any time
+            line = self._kept(stack, sock)
+            if self.accepting is not None:
+                self._exchange(line, Asked("", "", {}, number), self.accepting).answer()
+                return
+            if self.tls:
+                line = self._secured(stack, line, self.tls)
+            while asked := _request(line, number):
+                body = _body(line, asked)
+                self.asked.append(asked)
+                if asked.method == "CONNECT" and self.tunnel_tls and "*" not in self.faults:
+                    line.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    line = self._secured(stack, line, self.tunnel_tls)
+                    continue
+                fault = self.faults.get(asked.target, self.faults.get("*"))
+                answered = (
+                    self._posted(asked, body) if fault is None or not self.loses_posts else None
+                )
+                if not self._exchange(line, asked, fault, answered).answer():
+                    return
+
+    def _kept(self, stack: ExitStack, sock: socket.socket) -> socket.socket:
+        """Remember the socket until the conversation ends, so that it can be broken off from outside."""
+        stack.enter_context(sock)
+        with self._lock:
+            self._open.add(sock)
+        stack.callback(self._forget, sock)
+        if self._stopping.is_set():
+            raise ConnectionAbortedError
+        return sock
+
+    def _secured(self, stack: ExitStack, line: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        secured = tls.wrap_socket(line, server_side=True, do_handshake_on_connect=False)
+        self._kept(stack, secured)
+        secured.do_handshake()
+        return secured
+
+    def _forget(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(sock)
+
+    def _posted(self, asked: Asked, body: bytes) -> Answered | None:
+        """What the application answers to a POST."""
+        if self.app is None or asked.method != "POST":
+            return None
+        scheme = "https" if self.tls or self.tunnel_tls else "http"
+        url = f"{scheme}://{asked.headers['host']}/{asked.target}"
+        return ask(self.app, "POST", url, asked.headers, body)
+
+    def _exchange(
+        self,
+        sock: socket.socket,
+        asked: Asked,
+        fault: Fault | None,
+        answered: Answered | None = None,
+    ) -> Exchange:
+        content = answered.body if answered else self.content(asked.target)
+        cut = self.cut_after_bytes
+        return Exchange(
+            sock, asked, content, fault, self.drip_s, cut, self._stopping.wait, answered
+        )
+
+
+def _body(line: socket.socket, asked: Asked) -> bytes:
+    """The body of a request; its length is told, or it has none."""
+    missing = int(asked.headers.get("content-length", "0"))
+    body = bytearray()
+    while len(body) < missing:
+        part = line.recv(missing - len(body))
+        if not part:
+            raise ConnectionAbortedError
+        body += part
+    return bytes(body)
+
+
+def _request(line: socket.socket, number: int) -> Asked | None:
+    """The next request on a connection, None at its end. Read byte by byte, so that nothing of a TLS hello is taken with it."""
+    with line.makefile("rb", buffering=0) as file:
+        told = iter(lambda: file.readline(8192).rstrip(b"\r\n"), b"")
+        lines = [each.decode("latin-1") for each in told]
+    if not lines:
+        return None
+    method, target, _ = lines[0].split(" ")
+    headers = {name.lower(): value for name, value in (each.split(": ", 1) for each in lines[1:])}
+    if "://" in target:  # a proxy is asked for whole addresses
+        target = target.split("/", 3)[3]
+    return Asked(method, target.lstrip("/"), headers, number)

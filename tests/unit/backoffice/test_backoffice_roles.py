@@ -1,0 +1,537 @@
+"""What is signed and published: whole after a kill anywhere, never falling, and by the keys that the newest root names."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, RepositoryError
+from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
+
+from backoffice.home.folder import Expiries, Office, OfficeError, put
+from backoffice.signing import keys, roles, roots, standing
+from backoffice.signing.clock import ClockError
+from backoffice.signing.keys import KeyFileError
+from backoffice.signing.roles import RoleError
+from backoffice.signing.roots import RootError
+from tests.support.city.backoffice_rig import DAY_S, NOW_UNIX_S, City, Client, Seen, manifest
+from validator.domain.floor import Floor, RoleKeys, RoleVersions, raised
+
+ONLINE_SETS = [roles_ for count in (1, 2, 3) for roles_ in combinations(keys.ONLINE_ROLES, count)]
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    """A city whose root 1 is in force and which published nothing yet."""
+    return City.founded(tmp_path)
+
+
+@pytest.fixture
+def client(city: City, tmp_path: Path) -> Client:
+    """A gate's client that began with root 1."""
+    return Client(city.office, tmp_path / "gate")
+
+
+def test_before_the_first_root_nothing_is_signed(tmp_path: Path) -> None:
+    with pytest.raises(RootError, match="no root is in force yet"):
+        roles.sign_publication(City(tmp_path).office, manifest(1), NOW_UNIX_S)
+
+
+def test_what_is_published_is_what_a_gate_sees(city: City, client: Client) -> None:
+    published = city.publish(1)
+    seen = client.refresh()
+    assert seen.versions == published.versions == RoleVersions(1, 1, 1, 1)
+    assert seen.manifest == manifest(1) == standing.published_manifest(city.office)
+    assert seen.signed_unix_s == NOW_UNIX_S
+
+
+def test_the_metadata_is_small(city: City) -> None:
+    """A gate fetches timestamp at every change of it: these are the bytes of a day."""
+    for number in range(1, 4):
+        city.publish(number)
+    files = city.publish(1_000_000).files
+    assert list(files) == ["4.targets.json", "4.snapshot.json", "timestamp.json"]
+    assert files["timestamp.json"] < 600
+    assert files["4.snapshot.json"] < 1_024
+    assert files["4.targets.json"] < 1_024
+
+
+def test_publishing_the_same_list_again_changes_nothing(city: City) -> None:
+    first = city.publish(1)
+    before = tree(city.office.published)
+    assert city.publish(1) == roles.Publication(first.versions, {})
+    assert tree(city.office.published) == before
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_before_the_first_publication_there_is_nothing_to_sign_again(city: City) -> None:
+    assert roles.sign_timestamp(city.office, NOW_UNIX_S) == roles.Publication(
+        RoleVersions(1, 0, 0, 0), {}
+    )
+    assert standing.published_manifest(city.office) is None
+
+
+def test_timestamp_alone_is_signed_again_after_a_third_of_its_validity(city: City) -> None:
+    city.publish(1)
+    assert not roles.sign_timestamp(city.office, NOW_UNIX_S + 2 * 3_600 - 1).files
+    again = roles.sign_timestamp(city.office, NOW_UNIX_S + 2 * 3_600)
+    assert list(again.files) == ["timestamp.json"]
+    assert again.versions == RoleVersions(1, 2, 1, 1)
+
+
+def test_a_city_where_nothing_changes_for_weeks_never_lets_anything_expire(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    for now_unix_s in range(NOW_UNIX_S, NOW_UNIX_S + 50 * DAY_S, 5 * 3_600):
+        roles.sign_timestamp(city.office, now_unix_s)
+    seen = client.refresh(now_unix_s + 3_600)
+    assert seen.manifest == manifest(1)
+    assert seen.versions.targets == seen.versions.snapshot == 8
+
+
+def test_a_shorter_validity_in_the_configuration_comes_into_force_at_once(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    office = Office(city.office.home, city.office.published, Expiries(timestamp_s=3_600))
+    assert list(roles.sign_timestamp(office, NOW_UNIX_S).files) == ["timestamp.json"]
+    with pytest.raises(ExpiredMetadataError):
+        client.refresh(NOW_UNIX_S + 3_600)
+
+
+def killed(steps: Iterator[str], after: int) -> bool:
+    """Run so many steps and no more; whether there was still something to do."""
+    for _ in range(after):
+        if next(steps, None) is None:
+            return False
+    return next(steps, None) is not None
+
+
+STEPS = range(24)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_publication_killed_anywhere_is_whole_and_the_next_run_finishes_it(
+    city: City, client: Client, steps: int
+) -> None:
+    city.publish(1)
+    client.refresh()
+    killed(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S), steps)
+    between = client.refresh()
+    assert between.manifest in (manifest(1), manifest(2))
+    city.publish(2)
+    seen = client.refresh()
+    assert seen.manifest == manifest(2)
+    assert all(
+        after >= before for after, before in zip(seen.versions, between.versions, strict=True)
+    )
+    assert not city.publish(2).files
+
+
+def test_the_kills_above_cut_everywhere(city: City) -> None:
+    city.publish(1)
+    steps = list(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S))
+    assert len(steps) < len(STEPS)
+    assert [step for step in steps if step.startswith("renamed")][-1] == "renamed timestamp.json"
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_killed_at_every_attempt_versions_rise_and_no_published_file_changes(
+    city: City, client: Client, steps: int
+) -> None:
+    first = city.publish(1)
+    seen_files: dict[str, bytes] = tree(city.office.published)
+    for attempt in range(5):
+        killed(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S + attempt), steps)
+        files = tree(city.office.published)
+        immutable = [name for name in files if name.split("/")[-1][0] in "0123456789abcdef"]
+        assert all(files[name] == seen_files.get(name, files[name]) for name in immutable)
+        seen_files |= files
+    last = city.publish(2, NOW_UNIX_S + 9)
+    assert all(after >= before for after, before in zip(last.versions, first.versions, strict=True))
+    assert client.refresh(NOW_UNIX_S + 9).manifest == manifest(2)
+
+
+@pytest.mark.parametrize("steps", range(40))
+def test_an_acceptance_killed_anywhere_is_finished_by_the_next_publication(
+    city: City, client: Client, steps: int
+) -> None:
+    city.publish(1)
+    client.refresh()
+    draft = city.signed(city.following(*keys.ONLINE_ROLES), "ab")
+    before = city.root
+    killed(city.accept_steps(draft), steps)
+    in_force = city.root.version == 2
+    city.publish(2)
+    seen = client.refresh()
+    assert seen.manifest == manifest(2)
+    assert seen.versions.root == (2 if in_force else 1)
+    assert seen.keys == {
+        role: tuple((draft.signed if in_force else before).roles[role].keyids)
+        for role in keys.ONLINE_ROLES
+    }
+    city.accept(draft)  # the operator, who does not know how far it came
+    assert client.refresh().versions.root == 2
+
+
+def test_the_kills_of_an_acceptance_cut_everywhere(city: City) -> None:
+    city.publish(1)
+    steps = list(city.accept_steps(city.signed(city.following(*keys.ONLINE_ROLES), "ab")))
+    assert len(steps) < 40
+
+
+@pytest.mark.parametrize("rotated", ONLINE_SETS, ids=" ".join)
+def test_rotated_keys_are_followed_by_a_gate_that_began_with_the_first_root(
+    city: City, client: Client, tmp_path: Path, rotated: tuple[str, ...]
+) -> None:
+    city.publish(1)
+    before = client.refresh()
+    city.rotate(*rotated)
+    after = client.refresh()
+    assert after.versions.root == 2
+    assert after.manifest == before.manifest
+    assert {role for role in keys.ONLINE_ROLES if after.keys[role] != before.keys[role]} == set(
+        rotated
+    )
+    city.publish(2)
+    assert client.refresh() == Client(city.office, tmp_path / "new gate").refresh()
+    assert len(list(city.office.retired_keys.iterdir())) == len(rotated)
+
+
+def test_until_the_root_is_accepted_the_old_key_goes_on_signing(city: City, client: Client) -> None:
+    city.publish(1)
+    draft = city.following("timestamp")
+    city.publish(2)
+    assert client.refresh().versions == RoleVersions(1, 2, 2, 2)
+    city.accept(city.signed(draft, "ac"))
+    assert client.refresh().versions == RoleVersions(2, 3, 2, 2)
+
+
+def test_root_keys_and_threshold_are_replaced_and_gates_follow(city: City, client: Client) -> None:
+    city.publish(1)
+    expires_unix_s = NOW_UNIX_S + 365 * DAY_S
+    add = [city.root_key("d"), city.root_key("e")]
+    draft = roots.next_root(city.root, expires_unix_s, remove=["a"], add=add, threshold=3)
+    with pytest.raises(RootError, match="of root 1's keys 0 of 2 signed"):
+        city.accept(city.signed(draft, "de"))
+    city.accept(city.signed(draft, "bcd"))
+    assert client.refresh().versions.root == 2
+    again = roots.next_root(city.root, expires_unix_s)
+    city.accept(city.signed(again, "bde"))
+    assert client.refresh().versions == RoleVersions(3, 1, 1, 1)
+
+
+def test_a_root_is_renewed_in_the_last_moment_and_not_after_it(city: City, client: Client) -> None:
+    last_unix_s = NOW_UNIX_S + 365 * DAY_S - 1
+    city.publish(1, last_unix_s)
+    client.refresh(last_unix_s)
+    with pytest.raises(RoleError, match="root 1 expired on 2028-01-15: renew it with rotate root"):
+        roles.sign_timestamp(city.office, last_unix_s + 1)
+    with pytest.raises(ExpiredMetadataError):
+        client.refresh(last_unix_s + 1)
+    city.rotate(now_unix_s=last_unix_s + 1)
+    assert client.refresh(last_unix_s + 1).versions.root == 2
+
+
+def test_a_key_that_the_root_does_not_name_signs_nothing(city: City, client: Client) -> None:
+    city.publish(1)
+    (city.office.online_keys / "snapshot.pem").unlink()
+    stranger = keys.make_online_key(city.office, "snapshot")
+    with pytest.raises(KeyFileError) as caught:
+        city.publish(2)
+    assert "no key of snapshot here is one that root 1 names" in str(caught.value)
+    assert f"snapshot.pem is {stranger.keyid[:16]}" in str(caught.value)
+    assert client.refresh().manifest == manifest(1)
+
+
+@pytest.mark.parametrize("damage", ["not there", "empty", "readable by others"])
+def test_a_key_that_is_damaged_is_mended_by_rotating_it(
+    city: City, client: Client, damage: str
+) -> None:
+    city.publish(1)
+    path = city.office.online_keys / "snapshot.pem"
+    match damage:
+        case "not there":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case _:
+            path.chmod(0o644)
+    with pytest.raises(KeyFileError, match="no key of snapshot here is one that root 1 names"):
+        city.publish(2)
+    city.rotate("snapshot")
+    city.publish(2)
+    assert client.refresh().manifest == manifest(2)
+
+
+def test_timestamp_is_signed_again_on_a_machine_that_lacks_the_key_of_targets(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    (city.office.online_keys / "targets.pem").unlink()
+    roles.sign_timestamp(city.office, NOW_UNIX_S + 3 * 3_600)
+    assert client.refresh(NOW_UNIX_S + 3 * 3_600).versions.timestamp == 2
+
+
+LOST = {
+    "the targets metadata": lambda office: [office.metadata / "3.targets.json"],
+    "the snapshot": lambda office: [office.metadata / "3.snapshot.json"],
+    "timestamp": lambda office: [office.metadata / "timestamp.json"],
+    "all metadata but the roots": lambda office: [*office.metadata.glob("*[pts].json")],
+    "what the home remembers": lambda office: [office.home / "versions.json"],
+    "the root": lambda office: [office.metadata / "1.root.json"],
+    "the manifest": lambda office: [*office.targets.iterdir()],
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_versions_never_fall_whatever_somebody_deletes(
+    city: City, client: Client, lost: str
+) -> None:
+    for number in range(1, 4):
+        city.publish(number)
+    client.refresh()
+    for path in LOST[lost](city.office):
+        path.unlink()
+    published = city.publish(4)
+    assert published.versions >= RoleVersions(1, 4, 4, 4)
+    assert client.refresh().manifest == manifest(4)
+
+
+def test_versions_that_nobody_remembers_are_not_begun_anew(city: City) -> None:
+    city.publish(1)
+    (city.office.home / "versions.json").unlink()
+    (city.office.metadata / "timestamp.json").unlink()
+    with pytest.raises(OfficeError, match=r"versions\.json is gone, and so is timestamp\.json"):
+        city.publish(2)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b'{"timestamp": -1}', b'{"targets": "3"}'])
+def test_spoiled_remembered_versions_are_one_line(city: City, content: bytes) -> None:
+    city.publish(1)
+    (city.office.home / "versions.json").write_bytes(content)
+    with pytest.raises(
+        OfficeError, match=r"versions\.json: cannot be read; put it back from a backup"
+    ) as caught:
+        city.publish(2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 496, b"[" * 50_000, b"x" * 100_000])
+@pytest.mark.parametrize("name", ["timestamp.json", "1.snapshot.json", "1.targets.json"])
+def test_damaged_metadata_is_mended_by_the_next_publication(
+    city: City, client: Client, name: str, damage: bytes
+) -> None:
+    city.publish(1)
+    client.refresh()
+    (city.office.metadata / name).write_bytes(damage)
+    city.publish(2)
+    assert client.refresh().manifest == manifest(2)
+
+
+def test_damage_that_only_a_publication_can_mend_is_said(city: City) -> None:
+    city.publish(1)
+    (city.office.metadata / "1.targets.json").unlink()
+    with pytest.raises(
+        RoleError, match=r"what timestamp\.json names is gone or damaged; publish again"
+    ):
+        roles.sign_timestamp(city.office, NOW_UNIX_S)
+
+
+def test_a_strangers_timestamp_in_the_published_folder_is_not_believed(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    path = city.office.metadata / "timestamp.json"
+    forged = Metadata[Timestamp].from_bytes(path.read_bytes())
+    forged.signed.version = 1 << 60
+    forged.sign(CryptoSigner.generate_ed25519())
+    path.write_bytes(forged.to_bytes())
+    assert city.publish(1).versions == RoleVersions(1, 2, 2, 2)
+    assert client.refresh().versions.timestamp == 2
+
+
+def test_the_list_version_never_falls(city: City) -> None:
+    city.publish(7)
+    for version in (6, 7):
+        with pytest.raises(RoleError, match=f"list {version} would follow list 7"):
+            roles.sign_publication(city.office, manifest(version, NOW_UNIX_S + 1), NOW_UNIX_S + 1)
+
+
+def test_what_is_no_manifest_is_not_published(city: City) -> None:
+    with pytest.raises(RoleError, match="not a manifest"):
+        roles.sign_publication(city.office, b"{}", NOW_UNIX_S)
+    assert sorted(path.name for path in city.office.published.rglob("*.json")) == ["1.root.json"]
+
+
+def test_a_list_that_is_issued_after_it_is_signed_is_not_published(city: City) -> None:
+    with pytest.raises(RoleError, match="issued later than it is signed, which every gate refuses"):
+        roles.sign_publication(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S)
+
+
+def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    city.publish(2, NOW_UNIX_S - 200)
+    assert client.refresh().signed_unix_s == NOW_UNIX_S
+    assert not roles.sign_timestamp(city.office, NOW_UNIX_S - 200).files
+
+
+def test_a_clock_set_back_far_signs_nothing_until_the_key_is_rotated(
+    city: City, client: Client
+) -> None:
+    city.publish(1, NOW_UNIX_S + 90 * DAY_S)  # the clock was wrong, and every gate believes it now
+    with pytest.raises(ClockError, match="or, if it was wrong then, rotate timestamp"):
+        city.publish(2)
+    wrong = client.refresh(NOW_UNIX_S + 90 * DAY_S)
+    city.rotate("timestamp")
+    city.publish(2)
+    seen = client.refresh()
+    assert (seen.manifest, seen.signed_unix_s) == (manifest(2), NOW_UNIX_S)
+    accepted = raised(raised(None, floor_of(wrong, 1)), floor_of(seen, 2))
+    assert accepted.signed_unix_s == NOW_UNIX_S
+
+
+def floor_of(seen: Seen, list_version: int) -> Floor:
+    role_keys = RoleKeys(**seen.keys)
+    return Floor(seen.versions, role_keys, list_version, seen.signed_unix_s, 0)
+
+
+def thief_publishes(city: City, version: int) -> dict[str, bytes]:
+    """What somebody signs who has all online keys: absurd versions of everything. Returns what the city had published."""
+    office = city.office
+    honest = tree(office.published)
+    remembered = (office.home / "versions.json").read_bytes()
+    (office.home / "versions.json").write_text(
+        f'{{"timestamp":{version},"snapshot":{version},"targets":{version}}}'
+    )
+    city.publish(version, NOW_UNIX_S + 300 * DAY_S)
+    (office.home / "versions.json").write_bytes(remembered)
+    return honest
+
+
+def put_back(office: Office, honest: dict[str, bytes]) -> None:
+    shutil.rmtree(office.metadata)
+    for name, content in honest.items():
+        path = office.published / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+
+def test_a_fast_forward_attack_is_healed_by_rotating_the_keys(city: City, client: Client) -> None:
+    city.publish(1)
+    before = raised(None, floor_of(client.refresh(), 1))
+    honest = thief_publishes(city, 1 << 40)
+    forwarded = client.refresh(NOW_UNIX_S + 300 * DAY_S)
+    floor = raised(before, floor_of(forwarded, 1 << 40))
+    put_back(city.office, honest)
+    city.publish(2)
+    with pytest.raises(BadVersionNumberError):
+        client.refresh()
+    city.rotate(*keys.ONLINE_ROLES)
+    healed = client.refresh()
+    assert healed.manifest == manifest(2)
+    assert healed.versions < RoleVersions(2, 1_000, 1_000, 1_000)
+    healed_floor = raised(floor, floor_of(healed, 2))
+    assert (healed_floor.list_version, healed_floor.era) == (2, 2)
+
+
+def test_rotating_timestamp_alone_does_not_heal_what_was_done_with_the_key_of_snapshot(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    client.refresh()
+    honest = thief_publishes(city, 1 << 40)
+    client.refresh(NOW_UNIX_S + 300 * DAY_S)
+    put_back(city.office, honest)
+    city.rotate("timestamp")
+    with pytest.raises(RepositoryError):
+        client.refresh()
+
+
+def test_the_last_version_there_is_is_said_and_not_passed(city: City) -> None:
+    (city.office.home / "versions.json").write_text(f'{{"timestamp":{(1 << 53) - 1}}}')
+    with pytest.raises(RoleError, match="timestamp has reached the last version there is"):
+        city.publish(1)
+
+
+def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(
+    city: City, client: Client
+) -> None:
+    city.publish(1)
+    city.rotate("snapshot")
+    for number in range(2, 6):
+        city.publish(number)
+    made_unix_s = int((city.office.metadata / "timestamp.json").stat().st_mtime)
+    assert not standing.prune(city.office, made_unix_s + DAY_S - 60)
+    gone = standing.prune(city.office, made_unix_s + DAY_S + 60)
+    assert len(gone) == 4 + 5 + 4  # targets 1 to 4, snapshot 1 to 5, manifests 1 to 4
+    assert {path.name for path in city.office.metadata.iterdir()} == {
+        "1.root.json",
+        "2.root.json",
+        "5.targets.json",
+        "6.snapshot.json",
+        "timestamp.json",
+    }
+    assert client.refresh().manifest == manifest(5)
+
+
+def test_what_a_crash_left_half_written_goes_with_the_next_publication(city: City) -> None:
+    city.publish(1)
+    (city.office.metadata / ".new-2.targets.json").write_bytes(b"{")
+    (city.office.targets / f".new-{'0' * 64}.manifest.json").write_bytes(b"{")
+    assert len(standing.prune(city.office, NOW_UNIX_S)) == 2
+
+
+def test_nothing_is_pruned_while_what_is_public_cannot_be_told(city: City) -> None:
+    city.publish(1)
+    city.publish(2)
+    (city.office.metadata / "2.snapshot.json").unlink()
+    assert not standing.prune(city.office, 1 << 40)
+
+
+def test_a_second_command_waits_until_the_first_has_let_go(city: City) -> None:
+    waits, order = Event(), []
+
+    def second() -> None:
+        with city.office.hold(waits.set):
+            order.append("second")
+
+    with city.office.hold():
+        thread = Thread(target=second)
+        thread.start()
+        assert waits.wait(90)
+        order.append("first")
+    thread.join(90)
+    assert order == ["first", "second"]
+    with city.office.hold(lambda: order.append("waited")):
+        assert order == ["first", "second"]
+
+
+def test_a_draft_is_put_on_a_stick_that_knows_no_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_fd: int, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.fchmod", refuse)
+    put(tmp_path / "draft.json", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["draft.json"]
+
+
+def test_a_folder_that_is_no_home_is_one_line(tmp_path: Path) -> None:
+    office = Office(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(OfficeError, match="nowhere: is no home of a back office"), office.hold():
+        pass

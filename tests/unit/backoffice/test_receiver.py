@@ -1,0 +1,427 @@
+"""The receiver against gates that are honest, hasty, mad, stolen, or none at all."""
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
+
+from backoffice.receiver.app import Receiver, ReceiverLimits
+from backoffice.registry.database import RegistryError
+from backoffice.reports.store import ReportStore
+from tests.support.gate.reports import NOW_UNIX_S, stored
+from tests.support.web.asgi import Answered, ask
+from validator.reports.signed_request import sign
+from validator.reports.stored_report import StoredReport
+
+HOST = "https://reports.example.org"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)
+LIMITS = ReceiverLimits(requests_per_minute=50)
+
+
+class City:
+    """A receiver with two enrolled gates."""
+
+    def __init__(self, store: ReportStore) -> None:
+        self.store = store
+        self.now_unix_s = NOW_UNIX_S
+        self.app = Starlette(routes=Receiver(store, LIMITS, lambda: self.now_unix_s).routes)
+        for gate_id, key in (("gate", KEY), ("another", OTHER)):
+            store.enrol(
+                gate_id,
+                store.invite(gate_id, NOW_UNIX_S),
+                key.public_key().public_bytes_raw(),
+                NOW_UNIX_S,
+            )
+
+    def post(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        key: Ed25519PrivateKey = KEY,
+        gate_id: str = "gate",
+        packed: bytes | None = None,
+        created_unix_s: int = NOW_UNIX_S,
+        change: Mapping[str, str] | None = None,
+    ) -> Answered:
+        """A signed request; `change` alters headers after it was signed."""
+        body = gzip.compress(content) if packed is None else packed
+        headers = {"content-type": "application/json", "content-encoding": "gzip"}
+        signed = sign("POST", HOST + path, headers, body, key, gate_id, created_unix_s)
+        return ask(self.app, "POST", HOST + path, {**signed, **(change or {})}, body)
+
+    def upload(self, *reports: StoredReport | dict[str, Any], **more: Any) -> Answered:
+        """Upload reports, or what pretends to be some."""
+        told = [
+            json.loads(each.json()) if isinstance(each, StoredReport) else each for each in reports
+        ]
+        return self.post("/v1/reports", json.dumps({"reports": told}).encode(), **more)
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[City]:
+    with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
+        yield City(store)
+
+
+def results(answered: Answered) -> list[str]:
+    assert answered.status == 200, answered.body
+    return [each["result"] for each in answered.json["results"]]
+
+
+def test_a_batch_is_stored_and_a_second_copy_is_known(city: City) -> None:
+    assert results(city.upload(stored(1), stored(2))) == ["stored", "stored"]
+    assert results(city.upload(stored(2), stored(3))) == ["already", "stored"]
+    assert city.store.count() == 3
+
+
+def test_an_answer_names_every_report_that_was_sent(city: City) -> None:
+    told = city.upload(stored(1), stored(2, gate_id="another")).json["results"]
+    assert {each["id"] for each in told} == {
+        stored(1).report_id,
+        stored(2, gate_id="another").report_id,
+    }
+
+
+def test_a_gate_cannot_speak_for_another(city: City) -> None:
+    assert city.upload(stored(1), key=OTHER).status == 401
+    assert results(city.upload(stored(1, gate_id="another"))) == ["rejected"]
+    assert city.post("/v1/gates/another/status", b"{}").status == 403
+    assert city.store.count() == 0
+
+
+def test_a_stolen_gate_is_not_heard_any_more(city: City) -> None:
+    city.store.strike_off("gate", NOW_UNIX_S)
+    assert city.upload(stored(1)).status == 401
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"signature": "gate=:AAAA:"},
+        {"content-digest": "sha-256=:AAAA:"},
+        {"content-type": "text/plain"},
+        {"host": "elsewhere.example.org"},
+        {"signature-input": ""},
+    ],
+)
+def test_a_request_that_was_changed_on_the_way_is_refused(
+    change: Mapping[str, str], city: City
+) -> None:
+    assert city.post("/v1/reports", b'{"reports":[]}', change=change).status == 401
+
+
+def test_a_server_whose_clock_nobody_has_set_dates_no_report(city: City) -> None:
+    city.now_unix_s = 1_000
+    answered = city.upload(stored(1))
+    assert (answered.status, "retry-after" in answered.headers) == (503, True)
+    assert city.store.count() == 0
+    city.now_unix_s = NOW_UNIX_S
+    assert results(city.upload(stored(1))) == ["stored"]
+
+
+def test_an_upload_to_one_path_is_no_upload_to_another(city: City) -> None:
+    body = gzip.compress(b"{}")
+    headers = sign(
+        "POST",
+        f"{HOST}/v1/reports",
+        {"content-type": "a", "content-encoding": "gzip"},
+        body,
+        KEY,
+        "gate",
+        NOW_UNIX_S,
+    )
+    assert ask(city.app, "POST", f"{HOST}/v1/gates/gate/status", headers, body).status == 401
+
+
+def test_one_report_that_is_none_is_rejected_and_the_rest_are_stored(city: City) -> None:
+    bad = json.loads(stored(2).json()) | {"seq": -1}
+    answered = city.upload(stored(1), bad, stored(3))
+    assert sorted(results(answered)) == ["rejected", "stored", "stored"]
+    (refused,) = [each for each in answered.json["results"] if each["result"] == "rejected"]
+    assert refused["id"] == stored(2).report_id
+    assert "seq" in refused["reason"]
+
+
+@pytest.mark.parametrize(
+    "extra", [{"uid": "04a1b2c3d4e5f6"}, {"kind": "theft"}, {"sealed": "x" * 500}, {"gate_id": 5}]
+)
+def test_a_report_that_says_more_or_other_than_one_may_is_rejected(
+    extra: Mapping[str, Any], city: City
+) -> None:
+    assert results(city.upload(json.loads(stored(1).json()) | extra)) == ["rejected"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 400),
+        (b"null", 400),
+        (b'{"reports": 5}', 400),
+        (b'{"reports": [5]}', 400),
+        (b'{"reports": [{"report_id": "x"}]}', 400),
+        (b'{"reports": [], "more": 1}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"reports": [' + b"{}," * 300 + b"{}]}", 413),
+        (b" " * 2_000_000, 413),
+    ],
+)
+def test_a_body_that_is_no_batch_is_refused_in_one_line(
+    content: bytes, status: int, city: City
+) -> None:
+    answered = city.post("/v1/reports", content)
+    assert answered.status == status
+    assert list(answered.json) == ["error"]
+    assert len(answered.body) < 300
+
+
+def test_a_bomb_is_not_unpacked(city: City) -> None:
+    assert city.post("/v1/reports", b"", packed=gzip.compress(bytes(50 << 20))).status == 413
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"not gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"],
+    ids=[
+        "nothing",
+        "words",
+        "cut short",
+        "more behind",
+    ],  # of itself it would be named by the time within
+)
+def test_a_body_that_is_not_one_gzip_stream_is_refused(packed: bytes, city: City) -> None:
+    assert city.post("/v1/reports", b"", packed=packed).status in {400, 401}
+
+
+def test_a_body_without_an_end_is_not_kept(city: City) -> None:
+    parts = (os.urandom(64 << 10) for _ in range(1_000))
+    read = [next(parts) for _ in range(20)]
+    answered = ask(city.app, "POST", f"{HOST}/v1/reports", {"content-encoding": "gzip"}, read)
+    assert answered.status == 413
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_read(city: City) -> None:
+    answered = ask(city.app, "POST", f"{HOST}/v1/reports", {"content-length": str(1 << 40)}, [])
+    assert answered.status == 413
+
+
+def test_an_unpacked_body_is_not_taken(city: City) -> None:
+    headers = sign(
+        "POST",
+        f"{HOST}/v1/reports",
+        {"content-type": "a", "content-encoding": "identity"},
+        b"{}",
+        KEY,
+        "gate",
+        NOW_UNIX_S,
+    )
+    assert ask(city.app, "POST", f"{HOST}/v1/reports", headers, b"{}").status == 415
+
+
+def test_a_gate_that_has_gone_mad_is_asked_to_wait_and_the_others_are_heard(city: City) -> None:
+    answers = [city.upload() for _ in range(LIMITS.requests_per_minute + 1)]
+    assert [answered.status for answered in answers[-2:]] == [200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert city.upload(stored(1, gate_id="another"), gate_id="another", key=OTHER).status == 200
+    city.now_unix_s += 60
+    assert city.upload(stored(1)).status == 200
+
+
+def test_a_status_is_kept_and_an_older_one_is_not(city: City) -> None:
+    assert city.post("/v1/gates/gate/status", b'{"list_version": 7}', created_unix_s=100).json == {
+        "kept": True
+    }
+    assert city.post("/v1/gates/gate/status", b'{"list_version": 6}', created_unix_s=99).json == {
+        "kept": False
+    }
+    rows = {row["gate_id"]: row["status"] for row in city.store.gate_rows()}
+    assert rows["gate"] == '{"list_version":7}'
+
+
+def enrolment(city: City, **fields: str) -> Answered:
+    return ask(city.app, "POST", f"{HOST}/v1/enrol", {}, json.dumps(fields).encode())
+
+
+def test_a_gate_enrols_with_its_token_and_is_heard(city: City) -> None:
+    key = Ed25519PrivateKey.generate()
+    token, public = city.store.invite("new", NOW_UNIX_S), key.public_key().public_bytes_raw().hex()
+    assert enrolment(city, gate_id="new", token=token[1:], public_key=public).status == 403
+    assert enrolment(city, gate_id="gate", token=token, public_key=public).status == 403
+    assert enrolment(city, gate_id="new", token=token, public_key=public[:-2]).status == 400
+    assert enrolment(city, gate_id="../new", token=token, public_key=public).status == 400
+    assert enrolment(city, gate_id="new", token=token, public_key=public).status == 201
+    assert results(city.upload(stored(1, gate_id="new"), gate_id="new", key=key)) == ["stored"]
+
+
+def test_a_database_that_is_away_asks_the_gate_to_come_again(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise RegistryError("the disk is full")
+
+    monkeypatch.setattr(city.store, "add", away)
+    answered = city.upload(stored(1))
+    assert (answered.status, "retry-after" in answered.headers) == (503, True)
+    assert b"disk" not in answered.body
+
+
+def test_it_describes_itself(city: City) -> None:
+    page = ask(city.app, "GET", f"{HOST}/v1/openapi.json").json
+    assert set(page["paths"]) == {
+        "/v1/enrol",
+        "/v1/reports",
+        "/v1/gates/{gate_id}/status",
+        "/v1/openapi.json",
+    }
+    assert set(page["components"]["schemas"]["Report"]["properties"]) == set(
+        StoredReport.__struct_fields__
+    )
+
+
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=9),
+            lambda below: (
+                st.lists(below, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(["reports", "report_id", "seq"]), below, max_size=3
+                )
+            ),
+        ).map(lambda value: json.dumps(value).encode()),
+    )
+)
+def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: bytes) -> None:
+    city.now_unix_s += 60
+    assert city.post("/v1/reports", content).status in {200, 400, 413}
+    assert city.store.count() == 0
+
+
+def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_stored(
+    city: City,
+) -> None:
+    bad = [
+        json.loads(stored(seq).json()) | change
+        for seq, change in enumerate(
+            (
+                {"rule": "a\0b"},
+                {"boot_id": "boot\n"},
+                {"sealed": "x\x7f"},
+                {"outbox_id": "0" * 32 + "\n"},
+                {"refused_before": 1 << 32},
+                {"boottime_ns": 1 << 62},
+            ),
+            start=2,
+        )
+    ]
+    assert results(city.upload(*bad, stored(1, boottime_ns=(1 << 62) - 1))).count(
+        "rejected"
+    ) == len(bad)
+    newline = json.loads(stored(9).json()) | {"report_id": stored(9).report_id + "\n"}
+    assert city.upload(newline).status == 400
+    half_a_character = b'{"reports": [{"report_id": "\\ud800"}]}'
+    assert city.post("/v1/reports", half_a_character).status == 400
+    assert city.store.count() == 1
+
+
+def test_a_status_that_says_it_is_of_the_future_silences_no_later_one(city: City) -> None:
+    years_ahead = NOW_UNIX_S + 10 * 365 * 86_400
+    assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=years_ahead).json["kept"]
+    city.now_unix_s += 2 * 86_400
+    assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=city.now_unix_s).json["kept"]
+
+
+# Many at once, and slow ones
+
+REQUEST = {"type": "http", "method": "POST", "headers": []}
+
+
+class _Sender:
+    """A client whose body comes when it is told to."""
+
+    def __init__(self) -> None:
+        self.comes = asyncio.Event()
+        self.is_gone = False
+
+    async def receive(self) -> Message:
+        await self.comes.wait()
+        if self.is_gone:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"whole", "more_body": False}
+
+
+async def _settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> (
+    None
+):
+    receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=2))
+
+    async def overloaded() -> list[tuple[int, str | None]]:
+        may_end = asyncio.Event()
+
+        async def slow(_request: Request, body: bytes) -> Response:
+            await may_end.wait()
+            return Response(body)
+
+        def ask() -> Coroutine[Any, Any, Response]:
+            sender = _Sender()
+            sender.comes.set()
+            return cast("Coroutine[Any, Any, Response]", asked(Request(REQUEST, sender.receive)))
+
+        asked = receiver._guarded(slow, 100)
+        in_work = [asyncio.ensure_future(ask()) for _ in range(2)]
+        await _settled()
+        refused = await ask()
+        may_end.set()
+        done = [refused, *[await one for one in in_work], await ask()]
+        return [(answer.status_code, answer.headers.get("retry-after")) for answer in done]
+
+    assert asyncio.run(overloaded()) == [(503, "30"), (200, None), (200, None), (200, None)]
+
+
+def test_bodies_that_dawdle_hold_up_nobody_and_are_not_waited_for_for_ever() -> None:
+    receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=1, bodies_max=4, body_s=0.2))
+
+    async def dawdled() -> tuple[list[int], int, int, int]:
+        async def endpoint(_request: Request, body: bytes) -> Response:
+            return Response(body)
+
+        asked = receiver._guarded(endpoint, 100)
+        senders = [_Sender() for _ in range(4)]
+        waiting = [
+            asyncio.ensure_future(asked(Request(REQUEST, sender.receive))) for sender in senders[:3]
+        ]
+        await _settled()
+        senders[3].comes.set()
+        quick = await asked(Request(REQUEST, senders[3].receive))
+        fourth = asyncio.ensure_future(asked(Request(REQUEST, _Sender().receive)))
+        await _settled()
+        fifth = await asked(Request(REQUEST, _Sender().receive))
+        senders[0].is_gone = True
+        senders[0].comes.set()
+        gone = await waiting[0]
+        late = [(await one).status_code for one in (*waiting[1:], fourth)]
+        return late, quick.status_code, fifth.status_code, gone.status_code
+
+    assert asyncio.run(dawdled()) == ([408, 408, 408], 200, 503, 400)

@@ -1,0 +1,206 @@
+"""What page and `top` call wrong: a lane that is well with one thing changed is not called well, by either, and each names it."""
+
+import json
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.support.gate.console_lane import NOW_UNIX_S, courier, status, unheard_courier
+from validator.console.assets import FOLDER
+from validator.console.faults import FORCED_S, QUIET_S, WAITING_MAX, Fault
+from validator.console.gate import Gate
+from validator.console.lane_line import Gone
+from validator.console.lane_words import GarbageError, Status
+from validator.console.terminal.view import draw
+from validator.console.terminal.words import FAULTS
+from validator.courier.ports import SourceState
+
+DISK = "/l: Read-only file system"
+
+
+def ago(seconds: int, **changes: Any) -> dict[str, Any]:
+    """A courier that asked the city last so many seconds ago, and that would have asked again after 36."""
+    return {"courier": courier(polled_unix_s=NOW_UNIX_S - seconds, **changes)}
+
+
+CHANGES: list[tuple[dict[str, Any], str, str]] = [
+    ({"devices": {"reader": "lost", "board": "ready"}}, "reader", "reader lost"),
+    ({"devices": {"reader": "ready", "board": "lost"}}, "board", "board lost"),
+    ({"devices": {"board": "ready"}}, "reader", "reader lost: not heard yet"),
+    ({"devices": {}}, "board", "board lost: not heard yet"),
+    ({"list_state": "missing"}, "missing", "list missing"),
+    ({"list_state": "stale"}, "stale", "list stale"),
+    (
+        {"list_state": "corrupt", "list_problems": ["version 8: damaged"]},
+        "corrupt",
+        "version 8: damaged",
+    ),
+    ({"list_state": "something newer"}, "list", "list: something newer"),
+    ({"list_version": None}, "list", "nobody knows which one"),
+    ({"list_expires_unix_s": None}, "list", "nobody knows which one"),
+    ({"list_expires_unix_s": NOW_UNIX_S}, "stale", "list stale"),
+    ({"list_problems": [DISK]}, "problems", f"list problem: {DISK}"),
+    (
+        {"reports_trouble": "no space left\x1b[2J"},
+        "trouble",
+        "reports cannot be kept: no space left\\x1b[2J",
+    ),
+    ({"reports_waiting": None}, "uncounted", "how many reports wait is unknown"),
+    ({"reports_rejected": None}, "uncounted", "how many reports wait is unknown"),
+    ({"reports_refused": 4_000}, "refused", "4,000 reports lost"),
+    ({"reports_rejected": 1}, "rejected", "1 reports put aside"),
+    ({"reports_waiting": WAITING_MAX + 1}, "waiting", "1,001 reports wait"),
+    ({"disk_free_bytes": None}, "disk_unknown", "disk unknown"),
+    ({"disk_free_bytes": 0}, "disk", "hardly any room"),
+    ({"disk_free_bytes": 199_999_999}, "disk", "hardly any room"),
+    ({"courier": unheard_courier()}, "unheard", "courier: has said nothing"),
+    ({"courier": unheard_courier("no status: longer")}, "unheard", "no status: longer"),
+    (ago(36 + QUIET_S + 1), "quiet", "courier: has not asked the city for too long (2 min)"),
+    (ago(400_000, silent=True), "quiet", "courier: has not asked the city for too long (4 d 15 h)"),
+    (ago(20, silent=True), "quiet", "courier: has not asked the city"),
+    (
+        ago(20, silent=None, asks_within_s=None),
+        "untold",
+        "courier: nobody can tell whether it runs",
+    ),
+    (ago(-86_400), "untold", "courier: nobody can tell whether it runs"),
+    ({"courier": courier(state="disk", problem=DISK)}, "courier", f"courier: disk: {DISK}"),
+    ({"courier": courier(problem="half a thing")}, "courier", "courier: half a thing"),
+    (
+        {"courier": courier(upload={"state": "refused", "problem": "401"})},
+        "upload",
+        "do not reach the city: 401",
+    ),
+    (
+        {"courier": courier(upload={"state": "disk", "problem": ""})},
+        "upload",
+        "do not reach the city: disk",
+    ),
+    (
+        {"courier": courier(upload={"state": "fresh", "problem": "x"})},
+        "upload",
+        "do not reach the city: x",
+    ),
+    ({"emergency": True}, "emergency", "emergency"),
+    ({"tamper": True}, "tamper", "housing open"),
+    ({"forced": 3}, "forced", "locked arms turned, 3 times"),
+    *(
+        (
+            {"courier": courier(state=state.value, problem="why")},
+            "courier",
+            f"courier: {state.value}: why",
+        )
+        for state in SourceState
+        if state is not SourceState.FRESH
+    ),
+]
+
+
+def gate(*said: Status | Gone) -> Gate:
+    made = Gate("kadikoy-03", "0.2.0", [PurePath("/run/turnike/lane-1.sock")])
+    for each in said:
+        made.lanes[0].take(each)
+    return made
+
+
+def drawn(made: Gate, width: int = 200) -> str:
+    """`top` on a terminal so wide, without the spaces and frames that a narrow one needs."""
+    out = StringIO()
+    Console(file=out, width=width, height=50).print(draw(made))
+    return " ".join(out.getvalue().split())
+
+
+def names(made: Gate) -> list[str]:
+    """What the page is told."""
+    return [
+        fault["name"]
+        for lane in json.loads(json.dumps(made.state()["lanes"], default=repr))
+        for fault in lane["faults"]
+    ]
+
+
+def test_of_a_gate_with_nothing_wrong_both_say_that_it_is_well() -> None:
+    for well in (
+        status(),
+        status(courier=None),
+        status(**ago(36 + QUIET_S)),
+        status(reports_waiting=WAITING_MAX),
+    ):
+        assert (names(gate(well)), "kadikoy-03 is well" in drawn(gate(well))) == ([], True)
+
+
+@pytest.mark.parametrize(("changes", "name", "words"), CHANGES)
+def test_one_thing_changed_is_enough_for_neither_to_say_well_and_for_both_to_name_it(
+    changes: dict[str, Any], name: str, words: str
+) -> None:
+    made = gate(status(**changes))
+    assert name in names(made)
+    assert not made.lanes[0].faults[0].is_note
+    said = drawn(made)
+    assert "is well" not in said
+    assert words in said
+
+
+def test_every_field_of_a_status_that_can_be_unknown_is_wrong_when_it_is() -> None:
+    unknown = []
+    for field in Status.__struct_fields__:
+        with suppress(GarbageError):  # a field that cannot be unknown
+            unknown.append((field, names(gate(status(**{field: None})))))
+    assert len(unknown) >= 7
+    assert [field for field, faults in unknown if not faults] == ["courier"], (
+        "null: the gate has none"
+    )
+
+
+def test_a_clock_that_is_not_synchronised_is_said_and_is_no_reason_to_call_a_gate_unwell() -> None:
+    made = gate(status(clock_synchronised=False))
+    assert made.lanes[0].faults == (Fault("clock", is_note=True),)
+    assert "is well, but clock not synchronised" in drawn(made)
+
+
+def test_a_lane_that_does_not_answer_is_not_well_whatever_it_said_last() -> None:
+    made = gate(status(), Gone("no answer in 5 s"))
+    assert names(made) == ["away"]
+    assert "not running (no answer in 5 s)" in drawn(made)
+
+
+def test_forced_arms_are_a_fault_for_a_quarter_of_an_hour_and_then_a_figure() -> None:
+    made = gate(status(uptime_s=10), status(forced=1, uptime_s=1_000))
+    made.lanes[0].take(status(forced=1, uptime_s=1_000 + FORCED_S - 1))
+    assert names(made) == ["forced"]
+    made.lanes[0].take(status(forced=1, uptime_s=1_000 + FORCED_S))
+    assert names(made) == []
+    assert "forced 1 times" in drawn(made)
+    made.lanes[0].take(status(forced=2, uptime_s=9_000))
+    assert names(made) == ["forced"]
+    made.lanes[0].take(status(forced=1, uptime_s=5, run_id="another"))
+    assert names(made) == ["forced"]
+    made.lanes[0].take(status(forced=1, uptime_s=5 + FORCED_S, run_id="another", unix_s=0))
+    assert "forced" not in names(made)
+
+
+def test_a_courier_that_falls_silent_is_news_for_an_open_page_and_its_age_alone_is_not() -> None:
+    made = gate(status())
+    still = made.still()
+    lane = made.lanes[0]
+    assert lane.take(status(unix_s=NOW_UNIX_S + 100)) is False
+    assert made.still() == still
+    assert lane.take(status(unix_s=NOW_UNIX_S + 200)) is True
+    still = made.still()
+    assert lane.take(status(unix_s=NOW_UNIX_S + 201)) is False
+    assert made.still() == still
+
+
+def test_page_and_top_have_words_for_the_same_faults_in_every_language() -> None:
+    text = (Path(FOLDER) / "status_words.js").read_text()
+    for language in text.split("const TR")[0], text.split("const TR")[1]:
+        table = language.split("faults: {\n", 1)[1].split("\n  },", 1)[0]
+        assert {line.split(":")[0].strip() for line in table.splitlines()} == set(FAULTS)
+        states = language.split("courierStates: {\n", 1)[1].split("\n  },", 1)[0]
+        known = {line.split(":")[0].strip().strip('"') for line in states.splitlines()}
+        assert known == {state.value for state in SourceState}
+    assert {name for _, name, _ in CHANGES} | {"away", "clock"} == set(FAULTS)

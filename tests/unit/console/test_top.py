@@ -1,0 +1,96 @@
+"""`turnike top` beside lanes that say what a test says: one picture, the same as JSON, and what is said of a lane that is not well or not there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.gate.console_lane import CARDS, fake_lane, status_line, unheard_courier
+from tests.support.machine.programs import lane_config
+from validator.config import Config, load
+from validator.console.faults import Fault
+from validator.console.gate import Lane
+from validator.console.terminal.top import TopError, top
+
+
+def config(folder: Path, *lanes: Path) -> Config:
+    for name in ("lists", "keys"):
+        (folder / name).mkdir(exist_ok=True)
+    named = ", ".join(f'"{lane}"' for lane in lanes)
+    return load(lane_config(folder, more=f"[console]\nlanes = [{named}]\n" if lanes else ""))
+
+
+def shown(capsys: pytest.CaptureFixture[str], config: Config, **how: bool) -> str:
+    top(config, **how)
+    return capsys.readouterr().out
+
+
+def test_of_a_lane_that_is_well_it_shows_what_that_rests_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True)
+    assert "✓ test is well" in said
+    for fact in (
+        "reader     ready",
+        "7, fresh, 40 s old",
+        "2 waiting, 3 delivered",
+        "4.7 GiB free",
+        "5 admitted",
+    ):
+        assert fact in said
+    assert not [card for card in CARDS if card in said]
+
+
+def test_a_lane_that_is_not_there_is_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        said = shown(
+            capsys, config(tmp_path, tmp_path / "lane-1.sock", tmp_path / "lane-2.sock"), once=True
+        )
+    assert "lane 2: not running" in said
+
+
+def test_as_json_it_says_what_a_page_is_told_and_no_ground(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with fake_lane(tmp_path / "lane-1.sock"):
+        told = json.loads(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), as_json=True))
+    assert told["lanes"][0]["status"]["taps"] == {"admitted": 5, "denied": 3, "try_again": 1}
+    assert "ground" not in json.dumps(told)
+
+
+def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
+    made = config(tmp_path)
+    text = (
+        (tmp_path / "validator.toml").read_text().replace(f'socket = "{tmp_path}/lane.sock"\n', "")
+    )
+    (tmp_path / "validator.toml").write_text(text)
+    assert made.reports.socket
+    with pytest.raises(TopError, match=r"no reports\.socket"):
+        top(load(tmp_path / "validator.toml"), once=True)
+
+
+def test_a_lane_of_which_nothing_was_heard_is_not_well() -> None:
+    assert Lane(Path("lane-1.sock")).faults == (Fault("away", why="not heard yet"),)
+
+
+def test_what_is_not_known_is_said_to_be_unknown_and_not_to_be_0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = {
+        "reports_waiting": None,
+        "reports_rejected": None,
+        "disk_free_bytes": None,
+        "courier": unheard_courier(),
+    }
+    with fake_lane(tmp_path / "lane-1.sock") as lane:
+        lane.answers = lambda _: json.dumps(status_line(**unknown)).encode() + b"\n"
+        said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True)
+        told = json.loads(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), as_json=True))
+    assert "unknown how many waiting" in said
+    assert "courier    unknown" in said
+    assert "is well" not in said
+    assert "0 waiting" not in said
+    assert {name: told["lanes"][0]["status"][name] for name in unknown} == unknown

@@ -1,0 +1,510 @@
+"""The courier: what it accepts, what it fetches, and in which order."""
+
+import pytest
+
+from tests.support.gate.courier_world import (
+    DAY,
+    HOUR,
+    KEY,
+    KEYS,
+    MINUTES,
+    NOW,
+    NOW_UNIX_S,
+    OTHER_KEY,
+    POLL_S,
+    RULE,
+    SNAPSHOT,
+    VERSIONS,
+    Mayor,
+    World,
+    in_step,
+    piece,
+    state,
+)
+from validator.courier.list_sync import REQUEST_COST_BYTES, Status
+from validator.courier.ports import Signed, SourceState, TownError
+from validator.domain.floor import RoleKeys, RoleVersions
+from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import encode as encode_index
+
+
+def test_a_new_gate_accepts_before_it_fetches_and_fetches_all_before_it_installs() -> None:
+    world = World()
+    world.offered["staff"] = [piece(0, 2, rule="staff")]
+    status, wait_s = world.courier().poll()
+    assert world.taken() == [
+        "ask",
+        "accept 10",
+        "index",
+        "fetch 0-3",
+        "fetch 3-8",
+        "fetch 8-9",
+        "fetch 9-10",
+        "fetch 0-2",
+        "install 10",
+        "tidy",
+    ]
+    assert status == Status(SourceState.FRESH, "", NOW_UNIX_S, NOW_UNIX_S, 10, 10)
+    assert wait_s == POLL_S
+
+
+def test_when_nothing_is_new_nothing_is_written_and_nothing_fetched() -> None:
+    world = in_step()
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask"]
+
+
+def test_a_gate_in_step_takes_the_one_new_piece_and_no_index() -> None:
+    world = in_step()
+    world.publish(11, MINUTES[5])
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 11", "fetch 10-11", "install 11", "tidy"]
+
+
+def test_a_gate_that_missed_as_many_versions_as_the_manifest_names_needs_no_index() -> None:
+    world = in_step(named=2)
+    world.publish(12, MINUTES[5], MINUTES[6])
+    state(world)
+    assert world.taken() == ["ask", "accept 12", "fetch 10-11", "fetch 11-12", "install 12", "tidy"]
+
+
+def test_a_gate_that_missed_more_asks_for_the_index() -> None:
+    world = in_step(named=1)
+    world.publish(12, MINUTES[5], MINUTES[6])
+    state(world)
+    assert world.taken() == [
+        "ask",
+        "accept 12",
+        "index",
+        "fetch 10-11",
+        "fetch 11-12",
+        "install 12",
+        "tidy",
+    ]
+
+
+def test_a_version_that_changes_no_card_is_installed_without_a_piece() -> None:
+    world = in_step()
+    world.publish(11)
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 11", "install 11", "tidy"]
+    world.publish(12, piece(10, 12))
+    state(world)
+    assert world.taken() == ["ask", "accept 12", "fetch 10-12", "install 12", "tidy"]
+
+
+def test_what_a_request_costs_decides_between_one_large_piece_and_many_small_ones() -> None:
+    many = [piece(at, at + 1, 150) for at in range(10, 13)]
+    dear = 3 * (150 + REQUEST_COST_BYTES)
+    for bytes_, fetched in (
+        (dear - REQUEST_COST_BYTES + 1, ["fetch 10-11", "fetch 11-12", "fetch 12-13"]),
+        (dear - REQUEST_COST_BYTES - 1, ["fetch 10-13"]),
+    ):
+        world = in_step(named=1)
+        world.publish(13, *many, piece(10, 13, bytes_))
+        state(world)
+        assert [step for step in world.taken() if step.startswith("fetch")] == fetched
+
+
+def test_a_re_signed_timestamp_alone_raises_the_floor_and_the_clock() -> None:
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=NOW_UNIX_S + 100)
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 10"]
+    assert world.clock.begun[-1] == NOW_UNIX_S + 100
+    assert world.book.accepted is not None
+    assert (world.book.accepted.boot_id, world.book.accepted.boottime_ns) == ("this boot", 77)
+
+
+def test_a_rule_that_is_new_begins_at_its_snapshot_and_the_others_go_on() -> None:
+    world = in_step()
+    world.publish(11, piece(0, 11, rule="staff"), rule="staff")
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 11", "fetch 0-11", "install 11", "tidy"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"versions": RoleVersions(1, 109, 110, 110)},
+            "timestamp 109 was offered, 110 was accepted before",
+        ),
+        (
+            {"versions": RoleVersions(1, 110, 109, 110)},
+            "snapshot 109 was offered, 110 was accepted before",
+        ),
+        (
+            {"versions": RoleVersions(1, 110, 110, 109)},
+            "targets 109 was offered, 110 was accepted before",
+        ),
+        ({"list_version": 9}, "list 9 was offered, 10 was accepted before"),
+        (
+            {"signed_unix_s": NOW_UNIX_S - 6, "issued_unix_s": NOW_UNIX_S - 6},
+            f"signed time {NOW_UNIX_S - 6} was offered, {NOW_UNIX_S - 5} was accepted before",
+        ),
+    ],
+)
+def test_an_older_state_of_the_city_is_a_replay_and_the_list_stays(
+    fields: dict[str, object], problem: str
+) -> None:
+    world = in_step(**fields)
+    if "list_version" in fields:
+        world.offered = {RULE: [SNAPSHOT, DAY, HOUR]}
+    before = world.book.accepted
+    status, _ = world.courier().poll()
+    assert status == Status(SourceState.REPLAYED, problem, NOW_UNIX_S, NOW_UNIX_S, 10, 10)
+    assert world.taken() == ["ask"]
+    assert world.book.accepted is before
+
+
+def test_two_lists_under_one_version_are_refused() -> None:
+    world = in_step(offered={RULE: [SNAPSHOT, DAY, HOUR, *MINUTES[:4], piece(9, 10, 201)]})
+    assert state(world) == (SourceState.REFUSED, "two different lists are signed as version 10")
+    assert world.taken() == ["ask"]
+
+
+def test_a_key_of_another_era_may_sign_another_list_under_a_version_that_was_there() -> None:
+    world = in_step(versions=RoleVersions(2, 110, 110, 1), role_keys=KEYS._replace(targets=("g2",)))
+    world.offered = {RULE: [piece(0, 10, 8_000)]}
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "keep root 2", "accept 10", "fetch 0-10", "install 10", "tidy"]
+    assert world.shelf.held == (2, 10)
+
+
+def test_an_absurdly_high_version_is_overcome_by_replacing_the_stolen_key() -> None:
+    world = in_step(versions=RoleVersions(1, 111, 111, 1 << 52), list_version=1 << 52)
+    world.offered = {RULE: [piece(0, 1 << 52, 8_000)]}
+    assert state(world) == (SourceState.FRESH, "")
+    world.versions, world.list_version = RoleVersions(1, 112, 112, 112), 11
+    world.offered = {RULE: [piece(0, 11, 8_000)]}
+    assert state(world)[0] is SourceState.REPLAYED
+    world.versions, world.role_keys = RoleVersions(2, 112, 112, 112), KEYS._replace(targets=("g2",))
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.shelf.held == (2, 11)
+
+
+def test_a_list_under_a_key_that_is_not_held_is_accepted_and_waits_for_the_key() -> None:
+    world = in_step(fingerprint_key=OTHER_KEY)
+    world.publish(11)
+    world.offered = {RULE: [piece(0, 11, 8_000)]}
+    status, _ = world.courier().poll()
+    assert (status.state, status.list_version, status.accepted_version) == (
+        SourceState.NO_KEY,
+        10,
+        11,
+    )
+    assert OTHER_KEY in status.problem
+    assert world.taken() == ["ask", "accept 11"]
+    world.held_keys.add(OTHER_KEY)
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "fetch 0-11", "install 11", "tidy"]
+
+
+def test_a_newer_root_is_kept_also_when_what_follows_is_refused() -> None:
+    world = in_step(versions=RoleVersions(2, 110, 110, 110))
+    world.fails["ask"] = TownError(SourceState.FROZEN, "expired")
+    assert state(world)[0] is SourceState.FROZEN
+    assert (world.taken(), world.book.root) == (["keep root 2"], b"root 2")
+
+
+def test_a_manifest_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = in_step()
+    monkeypatch.setattr(
+        Mayor,
+        "signed",
+        lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root", NOW_UNIX_S + 1),
+    )
+    found, problem = state(world)
+    assert found is SourceState.REFUSED
+    assert problem.startswith("not a manifest")
+
+
+def test_a_timestamp_signed_a_day_ahead_of_a_synchronised_clock_is_refused() -> None:
+    ahead = NOW_UNIX_S + AHEAD_S_MAX
+    assert (
+        state(in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead))[0]
+        is SourceState.FRESH
+    )
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead + 1)
+    found, problem = state(world)
+    assert found is SourceState.REFUSED
+    assert "more than a day ahead" in problem
+    assert world.taken() == ["ask"]
+
+
+def test_without_a_synchronised_clock_a_signed_time_may_lie_as_far_ahead_as_all_that_signed_it_is_valid() -> (
+    None
+):
+    world = in_step(
+        versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False)
+    )
+    world.signed_unix_s = world.expires_unix_s
+    found, problem = state(world)
+    assert found is SourceState.REFUSED
+    assert "a clock that ran ahead has signed it" in problem
+    assert world.taken() == ["ask"]
+    world.signed_unix_s = world.expires_unix_s - 1
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_list_without_a_signed_time_cannot_be_issued_further_ahead_either() -> None:
+    world = in_step(
+        versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False)
+    )
+    world.publish(11, MINUTES[5])
+    world.signed_unix_s, world.issued_unix_s = 0, world.expires_unix_s
+    assert state(world)[0] is SourceState.REFUSED
+
+
+def test_two_steps_ahead_do_not_lead_further_than_one() -> None:
+    """A synchronised clock below the floor is not what the gate decides by, and has its say against a signed time all the same."""
+    ahead = NOW_UNIX_S + AHEAD_S_MAX
+    world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead)
+    assert state(world) == (SourceState.FRESH, "")
+    world.now = Now(ahead, synchronised=False)
+    world.system = SystemClock(NOW_UNIX_S, synchronised=True, boottime_ns=77)
+    world.versions, world.signed_unix_s = RoleVersions(1, 112, 110, 110), ahead + 1
+    assert state(world)[0] is SourceState.REFUSED
+    world.system = SystemClock(NOW_UNIX_S + 1, synchronised=True, boottime_ns=77)
+    assert state(world) == (SourceState.FRESH, "")
+
+
+@pytest.mark.parametrize("role_keys", [KEYS, KEYS._replace(timestamp=("t2",))])
+def test_a_time_service_that_is_a_day_behind_what_the_city_signed_is_not_believed(
+    role_keys: RoleKeys,
+) -> None:
+    """Under new keys too, as long as they confirm the time that was accepted before."""
+    behind = SystemClock(NOW_UNIX_S - 6 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
+    versions = RoleVersions(2, 111, 110, 110)
+    world = in_step(versions=versions, role_keys=role_keys, system=behind, expires_unix_s=1 << 40)
+    world.now = Now(NOW_UNIX_S, synchronised=False)
+    world.signed_unix_s = NOW_UNIX_S + 400 * AHEAD_S_MAX
+    assert state(world) == (SourceState.FRESH, "")
+
+
+@pytest.mark.parametrize(("before_s", "found"), [(6, SourceState.REFUSED), (5, SourceState.FRESH)])
+def test_a_time_that_the_next_keys_contradict_says_nothing_against_a_synchronised_clock(
+    before_s: int, found: SourceState
+) -> None:
+    """What was accepted was signed at NOW - 5: a clock more than a day below is wrong, if that is confirmed."""
+    world = in_step()
+    world.publish(11, MINUTES[5])
+    world.versions, world.role_keys = (
+        RoleVersions(2, 111, 111, 111),
+        KEYS._replace(timestamp=("t2",)),
+    )
+    world.issued_unix_s = world.signed_unix_s = NOW_UNIX_S - before_s
+    world.system = SystemClock(NOW_UNIX_S - 7 - AHEAD_S_MAX, synchronised=True, boottime_ns=77)
+    state_, problem = state(world)
+    assert (state_, "a day ahead" in problem) == (found, found is SourceState.REFUSED)
+
+
+def test_the_town_hears_what_the_time_rests_on() -> None:
+    world = World()
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.bases == [None]
+    state(world)
+    world.system = SystemClock(NOW_UNIX_S - 5, synchronised=False, boottime_ns=77)
+    state(world)
+    assert world.bases[1:] == [TimeBasis(1, ("t1",), NOW_UNIX_S), TimeBasis(1, ("t1",), 0)]
+
+
+def test_a_list_issued_after_it_was_signed_is_refused() -> None:
+    world = in_step(issued_unix_s=NOW_UNIX_S - 4)
+    assert state(world) == (SourceState.REFUSED, "the list was issued after it was signed")
+
+
+def test_a_timestamp_that_tells_no_time_counts_as_signed_when_the_list_was_issued() -> None:
+    world = World(signed_unix_s=0)
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.book.accepted is not None
+    assert world.book.accepted.signed_unix_s == NOW_UNIX_S - 5
+
+
+def test_a_list_without_an_index_serves_those_whom_it_names_enough() -> None:
+    world = in_step(has_index=False)
+    world.publish(11, MINUTES[5])
+    assert state(world) == (SourceState.FRESH, "")
+    assert state(World(has_index=False)) == (SourceState.REFUSED, "the list names no index")
+
+
+def test_an_index_that_is_none_or_leaves_a_rule_out_or_leads_nowhere_is_refused() -> None:
+    world = World()
+    world.pieces.bad_index = b"[]"
+    assert state(world)[0] is SourceState.REFUSED
+    world.pieces.bad_index = encode_index(PieceIndex({"staff": (piece(0, 10),)}))
+    assert state(world) == (SourceState.REFUSED, "the index does not tell the pieces of suspended")
+    world.pieces.bad_index = encode_index(PieceIndex({RULE: (SNAPSHOT, DAY)}))
+    assert state(world) == (SourceState.REFUSED, "the pieces on offer do not lead to list 10")
+    assert world.shelf.held == (0, 0)
+
+
+def test_pieces_beyond_the_list_are_not_taken_from_an_index() -> None:
+    world = World()
+    newer = piece(0, 11, 150)
+    world.pieces.bad_index = encode_index(PieceIndex({RULE: (piece(0, 10, 300), newer)}))
+    world.offered[RULE].append(piece(0, 10, 300))
+    assert state(world) == (SourceState.FRESH, "")
+    assert world.taken() == ["ask", "accept 10", "index", "fetch 0-10", "install 10", "tidy"]
+
+
+@pytest.mark.parametrize("failing", ["ask", "accept", "index", "fetch 3-8", "install"])
+def test_whatever_fails_the_next_poll_goes_on_with_what_was_fetched(failing: str) -> None:
+    world = World()
+    world.fails[failing] = TownError(SourceState.UNREACHABLE, "it broke")
+    courier = world.courier()
+    status, wait_s = courier.poll()
+    assert (status.state, status.problem, status.list_version) == (
+        SourceState.UNREACHABLE,
+        "it broke",
+        0,
+    )
+    assert wait_s == POLL_S
+    broken = world.taken()
+    del world.fails[failing]
+    assert courier.poll()[0].state is SourceState.FRESH
+    fetched = [step for step in [*broken, *world.taken()] if step.startswith("fetch")]
+    assert fetched == ["fetch 0-3", "fetch 3-8", "fetch 8-9", "fetch 9-10"], "none of them twice"
+    assert world.shelf.held == (1, 10)
+
+
+def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_is_fetched() -> (
+    None
+):
+    world = World()
+    world.fails["accept"] = OSError(28, "No space left on device", "accepted.json")
+    assert state(world) == (
+        SourceState.DISK,
+        "accepted.json: No space left on device; check the disk",
+    )
+    assert world.taken() == ["ask"]
+
+
+# What rots
+
+
+def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
+    world = in_step()
+    world.shelf.damaged = ["base.seg"]
+    courier = world.courier()
+    status, _ = courier.poll()
+    assert (status.state, status.list_version) == (SourceState.FRESH, 10)
+    assert world.taken()[:2] == ["ask", "index"]
+    assert courier.mended == ["base.seg: damaged, and replaced"]
+
+
+def test_what_was_written_again_of_the_floor_is_told_and_nothing_else_happens() -> None:
+    world = in_step()
+    world.book.damaged = ["accepted.json: its checksum does not match; written again"]
+    courier = world.courier()
+    assert courier.poll()[0].state is SourceState.FRESH
+    assert (world.taken(), courier.mended) == (
+        ["ask"],
+        ["accepted.json: its checksum does not match; written again"],
+    )
+
+
+def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fresh_meanwhile() -> (
+    None
+):
+    world = in_step()
+    courier = world.courier()
+    world.lanes.refuse[1, 10] = "lane 1: list version 10 is not used"
+    for steps in (["doubt", "ask"], ["ask"], ["ask"]):
+        status, _ = courier.poll()
+        assert (status.state, status.problem) == (
+            SourceState.DISK,
+            "lane 1: list version 10 is not used",
+        )
+        assert world.taken() == steps
+    world.lanes.refuse[1, 10] = "lane 2: list version 10 is not used"
+    courier.poll()
+    assert world.taken() == ["doubt", "ask"], "another complaint is worth another look"
+    world.lanes.refuse.clear()
+    assert courier.poll()[0].state is SourceState.FRESH
+
+
+def test_what_a_lane_refuses_for_its_files_is_fetched_in_the_same_poll() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.lanes.refuse[1, 10], world.shelf.damaged = (
+        "lane 1: list version 10 is not used",
+        ["base.seg"],
+    )
+    status, _ = courier.poll()
+    assert (status.state, status.list_version) == (SourceState.FRESH, 10)
+    assert world.taken()[:3] == ["doubt", "ask", "index"]
+
+
+def test_a_lane_that_refuses_the_list_before_does_not_keep_the_next_one_from_being_fresh() -> None:
+    world = in_step()
+    world.lanes.refuse[1, 10] = "lane 1: list version 10 is not used"
+    world.publish(11, MINUTES[5])
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_held_list_whose_key_is_gone_is_not_fresh() -> None:
+    world = in_step()
+    world.held_keys = set()
+    found, problem = state(world)
+    assert found is SourceState.NO_KEY
+    assert problem.endswith("which this gate does not hold; put it into list.keys")
+    world.held_keys = {KEY}
+    assert state(world) == (SourceState.FRESH, "")
+
+
+def test_a_repair_that_fails_keeps_no_list_away_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = in_step()
+    world.publish(11, MINUTES[5])
+
+    def refuses(*, doubted: bool = False) -> list[str]:
+        del doubted
+        raise OSError(30, "Read-only file system", "base.seg")
+
+    monkeypatch.setattr(world.shelf, "mend", refuses)
+    status, _ = world.courier().poll()
+    wanted = (SourceState.DISK, "base.seg: Read-only file system; check the disk", 11)
+    assert (status.state, status.problem, status.list_version) == wanted
+
+
+def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.fails["ask"] = RuntimeError("words of a stranger")
+    status, _ = courier.poll()
+    assert status.state is SourceState.DISK
+    assert status.problem.startswith(
+        "a fault of this program: RuntimeError in courier_world.py, line "
+    )
+    assert "stranger" not in status.problem
+    world.fails.clear()
+    assert courier.poll()[0].state is SourceState.FRESH
+
+
+def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -> None:
+    world = in_step()
+    older, signed_unix_s, offered = (
+        world.book.accepted,
+        world.signed_unix_s,
+        list(world.offered[RULE]),
+    )
+    world.publish(11, MINUTES[5])
+    state(world)
+    world.book.accepted = older
+    world.list_version, world.versions, world.offered = 10, VERSIONS, {RULE: offered}
+    world.signed_unix_s = world.issued_unix_s = signed_unix_s
+    assert state(world) == (SourceState.REPLAYED, "list 10 was offered, 11 is held here")
+
+
+def test_a_state_that_began_while_the_time_was_ahead_has_lasted_since_the_time_was_healed() -> None:
+    world = in_step()
+    courier = world.courier()
+    world.now = Now(NOW_UNIX_S + 9 * AHEAD_S_MAX, synchronised=False)
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S + 9 * AHEAD_S_MAX
+    world.now = NOW
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S
+    world.now = Now(NOW_UNIX_S + 60, synchronised=True)
+    assert courier.poll()[0].since_unix_s == NOW_UNIX_S
