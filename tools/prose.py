@@ -21,6 +21,7 @@ class Passage:
     line: int
     text: str
     is_docstring: bool = False
+    is_literal: bool = False  # a text of the program, not one about it
 
     def line_at(self, offset: int) -> int:
         """The line of the file that holds the character at `offset`."""
@@ -78,7 +79,9 @@ def _python(source: str) -> Iterator[Passage]:
             is_docstring = id(node) in docstrings
             text = _literal(lines, node)
             if id(node) not in inside_another and (is_docstring or is_prose(text)):
-                yield Passage(node.lineno, text, is_docstring=is_docstring)
+                yield Passage(
+                    node.lineno, text, is_docstring=is_docstring, is_literal=not is_docstring
+                )
 
 
 def _docstrings(tree: ast.AST) -> Iterator[ast.expr]:
@@ -154,7 +157,7 @@ def _script(source: str) -> Iterator[Passage]:
         elif part["text"]:
             text = _BRACES.sub(" ", _ESCAPE.sub(" ", part["text"][1:-1]))
             if is_prose(text):
-                yield Passage(line, text)
+                yield Passage(line, text, is_literal=True)
 
 
 _TAG = re.compile(r"<(?!!--)[^>]*>")

@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(under: Under | None) -> Verdict:
-    """The right one, for a card that stands under these rules; None: there is no list. Written from the words of domain.md alone."""
+    """The right one, for a card that stands under these rules; None: there is no list. Independent of the code that decides."""
     if under is None:
         return Verdict("denied", "list missing", "")
     if "suspended" in under:

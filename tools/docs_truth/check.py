@@ -1,0 +1,114 @@
+"""Every falsehood of a tree: pages, links, and what code says about pages."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tools.docs_truth import references
+from tools.docs_truth.commands import Commands
+from tools.docs_truth.index import Index
+from tools.docs_truth.markdown import Page
+from tools.docs_truth.spans import Spans
+from tools.tree import below
+
+_CHECKED = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/[^/]+\.md")
+_DECISIONS = "docs/decisions/"
+_HISTORY = ("CHANGELOG.md", "findings/")
+_VARIABLE = re.compile(r"\bTURNIKE_[A-Z_]+\b")
+# The checker and its tests name what does not exist, on purpose.
+_UNCHECKED = ("tools/docs_truth/", "tests/docs/", "tests/tools/", "tests/golden/", "requirements/")
+
+
+@dataclass(frozen=True, slots=True)
+class Falsehood:
+    """Something that a page names and that does not exist."""
+
+    file: str
+    line: int
+    text: str
+    why: str
+
+    def __str__(self) -> str:
+        """As compilers print it: file:line: text: why."""
+        return f"{self.file}:{self.line}: {self.text}: {self.why}"
+
+
+def falsehoods(root: Path, paths: Iterable[str] = ()) -> Iterator[Falsehood]:
+    """Every falsehood in `paths`, or in the whole tree, in the order of files and lines."""
+    index = Index(root)
+    commands = Commands(root)
+    spans = Spans(index, commands)
+    for name in below(index.files, paths):
+        if name.startswith(_UNCHECKED):
+            continue
+        found = set(_links(index, name)) if name.endswith(".md") else set()
+        if name.startswith(_DECISIONS):
+            for line, span in index.page(name).spans:
+                if fault := spans.fault_of_path(span):
+                    found.add(Falsehood(name, line, f"`{span}`", fault))
+        elif _CHECKED.fullmatch(name):
+            found |= set(_page(index, spans, name))
+        elif not name.startswith(_HISTORY) and not name.endswith((".md", ".svg")):
+            found |= {Falsehood(name, *fault) for fault in references.faults(index, name)}
+            found |= set(_settings(index, spans, name))
+        yield from sorted(found, key=lambda falsehood: (falsehood.line, falsehood.text))
+
+
+def _page(index: Index, spans: Spans, name: str) -> Iterator[Falsehood]:
+    page = index.page(name)
+    for line, span in page.spans:
+        if (fault := spans.fault(span)) and not _is_beside_another(index, page, line, span):
+            yield Falsehood(name, line, f"`{span}`", fault)
+    for line, code in page.code_lines:
+        if fault := spans.fault_of_line(code):
+            yield Falsehood(name, line, code.strip(), fault)
+    text = (index.root / name).read_text(encoding="utf-8")
+    for number, line_text in enumerate(text.splitlines(), 1):
+        for variable in _VARIABLE.findall(line_text):
+            if variable not in index.words:
+                yield Falsehood(name, number, variable, "no program reads this variable")
+
+
+def _is_beside_another(index: Index, page: Page, line: int, span: str) -> bool:
+    """True for a file's name alone that follows, on its line, a path of the same folder."""
+    folders = [other.rpartition("/")[0] for at, other in page.spans if at == line]
+    return "/" not in span and any(
+        folder and index.has_path(f"{folder}/{span}") for folder in folders
+    )
+
+
+def _settings(index: Index, spans: Spans, name: str) -> Iterator[Falsehood]:
+    """The comments of a configuration file: code spans, and keys as `section.key`."""
+    if not name.endswith(".example.toml"):
+        return
+    text = (index.root / name).read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        comment = line.partition("#")[2]
+        keys = re.findall(r"(?<![\w./-])[a-z]+\.[a-z_]+(?![\w./])", comment)
+        for span in (*re.findall(r"`([^`]+)`", comment), *keys):
+            if fault := spans.fault(span):
+                yield Falsehood(name, number, span, fault)
+
+
+def _links(index: Index, name: str) -> Iterator[Falsehood]:
+    page = index.page(name)
+    for line, target in page.links:
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        at = _joined(name, path) if path else name
+        if at not in index.files and at not in index.folders and at != ".":
+            yield Falsehood(name, line, target, f"there is no {at}")
+        elif anchor and at.endswith(".md") and anchor not in index.page(at).anchors:
+            yield Falsehood(name, line, target, f"{at} has no heading #{anchor}")
+
+
+def _joined(page: str, path: str) -> str:
+    parts: list[str] = []
+    for part in (PurePosixPath(page).parent / path).parts:
+        if part == ".." and parts:
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts) or "."
