@@ -1,10 +1,15 @@
 """What every test may rely on: with CI=true nothing is skipped, since a skipped test would pass for one that ran."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.support.web.web_server import WebServer
+    from validator.courier.web.client import Web
 
 settings.register_profile(
     "default", deadline=None
@@ -23,3 +28,21 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def server() -> "Iterator[WebServer]":
+    """An empty web server on loopback; a module that needs files or an application adds them."""
+    from tests.support.web.web_server import WebServer  # noqa: PLC0415  # most tests need none
+
+    with WebServer() as started:
+        yield started
+
+
+@pytest.fixture
+def web() -> "Iterator[Web]":
+    """A gate's HTTP client with the limits that a gate has."""
+    from validator.courier.web.client import Web  # noqa: PLC0415  # most tests need none
+
+    with Web() as opened:
+        yield opened

@@ -15,6 +15,7 @@ import diskcache
 import msgspec
 
 from tests.power_cut.truth import Found, Step, Told
+from tests.support.gate.reports import stored
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.host import durable
@@ -216,29 +217,12 @@ def two_starts(folder: Path, tell: Tell) -> None:
 
 def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
     """A queue in diskcache with its own settings."""
-    stored = StoredReport(
-        report_id="00000000-0000-7000-8000-000000000000",
-        kind=ReportKind.DENIED_BOARDING,
-        gate_id="gate",
-        lane=1,
-        outbox_id="0" * 32,
-        seq=1,
-        refused_before=0,
-        boot_id="boot 1",
-        boottime_ns=5,
-        unix_s=NOW_UNIX_S,
-        clock_synced=True,
-        list_version=7,
-        rule="suspended",
-        sealed="sealed",
-        sealed_to="key 1",
-    )
 
     def lives() -> None:
         cache: Any = diskcache.Cache(str(folder))
         tell(Told(Step.OPENED))
         for seq in range(1, 31):
-            one = msgspec.structs.replace(stored, seq=seq, report_id=uuid7(NOW_UNIX_S))
+            one = stored(seq, report_id=uuid7(NOW_UNIX_S))
             tell(Told(Step.HANDED, (one.report_id,), record=one.json()))
             cache.push(encode(one))
             tell(Told(Step.KEPT, (one.report_id,)))

@@ -79,9 +79,8 @@ def server() -> Iterator[WebServer]:
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+    with Web() as opened:
+        yield opened
 
 
 @given(sent=_answers | st.binary(max_size=300))

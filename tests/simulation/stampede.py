@@ -19,10 +19,10 @@ import click
 import numpy as np
 
 from backoffice.receiver.app import RETRY_AFTER_S
+from tests.support.gate.reports import stored
 from validator.courier.ports import SourceState, TownError
 from validator.courier.report_upload import AWAY, LOOK_S, Carrier, StatusTimes
 from validator.courier.upload_ports import Answer, Result
-from validator.domain.report import ReportKind
 from validator.reports.stored_report import StoredReport
 
 HOUR_S = 3_600.0
@@ -168,8 +168,7 @@ class Gate:
         return f"{self._number:08x}-0000-7000-8000-{seq:012x}"
 
     def _report(self, seq: int) -> StoredReport:
-        head = (self._report_id(seq), ReportKind.DENIED_BOARDING, "gate", 1, "0" * 32, seq + 1, 0)
-        return StoredReport(*head, "boot", 1, 1_800_000_000, True, 7, "suspended", "sealed", "key")
+        return stored(seq + 1, report_id=self._report_id(seq))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.gate.reports import stored
 from validator.courier.ports import SourceState, TownError
 from validator.courier.report_upload import (
     BATCH_MAX,
@@ -22,17 +23,10 @@ from validator.courier.report_upload import (
     StatusTimes,
 )
 from validator.courier.upload_ports import Answer, BatchError, Result
-from validator.domain.report import ReportKind
 from validator.errors import LaneGoneError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.ipc.requests import SKIP_MAX
-from validator.reports.ids import uuid7
 from validator.reports.stored_report import StoredReport
-
-
-def stored(seq: int) -> StoredReport:
-    head = (uuid7(1_800_000_000 + seq), ReportKind.DENIED_BOARDING, "gate", 1, "0" * 32, seq, 0)
-    return StoredReport(*head, "boot", 1, 1_800_000_000, True, 7, "suspended", "sealed", "key")
 
 
 @dataclass
@@ -197,7 +191,7 @@ def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
 def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(
     first: bool, others: int
 ) -> None:
-    poisoned = Lane([stored(seq) for seq in range(others + 1)])
+    poisoned = Lane([stored(seq, outbox_id="1" * 32) for seq in range(others + 1)])
     well, office = Lane([stored(seq) for seq in range(400)]), Office()
     poison = poisoned.reports[others // 2].report_id
     office.rules = [choking(office, poison)] * 100
@@ -216,7 +210,7 @@ def test_a_lane_that_cannot_be_told_is_not_sent_for_again_at_once_while_another_
             del report_ids
             raise LaneGoneError("lane 1 does not answer")
 
-    deaf, well = Deaf([stored(1)]), Lane([stored(seq) for seq in range(1_000)])
+    deaf, well = Deaf([stored(1, outbox_id="1" * 32)]), Lane([stored(seq) for seq in range(1_000)])
     carrying = carrier(deaf, Office(), well)
     waits = [carrying.round()[1] for _ in range(4)]
     assert all(wait_s > 0 for wait_s in waits)

@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -51,16 +50,9 @@ ONE, TWO, THREE = PIECES[:3]
 
 
 @pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer(files={f"segments/{each.name}": each.content for each in PIECES}) as server:
-        yield server
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+def server(server: WebServer) -> WebServer:
+    server.files = {f"segments/{each.name}": each.content for each in PIECES}
+    return server
 
 
 @pytest.fixture

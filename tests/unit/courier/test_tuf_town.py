@@ -2,7 +2,6 @@
 
 import errno
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -59,16 +58,9 @@ def city(tmp_path: Path) -> TufRepository:
 
 
 @pytest.fixture
-def server(city: TufRepository) -> Iterator[WebServer]:
-    with WebServer(city.folder) as server:
-        yield server
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+def server(server: WebServer, city: TufRepository) -> WebServer:
+    server.folder = city.folder
+    return server
 
 
 @pytest.fixture

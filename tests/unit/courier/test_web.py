@@ -24,16 +24,9 @@ SMALL = b'{"small": true}'
 
 
 @pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer(files={"small.json": SMALL, "large.wire": CONTENT}) as server:
-        yield server
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+def server(server: WebServer) -> WebServer:
+    server.files = {"small.json": SMALL, "large.wire": CONTENT}
+    return server
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.gate.reports import stored
 from validator.domain.cards import CardUid
 from validator.domain.decision import Decision, Ground, ListState, Verdict
 from validator.domain.events import (
@@ -51,23 +52,7 @@ REPORT = Report(
 WHEN = {"unix_s": 77, "clock_synchronised": True}  # on every line
 
 
-STORED = StoredReport(
-    "0" * 8 + "-0000-7000-8000-" + "0" * 12,
-    ReportKind.DENIED_BOARDING,
-    "gate",
-    1,
-    "0" * 32,
-    1,
-    0,
-    "boot",
-    1,
-    100,
-    True,
-    3,
-    "suspended",
-    "",
-    "",
-)
+STORED = stored(1, unix_s=100, list_version=3, sealed="", sealed_to="")
 WAITING = (STORED,)
 
 

@@ -32,17 +32,9 @@ def store(tmp_path: Path) -> Iterator[ReportStore]:
 
 
 @pytest.fixture
-def server(store: ReportStore) -> Iterator[WebServer]:
-    with WebServer() as server:
-        server.app = Starlette(routes=Receiver(store, now_unix_s=lambda: NOW_UNIX_S).routes)
-        yield server
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+def server(server: WebServer, store: ReportStore) -> WebServer:
+    server.app = Starlette(routes=Receiver(store, now_unix_s=lambda: NOW_UNIX_S).routes)
+    return server
 
 
 def refused(server: WebServer, web: Web, key: Path, token: str = OLD_TOKEN) -> str:

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -138,6 +138,12 @@ class Web:
     def close(self) -> None:
         """Close the kept connections."""
         self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def get(self, url: str, bytes_max: int, etag: str = "") -> Answer | None:
         """A small file of at most so many bytes, or None if it is still the one with this tag. Raises TownError."""
