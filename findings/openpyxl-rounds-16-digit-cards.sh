@@ -10,9 +10,9 @@
 # Seen:     put in 9792000000000001, ...003: in the file, and read, 9792000000000000, ...004
 # Meets it: who exports card numbers for another department; Turkish payment cards begin with 9792.
 #           An import of such a list concerns somebody else's card.
-# Turnike:  writes no .xlsx and reads none. A CSV made of one is doubted when 20 or more such
-#           numbers are all even (backoffice/imports/plausibility.py, tests/unit/backoffice/test_card_lists.py);
-#           fewer can be so by chance, and are taken.
+# Turnike:  writes no .xlsx and reads none. A CSV made of one is refused as improbable when 20 or
+#           more such numbers are all even (backoffice/imports/plausibility.py,
+#           tests/unit/backoffice/test_card_lists.py); fewer can be so by chance, and are taken.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
