@@ -157,7 +157,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
 
 def example() -> str:
     """The text of a backoffice.toml that explains each key, to begin with."""
-    return (files("backoffice") / EXAMPLE).read_text(encoding="utf-8")
+    return (files("backoffice.home") / EXAMPLE).read_text(encoding="utf-8")
 
 
 def load(home: Path) -> Config:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import backoffice
+import backoffice.home
 from backoffice.home.config import RuleConfig
 from backoffice.imports.ends import latest_end_unix_s
 from backoffice.publishing.epochs import segment_epoch
@@ -41,7 +41,7 @@ def test_what_the_example_says_of_ends_is_true_at_every_hour_of_the_day(
     unit_s: int, days: int
 ) -> None:
     example = msgspec.toml.decode(
-        (Path(backoffice.__file__).parent / "backoffice.example.toml").read_bytes()
+        (Path(backoffice.home.__file__).parent / "backoffice.example.toml").read_bytes()
     )
     assert unit_s in {one["until_unit_s"] for one in example["rules"]}
     for now_unix_s in HOURS:
