@@ -237,7 +237,7 @@ def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_
     card, reader = part(page, "card-matched").bounding_box(), part(page, "reader").bounding_box()
     assert card is not None
     assert reader is not None
-    before, since = taps(page), mark(page)
+    before, since = taps(page), mark(is_ready(page))
     for x in (reader["x"] - 200, reader["x"] + reader["width"] / 2):
         page.mouse.move(card["x"] + 30, card["y"] + 20)
         page.mouse.down()
