@@ -16,8 +16,8 @@ from tests.contracts.board_rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
-from validator.lane.boards.serial.board import BoardReader
 from validator.lane.ports import Reader
+from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
 
 

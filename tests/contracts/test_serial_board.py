@@ -27,7 +27,9 @@ from validator.domain.events import (
     ReaderLost,
     Tamper,
 )
-from validator.lane.boards.serial.board import CARD_AGE_MAX_NS, BoardReader, SerialBoard
+from validator.lane.boards.serial.board import SerialBoard
+from validator.lane.boards.serial.card_tray import CARD_AGE_MAX_NS
+from validator.lane.readers.board_reader import BoardReader
 
 UID = "0489ab12cd34ef"
 NOBODY = 65_534
@@ -323,7 +325,7 @@ def test_a_reader_that_the_board_calls_broken_is_lost_until_it_is_mended(
         rig.fault("reader-broken")
         lost = listener.event()
         assert isinstance(lost, ReaderLost)
-        assert lost.reason == f"board at {rig.path}: its card reader does not work, says the board"
+        assert lost.reason == f"board at {rig.path}: it reports that its card reader does not work"
         assert listener.event(0.7) is None
         rig.fault("none")
         assert isinstance(listener.event(), ReaderBack)

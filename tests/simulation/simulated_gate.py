@@ -27,7 +27,7 @@ from validator.domain.report import Report
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import Now
 from validator.lane.boards.serial.frames import OpenFrame, ShowFrame
-from validator.lane.boards.serial.link import BoardLink, Lay, LinkEvent, ReadHeard
+from validator.lane.boards.serial.link import BoardLink, LinkEvent, OldCard, ReadAcknowledged
 from validator.lane.loop import Lane
 from validator.lane.ports import Note, TapDone, WallClock
 
@@ -201,7 +201,9 @@ class World:
                 self.losses += 1
                 self.link = None
                 self.reopen_ns = self.now_ns + REOPEN_NS
-            if not isinstance(event, ReaderLost | ReaderBack | CardSeen | Clash | Lay | ReadHeard):
+            if not isinstance(
+                event, ReaderLost | ReaderBack | CardSeen | Clash | OldCard | ReadAcknowledged
+            ):
                 self.told.append(event)
 
 

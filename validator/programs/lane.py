@@ -26,7 +26,7 @@ from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.courier_status import COURIER_STATUS_FILE
-from validator.lane.boards.serial.board import BoardReader, SerialBoard
+from validator.lane.boards.serial.board import SerialBoard
 from validator.lane.clerk import Clerk, ListInForce
 from validator.lane.courier_file import CourierFile
 from validator.lane.lane_socket import LaneSocket
@@ -35,6 +35,7 @@ from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.lane.outbox.sealing import Sealer
 from validator.lane.ports import Reader
+from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lane.tally import Account
 from validator.lane.time_file import TimeFile

@@ -17,7 +17,7 @@ from validator.domain.events import (
     Tamper,
 )
 from validator.lane.boards.serial import frames as f
-from validator.lane.boards.serial.link import BoardLink, Lay, LinkEvent
+from validator.lane.boards.serial.link import BoardLink, LinkEvent, OldCard
 
 MS = 1_000_000
 BOARD = f.Hello(2, 77, b"board001", "test board")
@@ -325,7 +325,7 @@ def test_an_end_that_a_heartbeat_healed_is_acknowledged_and_not_told_again(sessi
 def test_an_event_before_the_first_heartbeat_tells_of_nothing_else(session: Line) -> None:
     now_ns = session.now_ns
     assert session.hears(f.EmergencyFrame(on=True), seq=0) == [Emergency(on=True, at_ns=now_ns)]
-    lost = ReaderLost("its card reader does not work, says the board", now_ns)
+    lost = ReaderLost("it reports that its card reader does not work", now_ns)
     assert session.hears(beat(0b100011)) == [Tamper(on=True, at_ns=now_ns), lost]
 
 
@@ -356,7 +356,7 @@ def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) ->
         Emergency(on=False, at_ns=now_ns),
         Tamper(on=True, at_ns=now_ns),
     ]
-    lost = ReaderLost("its card reader does not work, says the board", now_ns)
+    lost = ReaderLost("it reports that its card reader does not work", now_ns)
     assert session.hears(beat(0b100010)) == [lost]
 
 
@@ -365,7 +365,7 @@ def test_a_board_that_reads_cards_itself(session: Line) -> None:
     seen = session.hears(f.CardFrame(1, False, 0x20, 0x0344, uid), seq=1)
     card = CardSeen(Card(CardUid(uid), 0x0344, 0x20), session.now_ns)
     assert seen == [card]
-    assert session.hears(f.CardFrame(1, True, 0x20, 0x0344, uid), seq=3) == [Lay(card)]
+    assert session.hears(f.CardFrame(1, True, 0x20, 0x0344, uid), seq=3) == [OldCard(card)]
     assert session.hears(f.CardFrame(2, False, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
 
 

@@ -1,1 +1,1 @@
-"""The board on a serial line: docs/board-protocol.md is its source."""
+"""The board on a serial line, as docs/board-protocol.md describes it: board > link > frames."""

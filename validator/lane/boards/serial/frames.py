@@ -1,6 +1,7 @@
-"""The board's frames: values to bytes, and a stream of bytes, hostile ones included, to values. docs/board-protocol.md is the source.
+"""The frames of the board's protocol as values: encode them, and decode any stream of bytes.
 
-Only the frames themselves: sessions, acknowledgements and time are lane/boards/serial/link.py's. One table says how each body is laid out.
+The protocol is docs/board-protocol.md. `link.py` holds sessions, acknowledgements and time. One
+table, `_FIXED`, holds the layout of each body of fixed length.
 """
 
 import binascii
@@ -15,7 +16,8 @@ from msgspec.structs import astuple
 from validator.domain.cards import UID_LENGTHS
 
 PROTOCOL = 2
-LANE_SEQ, BOARD_SEQ = 0x00, 0x80  # of HELLO, ACK and HEARTBEAT, which both sides send: who it was
+# The seq of HELLO, ACK and HEARTBEAT, which both sides send: it names the sender.
+LANE_SEQ, BOARD_SEQ = 0x00, 0x80
 PAYLOAD_BYTES_MAX = 64
 ENCODED_BYTES_MAX = 65  # COBS adds one byte to so short a payload
 FIRMWARE_BYTES_MAX = 46
@@ -30,7 +32,10 @@ CARDS_SEVERAL = 2
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks, in which session; `device_id` has 8 bytes, `firmware` at most 46 in UTF-8."""
+    """The sender and its session. `device_id` has 8 bytes.
+
+    Raises ValueError if `firmware` has more than 46 bytes in UTF-8.
+    """
 
     TYPE: ClassVar[int] = 0x01
     protocol: int
@@ -44,14 +49,14 @@ class Hello:
 
 
 class Ack(Struct, frozen=True):
-    """A command or event has arrived."""
+    """The receipt of the command or event whose seq is `acknowledged`."""
 
     TYPE: ClassVar[int] = 0x02
     acknowledged: int
 
 
 class OpenFrame(Struct, frozen=True):
-    """Release the arms for one passage; idempotent by tap."""
+    """The command to release the arms for one passage, at most `hold_ms`; idempotent by tap."""
 
     TYPE: ClassVar[int] = 0x10
     tap: int
@@ -60,7 +65,7 @@ class OpenFrame(Struct, frozen=True):
 
 
 class ShowFrame(Struct, frozen=True):
-    """Show an outcome; `date` in days since 2020-01-01, 0 for none."""
+    """The command to show an outcome; `date` in days since 2020-01-01, 0 for none."""
 
     TYPE: ClassVar[int] = 0x11
     outcome: int
@@ -69,13 +74,13 @@ class ShowFrame(Struct, frozen=True):
 
 
 class ReadFrame(Struct, frozen=True):
-    """Send the card again that lies on the board's own reader, if there is one."""
+    """The command to report again the card that lies on the board's own reader, if any."""
 
     TYPE: ClassVar[int] = 0x12
 
 
 class PassedFrame(Struct, frozen=True):
-    """Somebody went through."""
+    """The passenger of `tap` went through, `after_ms` after the release of the arms."""
 
     TYPE: ClassVar[int] = 0x20
     tap: int
@@ -83,27 +88,27 @@ class PassedFrame(Struct, frozen=True):
 
 
 class NotPassedFrame(Struct, frozen=True):
-    """Nobody went through."""
+    """The arms locked again before the passenger of `tap` went through."""
 
     TYPE: ClassVar[int] = 0x21
     tap: int
 
 
 class ForcedFrame(Struct, frozen=True):
-    """Locked arms were turned."""
+    """Someone turned the locked arms."""
 
     TYPE: ClassVar[int] = 0x22
 
 
 class EmergencyFrame(Struct, frozen=True):
-    """The emergency release."""
+    """The emergency release was switched on or off."""
 
     TYPE: ClassVar[int] = 0x23
     on: bool
 
 
 class TamperFrame(Struct, frozen=True):
-    """The housing."""
+    """The housing was opened (`on`) or closed."""
 
     TYPE: ClassVar[int] = 0x24
     on: bool
@@ -111,9 +116,10 @@ class TamperFrame(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CardFrame:
-    """A card that the board itself has read; with `count` 2 there were several, and no UID.
+    """A card that the board itself has read; with `count` 2 several cards, and no UID.
 
-    `lay`: in an earlier session a lane has acknowledged it or opened after it, or it lay there when the board started.
+    `lay` is set if a lane of an earlier session acknowledged the card or opened after it, or if the
+    card lay there when the board started.
     """
 
     TYPE: ClassVar[int] = 0x25
@@ -125,7 +131,7 @@ class CardFrame:
 
 
 class Heartbeat(Struct, frozen=True):
-    """A sign of life, and the state that must not get lost."""
+    """A sign of life, with the bits of the state that must not get lost (link.py)."""
 
     TYPE: ClassVar[int] = 0x2F
     uptime_ms: int
@@ -147,7 +153,8 @@ Frame = (
     | Heartbeat
 )
 
-# Bodies of fixed length, as msgspec's structs: every passenger waits for one. How the fields lie, in the order in which the class declares them.
+# The layout of each body of fixed length, in the order of its class's fields. These classes are
+# msgspec structs for speed: every passenger waits for one.
 _FIXED: dict[type[Frame], struct.Struct] = {
     Ack: struct.Struct(">B"),
     OpenFrame: struct.Struct(">IBH"),
@@ -167,7 +174,7 @@ _BOOLEANS = (0, 1)
 
 
 def encode(frame: Frame, seq: int) -> bytes:
-    """One frame with its delimiter. Raises struct.error when a field does not fit: our mistake, never the line's."""
+    """Return one frame with its delimiter. Raises struct.error if a field is out of range."""
     payload = bytes((frame.TYPE, seq)) + _body(frame)
     framed = payload + binascii.crc_hqx(payload, 0xFFFF).to_bytes(CRC_BYTES, "big")
     return bytes(cobs.encode(framed)) + b"\x00"
@@ -182,14 +189,17 @@ def _body(frame: Frame) -> bytes:
 
 
 def decode(encoded: bytes) -> tuple[int, Frame] | None:
-    """The seq and frame between two delimiters, or None for anything that is not exactly a frame. Never raises."""
+    """Return the seq and the frame between two delimiters; None for any other bytes.
+
+    Never raises.
+    """
     try:
         payload = cobs.decode(encoded)
     except cobs.DecodeError:
         return None
     if not HEAD_BYTES + CRC_BYTES <= len(payload) <= PAYLOAD_BYTES_MAX:
         return None
-    if binascii.crc_hqx(payload, 0xFFFF):  # over the CRC too: what is left of a good one is 0
+    if binascii.crc_hqx(payload, 0xFFFF):  # over data and CRC, which is 0 for a good frame
         return None
     frame = _frame(payload[0], payload[HEAD_BYTES:-CRC_BYTES])
     return None if frame is None else (payload[1], frame)
@@ -234,7 +244,10 @@ def _card(body: bytes) -> CardFrame | None:
 
 
 class FrameDecoder:
-    """A stream in pieces of any size to (seq, frame) pairs. Holds at most 65 bytes; what is no frame is counted in `errors`."""
+    """Decodes a stream that comes in pieces of any size.
+
+    Holds at most 65 bytes. `errors` counts the byte runs between two delimiters that are no frame.
+    """
 
     def __init__(self) -> None:
         self.errors = 0
@@ -242,7 +255,7 @@ class FrameDecoder:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[tuple[int, Frame]]:
-        """Take what came; return the frames that it completed. Never raises."""
+        """Take a piece and return the (seq, frame) pairs that it completes. Never raises."""
         frames = []
         *ended, rest = data.split(b"\x00")
         for piece in ended:

@@ -1,7 +1,10 @@
-"""The lane's end of the line to the board: sessions, acknowledgement, resends, heartbeats. Pure: bytes and `now_ns` in, events and bytes out.
+"""The lane's end of the protocol with the board: sessions, acknowledgements, resends, heartbeats.
 
-One BoardLink is one session of the lane. When the line is lost it says so once and is done: whoever owns the port opens it
-again and makes a new one. docs/board-protocol.md is the source; nothing here knows of ports, polls or clocks.
+Pure: bytes and `now_ns` in, events and bytes out. It knows no port, no poll() and no clock. The
+protocol is docs/board-protocol.md.
+
+One BoardLink is one session of the lane. It reports the loss of its line once and does nothing
+after that. The owner of the port then opens the port again and makes a new BoardLink.
 """
 
 from collections import deque
@@ -49,112 +52,117 @@ BEAT_NS = 500 * NS_PER_MS  # heartbeats, and HELLO until it is answered
 SILENCE_MAX_NS = 1_500 * NS_PER_MS  # three heartbeats
 ACK_WAIT_NS = 50 * NS_PER_MS
 SENDS_MAX = 4  # once, and three times again
-HELLO_APART_NS = 100 * NS_PER_MS  # an answer sooner than this would greet a greeting
+HELLO_APART_NS = 100 * NS_PER_MS  # a HELLO sooner than this is the answer to a HELLO of the lane
 COMMANDS_WAITING_MAX = 16
-# A bad line holds a command up for some hundred ms; only a lane that stood still sends one later, and whoever an OPEN is for may have gone.
+# A bad line delays a command by some hundred ms. Only a lane that stood still sends one later, and
+# the passenger of an OPEN may have gone by then.
 COMMAND_AGE_MAX_NS = 1_000 * NS_PER_MS
-TAPS_REMEMBERED = (
-    32  # as many as the board remembers; the end of one older than that comes from nowhere
-)
+TAPS_REMEMBERED = 32  # as many as the board remembers: it reports the end of no older passage
 
 EMERGENCY_BIT, TAMPER_BIT, PASSED_BIT, NOT_PASSED_BIT, READER_BIT = 0x01, 0x02, 0x08, 0x10, 0x20
 STATE_BITS = EMERGENCY_BIT | TAMPER_BIT | READER_BIT
 
 Command = OpenFrame | ShowFrame | ReadFrame
-Told = PassedFrame | NotPassedFrame | ForcedFrame | EmergencyFrame | TamperFrame | CardFrame
+EventFrame = PassedFrame | NotPassedFrame | ForcedFrame | EmergencyFrame | TamperFrame | CardFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Lay:
-    """What lies on the board's own reader and was told to a lane in an earlier session, or may have been."""
+class OldCard:
+    """A card that the board flagged `lay`: a lane of an earlier session may have answered it."""
 
     event: CardSeen | Clash
 
 
 @dataclass(frozen=True, slots=True)
-class ReadHeard:
-    """The board has heard READ: a card that it tells from now on is its answer, or has come since."""
+class ReadAcknowledged:
+    """The board has received READ. The next card is its answer, or has arrived since."""
 
 
-LinkEvent = BoardEvent | ReaderLost | ReaderBack | CardSeen | Clash | Lay | ReadHeard
+LinkEvent = BoardEvent | ReaderLost | ReaderBack | CardSeen | Clash | OldCard | ReadAcknowledged
 
 
 @dataclass(slots=True)
-class _UnderWay:
+class _Unacknowledged:
+    """The one command that was sent and that the board has not acknowledged."""
+
     frame: Command
     encoded: bytes
     seq: int
     sends: int
     sent_ns: int
-    given_ns: int
+    queued_ns: int
 
 
 class BoardLink:
     """One session of the lane with the board, from the opened port to its loss."""
 
     def __init__(self, session: int, device_id: bytes, firmware: str, now_ns: int) -> None:
-        """`session` is random and not 0. The first HELLO is in `outgoing` at once."""
+        """Begin a session; its first HELLO is in `outgoing` at once.
+
+        Args:
+            session: a random number from 1 to 2^32 - 1.
+            device_id: 8 bytes that name this lane.
+            firmware: this lane's version, at most 46 bytes of UTF-8; ValueError if longer.
+            now_ns: monotonic time, as in all other methods.
+        """
         self.outgoing = bytearray()
         self.lost = False
         self._decoder = FrameDecoder()
         self._hello = Hello(PROTOCOL, session, device_id, firmware)
-        self._started_ns = self._heard_ns = now_ns
+        self._started_ns = self._received_ns = now_ns
         self._peer: Hello | None = None
         self._acted_seq: int | None = None
         self._next_seq = 0
-        self._waiting: deque[tuple[Command, int]] = (
-            deque()
-        )  # each with the time at which it was given
-        self._overdue: Command | None = None  # one that was given too long ago to be sent now
-        self._echoed = False  # the line gave back own frames since the board was last heard
-        self._under_way: _UnderWay | None = None
-        self._opened_tap: int | None = None  # acknowledged, and its end not yet heard
-        self._ended_taps: deque[int] = deque(
-            maxlen=TAPS_REMEMBERED
-        )  # by an event or by a heartbeat
+        self._waiting: deque[tuple[Command, int]] = deque()  # each with the time of its `send`
+        self._overdue: Command | None = None  # it waited for longer than COMMAND_AGE_MAX_NS
+        self._echoed = False  # since the board's last frame the line returned the lane's own
+        self._unacknowledged: _Unacknowledged | None = None
+        self._opened_tap: int | None = None  # acknowledged, and still open
+        # Their ends came by an event or by a heartbeat.
+        self._ended_taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
         self._state = 0
-        self._known_bits = 0  # of the state; the others nobody has spoken of yet
-        self._say_hello(now_ns)
+        self._known_bits = 0  # of the state: those that the board has sent in this session
+        self._send_hello(now_ns)
         self._beat_ns = now_ns + BEAT_NS
 
     @property
     def errors(self) -> int:
-        """How many frames were no frames."""
+        """How many byte runs between two delimiters were no frame."""
         return self._decoder.errors
 
     @property
     def deadline_ns(self) -> int:
-        """When `tick` has something to do, at the latest."""
+        """The monotonic time at which `tick` is due; 0 if it is due at once."""
         if self._overdue is not None:
             return 0
-        due = min(self._beat_ns, self._heard_ns + SILENCE_MAX_NS)
-        return min(due, self._under_way.sent_ns + ACK_WAIT_NS) if self._under_way else due
+        due = min(self._beat_ns, self._received_ns + SILENCE_MAX_NS)
+        return min(due, self._unacknowledged.sent_ns + ACK_WAIT_NS) if self._unacknowledged else due
 
     def send(self, command: Command, now_ns: int) -> None:
-        """Queue a command for the board. Without a session it goes nowhere: it would speak of a passage nobody knows."""
+        """Queue a command. Without a session it is dropped: the board knows none of its passages."""
         if self._peer is None or self.lost:
             return
         self._waiting.append((command, now_ns))
         self._send_next(now_ns)
 
     def receive(self, data: bytes, now_ns: int) -> list[LinkEvent]:
-        """Take bytes from the line; return what they mean. Never raises."""
+        """Take bytes from the line and return their events. Never raises, whatever the bytes."""
         events: list[LinkEvent] = []
         for seq, frame in self._decoder.feed(data):
             if not self.lost:
-                events += self._hear(seq, frame, now_ns)
+                events += self._receive_frame(seq, frame, now_ns)
         return events
 
     def tick(self, now_ns: int) -> list[LinkEvent]:
-        """Do what is due: greet, beat, send again, give up."""
+        """Do what is due: send HELLO, a heartbeat or a command again, or report the loss."""
         if self.lost:
             return []
-        if now_ns >= self._heard_ns + SILENCE_MAX_NS:
+        if now_ns >= self._received_ns + SILENCE_MAX_NS:
             return [self._lose("is silent; is it wired and powered?", now_ns)]
         if now_ns >= self._beat_ns:
             self._beat_ns = now_ns + BEAT_NS
             if self._peer is None:
-                self._say_hello(now_ns)
+                self._send_hello(now_ns)
             else:
                 uptime_ms = (now_ns - self._started_ns) // NS_PER_MS & 0xFFFF_FFFF
                 self.outgoing += encode(Heartbeat(uptime_ms, 0), LANE_SEQ)
@@ -165,15 +173,16 @@ class BoardLink:
             return [self._lose(f"left {len(self._waiting)} commands waiting", now_ns)]
         if self._overdue is not None:
             return [self._lose_late(self._overdue, now_ns)]
-        command = self._under_way
+        command = self._unacknowledged
         if command is None or now_ns < command.sent_ns + ACK_WAIT_NS:
             return []
-        if now_ns > command.given_ns + COMMAND_AGE_MAX_NS:
+        if now_ns > command.queued_ns + COMMAND_AGE_MAX_NS:
             return [self._lose_late(command.frame, now_ns)]
         if command.sends == SENDS_MAX:
             return [
                 self._lose(
-                    f"did not acknowledge {_name(command.frame)} in {SENDS_MAX} sends; is the wire to it in order?",
+                    f"did not acknowledge {_name(command.frame)} in {SENDS_MAX} sends;"
+                    " is the wire to it in order?",
                     now_ns,
                 )
             ]
@@ -187,81 +196,83 @@ class BoardLink:
         return self._lose(f"{what}; is the machine overloaded?", now_ns)
 
     def _lose(self, reason: str, now_ns: int) -> BoardLost:
-        """End this session; `reason` goes on where "the board" has begun."""
+        """End this session. `reason` is a sentence without its subject, the board."""
         if self._echoed:
             reason = f"the line echoes what this lane sends, and the board {reason}"
         self.lost = True
         self._overdue = None
-        self._under_way = None
+        self._unacknowledged = None
         self._waiting.clear()
         return BoardLost(reason, now_ns)
 
-    def _say_hello(self, now_ns: int) -> None:
+    def _send_hello(self, now_ns: int) -> None:
         self._hello_ns = now_ns
         self.outgoing += encode(self._hello, LANE_SEQ)
 
     def _send_next(self, now_ns: int) -> None:
-        if self._under_way is None and self._waiting:
-            frame, given_ns = self._waiting.popleft()
-            if now_ns > given_ns + COMMAND_AGE_MAX_NS:
+        if self._unacknowledged is None and self._waiting:
+            frame, queued_ns = self._waiting.popleft()
+            if now_ns > queued_ns + COMMAND_AGE_MAX_NS:
                 self._overdue = frame
                 return
             encoded = encode(frame, self._next_seq)
-            self._under_way = _UnderWay(frame, encoded, self._next_seq, 1, now_ns, given_ns)
+            self._unacknowledged = _Unacknowledged(
+                frame, encoded, self._next_seq, 1, now_ns, queued_ns
+            )
             self._next_seq = (self._next_seq + 1) % 256
             self.outgoing += encoded
 
-    def _hear(self, seq: int, frame: Frame, now_ns: int) -> list[LinkEvent]:
+    def _receive_frame(self, seq: int, frame: Frame, now_ns: int) -> list[LinkEvent]:
         if _is_own(seq, frame):
             self._echoed = True
             return []
         if isinstance(frame, Hello):
-            return self._hear_hello(frame, now_ns)
+            return self._receive_hello(frame, now_ns)
         if self._peer is None:
             return []
-        self._heard_ns = now_ns
+        self._received_ns = now_ns
         self._echoed = False
         match frame:
             case Ack():
-                return self._hear_ack(frame.acknowledged, now_ns)
+                return self._receive_ack(frame.acknowledged, now_ns)
             case Heartbeat():
-                return self._hear_state(frame.state, now_ns)
+                return self._receive_state(frame.state, now_ns)
             case OpenFrame() | ShowFrame() | ReadFrame():
-                return []  # own ones, for the type checker: they did not come so far
+                return []  # for the type checker: `_is_own` has taken these
             case _:
-                return self._hear_event(seq, frame, now_ns)
+                return self._receive_event(seq, frame, now_ns)
 
-    def _hear_hello(self, hello: Hello, now_ns: int) -> list[LinkEvent]:
+    def _receive_hello(self, hello: Hello, now_ns: int) -> list[LinkEvent]:
         if hello.protocol != PROTOCOL:
             newer = "the board's firmware" if hello.protocol < PROTOCOL else "this lane"
             spoken = f"speaks protocol {hello.protocol}, this lane speaks {PROTOCOL}"
             return [self._lose(f"{spoken}; update {newer}", now_ns)]
-        self._heard_ns = now_ns
+        self._received_ns = now_ns
         self._echoed = False
         known = self._peer is not None and self._peer.session == hello.session
         if not known or now_ns >= self._hello_ns + HELLO_APART_NS:
-            self._say_hello(now_ns)
+            self._send_hello(now_ns)
         if known:
             return []
         self._peer = hello
-        self._acted_seq = self._under_way = self._opened_tap = None
+        self._acted_seq = self._unacknowledged = self._opened_tap = None
         self._known_bits = 0
         self._ended_taps.clear()
         self._waiting.clear()
         self._overdue = None
         return [BoardBack(now_ns)]
 
-    def _hear_ack(self, seq: int, now_ns: int) -> list[LinkEvent]:
-        command = self._under_way
+    def _receive_ack(self, seq: int, now_ns: int) -> list[LinkEvent]:
+        command = self._unacknowledged
         if command is None or command.seq != seq:
-            return []  # an ACK of a copy
+            return []  # the ACK of a resend
         if isinstance(command.frame, OpenFrame):
             self._opened_tap = command.frame.tap
-        self._under_way = None
+        self._unacknowledged = None
         self._send_next(now_ns)
-        return [ReadHeard()] if isinstance(command.frame, ReadFrame) else []
+        return [ReadAcknowledged()] if isinstance(command.frame, ReadFrame) else []
 
-    def _hear_event(self, seq: int, frame: Told, now_ns: int) -> list[LinkEvent]:
+    def _receive_event(self, seq: int, frame: EventFrame, now_ns: int) -> list[LinkEvent]:
         self.outgoing += encode(Ack(seq), LANE_SEQ)
         if seq == self._acted_seq:
             return []
@@ -274,15 +285,18 @@ class BoardLink:
             case ForcedFrame():
                 return [Forced(now_ns)]
             case EmergencyFrame():
-                return self._hear_bit(EMERGENCY_BIT, on=frame.on, now_ns=now_ns)
+                return self._receive_bit(EMERGENCY_BIT, on=frame.on, now_ns=now_ns)
             case TamperFrame():
-                return self._hear_bit(TAMPER_BIT, on=frame.on, now_ns=now_ns)
+                return self._receive_bit(TAMPER_BIT, on=frame.on, now_ns=now_ns)
             case CardFrame():
                 event = _card_event(frame, now_ns)
-                return [Lay(event) if frame.lay else event]
+                return [OldCard(event) if frame.lay else event]
 
     def _end(self, end: Passed | NotPassed) -> list[LinkEvent]:
-        """The end of a passage, unless it was told before: by a heartbeat, or by its event, ahead of an ACK that had to be repeated."""
+        """Return the end of a passage once.
+
+        A heartbeat may have reported it, or its event may have come before the ACK of its OPEN.
+        """
         if end.tap in self._ended_taps:
             return []
         self._ended_taps.append(end.tap)
@@ -290,11 +304,11 @@ class BoardLink:
             self._opened_tap = None
         return [end]
 
-    def _hear_bit(self, bit: int, *, on: bool, now_ns: int) -> list[LinkEvent]:
-        """An event speaks of one bit of the state, and of no other."""
+    def _receive_bit(self, bit: int, *, on: bool, now_ns: int) -> list[LinkEvent]:
+        """Take an event, which reports one bit of the state and no other."""
         return self._learn(bit, bit if on else 0, now_ns)
 
-    def _hear_state(self, state: int, now_ns: int) -> list[LinkEvent]:
+    def _receive_state(self, state: int, now_ns: int) -> list[LinkEvent]:
         events = self._learn(STATE_BITS, state, now_ns)
         tap = self._opened_tap
         if tap is not None and state & (PASSED_BIT | NOT_PASSED_BIT):
@@ -304,7 +318,7 @@ class BoardLink:
         return events
 
     def _learn(self, bits: int, state: int, now_ns: int) -> list[LinkEvent]:
-        """What is new in these bits of the state: those that differ, and those that nobody has spoken of before."""
+        """Return events for the bits that changed or that the board sends for the first time."""
         changed = bits & ((self._state ^ state) | ~self._known_bits)
         self._state = self._state & ~bits | state & bits
         self._known_bits |= bits
@@ -316,7 +330,7 @@ class BoardLink:
         if changed & READER_BIT:
             fault = state & READER_BIT
             events.append(
-                ReaderLost("its card reader does not work, says the board", now_ns)
+                ReaderLost("it reports that its card reader does not work", now_ns)
                 if fault
                 else ReaderBack(now_ns)
             )
@@ -324,16 +338,15 @@ class BoardLink:
 
 
 def _is_own(seq: int, frame: Frame) -> bool:
-    """Whether the lane sent this frame itself, in whatever session, and the line has given it back."""
+    """Whether a lane sent this frame, in any session, and the line has echoed it."""
     match frame:
         case OpenFrame() | ShowFrame() | ReadFrame():
             return True
         case Ack() | Heartbeat():
             return seq != BOARD_SEQ
         case Hello():
-            return (
-                seq != BOARD_SEQ and frame.protocol == PROTOCOL
-            )  # protocol 1 did not name the sender
+            # Protocol 1 did not name the sender.
+            return seq != BOARD_SEQ and frame.protocol == PROTOCOL
         case _:
             return False
 
