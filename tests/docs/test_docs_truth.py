@@ -136,7 +136,6 @@ def test_a_name_that_exists_is_left_alone(spans: Spans, span: str) -> None:
         ("    turnike-backoffice init city --development    # a back office", None),
         ("    $ turnike reports shew     what waits", "turnike reports has no command shew"),
         ("    cp deploy/nginx/none.conf /etc/nginx", "there is no deploy/nginx/none.conf"),
-        ("    [curier]", "neither configuration has a section [curier]"),
         ("    a command was suspended for 12 s", None),
     ],
 )
@@ -146,10 +145,35 @@ def test_a_line_of_a_block_is_checked_up_to_its_description(
     assert spans.fault_of_line(line) == why
 
 
+@pytest.mark.parametrize(
+    ("block", "faults"),
+    [
+        ("[curier]\nurl = 'x'", ["neither configuration has a section [curier]"]),
+        ("[reports]\nreserve_mb = 1\nreserv_mb = 1  # MB", ["[reports] has no key reserv_mb"]),
+        ("[[rules]]\nname = 'a'\nefect = 'refuse'", ["[rules] has no key efect"]),
+        ("addresses = ['x']", []),
+        ("addreses = ['x']", ["no section has a key addreses"]),
+        ("turnike lane = the lane", []),
+    ],
+)
+def test_a_block_of_configuration_has_keys_that_exist(
+    spans: Spans, block: str, faults: list[str]
+) -> None:
+    assert list(spans.faults_of_block(block)) == faults
+
+
+def test_a_whole_configuration_in_a_page_is_checked_as_the_gate_does(spans: Spans) -> None:
+    example = (ROOT / "config/validator.example.toml").read_text(encoding="utf-8")
+    assert list(spans.faults_of_block(example)) == []
+    (fault,) = spans.faults_of_block(example.replace('missing = "deny"', 'missing = "shut"'))
+    assert "list.missing" in fault
+
+
 def test_a_page_is_parsed_into_spans_code_links_and_headings() -> None:
     page = parse(
         "# A *head*: one\n\nText `a\nb` and ``c`d``, [link `x`](to.md#it)\n\n    code `no`\n\n"
-        "    more\n\n```sh\nfenced\n```\n## A *head*: one\n* item\n    goes on `e`\n\n[r]: other.md\n"
+        "    more\n\n```sh\nfenced\n```\n## A *head*: one\n* item\n    goes on `e`\n\n"
+        "[r]: other.md\n"
     )
     assert page.spans == [(3, "a b"), (4, "c`d"), (4, "x"), (15, "e")]
     assert [line for line in page.code_lines if line[1]] == [
@@ -165,7 +189,8 @@ TREE = {
     "README.md": "[a](docs/a.md#one) [b](docs/b.md) [c](docs/a.md#two) [d](#no) `TURNIKE_HOUSE`\n",
     "docs/a.md": (
         "# One\n\n[up](../README.md) [out](https://example.org/x.md) `make nothing`\n"
-        "`lane/x.py` `y.py`\n`y.py`\n"
+        "`lane/x.py` `y.py`\n`y.py`\nturnike_lane_upp and turnike_lane_up\n\n"
+        "    [list]\n    folders = 1\n"
     ),
     "docs/decisions/0001-x.md": "`turnike gone` `gone.py` [gone](gone.md) `x.py`\n",
     "findings/README.md": "`gone.py`\n",
@@ -173,6 +198,7 @@ TREE = {
     "validator/lane/x.py": (
         '"""See docs/a.md, "One", and docs/a.md ("Two").\n\nThe loop (loops.py) is in lane/x.py.\n'
         '"""\n\n# docs/decisions/0001 and decisions/0002\nNAME = "see docs/b.md or made.py"\n'
+        'HELP = f"{NAME} shows turnike chek, turnike check"\n'
     ),
     "validator/lane/y.py": "",
     "validator/y.py": "",
@@ -195,7 +221,7 @@ def tree(tmp_path: Path) -> Path:
 def test_links_anchors_references_variables_and_settings_are_checked(tree: Path) -> None:
     assert [str(each) for each in falsehoods(tree)] == [
         "README.md:1: #no: README.md has no heading #no",
-        "README.md:1: TURNIKE_HOUSE: no program reads this variable",
+        "README.md:1: TURNIKE_HOUSE: no program has this variable or metric",
         "README.md:1: `TURNIKE_HOUSE`: nothing is called TURNIKE_HOUSE",
         "README.md:1: docs/a.md#two: docs/a.md has no heading #two",
         "README.md:1: docs/b.md: there is no docs/b.md",
@@ -203,12 +229,16 @@ def test_links_anchors_references_variables_and_settings_are_checked(tree: Path)
         "config/x.example.toml:1: list.folders: [list] has no key folders",
         "docs/a.md:3: `make nothing`: the Makefile has no target nothing",
         "docs/a.md:5: `y.py`: 2 files are called so: name the folder too",
+        "docs/a.md:6: turnike_lane_up: no program has this variable or metric",
+        "docs/a.md:6: turnike_lane_upp: no program has this variable or metric",
+        "docs/a.md:8: [list]: [list] has no key folders",
         "docs/decisions/0001-x.md:1: `gone.py`: there is no gone.py",
         "docs/decisions/0001-x.md:1: gone.md: there is no docs/decisions/gone.md",
         'validator/lane/x.py:1: docs/a.md ("Two": docs/a.md has no section "Two"',
         "validator/lane/x.py:3: loops.py: there is no loops.py",
         "validator/lane/x.py:6: decisions/0002: there is no docs/decisions/0002",
         "validator/lane/x.py:7: docs/b.md: there is no docs/b.md",
+        "validator/lane/x.py:8: turnike chek: turnike has no such command",
     ]
 
 
@@ -221,7 +251,10 @@ def test_the_program_checks_the_paths_it_is_given(
     assert capsys.readouterr().out.splitlines() == [
         "docs/a.md:3: `make nothing`: the Makefile has no target nothing",
         "docs/a.md:5: `y.py`: 2 files are called so: name the folder too",
-        "2 false",
+        "docs/a.md:6: turnike_lane_up: no program has this variable or metric",
+        "docs/a.md:6: turnike_lane_upp: no program has this variable or metric",
+        "docs/a.md:8: [list]: [list] has no key folders",
+        "5 false",
         "0 false",
     ]
     monkeypatch.chdir("/")

@@ -1,4 +1,4 @@
-"""Every falsehood of a tree: pages, links, and what code says about pages."""
+"""Every falsehood of a tree: pages, links, and the pages that code names."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from tools.tree import below
 _CHECKED = re.compile(r"README\.md|CONTRIBUTING\.md|SECURITY\.md|docs/[^/]+\.md")
 _DECISIONS = "docs/decisions/"
 _HISTORY = ("CHANGELOG.md", "findings/")
-_VARIABLE = re.compile(r"\bTURNIKE_[A-Z_]+\b")
+_VARIABLE = re.compile(r"(?<![\w/.-])(?:TURNIKE_[A-Z_]+|turnike_[a-z_]+)\b(?![./])")  # or a metric
 # The checker and its tests name what does not exist, on purpose.
 _UNCHECKED = ("tools/docs_truth/", "tests/docs/", "tests/tools/", "tests/golden/", "requirements/")
 
@@ -50,7 +50,7 @@ def falsehoods(root: Path, paths: Iterable[str] = ()) -> Iterator[Falsehood]:
         elif _CHECKED.fullmatch(name):
             found |= set(_page(index, spans, name))
         elif not name.startswith(_HISTORY) and not name.endswith((".md", ".svg")):
-            found |= {Falsehood(name, *fault) for fault in references.faults(index, name)}
+            found |= {Falsehood(name, *fault) for fault in references.faults(index, commands, name)}
             found |= set(_settings(index, spans, name))
         yield from sorted(found, key=lambda falsehood: (falsehood.line, falsehood.text))
 
@@ -63,11 +63,14 @@ def _page(index: Index, spans: Spans, name: str) -> Iterator[Falsehood]:
     for line, code in page.code_lines:
         if fault := spans.fault_of_line(code):
             yield Falsehood(name, line, code.strip(), fault)
+    for line, block in page.blocks:
+        for fault in spans.faults_of_block(block):
+            yield Falsehood(name, line, block.strip().partition("\n")[0], fault)
     text = (index.root / name).read_text(encoding="utf-8")
     for number, line_text in enumerate(text.splitlines(), 1):
         for variable in _VARIABLE.findall(line_text):
-            if variable not in index.words:
-                yield Falsehood(name, number, variable, "no program reads this variable")
+            if not {variable, variable.removesuffix("_total")} & index.words:
+                yield Falsehood(name, number, variable, "no program has this variable or metric")
 
 
 def _is_beside_another(index: Index, page: Page, line: int, span: str) -> bool:

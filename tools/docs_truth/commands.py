@@ -79,6 +79,11 @@ class Commands:
         """True if `line` begins with a script of this tree, make or python."""
         return self._program.match(line) is not None
 
+    def has(self, program: str, command: str) -> bool:
+        """True if the program has the command. Another program's words are not judged."""
+        group = self.groups.get(program)
+        return group is None or command in group.list_commands(_context(group))
+
     def is_command(self, word: str) -> bool:
         """True for a command of one of the programs, as a text names it alone: `publish`."""
         return any(word in group.list_commands(_context(group)) for group in self.groups.values())

@@ -1,11 +1,14 @@
 """The keys of the two configuration files, read from the structs that check them."""
 
+import tomllib
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 import msgspec
 
 from backoffice.home.config import FileConfig
 from validator.config import Config
+from validator.formats.toml_struct import faults
 
 
 def sections() -> dict[str, set[str]]:
@@ -21,6 +24,29 @@ def sections() -> dict[str, set[str]]:
                 names = {inner.encode_name for inner in msgspec.structs.fields(part)}
                 keys.setdefault(field.encode_name, set()).update(names)
     return keys
+
+
+def faults_of_block(block: str, known: Mapping[str, set[str]]) -> Iterator[str]:
+    """What is wrong with a block of a page as a configuration; nothing if it is no TOML.
+
+    A block with a `gate_id` is a whole configuration of a gate, and is checked as the gate does. Of
+    any other the keys are checked: within their section, or alone as a key of any section.
+    """
+    try:
+        values = tomllib.loads(block)
+    except tomllib.TOMLDecodeError:
+        return
+    if "gate_id" in values:
+        yield from faults(values, Config)
+        return
+    for name, value in values.items():
+        inner = value[0] if isinstance(value, list) and value else value
+        if isinstance(inner, dict) and name not in known:
+            yield f"neither configuration has a section [{name}]"
+        elif isinstance(inner, dict) and name in known:
+            yield from (f"[{name}] has no key {key}" for key in inner if key not in known[name])
+        elif not any(name in keys for keys in known.values()):
+            yield f"no section has a key {name}"
 
 
 def _structs(annotation: object) -> list[type[msgspec.Struct]]:

@@ -18,7 +18,7 @@ NAMES = frozenset(
         "crypto_secretstream_xchacha20poly1305",  # libsodium
         "synchronized: yes",  # what timedatectl displays
         "Object contains unknown field …",  # msgspec
-        "COBS(payload) 00",  # consistent overhead byte stuffing, and the zero byte that ends a frame
+        "COBS(payload) 00",  # how a frame of the board is stuffed and ended
     }
 )
 

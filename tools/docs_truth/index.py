@@ -1,4 +1,4 @@
-"""What the tree holds that a page may name: paths, modules, classes, functions, words of the code."""
+"""What a page may name of the tree: paths, modules, classes, functions, words of the code."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from tools.tree import files_of
 
 _CODE = (".py", ".js", ".html", ".css", ".toml", ".yml", ".json", ".conf", ".service", ".sql")
 _NOT_CODE = ("docs/", "tools/", "tests/", "findings/", "requirements/")
-VALUE = "\0"  # stands in a text for what the program fills in
+VALUE = "\0"  # in a text: a value that the program fills in
 
 
 class Index:
@@ -65,11 +65,12 @@ class Index:
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
         """The parsed Python files of the code, by their module's dotted name."""
-        return {_module(name): ast.parse(text) for name, text in self._code if name.endswith(".py")}
+        python = ((name, text) for name, text in self._code if name.endswith(".py"))
+        return {_module(name): ast.parse(text) for name, text in python}
 
     @cached_property
     def texts(self) -> list[str]:
-        """Every string of the code, docstrings apart, blanks collapsed, values as a zero character."""
+        """Every string of the code but docstrings; blanks collapsed, values as a zero character."""
         texts = []
         for tree in self.trees.values():
             skipped = set(_docstrings(tree))

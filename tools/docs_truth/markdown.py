@@ -21,6 +21,20 @@ class Page:
     headings: list[str] = field(default_factory=list)
 
     @property
+    def blocks(self) -> Iterator[tuple[int, str]]:
+        """The code's lines joined as far as they follow each other, each with its first line."""
+        begin, run = 0, list[str]()
+        for line, text in self.code_lines:
+            if run and line != begin + len(run):
+                yield begin, "\n".join(run)
+                run = []
+            if not run:
+                begin = line
+            run.append(text)
+        if run:
+            yield begin, "\n".join(run)
+
+    @property
     def anchors(self) -> set[str]:
         """The names by which a link reaches a heading, as GitHub makes them."""
         made: set[str] = set()

@@ -1,9 +1,10 @@
-"""What comments, docstrings and texts of code say about pages and files."""
+"""What comments, docstrings and texts of code name: pages, files and commands."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.docs_truth.commands import Commands
 from tools.docs_truth.foreign import PATHS
 from tools.docs_truth.index import Index
 from tools.prose import passages
@@ -13,15 +14,20 @@ _PAGE = re.compile(
     r"(?:\s*(?:,|:|\()\s*\"([^\"]+)\")?"
 )
 _FILE = re.compile(r"(?<![\w/.<{-])((?:[\w-]+/)*[\w-]+\.(?:py|js|html|css))\b(?!\()")
+# A program with one blank and a word after it is a hint at a command, in whatever text.
+_COMMAND = re.compile(r"(?<![\w/.@-])(turnike|turnike-backoffice|firmware-sim)\s([a-z][a-z0-9-]+)")
 
 
-def faults(index: Index, name: str) -> Iterator[tuple[int, str, str]]:
-    """For each page, section or file that does not exist: the line, what is said, and why."""
+def faults(index: Index, commands: Commands, name: str) -> Iterator[tuple[int, str, str]]:
+    """For each page, section, file or command that does not exist: the line, its text, and why."""
     for passage in passages(index.root / name):
         text = " ".join(passage.text.split("\n"))
         for found in _PAGE.finditer(text):
             if fault := _fault_of_page(index, found[1], found[2]):
                 yield passage.line_at(found.start()), found[0], fault
+        for found in () if name.startswith("tests/") else _COMMAND.finditer(text):
+            if not commands.has(found[1], found[2]):
+                yield passage.line_at(found.start()), found[0], f"{found[1]} has no such command"
         if passage.is_literal:
             continue  # a test's or a program's own files
         for found in _FILE.finditer(text):

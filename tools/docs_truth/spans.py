@@ -2,16 +2,13 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from tools.docs_truth.commands import Commands
-from tools.docs_truth.config_keys import sections
+from tools.docs_truth.config_keys import faults_of_block, sections
 from tools.docs_truth.foreign import COMMANDS, NAMES, PATHS
 from tools.docs_truth.index import VALUE, Index, module_members
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _SOURCE = r"(?:py|js|html|css|md|yml|sql|conf|service|rules|sh)"
 _SECTION = re.compile(r"\[\[?([a-z]\w*)\]\]?(?:\s+(\w+)(?:\s*=.*)?)?")
@@ -58,14 +55,15 @@ class Spans:
         """The same for a line of a block of code: commands, sections, paths and variables."""
         if fault := self._commands.fault_of_line(line, has_description=True):
             return fault
-        setting = line.partition("#")[0].strip()
-        if re.fullmatch(r"\[\[?[a-z_]+\]\]?", setting):
-            return self._setting(setting) or None
         for part in re.findall(r"(?<![\w/.:<>-])[\w.@*-]+(?:/[\w.@*-]+)+(?![\w/<{])", line):
             top = part.partition("/")[0]
             if top in self._index.tops and (fault := self._fault_of_source(part)):
                 return fault
         return None
+
+    def faults_of_block(self, block: str) -> Iterator[str]:
+        """What is wrong with a block of code that is a configuration."""
+        return faults_of_block(block, self._sections)
 
     def fault_of_path(self, span: str) -> str | None:
         """The same for a span that is a path of the tree; None for any other."""
@@ -140,7 +138,7 @@ class Spans:
         return ""
 
     def _fault_of_made_file(self, span: str) -> str:
-        """A file or folder that a program makes: its parts stand in texts of the code."""
+        """A file or folder that a program makes: the code has its parts."""
         for name in span.strip("/").split("/"):
             literal = re.sub(r"<[^>]*>|\{[^}]*\}|\*", "", name)
             literal = re.sub(r"^(?:(?:\d+|[A-Z]+|)\.)+", "", literal).strip(".")
