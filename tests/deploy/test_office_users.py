@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.receiver.connections import CONNECTIONS_MAX, FILES_KEPT
 from tests.support.gate.reports import stored
-from validator.courier.receiver_client import ReportOffice
-from validator.courier.store.keys import KeyFolder
-from validator.courier.upload_ports import Result
+from validator.courier.ports import Result
+from validator.courier.receiver_client import ReceiverClient
+from validator.courier.store.key_folder import KeyFolder
 from validator.courier.web.client import Web
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -243,7 +243,7 @@ def test_it_hears_gates_all_the_same_and_brings_them_fingerprint_keys_also_those
         web = Web()
         body = json.dumps({"gate_id": "gate", "token": token, "public_key": public}).encode()
         web.post(f"{url}v1/enrol", body, {"content-type": "application/json"}, 4_096)
-        gate = ReportOffice(url, web, "gate", key, lambda: 1_800_000_000)
+        gate = ReceiverClient(url, web, "gate", key, lambda: 1_800_000_000)
         assert {each.result for each in gate.send([stored(1), stored(2)]).values()} == {
             Result.STORED
         }

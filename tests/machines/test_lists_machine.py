@@ -33,7 +33,7 @@ from tests.support.city.publishing_rig import (
 from tests.support.city.town import uid
 from tests.support.gate.gate_courier import Gate
 from tests.support.machine.rot import damaged, write_over
-from validator.courier.list_sync import Status
+from validator.courier.list_sync import SyncStatus
 from validator.courier.ports import SourceState
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
@@ -236,7 +236,7 @@ class ListsMachine(RuleBasedStateMachine):
 
     @rule(number=gates)
     def poll_while_a_lane_looks_at_every_step(self, number: int) -> None:
-        def poll(gate: Gate) -> Status:
+        def poll(gate: Gate) -> SyncStatus:
             with durable_steps(lambda: self.look(gate)):
                 return gate.poll()
             raise AssertionError("a look killed the gate")
@@ -252,7 +252,7 @@ class ListsMachine(RuleBasedStateMachine):
             if next(left) == 0:
                 self.publish()
 
-        def poll(gate: SocketlessGate) -> Status:
+        def poll(gate: SocketlessGate) -> SyncStatus:
             with gate.asking(asked):
                 return gate.poll()
 
@@ -301,7 +301,11 @@ class ListsMachine(RuleBasedStateMachine):
         event(f"rotted: {path.suffix}")
 
     def polled(
-        self, gate: SocketlessGate, poll: Callable[[SocketlessGate], Status], *, newest: bool = True
+        self,
+        gate: SocketlessGate,
+        poll: Callable[[SocketlessGate], SyncStatus],
+        *,
+        newest: bool = True,
     ) -> None:
         """A poll, which follows what is public if that can be followed, and keeps what the gate has if not."""
         before, public = gate.version, self.followed(gate)

@@ -30,7 +30,12 @@ from tests.support.gate.gate_courier import Gate, SetClock
 from tests.support.machine.programs import WAIT_S, Line, program
 from tests.support.machine.rot import damaged, write_over
 from validator.courier.ports import SourceState
-from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.courier.store.accepted_store import (
+    COPY_NAME,
+    FILE_NAME,
+    ROOT_NAME,
+    DiskAcceptedStore,
+)
 from validator.courier.web.client import WebLimits
 from validator.ipc.accepted import AcceptedError, decode
 from validator.lane.lists_in_force import ListFolder
@@ -148,7 +153,7 @@ class Run:
                 if victim.kills_left % SLEEPS == 0:
                     self._wake_sleeper()
             case "courier":
-                ledger = Ledger(self.of.gate / "lists")
+                ledger = DiskAcceptedStore(self.of.gate / "lists")
                 assert ledger.accepted is not None or not self.seen["ledger"], ledger.problem
                 self._rise("ledger", ledger.accepted.list_version if ledger.accepted else 0)
                 self.died_at_work[name] += self.seen["ledger"] > self.seen["installed"]
@@ -291,7 +296,7 @@ def nothing_is_left_behind(run: Run, newest: int) -> None:
         newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
     )
     assert run.registry.publications.building() is None
-    ledger = Ledger(of.gate / "lists")
+    ledger = DiskAcceptedStore(of.gate / "lists")
     assert (ledger.problem, ledger.accepted and ledger.accepted.list_version) == ("", newest)
     fresh = run.new_gate("fresh")
     assert fresh.poll().state is SourceState.FRESH

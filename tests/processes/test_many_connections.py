@@ -16,8 +16,8 @@ from backoffice.home.config import load
 from backoffice.receiver.connections import FILES_KEPT, ConnectionLimits
 from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S, stored
-from validator.courier.receiver_client import ReportOffice
-from validator.courier.upload_ports import Result
+from validator.courier.ports import Result
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import Web
 
 SERVE_FILES = 4_096  # what `serve` is allowed
@@ -83,7 +83,7 @@ def test_gates_are_heard_beside_thousands_who_finish_nothing_and_those_are_ended
     port, process = serving
     key = Ed25519PrivateKey.generate()
     web = Web()
-    office = ReportOffice(f"http://127.0.0.1:{port}/", web, "gate", key, lambda: NOW_UNIX_S)
+    office = ReceiverClient(f"http://127.0.0.1:{port}/", web, "gate", key, lambda: NOW_UNIX_S)
     with ExitStack() as stack:
         store = stack.enter_context(ReportStore.open(load(tmp_path).database_url))
         stack.callback(web.close)

@@ -23,9 +23,8 @@ from tests.support.gate.gate_courier import Gate, SetClock
 from tests.support.gate.reports import stored
 from tests.support.machine.programs import WAIT_S
 from tests.support.web.web_server import WebServer
-from validator.courier.ports import SourceState
-from validator.courier.receiver_client import ReportOffice
-from validator.courier.upload_ports import Result
+from validator.courier.ports import Result, SourceState
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import StatusError, Web
 
 SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "turnike-lists.conf"
@@ -203,7 +202,7 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
                 key.public_key().public_bytes_raw(),
                 NOW_UNIX_S,
             )
-            office = ReportOffice(url, Web(), "gate", key, lambda: NOW_UNIX_S)
+            office = ReceiverClient(url, Web(), "gate", key, lambda: NOW_UNIX_S)
             answers = office.send([stored(1), stored(2)])
             assert {answer.result for answer in answers.values()} == {Result.STORED}
             assert store.count() == 2
@@ -245,7 +244,7 @@ def test_a_path_before_v1_works_through_nginx_or_says_why_not(
         gate_before(town, url)
         token, public = store.invite("gate", NOW_UNIX_S), key.public_key().public_bytes_raw()
         store.enrol("gate", token, public, NOW_UNIX_S)
-        office = ReportOffice(f"{url}{prefix}/", Web(), "gate", key, lambda: NOW_UNIX_S)
+        office = ReceiverClient(f"{url}{prefix}/", Web(), "gate", key, lambda: NOW_UNIX_S)
         if told:
             with pytest.raises(StatusError) as caught:
                 office.send([stored(1)])

@@ -1,4 +1,4 @@
-"""What reaches the city when its server comes back and every gate has reports waiting: the real Carrier and StatusTimes, in simulated time.
+"""What reaches the city when its server comes back and every gate has reports waiting: the real ReportUpload and StatusTimes, in simulated time.
 
     python -m tests.simulation.stampede                          # 20,000 gates, the server back after eight hours
     python -m tests.simulation.stampede --capacity 150           # it answers so many requests a second, and 503 with Retry-After to the rest
@@ -20,9 +20,8 @@ import numpy as np
 
 from backoffice.receiver.app import RETRY_AFTER_S
 from tests.support.gate.reports import stored
-from validator.courier.ports import SourceState, TownError
-from validator.courier.report_upload import AWAY, LOOK_S, Carrier, StatusTimes
-from validator.courier.upload_ports import Answer, Result
+from validator.courier.ports import ReportAnswer, Result, SourceState, TownError
+from validator.courier.report_upload import AWAY, LOOK_S, ReportUpload, StatusTimes
 from validator.reports.stored_report import StoredReport
 
 HOUR_S = 3_600.0
@@ -100,7 +99,7 @@ class City:
 
 
 class Gate:
-    """A gate with its lane, as courier.upload_ports.LaneReports and ReportOffice. It knows the time only as its turn comes."""
+    """A gate with its lane, as courier.ports.LaneReports and ReceiverClient. It knows the time only as its turn comes."""
 
     def __init__(self, number: int, waiting: int, city: City, draw: Random) -> None:
         self.waiting = waiting
@@ -111,7 +110,7 @@ class Gate:
         self._delivered = 0
         self._city = city
         self._took_s = 0.0
-        self._carrier = Carrier([self], self, draw.random)
+        self._carrier = ReportUpload([self], self, draw.random)
         self._status = StatusTimes(draw.random)
 
     def turn(self, now_s: float) -> float:
@@ -147,11 +146,11 @@ class Gate:
         """See LaneReports."""
         raise AssertionError(f"this city takes every report, and not: {report_id} {reason}")
 
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See ReportOffice."""
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """See courier.ports.ReportReceiver."""
         self._took_s += ANSWERED_S
         self._city.take(reports)
-        return {report.report_id: Answer(Result.STORED) for report in reports}
+        return {report.report_id: ReportAnswer(Result.STORED) for report in reports}
 
     def _tell_status(self, now_s: float) -> None:
         if not self._status.is_due(now_s, "well"):

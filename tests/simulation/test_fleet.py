@@ -17,10 +17,10 @@ from tests.simulation.fleet import gate as gate_module
 from tests.simulation.fleet.city import DAY_S, City, CityPlan
 from tests.simulation.fleet.fleet import FleetPlan, run
 from tests.simulation.fleet.gate import SimGate
+from tests.simulation.fleet.list_store import SimListStore
 from tests.simulation.fleet.lives import BOOT_S, Kind, Life, Span, steady
 from tests.simulation.fleet.ports import SimPieces
 from tests.simulation.fleet.report import as_json, report_of
-from tests.simulation.fleet.shelf import SimShelf
 from tests.simulation.fleet.sizes import SNAPSHOTS, change_bytes
 from tests.simulation.fleet.tally import DOWN, Load, Of, Tally
 from validator.courier import list_sync as courier
@@ -94,10 +94,10 @@ def test_a_gate_on_line_ends_at_the_newest_list_with_every_card_as_the_city_has_
 ) -> None:
     gate = live(followed, life)
     # Its last poll was at most one interval before the end.
-    assert gate._shelf.held[1] >= followed.at(followed.end_s - POLL_S_MAX).version
-    held = followed.version(gate._shelf.held[1])
+    assert gate._lists.held[1] >= followed.at(followed.end_s - POLL_S_MAX).version
+    held = followed.version(gate._lists.held[1])
     for rule in followed.rules:
-        cards = gate._shelf.list.cards[rule.name]
+        cards = gate._lists.list.cards[rule.name]
         assert {card for card, is_in in cards.items() if is_in} == set(
             followed.followed(rule.name, 0, held.version)
         )
@@ -105,7 +105,7 @@ def test_a_gate_on_line_ends_at_the_newest_list_with_every_card_as_the_city_has_
 
 
 def cards_in_some_table(gate: SimGate) -> bool:
-    return any(any(cards.values()) for cards in gate._shelf.list.cards.values())
+    return any(any(cards.values()) for cards in gate._lists.list.cards.values())
 
 
 def test_a_gate_in_step_fetches_no_change_twice_and_no_byte_that_is_not_due(city: City) -> None:
@@ -171,7 +171,7 @@ def test_a_new_fingerprint_key_costs_every_gate_one_snapshot() -> None:
     city = City(CityPlan(days=0.1, history_days=2, rotate_key_at_s=4_000.0))
     gate = live(city, steady())
     assert total(gate.tally, Of.SNAPSHOTS) == sum(bytes_ for _, bytes_ in SNAPSHOTS.values())
-    assert gate._shelf.list.key == city.key(city.published[-1])
+    assert gate._lists.list.key == city.key(city.published[-1])
 
 
 def test_lists_are_enforced_within_the_budget_at_gates_in_step(city: City) -> None:
@@ -229,7 +229,7 @@ def test_a_power_cut_that_kept_what_was_in_memory_alone_is_noticed(
     """The model's own fault: then nothing would be replayed, and the replay would go untested."""
     life = Life(Kind.BUS, (Span(7_000, 9_000 + BOOT_S),), (Span(7_000, 9_000),), 0.0)
     assert live(followed, life).tally.replays == {"all came back": 1}
-    monkeypatch.setattr(SimShelf, "power_cut", lambda _: None)
+    monkeypatch.setattr(SimListStore, "power_cut", lambda _: None)
     assert live(followed, life).tally.replays == {"nothing was lost": 1}
 
 

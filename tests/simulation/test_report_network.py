@@ -19,16 +19,15 @@ from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S
 from tests.support.web.web_server import Authority, Fault, WebServer
-from validator.courier.ports import SourceState, TownError
-from validator.courier.receiver_client import ReportOffice
+from validator.courier.ports import ReportAnswer, Result, SourceState, TownError
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.report_upload import (
     DOUBTED_MAX,
     RETRY_AFTER_S_MAX,
     WAIT_S_MAX,
-    Carried,
-    Carrier,
+    ReportUpload,
+    UploadStatus,
 )
-from validator.courier.upload_ports import Answer, Result
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
@@ -66,7 +65,7 @@ def outbox(folder: Path, sealed: Callable[[], str] = lambda: "sealed") -> DiskOu
 
 @dataclass
 class Lane:
-    """A real outbox as courier.upload_ports.LaneReports, with no socket between."""
+    """A real outbox as courier.ports.LaneReports, with no socket between."""
 
     box: DiskOutbox
     aside: dict[str, str] = field(default_factory=dict)
@@ -93,7 +92,7 @@ class World:
     server: WebServer
     web: Web
     lane: Lane
-    carrier: Carrier
+    carrier: ReportUpload
 
     @property
     def box(self) -> DiskOutbox:
@@ -116,7 +115,7 @@ class World:
         token = self.store.invite(GATE, NOW_UNIX_S)
         self.store.enrol(GATE, token, KEY.public_key().public_bytes_raw(), NOW_UNIX_S)
 
-    def fails(self) -> tuple[Carried, float]:
+    def fails(self) -> tuple[UploadStatus, float]:
         """A round that must not bring anything, nor cost anything."""
         waiting = self.box.waiting
         carried, wait_s = self.carrier.round()
@@ -126,7 +125,7 @@ class World:
         assert WAIT_S_LEAST <= wait_s <= WAIT_S_MAX + RETRY_AFTER_S_MAX
         return carried, wait_s
 
-    def drain(self, rounds_max: int = 100) -> Carried:
+    def drain(self, rounds_max: int = 100) -> UploadStatus:
         """Round after round, until nothing waits."""
         for _ in range(rounds_max):
             carried, wait_s = self.carrier.round()
@@ -149,8 +148,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     box, web = outbox(tmp_path / "outbox"), Web()
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store, WebServer() as server:
         lane = Lane(box)
-        office = ReportOffice(server.url, web, GATE, KEY, lambda: NOW_UNIX_S)
-        yield World(store, server, web, lane, Carrier([lane], office, random.Random(1).random))
+        office = ReceiverClient(server.url, web, GATE, KEY, lambda: NOW_UNIX_S)
+        yield World(store, server, web, lane, ReportUpload([lane], office, random.Random(1).random))
     web.close()
     box.close()
 
@@ -230,7 +229,7 @@ def test_a_fault_costs_time_and_nothing_else(
     assert world.received() == ([] if loses else [1, 2, 3])
     unhurried(world)
     world.server.faults.clear()
-    assert world.drain() == Carried(SourceState.FRESH, "", 3, 0)
+    assert world.drain() == UploadStatus(SourceState.FRESH, "", 3, 0)
     assert world.received() == [1, 2, 3]
 
 
@@ -286,7 +285,7 @@ def test_the_receivers_own_limit_is_honoured_and_what_was_too_much_comes_later(
 ) -> None:
     world.hears(limits=ReceiverLimits(requests_per_minute=1))
     world.deny(300)
-    assert world.carrier.round() == (Carried(SourceState.FRESH, "", 200, 0), 0.0)
+    assert world.carrier.round() == (UploadStatus(SourceState.FRESH, "", 200, 0), 0.0)
     carried, wait_s = world.fails()
     assert (carried.state, carried.delivered) == (SourceState.BUSY, 200)
     assert RETRY_AFTER_S < wait_s <= RETRY_AFTER_S + 2
@@ -388,8 +387,8 @@ def test_a_server_that_is_somebody_else_by_its_certificate_is_told_nothing(
         ours.context(days_left=-1),
     )
     world.server.tls = ours.context()
-    office = ReportOffice(world.server.url, web, GATE, KEY, lambda: NOW_UNIX_S)
-    world.carrier = Carrier([world.lane], office, random.Random(1).random)
+    office = ReceiverClient(world.server.url, web, GATE, KEY, lambda: NOW_UNIX_S)
+    world.carrier = ReportUpload([world.lane], office, random.Random(1).random)
     for context in wrong:
         world.server.tls = context
         carried, _ = world.fails()
@@ -474,14 +473,16 @@ class Town:
     asked_s: list[float] = field(default_factory=list)
     came: list[int] = field(default_factory=list)
 
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See ReportOffice."""
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """See courier.ports.ReportReceiver."""
         self.asked_s.append(self.now_s)
         if self.now_s < self.back_s:
             raise TownError(SourceState.UNREACHABLE, "no route")
         self.came += [report.seq for report in reports]
         answers = self.store.add(GATE, reports, NOW_UNIX_S + int(self.now_s))
-        return {each: Answer(Result(told.result), told.reason) for each, told in answers.items()}
+        return {
+            each: ReportAnswer(Result(told.result), told.reason) for each, told in answers.items()
+        }
 
 
 def test_four_days_without_a_network_lose_nothing_and_all_arrives_in_order(tmp_path: Path) -> None:
@@ -490,7 +491,7 @@ def test_four_days_without_a_network_lose_nothing_and_all_arrives_in_order(tmp_p
     lane = Lane(outbox(folder))
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
         town = Town(store, back_s=DAYS_S)
-        carrier = Carrier([lane], town, drawn.random)
+        carrier = ReportUpload([lane], town, drawn.random)
         denied, restarted, longest_s = 0, 0, 0.0
         while town.now_s < DAYS_S + 3_600:
             while denied * every_s <= min(town.now_s, DAYS_S):
@@ -499,7 +500,7 @@ def test_four_days_without_a_network_lose_nothing_and_all_arrives_in_order(tmp_p
             if town.now_s > restarted * 86_400.0:  # each midnight the gate is started anew
                 restarted += 1
                 lane.box.close()
-                lane.box, carrier = outbox(folder), Carrier([lane], town, drawn.random)
+                lane.box, carrier = outbox(folder), ReportUpload([lane], town, drawn.random)
             if town.now_s < DAYS_S:
                 assert lane.box.waiting == denied
             carried, wait_s = carrier.round()

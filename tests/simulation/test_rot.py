@@ -27,7 +27,12 @@ from tests.support.city.town import uid
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.machine.rot import damaged, flipped, write_over
 from validator.courier.ports import SourceState
-from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.courier.store.accepted_store import (
+    COPY_NAME,
+    FILE_NAME,
+    ROOT_NAME,
+    DiskAcceptedStore,
+)
 from validator.lists.files import SeenFile
 from validator.lists.manifest import decode_installed
 from validator.lists.names import ListName
@@ -101,7 +106,7 @@ def assert_well(office: PublishingOffice, gate: SocketlessGate) -> None:
         assert gate.problems == ()
         assert gate.rules is not None
         office.assert_says(gate.rules)
-    ledger = Ledger(gate.lists)
+    ledger = DiskAcceptedStore(gate.lists)
     assert (ledger.problem, ledger.accepted) == ("", gate.ledger.accepted)
     assert (gate.lists / FILE_NAME).read_bytes() == (gate.lists / COPY_NAME).read_bytes()
     installed = [
@@ -263,7 +268,7 @@ def test_the_power_goes_at_any_step_of_a_poll_and_one_file_of_the_floor_rots(
             with durable_steps(step):
                 gate.poll()
             is_cut = next(left) < 0
-            accepted = Ledger(gate.lists).accepted
+            accepted = DiskAcceptedStore(gate.lists).accepted
             assert accepted is not None
             write_over(gate.lists / name, b"")
             gate.published = before

@@ -16,7 +16,7 @@ from tests.simulation.test_list_attacks import PowerCutError, snapshot_of
 from tests.support.city.town import DAY_S, Town, town, uid
 from tests.support.gate.gate_courier import Gate
 from tests.support.web.web_server import Authority
-from validator.courier.list_sync import Status
+from validator.courier.list_sync import SyncStatus
 from validator.courier.ports import SourceState
 from validator.domain.decision import ListState, Verdict
 
@@ -57,7 +57,7 @@ def pass_time(city: Town, gate: Gate, seconds: int) -> None:
     gate.clock.wait(seconds)
 
 
-def assert_is_healed(city: Town, gate: Gate, status: Status) -> None:
+def assert_is_healed(city: Town, gate: Gate, status: SyncStatus) -> None:
     """It has the list that was published last, and its lane decides by a time that is right, or late by what it cannot know."""
     assert status.state is SourceState.FRESH, status.problem
     assert gate.version == city.version
@@ -241,7 +241,7 @@ def test_a_newer_root_that_keeps_the_keys_voids_nothing(city: Town) -> None:
     assert gate.lane_clock.now().unix_s == city.now_unix_s
 
 
-def replayed(city: Town, gate: Gate, after_s: int) -> Status:
+def replayed(city: Town, gate: Gate, after_s: int) -> SyncStatus:
     """Somebody shows what was published first under the new keys, so long after it was."""
     city.city.rotate("timestamp", now_unix_s=city.now_unix_s)
     city.publish(AFTER)

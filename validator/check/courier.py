@@ -14,7 +14,7 @@ from validator.check.finding import Finding, date, printable
 from validator.config import Config, CourierConfig
 from validator.courier.metadata import is_root
 from validator.courier.ports import SourceState
-from validator.courier.store.accepted import ROOT_BYTES_MAX, ROOT_NAME, Ledger
+from validator.courier.store.accepted_store import ROOT_BYTES_MAX, ROOT_NAME, DiskAcceptedStore
 from validator.courier.web.client import Web
 from validator.host.mounts import is_in_memory, read_only
 from validator.host.plain_files import read_given, read_regular
@@ -69,7 +69,7 @@ def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
         yield Finding("courier", "note", text)
         return
     yield from _status(config, settings, now_unix_s)
-    ledger = Ledger(Path(config.list.folder))
+    ledger = DiskAcceptedStore(Path(config.list.folder))
     yield from _root(ledger, Path(config.list.folder), settings, now_unix_s)
     yield from _accepted(ledger, config)
     yield from _folders(config)
@@ -139,7 +139,7 @@ def _mend(state: str) -> str:
 
 
 def _root(
-    ledger: Ledger, folder: Path, settings: CourierConfig, now_unix_s: int
+    ledger: DiskAcceptedStore, folder: Path, settings: CourierConfig, now_unix_s: int
 ) -> Iterator[Finding]:
     """The newest root that this gate has seen counts; the one it was given only as long as there is none."""
     kept = ledger.root if ledger.root is not None and is_root(ledger.root) else None
@@ -177,7 +177,7 @@ def _given_root(settings: CourierConfig) -> tuple[bytes | None, str]:
     return (content, "") if is_root(content) else (None, f"{settings.root}: is no root metadata")
 
 
-def _accepted(ledger: Ledger, config: Config) -> Iterator[Finding]:
+def _accepted(ledger: DiskAcceptedStore, config: Config) -> Iterator[Finding]:
     accepted = ledger.accepted
     if accepted is None:
         text = ledger.problem or "nothing yet: the courier has not reached its city"

@@ -1,4 +1,4 @@
-"""What the lanes say of the list that stands here: courier_ports.Lanes on their sockets.
+"""What the lanes say of the list that stands here: courier.ports.Lanes on their sockets.
 
 docs/lane-socket.md describes the status that they give.
 """
@@ -29,7 +29,7 @@ class LaneLists:
         self._without: dict[Path, object] = {}  # which list a lane lacked at the last poll, and why
 
     def refused(self, era: int, list_version: int) -> str:
-        """See courier_ports.Lanes."""
+        """See courier.ports.Lanes."""
         lines = [self._asked(path, era, list_version) for path in self._sockets]
         return next(filter(None, lines), "")
 

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from validator.courier.ports import (
-    Book,
+    AcceptedStore,
     CourierClock,
     Fetched,
     Lanes,
+    ListStore,
+    MetadataSource,
     Pieces,
-    Shelf,
     Signed,
     SourceState,
-    Town,
     TownError,
 )
 from validator.domain.chain import cheapest_chain
@@ -43,7 +43,7 @@ REQUEST_COST_BYTES = (
 Chains = Mapping[str, Sequence[SegmentEntry]]
 
 
-class Status(NamedTuple):
+class SyncStatus(NamedTuple):
     """How it stands after a poll.
 
     The state of the source since when (Unix seconds), and the version of the list held here.
@@ -78,23 +78,23 @@ class _Waits:
 
 
 class _NoLanes:
-    """courier_ports.Lanes where no lane can be asked."""
+    """courier.ports.Lanes where no lane can be asked."""
 
     def refused(self, era: int, list_version: int) -> str:
         del era, list_version
         return ""
 
 
-class Courier:
+class ListSync:
     """One gate's way to its city. For one thread."""
 
     def __init__(
         self,
         *,
-        town: Town,
+        metadata: MetadataSource,
         pieces: Pieces,
-        shelf: Shelf,
-        book: Book,
+        lists: ListStore,
+        store: AcceptedStore,
         clock: CourierClock,
         held_keys: Callable[[], Collection[str]],
         poll_s: float,
@@ -107,22 +107,22 @@ class Courier:
         """One line for each file that was found damaged; whoever logs them takes them out."""
         self._lanes = lanes or _NoLanes()
         self._refused = ""
-        self._town = town
+        self._metadata = metadata
         self._pieces = pieces
-        self._shelf = shelf
-        self._book = book
+        self._lists = lists
+        self._store = store
         self._clock = clock
         self._held_keys = held_keys
         self._disk_problem = disk_problem
         self._offered = 0  # the newest list that was verified, kept or not
         self._waits = _Waits(poll_s, draw)
-        self._status: Status | None = None
-        if book.accepted is not None:
-            clock.begin_with(book.accepted)
+        self._status: SyncStatus | None = None
+        if store.accepted is not None:
+            clock.begin_with(store.accepted)
 
-    def replay(self) -> Status:
+    def replay(self) -> SyncStatus:
         """At start, without the network: install again what was accepted, from the pieces on the disk, if they lead there."""
-        accepted = self._book.accepted
+        accepted = self._store.accepted
         error = None
         try:
             self._mend()
@@ -145,7 +145,7 @@ class Courier:
     def _again(self, content: str, era: int) -> bool:
         """Install a list from the pieces on the disk, unless it stands here; whether it does then."""
         manifest = decode(content.encode())
-        if self._shelf.held == (era, manifest.list_version):
+        if self._lists.held == (era, manifest.list_version):
             return True
         kept = self._pieces.held()
         chains = self._chains(manifest, era, lambda rule: kept.get(rule, ()))
@@ -153,7 +153,7 @@ class Courier:
             self._bring(manifest, era, chains)
         return chains is not None
 
-    def poll(self) -> tuple[Status, float]:
+    def poll(self) -> tuple[SyncStatus, float]:
         """Go to town once.
 
         Returns how it stands and how many seconds to wait before the next time. Never raises for
@@ -168,7 +168,7 @@ class Courier:
         try:
             accepted, manifest = self._accept(self._signed())
             self._require_key(manifest)
-            if self._shelf.held != (accepted.era, manifest.list_version):
+            if self._lists.held != (accepted.era, manifest.list_version):
                 self._follow(manifest, accepted.era)
             elif refused:
                 error = TownError(SourceState.DISK, refused)
@@ -204,24 +204,24 @@ class Courier:
         is who finds them. What it says is read again here once, and not at every poll: if the files
         are whole, reading them again does not help.
         """
-        held = self._shelf.held
+        held = self._lists.held
         refused = self._lanes.refused(*held) if held[1] else ""
-        damaged = self._shelf.mend(doubted=bool(refused) and refused != self._refused)
+        damaged = self._lists.mend(doubted=bool(refused) and refused != self._refused)
         self._refused = refused
-        self.mended += self._book.mend()
+        self.mended += self._store.mend()
         self.mended += [f"{name}: damaged, and replaced" for name in damaged]
-        return refused if held == self._shelf.held and not damaged else ""
+        return refused if held == self._lists.held and not damaged else ""
 
     def _signed(self) -> Signed:
         """What the city says now. A newer root is kept even if the rest is refused: what it revokes stays revoked."""
         try:
-            return self._town.signed(self._clock.now().unix_s, self._basis())
+            return self._metadata.signed(self._clock.now().unix_s, self._basis())
         finally:
-            self._book.keep_root(self._town.root)
+            self._store.keep_root(self._metadata.root)
 
     def _basis(self) -> TimeBasis | None:
         """What the time floor rests on; None on a gate that has accepted nothing yet."""
-        accepted = self._book.accepted
+        accepted = self._store.accepted
         if accepted is None:
             return None
         without_unix_s = vouched_unix_s(self._clock.system())
@@ -234,7 +234,7 @@ class Courier:
         except ManifestError as error:
             raise TownError(SourceState.REFUSED, str(error)) from None
         signed_unix_s = signed.signed_unix_s or manifest.issued_unix_s
-        before = self._book.accepted
+        before = self._store.accepted
         self._check_times(
             signed_unix_s, signed.expires_unix_s, before.signed_unix_s if before else 0
         )
@@ -261,15 +261,15 @@ class Courier:
             boot_id, boottime_ns = self._clock.boot()
             accepted = Accepted.of(floor, signed.manifest, boot_id, boottime_ns)
             before = replace(accepted, **self._installed(before, accepted))
-            self._book.accept(before)
+            self._store.accept(before)
             self._clock.begin_with(before)
         return before, manifest
 
     def _installed(self, before: Accepted | None, accepted: Accepted) -> dict[str, Any]:
         """What is to be written of the list that is held here, beside one that is accepted and not installed yet."""
-        if before is None or self._shelf.held == (accepted.era, accepted.list_version):
+        if before is None or self._lists.held == (accepted.era, accepted.list_version):
             return {}
-        if self._shelf.held == (before.era, before.list_version):
+        if self._lists.held == (before.era, before.list_version):
             return {"installed": before.manifest, "installed_era": before.era}
         return {"installed": before.installed, "installed_era": before.installed_era}
 
@@ -300,7 +300,7 @@ class Courier:
 
         What was accepted may be lost (`era` is None), or an older state of it may be back.
         """
-        held_era, version = self._shelf.held
+        held_era, version = self._lists.held
         if held_era and era in (None, held_era) and manifest.list_version < version:
             raise TownError(
                 SourceState.REPLAYED,
@@ -339,7 +339,7 @@ class Courier:
         chains = {}
         for rule in manifest.rules:
             newest = rule.segments[0].to_version
-            standing = self._shelf.standing(rule.name, manifest.fingerprint_key, era)
+            standing = self._lists.standing(rule.name, manifest.fingerprint_key, era)
             usable = [piece for piece in offers(rule.name) if piece.to_version <= newest]
             chain = cheapest_chain(standing, usable, REQUEST_COST_BYTES)
             if chain is None or (chain[-1].to_version if chain else standing) < newest:
@@ -367,9 +367,9 @@ class Courier:
             rule: [Fetched(piece, self._pieces.fetch(piece)) for piece in chain]
             for rule, chain in chains.items()
         }
-        self._shelf.install(manifest, era, fetched)
+        self._lists.install(manifest, era, fetched)
         held = self._pieces.held()
-        kept = {rule: self._shelf.kept(rule) for rule in chains}
+        kept = {rule: self._lists.kept(rule) for rule in chains}
         self._pieces.keep_only(
             {
                 piece.sha256
@@ -379,7 +379,7 @@ class Courier:
             }
         )
 
-    def _stand(self, error: TownError | None) -> Status:
+    def _stand(self, error: TownError | None) -> SyncStatus:
         now_unix_s = self._clock.now().unix_s
         state, problem = (error.state, str(error)) if error else (SourceState.FRESH, "")
         before = self._status
@@ -387,8 +387,8 @@ class Courier:
         since_unix_s = min(
             since_unix_s, now_unix_s
         )  # it began while the time was ahead, and that is void now
-        accepted = self._book.accepted
-        self._status = Status(
+        accepted = self._store.accepted
+        self._status = SyncStatus(
             state,
             problem,
             since_unix_s,
@@ -404,13 +404,13 @@ class Courier:
             return error
         if error is not None and error.state is not SourceState.DISK:
             return TownError(error.state, f"{error}; besides, {lacking}", error.retry_after_s)
-        waits = self._offered > (self._book.accepted.list_version if self._book.accepted else 0)
+        waits = self._offered > (self._store.accepted.list_version if self._store.accepted else 0)
         signed = f"; list {self._offered} is signed by the city, and waits for it" if waits else ""
         return TownError(SourceState.DISK, f"{lacking}{signed}")
 
     def _held_version(self) -> int | None:
         try:
-            return self._shelf.held[1]
+            return self._lists.held[1]
         except OSError:
             return None  # a disk that cannot be read: unknown, and not none
 

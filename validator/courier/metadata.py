@@ -1,6 +1,6 @@
-"""What the city's signed metadata says: courier_ports.Town on The Update Framework (TUF 1.0, python-tuf's client).
+"""What the city's signed metadata says: courier.ports.MetadataSource on The Update Framework (TUF 1.0, python-tuf's client).
 
-    town = TufTown(folder, "https://lists.example.org/turnike/", web, trusted_root)
+    town = TufMetadata(folder, "https://lists.example.org/turnike/", web, trusted_root)
     signed = town.signed(now_unix_s)
 
 A poll in which nothing has changed costs two requests on a kept connection: the next root, which is not there (404), and timestamp.json
@@ -67,7 +67,7 @@ _NOT_THERE = (403, 404)  # object stores answer 403 for what is not there when n
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class TufTown:
+class TufMetadata:
     """The city as its signed metadata tells. For one thread."""
 
     def __init__(self, metadata_folder: Path, base_url: str, web: Web, trusted_root: bytes) -> None:
@@ -88,7 +88,7 @@ class TufTown:
         return self._root
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """See courier_ports.Town: the time is chosen when the newest root is known, before its expiry or anything below it is judged."""
+        """See courier.ports.MetadataSource: the time is chosen when the newest root is known, before its expiry or anything below it is judged."""
         try:
             with self._town_errors():
                 return self._asked(now_unix_s, basis)
@@ -298,7 +298,7 @@ class _Fetcher(FetcherInterface):
 def set_reference_time(updater: Updater, now_unix_s: int) -> None:
     """Judge expiry by this time. Raises TownError if this release of python-tuf does not let us.
 
-    Version 7 takes it nowhere but in its inner object. Only these lines know of that, and test_tuf_town.py fails when a new release moves it.
+    Version 7 takes it nowhere but in its inner object. Only these lines know of that, and test_metadata.py fails when a new release moves it.
     """
     trusted = getattr(updater, "_trusted_set", None)
     if not isinstance(getattr(trusted, "reference_time", None), datetime):

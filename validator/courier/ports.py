@@ -13,6 +13,7 @@ from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.ipc.accepted import Accepted
 from validator.lists.manifest import Manifest, SegmentEntry
+from validator.reports.stored_report import StoredReport
 
 
 class SourceState(Enum):
@@ -58,7 +59,7 @@ class Signed:
     expires_unix_s: int
 
 
-class Town(Protocol):
+class MetadataSource(Protocol):
     """Where the signed metadata comes from."""
 
     @property
@@ -112,7 +113,7 @@ class Fetched(NamedTuple):
     path: Path
 
 
-class Shelf(Protocol):
+class ListStore(Protocol):
     """The lists that this gate holds, and their only writer."""
 
     @property
@@ -140,7 +141,7 @@ class Shelf(Protocol):
         """Apply each rule's pieces, in order, and install the list: all or nothing. Raises TownError."""
 
 
-class Book(Protocol):
+class AcceptedStore(Protocol):
     """Where it is written what was accepted; durable when `accept` returns."""
 
     @property
@@ -165,3 +166,42 @@ class Lanes(Protocol):
 
         Empty if none says so. A lane that does not answer says nothing.
         """
+
+
+class Result(Enum):
+    """What the back office says of one report."""
+
+    STORED = "stored"
+    ALREADY = "already"
+    REJECTED = "rejected"
+
+
+class ReportAnswer(NamedTuple):
+    """The same, with its reason if it was rejected."""
+
+    result: Result
+    reason: str = ""
+
+
+class BatchError(TownError):
+    """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
+
+
+class LaneReports(Protocol):
+    """The reports of one lane. Every method raises LaneGoneError."""
+
+    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
+        """The reports that have waited longest, after so many of them."""
+
+    def delivered(self, report_ids: Sequence[str]) -> None:
+        """These are in the city."""
+
+    def rejected(self, report_id: str, reason: str) -> None:
+        """This one will never be."""
+
+
+class ReportReceiver(Protocol):
+    """The back office."""
+
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """What it says of each report, by id. Raises TownError, BatchError."""

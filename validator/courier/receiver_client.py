@@ -1,6 +1,6 @@
-"""The back office as the carrier sees it: carrier_ports.ReportOffice over HTTPS. Each request is signed with the gate's own key (signed_request.py).
+"""The back office as the carrier sees it: courier.ports.ReportReceiver over HTTPS. Each request is signed with the gate's own key (signed_request.py).
 
-office = ReportOffice("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
+office = ReceiverClient("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
 office.send(reports)          # what became of each
 office.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed
 """
@@ -17,9 +17,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from validator.courier.ports import SourceState, TownError
+from validator.courier.ports import BatchError, ReportAnswer, Result, SourceState, TownError
 from validator.courier.receiver_refusals import explained
-from validator.courier.upload_ports import Answer, BatchError, Result
 from validator.courier.web.client import StatusError, Web, as_sent
 from validator.courier.web.errors import host, place
 from validator.host.owners import name_of
@@ -97,7 +96,7 @@ def _mend(path: Path, error: OSError) -> str:
     return "check the file and its disk"
 
 
-class ReportOffice:
+class ReceiverClient:
     """One gate's way to one back office. For one thread."""
 
     def __init__(
@@ -116,8 +115,8 @@ class ReportOffice:
         self._now_unix_s = now_unix_s
         self._nonce = FIRST_NONCE
 
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See carrier_ports.ReportOffice."""
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """See courier.ports.ReportReceiver."""
         try:
             content = self._post(
                 "v1/reports", b'{"reports":[' + b",".join(each.json() for each in reports) + b"]}"
@@ -127,7 +126,7 @@ class ReportOffice:
                 raise BatchError(error.state, str(error)) from error
             raise
         results = self._decoded(_results, content, "v1/reports").results
-        return {each.id: Answer(Result(each.result), each.reason) for each in results}
+        return {each.id: ReportAnswer(Result(each.result), each.reason) for each in results}
 
     def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
         """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises TownError.

@@ -10,8 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from validator.courier.ports import SourceState, TownError
-from validator.courier.upload_ports import Answer, BatchError, LaneReports, ReportOffice, Result
+from validator.courier.ports import (
+    BatchError,
+    LaneReports,
+    ReportAnswer,
+    ReportReceiver,
+    Result,
+    SourceState,
+    TownError,
+)
 from validator.errors import LaneGoneError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.reports.stored_report import StoredReport
@@ -39,7 +46,7 @@ _WAIT_S_LEAST = 0.1
 _DOUBLINGS_MAX = 16
 
 
-class Carried(NamedTuple):
+class UploadStatus(NamedTuple):
     """How it stands after a round: the state of the way to the back office, why it is so, and counts since the start."""
 
     state: SourceState
@@ -62,11 +69,11 @@ class _Doubts:
     """How many are sent at once: fewer while one is looked for that is not taken."""
 
 
-class Carrier:
+class ReportUpload:
     """One gate's way to the back office. For one thread."""
 
     def __init__(
-        self, lanes: Sequence[LaneReports], office: ReportOffice, draw: Callable[[], float]
+        self, lanes: Sequence[LaneReports], office: ReportReceiver, draw: Callable[[], float]
     ) -> None:
         """`draw` is uniform in [0, 1)."""
         self._lanes = [(lane, _Doubts()) for lane in lanes]
@@ -78,7 +85,7 @@ class Carrier:
         self._stood = (SourceState.FRESH, "")
         self._delivered = self._rejected = 0
 
-    def round(self) -> tuple[Carried, float]:
+    def round(self) -> tuple[UploadStatus, float]:
         """Carry one batch from each lane. Returns how it stands, and how many seconds to wait before the next round."""
         problem, waits = "", False
         self._is_divided = self._is_untold = False
@@ -149,7 +156,7 @@ class Carrier:
         if len(batch) == 1:
             report_id = batch[0].report_id
             if report_id in doubts.suspected:
-                self._tell(lane, {report_id: Answer(Result.REJECTED, str(error))})
+                self._tell(lane, {report_id: ReportAnswer(Result.REJECTED, str(error))})
             else:
                 doubts.doubted.append(report_id)
                 doubts.why = str(error)
@@ -164,7 +171,7 @@ class Carrier:
             doubts.doubted.clear()
             raise TownError(SourceState.NOT_OURS, f"{doubts.why}; none of {count} was taken")
 
-    def _tell(self, lane: LaneReports, answers: Mapping[str, Answer]) -> None:
+    def _tell(self, lane: LaneReports, answers: Mapping[str, ReportAnswer]) -> None:
         done = [
             report_id
             for report_id, answer in answers.items()
@@ -182,9 +189,9 @@ class Carrier:
             self._is_untold = True
             raise
 
-    def _stand(self, state: SourceState, problem: str) -> Carried:
+    def _stand(self, state: SourceState, problem: str) -> UploadStatus:
         self._stood = (state, problem)
-        return Carried(state, problem, self._delivered, self._rejected)
+        return UploadStatus(state, problem, self._delivered, self._rejected)
 
     def _wait_s(self, retry_after_s: float = 0.0) -> float:
         return _wait_s(self._failures, retry_after_s, self._draw)

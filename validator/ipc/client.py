@@ -1,4 +1,4 @@
-"""The lane socket from the courier's side: courier.upload_ports.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
+"""The lane socket from the courier's side: courier.ports.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
 
 import socket
 import time
@@ -53,7 +53,7 @@ class LaneClient:
         self._socket: socket.socket | None = None
 
     def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
-        """See courier.upload_ports.LaneReports."""
+        """See courier.ports.LaneReports."""
         request = {"request": "reports", "max": count_max, "skip": skipped}
         reports = self._answer(_reports, request).reports
         if len(reports) > count_max:
@@ -61,7 +61,7 @@ class LaneClient:
         return reports
 
     def delivered(self, report_ids: Sequence[str]) -> None:
-        """See courier.upload_ports.LaneReports."""
+        """See courier.ports.LaneReports."""
         count = self._answer(_forgotten, {"request": "delivered", "ids": report_ids}).forgotten
         if count < len(report_ids):
             raise self._gone(
@@ -69,7 +69,7 @@ class LaneClient:
             )
 
     def rejected(self, report_id: str, reason: str) -> None:
-        """See courier.upload_ports.LaneReports."""
+        """See courier.ports.LaneReports."""
         request = {"request": "rejected", "id": report_id, "reason": reason[:200]}
         if not self._answer(_put_aside, request).put_aside:
             raise self._gone("has not put aside a report that the back office does not take")

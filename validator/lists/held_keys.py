@@ -1,4 +1,4 @@
-"""The fingerprint keys that this gate holds: a folder of `*.key` files, as lane, courier and `turnike check` read it. courier/store/keys.py writes it."""
+"""The fingerprint keys that this gate holds: a folder of `*.key` files, as lane, courier and `turnike check` read it. courier/store/key_folder.py writes it."""
 
 import os
 import re

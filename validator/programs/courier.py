@@ -16,12 +16,12 @@ from typing import Any
 
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier.lane_lists import LaneLists
-from validator.courier.list_sync import Courier, Status
-from validator.courier.metadata import TufTown, is_root
+from validator.courier.list_sync import ListSync, SyncStatus
+from validator.courier.metadata import TufMetadata, is_root
 from validator.courier.receiver_client import GateKeyError
-from validator.courier.store.accepted import ROOT_BYTES_MAX, Ledger
+from validator.courier.store.accepted_store import ROOT_BYTES_MAX, DiskAcceptedStore
 from validator.courier.store.folders import BusyError, CourierFolders
-from validator.courier.store.lists import ListShelf
+from validator.courier.store.list_store import DiskListStore
 from validator.courier.store.piece_cache import PieceCache
 from validator.courier.web.client import Web
 from validator.host.clock import Clock
@@ -32,7 +32,7 @@ from validator.host.process import tell_systemd
 from validator.ipc.courier_status import COURIER_STATUS_FILE, encode
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
-from validator.programs.uploading import CarrierThread
+from validator.programs.uploading import UploadThread
 
 
 class StartError(Exception):
@@ -50,15 +50,15 @@ def serve(config: Config, log_fd: int) -> None:
         folders.take()  # a disk that takes nothing does not stop the start: reports and statuses go on
     except BusyError as error:
         raise StartError(str(error)) from error
-    shelf = ListShelf(folder, recent if config.list.recent else None)
-    ledger, clock = Ledger(folder), Clock()
+    shelf = DiskListStore(folder, recent if config.list.recent else None)
+    ledger, clock = DiskAcceptedStore(folder), Clock()
     web = _web(settings)
     sockets = config.upload.lanes if config.upload else filter(None, [config.reports.socket])
-    courier = Courier(
-        town=TufTown(recent / "metadata", settings.url, web, _root(ledger, settings)),
+    courier = ListSync(
+        metadata=TufMetadata(recent / "metadata", settings.url, web, _root(ledger, settings)),
         pieces=PieceCache(folder / "pieces", settings.url, web),
-        shelf=shelf,
-        book=ledger,
+        lists=shelf,
+        store=ledger,
         clock=clock,
         held_keys=partial(_held_key_ids, Path(config.list.keys)),
         poll_s=settings.poll_s,
@@ -81,12 +81,12 @@ def serve(config: Config, log_fd: int) -> None:
         _go_on(courier, clock, web, tell)
 
 
-def _tell_mended(log: JsonLog, courier: Courier) -> None:
+def _tell_mended(log: JsonLog, courier: ListSync) -> None:
     while courier.mended:
         log.line({"event": "courier problem", "problem": courier.mended.pop(0)})
 
 
-def _go_on(courier: Courier, clock: Clock, web: Web, tell: "_Teller") -> None:
+def _go_on(courier: ListSync, clock: Clock, web: Web, tell: "_Teller") -> None:
     while True:
         clock.refresh()
         web.check_dates(dates_of_certificates(clock))
@@ -114,10 +114,10 @@ def _web(settings: CourierConfig) -> Web:
 
 def _carry(
     config: Config, upload: UploadConfig, web: Web, clock: Clock, tell: "_Teller"
-) -> CarrierThread:
+) -> UploadThread:
     keys = Path(config.list.keys)
     try:
-        carrier = CarrierThread(
+        carrier = UploadThread(
             config.gate_id, upload, keys, web, clock, tell.log, lambda: tell.fields
         )
     except GateKeyError as error:
@@ -129,11 +129,11 @@ def _carry(
 class _Teller:
     """Says how it stands: a line in the log when something has changed, and a file for whoever looks."""
 
-    def __init__(self, log: JsonLog, clock: Clock, shelf: ListShelf, path: Path) -> None:
+    def __init__(self, log: JsonLog, clock: Clock, shelf: DiskListStore, path: Path) -> None:
         self.log = log
         self.fields: Mapping[str, Any] = {}
         """How it stood last, as in the file."""
-        self.carrier: CarrierThread | None = None
+        self.carrier: UploadThread | None = None
         self._clock = clock
         self._shelf = shelf
         self._path = path
@@ -141,7 +141,7 @@ class _Teller:
         self._upload: tuple[str, str] | None = None  # as it is in the file
         self._kept = b""  # what was written last
 
-    def __call__(self, status: Status) -> None:
+    def __call__(self, status: SyncStatus) -> None:
         fields = status._asdict() | {
             "state": status.state.value,
             "disk_bytes": self._shelf.disk_bytes,
@@ -182,7 +182,7 @@ class _Teller:
         return False
 
 
-def _root(ledger: Ledger, settings: CourierConfig) -> bytes:
+def _root(ledger: DiskAcceptedStore, settings: CourierConfig) -> bytes:
     """The newest root this gate has seen; the one it was given, if there is none or the card has spoiled it."""
     if ledger.root is not None and is_root(ledger.root):
         return ledger.root

@@ -14,9 +14,15 @@ from typing import Any
 from validator.config import UploadConfig
 from validator.courier.list_sync import where
 from validator.courier.ports import SourceState, TownError
-from validator.courier.receiver_client import ReportOffice, gate_key
-from validator.courier.report_upload import AWAY, WAIT_S_MAX, Carried, Carrier, StatusTimes
-from validator.courier.store.keys import KeyFolder
+from validator.courier.receiver_client import ReceiverClient, gate_key
+from validator.courier.report_upload import (
+    AWAY,
+    WAIT_S_MAX,
+    ReportUpload,
+    StatusTimes,
+    UploadStatus,
+)
+from validator.courier.store.key_folder import KeyFolder
 from validator.courier.web.client import Web
 from validator.errors import LaneGoneError
 from validator.host.clock import Clock
@@ -28,7 +34,7 @@ from validator.reports.sealed_keys import SealedKey
 NOTABLE = ("devices", "list_version", "reports_trouble", "emergency", "tamper", "forced")
 
 
-class CarrierThread(threading.Thread):
+class UploadThread(threading.Thread):
     """Carries until the process ends."""
 
     def __init__(
@@ -50,10 +56,10 @@ class CarrierThread(threading.Thread):
         self._courier = courier
         self._lanes = [LaneClient(Path(path)) for path in upload.lanes]
         key = gate_key(Path(upload.key))
-        self._office = ReportOffice(upload.url, web, gate_id, key, self._now_unix_s)
+        self._office = ReceiverClient(upload.url, web, gate_id, key, self._now_unix_s)
         self._keys = KeyFolder(keys, key)
         self._key_problems: tuple[str, ...] = ()
-        self._carrier = Carrier(self._lanes, self._office, random.random)
+        self._carrier = ReportUpload(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
         self.stands: tuple[str, str] | None = None
         """State and problem of the way to the back office; None before the first round. Any thread may read it."""
@@ -84,7 +90,7 @@ class CarrierThread(threading.Thread):
     def _now_unix_s(self) -> int:
         return self._clock.now().unix_s
 
-    def _tell(self, carried: Carried) -> None:
+    def _tell(self, carried: UploadStatus) -> None:
         if carried.delivered > self._delivered:
             self._delivered, self._unheard = carried.delivered, None  # the way is open
         if (
@@ -98,7 +104,7 @@ class CarrierThread(threading.Thread):
             fields = carried._asdict() | {"state": carried.state.value}
             self._log.line({"event": "carrier", **fields, "unix_s": self._now_unix_s()})
 
-    def _tell_status(self, carried: Carried) -> None:
+    def _tell_status(self, carried: UploadStatus) -> None:
         """Each minute, and soon when something has changed that an operator would want to know."""
         now_s, times = time.monotonic(), self._status_times
         if now_s < times.look_s:

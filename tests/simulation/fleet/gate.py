@@ -3,11 +3,11 @@
 from random import Random
 
 from tests.simulation.fleet.city import DAY_S, City, Published
+from tests.simulation.fleet.list_store import Held, Level, SimListStore
 from tests.simulation.fleet.lives import BOOT_S, Life
-from tests.simulation.fleet.ports import Line, SimBook, SimClock, SimPieces, SimTown
-from tests.simulation.fleet.shelf import Held, Level, SimShelf
+from tests.simulation.fleet.ports import Line, SimAcceptedStore, SimClock, SimMetadata, SimPieces
 from tests.simulation.fleet.tally import Load, Of, Tally, away
-from validator.courier.list_sync import Courier
+from validator.courier.list_sync import ListSync
 from validator.courier.ports import SourceState
 
 LANE_LOOKS_S = 1.0  # the lane looks for a new list once a second
@@ -28,12 +28,12 @@ class SimGate:
         self.tally = Tally([[0] * len(Of) for _ in range(days)], [True] * days)
         self._line = Line(life, self.tally, load)
         self._pieces = SimPieces(city, self._line, self.tally)
-        self._book = SimBook(self._line)
+        self._store = SimAcceptedStore(self._line)
         self._clock = SimClock(self._line)
-        self._shelf = SimShelf(city, self._line.count, self._begins())
+        self._lists = SimListStore(city, self._line.count, self._begins())
         self._current_s: float | None = None if life.begins_with_s is None else -life.begins_with_s
         self._is_current = life.begins_with_s == 0
-        self._before = self._shelf.held[1]
+        self._before = self._lists.held[1]
         self._in_step_s = 0.0
         self._boot()
 
@@ -81,12 +81,12 @@ class SimGate:
         )
 
     def _boot(self) -> None:
-        self._town = SimTown(self._city, self._line)
-        self._courier = Courier(
-            town=self._town,
+        self._town = SimMetadata(self._city, self._line)
+        self._courier = ListSync(
+            metadata=self._town,
             pieces=self._pieces,
-            shelf=self._shelf,
-            book=self._book,
+            lists=self._lists,
+            store=self._store,
             clock=self._clock,
             held_keys=lambda: {
                 self._city.key(self._city.published[0]),
@@ -97,9 +97,9 @@ class SimGate:
         )
 
     def _power_cut(self, on_s: float) -> None:
-        before = self._shelf.held
-        self._shelf.power_cut()
-        lost = self._shelf.held != before
+        before = self._lists.held
+        self._lists.power_cut()
+        lost = self._lists.held != before
         self._clock.boot_again(on_s)
         self._line.drop()
         self._boot()
@@ -108,11 +108,11 @@ class SimGate:
             "nothing was lost"
             if not lost
             else "all came back"
-            if self._shelf.held == before
+            if self._lists.held == before
             else "fell behind"
         )
         self.tally.replays[what] += 1
-        self._check(self._city.version(self._shelf.held[1]) if self._shelf.held[1] else None)
+        self._check(self._city.version(self._lists.held[1]) if self._lists.held[1] else None)
         self._is_current = False
 
     def _fresh(self) -> None:
@@ -120,7 +120,7 @@ class SimGate:
         public = self._town.seen
         assert public is not None
         line, city = self._line, self._city
-        assert self._shelf.held == (ERA, public.version)
+        assert self._lists.held == (ERA, public.version)
         self._clock.synchronised = True
         if not self._is_current:
             self._note_return()
@@ -151,12 +151,12 @@ class SimGate:
         if public is None:
             return
         for rule in self._city.rules:
-            assert self._shelf.newest(rule.name) >= public.changed[rule.name], (
+            assert self._lists.newest(rule.name) >= public.changed[rule.name], (
                 rule.name,
                 public.version,
             )
             if self._city.plan.cards:
-                table = self._shelf.list.cards[rule.name]
+                table = self._lists.list.cards[rule.name]
                 assert {card for card, is_in in table.items() if is_in} == set(
                     self._city.followed(rule.name, 0, public.version)
                 ), (rule.name, public.version)

@@ -120,8 +120,8 @@ class Line:
         return cuts[self._next].start_s if self._next < len(cuts) else float("inf")
 
 
-class SimTown:
-    """courier.ports.Town: what TufTown asks for, in its order, and what it keeps from one poll to the next."""
+class SimMetadata:
+    """courier.ports.MetadataSource: what TufMetadata asks for, in its order, and what it keeps from one poll to the next."""
 
     def __init__(self, city: City, line: Line) -> None:
         self.seen: Published | None = None
@@ -132,11 +132,11 @@ class SimTown:
 
     @property
     def root(self) -> bytes:
-        """See courier.ports.Town."""
+        """See courier.ports.MetadataSource."""
         return ROOT
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """See courier.ports.Town. No root here replaces any keys."""
+        """See courier.ports.MetadataSource. No root here replaces any keys."""
         del basis
         line = self._line
         line.whole("root", Of.METADATA, 0)
@@ -252,8 +252,8 @@ class SimPieces:
         self._covered[rule] = [(0, version)]
 
 
-class SimBook:
-    """courier.ports.Book: on the card."""
+class SimAcceptedStore:
+    """courier.ports.AcceptedStore: on the card."""
 
     def __init__(self, line: Line) -> None:
         self.accepted: Accepted | None = None
@@ -261,17 +261,17 @@ class SimBook:
         self._root = b""
 
     def mend(self) -> Sequence[str]:
-        """See courier.ports.Book. This card forgets nothing."""
+        """See courier.ports.AcceptedStore. This card forgets nothing."""
         return ()
 
     def keep_root(self, root: bytes) -> None:
-        """See courier.ports.Book."""
+        """See courier.ports.AcceptedStore."""
         if root != self._root:
             self._line.count(Of.SD_ACCEPTED, blocks(len(root)))
             self._root = root
 
     def accept(self, accepted: Accepted) -> None:
-        """See courier.ports.Book."""
+        """See courier.ports.AcceptedStore."""
         self._line.count(Of.SD_ACCEPTED, 2 * blocks(len(encode(accepted))))
         self.accepted = accepted
 

@@ -30,7 +30,7 @@ from backoffice.signing import keys
 from tests.support.city.backoffice_rig import NOW_UNIX_S, City
 from tests.support.gate import gate_courier
 from tests.support.gate.gate_courier import Gate, SetClock
-from validator.courier.list_sync import Status
+from validator.courier.list_sync import SyncStatus
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.rules import Effect, RuleSet
 from validator.lists.manifest import Manifest, decode
@@ -416,7 +416,7 @@ class SocketlessGate(Gate):
 
     published: Path = field(kw_only=True)
 
-    def start(self) -> Status:
+    def start(self) -> SyncStatus:
         """See Gate."""
         with patch.object(gate_courier, "Web", partial(FolderWeb, self.published)):
             return super().start()

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 
-from validator.courier.list_sync import Courier
+from validator.courier.list_sync import ListSync
 from validator.courier.ports import Fetched, Signed, SourceState
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
@@ -68,20 +68,20 @@ class World:
     """What the courier said that its time rests on, at each question."""
 
     def __post_init__(self) -> None:
-        self.pieces = Cache(self)
-        self.shelf = Tables(self)
-        self.book = Notes(self)
-        self.clock = Watch(self)
-        self.lanes = Witnesses()
+        self.pieces = FakePieces(self)
+        self.lists = FakeListStore(self)
+        self.store = FakeAcceptedStore(self)
+        self.clock = FakeClock(self)
+        self.lanes = FakeLanes()
 
-    def courier(self, draw: Sequence[float] = (MIDDLE,)) -> Courier:
+    def courier(self, draw: Sequence[float] = (MIDDLE,)) -> ListSync:
         """A courier that starts now, with whatever the gate has."""
         drawn = cycle(draw)
-        return Courier(
-            town=Mayor(self),
+        return ListSync(
+            metadata=FakeMetadata(self),
             pieces=self.pieces,
-            shelf=self.shelf,
-            book=self.book,
+            lists=self.lists,
+            store=self.store,
             clock=self.clock,
             held_keys=lambda: self.held_keys,
             poll_s=POLL_S,
@@ -145,8 +145,8 @@ class World:
 
 
 @dataclass
-class Mayor:
-    """courier.ports.Town."""
+class FakeMetadata:
+    """courier.ports.MetadataSource."""
 
     world: World
 
@@ -170,7 +170,7 @@ class Mayor:
 
 
 @dataclass
-class Cache:
+class FakePieces:
     """courier.ports.Pieces."""
 
     world: World
@@ -205,8 +205,8 @@ class Cache:
 
 
 @dataclass
-class Tables:
-    """courier.ports.Shelf. A snapshot goes to the disk, changes stay in memory until `power_cut`."""
+class FakeListStore:
+    """courier.ports.ListStore. A snapshot goes to the disk, changes stay in memory until `power_cut`."""
 
     world: World
     held: tuple[int, int] = (0, 0)
@@ -254,8 +254,8 @@ class Tables:
 
 
 @dataclass
-class Notes:
-    """courier.ports.Book."""
+class FakeAcceptedStore:
+    """courier.ports.AcceptedStore."""
 
     world: World
     accepted: Accepted | None = None
@@ -277,7 +277,7 @@ class Notes:
 
 
 @dataclass
-class Witnesses:
+class FakeLanes:
     """courier.ports.Lanes."""
 
     refuse: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -287,7 +287,7 @@ class Witnesses:
 
 
 @dataclass
-class Watch:
+class FakeClock:
     """courier.ports.CourierClock."""
 
     world: World
@@ -316,7 +316,7 @@ def in_step(**fields: object) -> World:
     """A gate that has polled once and has list 10; then these fields of the world change."""
     world = World()
     world.courier().poll()
-    assert world.shelf.held == (1, 10)
+    assert world.lists.held == (1, 10)
     world.taken()
     for name, value in fields.items():
         setattr(world, name, value)

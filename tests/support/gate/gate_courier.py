@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from validator.courier.list_sync import Courier, Status
-from validator.courier.metadata import TufTown, is_root
-from validator.courier.store.accepted import Ledger
-from validator.courier.store.lists import ListShelf
+from validator.courier.list_sync import ListSync, SyncStatus
+from validator.courier.metadata import TufMetadata, is_root
+from validator.courier.store.accepted_store import DiskAcceptedStore
+from validator.courier.store.list_store import DiskListStore
 from validator.courier.store.piece_cache import PieceCache
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import Card, CardUid
@@ -65,11 +65,11 @@ class Gate:
     keys: tuple[bytes, ...]
     limits: WebLimits = QUICK
     ca_file: str | None = None
-    shelf: ListShelf = field(init=False)
-    ledger: Ledger = field(init=False)
+    shelf: DiskListStore = field(init=False)
+    ledger: DiskAcceptedStore = field(init=False)
     web: Web = field(init=False)
     lane_clock: ProcessClock = field(init=False)
-    _courier: Courier = field(init=False)
+    _courier: ListSync = field(init=False)
     _clock: ProcessClock = field(init=False)
     _lane: ListFolder = field(init=False)
     _times: TimeFile = field(init=False)
@@ -98,27 +98,27 @@ class Gate:
         """Put a fingerprint key where the gate looks for them."""
         (self.folder / "keys" / f"{key_id(key).hex()}.key").write_bytes(format_key_file(key))
 
-    def start(self) -> Status:
+    def start(self) -> SyncStatus:
         """Start courier and lane, as processes would: nothing is known but what stands in the folders."""
         status = self.start_courier()
         self.start_lane()
         return status
 
-    def start_courier(self) -> Status:
+    def start_courier(self) -> SyncStatus:
         """Start the courier alone."""
         if hasattr(self, "web"):
             self.web.close()
-        self.ledger = Ledger(self.lists)
+        self.ledger = DiskAcceptedStore(self.lists)
         self.web = Web(self.ca_file, limits=self.limits)
         self._clock = ProcessClock(self.clock)
         kept = self.ledger.root
         root = kept if kept is not None and is_root(kept) else self.root
-        self.shelf = ListShelf(self.lists, self.recent)
-        self._courier = Courier(
-            town=TufTown(self.recent / "metadata", self.url, self.web, root),
+        self.shelf = DiskListStore(self.lists, self.recent)
+        self._courier = ListSync(
+            metadata=TufMetadata(self.recent / "metadata", self.url, self.web, root),
             pieces=PieceCache(self.lists / "pieces", self.url, self.web),
-            shelf=self.shelf,
-            book=self.ledger,
+            lists=self.shelf,
+            store=self.ledger,
             clock=self._clock,
             held_keys=self._held_key_ids,
             poll_s=30,
@@ -146,14 +146,14 @@ class Gate:
         self._look()
         return self.problems[0] if ListName(era, list_version) in self._refused else ""
 
-    def power_cut(self) -> Status:
+    def power_cut(self) -> SyncStatus:
         """What is in memory is gone; what is on the disk is there. The next boot begins."""
         _empty(self.recent)
         self.clock.boot_id += "+"
         self.clock.boottime_s = 10
         return self.start()
 
-    def poll(self) -> Status:
+    def poll(self) -> SyncStatus:
         """Go to town once, and let the lane look."""
         self.web.check_dates(dates_of_certificates(self._clock))
         status, _ = self._courier.poll()

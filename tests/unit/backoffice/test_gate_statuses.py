@@ -18,7 +18,7 @@ from backoffice.reports.gate_views import GateView, views
 from backoffice.reports.store import ReportStore
 from tests.support.web.asgi import ask
 from validator.courier.ports import SourceState, TownError
-from validator.courier.receiver_client import ReportOffice
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import Web
 from validator.reports.signed_request import Speaker, sign
 
@@ -66,7 +66,7 @@ class World:
     city_unix_s: int = NOW_UNIX_S
     gate_unix_s: int = NOW_UNIX_S
     said: int = 0
-    office: ReportOffice = field(init=False)
+    office: ReceiverClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.way = Way(
@@ -82,7 +82,7 @@ class World:
 
     def start(self) -> None:
         """The gate's courier starts: it knows nothing but its key."""
-        self.office = ReportOffice(HOST, self.way, "gate", KEY, lambda: self.gate_unix_s)
+        self.office = ReceiverClient(HOST, self.way, "gate", KEY, lambda: self.gate_unix_s)
 
     def pass_time(self, seconds: int = 60) -> None:
         """On both clocks."""

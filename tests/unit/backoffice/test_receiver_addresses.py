@@ -16,9 +16,8 @@ from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.web.asgi import ask
 from tests.support.web.web_server import WebServer
-from validator.courier.ports import SourceState, TownError
-from validator.courier.receiver_client import ReportOffice
-from validator.courier.upload_ports import Result
+from validator.courier.ports import Result, SourceState, TownError
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import StatusError, Web
 from validator.formats.web_address import parse_address
 from validator.programs.enrolment import EnrolmentError, enrol
@@ -89,7 +88,7 @@ class World:
 
     def send(self, url: str = "http://{}/") -> Result:
         """The same of a gate that is enrolled, or is not."""
-        office = ReportOffice(self.here(url), self.web, "gate", KEY, lambda: NOW_UNIX_S)
+        office = ReceiverClient(self.here(url), self.web, "gate", KEY, lambda: NOW_UNIX_S)
         (answer,) = office.send([stored(1)]).values()
         return answer.result
 

@@ -24,7 +24,7 @@ from validator import check
 from validator.check import courier as check_courier
 from validator.config import Config, LogConfig, UploadConfig, load
 from validator.courier.ports import SourceState
-from validator.courier.store.accepted import Ledger
+from validator.courier.store.accepted_store import DiskAcceptedStore
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
 from validator.host.clock import Clock
@@ -124,7 +124,7 @@ def keep(config: Config, **fields: Any) -> None:
     )
     versions, keys = RoleVersions(1, 5, 4, 3), RoleKeys(("a1",), ("b2",), ("c3",))
     of = Accepted.of(Floor(versions, keys, 7, NOW_UNIX_S, era=1), manifest, "another", 5)
-    Ledger(Path(config.list.folder)).accept(replace(of, **fields))
+    DiskAcceptedStore(Path(config.list.folder)).accept(replace(of, **fields))
 
 
 def accepted(config: Config, signed_unix_s: int) -> None:
@@ -141,7 +141,7 @@ def accepted(config: Config, signed_unix_s: int) -> None:
 def test_a_gate_that_lacks_nothing_is_well(config: Config, root: bytes) -> None:
     left(config)
     keep(config)
-    Ledger(Path(config.list.folder)).keep_root(root)
+    DiskAcceptedStore(Path(config.list.folder)).keep_root(root)
     Path(config.reports.folder).mkdir(mode=0o700)
     findings = list(check.examine(config))
     assert {finding.subject for finding in findings if finding.subject in WELL} == WELL
@@ -325,7 +325,7 @@ def test_a_missing_segment_is_told_at_once(config: Config) -> None:
 def test_the_root_is_told_until_when_it_is_good(config: Config, root: bytes) -> None:
     told = [("ok", "root 1, expires 2022-01-02 00:00 UTC")]
     assert found(config, "root") == told
-    Ledger(Path(config.list.folder)).keep_root(root)
+    DiskAcceptedStore(Path(config.list.folder)).keep_root(root)
     assert found(config, "root") == told
 
 
@@ -340,7 +340,7 @@ def test_a_root_that_is_none_keeps_the_courier_from_starting_unless_it_has_kept_
     path.write_bytes(content) if content is not None else path.unlink()
     told = f"{path}: {why}; put the city's root.json there, from a source you trust: "
     assert found(config, "root") == [("note", f"{told}the courier cannot start")]
-    Ledger(Path(config.list.folder)).keep_root(root)
+    DiskAcceptedStore(Path(config.list.folder)).keep_root(root)
     assert found(config, "root") == [
         ("note", f"{told}the courier goes on by the root it has kept"),
         ("ok", "root 1, expires 2022-01-02 00:00 UTC"),

@@ -27,16 +27,16 @@ from tests.support.machine.rot import every_bit, torn
 from tests.support.web.asgi import Answered, ask
 from validator.config import UploadConfig
 from validator.courier.ports import SourceState, TownError
-from validator.courier.receiver_client import ReportOffice
-from validator.courier.report_upload import Carried
-from validator.courier.store import keys as key_folder
-from validator.courier.store.keys import KEYS_MAX, KeyFolder, Taken
+from validator.courier.receiver_client import ReceiverClient
+from validator.courier.report_upload import UploadStatus
+from validator.courier.store import key_folder
+from validator.courier.store.key_folder import KEYS_MAX, KeyFolder, Taken
 from validator.courier.web.client import StatusError, Web
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
-from validator.programs.uploading import CarrierThread
+from validator.programs.uploading import UploadThread
 from validator.reports.sealed_keys import SealedKey
 
 NOW_UNIX_S = 1_800_000_000
@@ -87,7 +87,7 @@ class Fleet:
         self, status: Mapping[str, object], gate_id: str = "gate", key: Ed25519PrivateKey = OURS
     ) -> tuple[SealedKey, ...]:
         """What a gate hears when it says how it fares."""
-        return ReportOffice(HOST, self.line, gate_id, key, lambda: NOW_UNIX_S).tell_status(status)
+        return ReceiverClient(HOST, self.line, gate_id, key, lambda: NOW_UNIX_S).tell_status(status)
 
     def visit(self, folder: Path) -> Taken:
         """What the gate does each minute."""
@@ -175,7 +175,7 @@ def test_nobody_on_the_way_sees_a_key(fleet: Fleet, folder: Path) -> None:
 
 def test_a_stolen_gate_gets_no_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     keys.make_fingerprint_key(fleet.city.office)
-    office = ReportOffice(HOST, fleet.line, "gate", OURS, lambda: NOW_UNIX_S)
+    office = ReceiverClient(HOST, fleet.line, "gate", OURS, lambda: NOW_UNIX_S)
     assert len(office.tell_status({})) == 1
     spoke_before = fleet.store.public_key
     fleet.store.strike_off("gate", NOW_UNIX_S)
@@ -395,14 +395,14 @@ def test_a_folder_that_takes_no_files_is_one_clear_line(
     ],
 )
 def test_an_answer_that_cannot_be_understood_is_not_our_city(answer: bytes) -> None:
-    office = ReportOffice(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
+    office = ReceiverClient(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
     with pytest.raises(TownError) as caught:
         office.tell_status({})
     assert caught.value.state is SourceState.NOT_OURS
 
 
 def test_a_city_that_says_nothing_of_keys_is_our_city() -> None:
-    office = ReportOffice(HOST, Line(answer=b'{"kept": true}'), "gate", OURS, lambda: NOW_UNIX_S)
+    office = ReceiverClient(HOST, Line(answer=b'{"kept": true}'), "gate", OURS, lambda: NOW_UNIX_S)
     assert office.tell_status({}) == ()
 
 
@@ -421,7 +421,7 @@ def test_it_describes_what_it_answers(fleet: Fleet) -> None:
 @contextmanager
 def carrier_thread(
     folder: Path, line: Line, courier: Mapping[str, object] | None = None
-) -> Iterator[tuple[CarrierThread, int]]:
+) -> Iterator[tuple[UploadThread, int]]:
     """One that does not run, with a lane that is not there, and what it logs."""
     pem = OURS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder.parent / "gate.pem").write_bytes(pem)
@@ -433,7 +433,7 @@ def carrier_thread(
     try:
         state = courier if courier is not None else {}
         yield (
-            CarrierThread("gate", upload, folder, line, Clock(), JsonLog(writing), lambda: state),
+            UploadThread("gate", upload, folder, line, Clock(), JsonLog(writing), lambda: state),
             reading,
         )
     finally:
@@ -459,7 +459,7 @@ def test_the_gate_speaks_at_once_when_a_list_waits_for_a_key_and_when_it_has_got
     fleet: Fleet, folder: Path
 ) -> None:
     courier = {"state": "fresh"}
-    carried = Carried(SourceState.FRESH, "", 0, 0)
+    carried = UploadStatus(SourceState.FRESH, "", 0, 0)
 
     def looks(times: int) -> int:
         """How often the gate speaks, while it looks so often whether there is news."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from validator.courier.receiver_client import ReportOffice
+from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import Web
 from validator.reports.signed_request import verify
 
@@ -81,7 +81,7 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
 def test_a_signature_fits_the_bytes_that_were_sent(line: Line, url: str) -> None:
     """Also of addresses that a configuration refuses: nothing here relies on that."""
     web = Web()
-    ReportOffice(url, web, "gate", KEY, lambda: NOW_UNIX_S).tell_status({})
+    ReceiverClient(url, web, "gate", KEY, lambda: NOW_UNIX_S).tell_status({})
     web.close()
     line.close()
     request, *rest = line.head.decode("ascii").splitlines()

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.gate.reports import stored
-from validator.courier.ports import SourceState
-from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, Carrier
-from validator.courier.upload_ports import Answer, Result
+from validator.courier.ports import ReportAnswer, Result, SourceState
+from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, ReportUpload
 from validator.errors import LaneGoneError
 from validator.ipc import client as lane_client
 from validator.ipc.client import LaneClient
@@ -275,10 +274,10 @@ class Office:
     def __init__(self) -> None:
         self.sent = 0
 
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See ReportOffice."""
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """See courier.ports.ReportReceiver."""
         self.sent += 1
-        return {report.report_id: Answer(Result.ALREADY) for report in reports}
+        return {report.report_id: ReportAnswer(Result.ALREADY) for report in reports}
 
 
 @pytest.mark.parametrize("forgets", [b'{"forgotten":0}\n', b'{"error":"the disk is read-only"}\n'])
@@ -299,7 +298,7 @@ def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(
 
     office = Office()
     with lane(tmp_path, says) as (_, client):
-        carrier = Carrier([client], office, lambda: 0.999_999)
+        carrier = ReportUpload([client], office, lambda: 0.999_999)
         told = [carrier.round() for _ in range(12)]
     waits = [wait_s for _, wait_s in told]
     assert waits[:3] == pytest.approx([2, 4, 8], rel=1e-3)
@@ -310,5 +309,5 @@ def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(
 
 
 def test_a_lane_that_is_gone_is_looked_for_every_other_second(tmp_path: Path) -> None:
-    carrier = Carrier([LaneClient(tmp_path / "lane.sock")], Office(), random.Random(1).random)
+    carrier = ReportUpload([LaneClient(tmp_path / "lane.sock")], Office(), random.Random(1).random)
     assert [carrier.round()[1] for _ in range(20)] == [LOOK_S] * 20

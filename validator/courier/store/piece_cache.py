@@ -1,4 +1,4 @@
-"""The pieces that this gate has fetched, in a folder, and the way to fetch more: courier_ports.Pieces on a web server.
+"""The pieces that this gate has fetched, in a folder, and the way to fetch more: courier.ports.Pieces on a web server.
 
     cache = PieceCache(folder, "https://lists.example.org/turnike/", web)
     path = cache.fetch(entry)    # <folder>/<sha256>.wire: whole and right

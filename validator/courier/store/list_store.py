@@ -65,8 +65,8 @@ class _Held(NamedTuple):
         return ListName(self.era, self.manifest.list_version).file_name
 
 
-class ListShelf:
-    """courier_ports.Shelf on two folders. For one thread of one process."""
+class DiskListStore:
+    """courier.ports.ListStore on two folders. For one thread of one process."""
 
     def __init__(self, folder: Path, recent: Path | None) -> None:
         """`recent` is made; neither need be writable.
@@ -94,13 +94,13 @@ class ListShelf:
 
     @property
     def held(self) -> tuple[int, int]:
-        """See courier_ports.Shelf. Files are looked for each time: one that was deleted by hand is fetched again."""
+        """See courier.ports.ListStore. Files are looked for each time: one that was deleted by hand is fetched again."""
         if self._list is not None and not all(map(self._path, self._list.manifest.segments())):
             self._list = self._newest()
         return (self._list.era, self._list.manifest.list_version) if self._list else (0, 0)
 
     def mend(self, *, doubted: bool = False) -> tuple[str, ...]:
-        """See courier_ports.Shelf."""
+        """See courier.ports.ListStore."""
         if doubted:
             self._scrub.doubt()
         damaged = tuple(self._delete_damaged())
@@ -162,7 +162,7 @@ class ListShelf:
                 path.chmod(stat.S_IMODE(_mode(path)))
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
-        """See courier_ports.Shelf."""
+        """See courier.ports.ListStore."""
         segments = self._segments(rule)
         if not segments or self._list is None or self._list.era != era:
             return 0
@@ -174,13 +174,13 @@ class ListShelf:
         return self._list.manifest.list_version
 
     def kept(self, rule: str) -> int:
-        """See courier_ports.Shelf."""
+        """See courier.ports.ListStore."""
         return max(
             (entry.to_version for entry in self._segments(rule) if self._on_disk(entry)), default=0
         )
 
     def install(self, manifest: Manifest, era: int, chains: Chains) -> None:
-        """See courier_ports.Shelf. A list that begins anew or has changed much goes to the SD card, any other to memory."""
+        """See courier.ports.ListStore. A list that begins anew or has changed much goes to the SD card, any other to memory."""
         try:
             memory = None if self._is_large(era, chains) else self._memory
             rules = tuple(

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
-from validator.courier.store.accepted import COPY_NAME, FILE_NAME, ROOT_NAME, Ledger
+from validator.courier.store.accepted_store import (
+    COPY_NAME,
+    FILE_NAME,
+    ROOT_NAME,
+    DiskAcceptedStore,
+)
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.ipc.accepted import Accepted, AcceptedError, decode, encode
 from validator.lane.time_file import TimeFile
@@ -27,19 +32,19 @@ def accepted(list_version: int = 7) -> Accepted:
 
 
 def _kept(folder: Path) -> None:
-    ledger = Ledger(folder)
+    ledger = DiskAcceptedStore(folder)
     ledger.keep_root(ROOT)
     ledger.accept(accepted())
 
 
 def test_what_was_accepted_is_there_after_a_restart(tmp_path: Path) -> None:
     _kept(tmp_path)
-    again = Ledger(tmp_path)
+    again = DiskAcceptedStore(tmp_path)
     assert (again.accepted, again.root, again.problem) == (accepted(), ROOT, "")
 
 
 def test_a_new_gate_has_accepted_nothing(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     assert (ledger.accepted, ledger.root, ledger.problem) == (None, None, "")
 
 
@@ -83,7 +88,7 @@ def test_one_spoiled_file_is_written_again_from_the_other(
 ) -> None:
     _kept(tmp_path)
     (tmp_path / name).write_bytes(spoiled)
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     assert (ledger.accepted, ledger.root) == (accepted(), ROOT)
     assert ledger.problem.startswith(f"{tmp_path / name}: ")
     [told] = ledger.mend()
@@ -94,19 +99,23 @@ def test_one_spoiled_file_is_written_again_from_the_other(
         == (tmp_path / COPY_NAME).read_bytes()
         == encode(accepted())
     )
-    assert (ledger.mend(), Ledger(tmp_path).problem) == ((), "")
+    assert (ledger.mend(), DiskAcceptedStore(tmp_path).problem) == ((), "")
 
 
 def test_files_that_were_removed_are_told_as_gone_and_not_as_damaged(tmp_path: Path) -> None:
     _kept(tmp_path)
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     for name in (FILE_NAME, COPY_NAME, ROOT_NAME):
         (tmp_path / name).unlink()
     told = [f"{tmp_path / name}: gone; written again" for name in (FILE_NAME, ROOT_NAME)]
     assert list(ledger.mend()) == told, (
         "a copy alone is missing after an update, which is not worth a line"
     )
-    assert (ledger.mend(), Ledger(tmp_path).problem, Ledger(tmp_path).root) == ((), "", ROOT)
+    assert (
+        ledger.mend(),
+        DiskAcceptedStore(tmp_path).problem,
+        DiskAcceptedStore(tmp_path).root,
+    ) == ((), "", ROOT)
 
 
 @pytest.mark.parametrize("spoiled", SPOILED)
@@ -116,12 +125,15 @@ def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
     _kept(tmp_path)
     for name in (FILE_NAME, COPY_NAME):
         (tmp_path / name).write_bytes(spoiled)
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     assert (ledger.accepted, ledger.root, ledger.mend()) == (None, ROOT, ())
     assert FILE_NAME in ledger.problem
     assert ledger.problem.endswith("this gate begins as a new one")
     ledger.accept(accepted(9))
-    assert (Ledger(tmp_path).accepted, Ledger(tmp_path).problem) == (accepted(9), "")
+    assert (DiskAcceptedStore(tmp_path).accepted, DiskAcceptedStore(tmp_path).problem) == (
+        accepted(9),
+        "",
+    )
 
 
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME, ROOT_NAME])
@@ -130,22 +142,22 @@ def test_whatever_stands_in_a_files_place_is_replaced(
     tmp_path: Path, name: str, planted: Plant
 ) -> None:
     _kept(tmp_path)
-    running = Ledger(tmp_path)
+    running = DiskAcceptedStore(tmp_path)
     precious = planted(tmp_path / name)
-    assert Ledger(tmp_path).accepted == accepted()
+    assert DiskAcceptedStore(tmp_path).accepted == accepted()
     running.mend()
-    assert Ledger(tmp_path).problem == ""
-    assert (Ledger(tmp_path).root, running.mend(), precious()) == (ROOT, (), PRECIOUS)
+    assert DiskAcceptedStore(tmp_path).problem == ""
+    assert (DiskAcceptedStore(tmp_path).root, running.mend(), precious()) == (ROOT, (), PRECIOUS)
 
 
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME])
 def test_an_older_state_of_one_file_is_no_way_back(tmp_path: Path, name: str) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     ledger.accept(older := replace(accepted(7), timestamp=19, signed_unix_s=900))
     yesterday = (tmp_path / name).read_bytes()
     ledger.accept(accepted(7))
     (tmp_path / name).write_bytes(yesterday)
-    assert Ledger(tmp_path).accepted == accepted(7) != older
+    assert DiskAcceptedStore(tmp_path).accepted == accepted(7) != older
     found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
     assert found is not None
     assert found.signed is not None
@@ -157,13 +169,13 @@ def test_an_older_state_of_one_file_is_no_way_back(tmp_path: Path, name: str) ->
 def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_back(
     tmp_path: Path,
 ) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     ledger.accept(replace(accepted(10**12), timestamp=10**12, signed_unix_s=1 << 39))
     poisoned = (tmp_path / COPY_NAME).read_bytes()
     healed = replace(accepted(7), root=2, era=2)
     ledger.accept(healed)
     (tmp_path / COPY_NAME).write_bytes(poisoned)
-    assert Ledger(tmp_path).accepted == healed
+    assert DiskAcceptedStore(tmp_path).accepted == healed
     found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
     assert found is not None
     assert found.signed is not None
@@ -174,7 +186,7 @@ def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(
     tmp_path: Path,
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(msgspec.json.encode(accepted()))
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     assert (ledger.accepted, ledger.problem, ledger.mend()) == (accepted(), "", ())
     assert (
         (tmp_path / FILE_NAME).read_bytes()
@@ -186,7 +198,7 @@ def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(
 def test_a_full_disk_keeps_what_was_accepted_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = DiskAcceptedStore(tmp_path)
     ledger.accept(accepted(7))
 
     def full(_fd: int) -> None:
@@ -197,7 +209,7 @@ def test_a_full_disk_keeps_what_was_accepted_before(
         ledger.accept(accepted(8))
     monkeypatch.undo()
     assert ledger.accepted == accepted(7)
-    assert Ledger(tmp_path).accepted == accepted(7)
+    assert DiskAcceptedStore(tmp_path).accepted == accepted(7)
     assert sorted(path.name for path in tmp_path.iterdir()) == [COPY_NAME, FILE_NAME]
 
 

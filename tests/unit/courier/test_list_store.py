@@ -11,8 +11,8 @@ import pytest
 from tests.support.city.list_making import KEY, OTHER_KEY, entry_of, segment_bytes
 from tests.support.city.town import uid, wire
 from validator.courier.ports import Fetched, SourceState, TownError
-from validator.courier.store import lists as list_shelf
-from validator.courier.store.lists import ListShelf
+from validator.courier.store import list_store
+from validator.courier.store.list_store import DiskListStore
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
 from validator.lane.lists_in_force import ListFolder
@@ -33,11 +33,11 @@ class Folders:
         self.disk, self.memory, self.pieces = path / "disk", path / "memory", path / "pieces"
         for made in (self.disk, self.pieces):
             made.mkdir()
-        self.shelf = ListShelf(self.disk, self.memory)
+        self.shelf = DiskListStore(self.disk, self.memory)
 
     def again(self) -> None:
         """Start the courier anew."""
-        self.shelf = ListShelf(self.disk, self.memory)
+        self.shelf = DiskListStore(self.disk, self.memory)
 
     def piece(
         self, cards: Mapping[bytes, int], from_version: int, to_version: int, key: bytes = KEY
@@ -147,7 +147,7 @@ def test_a_card_taken_out_by_a_small_change_is_out_although_the_base_knows_it(
 def test_a_top_that_has_grown_large_goes_to_the_disk(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_shelf, "TOP_CARDS_MAX", 3)
+    monkeypatch.setattr(list_store, "TOP_CARDS_MAX", 3)
     folders.bring(folders.piece({uid(number): NO_END for number in range(1_000)}, 0, 5))
     for version in range(5, 9):
         folders.bring(folders.piece({uid(1_000 + version): NO_END}, version, version + 1))
@@ -160,7 +160,7 @@ def test_a_top_that_has_grown_large_goes_to_the_disk(
 def test_a_middle_that_has_grown_to_an_eighth_is_folded_into_the_base(
     folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_shelf, "TOP_CARDS_MAX", 3)
+    monkeypatch.setattr(list_store, "TOP_CARDS_MAX", 3)
     folders.bring(folders.piece({uid(number): NO_END for number in range(20)}, 0, 5))
     folders.bring(folders.piece({uid(number): REMOVED for number in range(5)}, 5, 6))
     assert folders.levels() == [("disk", 0, 6)]
@@ -272,7 +272,7 @@ def test_a_disk_that_refuses_leaves_the_list_as_it_was(
 
 def test_without_a_folder_in_memory_everything_goes_to_the_disk(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
-    folders.shelf = ListShelf(folders.disk, None)
+    folders.shelf = DiskListStore(folders.disk, None)
     folders.bring(folders.piece({uid(number): NO_END for number in range(1_000)}, 0, 5))
     folders.bring(folders.piece({uid(2_000): NO_END}, 5, 6))
     folders.bring(folders.piece({uid(2_001): NO_END}, 6, 7))

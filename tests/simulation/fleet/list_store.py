@@ -1,6 +1,6 @@
-"""A simulated shelf: the levels of ListShelf by how many cards each holds, without the cards. It counts what goes to the SD card.
+"""A simulated shelf: the levels of DiskListStore by how many cards each holds, without the cards. It counts what goes to the SD card.
 
-Where the constants of the real one say that a table goes to the card, this one says so too; tests/simulation/test_fleet_shelf.py holds the two
+Where the constants of the real one say that a table goes to the card, this one says so too; tests/simulation/test_fleet_list_store.py holds the two
 against each other. A table here knows from which version to which each of its segments spans, so that a gap between two cannot go unseen.
 """
 
@@ -14,7 +14,7 @@ from tests.simulation.fleet.city import City
 from tests.simulation.fleet.sizes import BLOCK_BYTES, blocks
 from tests.simulation.fleet.tally import Of
 from validator.courier.ports import Fetched
-from validator.courier.store.lists import BASE_SHARE, TOP_CARDS_MAX
+from validator.courier.store.list_store import BASE_SHARE, TOP_CARDS_MAX
 from validator.lists.manifest import Manifest
 from validator.lists.segment import INDEX_BITS, INDEX_CARDS_MIN, Layout
 
@@ -47,8 +47,8 @@ class Held:
     cards: Mapping[str, Cards] = field(default_factory=dict)
 
 
-class SimShelf:
-    """courier.ports.Shelf."""
+class SimListStore:
+    """courier.ports.ListStore."""
 
     def __init__(self, city: City, count: Callable[[Of, int], None], begins: Held) -> None:
         """`count` is told of everything that is written to the card."""
@@ -56,22 +56,22 @@ class SimShelf:
         self._count = count
         self.list = self._on_card = begins
         self._kept: defaultdict[str, int] = defaultdict(int)
-        # See courier.ports.Shelf. The courier asks once for each of thousands of pieces, at every poll.
+        # See courier.ports.ListStore. The courier asks once for each of thousands of pieces, at every poll.
         self.kept = self._kept.__getitem__
         self._note_kept()
 
     @property
     def held(self) -> tuple[int, int]:
-        """See courier.ports.Shelf."""
+        """See courier.ports.ListStore."""
         return self.list.era, self.list.version
 
     def mend(self, *, doubted: bool = False) -> Sequence[str]:
-        """See courier.ports.Shelf. This card forgets nothing."""
+        """See courier.ports.ListStore. This card forgets nothing."""
         assert not doubted
         return ()
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
-        """See courier.ports.Shelf."""
+        """See courier.ports.ListStore."""
         held = self.list
         return (
             held.version
@@ -95,7 +95,7 @@ class SimShelf:
     def install(
         self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
-        """See courier.ports.Shelf; as ListShelf does it."""
+        """See courier.ports.ListStore; as DiskListStore does it."""
         pieces = {
             rule: [self._level(fetched) for fetched in reversed(chain)]
             for rule, chain in chains.items()

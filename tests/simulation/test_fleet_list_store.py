@@ -6,16 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.simulation.fleet import shelf as sim_module
+from tests.simulation.fleet import list_store as sim_module
 from tests.simulation.fleet.city import PieceIs
-from tests.simulation.fleet.shelf import Held, SimShelf
+from tests.simulation.fleet.list_store import Held, SimListStore
 from tests.simulation.fleet.sizes import BLOCK_BYTES
 from tests.simulation.fleet.tally import Of
 from tests.support.city.list_making import KEY
 from tests.support.city.town import uid, wire
 from validator.courier.ports import Fetched
-from validator.courier.store import lists as list_shelf
-from validator.courier.store.lists import ListShelf
+from validator.courier.store import list_store
+from validator.courier.store.list_store import DiskListStore
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
@@ -35,10 +35,10 @@ class Pair:
         self.path = path
         for made in ("disk", "pieces"):
             (path / made).mkdir()
-        self.real = ListShelf(path / "disk", path / "memory")
+        self.real = DiskListStore(path / "disk", path / "memory")
         self.city = SimpleNamespace(pieces={}, plan=SimpleNamespace(cards=0))
         self.counted = self.writes = 0
-        self.sim = SimShelf(self.city, self._count, Held())  # type: ignore[arg-type]  # as much of a city as it looks at
+        self.sim = SimListStore(self.city, self._count, Held())  # type: ignore[arg-type]  # as much of a city as it looks at
         self.version = 0
         self._next_card = 0
 
@@ -97,7 +97,7 @@ class Pair:
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
-    for module in (list_shelf, sim_module):
+    for module in (list_store, sim_module):
         monkeypatch.setattr(module, "TOP_CARDS_MAX", TOP_CARDS)
     pair = Pair(tmp_path)
     pair.bring(BASE_CARDS, anew=True)
@@ -128,7 +128,7 @@ def test_after_a_power_cut_both_hold_what_was_on_the_card(pair: Pair) -> None:
     pair.check()
     for file in (pair.path / "memory").iterdir():
         file.unlink()
-    pair.real = ListShelf(pair.path / "disk", pair.path / "memory")
+    pair.real = DiskListStore(pair.path / "disk", pair.path / "memory")
     pair.sim.power_cut()
     assert pair.sim_levels() == pair.real_levels()
     assert pair.sim.held == pair.real.held == (1, 3)

@@ -15,13 +15,13 @@ from tests.support.gate.courier_world import (
     RULE,
     SNAPSHOT,
     VERSIONS,
-    Mayor,
+    FakeMetadata,
     World,
     in_step,
     piece,
     state,
 )
-from validator.courier.list_sync import REQUEST_COST_BYTES, Status
+from validator.courier.list_sync import REQUEST_COST_BYTES, SyncStatus
 from validator.courier.ports import Signed, SourceState, TownError
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
@@ -45,7 +45,7 @@ def test_a_new_gate_accepts_before_it_fetches_and_fetches_all_before_it_installs
         "install 10",
         "tidy",
     ]
-    assert status == Status(SourceState.FRESH, "", NOW_UNIX_S, NOW_UNIX_S, 10, 10)
+    assert status == SyncStatus(SourceState.FRESH, "", NOW_UNIX_S, NOW_UNIX_S, 10, 10)
     assert wait_s == POLL_S
 
 
@@ -112,8 +112,8 @@ def test_a_re_signed_timestamp_alone_raises_the_floor_and_the_clock() -> None:
     assert state(world) == (SourceState.FRESH, "")
     assert world.taken() == ["ask", "accept 10"]
     assert world.clock.begun[-1] == NOW_UNIX_S + 100
-    assert world.book.accepted is not None
-    assert (world.book.accepted.boot_id, world.book.accepted.boottime_ns) == ("this boot", 77)
+    assert world.store.accepted is not None
+    assert (world.store.accepted.boot_id, world.store.accepted.boottime_ns) == ("this boot", 77)
 
 
 def test_a_rule_that_is_new_begins_at_its_snapshot_and_the_others_go_on() -> None:
@@ -151,11 +151,11 @@ def test_an_older_state_of_the_city_is_a_replay_and_the_list_stays(
     world = in_step(**fields)
     if "list_version" in fields:
         world.offered = {RULE: [SNAPSHOT, DAY, HOUR]}
-    before = world.book.accepted
+    before = world.store.accepted
     status, _ = world.courier().poll()
-    assert status == Status(SourceState.REPLAYED, problem, NOW_UNIX_S, NOW_UNIX_S, 10, 10)
+    assert status == SyncStatus(SourceState.REPLAYED, problem, NOW_UNIX_S, NOW_UNIX_S, 10, 10)
     assert world.taken() == ["ask"]
-    assert world.book.accepted is before
+    assert world.store.accepted is before
 
 
 def test_two_lists_under_one_version_are_refused() -> None:
@@ -169,7 +169,7 @@ def test_a_key_of_another_era_may_sign_another_list_under_a_version_that_was_the
     world.offered = {RULE: [piece(0, 10, 8_000)]}
     assert state(world) == (SourceState.FRESH, "")
     assert world.taken() == ["ask", "keep root 2", "accept 10", "fetch 0-10", "install 10", "tidy"]
-    assert world.shelf.held == (2, 10)
+    assert world.lists.held == (2, 10)
 
 
 def test_an_absurdly_high_version_is_overcome_by_replacing_the_stolen_key() -> None:
@@ -181,7 +181,7 @@ def test_an_absurdly_high_version_is_overcome_by_replacing_the_stolen_key() -> N
     assert state(world)[0] is SourceState.REPLAYED
     world.versions, world.role_keys = RoleVersions(2, 112, 112, 112), KEYS._replace(targets=("g2",))
     assert state(world) == (SourceState.FRESH, "")
-    assert world.shelf.held == (2, 11)
+    assert world.lists.held == (2, 11)
 
 
 def test_a_list_under_a_key_that_is_not_held_is_accepted_and_waits_for_the_key() -> None:
@@ -205,13 +205,13 @@ def test_a_newer_root_is_kept_also_when_what_follows_is_refused() -> None:
     world = in_step(versions=RoleVersions(2, 110, 110, 110))
     world.fails["ask"] = TownError(SourceState.FROZEN, "expired")
     assert state(world)[0] is SourceState.FROZEN
-    assert (world.taken(), world.book.root) == (["keep root 2"], b"root 2")
+    assert (world.taken(), world.store.root) == (["keep root 2"], b"root 2")
 
 
 def test_a_manifest_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     world = in_step()
     monkeypatch.setattr(
-        Mayor,
+        FakeMetadata,
         "signed",
         lambda *_: Signed(world.versions, KEYS, NOW_UNIX_S, b"{}", b"root", NOW_UNIX_S + 1),
     )
@@ -318,8 +318,8 @@ def test_a_list_issued_after_it_was_signed_is_refused() -> None:
 def test_a_timestamp_that_tells_no_time_counts_as_signed_when_the_list_was_issued() -> None:
     world = World(signed_unix_s=0)
     assert state(world) == (SourceState.FRESH, "")
-    assert world.book.accepted is not None
-    assert world.book.accepted.signed_unix_s == NOW_UNIX_S - 5
+    assert world.store.accepted is not None
+    assert world.store.accepted.signed_unix_s == NOW_UNIX_S - 5
 
 
 def test_a_list_without_an_index_serves_those_whom_it_names_enough() -> None:
@@ -337,7 +337,7 @@ def test_an_index_that_is_none_or_leaves_a_rule_out_or_leads_nowhere_is_refused(
     assert state(world) == (SourceState.REFUSED, "the index does not tell the pieces of suspended")
     world.pieces.bad_index = encode_index(PieceIndex({RULE: (SNAPSHOT, DAY)}))
     assert state(world) == (SourceState.REFUSED, "the pieces on offer do not lead to list 10")
-    assert world.shelf.held == (0, 0)
+    assert world.lists.held == (0, 0)
 
 
 def test_pieces_beyond_the_list_are_not_taken_from_an_index() -> None:
@@ -366,7 +366,7 @@ def test_whatever_fails_the_next_poll_goes_on_with_what_was_fetched(failing: str
     assert courier.poll()[0].state is SourceState.FRESH
     fetched = [step for step in [*broken, *world.taken()] if step.startswith("fetch")]
     assert fetched == ["fetch 0-3", "fetch 3-8", "fetch 8-9", "fetch 9-10"], "none of them twice"
-    assert world.shelf.held == (1, 10)
+    assert world.lists.held == (1, 10)
 
 
 def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_is_fetched() -> (
@@ -386,7 +386,7 @@ def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_
 
 def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
     world = in_step()
-    world.shelf.damaged = ["base.seg"]
+    world.lists.damaged = ["base.seg"]
     courier = world.courier()
     status, _ = courier.poll()
     assert (status.state, status.list_version) == (SourceState.FRESH, 10)
@@ -396,7 +396,7 @@ def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
 
 def test_what_was_written_again_of_the_floor_is_told_and_nothing_else_happens() -> None:
     world = in_step()
-    world.book.damaged = ["accepted.json: its checksum does not match; written again"]
+    world.store.damaged = ["accepted.json: its checksum does not match; written again"]
     courier = world.courier()
     assert courier.poll()[0].state is SourceState.FRESH
     assert (world.taken(), courier.mended) == (
@@ -428,7 +428,7 @@ def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fr
 def test_what_a_lane_refuses_for_its_files_is_fetched_in_the_same_poll() -> None:
     world = in_step()
     courier = world.courier()
-    world.lanes.refuse[1, 10], world.shelf.damaged = (
+    world.lanes.refuse[1, 10], world.lists.damaged = (
         "lane 1: list version 10 is not used",
         ["base.seg"],
     )
@@ -464,7 +464,7 @@ def test_a_repair_that_fails_keeps_no_list_away_and_is_told(
         del doubted
         raise OSError(30, "Read-only file system", "base.seg")
 
-    monkeypatch.setattr(world.shelf, "mend", refuses)
+    monkeypatch.setattr(world.lists, "mend", refuses)
     status, _ = world.courier().poll()
     wanted = (SourceState.DISK, "base.seg: Read-only file system; check the disk", 11)
     assert (status.state, status.problem, status.list_version) == wanted
@@ -487,13 +487,13 @@ def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on
 def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -> None:
     world = in_step()
     older, signed_unix_s, offered = (
-        world.book.accepted,
+        world.store.accepted,
         world.signed_unix_s,
         list(world.offered[RULE]),
     )
     world.publish(11, MINUTES[5])
     state(world)
-    world.book.accepted = older
+    world.store.accepted = older
     world.list_version, world.versions, world.offered = 10, VERSIONS, {RULE: offered}
     world.signed_unix_s = world.issued_unix_s = signed_unix_s
     assert state(world) == (SourceState.REPLAYED, "list 10 was offered, 11 is held here")

@@ -2,7 +2,7 @@
 
 Both are on the disk before anything is done by them.
 
-    ledger = Ledger(folder)
+    ledger = DiskAcceptedStore(folder)
     ledger.accepted  # None on a new gate
     ledger.accept(accepted)  # durable when it returns
     ledger.mend()  # at each poll: writes again what the disk has spoiled since
@@ -32,7 +32,7 @@ ROOT_NAME = "root.json"
 ROOT_BYTES_MAX = 1 << 16
 
 
-class Ledger:
+class DiskAcceptedStore:
     """What this gate has accepted from its city."""
 
     def __init__(self, folder: Path) -> None:

@@ -31,7 +31,7 @@ from tests.support.city.tuf_making import (
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.web.web_server import Fault, WebServer
 from validator.courier import metadata as tuf_town
-from validator.courier.metadata import TufTown, set_reference_time
+from validator.courier.metadata import TufMetadata, set_reference_time
 from validator.courier.ports import SourceState, TownError
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.floor import RoleKeys, RoleVersions
@@ -64,8 +64,8 @@ def server(server: WebServer, city: TufRepository) -> WebServer:
 
 
 @pytest.fixture
-def town(tmp_path: Path, city: TufRepository, server: WebServer, web: Web) -> TufTown:
-    return TufTown(tmp_path / "memory", server.url, web, city.root)
+def town(tmp_path: Path, city: TufRepository, server: WebServer, web: Web) -> TufMetadata:
+    return TufMetadata(tmp_path / "memory", server.url, web, city.root)
 
 
 def basis_of(city: TufRepository, without_unix_s: int) -> TimeBasis:
@@ -75,7 +75,7 @@ def basis_of(city: TufRepository, without_unix_s: int) -> TimeBasis:
 
 
 def refusal(
-    town: TufTown, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None
+    town: TufMetadata, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None
 ) -> SourceState:
     """The state of a poll that must fail."""
     with pytest.raises(TownError) as error:
@@ -100,7 +100,7 @@ class TestPoll:
     """What is asked for, and what comes of it."""
 
     def test_the_first_brings_all_that_is_signed(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         signed = town.signed(NOW_UNIX_S)
         assert signed.versions == RoleVersions(1, 1, 1, 1)
@@ -113,7 +113,7 @@ class TestPoll:
         assert asked(server) == [*FIRST, manifest_path(MANIFEST)]
 
     def test_one_without_news_costs_two_requests_and_less_than_a_kilobyte(
-        self, town: TufTown, server: WebServer, web: Web
+        self, town: TufMetadata, server: WebServer, web: Web
     ) -> None:
         first = town.signed(NOW_UNIX_S)
         asked(server)
@@ -126,7 +126,7 @@ class TestPoll:
         assert web.connections == 1
 
     def test_one_after_a_renewed_timestamp_fetches_nothing_else(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         town.signed(NOW_UNIX_S)
         asked(server)
@@ -140,7 +140,7 @@ class TestPoll:
         assert asked(server) == FIRST[:2]
 
     def test_one_that_brings_a_list_costs_five_requests(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         town.signed(NOW_UNIX_S)
         asked(server)
@@ -155,7 +155,7 @@ class TestPoll:
         ]
 
     def test_the_same_manifest_signed_again_is_not_fetched_again(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         town.signed(NOW_UNIX_S)
         asked(server)
@@ -164,13 +164,13 @@ class TestPoll:
         assert manifest_path(MANIFEST) not in asked(server)
 
     def test_a_store_that_answers_403_for_what_is_not_there_will_do(
-        self, town: TufTown, server: WebServer
+        self, town: TufMetadata, server: WebServer
     ) -> None:
         server.faults["metadata/2.root.json"] = Fault.FORBIDDEN
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
 
     def test_leaves_nothing_in_the_folder(
-        self, town: TufTown, server: WebServer, tmp_path: Path
+        self, town: TufMetadata, server: WebServer, tmp_path: Path
     ) -> None:
         town.signed(NOW_UNIX_S)
         server.faults["metadata/timestamp.json"] = Fault.TAMPERED
@@ -178,7 +178,7 @@ class TestPoll:
         assert list((tmp_path / "memory").iterdir()) == []
 
     def test_a_timestamp_that_does_not_say_when_it_was_signed_is_accepted_as_such(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         city.signed_unix_s = None
         city.renew()
@@ -188,7 +188,7 @@ class TestPoll:
         "said", ["1900000000", True, -1, 1 << 40, NOW_UNIX_S + 7 * HOUR_S, {}, [NOW_UNIX_S]]
     )
     def test_one_that_says_something_else_is_refused(
-        self, town: TufTown, city: TufRepository, said: object
+        self, town: TufMetadata, city: TufRepository, said: object
     ) -> None:
         city.signed_unix_s = said
         city.renew()
@@ -200,7 +200,7 @@ class TestFolder:
 
     @pytest.mark.parametrize("kind", ["file", "link", "folder", "dangling"])
     def test_whatever_stands_there_is_replaced(
-        self, town: TufTown, tmp_path: Path, kind: str
+        self, town: TufMetadata, tmp_path: Path, kind: str
     ) -> None:
         (tmp_path / "memory").mkdir()
         (tmp_path / "precious").mkdir()
@@ -220,7 +220,7 @@ class TestFolder:
         assert (tmp_path / "precious" / "file").exists()
 
     def test_one_that_cannot_be_made_is_told_as_the_disks_fault(
-        self, town: TufTown, monkeypatch: pytest.MonkeyPatch
+        self, town: TufMetadata, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(path: Path, *_arguments: object, **_more: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -232,14 +232,14 @@ class TestFolder:
 
     @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
     def test_whatever_stands_where_it_is_made_is_replaced(
-        self, town: TufTown, tmp_path: Path, planted: Plant
+        self, town: TufMetadata, tmp_path: Path, planted: Plant
     ) -> None:
         precious = planted(tmp_path / "memory")
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
         assert precious() == PRECIOUS
 
     def test_a_root_in_it_that_was_not_fetched_is_not_believed(
-        self, town: TufTown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, town: TufMetadata, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before, refresh = town.root, Updater.refresh
 
@@ -252,7 +252,7 @@ class TestFolder:
         assert town.signed(NOW_UNIX_S).root == before
 
     def test_its_loss_between_polls_changes_nothing(
-        self, town: TufTown, server: WebServer, tmp_path: Path
+        self, town: TufMetadata, server: WebServer, tmp_path: Path
     ) -> None:
         town.signed(NOW_UNIX_S)
         (tmp_path / "memory").rmdir()
@@ -270,14 +270,14 @@ class TestTime:
         then = int(time.time()) - 400 * DAY_S
         city = TufRepository(tmp_path / "then", now_unix_s=then)
         with WebServer(city.folder) as server:
-            town = TufTown(tmp_path / "memory", server.url, web, city.root)
+            town = TufMetadata(tmp_path / "memory", server.url, web, city.root)
             assert town.signed(then + HOUR_S).manifest == MANIFEST
 
     @pytest.mark.parametrize(
         ("role", "after_s"), [("timestamp", 6 * HOUR_S), ("root", 365 * DAY_S)]
     )
     def test_frozen_metadata_is_noticed_although_the_systems_clock_sees_years_left(
-        self, town: TufTown, city: TufRepository, role: str, after_s: int
+        self, town: TufMetadata, city: TufRepository, role: str, after_s: int
     ) -> None:
         city.expires_s = dict.fromkeys(city.expires_s, 1_000 * DAY_S) | {role: after_s}
         if role == "root":
@@ -288,14 +288,14 @@ class TestTime:
 
     @pytest.mark.parametrize("role", ["snapshot", "targets"])
     def test_an_expired_role_below_a_fresh_timestamp_is_frozen_too(
-        self, town: TufTown, city: TufRepository, role: str
+        self, town: TufMetadata, city: TufRepository, role: str
     ) -> None:
         city.expires_s[role] = HOUR_S
         city.publish(MANIFEST)
         assert refusal(town, NOW_UNIX_S + HOUR_S) is SourceState.FROZEN
 
     def test_a_middleman_who_answers_not_modified_for_ever_only_freezes(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         town.signed(NOW_UNIX_S)
         server.faults["metadata/timestamp.json"] = Fault.NOT_MODIFIED
@@ -304,7 +304,7 @@ class TestTime:
         assert refusal(town, NOW_UNIX_S + 6 * HOUR_S) is SourceState.FROZEN
 
     def test_a_frozen_source_that_moves_on_is_fresh_again(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         town.signed(NOW_UNIX_S)
         assert refusal(town, NOW_UNIX_S + DAY_S) is SourceState.FROZEN
@@ -313,7 +313,7 @@ class TestTime:
         assert town.signed(NOW_UNIX_S + DAY_S).versions.timestamp == 2
 
     def test_a_root_that_replaces_the_keys_of_timestamp_is_judged_by_the_time_without_what_they_signed(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         """Ten years ahead, the root itself has expired: it is the last one, and says that this time is void."""
         basis = basis_of(city, NOW_UNIX_S + HOUR_S)
@@ -334,7 +334,7 @@ class TestTime:
 
     @pytest.mark.parametrize("roles", [(), ("snapshot", "targets"), ("root",)])
     def test_another_root_voids_no_time(
-        self, town: TufTown, city: TufRepository, roles: tuple[str, ...]
+        self, town: TufMetadata, city: TufRepository, roles: tuple[str, ...]
     ) -> None:
         basis = basis_of(city, 0)
         city.replace_keys(*roles)
@@ -343,7 +343,7 @@ class TestTime:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_a_root_that_too_few_have_signed_voids_no_time(
-        self, town: TufTown, city: TufRepository, count: int
+        self, town: TufMetadata, city: TufRepository, count: int
     ) -> None:
         basis = basis_of(city, 0)
         city.signers["timestamp"] = [new_signer()]
@@ -352,7 +352,7 @@ class TestTime:
         assert refusal(town, NOW_UNIX_S + 7 * HOUR_S, basis) is SourceState.REFUSED
 
     def test_the_keys_of_a_root_that_is_put_back_void_nothing_again(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         """The basis names the root under which the time was accepted, and only a later one counts."""
         city.replace_keys("timestamp")
@@ -363,7 +363,7 @@ class TestTime:
 
     @pytest.mark.parametrize("role", ["root", *ONLINE])
     def test_what_is_signed_expires_with_the_first_of_those_that_sign(
-        self, town: TufTown, city: TufRepository, role: str
+        self, town: TufMetadata, city: TufRepository, role: str
     ) -> None:
         city.expires_s = dict.fromkeys(city.expires_s, 1_000 * DAY_S) | {role: 9 * DAY_S}
         city.publish_root()
@@ -371,7 +371,7 @@ class TestTime:
         assert town.signed(NOW_UNIX_S).expires_unix_s == NOW_UNIX_S + 9 * DAY_S
 
     def test_no_signed_time_lies_beyond_what_every_library_can_count_on_from(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         """Years end at 9999: a time that was accepted must be one to judge by, to sign with and to show."""
         last = SIGNED_UNIX_S_END - 1
@@ -398,7 +398,7 @@ class TestTime:
 
     @pytest.mark.parametrize("moved", [object(), None])
     def test_a_release_of_python_tuf_that_takes_no_time_accepts_nothing(
-        self, town: TufTown, monkeypatch: pytest.MonkeyPatch, moved: object
+        self, town: TufMetadata, monkeypatch: pytest.MonkeyPatch, moved: object
     ) -> None:
         class Moved(Updater):
             """As a later release might be."""
@@ -418,7 +418,7 @@ class TestAttack:
     """By somebody in the middle, or with stolen keys."""
 
     @pytest.mark.parametrize("name", [*FIRST[1:], manifest_path(MANIFEST)])
-    def test_tampered(self, town: TufTown, city: TufRepository, name: str) -> None:
+    def test_tampered(self, town: TufMetadata, city: TufRepository, name: str) -> None:
         path = city.folder / name if "/" in name else city.metadata(name)
         good = path.read_bytes()
         for at in (len(good) // 3, len(good) - 2):
@@ -428,7 +428,7 @@ class TestAttack:
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
 
     @pytest.mark.parametrize("name", [*FIRST[1:], manifest_path(MANIFEST)])
-    def test_truncated(self, town: TufTown, city: TufRepository, name: str) -> None:
+    def test_truncated(self, town: TufMetadata, city: TufRepository, name: str) -> None:
         path = city.folder / name if "/" in name else city.metadata(name)
         path.write_bytes(path.read_bytes()[:-1])
         assert refusal(town) is SourceState.REFUSED
@@ -436,17 +436,17 @@ class TestAttack:
     def test_of_another_fleet(self, tmp_path: Path, web: Web, city: TufRepository) -> None:
         other = TufRepository(tmp_path / "other")
         with WebServer(other.folder) as server:
-            town = TufTown(tmp_path / "memory", server.url, web, city.root)
+            town = TufMetadata(tmp_path / "memory", server.url, web, city.root)
             assert refusal(town) is SourceState.REFUSED
 
     @pytest.mark.parametrize("role", ["snapshot", "targets"])
-    def test_mixed_up_files(self, town: TufTown, city: TufRepository, role: str) -> None:
+    def test_mixed_up_files(self, town: TufMetadata, city: TufRepository, role: str) -> None:
         city.publish(SECOND)
         city.metadata(f"2.{role}.json").write_bytes(city.metadata(f"1.{role}.json").read_bytes())
         assert refusal(town) in (SourceState.REFUSED, SourceState.REPLAYED)
 
     def test_an_older_snapshot_under_the_newer_name(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         def no_hashes(signed: Signed) -> None:
             if isinstance(signed, Timestamp):
@@ -457,12 +457,12 @@ class TestAttack:
         city.metadata("2.snapshot.json").write_bytes(city.metadata("1.snapshot.json").read_bytes())
         assert refusal(town) is SourceState.REPLAYED
 
-    def test_an_older_root_as_the_next(self, town: TufTown, city: TufRepository) -> None:
+    def test_an_older_root_as_the_next(self, town: TufMetadata, city: TufRepository) -> None:
         city.metadata("2.root.json").write_bytes(city.root)
         assert refusal(town) is SourceState.REPLAYED
 
     def test_an_older_list_is_told_as_what_it_is_for_the_floor_to_refuse(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         old = city.metadata("timestamp.json").read_bytes()
         city.publish(SECOND)
@@ -472,18 +472,18 @@ class TestAttack:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_a_root_signed_below_the_threshold(
-        self, town: TufTown, city: TufRepository, count: int
+        self, town: TufMetadata, city: TufRepository, count: int
     ) -> None:
         city.publish_root(city.signers["root"][:count] or [city.signers["timestamp"][0]])
         assert refusal(town) is SourceState.REFUSED
         assert town.root == city.root
 
-    def test_a_root_signed_twice_by_one_key(self, town: TufTown, city: TufRepository) -> None:
+    def test_a_root_signed_twice_by_one_key(self, town: TufMetadata, city: TufRepository) -> None:
         city.publish_root(city.signers["root"][:1] * 2)
         assert refusal(town) is SourceState.REFUSED
 
     def test_a_root_signed_by_its_own_new_keys_alone(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         thieves = TufRepository(city.folder.parent / "thieves")
         thieves.publish_root()
@@ -492,14 +492,14 @@ class TestAttack:
 
     @pytest.mark.parametrize("role", ONLINE)
     def test_a_role_signed_by_another_roles_key(
-        self, town: TufTown, city: TufRepository, role: str
+        self, town: TufMetadata, city: TufRepository, role: str
     ) -> None:
         city.signers[role] = city.signers["targets" if role != "targets" else "snapshot"]
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
 
     @pytest.mark.parametrize("role", ONLINE)
-    def test_a_revoked_key(self, town: TufTown, city: TufRepository, role: str) -> None:
+    def test_a_revoked_key(self, town: TufMetadata, city: TufRepository, role: str) -> None:
         town.signed(NOW_UNIX_S)
         stolen = city.signers[role]
         city.replace_keys(role)
@@ -508,7 +508,7 @@ class TestAttack:
         assert refusal(town) is SourceState.REFUSED
 
     def test_a_revoked_key_stays_revoked_when_the_new_root_is_hidden_again(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         city.replace_keys("timestamp")
         server.faults["metadata/timestamp.json"] = Fault.RESET
@@ -520,7 +520,7 @@ class TestAttack:
 
     @pytest.mark.parametrize("roles", [("timestamp",), ("snapshot", "timestamp"), ONLINE])
     def test_a_fast_forward_is_healed_by_replacing_the_keys(
-        self, town: TufTown, city: TufRepository, roles: tuple[str, ...]
+        self, town: TufMetadata, city: TufRepository, roles: tuple[str, ...]
     ) -> None:
         town.signed(NOW_UNIX_S)
         before = dict(city.versions)
@@ -534,7 +534,7 @@ class TestAttack:
         assert (signed.versions, signed.manifest) == (RoleVersions(2, 2, 2, 2), SECOND)
 
     def test_one_name_twice_by_the_thief_and_by_the_city(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         town.signed(NOW_UNIX_S)
         before = dict(city.versions)
@@ -547,13 +547,15 @@ class TestAttack:
 
     @pytest.mark.parametrize("role", ONLINE)
     def test_a_version_that_no_ledger_could_keep(
-        self, town: TufTown, city: TufRepository, role: str
+        self, town: TufMetadata, city: TufRepository, role: str
     ) -> None:
         city.versions[role] = 1 << 53
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
 
-    def test_more_keys_than_a_ledger_could_keep(self, town: TufTown, city: TufRepository) -> None:
+    def test_more_keys_than_a_ledger_could_keep(
+        self, town: TufMetadata, city: TufRepository
+    ) -> None:
         city.signers["snapshot"] = [new_signer() for _ in range(17)]
         city.publish_root()
         city.publish(SECOND)
@@ -562,7 +564,7 @@ class TestAttack:
     @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
     @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))
     def test_hostile_json(
-        self, town: TufTown, city: TufRepository, name: str, content: bytes
+        self, town: TufMetadata, city: TufRepository, name: str, content: bytes
     ) -> None:
         city.metadata(name).write_bytes(content)
         assert refusal(town) is SourceState.REFUSED
@@ -571,7 +573,7 @@ class TestAttack:
     @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
     def test_endless_data(
         self,
-        town: TufTown,
+        town: TufMetadata,
         city: TufRepository,
         server: WebServer,
         web: Web,
@@ -585,7 +587,7 @@ class TestAttack:
         assert web.received_bytes < 150_000
 
     def test_a_length_of_ten_gigabytes_signed_with_a_stolen_key(
-        self, town: TufTown, city: TufRepository, server: WebServer, web: Web
+        self, town: TufMetadata, city: TufRepository, server: WebServer, web: Web
     ) -> None:
         def huge(signed: Signed) -> None:
             if isinstance(signed, Timestamp):
@@ -605,7 +607,7 @@ class TestAttack:
         self, tmp_path: Path, city: TufRepository, server: WebServer, fault: Fault
     ) -> None:
         web = Web(limits=replace(WebLimits(), answer_s=0.2, silence_s=0.2, bytes_s_min=1_000_000))
-        town = TufTown(tmp_path / "memory", server.url, web, city.root)
+        town = TufMetadata(tmp_path / "memory", server.url, web, city.root)
         server.faults["metadata/timestamp.json"] = fault
         assert refusal(town) is SourceState.SLOW
 
@@ -613,7 +615,7 @@ class TestAttack:
         self, tmp_path: Path, server: WebServer, web: Web
     ) -> None:
         for content in (b"", b"garbage", HOSTILE[2]):
-            town = TufTown(tmp_path / "memory", server.url, web, content)
+            town = TufMetadata(tmp_path / "memory", server.url, web, content)
             with pytest.raises(TownError, match="root that this gate holds is none") as error:
                 town.signed(NOW_UNIX_S)
             assert error.value.state is SourceState.REFUSED
@@ -622,7 +624,7 @@ class TestAttack:
 class TestManifest:
     """The target itself."""
 
-    def test_none_is_signed(self, town: TufTown, city: TufRepository) -> None:
+    def test_none_is_signed(self, town: TufMetadata, city: TufRepository) -> None:
         def without(signed: Signed) -> None:
             if isinstance(signed, Targets):
                 signed.targets.clear()
@@ -632,7 +634,7 @@ class TestManifest:
         assert refusal(town) is SourceState.REFUSED
 
     def test_a_delegated_one_is_not_looked_for(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         def delegated(signed: Signed) -> None:
             if isinstance(signed, Targets):
@@ -660,7 +662,7 @@ class TestManifest:
         assert not any("other" in path for path in asked(server))
 
     def test_one_that_is_too_long_is_not_asked_for(
-        self, town: TufTown, city: TufRepository, server: WebServer
+        self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         city.publish(b" " * 2_049)
         assert refusal(town) is SourceState.REFUSED
@@ -670,7 +672,7 @@ class TestManifest:
         "hashes", [{"sha512": "0" * 128}, {"sha256": "../" * 10}, {"sha256": "A" * 64}]
     )
     def test_one_without_a_sha256_is_not_asked_for(
-        self, town: TufTown, city: TufRepository, server: WebServer, hashes: dict[str, str]
+        self, town: TufMetadata, city: TufRepository, server: WebServer, hashes: dict[str, str]
     ) -> None:
         def hashed(signed: Signed) -> None:
             if isinstance(signed, Targets):
@@ -682,7 +684,7 @@ class TestManifest:
         assert not any(path.startswith("targets/") for path in asked(server))
 
     def test_one_that_is_missing_is_fetched_when_it_comes(
-        self, town: TufTown, city: TufRepository
+        self, town: TufMetadata, city: TufRepository
     ) -> None:
         path = city.folder / manifest_path(MANIFEST)
         path.unlink()
@@ -694,7 +696,7 @@ class TestManifest:
 @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:]])
 @pytest.mark.parametrize("fault", [Fault.CAPTIVE_PORTAL, Fault.HTML_AS_FILE, Fault.REDIRECT])
 def test_a_captive_portal_at_any_step_is_not_ours(
-    town: TufTown, server: WebServer, name: str, fault: Fault
+    town: TufMetadata, server: WebServer, name: str, fault: Fault
 ) -> None:
     server.faults[f"metadata/{name}"] = fault
     assert refusal(town) is SourceState.NOT_OURS
@@ -703,20 +705,20 @@ def test_a_captive_portal_at_any_step_is_not_ours(
 
 
 @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:], manifest_path(MANIFEST)])
-def test_a_busy_server_at_any_step_is_busy(town: TufTown, server: WebServer, name: str) -> None:
+def test_a_busy_server_at_any_step_is_busy(town: TufMetadata, server: WebServer, name: str) -> None:
     server.faults[name if "/" in name else f"metadata/{name}"] = Fault.TOO_MANY
     with pytest.raises(TownError) as error:
         town.signed(NOW_UNIX_S)
     assert (error.value.state, error.value.retry_after_s) == (SourceState.BUSY, 7.0)
 
 
-def test_text_that_is_no_json_is_not_ours(town: TufTown, city: TufRepository) -> None:
+def test_text_that_is_no_json_is_not_ours(town: TufMetadata, city: TufRepository) -> None:
     city.metadata("timestamp.json").write_bytes(b"It works!")
     assert refusal(town) is SourceState.NOT_OURS
 
 
 def test_a_gate_that_was_away_follows_every_root(
-    town: TufTown, city: TufRepository, server: WebServer
+    town: TufMetadata, city: TufRepository, server: WebServer
 ) -> None:
     for role in ("timestamp", "root", "targets", "root"):
         city.replace_keys(role)
@@ -735,8 +737,8 @@ def test_the_newest_root_is_enough_to_begin_with_next_time(
 ) -> None:
     city.replace_keys("root", "timestamp")
     city.publish(SECOND)
-    first = TufTown(tmp_path / "memory", server.url, web, city.root).signed(NOW_UNIX_S)
+    first = TufMetadata(tmp_path / "memory", server.url, web, city.root).signed(NOW_UNIX_S)
     asked(server)
-    again = TufTown(tmp_path / "memory", server.url.rstrip("/"), web, first.root)
+    again = TufMetadata(tmp_path / "memory", server.url.rstrip("/"), web, first.root)
     assert again.signed(NOW_UNIX_S) == first
     assert asked(server)[0] == "3.root.json"

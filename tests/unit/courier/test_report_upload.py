@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.gate.reports import stored
-from validator.courier.ports import SourceState, TownError
+from validator.courier.ports import BatchError, ReportAnswer, Result, SourceState, TownError
 from validator.courier.report_upload import (
     BATCH_MAX,
     LOOK_S,
@@ -19,10 +19,9 @@ from validator.courier.report_upload import (
     STATUS_S,
     STATUS_S_MAX,
     WAIT_S_MAX,
-    Carrier,
+    ReportUpload,
     StatusTimes,
 )
-from validator.courier.upload_ports import Answer, BatchError, Result
 from validator.errors import LaneGoneError
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.ipc.requests import SKIP_MAX
@@ -59,7 +58,7 @@ class Lane:
         self.aside[report_id] = reason
 
 
-Rule = Callable[[Sequence[StoredReport]], Mapping[str, Answer]]
+Rule = Callable[[Sequence[StoredReport]], Mapping[str, ReportAnswer]]
 
 
 @dataclass
@@ -71,31 +70,31 @@ class Office:
     sent: list[int] = field(default_factory=list)
     copies: Counter[str] = field(default_factory=Counter)
 
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
-        """See ReportOffice."""
+    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
+        """See courier.ports.ReportReceiver."""
         self.sent.append(len(reports))
         return self.rules.pop(0)(reports) if self.rules else self.take(reports)
 
-    def take(self, reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def take(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         """Store them, as it does when it is well."""
         answers = {}
         for report in reports:
             known = report.report_id in self.stored
             self.copies[report.report_id] += 1
             self.stored.setdefault(report.report_id, report)
-            answers[report.report_id] = Answer(Result.ALREADY if known else Result.STORED)
+            answers[report.report_id] = ReportAnswer(Result.ALREADY if known else Result.STORED)
         return answers
 
 
 def failing(state: SourceState = SourceState.UNREACHABLE, retry_after_s: float = 0.0) -> Rule:
-    def rule(_reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def rule(_reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         raise TownError(state, "no", retry_after_s)
 
     return rule
 
 
-def carrier(lane: Lane, office: Office, *more: Lane) -> Carrier:
-    return Carrier([lane, *more], office, random.Random(1).random)
+def carrier(lane: Lane, office: Office, *more: Lane) -> ReportUpload:
+    return ReportUpload([lane, *more], office, random.Random(1).random)
 
 
 def test_the_oldest_go_first_two_hundred_at_a_time_until_none_waits() -> None:
@@ -120,7 +119,7 @@ def test_the_same_report_sent_twice_is_forgotten_once_it_is_known() -> None:
 def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else() -> None:
     lane, office = Lane([stored(seq) for seq in range(3)]), Office()
 
-    def lost(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def lost(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         office.take(reports)
         raise TownError(SourceState.UNREACHABLE, "the connection broke")
 
@@ -136,7 +135,7 @@ def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else(
 def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
     lane, office = (
         Lane([stored(1)]),
-        Office([lambda _reports: {stored(99).report_id: Answer(Result.STORED)}]),
+        Office([lambda _reports: {stored(99).report_id: ReportAnswer(Result.STORED)}]),
     )
     state, wait_s = carrier(lane, office).round()
     assert (state.state, len(lane.reports)) == (SourceState.NOT_OURS, 1)
@@ -145,7 +144,7 @@ def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
 
 def test_a_report_that_is_not_answered_for_stays() -> None:
     lane = Lane([stored(seq) for seq in range(4)])
-    office = Office([lambda reports: {reports[2].report_id: Answer(Result.STORED)}])
+    office = Office([lambda reports: {reports[2].report_id: ReportAnswer(Result.STORED)}])
     carrier(lane, office).round()
     assert [report.seq for report in lane.reports] == [0, 1, 3]
 
@@ -153,10 +152,10 @@ def test_a_report_that_is_not_answered_for_stays() -> None:
 def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
     lane, office = Lane([stored(seq) for seq in range(3)]), Office()
 
-    def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         return {
             **office.take(reports),
-            reports[0].report_id: Answer(Result.REJECTED, "unknown gate"),
+            reports[0].report_id: ReportAnswer(Result.REJECTED, "unknown gate"),
         }
 
     office.rules = [rejecting]
@@ -167,7 +166,7 @@ def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
 def choking(office: Office, poison: str) -> Rule:
     """Of a back office, or a proxy in front of it, that takes no batch with this report in it."""
 
-    def rule(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+    def rule(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         if any(report.report_id == poison for report in reports):
             raise BatchError(SourceState.REFUSED, "422")
         return office.take(reports)
@@ -218,12 +217,12 @@ def test_a_lane_that_cannot_be_told_is_not_sent_for_again_at_once_while_another_
 
 def test_the_wait_grows_and_is_drawn_whole_and_ends_with_the_fault() -> None:
     lane, office = Lane([stored(1)]), Office([failing()] * 12)
-    drawn = Carrier([lane], office, lambda: 0.999_999)
+    drawn = ReportUpload([lane], office, lambda: 0.999_999)
     waits = [drawn.round()[1] for _ in range(12)]
     assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
     assert drawn.round()[1] == LOOK_S
-    least = Carrier([Lane([stored(1)])], Office([failing()] * 3), lambda: 0.0)
+    least = ReportUpload([Lane([stored(1)])], Office([failing()] * 3), lambda: 0.0)
     assert [least.round()[1] for _ in range(3)] == [0.1] * 3, "never a busy loop"
 
 
@@ -305,7 +304,7 @@ def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
     sent = {report.report_id for report in lane.reports}
 
     def played(fault: str) -> Rule:
-        def rule(reports: Sequence[StoredReport]) -> Mapping[str, Answer]:
+        def rule(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
             match fault:
                 case "gone":
                     raise TownError(SourceState.UNREACHABLE, "gone")
@@ -316,11 +315,11 @@ def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
                     return office.take(reports[::2])
                 case "rejects":
                     return {
-                        reports[0].report_id: Answer(Result.REJECTED, "no"),
+                        reports[0].report_id: ReportAnswer(Result.REJECTED, "no"),
                         **office.take(reports[1:]),
                     }
                 case "wrong ids":
-                    return {"someone else's": Answer(Result.STORED)}
+                    return {"someone else's": ReportAnswer(Result.STORED)}
                 case "choke":
                     raise BatchError(SourceState.REFUSED, "413")
             return office.take(reports)
@@ -328,7 +327,7 @@ def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
         return rule
 
     office.rules = [played(fault) for fault in plan]
-    carrying = Carrier([lane], office, drawn.random)
+    carrying = ReportUpload([lane], office, drawn.random)
     for _ in range(len(plan) + 600):
         _, wait_s = carrying.round()
         assert wait_s >= 0

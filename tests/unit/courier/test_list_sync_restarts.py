@@ -17,7 +17,7 @@ from tests.support.gate.courier_world import (
     in_step,
     state,
 )
-from validator.courier.list_sync import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, Status
+from validator.courier.list_sync import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, SyncStatus
 from validator.courier.ports import SourceState, TownError
 from validator.domain.floor import RoleVersions
 from validator.domain.trusted_time import Now
@@ -88,10 +88,10 @@ def test_at_start_a_gate_installs_again_from_its_pieces_what_a_power_cut_took_ou
         world.publish(version, minute)
         state(world)
     world.taken()
-    world.shelf.power_cut()
-    assert world.shelf.held == (1, 10)
+    world.lists.power_cut()
+    assert world.lists.held == (1, 10)
     status = world.courier().replay()
-    assert status == Status(
+    assert status == SyncStatus(
         SourceState.UNREACHABLE, "not asked yet", NOW_UNIX_S, NOW_UNIX_S, 12, 12
     )
     assert world.taken() == ["install 12", "tidy"]
@@ -108,25 +108,25 @@ def test_a_list_that_was_accepted_and_never_came_does_not_take_away_the_one_befo
     world.fails["fetch"] = TownError(SourceState.UNREACHABLE, "broke")
     assert state(world)[0] is SourceState.UNREACHABLE
     assert state(world)[0] is SourceState.UNREACHABLE
-    world.shelf.power_cut()
-    assert world.shelf.held == (1, 10)
+    world.lists.power_cut()
+    assert world.lists.held == (1, 10)
     assert world.courier().replay().list_version == 11
     del world.fails["fetch"]
     assert state(world)[0] is SourceState.FRESH
-    assert world.shelf.held == (1, 12)
+    assert world.lists.held == (1, 12)
 
 
 def test_a_replay_without_the_pieces_leaves_the_list_as_it_is() -> None:
     world = in_step()
     world.publish(11, MINUTES[5])
     state(world)
-    world.shelf.power_cut()
+    world.lists.power_cut()
     world.pieces.kept.clear()
     world.taken()
     courier = world.courier()
     assert courier.replay().list_version == 10
     assert world.taken() == []
-    assert courier.poll()[0] == Status(SourceState.FRESH, "", NOW_UNIX_S, NOW_UNIX_S, 11, 11)
+    assert courier.poll()[0] == SyncStatus(SourceState.FRESH, "", NOW_UNIX_S, NOW_UNIX_S, 11, 11)
 
 
 def test_a_power_cut_between_accepting_and_fetching_loses_neither_floor_nor_list() -> None:
@@ -134,12 +134,12 @@ def test_a_power_cut_between_accepting_and_fetching_loses_neither_floor_nor_list
     world.publish(11, MINUTES[5])
     world.fails["fetch"] = TownError(SourceState.UNREACHABLE, "gone")
     state(world)
-    world.shelf.power_cut()
+    world.lists.power_cut()
     world.taken()
     world.clock.begun.clear()
     courier = world.courier()
     assert world.clock.begun == [world.signed_unix_s], "the accepted time is the floor again"
-    assert courier.replay() == Status(
+    assert courier.replay() == SyncStatus(
         SourceState.UNREACHABLE, "not asked yet", NOW_UNIX_S, NOW_UNIX_S, 10, 11
     )
     world.fails.clear()
@@ -148,7 +148,7 @@ def test_a_power_cut_between_accepting_and_fetching_loses_neither_floor_nor_list
 
 def test_a_new_gate_has_nothing_to_replay() -> None:
     world = World()
-    assert world.courier().replay() == Status(
+    assert world.courier().replay() == SyncStatus(
         SourceState.UNREACHABLE, "not asked yet", NOW_UNIX_S, NOW_UNIX_S, 0, 0
     )
     assert (world.taken(), world.clock.begun) == ([], [])
@@ -158,7 +158,7 @@ def test_a_replay_whose_pieces_are_spoiled_says_so_and_the_network_mends_it() ->
     world = in_step()
     world.publish(11, MINUTES[5])
     state(world)
-    world.shelf.power_cut()
+    world.lists.power_cut()
     world.fails["install"] = TownError(SourceState.REFUSED, "another piece than the manifest says")
     courier = world.courier()
     status = courier.replay()
@@ -174,7 +174,7 @@ def test_a_replay_that_the_disk_does_not_let_through_leaves_the_list_as_it_is() 
     world = in_step()
     world.publish(11, MINUTES[5])
     state(world)
-    world.shelf.power_cut()
+    world.lists.power_cut()
     world.fails["install"] = OSError(5, "Input/output error")
     status = world.courier().replay()
     assert (status.state, status.list_version) == (SourceState.DISK, 10)
@@ -182,20 +182,20 @@ def test_a_replay_that_the_disk_does_not_let_through_leaves_the_list_as_it_is() 
 
 def test_after_a_spoiled_ledger_no_list_below_the_one_held_is_taken() -> None:
     world = in_step()
-    world.book.accepted = None
+    world.store.accepted = None
     world.list_version, world.offered = 9, {RULE: [SNAPSHOT, DAY, HOUR]}
     world.versions = RoleVersions(1, 109, 109, 109)
     assert state(world) == (SourceState.REPLAYED, "list 9 was offered, 10 is held here")
     assert world.taken() == ["ask"]
-    assert world.book.accepted is None
+    assert world.store.accepted is None
 
 
 def test_after_a_spoiled_ledger_the_list_held_and_those_above_are_accepted_again() -> None:
     world = in_step()
-    world.book.accepted = None
+    world.store.accepted = None
     assert state(world) == (SourceState.FRESH, "")
     assert world.taken() == ["ask", "accept 10"]
-    world.book.accepted = None
+    world.store.accepted = None
     world.publish(11, MINUTES[5])
     assert state(world) == (SourceState.FRESH, "")
     assert world.taken() == ["ask", "accept 11", "fetch 10-11", "install 11", "tidy"]
@@ -203,9 +203,9 @@ def test_after_a_spoiled_ledger_the_list_held_and_those_above_are_accepted_again
 
 def test_a_list_that_somebody_put_there_by_hand_is_no_floor() -> None:
     world = World()
-    world.shelf.held = (0, 99)
+    world.lists.held = (0, 99)
     assert state(world) == (SourceState.FRESH, "")
-    assert world.shelf.held == (1, 10)
+    assert world.lists.held == (1, 10)
 
 
 def test_pieces_are_kept_until_the_disk_has_what_they_bring() -> None:
@@ -214,7 +214,7 @@ def test_pieces_are_kept_until_the_disk_has_what_they_bring() -> None:
     world.publish(11, MINUTES[5])
     state(world)
     assert world.pieces.kept[RULE] == [MINUTES[5]]
-    world.shelf.on_disk = (world.shelf.held, {RULE: 11})
+    world.lists.on_disk = (world.lists.held, {RULE: 11})
     world.publish(12, MINUTES[6])
     state(world)
     assert world.pieces.kept[RULE] == [MINUTES[6]]
