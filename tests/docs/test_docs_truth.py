@@ -50,7 +50,11 @@ def spans() -> Spans:
         ("docs/one-tab.md", "there is no docs/one-tab.md"),
         ("__init__.py", "files are called so: name the folder too"),
         ("acepted.json", "no program makes a acepted.json"),
-        ("GET /metric-s", "the code does not have /metric-s"),
+        ("GET /metric", "no program serves /metric"),
+        ("/v1/report", "no program serves /v1/report"),
+        ("POST /v1/gates/{id}", "no program serves /v1/gates/{id}"),
+        ("tests/docs/test_docs_truth.py::test_no", "tests/docs/test_docs_truth.py has no test_no"),
+        ("validator/lane/clerk.py:Clark", "validator/lane/clerk.py has no Clark"),
         ("/var/lib/turnike-offices/city", "the code does not have /var/lib/turnike-offices"),
         ("turnike-line@1.service", "there is no turnike-line@1.service"),
         # keys of the configuration
@@ -64,6 +68,8 @@ def spans() -> Spans:
         ("validator.domains.Rule", "validator has no domains"),
         ("Passage.handles(event)", "Passage has no handles"),
         ("Passage.handle(an_event)", "no handle takes an_event"),
+        ("Config.reader.speed", "ReaderConfig has no speed"),
+        ("ReaderConfig(speed=1)", "no ReaderConfig takes speed"),
         ("decides_all()", "no function is called decides_all"),
         ("BoardLinks", "nothing is called BoardLinks"),
         ("told_before_durably", "nothing is called told_before_durably"),
@@ -117,6 +123,9 @@ def test_a_name_that_does_not_exist_is_found(spans: Spans, span: str, why: str) 
         "hold_ms",
         "Passage.handle(event)",
         "validator.domain.decision.decide",
+        "Config.reader.baud",
+        "ReaderConfig(baud=115_200)",
+        "validator/lane/clerk.py::Clerk",
         '{"watching": true}',
         "the back office does not know this gate's key; turnike enroll",
         "something between, not the receiver, answered 403",
@@ -136,6 +145,9 @@ def test_a_name_that_exists_is_left_alone(spans: Spans, span: str) -> None:
         ("    turnike-backoffice init city --development    # a back office", None),
         ("    $ turnike reports shew     what waits", "turnike reports has no command shew"),
         ("    cp deploy/nginx/none.conf /etc/nginx", "there is no deploy/nginx/none.conf"),
+        ("    from validator.domain import decision, deciding", "validator.domain has no deciding"),
+        ("    import validator.domains", "validator has no domains"),
+        ("    from os import nothing", None),
         ("    a command was suspended for 12 s", None),
     ],
 )
@@ -190,6 +202,7 @@ TREE = {
     "docs/a.md": (
         "# One\n\n[up](../README.md) [out](https://example.org/x.md) `make nothing`\n"
         "`lane/x.py` `y.py`\n`y.py`\nturnike_lane_upp and turnike_lane_up\n\n"
+        "By turnike\nreport, not `turnike` as ever, nor turnike check.\n\n"
         "    [list]\n    folders = 1\n"
     ),
     "docs/decisions/0001-x.md": "`turnike gone` `gone.py` [gone](gone.md) `x.py`\n",
@@ -231,7 +244,8 @@ def test_links_anchors_references_variables_and_settings_are_checked(tree: Path)
         "docs/a.md:5: `y.py`: 2 files are called so: name the folder too",
         "docs/a.md:6: turnike_lane_up: no program has this variable or metric",
         "docs/a.md:6: turnike_lane_upp: no program has this variable or metric",
-        "docs/a.md:8: [list]: [list] has no key folders",
+        "docs/a.md:8: turnike report: turnike has no such command",
+        "docs/a.md:11: [list]: [list] has no key folders",
         "docs/decisions/0001-x.md:1: `gone.py`: there is no gone.py",
         "docs/decisions/0001-x.md:1: gone.md: there is no docs/decisions/gone.md",
         'validator/lane/x.py:1: docs/a.md ("Two": docs/a.md has no section "Two"',
@@ -253,8 +267,9 @@ def test_the_program_checks_the_paths_it_is_given(
         "docs/a.md:5: `y.py`: 2 files are called so: name the folder too",
         "docs/a.md:6: turnike_lane_up: no program has this variable or metric",
         "docs/a.md:6: turnike_lane_upp: no program has this variable or metric",
-        "docs/a.md:8: [list]: [list] has no key folders",
-        "5 false",
+        "docs/a.md:8: turnike report: turnike has no such command",
+        "docs/a.md:11: [list]: [list] has no key folders",
+        "6 false",
         "0 false",
     ]
     monkeypatch.chdir("/")

@@ -48,7 +48,7 @@ def falsehoods(root: Path, paths: Iterable[str] = ()) -> Iterator[Falsehood]:
                 if fault := spans.fault_of_path(span):
                     found.add(Falsehood(name, line, f"`{span}`", fault))
         elif _CHECKED.fullmatch(name):
-            found |= set(_page(index, spans, name))
+            found |= set(_page(index, spans, name)) | set(_hints(index, commands, name))
         elif not name.startswith(_HISTORY) and not name.endswith((".md", ".svg")):
             found |= {Falsehood(name, *fault) for fault in references.faults(index, commands, name)}
             found |= set(_settings(index, spans, name))
@@ -66,11 +66,17 @@ def _page(index: Index, spans: Spans, name: str) -> Iterator[Falsehood]:
     for line, block in page.blocks:
         for fault in spans.faults_of_block(block):
             yield Falsehood(name, line, block.strip().partition("\n")[0], fault)
-    text = (index.root / name).read_text(encoding="utf-8")
-    for number, line_text in enumerate(text.splitlines(), 1):
+    for number, line_text in enumerate(index.text(name).splitlines(), 1):
         for variable in _VARIABLE.findall(line_text):
             if not {variable, variable.removesuffix("_total")} & index.words:
                 yield Falsehood(name, number, variable, "no program has this variable or metric")
+
+
+def _hints(index: Index, commands: Commands, name: str) -> Iterator[Falsehood]:
+    """Commands that sentences name without a code span, also over the end of a line."""
+    text = re.sub(r"`[^`]*`", lambda span: re.sub(r"[^\n]", "`", span[0]), index.text(name))
+    for offset, hint, why in references.faults_of_hints(commands, text):
+        yield Falsehood(name, text.count("\n", 0, offset) + 1, " ".join(hint.split()), why)
 
 
 def _is_beside_another(index: Index, page: Page, line: int, span: str) -> bool:
@@ -85,8 +91,7 @@ def _settings(index: Index, spans: Spans, name: str) -> Iterator[Falsehood]:
     """The comments of a configuration file: code spans, and keys as `section.key`."""
     if not name.endswith(".example.toml"):
         return
-    text = (index.root / name).read_text(encoding="utf-8")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(index.text(name).splitlines(), 1):
         comment = line.partition("#")[2]
         keys = re.findall(r"(?<![\w./-])[a-z]+\.[a-z_]+(?![\w./])", comment)
         for span in (*re.findall(r"`([^`]+)`", comment), *keys):

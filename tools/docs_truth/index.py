@@ -46,10 +46,14 @@ class Index:
         paths = (name.split("/") for group in (self.files, self.folders) for name in group)
         return {"/".join(parts[begin:]) for parts in paths for begin in range(len(parts))}
 
+    def text(self, name: str) -> str:
+        """A file of the tree as text."""
+        return (self.root / name).read_text(encoding="utf-8")
+
     def page(self, name: str) -> Page:
         """A page of the tree, parsed once."""
         if name not in self._pages:
-            self._pages[name] = parse((self.root / name).read_text(encoding="utf-8"))
+            self._pages[name] = parse(self.text(name))
         return self._pages[name]
 
     @cached_property
@@ -60,7 +64,7 @@ class Index:
             if (name.endswith(_CODE) or name in {"Makefile", ".ci/run"} or name.endswith(".rules"))
             and not name.startswith(_NOT_CODE)
         ]
-        return [(name, (self.root / name).read_text(encoding="utf-8")) for name in names]
+        return [(name, self.text(name)) for name in names]
 
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
@@ -90,6 +94,12 @@ class Index:
     def all_text(self) -> str:
         """All strings of the code in one."""
         return "\n".join(self.texts)
+
+    @cached_property
+    def routes(self) -> set[str]:
+        """Every path that starts with a slash in a string of the code, values as `{}`."""
+        found = re.findall(rf"(?<![\w.<{VALUE}:/*>-])/[\w./{{}}{VALUE}-]+", self.all_text)
+        return {re.sub(rf"\{{[^}}]*\}}|{VALUE}", "{}", path).rstrip("/.") for path in found}
 
     @cached_property
     def words(self) -> set[str]:
@@ -130,6 +140,17 @@ class Index:
                     arguments += [each for each in (all_of.vararg, all_of.kwarg) if each]
                     found[node.name].append([each.arg for each in arguments])
         return found
+
+    def member_classes(self, name: str, member: str) -> list[str]:
+        """The classes of this tree that the annotation of a member names."""
+        return [
+            part.id
+            for each in self.classes.get(name, [])
+            for node in each.body
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == member
+            for part in ast.walk(node.annotation)
+            if isinstance(part, ast.Name) and part.id in self.classes
+        ]
 
     def members(self, name: str) -> set[str]:
         """What the classes called `name` have, inherited members of this tree included."""

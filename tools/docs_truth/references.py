@@ -25,14 +25,21 @@ def faults(index: Index, commands: Commands, name: str) -> Iterator[tuple[int, s
         for found in _PAGE.finditer(text):
             if fault := _fault_of_page(index, found[1], found[2]):
                 yield passage.line_at(found.start()), found[0], fault
-        for found in () if name.startswith("tests/") else _COMMAND.finditer(text):
-            if not commands.has(found[1], found[2]):
-                yield passage.line_at(found.start()), found[0], f"{found[1]} has no such command"
+        if not name.startswith("tests/"):
+            for offset, hint, why in faults_of_hints(commands, text):
+                yield passage.line_at(offset), hint, why
         if passage.is_literal:
             continue  # a test's or a program's own files
         for found in _FILE.finditer(text):
             if found[1] not in PATHS and not index.has_path(found[1]):
                 yield passage.line_at(found.start()), found[0], f"there is no {found[1]}"
+
+
+def faults_of_hints(commands: Commands, text: str) -> Iterator[tuple[int, str, str]]:
+    """For each hint at a command that does not exist: its offset, its text, and why."""
+    for found in _COMMAND.finditer(text):
+        if not commands.has(found[1], found[2]):
+            yield found.start(), found[0], f"{found[1]} has no such command"
 
 
 def _fault_of_page(index: Index, path: str, section: str | None) -> str | None:

@@ -18,7 +18,8 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _JSON_KEY = re.compile(r'"([A-Za-z_]\w*)"\s*[:,}]')
 _MADE_FILE = re.compile(r"[\w.<>*-]+\.(?:jsonl?|toml|db|seg|wire)")
-_ROUTE = re.compile(r"(?:(?:GET|HEAD|POST|PUT) )?(/[\w./{}-]*)")
+_ROUTE = re.compile(r"(?:(?:GET|HEAD|POST|PUT) )?(/[\w./{}<>-]*\w[\w./{}<>-]*)")
+_PART = re.compile(r"([\w./-]+\.py)::?([A-Za-z_]\w*).*")  # a function or class of a file
 _PATH = re.compile(r"[\w.@<>{},*-]+(?:/[\w.@<>{},*-]*)+")
 
 
@@ -55,11 +56,24 @@ class Spans:
         """The same for a line of a block of code: commands, sections, paths and variables."""
         if fault := self._commands.fault_of_line(line, has_description=True):
             return fault
+        if fault := self._fault_of_import(line):
+            return fault
         for part in re.findall(r"(?<![\w/.:<>-])[\w.@*-]+(?:/[\w.@*-]+)+(?![\w/<{])", line):
             top = part.partition("/")[0]
             if top in self._index.tops and (fault := self._fault_of_source(part)):
                 return fault
         return None
+
+    def _fault_of_import(self, line: str) -> str | None:
+        """What an import of Python in a page names that the tree does not have."""
+        found = re.match(r"\s*(?:>>> )?from ([\w.]+) import ([\w, ]+)|\s*import ([\w.]+)", line)
+        if found is None or (found[1] or found[3]).split(".")[0] not in self._index.tops:
+            return None
+        names = (
+            [f"{found[1]}.{name.split()[0]}" for name in found[2].split(",")] if found[1] else []
+        )
+        faults = (self._fault_in_module(name) for name in names or [found[3]])
+        return next((fault for fault in faults if fault), None)
 
     def faults_of_block(self, block: str) -> Iterator[str]:
         """What is wrong with a block of code that is a configuration."""
@@ -112,14 +126,14 @@ class Spans:
     def _file(self, span: str) -> str | None:
         if span in PATHS or span.startswith(("http://", "https://", "~")):
             return ""
-        if re.match("/(?:dev|etc|home|media|mnt|run|srv|tmp|usr|var)/", span):
+        if re.match("/(?:dev|etc|home|media|mnt|opt|run|srv|tmp|usr|var)/", span):
             found = re.match(r"/\w+(?:/lib)?/[\w-]*turnike[\w-]*", span)
             return self._fault_of_text(found[0]) if found else ""
-        if span.startswith("/"):
-            found = _ROUTE.fullmatch(span)
-            return self._fault_of_text(found[1]) if found else None
-        if found := re.fullmatch(r"(?:GET|HEAD|POST|PUT) (/\S*)", span):
-            return self._fault_of_text(found[1])
+        if found := _ROUTE.fullmatch(span):
+            route = re.sub(r"\{[^}]*\}|<[^>]*>", "{}", found[1]).rstrip("/")
+            return "" if route in self._index.routes else f"no program serves {found[1]}"
+        if found := _PART.fullmatch(span):
+            return self._fault_of_part(found[1], found[2])
         is_source = re.fullmatch(rf"[\w.@*<>/-]+\.{_SOURCE}", span) is not None
         if is_source or (_PATH.fullmatch(span) and span.partition("/")[0] in self._index.tops):
             return self._fault_of_source(span)
@@ -136,6 +150,19 @@ class Spans:
         if len(same) > 1 and span not in self._index.files:
             return f"{len(same)} files are called so: name the folder too"
         return ""
+
+    def _fault_of_part(self, path: str, name: str) -> str:
+        if fault := self._fault_of_source(path):
+            return fault
+        text = "\n".join(
+            (self._index.root / each).read_text(encoding="utf-8")
+            for each in self._index.files
+            if f"/{each}".endswith(f"/{path}")
+        )
+        is_there = re.search(
+            rf"^\s*(?:(?:async )?def|class) {name}\b|^{name}\b", text, re.MULTILINE
+        )
+        return "" if is_there else f"{path} has no {name}"
 
     def _fault_of_made_file(self, span: str) -> str:
         """A file or folder that a program makes: the code has its parts."""
@@ -174,14 +201,26 @@ class Spans:
         if first in self._index.tops:
             return self._fault_in_module(dotted)
         if first in self._index.classes:
-            known = rest[0] in self._index.members(first)
-            return "" if known else f"{first} has no {rest[0]}"
+            return self._fault_of_members(first, rest)
         modules = [name for name in self._index.trees if name.split(".")[-1] == first]
         if modules:
             known = any(rest[0] in module_members(self._index.trees[name]) for name in modules)
             return "" if known else f"no module {first} has a {rest[0]}"
         unknown = [name for name in (first, *rest) if name not in self._index.words]
         return f"nothing is called {unknown[0]}" if unknown else ""
+
+    def _fault_of_members(self, name: str, members: list[str]) -> str:
+        """Follow `members` from the class `name` as far as annotations name classes of the tree."""
+        classes = [name]
+        for member in members:
+            if not any(member in self._index.members(each) for each in classes):
+                return f"{classes[0]} has no {member}"
+            classes = [
+                found for each in classes for found in self._index.member_classes(each, member)
+            ]
+            if not classes:
+                break
+        return ""
 
     def _fault_in_module(self, dotted: str) -> str:
         names = dotted.split(".")
@@ -205,6 +244,9 @@ class Spans:
         given = [re.split("[=:]", part.strip(" *"))[0] for part in arguments.split(",")]
         names = {name for name in given if _NAME.fullmatch(name)}
         known = self._index.functions.get(function)
+        if function in self._index.classes:  # one with an __init__ of its own is not judged
+            fields = self._index.members(function)
+            known = None if "__init__" in fields else [[*fields]]
         if not names or known is None or any(names <= set(each) for each in known):
             return ""
         return f"no {function} takes {', '.join(sorted(names))}"
