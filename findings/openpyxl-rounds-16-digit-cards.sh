@@ -12,7 +12,7 @@
 #           An import of such a list concerns somebody else's card.
 # Turnike:  writes no .xlsx and reads none. A CSV made of one is refused as improbable when 20 or
 #           more such numbers are all even (backoffice/imports/plausibility.py,
-#           tests/unit/backoffice/test_card_lists.py); fewer can be so by chance, and are taken.
+#           tests/unit/backoffice/imports/test_card_lists.py); fewer can be so by chance, and are taken.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -8,10 +8,10 @@ import pytest
 
 from backoffice.reports.store import ReportStore
 from tests.support.city.postgres_server import PostgresServer, postgres_server
-from tests.unit.backoffice import test_exports as of_exports
-from tests.unit.backoffice import test_gate_statuses as of_statuses
-from tests.unit.backoffice import test_report_store as of_store
-from tests.unit.backoffice.test_exports import UIDS, Desk
+from tests.unit.backoffice.reports import test_exports as of_exports
+from tests.unit.backoffice.reports import test_gate_statuses as of_statuses
+from tests.unit.backoffice.reports import test_store as of_store
+from tests.unit.backoffice.reports.test_exports import UIDS, Desk
 
 
 def behaviours() -> Iterator[tuple[str, Callable[[ReportStore], None]]]:

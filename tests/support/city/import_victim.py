@@ -1,4 +1,4 @@
-"""Imports that are killed, each by itself and one step later than the one before; tests/unit/backoffice/test_import_kills.py tells why.
+"""Imports that are killed, each by itself and one step later than the one before; tests/unit/backoffice/imports/test_kills.py tells why.
 
 `python -m tests.support.city.import_victim FOLDER ROWS RULE` imports the file ROWS into FOLDER/1.db, FOLDER/2.db, …, copies of FOLDER/before.db, until one is not
 killed any more; it prints how many there are. A step is the beginning or the end of a batch, or of what its transaction begins with.

@@ -9,7 +9,7 @@ import pytest
 
 from backoffice.cli.program import main
 
-RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
+RUNBOOK = Path(__file__).parents[4] / "docs" / "runbook.md"
 # A command that is longer than a line goes on after a backslash, as in a shell.
 TEXT = re.sub(r" \\\n\s+", " ", RUNBOOK.read_text(encoding="utf-8"))
 # In a block of its own, or between backticks; "…" stands for what only the reader knows.

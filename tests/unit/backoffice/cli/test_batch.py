@@ -129,7 +129,7 @@ def test_a_fault_of_a_command_is_told_and_the_next_one_runs(tmp_path: Path) -> N
         capture_output=True,
         timeout=240,
         check=False,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"},
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[4]}"},
     )
     fault, right = (json.loads(line) for line in ended.stdout.splitlines())
     assert fault["code"] == 1

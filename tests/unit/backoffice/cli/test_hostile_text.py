@@ -124,7 +124,7 @@ def command(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": str(Path(__file__).parents[4])},
         encoding="utf-8",
         timeout=WAIT_S,
     )
