@@ -4,13 +4,14 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from tests.processes.courier_rig import CourierGate, courier_town, state
 from tests.support.city.town import Town, uid
+from tests.support.gate.console_lane import FakeLane, fake_lane
 from tests.support.machine.programs import Program, program
 from tests.support.web.web_server import Authority, Fault, WebServer
 
@@ -52,6 +53,19 @@ def test_a_change_is_brought_within_the_poll_interval(
     assert [path.name for path in gate.folder.joinpath("recent").glob("*.manifest.json")] == [
         "1.2.manifest.json"
     ]
+
+
+def test_the_lane_is_told_of_each_list_that_was_installed(town: Town, gate: CourierGate) -> None:
+    def installed(lane: FakeLane) -> int:
+        return lane.asked.count("list_changed")
+
+    with fake_lane(gate.folder / "lane.sock") as lane, closing(gate.courier()) as courier:
+        lane.wait_for(lambda lane: installed(lane) == 1)
+        state(courier, "fresh", list_version=1)
+        town.publish(OTHER)
+        lane.wait_for(lambda lane: installed(lane) == 2)
+        state(courier, "fresh", list_version=2)
+        assert installed(lane) == 2, "a poll that installs nothing tells the lane nothing"
 
 
 def test_sighup_asks_at_once(town: Town, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ docs/lane-socket.md describes the status that they give.
 """
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,12 @@ class LaneLists:
         """See courier.ports.Lanes."""
         lines = [self._asked(path, era, list_version) for path in self._sockets]
         return next(filter(None, lines), "")
+
+    def list_changed(self) -> None:
+        """See courier.ports.Lanes. A lane that is gone or busy scans its folders within a second anyway."""
+        for path in self._sockets:
+            with suppress(LaneGoneError), closing(LaneClient(path)) as lane:
+                lane.list_changed()
 
     def _asked(self, path: Path, era: int, list_version: int) -> str:
         said = _said(path)

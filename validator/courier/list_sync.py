@@ -77,14 +77,6 @@ class _Waits:
         return max(asked_s, regular_s) + self.busy_s * self.draw()
 
 
-class _NoLanes:
-    """courier.ports.Lanes where no lane can be asked."""
-
-    def refused(self, era: int, list_version: int) -> str:
-        del era, list_version
-        return ""
-
-
 class ListSync:
     """One gate's way to its city. For one thread."""
 
@@ -99,13 +91,13 @@ class ListSync:
         held_keys: Callable[[], Collection[str]],
         poll_s: float,
         draw: Callable[[], float] = random.random,
-        lanes: Lanes | None = None,
+        lanes: Lanes,
         disk_problem: Callable[[], str] = str,
     ) -> None:
         """`held_keys` tells the ids (hex) of the fingerprint keys that this gate holds now, `disk_problem` why nothing can be kept (or "")."""
         self.mended: list[str] = []
         """One line for each file that was found damaged; whoever logs them takes them out."""
-        self._lanes = lanes or _NoLanes()
+        self._lanes = lanes
         self._refused = ""
         self._metadata = metadata
         self._pieces = pieces
@@ -368,6 +360,7 @@ class ListSync:
             for rule, chain in chains.items()
         }
         self._lists.install(manifest, era, fetched)
+        self._lanes.list_changed()
         held = self._pieces.held()
         kept = {rule: self._lists.kept(rule) for rule in chains}
         self._pieces.keep_only(

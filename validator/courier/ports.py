@@ -167,6 +167,9 @@ class Lanes(Protocol):
         Empty if none says so. A lane that does not answer says nothing.
         """
 
+    def list_changed(self) -> None:
+        """Let each lane check for the list that was just installed; one that does not answer is ignored."""
+
 
 class Result(Enum):
     """What the back office says of one report."""

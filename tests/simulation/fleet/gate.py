@@ -5,7 +5,14 @@ from random import Random
 from tests.simulation.fleet.city import DAY_S, City, Published
 from tests.simulation.fleet.list_store import Held, Level, SimListStore
 from tests.simulation.fleet.lives import BOOT_S, Life
-from tests.simulation.fleet.ports import Line, SimAcceptedStore, SimClock, SimMetadata, SimPieces
+from tests.simulation.fleet.ports import (
+    Line,
+    SimAcceptedStore,
+    SimClock,
+    SimLanes,
+    SimMetadata,
+    SimPieces,
+)
 from tests.simulation.fleet.tally import Load, Of, Tally, away
 from validator.courier.list_sync import ListSync
 from validator.courier.ports import SourceState
@@ -94,6 +101,7 @@ class SimGate:
             },
             poll_s=self._poll_s,
             draw=self._rng.random,
+            lanes=SimLanes(),
         )
 
     def _power_cut(self, on_s: float) -> None:

@@ -276,6 +276,18 @@ class SimAcceptedStore:
         self.accepted = accepted
 
 
+class SimLanes:
+    """courier.ports.Lanes: they use every list, and are counted as if they found it by their own scan."""
+
+    def refused(self, era: int, list_version: int) -> str:
+        """See courier.ports.Lanes."""
+        del era, list_version
+        return ""
+
+    def list_changed(self) -> None:
+        """See courier.ports.Lanes."""
+
+
 class SimClock:
     """courier.ports.CourierClock on a machine without a battery: from a boot on its wall clock stands in 1970, until it has been on line."""
 

@@ -150,10 +150,13 @@ Answers = Callable[[str], bytes]
 
 def well(request: str) -> bytes:
     """What a lane that is well answers."""
-    told = {"status": status_line(), "histograms": histogram_line(), "watch": {"watching": True}}[
-        request
-    ]
-    return json.dumps(told).encode() + b"\n"
+    answers: dict[str, Line] = {
+        "status": status_line(),
+        "histograms": histogram_line(),
+        "watch": {"watching": True},
+        "list_changed": {"looking": True},
+    }
+    return json.dumps(answers[request]).encode() + b"\n"
 
 
 class FakeLane:

@@ -72,7 +72,7 @@ class World:
         self.lists = FakeListStore(self)
         self.store = FakeAcceptedStore(self)
         self.clock = FakeClock(self)
-        self.lanes = FakeLanes()
+        self.lanes = FakeLanes(self)
 
     def courier(self, draw: Sequence[float] = (MIDDLE,)) -> ListSync:
         """A courier that starts now, with whatever the gate has."""
@@ -280,10 +280,16 @@ class FakeAcceptedStore:
 class FakeLanes:
     """courier.ports.Lanes."""
 
+    world: World
     refuse: dict[tuple[int, int], str] = field(default_factory=dict)
+    informed: list[tuple[int, int]] = field(default_factory=list)
+    """Era and version of the list that was held at each `list_changed`."""
 
     def refused(self, era: int, list_version: int) -> str:
         return self.refuse.get((era, list_version), "")
+
+    def list_changed(self) -> None:
+        self.informed.append(self.world.lists.held)
 
 
 @dataclass

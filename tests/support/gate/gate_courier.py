@@ -146,6 +146,9 @@ class Gate:
         self._look()
         return self.problems[0] if ListName(era, list_version) in self._refused else ""
 
+    def list_changed(self) -> None:
+        """See courier.ports.Lanes. `poll` lets the lane scan when the poll has ended."""
+
     def power_cut(self) -> SyncStatus:
         """What is in memory is gone; what is on the disk is there. The next boot begins."""
         _empty(self.recent)

@@ -76,3 +76,20 @@ def test_a_lane_of_another_version_does_not_end_the_courier(
     says(lane, list_version="7", **fields)
     lanes = LaneLists([lane.path])
     assert all(isinstance(lanes.refused(2, 7), str) for _ in range(2))
+
+
+def test_each_lane_is_told_that_a_list_was_installed_and_one_that_is_gone_is_ignored(
+    lane: FakeLane, tmp_path: Path
+) -> None:
+    with fake_lane(tmp_path / "other.sock") as other:
+        LaneLists([tmp_path / "gone.sock", other.path, lane.path]).list_changed()
+        assert (other.asked, lane.asked) == (["list_changed"], ["list_changed"])
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"error":"busy"}\n'])
+def test_a_lane_that_cannot_take_the_news_does_not_end_the_courier(
+    lane: FakeLane, answer: bytes
+) -> None:
+    lane.answers = lambda _request: answer
+    LaneLists([lane.path]).list_changed()
+    assert lane.asked == ["list_changed"]

@@ -508,3 +508,28 @@ def test_a_state_that_began_while_the_time_was_ahead_has_lasted_since_the_time_w
     assert courier.poll()[0].since_unix_s == NOW_UNIX_S
     world.now = Now(NOW_UNIX_S + 60, synchronised=True)
     assert courier.poll()[0].since_unix_s == NOW_UNIX_S
+
+
+def test_the_lanes_are_informed_once_a_list_is_installed_and_only_then() -> None:
+    world = in_step()
+    world.lanes.informed.clear()
+    courier = world.courier()
+    courier.poll()
+    assert world.lanes.informed == [], "nothing has changed"
+    world.publish(11, piece(10, 11))
+    world.fails["install"] = TownError(SourceState.DISK, "the disk is full")
+    courier.poll()
+    assert world.lanes.informed == [], "the list was not installed"
+    world.fails.clear()
+    courier.poll()
+    assert world.lanes.informed == [(1, 11)]
+
+
+def test_the_lanes_are_informed_of_a_list_that_is_installed_again_at_the_start() -> None:
+    world = in_step()
+    world.publish(11, piece(10, 11))
+    world.courier().poll()
+    world.lists.power_cut()
+    world.lanes.informed.clear()
+    world.courier().replay()
+    assert world.lanes.informed == [(1, 11)]
