@@ -1,4 +1,5 @@
-# The four commands a person needs. Each sets up .venv by itself on a machine that has Python 3.11+ and make.
+# The four commands a person needs. Each sets up .venv by itself on a machine that has Python 3.11+
+# and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,28 +10,39 @@ DEMO_CARDS ?= 100000
 .PHONY: demo test check cover bench screenshots lock clean
 .DEFAULT_GOAL := help
 help:
-	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a turnstile to play with in a browser; it tells"
-	@echo "             the address (TAPS=200 has no turnstile, runs that many and stops;"
-	@echo "             TAPS=2000 CHAOS=1 without a network in the first half, and with kill -9 in the second)"
+	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a"
+	@echo "             turnstile to play with in a browser; it prints the address (TAPS=200 has no"
+	@echo "             turnstile, runs that many and stops; TAPS=2000 CHAOS=1 without a network in"
+	@echo "             the first half, and with kill -9 in the second)"
 	@echo "make test    every test that this machine can run"
 	@echo "make check   ruff, mypy strict, import-linter"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
 
-# A stamp is newer than its lock file only when every pinned package is installed. What an interrupted set-up left is
-# made anew: a .venv without pip, or of a Python that is gone, cannot be repaired by pip.
+# A stamp is newer than its lock file only when every pinned package is installed. A .venv that an
+# interrupted set-up left is made again: pip cannot repair one without pip, or of a Python that is
+# gone.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-OFFLINE := echo "turnike: the packages could not be installed; the first run needs the internet (or PIP_INDEX_URL, a proxy in HTTPS_PROXY). Run the same command again" >&2; exit 2
+OFFLINE := echo "turnike: the packages could not be installed; the first run needs the internet \
+	(or PIP_INDEX_URL, a proxy in HTTPS_PROXY). Run the same command again" >&2; exit 2
 
 $(VENV)/.run: requirements/run.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "turnike: $(PYTHON) is missing or older than 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); } || { rm -rf $(VENV); echo "turnike: $(PYTHON) cannot make a virtual environment in $(CURDIR)/$(VENV); on Debian: apt-get install python3-venv" >&2; exit 2; }
-	@echo "turnike: setting up $(VENV): $$(grep -c == requirements/run.lock) packages from PyPI, a minute or two the first time"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "turnike: $(PYTHON) is missing or older than 3.11; name a newer one:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); } || { \
+		rm -rf $(VENV); \
+		echo "turnike: $(PYTHON) cannot make a virtual environment in $(CURDIR)/$(VENV);" \
+			"on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "turnike: setting up $(VENV): $$(grep -c == requirements/run.lock) packages from PyPI," \
+		"a minute or two the first time"
 	@$(INSTALL) --require-hashes -r requirements/run.lock || { $(OFFLINE); }
 	@$(INSTALL) --no-deps --no-build-isolation --editable . || { $(OFFLINE); }
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
-	@echo "turnike: adding what tests need: $$(grep -c == requirements/dev.lock) packages with those that are here, a minute"
+	@echo "turnike: adding what tests need: $$(grep -c == requirements/dev.lock) packages with" \
+		"those that are here, a minute"
 	@$(INSTALL) --require-hashes -r requirements/dev.lock || { $(OFFLINE); }
 	@touch $@
 
@@ -51,7 +63,8 @@ check: $(VENV)/.dev
 # What the tests that run in this process reach; the processes that others start are not counted.
 cover: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines tests/simulation/test_whole_lane.py
+	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines \
+		tests/simulation/test_whole_lane.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered
 
@@ -63,9 +76,12 @@ screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
 
 # New pins: needs uv; the files name no package host.
+PINS := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --all-extras
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml requirements/build.in -o requirements/run.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev --all-extras pyproject.toml requirements/build.in -c requirements/run.lock -o requirements/dev.lock
+	$(PINS) pyproject.toml requirements/build.in -o requirements/run.lock
+	$(PINS) --group dev pyproject.toml requirements/build.in -c requirements/run.lock \
+		-o requirements/dev.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -29,6 +29,7 @@ REASON = "More than twelve files:"
 
 CODE = frozenset({".py", ".js", ".css"})
 LINED = CODE | {".md", ".toml", ".html", ".sh"}
+LINED_BY_NAME = {"Makefile", "run"}  # .ci/run
 _LINK = re.compile(r"(?:[-*#>]+ |\d+\. )?!?\[[^\]]*\]\(\S+\)[.,;:]?")
 
 
@@ -40,7 +41,7 @@ def sizes(root: Path, names: Sequence[str]) -> Iterator[str]:
     """
     for name in names:
         path = Path(name)
-        if path.suffix not in LINED and path.name != "Makefile":
+        if path.suffix not in LINED and path.name not in LINED_BY_NAME:
             continue
         text = (root / name).read_text(encoding="utf-8")
         lines = text.splitlines()

@@ -40,7 +40,7 @@ def test_a_function_of_50_lines_is_the_longest_and_its_decorators_do_not_count(t
 
 
 @pytest.mark.parametrize(
-    "name", ["a.py", "a.md", "a.toml", "a.js", "a.css", "a.html", "a.sh", "Makefile"]
+    "name", ["a.py", "a.md", "a.toml", "a.js", "a.css", "a.html", "a.sh", "Makefile", ".ci/run"]
 )
 def test_a_line_ends_at_column_100(tree: Path, name: str) -> None:
     begin = "# "
