@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from validator.cli import OperatorError
+from validator.errors import OperatorError
 
 
 @click.command(epilog="Example: turnike demo --taps 200")

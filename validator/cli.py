@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from validator.errors import OperatorError
 from validator.formats.shown import shown
 
 if TYPE_CHECKING:
@@ -50,23 +51,11 @@ json_option = click.option(
 )
 
 
-class OperatorError(click.ClickException):
-    """Something that the operator can mend, in one line."""
-
-    exit_code = 2
-
-
-class ConfigFaultsError(OperatorError):
-    """All that is wrong with a configuration, a line each."""
-
-
 def _load(path: Path) -> "Config":
-    from validator.config import ConfigError, load
+    """The configuration in this file. Raises ConfigError."""
+    from validator.config import load
 
-    try:
-        return load(path)
-    except ConfigError as error:
-        raise ConfigFaultsError(str(error)) from error
+    return load(path)
 
 
 class _OneLine(click.Group):
@@ -87,10 +76,12 @@ class _OneLine(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             name = context.command_path if context else "turnike"
-            text = error.format_message()
-            for line in text.split("\n") if isinstance(error, ConfigFaultsError) else [text]:
-                click.echo(f"{name}: {shown(line)}", err=True)
+            click.echo(f"{name}: {shown(error.format_message())}", err=True)
             sys.exit(error.exit_code)
+        except OperatorError as error:
+            for line in error.lines:
+                click.echo(f"turnike: {shown(line)}", err=True)
+            sys.exit(2)
         except click.Abort:
             sys.exit(130)
         except ModuleNotFoundError as error:
@@ -165,14 +156,11 @@ def lane(config_path: Path) -> None:
         signal.SIGHUP, signal.SIG_IGN
     )  # until the lane listens to it: the start reads the newest list anyway
     config = _load(config_path)
-    from validator.programs.lane import StartError, serve
+    from validator.programs.lane import serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
-    try:
-        serve(config, sys.stdout.fileno())
-    except StartError as error:
-        raise OperatorError(str(error)) from error
+    serve(config, sys.stdout.fileno())
 
 
 @main.command(epilog="Example: turnike courier --config /etc/turnike/validator.toml")
@@ -183,14 +171,11 @@ def courier(config_path: Path) -> None:
         signal.SIGHUP, signal.SIG_IGN
     )  # until the courier listens to it: it asks at its start anyway
     config = _load(config_path)
-    from validator.programs.courier import StartError, serve
+    from validator.programs.courier import serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
-    try:
-        serve(config, sys.stdout.fileno())
-    except StartError as error:
-        raise OperatorError(str(error)) from error
+    serve(config, sys.stdout.fileno())
 
 
 @main.command(epilog="Example: turnike console --config /etc/turnike/validator.toml")
@@ -198,14 +183,11 @@ def courier(config_path: Path) -> None:
 def console(config_path: Path) -> None:
     """Serve this gate's status page and its metrics until SIGTERM; one for each gate. The log is JSON lines on standard output."""
     config = _load(config_path)
-    from validator.programs.console import StartError, serve
+    from validator.programs.console import serve
 
     if sys.stdout is None:
         raise OperatorError("standard output is closed; the log goes there (/dev/null will do)")
-    try:
-        serve(config, sys.stdout.fileno())
-    except StartError as error:
-        raise OperatorError(str(error)) from error
+    serve(config, sys.stdout.fileno())
 
 
 @main.command(epilog="Example: turnike top --config /etc/turnike/validator.toml")
@@ -218,14 +200,10 @@ def top(config_path: Path, as_json: bool, once: bool) -> None:
     Of one picture the exit code says whether every lane answered: 0, or 1.
     """
     config = _load(config_path)
-    from validator.console.terminal.top import TopError
     from validator.console.terminal.top import top as watch
 
-    try:
-        if not watch(config, once=once, as_json=as_json):
-            sys.exit(1)
-    except TopError as error:
-        raise OperatorError(str(error)) from error
+    if not watch(config, once=once, as_json=as_json):
+        sys.exit(1)
 
 
 @main.command(
@@ -249,7 +227,7 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
         )
     token = _token(token_file, config.gate_id)
     from validator.courier.web.client import Web
-    from validator.programs.enrolment import EnrolmentError, believed_clock, enrol
+    from validator.programs.enrolment import believed_clock, enrol
 
     try:
         web = Web(ca_file=config.courier.ca_file or None, proxy=config.courier.proxy or None)
@@ -260,7 +238,7 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
             key.parent,
         ]
         is_new = enrol(config.gate_id, config.upload.url, key, token, web, service_folders=folders)
-    except (EnrolmentError, ValueError) as error:
+    except ValueError as error:
         raise OperatorError(str(error)) from error
     kept = "was enrolled with this key before; the back office did not ask for the token"
     click.echo(f"{config.gate_id}: {'enrolled' if is_new else kept}")
@@ -316,12 +294,9 @@ def check(config_path: Path, as_json: bool) -> None:
 def bench(config_path: Path, as_json: bool, decisions: int) -> None:
     """Measure decisions on this machine, with this machine's configuration, keys and list. No device is touched."""
     config = _load(config_path)
-    from validator.programs.bench import BenchError, run
+    from validator.programs.bench import run
 
-    try:
-        run(config, decisions, as_json=as_json)
-    except BenchError as error:
-        raise OperatorError(str(error)) from error
+    run(config, decisions, as_json=as_json)
 
 
 @main.group(name="list")

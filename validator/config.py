@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from validator.errors import ConfigError
 from validator.formats.shown import shown
 from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
@@ -143,10 +144,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     courier: CourierConfig | None = None
     upload: UploadConfig | None = None
     console: ConsoleConfig | None = None
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text has one line for each fault: where, what, what to do."""
 
 
 def load(path: Path) -> Config:

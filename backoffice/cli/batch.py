@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from backoffice.cli.output import printer
+from validator.errors import one_line
 
 LINE_BYTES_MAX = 1 << 16  # a command with all its options is a few hundred
 NOT_HERE = {"batch", "serve"}  # neither ends by itself
@@ -58,9 +59,7 @@ def _answer(line: bytes, orders: IO[bytes]) -> dict[str, object]:
     try:
         order = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        return _refusal(
-            None, f"a line is not an object with id and run: {' '.join(str(error).split())}"
-        )
+        return _refusal(None, f"a line is not an object with id and run: {one_line(error)}")
     if not order.run or order.run[0] in NOT_HERE or "--watch" in order.run:
         named = " ".join(order.run[:2]) or "nothing"
         return _refusal(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s, one_line, progress
+from backoffice.cli.shared import home_option, moment, now_unix_s, os_errors_on_one_line, progress
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,7 +120,7 @@ def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
     from backoffice.home.config import load
     from backoffice.registry.registry import Registry
 
-    with one_line():
+    with os_errors_on_one_line():
         config = load(home)
         with Registry.open(config.database_url) as registry:
             yield config, registry
@@ -226,7 +227,7 @@ def _issued_all(registry: "Registry", cards: "Sequence[str]") -> dict[bytes, int
             if len(cards) == 1:
                 raise
             raise OperatorError(
-                f"card {place} of {len(cards)}: {error.message}; nothing was changed"
+                f"card {place} of {len(cards)}: {error!s}; nothing was changed"
             ) from error
     return found
 

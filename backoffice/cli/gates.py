@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backoffice.cli.shared import OperatorError, home_option, moment, now_unix_s, one_line
+from backoffice.cli.shared import home_option, moment, now_unix_s, os_errors_on_one_line
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +92,7 @@ def _store(home: Path) -> "Iterator[ReportStore]":
     from backoffice.home.config import load
     from backoffice.reports.store import ReportStore
 
-    with one_line(), ReportStore.open(load(home).reports_url) as store:
+    with os_errors_on_one_line(), ReportStore.open(load(home).reports_url) as store:
         yield store
 
 
@@ -100,7 +101,7 @@ def _next_key(home: Path) -> str | None:
     from backoffice.home.config import load
     from backoffice.signing.keys import KeyFileError, next_fingerprint_key
 
-    with one_line(), suppress(KeyFileError, PermissionError):
+    with os_errors_on_one_line(), suppress(KeyFileError, PermissionError):
         return next_fingerprint_key(load(home).office)
     return None
 

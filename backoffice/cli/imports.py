@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from backoffice.cli.shared import (
-    OperatorError,
     file_argument,
     home_option,
     naming,
     now_unix_s,
-    one_line,
+    os_errors_on_one_line,
     progress,
 )
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def import_(
     report = report or (
         Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl")
     )
-    with one_line():
+    with os_errors_on_one_line():
         from backoffice.home.config import load
         from backoffice.imports.importer import ImprobableError
         from backoffice.imports.row_files import RowFileError

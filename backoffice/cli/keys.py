@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import click
 
 from backoffice.cli.shared import (
-    OperatorError,
     file_argument,
     folder_argument,
     held,
@@ -22,10 +21,11 @@ from backoffice.cli.shared import (
     new_passphrase,
     now_unix_s,
     office_of,
-    one_line,
+    os_errors_on_one_line,
     passphrase,
     passphrase_option,
 )
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as in roots.py
@@ -71,7 +71,7 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
         raise OperatorError(
             "give the public part of each root key with --root, or say --development"
         )
-    with one_line():
+    with os_errors_on_one_line():
         keys = [read_public_key(path) for path in publics]
         if not development:
             ceremonies.require_enough(keys, threshold)
@@ -116,7 +116,7 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
     """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
     from backoffice.signing.keys import make_root_key
 
-    with one_line():
+    with os_errors_on_one_line():
         key = make_root_key(out, name, new_passphrase(passphrase_file, none=no_passphrase))
     click.echo(f"{out / name}.pem: the private key; two copies, in two safes, and no other")
     click.echo(f"{out / name}.pub: the public part, for the back office")
@@ -152,7 +152,7 @@ def root_key_sign(
     from backoffice.signing.keys import read_private_key
     from backoffice.signing.roots import described, draft_bytes, read_root, sign_root
 
-    with one_line():
+    with os_errors_on_one_line():
         root = read_root(draft)
         before = read_root(previous) if previous else None
         click.echo("\n".join(described(root.signed, before.signed if before else None)))
@@ -180,9 +180,9 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
 
     Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
     """
-    from backoffice.home.folder import OfficeError
     from backoffice.signing import ceremonies
     from backoffice.signing.roles import sign_timestamp
+    from validator.errors import OperatorError
 
     with held(home) as office:
         accepted = ceremonies.accept(office, drafts, now_unix_s())
@@ -192,7 +192,7 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
         )
         try:
             published = sign_timestamp(office, now_unix_s())
-        except OfficeError as error:
+        except OperatorError as error:
             raise OperatorError(
                 f"root {accepted.version} is in force, but under it: {error}"
             ) from error
@@ -223,7 +223,7 @@ def root_show(home: Path, as_json: bool) -> None:
     """Show the root in force, the draft that waits, what is published, and the fingerprint keys."""
     from backoffice.signing.overview import overview
 
-    with one_line():
+    with os_errors_on_one_line():
         seen = overview(office_of(home), now_unix_s())
     if as_json:
         click.echo(json.dumps(seen.fields, sort_keys=True))
@@ -369,7 +369,7 @@ def _made_home(home: Path) -> "Office":
     """A home with its configuration and its registry, and no key yet."""
     from backoffice.home.config import FILE_NAME, example, load
     from backoffice.home.folder import SECRET_MODE, make_file
-    from backoffice.registry.registry import Registry, RegistryError
+    from backoffice.registry.registry import Registry
 
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
     make_file(home / FILE_NAME, example().encode(), SECRET_MODE)
@@ -377,8 +377,6 @@ def _made_home(home: Path) -> "Office":
     before = os.umask(0o077)  # the registry knows who is suspended
     try:
         Registry.open(config.database_url).close()
-    except RegistryError as error:
-        raise OperatorError(str(error)) from error
     finally:
         os.umask(before)
     return config.office

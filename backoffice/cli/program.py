@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from backoffice.cli.output import PIPE_CLOSED, OutputError, flush, give_up, guard
-from backoffice.cli.shared import ConfigFaultsError
+from validator.errors import OperatorError
 from validator.formats.shown import shown
 
 PROGRAM = "turnike-backoffice"
@@ -97,10 +97,12 @@ class _LazyGroup(click.Group):
         except click.ClickException as error:
             context = error.ctx if isinstance(error, click.UsageError) else None
             name = context.command_path if context else PROGRAM
-            text = _message(error)
-            for line in text.split("\n") if isinstance(error, ConfigFaultsError) else [text]:
-                click.echo(f"{name}: {shown(line)}", err=True)
+            click.echo(f"{name}: {shown(_message(error))}", err=True)
             sys.exit(error.exit_code)
+        except OperatorError as error:
+            for line in error.lines:
+                click.echo(f"{PROGRAM}: {shown(line)}", err=True)
+            sys.exit(2)
         except (_InterruptedError, click.Abort):
             if sys.stderr is not None and sys.stderr.isatty():
                 click.echo(err=True)  # after the ^C that the terminal shows

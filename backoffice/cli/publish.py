@@ -11,14 +11,14 @@ import click
 from click.core import ParameterSource
 
 from backoffice.cli.shared import (
-    OperatorError,
     a_number,
     held,
     home_option,
     now_unix_s,
-    one_line,
+    os_errors_on_one_line,
     progress,
 )
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def publish(
         raise click.UsageError("--every goes with --watch; without it publish runs once")
     if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
         _say_clock_is_right(home)
-    with one_line():
+    with os_errors_on_one_line():
         if watch:
             with _Publishing.alone(home) as publishing:
                 _watch(publishing, every_s, as_json=as_json)
@@ -169,9 +169,10 @@ class _Publishing:
         return self.registry.pending() > 0 or self.is_begun()
 
     def publish(self) -> "Outcome":
-        """Publish, or sign again what is due. Raises what can go wrong, see `one_line`."""
-        from backoffice.home.config import ConfigError, load
+        """Publish, or sign again what is due. Raises what can go wrong, see `os_errors_on_one_line`."""
+        from backoffice.home.config import load
         from backoffice.publishing.publisher import Publisher
+        from validator.errors import ConfigError
 
         config = load(self.home)
         if config.database_url != self.database_url:
@@ -187,7 +188,7 @@ class _Publishing:
             yield self.publish()
 
     def forget(self) -> int:
-        """Delete the reports whose time is over; how many. Raises what can go wrong, see `one_line`."""
+        """Delete the reports whose time is over; how many. Raises what can go wrong, see `os_errors_on_one_line`."""
         from backoffice.home.config import load
         from backoffice.reports.retention import forget_due
 
@@ -225,7 +226,7 @@ class _Watch:
         now_s = time.monotonic()
         published = []
         try:
-            with one_line():
+            with os_errors_on_one_line():
                 written = self._publishing.configuration()
                 if is_asked or self._is_due(now_s, written):
                     self._written = written
@@ -240,11 +241,11 @@ class _Watch:
                     self._wrong = ""
         except OperatorError as error:
             self._published_s = self._signed_s = now_s
-            if error.message != self._wrong:
-                self._wrong = error.message
+            if str(error) != self._wrong:
+                self._wrong = str(error)
                 again_s = min(self._every_s, SIGN_S)
                 click.echo(f"{self._wrong}; trying again every {again_s:g} s", err=True)
-            return {"error": error.message}
+            return {"error": str(error)}
         return {"published": published}
 
     def _is_due(self, now_s: float, written: object) -> bool:
@@ -260,10 +261,10 @@ class _Watch:
             return
         self._forgot_s = now_s
         try:
-            with one_line():
+            with os_errors_on_one_line():
                 _tell_forgotten(self._publishing.forget(), as_json=self._as_json)
         except OperatorError as error:
-            click.echo(error.message, err=True)
+            click.echo(str(error), err=True)
 
 
 def _tell_forgotten(count: int, *, as_json: bool) -> None:
@@ -348,7 +349,7 @@ def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
         raise OperatorError(
             f"--host {host}: serve is for this machine; put a web server with TLS before it"
         )
-    with one_line():
+    with os_errors_on_one_line():
         config = load(home)
         with listener(host, port) as listening:
             shown = f"[{host}]" if ":" in host else host

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from backoffice.cli.shared import (
-    OperatorError,
     file_argument,
     folder_argument,
     home_option,
@@ -20,11 +19,12 @@ from backoffice.cli.shared import (
     naming,
     new_passphrase,
     now_unix_s,
-    one_line,
+    os_errors_on_one_line,
     passphrase,
     passphrase_option,
     progress,
 )
+from validator.errors import OperatorError
 from validator.formats.shown import json_shown, shown
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def report_key_make(
     from backoffice.reports.keys import make_sealing_key, make_signing_key
 
     make = make_signing_key if signing else make_sealing_key
-    with one_line():
+    with os_errors_on_one_line():
         key_id = make(out, name, new_passphrase(passphrase_file, none=no_passphrase))
     use = "signs exports" if signing else "opens what is sealed"
     click.echo(
@@ -242,7 +242,7 @@ def reports_open(
     from backoffice.reports.export_file import ExportError, read_export, read_header
     from backoffice.reports.keys import read_opening_key, read_signer
 
-    with one_line():
+    with os_errors_on_one_line():
         signer, opening = (
             read_signer(signer_file),
             read_opening_key(key_file, _asking(passphrase_file, key_file)),
@@ -292,7 +292,7 @@ def reports_move(home: Path) -> None:
     from backoffice.home.config import load
     from backoffice.reports.moving import move
 
-    with one_line():
+    with os_errors_on_one_line():
         config = load(home)
         count = move(config.database_url, config.reports_url)
     click.echo(f"{count:,} reports moved, and the gates with them; start turnike-receiver again")
@@ -306,7 +306,7 @@ def reports_forget(home: Path, *, clock_is_right: bool) -> None:
     from backoffice.home.config import load
     from backoffice.reports.retention import ends_unix_s, forget_due
 
-    with one_line():
+    with os_errors_on_one_line():
         config, now = load(home), now_unix_s()
         count = forget_due(config, now, is_clock_right=clock_is_right)
     before, days = ends_unix_s(config, now), config.reports.retention_days
@@ -318,7 +318,7 @@ def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
     from backoffice.home.config import load
     from backoffice.reports.store import ReportStore
 
-    with one_line():
+    with os_errors_on_one_line():
         config = load(home)
         with ReportStore.open(config.reports_url) as store:
             yield config, store

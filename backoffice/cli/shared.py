@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from validator.errors import OperatorError
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -48,28 +50,11 @@ def a_number(context: click.Context, parameter: click.Parameter, value: float) -
     return value
 
 
-class OperatorError(click.ClickException):
-    """Something that the operator can mend, in one line."""
-
-    exit_code = 2
-
-
-class ConfigFaultsError(OperatorError):
-    """All that is wrong with a configuration, a line each."""
-
-
 @contextmanager
-def one_line() -> Iterator[None]:
-    """Turn what can go wrong into one line and exit 2."""
-    from backoffice.home.config import ConfigError
-    from backoffice.home.folder import OfficeError
-
+def os_errors_on_one_line() -> Iterator[None]:
+    """Raise an OSError as an OperatorError that names the file."""
     try:
         yield
-    except ConfigError as error:
-        raise ConfigFaultsError(str(error)) from error
-    except OfficeError as error:
-        raise OperatorError(str(error)) from error
     except OSError as error:
         raise OperatorError(
             f"{error.filename or 'this machine'}: {error.strerror or error}"
@@ -89,7 +74,7 @@ def naming(what: Path | str) -> Iterator[None]:
 @contextmanager
 def held(home: Path) -> "Iterator[Office]":
     """The back office of this home, held: one command at a time writes."""
-    with one_line():
+    with os_errors_on_one_line():
         office = office_of(home)
         with office.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
             yield office
@@ -140,7 +125,7 @@ def _first_line(file: Path) -> str:
     """The passphrase in a file, whatever editor wrote it. Raises OperatorError."""
     from validator.formats.text_files import text_of
 
-    with one_line(), naming(file), file.open("rb") as source:
+    with os_errors_on_one_line(), naming(file), file.open("rb") as source:
         content = source.read(PASSPHRASE_FILE_BYTES_MAX + 1)
     if len(content) > PASSPHRASE_FILE_BYTES_MAX:
         raise OperatorError(

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from backoffice.home.folder import DAY_S, Expiries, Office
 from backoffice.home.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
+from validator.errors import ConfigError
 from validator.formats.shown import shown
 from validator.formats.text_files import config_bytes
 from validator.formats.toml_struct import faults, table_of
@@ -26,10 +27,6 @@ FILE_NAME = "backoffice.toml"
 _SQLITE = "sqlite:///"
 EXAMPLE = "backoffice.example.toml"
 HOUR_S = 3_600
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the text has one line for each fault: where, what, what to do."""
 
 
 class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from validator.errors import OperatorError
+
 TEMPORARY = ".new-"  # what a name begins with while its file is being written
 PUBLIC_MODE = 0o644  # whatever the umask of a tired operator: the web server reads it
 SECRET_MODE = 0o600
@@ -27,10 +29,6 @@ DAY_S = 86_400
 CLOCK_UNIX_S_MIN = (
     1_767_225_600  # 2026: this program is younger, so a clock that says less was never set
 )
-
-
-class OfficeError(Exception):
-    """Something that the operator can mend; the message is one clear line."""
 
 
 class Expiries(NamedTuple):
@@ -84,12 +82,12 @@ class Office:
     def hold(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Be the one who writes here. Waits for whoever does already, and calls `waiting` first if there is somebody.
 
-        The hold ends with the process, however it dies. Not to be held twice by one process. Raises OfficeError without a home.
+        The hold ends with the process, however it dies. Not to be held twice by one process. Raises OperatorError without a home.
         """
         try:
             fd = os.open(self.home / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         except OSError as error:
-            raise OfficeError(
+            raise OperatorError(
                 f"{self.home}: is no home of a back office ({error.strerror})"
             ) from error
         try:
@@ -182,13 +180,13 @@ def secret_mode(folder: Path) -> int:
 
 
 def make_file(path: Path, content: bytes, mode: int) -> None:
-    """Make a file that was not there, durably. Raises OfficeError if it is there, OSError if it cannot be made: then nothing is."""
+    """Make a file that was not there, durably. Raises OperatorError if it is there, OSError if it cannot be made: then nothing is."""
     try:
         fd = os.open(
             path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
         )
     except FileExistsError:
-        raise OfficeError(f"{path}: is there already, and a key is never overwritten") from None
+        raise OperatorError(f"{path}: is there already, and a key is never overwritten") from None
     try:
         with os.fdopen(fd, "wb") as out:
             if mode & 0o070:  # asked for, whatever the umask says

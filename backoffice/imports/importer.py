@@ -20,6 +20,7 @@ from backoffice.imports.plausibility import Doubt, Mistake, Survey, told
 from backoffice.imports.row_files import Line, Parse, Rows
 from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Outcome, Registry, State
+from validator.errors import OperatorError
 
 BATCH_CARDS = 50_000  # a second or two of the registry's lock
 READ_LINES = 20_000
@@ -50,7 +51,7 @@ class Imported(NamedTuple):
     reasons: dict[str, int]
 
 
-class ImprobableError(Exception):
+class ImprobableError(OperatorError):
     """The file looks like a mistake of the program that wrote it; nothing was changed. The message is one line that names no card."""
 
 

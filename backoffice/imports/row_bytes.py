@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 
+from validator.errors import OperatorError
+
 CHUNK_BYTES = 1 << 20
 BEGIN_BYTES = 4_098  # the longest line and its end: which byte ends lines is among them
 BOM = codecs.BOM_UTF8
@@ -56,7 +58,7 @@ _OTHER_TEXTS = (
 )
 
 
-class RowFileError(Exception):
+class RowFileError(OperatorError):
     """The file cannot be read as rows at all; the message is one clear line and shows nothing that stands in it but names of columns."""
 
 

@@ -12,9 +12,10 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.home.folder import DAY_S
 from backoffice.publishing.epochs import reach_s
 from validator.domain.cards import FINGERPRINT_BITS, FINGERPRINT_DIGEST_BYTES
+from validator.errors import OperatorError
 from validator.lists.segment import NO_END, REMOVED
 from validator.lists.segment_builder import UNITS_MAX
 
@@ -33,7 +34,7 @@ _SHIFT = np.uint64(8 * FINGERPRINT_DIGEST_BYTES - FINGERPRINT_BITS)
 _NEVER = 1 << 62  # stands for None in a vector of ends
 
 
-class CardsError(OfficeError):
+class CardsError(OperatorError):
     """These cards cannot be published; the message is one clear line and names none of them."""
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from backoffice.home.config import RuleConfig
-from backoffice.home.folder import OfficeError
 from backoffice.publishing.pieces import recent
 from backoffice.registry.publications import Piece
+from validator.errors import OperatorError
 from validator.lists.manifest import (
     SEGMENTS_MAX,
     IndexEntry,
@@ -38,7 +38,7 @@ def manifest_of(
 ) -> bytes:
     """The manifest, with as many recent pieces of each rule as it has room for: whoever needs another finds it in the index.
 
-    Both keys are in hex; without a sealing key reports name nobody. Raises OfficeError if there is no room for one of each.
+    Both keys are in hex; without a sealing key reports name nobody. Raises OperatorError if there is no room for one of each.
     """
     refused = ""
     for count in range(SEGMENTS_MAX, 0, -1):
@@ -57,7 +57,7 @@ def manifest_of(
             )
         except ManifestError as error:
             refused = str(error)
-    raise OfficeError(
+    raise OperatorError(
         f"no manifest can be made: {refused}; give the rules shorter names, or make them fewer"
     )
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from backoffice.home.config import Config, RuleConfig
-from backoffice.home.folder import DAY_S, SECRET_MODE, OfficeError
+from backoffice.home.folder import DAY_S, SECRET_MODE
 from backoffice.publishing.collisions import Comparison
 from backoffice.publishing.epochs import epoch
 from backoffice.publishing.fingerprints import Hash, hasher
@@ -41,6 +41,7 @@ from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
 from backoffice.signing.roles import publication_steps, timestamp_steps
 from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
+from validator.errors import OperatorError
 from validator.lists.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
 ISSUED_IN_A_LIFE = (
@@ -79,14 +80,14 @@ class _Offer:
     why: str = "begins anew"
 
 
-class BusyError(OfficeError):
+class BusyError(OperatorError):
     """Another publisher of this home is at work."""
 
 
 class Publisher:
     """The publisher of one back office. Whoever calls it is `alone`.
 
-    Raises OfficeError, CardsError, RegistryError and OSError, each one clear line that names no card; what was public then is public still.
+    Raises OperatorError, CardsError, RegistryError and OSError, each one clear line that names no card; what was public then is public still.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class Publisher:
         try:
             fd = os.open(home / ".publisher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         except OSError as error:
-            raise OfficeError(f"{home}: is no home of a back office ({error.strerror})") from error
+            raise OperatorError(
+                f"{home}: is no home of a back office ({error.strerror})"
+            ) from error
         try:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,7 +156,7 @@ class Publisher:
         public = self._public()
         self._date(public, now_unix_s)
         if public is not None and not self._registry.claimed() and not self._registry.cards_added():
-            raise OfficeError(
+            raise OperatorError(
                 f"the registry is empty, though list {public.list_version} is public: with it, every card would be let in;"
                 " bring the registry back from its backup, or import the cards first (docs/runbook.md)"
             )
@@ -174,7 +177,7 @@ class Publisher:
         try:
             return None if content is None else decode(content)
         except ManifestError as error:
-            raise OfficeError(
+            raise OperatorError(
                 f"{self._office.targets}: the published manifest is not one of this program: {error}"
             ) from error
 

@@ -30,6 +30,7 @@ from backoffice.receiver.openapi import OPENAPI
 from backoffice.receiver.refusals import RefusedError, path_of, refusal
 from backoffice.registry.database import RegistryError
 from backoffice.reports.store import REJECTED, Answer, EnrolmentError, ReportStore
+from validator.errors import one_line
 from validator.reports.receiver_answer import MARK, MARK_VALUE, Reason, plain
 from validator.reports.sealed_keys import SealedKey
 from validator.reports.signed_request import (
@@ -160,7 +161,7 @@ class Receiver:
         try:
             told = _enrolment.decode(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no enrolment: {_line(error)}") from None
+            raise _bad(f"no enrolment: {one_line(error)}") from None
         public_key = bytes.fromhex(told.public_key)
         if "signature" in request.headers:
             self._verified(
@@ -182,7 +183,7 @@ class Receiver:
         try:
             raw = _batch.decode(content).reports
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no batch of reports: {_line(error)}") from None
+            raise _bad(f"no batch of reports: {one_line(error)}") from None
         if len(raw) > self._limits.batch_max:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.batch_max} reports"
@@ -209,7 +210,7 @@ class Receiver:
         try:
             told = _object.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no status: {_line(error)}") from None
+            raise _bad(f"no status: {one_line(error)}") from None
         kept = await run_in_threadpool(self._keep, speaker, told)
         return Response(msgspec.json.encode(kept), media_type="application/json")
 
@@ -345,7 +346,7 @@ class Receiver:
         try:
             content = inflate.decompress(packed, self._limits.body_bytes_max + 1)
         except zlib.error as error:
-            raise _bad(f"not gzip: {_line(error)}") from None
+            raise _bad(f"not gzip: {one_line(error)}") from None
         if len(content) > self._limits.body_bytes_max:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -389,11 +390,11 @@ def _parsed(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str,
         try:
             named = _named.decode(each)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"a report without an id: {_line(error)}") from None
+            raise _bad(f"a report without an id: {one_line(error)}") from None
         try:
             good.append(_report.decode(each))
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            answers[named.report_id] = Answer(REJECTED, f"no report: {_line(error)}")
+            answers[named.report_id] = Answer(REJECTED, f"no report: {one_line(error)}")
     return good, answers
 
 
@@ -415,8 +416,3 @@ def _key_id(signature_input: str) -> str:
 
 def _bad(text: str) -> HTTPException:
     return HTTPException(HTTPStatus.BAD_REQUEST, text)
-
-
-def _line(error: Exception) -> str:
-    """The error in a line that shows nothing of the body but names of fields."""
-    return " ".join(str(error).split())[:120].encode("ascii", "replace").decode()

@@ -20,7 +20,6 @@ import uvicorn
 from starlette.applications import Starlette
 
 from backoffice.home.config import Config
-from backoffice.home.folder import OfficeError
 from backoffice.receiver.app import Receiver
 from backoffice.receiver.connections import (
     GATES_MAX,
@@ -33,6 +32,7 @@ from backoffice.receiver.connections import (
 from backoffice.receiver.key_delivery import KeyDelivery
 from backoffice.receiver.web_app import app
 from backoffice.reports.store import ReportStore
+from validator.errors import OperatorError
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -46,7 +46,7 @@ Say = Callable[[str], None]
 
 @contextmanager
 def listener(host: str, port: int) -> Iterator[socket.socket]:
-    """Somewhere to be called; port 0 takes a free one. Raises OfficeError."""
+    """Somewhere to be called; port 0 takes a free one. Raises OperatorError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # Named, since asyncio turns Nagle's delay off only for a socket that says that it is TCP: 40 ms an answer.
@@ -56,7 +56,7 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
             listening.listen(QUEUE)
             yield listening
     except OSError as error:
-        raise OfficeError(f"port {port} of {host}: {error.strerror}") from error
+        raise OperatorError(f"port {port} of {host}: {error.strerror}") from error
 
 
 def serve(
@@ -67,7 +67,7 @@ def serve(
     ready: Callable[[], None],
     gates: int = GATES_MAX,
 ) -> None:
-    """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OfficeError, also if one of several processes ends: whoever started this starts it anew."""
+    """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OperatorError, also if one of several processes ends: whoever started this starts it anew."""
     ReportStore.open(
         config.reports_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
@@ -96,7 +96,7 @@ def serve(
         ended = wait([process.sentinel for process in running])
         gone = next(process for process in running if process.sentinel in ended)
         gone.join()
-        raise OfficeError(
+        raise OperatorError(
             f"{gone.name} of {workers} has ended with code {gone.exitcode}; so do the others"
         )
     except KeyboardInterrupt:

@@ -20,8 +20,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from backoffice.home.folder import SECRET_MODE, OfficeError, secret_mode
+from backoffice.home.folder import SECRET_MODE, secret_mode
 from backoffice.registry.schema import SCHEMA_VERSION, counters, incoming, metadata
+from validator.errors import OperatorError
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
 _LOCK_POLL_S = 0.01
@@ -41,7 +42,7 @@ IncomingRow = tuple[bytes, int | None, int | None, bool | None]
 """uid, number, ends_unix_s, is_in."""
 
 
-class RegistryError(OfficeError):
+class RegistryError(OperatorError):
     """The registry cannot be used; the message is one clear line for the operator and names no card."""
 
 

@@ -20,7 +20,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from backoffice.home.folder import OfficeError
+from validator.errors import OperatorError
 from validator.reports.sealing_keys import sealing_key_id
 
 MAGIC = b"\x89TNKEXP\n"
@@ -38,7 +38,7 @@ _Hex32 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
-class ExportError(OfficeError):
+class ExportError(OperatorError):
     """A file is no export that may be believed; the message is one clear line that shows nothing of it."""
 
 

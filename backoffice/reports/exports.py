@@ -1,6 +1,6 @@
 """Takes reports out for the authority: opens what is sealed, writes the file that the authority alone can read, and writes down who took what.
 
-    done = export(store, Opener(keys), order, path)      # raises OfficeError, OSError
+    done = export(store, Opener(keys), order, path)      # raises OperatorError, OSError
 
 The log is written before the file gets its key and its name: there is no export that it does not know. Killed before, there is at most a file
 `.new-…` that nobody can read, or one that the log knows; the next export into that folder removes it.
@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, OfficeError, sync_folder
+from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, sync_folder
 from backoffice.reports.export_file import ExportWriter, Header
 from backoffice.reports.keys import CannotOpenError, Opener
 from backoffice.reports.store import Export, ReportStore
+from validator.errors import OperatorError
 from validator.reports.sealing_keys import sealing_key_id
 
 SETTLED_S = 300
@@ -62,7 +63,7 @@ def export(
     path: Path,
     say: Say = lambda _what, _done, _all: None,
 ) -> Done:
-    """Export to a file that was not there. Raises OfficeError, OSError; then there is none."""
+    """Export to a file that was not there. Raises OperatorError, OSError; then there is none."""
     steps = export_steps(store, opener, order, path, say)
     while True:
         try:
@@ -81,15 +82,15 @@ def export_steps(
 ) -> Generator[str, None, Done]:
     """The same, step by step, so that a test can kill between any two."""
     if order.up_to_unix_s > order.made_unix_s - SETTLED_S:
-        raise OfficeError(
+        raise OperatorError(
             f"reports of the last {SETTLED_S // 60} minutes are not exported yet: more of that time may be coming in"
         )
     if order.from_unix_s >= order.up_to_unix_s:
-        raise OfficeError("the period ends before it begins")
+        raise OperatorError("the period ends before it begins")
     witnessed_unix_s = store.witnessed().best_unix_s
     if witnessed_unix_s is not None and order.up_to_unix_s > witnessed_unix_s + DAY_S:
         # By a clock that runs ahead: what comes until that time would be in no export, since the next one begins there.
-        raise OfficeError(
+        raise OperatorError(
             "the period ends more than a day after any gate has spoken last: set the clock, or end the period earlier"
             " (--up-to)"
         )
@@ -223,4 +224,4 @@ def _take_name(temporary: Path, path: Path) -> None:
 
 def _refuse_if_there(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise OfficeError(f"{path}: is there already, and an export is never overwritten")
+        raise OperatorError(f"{path}: is there already, and an export is never overwritten")

@@ -29,7 +29,7 @@ DAMAGED = "sealed, but not to a UID"
 
 
 def make_sealing_key(folder: Path, name: str, passphrase: str | None) -> str:
-    """Make an X25519 key as `<name>.pem` and `<name>.pub`; returns its id. Raises KeyFileError, OfficeError."""
+    """Make an X25519 key as `<name>.pem` and `<name>.pub`; returns its id. Raises KeyFileError, OperatorError."""
     key = X25519PrivateKey.generate()
     make_key_files(folder, name, key, passphrase)
     return sealing_key_id(key.public_key().public_bytes_raw()).hex()

@@ -9,7 +9,6 @@ from secrets import token_hex
 
 import sqlalchemy as sa
 
-from backoffice.home.folder import OfficeError
 from backoffice.registry.database import Database
 from backoffice.reports.schema import (
     enrolments,
@@ -21,14 +20,15 @@ from backoffice.reports.schema import (
     reports,
     statuses,
 )
+from validator.errors import OperatorError
 
 _ROWS = 1_000  # at once
 TABLES = (gates, enrolments, reports, forgotten, forgotten_numbers, statuses, nonces, exports)
 
 
 def move(from_url: str, to_url: str) -> int:
-    """Move them; how many reports there were. What stands at the new place already stays as it is there. Raises OfficeError."""
-    with_registry = OfficeError(
+    """Move them; how many reports there were. What stands at the new place already stays as it is there. Raises OperatorError."""
+    with_registry = OperatorError(
         "reports are with the registry, and stay there until [receiver] database in backoffice.toml"
         " names another database than the registry's: nothing was moved"
     )

@@ -4,9 +4,10 @@ The publisher does it, of which a city has one: `publish --watch` each hour, and
 """
 
 from backoffice.home.config import Config
-from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.home.folder import DAY_S
 from backoffice.registry.database import RegistryError
 from backoffice.reports.store import ReportStore
+from validator.errors import OperatorError
 
 AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted
 SLICE_S = (
@@ -40,7 +41,7 @@ def confirmed_unix_s(config: Config) -> int:
 
 
 def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False) -> int:
-    """Delete the reports of this city whose time is over; how many. Raises OfficeError.
+    """Delete the reports of this city whose time is over; how many. Raises OperatorError.
 
     A clock that runs ahead would delete what nobody has exported yet. The gates' are the witnesses: each signs the time at which it says how it fares. With
     none of the last day nothing is deleted, unless a person says that the clock is right.
@@ -51,7 +52,7 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
             return 0
         witnessed = store.witnessed().best_unix_s
         if not is_clock_right and (witnessed is None or now_unix_s > witnessed + AHEAD_S):
-            raise OfficeError(
+            raise OperatorError(
                 "no report is deleted: no gate has spoken since a day before what this clock says. Set the clock; or, if it is"
                 " right, say so: turnike-backoffice reports forget --clock-is-right"
             )

@@ -112,7 +112,7 @@ def rotate(
 ) -> Path:
     """Draft the next root, with new keys for these online roles and these changes among the root keys; returns where it is.
 
-    Without any of them it only renews the root. The office is held. Raises OfficeError, OSError.
+    Without any of them it only renews the root. The office is held. Raises OperatorError, OSError.
     """
     newest = required_root(office).signed
     check_not_ahead(

@@ -31,7 +31,6 @@ from backoffice.home.folder import (
     PUBLIC_MODE,
     SECRET_MODE,
     Office,
-    OfficeError,
     make_file,
     move_steps,
     put,
@@ -39,6 +38,7 @@ from backoffice.home.folder import (
     sync_folder,
 )
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
+from validator.errors import OperatorError
 from validator.lists.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,
@@ -58,12 +58,12 @@ Passphrase = Callable[[], str]
 """Asks for the passphrase of a key; called only when the key has one."""
 
 
-class KeyFileError(OfficeError):
+class KeyFileError(OperatorError):
     """A key file is not usable; the message is one clear line with its path, and never shows any of it."""
 
 
 def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
-    """Make `<name>.pem` and `<name>.pub` in a folder; returns the public key. Raises KeyFileError, and OfficeError if one is there."""
+    """Make `<name>.pem` and `<name>.pub` in a folder; returns the public key. Raises KeyFileError, and OperatorError if one is there."""
     key = Ed25519PrivateKey.generate()
     make_key_files(folder, name, key, passphrase)
     return _named(SSlibKey.from_crypto(key.public_key()), name)
@@ -72,7 +72,7 @@ def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
 def make_key_files(
     folder: Path, name: str, key: Ed25519PrivateKey | X25519PrivateKey, passphrase: str | None
 ) -> None:
-    """Put a new key into `<name>.pem` and its public part into `<name>.pub`. Raises KeyFileError, and OfficeError if one is there."""
+    """Put a new key into `<name>.pem` and its public part into `<name>.pub`. Raises KeyFileError, and OperatorError if one is there."""
     if not KEY_NAME.fullmatch(name):
         raise KeyFileError(
             f"{name[:40]!r} is no name for a key: at most 32 letters, digits, '.', '_' and '-', no path"
@@ -222,10 +222,10 @@ def make_fingerprint_key(office: Office) -> str:
 
 
 def start_fingerprint_key(office: Office) -> str:
-    """Make the fingerprint key that is to be the next, for the gates to hold before it is used; returns its id. Raises OfficeError."""
+    """Make the fingerprint key that is to be the next, for the gates to hold before it is used; returns its id. Raises OperatorError."""
     coming = next_fingerprint_key(office)
     if coming is not None:
-        raise OfficeError(
+        raise OperatorError(
             f"{office.fingerprint_keys}: {coming}.key is the next one already; when the gates hold it, --switch"
         )
     made = _new_fingerprint_key(office)
@@ -234,10 +234,12 @@ def start_fingerprint_key(office: Office) -> str:
 
 
 def switch_fingerprint_key(office: Office) -> tuple[str, str]:
-    """Use the next fingerprint key from the next publication on; returns the ids of the one before and of this. Raises OfficeError."""
+    """Use the next fingerprint key from the next publication on; returns the ids of the one before and of this. Raises OperatorError."""
     coming = next_fingerprint_key(office)
     if coming is None:
-        raise OfficeError(f"{office.fingerprint_keys}: there is no next key; make one with --start")
+        raise OperatorError(
+            f"{office.fingerprint_keys}: there is no next key; make one with --start"
+        )
     _fingerprint_key(office, coming)  # never switch to a file that cannot be read
     before = current_fingerprint_key(office).id
     put(office.fingerprint_keys / "current", f"{coming}\n".encode())

@@ -27,7 +27,7 @@ class Overview(NamedTuple):
 
 
 def overview(office: Office, now_unix_s: int) -> Overview:
-    """Look at everything; nothing is changed. Raises OfficeError, OSError."""
+    """Look at everything; nothing is changed. Raises OperatorError, OSError."""
     parts = (
         _root(office, now_unix_s),
         _draft(office),

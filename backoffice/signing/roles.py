@@ -27,7 +27,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
     Timestamp,
 )
 
-from backoffice.home.folder import Office, OfficeError, put_steps
+from backoffice.home.folder import Office, put_steps
 from backoffice.signing.clock import time_to_sign
 from backoffice.signing.keys import ONLINE_ROLES, online_signer, settle_steps
 from backoffice.signing.roots import publish_steps, required_root
@@ -42,6 +42,7 @@ from backoffice.signing.standing import (
     used_versions,
 )
 from validator.domain.floor import RoleVersions
+from validator.errors import OperatorError
 from validator.lists.manifest import ManifestError, decode
 
 VERSION_END = 1 << 53  # exact in every JSON reader; a gate refuses what is not below
@@ -51,7 +52,7 @@ TWO_THIRDS = Fraction(2, 3)
 _RoleT = TypeVar("_RoleT", Targets, Snapshot, Timestamp)
 
 
-class RoleError(OfficeError):
+class RoleError(OperatorError):
     """Nothing was signed, and the world sees what it saw; the message is one clear line."""
 
 
@@ -63,7 +64,7 @@ class Publication(NamedTuple):
 
 
 def sign_publication(office: Office, manifest: bytes, now_unix_s: int) -> Publication:
-    """Publish this manifest, and sign again whatever is due. The office is held. Raises OfficeError, OSError."""
+    """Publish this manifest, and sign again whatever is due. The office is held. Raises OperatorError, OSError."""
     return _finished(publication_steps(office, manifest, now_unix_s))
 
 
@@ -78,7 +79,7 @@ def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
     """Sign again whatever is due, by its age or because the root names another key. The office is held.
 
     Timestamp is due after a third of its validity, snapshot and targets after half. Before the first publication nothing is, and the
-    versions are 0. Raises OfficeError, OSError; RoleError if the published metadata is damaged: the next publication mends that.
+    versions are 0. Raises OperatorError, OSError; RoleError if the published metadata is damaged: the next publication mends that.
     """
     return _finished(timestamp_steps(office, now_unix_s))
 

@@ -19,7 +19,7 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
-from backoffice.home.folder import Office, OfficeError, put_steps, sync_folder
+from backoffice.home.folder import Office, put_steps, sync_folder
 from backoffice.signing.keys import (
     KEY_NAME,
     NAME_FIELD,
@@ -28,6 +28,7 @@ from backoffice.signing.keys import (
     online_key_ids,
     retire_following,
 )
+from validator.errors import OperatorError
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
 ROOT_KEYS_MAX = 16
@@ -38,7 +39,7 @@ _ACCEPTED_NAME = re.compile(r"([1-9][0-9]{0,8})\.root\.json")
 _DRAFT_NAME = re.compile(r"([1-9][0-9]{0,8})\.root\.draft\.json")
 
 
-class RootError(OfficeError):
+class RootError(OperatorError):
     """A root that cannot be used; the message is one clear line."""
 
 

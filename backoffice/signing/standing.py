@@ -22,8 +22,9 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 from tuf.api.serialization import DeserializationError
 
-from backoffice.home.folder import DAY_S, TEMPORARY, Office, OfficeError
+from backoffice.home.folder import DAY_S, TEMPORARY, Office
 from backoffice.signing.roots import accepted_versions, read_root, required_root
+from validator.errors import OperatorError
 
 MANIFEST = "manifest.json"  # the one target
 SIGNED_AT = (
@@ -78,7 +79,7 @@ def is_signed(root: Root, role: Metadata[_RoleT]) -> bool:
 
 
 def used_versions(office: Office, seen: Standing) -> Used:
-    """The versions that must not be used again, from what the home remembers and what the world sees. Raises OfficeError."""
+    """The versions that must not be used again, from what the home remembers and what the world sees. Raises OperatorError."""
     path = office.home / "versions.json"
     remembered = Used()
     try:
@@ -87,12 +88,12 @@ def used_versions(office: Office, seen: Standing) -> Used:
         if seen.timestamp is None and any(
             _NUMBERED.fullmatch(name.name) for name in office.metadata.iterdir()
         ):
-            raise OfficeError(
+            raise OperatorError(
                 f"{path} is gone, and so is timestamp.json in {office.metadata}: versions would fall, and no gate would follow;"
                 " put one of them back from a backup or from the web server"
             ) from None
     except (OSError, msgspec.MsgspecError) as error:
-        raise OfficeError(
+        raise OperatorError(
             f"{path}: cannot be read; put it back from a backup, or remove it if timestamp.json is whole"
         ) from error
     if seen.timestamp is None:

@@ -33,8 +33,8 @@ from tests.support.city.publishing_rig import (
     view,
 )
 from tests.support.city.town import uid
-from validator.courier.ports import SourceState
 from validator.domain.decision import Verdict
+from validator.errors import SourceState
 
 HOUR_S, DAY_S = 3_600, 86_400
 YEAR_S = 365 * DAY_S

@@ -34,7 +34,7 @@ from tests.support.city.town import uid
 from tests.support.gate.gate_courier import Gate
 from tests.support.machine.rot import damaged, write_over
 from validator.courier.list_sync import SyncStatus
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
 from validator.lists.manifest import INDEX_BYTES_MAX, MANIFEST_BYTES_MAX

@@ -29,7 +29,6 @@ from tests.processes.kill_victims import Crowd, FolderWatch, Victim
 from tests.support.gate.gate_courier import Gate, SetClock
 from tests.support.machine.programs import WAIT_S, Line, program
 from tests.support.machine.rot import damaged, write_over
-from validator.courier.ports import SourceState
 from validator.courier.store.accepted_store import (
     COPY_NAME,
     FILE_NAME,
@@ -37,6 +36,7 @@ from validator.courier.store.accepted_store import (
     DiskAcceptedStore,
 )
 from validator.courier.web.client import WebLimits
+from validator.errors import SourceState
 from validator.ipc.accepted import AcceptedError, decode
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import parse_key_file

@@ -16,7 +16,7 @@ from tests.support.city.town import Town, town, uid, wire
 from tests.support.gate.gate_courier import Gate as Brought
 from tests.support.machine.programs import Program
 from tests.support.web.web_server import Fault
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 from validator.lists.segment import NO_END
 
 ENDING, KNOWN, LATER, STRANGER = uid(1), uid(2), uid(3), uid(4)

@@ -23,9 +23,10 @@ from tests.support.gate.gate_courier import Gate, SetClock
 from tests.support.gate.reports import stored
 from tests.support.machine.programs import WAIT_S
 from tests.support.web.web_server import WebServer
-from validator.courier.ports import Result, SourceState
+from validator.courier.ports import Result
 from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import StatusError, Web
+from validator.errors import SourceState
 
 SNIPPET = Path(__file__).parents[2] / "deploy" / "nginx" / "turnike-lists.conf"
 NGINX = """\

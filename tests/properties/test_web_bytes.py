@@ -1,4 +1,4 @@
-"""Whatever bytes a server sends, the web adapter answers with a file or a TownError, and is whole afterwards."""
+"""Whatever bytes a server sends, the web adapter answers with a file or a RemoteError, and is whole afterwards."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.web.web_server import Fault, WebServer
-from validator.courier.ports import TownError
 from validator.courier.web.client import Answer, Web
+from validator.errors import RemoteError
 
 CONTENT = b'{"right": true}' * 40
 SHA256 = sha256(CONTENT).hexdigest()
@@ -90,7 +90,7 @@ def test_any_bytes_are_a_small_file_or_a_town_error(
     server.files["hostile"] = sent
     try:
         answer = web.get(f"{server.url}hostile", 1_000, '"tag"')
-    except TownError as error:
+    except RemoteError as error:
         assert str(error).isprintable()  # noqa: PT017  # either way is right
     else:
         assert answer is None or len(answer.content) <= 1_000
@@ -110,7 +110,7 @@ def test_any_bytes_are_the_signed_file_or_a_town_error(
             path.with_name("file.part").write_bytes(CONTENT[:begun])
         try:
             web.download(f"{server.url}hostile", path, len(CONTENT), SHA256)
-        except TownError:
+        except RemoteError:
             assert not path.exists()
         else:
             assert path.read_bytes() == CONTENT

@@ -20,8 +20,9 @@ import numpy as np
 
 from backoffice.receiver.app import RETRY_AFTER_S
 from tests.support.gate.reports import stored
-from validator.courier.ports import ReportAnswer, Result, SourceState, TownError
+from validator.courier.ports import ReportAnswer, Result
 from validator.courier.report_upload import AWAY, LOOK_S, ReportUpload, StatusTimes
+from validator.errors import RemoteError, SourceState
 from validator.reports.stored_report import StoredReport
 
 HOUR_S = 3_600.0
@@ -72,7 +73,7 @@ class City:
     last_stored_s: float = 0.0
 
     def take(self, reports: Sequence[StoredReport]) -> None:
-        """Store a batch. Raises TownError, also when it is stored and nobody hears of it."""
+        """Store a batch. Raises RemoteError, also when it is stored and nobody hears of it."""
         self._hear("reports")
         for report in reports:
             if report.report_id in self.stored:
@@ -81,21 +82,21 @@ class City:
                 self.stored.add(report.report_id)
                 self.last_stored_s = self.now_s
         if self.draw.random() < LOST_ANSWERS:
-            raise TownError(SourceState.UNREACHABLE, "the line broke")
+            raise RemoteError(SourceState.UNREACHABLE, "the line broke")
 
     def hear_status(self) -> None:
-        """Take note of how a gate fares. Raises TownError."""
+        """Take note of how a gate fares. Raises RemoteError."""
         self._hear("statuses")
 
     def _hear(self, kind: str) -> None:
         second = int(self.now_s // 1)
         self.arrived[kind][second] += 1
         if self.now_s < 0:
-            raise TownError(SourceState.UNREACHABLE, "no route")
+            raise RemoteError(SourceState.UNREACHABLE, "no route")
         answered = sum(self.arrived[each][second] for each in ("reports", "statuses"))
         if self.capacity and answered - self.arrived["turned away"][second] > self.capacity:
             self.arrived["turned away"][second] += 1
-            raise TownError(SourceState.BUSY, "503", RETRY_AFTER_S)
+            raise RemoteError(SourceState.BUSY, "503", RETRY_AFTER_S)
 
 
 class Gate:
@@ -158,7 +159,7 @@ class Gate:
         self._took_s += ANSWERED_S
         try:
             self._city.hear_status()
-        except TownError as error:
+        except RemoteError as error:
             self._status.failed(now_s, error)
         else:
             self._status.told(now_s, "well")

@@ -21,7 +21,7 @@ from tests.support.city.list_making import OTHER_KEY
 from tests.support.city.town import Town, town, uid, wire
 from tests.support.gate.gate_courier import Gate
 from tests.support.web.web_server import Fault
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 from validator.host import durable
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.lists.manifest import encode

@@ -19,7 +19,7 @@ from backoffice.receiver.app import RETRY_AFTER_S, Receiver, ReceiverLimits
 from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S
 from tests.support.web.web_server import Authority, Fault, WebServer
-from validator.courier.ports import ReportAnswer, Result, SourceState, TownError
+from validator.courier.ports import ReportAnswer, Result
 from validator.courier.receiver_client import ReceiverClient
 from validator.courier.report_upload import (
     DOUBTED_MAX,
@@ -31,6 +31,7 @@ from validator.courier.report_upload import (
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
+from validator.errors import RemoteError, SourceState
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.reports.stored_report import StoredReport
 
@@ -477,7 +478,7 @@ class Town:
         """See courier.ports.ReportReceiver."""
         self.asked_s.append(self.now_s)
         if self.now_s < self.back_s:
-            raise TownError(SourceState.UNREACHABLE, "no route")
+            raise RemoteError(SourceState.UNREACHABLE, "no route")
         self.came += [report.seq for report in reports]
         answers = self.store.add(GATE, reports, NOW_UNIX_S + int(self.now_s))
         return {

@@ -26,13 +26,13 @@ from tests.support.city.publishing_rig import (
 from tests.support.city.town import uid
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.machine.rot import damaged, flipped, write_over
-from validator.courier.ports import SourceState
 from validator.courier.store.accepted_store import (
     COPY_NAME,
     FILE_NAME,
     ROOT_NAME,
     DiskAcceptedStore,
 )
+from validator.errors import SourceState
 from validator.lists.files import SeenFile
 from validator.lists.manifest import decode_installed
 from validator.lists.names import ListName

@@ -17,8 +17,8 @@ from tests.support.city.town import DAY_S, Town, town, uid
 from tests.support.gate.gate_courier import Gate
 from tests.support.web.web_server import Authority
 from validator.courier.list_sync import SyncStatus
-from validator.courier.ports import SourceState
 from validator.domain.decision import ListState, Verdict
+from validator.errors import SourceState
 
 HOUR_S = 3_600
 BOOT_S = 10  # so long a gate without a clock may be late: it cannot tell how long ago something was signed

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from validator.errors import one_line
+
 VERB_BYTES_MAX = 1_024  # many times the longest
 
 Card = Literal["matched", "suspended", "unmatched", "brief", "staff", "phone"]
@@ -119,4 +121,4 @@ def read(content: bytes) -> Verb:
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise VerbError(" ".join(str(error).split())) from error
+        raise VerbError(one_line(error)) from error

@@ -13,9 +13,9 @@ import msgspec
 from validator.check.finding import Finding, date, printable
 from validator.config import Config, CourierConfig
 from validator.courier.metadata import is_root
-from validator.courier.ports import SourceState
 from validator.courier.store.accepted_store import ROOT_BYTES_MAX, ROOT_NAME, DiskAcceptedStore
 from validator.courier.web.client import Web
+from validator.errors import SourceState
 from validator.host.mounts import is_in_memory, read_only
 from validator.host.plain_files import read_given, read_regular
 from validator.ipc.accepted import Accepted

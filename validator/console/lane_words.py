@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.errors import InvalidBytes, one_line
 from validator.formats.shown import shown
 
 LINE_BYTES_MAX = 1 << 17  # a status is 2 KB, histograms full to the last bucket 80
@@ -23,7 +24,7 @@ Text = Annotated[str, Meta(max_length=2_000)]  # a sentence for the operator
 Token = Annotated[str, Meta(pattern=r"^([0-9a-f]{4})?\Z")]
 
 
-class GarbageError(Exception):
+class GarbageError(InvalidBytes):
     """A line that no lane says; the message is one clear line and shows nothing of it."""
 
 
@@ -207,8 +208,7 @@ def heard(line: bytes) -> Said:
                 _silent(_tap.decode(line)) if said.event == "tap" else News(shown(said.event[:64]))
             )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
-        raise GarbageError(f"what it says cannot be read ({told})") from None
+        raise GarbageError(f"what it says cannot be read ({one_line(error)})") from None
     if said.error is not None:
         return Refused(shown(said.error))
     if said.status is not None:

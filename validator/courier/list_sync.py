@@ -23,12 +23,11 @@ from validator.courier.ports import (
     MetadataSource,
     Pieces,
     Signed,
-    SourceState,
-    TownError,
 )
 from validator.domain.chain import cheapest_chain
 from validator.domain.floor import BelowFloorError, Floor, raised
 from validator.domain.trusted_time import TimeBasis, latest_signed_unix_s, vouched_unix_s
+from validator.errors import RemoteError, SourceState
 from validator.ipc.accepted import Accepted
 from validator.lists.manifest import Manifest, ManifestError, SegmentEntry, decode
 from validator.lists.piece_index import decode as decode_index
@@ -67,7 +66,7 @@ class _Waits:
     draw: Callable[[], float]
     busy_s: float = 0.0
 
-    def after(self, error: TownError | None) -> float:
+    def after(self, error: RemoteError | None) -> float:
         regular_s = self.poll_s * (1 + JITTER * (2 * self.draw() - 1))
         if error is None or error.state is not SourceState.BUSY:
             self.busy_s = 0.0
@@ -122,17 +121,17 @@ class ListSync:
             if accepted is not None and not newest and accepted.installed:
                 # The one that was held before, if the newest was accepted and never came to be installed.
                 self._again(accepted.installed, accepted.installed_era)
-        except TownError as problem:
+        except RemoteError as problem:
             # A damaged piece is no trouble of the disk: the first poll fetches it again.
             is_disk = problem.state is SourceState.DISK
-            error = problem if is_disk else TownError(SourceState.UNREACHABLE, str(problem))
+            error = problem if is_disk else RemoteError(SourceState.UNREACHABLE, str(problem))
         except (ManifestError, OSError) as problem:
-            error = TownError(SourceState.DISK, str(problem))
+            error = RemoteError(SourceState.DISK, str(problem))
         except Exception as problem:  # noqa: BLE001  # as in `poll`
-            error = TownError(
+            error = RemoteError(
                 SourceState.DISK, f"a fault of this program: {where(problem)}; report it"
             )
-        return self._stand(error or TownError(SourceState.UNREACHABLE, "not asked yet"))
+        return self._stand(error or RemoteError(SourceState.UNREACHABLE, "not asked yet"))
 
     def _again(self, content: str, era: int) -> bool:
         """Install a list from the pieces on the disk, unless it stands here; whether it does then."""
@@ -156,33 +155,33 @@ class ListSync:
         """
         lacking = self._disk_problem()
         refused, damage = self._mended()
-        error: TownError | None = None
+        error: RemoteError | None = None
         try:
             accepted, manifest = self._accept(self._signed())
             self._require_key(manifest)
             if self._lists.held != (accepted.era, manifest.list_version):
                 self._follow(manifest, accepted.era)
             elif refused:
-                error = TownError(SourceState.DISK, refused)
-        except TownError as problem:
+                error = RemoteError(SourceState.DISK, refused)
+        except RemoteError as problem:
             error = problem
         except OSError as problem:
             error = _disk(problem)
         except Exception as problem:  # noqa: BLE001  # a fault of ours must not end what brings lists
-            error = TownError(
+            error = RemoteError(
                 SourceState.DISK, f"a fault of this program: {where(problem)}; report it"
             )
         error = self._besides(error or damage, lacking)
         return self._stand(error), self._waits.after(error)
 
-    def _mended(self) -> tuple[str, TownError | None]:
+    def _mended(self) -> tuple[str, RemoteError | None]:
         """The same as `_mend`, and what kept it from its work.
 
         A list is followed all the same, as far as that goes.
         """
         try:
             return self._mend(), None
-        except TownError as problem:
+        except RemoteError as problem:
             return "", problem
         except OSError as problem:
             return "", _disk(problem)
@@ -224,19 +223,19 @@ class ListSync:
         try:
             manifest = decode(signed.manifest)
         except ManifestError as error:
-            raise TownError(SourceState.REFUSED, str(error)) from None
+            raise RemoteError(SourceState.REFUSED, str(error)) from None
         signed_unix_s = signed.signed_unix_s or manifest.issued_unix_s
         before = self._store.accepted
         self._check_times(
             signed_unix_s, signed.expires_unix_s, before.signed_unix_s if before else 0
         )
         if manifest.issued_unix_s > signed_unix_s:
-            raise TownError(SourceState.REFUSED, "the list was issued after it was signed")
+            raise RemoteError(SourceState.REFUSED, "the list was issued after it was signed")
         seen = Floor(signed.versions, signed.keys, manifest.list_version, signed_unix_s, era=0)
         try:
             floor = raised(before.floor if before else None, seen)
         except BelowFloorError as error:
-            raise TownError(SourceState.REPLAYED, str(error)) from None
+            raise RemoteError(SourceState.REPLAYED, str(error)) from None
         text = signed.manifest.decode()
         self._check_held(manifest, floor.era if before else None)
         is_same = before is not None and (before.era, before.list_version) == (
@@ -244,7 +243,7 @@ class ListSync:
             floor.list_version,
         )
         if before is not None and is_same and before.manifest != text:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED,
                 f"two different lists are signed as version {floor.list_version}",
             )
@@ -276,12 +275,12 @@ class ListSync:
         confirmed_unix_s = before_unix_s if before_unix_s <= signed_unix_s else 0
         latest_unix_s = latest_signed_unix_s(self._clock.system(), confirmed_unix_s)
         if latest_unix_s is not None and signed_unix_s > latest_unix_s:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED,
                 f"signed at {signed_unix_s}, more than a day ahead of this gate's synchronised clock",
             )
         if signed_unix_s >= expires_unix_s:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED,
                 f"signed at {signed_unix_s}, when what it is signed with had expired ({expires_unix_s}):"
                 " a clock that ran ahead has signed it",
@@ -294,7 +293,7 @@ class ListSync:
         """
         held_era, version = self._lists.held
         if held_era and era in (None, held_era) and manifest.list_version < version:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REPLAYED,
                 f"list {manifest.list_version} was offered, {version} is held here",
             )
@@ -306,7 +305,7 @@ class ListSync:
         """
         key = manifest.fingerprint_key
         if key is not None and key not in self._held_keys():
-            raise TownError(
+            raise RemoteError(
                 SourceState.NO_KEY,
                 f"list {manifest.list_version} is made under fingerprint key {key}, which this gate does not hold; put it into list.keys",
             )
@@ -318,7 +317,7 @@ class ListSync:
         if chains is None:
             chains = self._chains(manifest, era, self._index(manifest).__getitem__)
         if chains is None:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED,
                 f"the pieces on offer do not lead to list {manifest.list_version}",
             )
@@ -341,15 +340,15 @@ class ListSync:
 
     def _index(self, manifest: Manifest) -> Mapping[str, Sequence[SegmentEntry]]:
         if manifest.index is None:
-            raise TownError(SourceState.REFUSED, "the list names no index")
+            raise RemoteError(SourceState.REFUSED, "the list names no index")
         try:
             rules = decode_index(
                 self._pieces.index(manifest.index.bytes, manifest.index.sha256)
             ).rules
         except ManifestError as error:
-            raise TownError(SourceState.REFUSED, str(error)) from None
+            raise RemoteError(SourceState.REFUSED, str(error)) from None
         if missing := {rule.name for rule in manifest.rules} - set(rules):
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED, f"the index does not tell the pieces of {', '.join(missing)}"
             )
         return rules
@@ -372,7 +371,7 @@ class ListSync:
             }
         )
 
-    def _stand(self, error: TownError | None) -> SyncStatus:
+    def _stand(self, error: RemoteError | None) -> SyncStatus:
         now_unix_s = self._clock.now().unix_s
         state, problem = (error.state, str(error)) if error else (SourceState.FRESH, "")
         before = self._status
@@ -391,15 +390,15 @@ class ListSync:
         )
         return self._status
 
-    def _besides(self, error: TownError | None, lacking: str) -> TownError | None:
+    def _besides(self, error: RemoteError | None, lacking: str) -> RemoteError | None:
         """What to say of a poll on a disk that takes nothing, if so."""
         if not lacking:
             return error
         if error is not None and error.state is not SourceState.DISK:
-            return TownError(error.state, f"{error}; besides, {lacking}", error.retry_after_s)
+            return RemoteError(error.state, f"{error}; besides, {lacking}", error.retry_after_s)
         waits = self._offered > (self._store.accepted.list_version if self._store.accepted else 0)
         signed = f"; list {self._offered} is signed by the city, and waits for it" if waits else ""
-        return TownError(SourceState.DISK, f"{lacking}{signed}")
+        return RemoteError(SourceState.DISK, f"{lacking}{signed}")
 
     def _held_version(self) -> int | None:
         try:
@@ -408,8 +407,8 @@ class ListSync:
             return None  # a disk that cannot be read: unknown, and not none
 
 
-def _disk(error: OSError) -> TownError:
-    return TownError(SourceState.DISK, f"{error.filename}: {error.strerror}; check the disk")
+def _disk(error: OSError) -> RemoteError:
+    return RemoteError(SourceState.DISK, f"{error.filename}: {error.strerror}; check the disk")
 
 
 def where(error: Exception) -> str:

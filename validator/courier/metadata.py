@@ -38,10 +38,11 @@ from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
 
-from validator.courier.ports import Signed, SourceState, TownError
+from validator.courier.ports import Signed
 from validator.courier.web.client import Answer, StatusError, Web
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
+from validator.errors import RemoteError, SourceState, one_line
 from validator.host.plain_files import make_folder, read_regular, remove
 from validator.lists.manifest import MANIFEST_BYTES_MAX
 
@@ -92,7 +93,7 @@ class TufMetadata:
         try:
             with self._town_errors():
                 return self._asked(now_unix_s, basis)
-        except TownError as error:
+        except RemoteError as error:
             if error.state in (SourceState.REFUSED, SourceState.REPLAYED, SourceState.FROZEN):
                 self._fetcher.forget()  # what is kept may be the reason
             raise
@@ -146,7 +147,7 @@ class TufMetadata:
             )
         except RepositoryError as error:
             raise self._refused(
-                f"the root that this gate holds is none ({_one_line(error)})"
+                f"the root that this gate holds is none ({one_line(error)})"
             ) from error
 
     def _manifest_of(self, target: TargetFile) -> bytes:
@@ -201,21 +202,21 @@ class TufMetadata:
     def _town_errors(self) -> Iterator[None]:
         try:
             yield
-        except TownError:
+        except RemoteError:
             raise
         except ExpiredMetadataError as error:
-            raise TownError(SourceState.FROZEN, f"{self._place}: {_one_line(error)}") from error
+            raise RemoteError(SourceState.FROZEN, f"{self._place}: {one_line(error)}") from error
         except BadVersionNumberError as error:
-            raise TownError(SourceState.REPLAYED, f"{self._place}: {_one_line(error)}") from error
+            raise RemoteError(SourceState.REPLAYED, f"{self._place}: {one_line(error)}") from error
         except OSError as error:
             line = f"{error.filename or self._folder}: {error.strerror}; check the disk"
-            raise TownError(SourceState.DISK, line) from error
+            raise RemoteError(SourceState.DISK, line) from error
         # All others: beside RepositoryError python-tuf lets ValueError, KeyError and more through for hostile metadata.
         except Exception as error:
-            raise self._refused(_one_line(error)) from error
+            raise self._refused(one_line(error)) from error
 
-    def _refused(self, text: str) -> TownError:
-        return TownError(SourceState.REFUSED, f"{self._place}: {text}")
+    def _refused(self, text: str) -> RemoteError:
+        return RemoteError(SourceState.REFUSED, f"{self._place}: {text}")
 
     @property
     def _place(self) -> str:
@@ -284,7 +285,7 @@ class _Fetcher(FetcherInterface):
         if answer is None:
             return before
         if not answer.content.lstrip().startswith(b"{"):
-            raise TownError(
+            raise RemoteError(
                 SourceState.NOT_OURS,
                 f"{urlsplit(url).netloc}{urlsplit(url).path}: answered with something else than JSON",
             )
@@ -296,13 +297,13 @@ class _Fetcher(FetcherInterface):
 
 
 def set_reference_time(updater: Updater, now_unix_s: int) -> None:
-    """Judge expiry by this time. Raises TownError if this release of python-tuf does not let us.
+    """Judge expiry by this time. Raises RemoteError if this release of python-tuf does not let us.
 
     Version 7 takes it nowhere but in its inner object. Only these lines know of that, and test_metadata.py fails when a new release moves it.
     """
     trusted = getattr(updater, "_trusted_set", None)
     if not isinstance(getattr(trusted, "reference_time", None), datetime):
-        raise TownError(
+        raise RemoteError(
             SourceState.REFUSED,
             "this release of python-tuf takes no reference time; install the pinned one",
         )
@@ -337,8 +338,3 @@ def _newest_root(folder: Path, fetched: Sequence[bytes]) -> bytes | None:
             if content in fetched:
                 return content
     return None
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
-    return text or type(error).__name__

@@ -1,6 +1,6 @@
 """What the courier needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
 
-What goes wrong on the way is a TownError with the state of the source that it means; the list on the gate is untouched by it.
+What goes wrong on the way is a RemoteError with the state of the source that it means; the list on the gate is untouched by it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,35 +11,10 @@ from typing import NamedTuple, Protocol
 
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
+from validator.errors import RemoteError
 from validator.ipc.accepted import Accepted
 from validator.lists.manifest import Manifest, SegmentEntry
 from validator.reports.stored_report import StoredReport
-
-
-class SourceState(Enum):
-    """How the source of lists looks from this gate. Only FRESH says that what is held here is what the city says now."""
-
-    FRESH = "fresh"
-    UNREACHABLE = "unreachable"  # no name, no route, no connection, or it broke
-    NOT_OURS = "not ours"  # something answers, and it is not the city: a captive portal, another web server
-    TLS = "tls refused"  # a certificate that is not to be trusted
-    PROXY = "proxy refused"  # the configured proxy does not let us through
-    BUSY = "busy"  # 429 or 5xx
-    SLOW = "slow"  # below the lowest speed that is worth waiting for
-    FROZEN = "frozen"  # correctly signed, and expired: somebody may hold back what is newer
-    REPLAYED = "replayed"  # correctly signed, and older than what was accepted before
-    REFUSED = "refused"  # signatures, lengths, hashes or formats are not what they must be
-    NO_KEY = "no fingerprint key"  # the list is made under a key that this gate does not hold
-    DISK = "disk"  # this gate could not keep what it fetched
-
-
-class TownError(Exception):
-    """The list could not be brought forward; the text is one clear line. `retry_after_s` is what the server asked for, or 0."""
-
-    def __init__(self, state: SourceState, text: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(text)
-        self.state = state
-        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +42,7 @@ class MetadataSource(Protocol):
         """The newest root that was verified, also by a question that failed later."""
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """Ask now. Raises TownError.
+        """Ask now. Raises RemoteError.
 
         Expiry is judged by `now_unix_s`, or by the time without `basis` if the newest root makes
         that void; never by the system's clock.
@@ -78,10 +53,10 @@ class Pieces(Protocol):
     """Where published files come from, by their hash."""
 
     def fetch(self, entry: SegmentEntry) -> Path:
-        """The wire file of this piece: size and sha256 are right, and it is on the disk. Resumes what was begun. Raises TownError."""
+        """The wire file of this piece: size and sha256 are right, and it is on the disk. Resumes what was begun. Raises RemoteError."""
 
     def index(self, bytes_: int, sha256: str) -> bytes:
-        """The index of this size and hash. Raises TownError."""
+        """The index of this size and hash. Raises RemoteError."""
 
     def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
         """What has been fetched and kept, by rule: enough to go on without a network after a power cut."""
@@ -126,7 +101,7 @@ class ListStore(Protocol):
         What is deleted is fetched again. Returns the names of the files.
 
         Only what looks as if it was touched is read, or all of it if it is `doubted`. Raises
-        OSError and TownError.
+        OSError and RemoteError.
         """
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
@@ -138,7 +113,7 @@ class ListStore(Protocol):
     def install(
         self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
-        """Apply each rule's pieces, in order, and install the list: all or nothing. Raises TownError."""
+        """Apply each rule's pieces, in order, and install the list: all or nothing. Raises RemoteError."""
 
 
 class AcceptedStore(Protocol):
@@ -186,7 +161,7 @@ class ReportAnswer(NamedTuple):
     reason: str = ""
 
 
-class BatchError(TownError):
+class BatchError(RemoteError):
     """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
 
 
@@ -207,4 +182,4 @@ class ReportReceiver(Protocol):
     """The back office."""
 
     def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
-        """What it says of each report, by id. Raises TownError, BatchError."""
+        """What it says of each report, by id. Raises RemoteError, BatchError."""

@@ -17,10 +17,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from validator.courier.ports import BatchError, ReportAnswer, Result, SourceState, TownError
+from validator.courier.ports import BatchError, ReportAnswer, Result
 from validator.courier.receiver_refusals import explained
 from validator.courier.web.client import StatusError, Web, as_sent
 from validator.courier.web.errors import host, place
+from validator.errors import RemoteError, SourceState
 from validator.host.owners import name_of
 from validator.reports.sealed_keys import SealedKey
 from validator.reports.signed_request import FIRST_NONCE, NONCE, sign
@@ -129,7 +130,7 @@ class ReceiverClient:
         return {each.id: ReportAnswer(Result(each.result), each.reason) for each in results}
 
     def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
-        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises TownError.
+        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises RemoteError.
 
         The back office takes each of its nonces once. If it does not take this one (the first after a start, or the answer with the
         next was lost), it is told with the nonce that is answered.
@@ -152,7 +153,7 @@ class ReceiverClient:
         try:
             return decoder.decode(content)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise TownError(
+            raise RemoteError(
                 SourceState.NOT_OURS,
                 f"{place(self._url + path)}: something between, not the receiver, answered what no receiver does",
             ) from error

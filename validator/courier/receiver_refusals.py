@@ -7,9 +7,9 @@ except StatusError as error:
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from validator.courier.ports import SourceState
 from validator.courier.web.client import StatusError
 from validator.courier.web.errors import host, place
+from validator.errors import SourceState
 from validator.reports.receiver_answer import Checked, Reason, Refusal, parse_refusal
 
 _ADDRESS = (

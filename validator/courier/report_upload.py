@@ -10,16 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from validator.courier.ports import (
-    BatchError,
-    LaneReports,
-    ReportAnswer,
-    ReportReceiver,
-    Result,
-    SourceState,
-    TownError,
-)
-from validator.errors import LaneGoneError
+from validator.courier.ports import BatchError, LaneReports, ReportAnswer, ReportReceiver, Result
+from validator.errors import LaneGoneError, RemoteError, SourceState
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.reports.stored_report import StoredReport
 
@@ -96,7 +88,7 @@ class ReportUpload:
                 except LaneGoneError as error:
                     problem = str(error)  # its reports are safe; the other lanes' go on
                     doubts.doubted.clear()
-        except TownError as error:
+        except RemoteError as error:
             self._failures += 1
             return self._stand(error.state, str(error)), self._wait_s(error.retry_after_s)
         if self._is_untold:  # else all that it has would be sent again at once, and again
@@ -123,7 +115,7 @@ class ReportUpload:
             if report.report_id in answers
         }
         if not told:
-            raise TownError(
+            raise RemoteError(
                 SourceState.NOT_OURS,
                 "the back office answered for none of the reports that it was sent",
             )
@@ -166,10 +158,10 @@ class ReportUpload:
 
     @staticmethod
     def _end_doubts(doubts: _Doubts) -> None:
-        """Nobody is left to be taken instead of them. Raises TownError if there are any."""
+        """Nobody is left to be taken instead of them. Raises RemoteError if there are any."""
         if count := len(doubts.doubted):
             doubts.doubted.clear()
-            raise TownError(SourceState.NOT_OURS, f"{doubts.why}; none of {count} was taken")
+            raise RemoteError(SourceState.NOT_OURS, f"{doubts.why}; none of {count} was taken")
 
     def _tell(self, lane: LaneReports, answers: Mapping[str, ReportAnswer]) -> None:
         done = [
@@ -226,7 +218,7 @@ class StatusTimes:
         self.every_s = max(self.every_s * _FASTER, STATUS_S)
         self._told, self._failures, self.due_s = notable, 0, now_s + self.every_s
 
-    def failed(self, now_s: float, error: TownError) -> None:
+    def failed(self, now_s: float, error: RemoteError) -> None:
         """Nobody took it."""
         if error.state in (SourceState.BUSY, SourceState.SLOW):
             self.every_s = min(self.every_s * _SLOWER, STATUS_S_MAX)

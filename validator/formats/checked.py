@@ -13,6 +13,8 @@ import re
 from collections.abc import Collection
 from hashlib import blake2b
 
+from validator.errors import InvalidBytes
+
 CHECKSUM_BYTES = 46  # how many bytes longer a file is with it
 _DIGEST_BYTES = 16
 _PERSON = b"turnike checksum"
@@ -20,7 +22,7 @@ _HEAD = re.compile(rb'\{"checksum":"([0-9a-f]{32})",')
 _FIRST_FIELD = re.compile(rb'\s*\{\s*"([a-z0-9_]{1,64})"')
 
 
-class ChecksumError(Exception):
+class ChecksumError(InvalidBytes):
     """The bytes are not what was written under this name; the message is one clear line."""
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END
+from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.lists.manifest import MANIFEST_BYTES_MAX
 
@@ -25,7 +26,7 @@ _Version = Annotated[int, Meta(ge=1, lt=1 << 53)]
 _KeyIds = Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=16)]
 
 
-class AcceptedError(Exception):
+class AcceptedError(InvalidBytes):
     """A file that is not what the courier wrote; the message is one clear line."""
 
 
@@ -95,7 +96,7 @@ def decode(content: bytes) -> Accepted:
     except ChecksumError as error:
         raise AcceptedError(str(error)) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise AcceptedError(" ".join(str(error).split())[:200]) from None
+        raise AcceptedError(one_line(error)) from None
 
 
 def encode(accepted: Accepted) -> bytes:

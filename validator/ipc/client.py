@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from validator.errors import LaneGoneError
+from validator.errors import LaneGoneError, one_line
 from validator.formats.shown import shown
 from validator.reports.stored_report import StoredReport
 
@@ -100,8 +100,7 @@ class LaneClient:
         try:
             return decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            told = " ".join(str(error).split())[:120].encode("ascii", "replace").decode()
-            raise self._gone(f"its answer cannot be read ({told})") from error
+            raise self._gone(f"its answer cannot be read ({one_line(error)})") from error
 
     def _ask(self, request: Mapping[str, Any]) -> bytes:
         """The line that answers. Raises LaneGoneError; asked again later, it connects anew."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.reports.gate_status import BUSY
 
@@ -22,7 +23,7 @@ ASKED_WAIT_S_MAX = (
 _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
 
-class CourierStatusError(Exception):
+class CourierStatusError(InvalidBytes):
     """Bytes that are no status; the message is one clear line."""
 
 
@@ -59,8 +60,7 @@ def decode(content: bytes) -> CourierStatus:
     except ChecksumError as error:
         raise CourierStatusError(f"no status: {error}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise CourierStatusError(f"no status: {line.encode('ascii', 'replace').decode()}") from None
+        raise CourierStatusError(f"no status: {one_line(error)}") from None
 
 
 def silence_s_max(state: str, poll_s: float) -> float:

@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.errors import InvalidBytes, one_line
+
 LINE_BYTES_MAX = 4_096  # `delivered` with twenty ids is 900
 SKIP_MAX = 180  # an upload has two hundred at most
 BATCH_MAX = 20  # reports in an answer: what the clerk reads while the interpreter is not the loop's
@@ -17,7 +19,7 @@ BATCH_MAX = 20  # reports in an answer: what the clerk reads while the interpret
 _Id = Annotated[str, Meta(max_length=64)]
 
 
-class RequestError(Exception):
+class RequestError(InvalidBytes):
     """A line that is no request; the message is one clear line and shows nothing of it."""
 
 
@@ -83,6 +85,5 @@ def parse(line: bytes) -> Request:
     try:
         request: Request = _decoder.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())[:120]
-        raise RequestError(told.encode("ascii", "replace").decode()) from None
+        raise RequestError(one_line(error)) from None
     return request

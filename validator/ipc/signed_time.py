@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.domain.trusted_time import SIGNED_UNIX_S_END
+from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import ChecksumError, checked
 from validator.ipc.accepted import ACCEPTED_FILE, Accepted
 
@@ -16,7 +17,7 @@ SIGNED_TIME_FILE = ACCEPTED_FILE  # in the list folder on the disk
 SIGNED_TIME_BYTES_MAX = 1 << 14  # the whole file: versions, key ids, and a manifest
 
 
-class SignedTimeError(Exception):
+class SignedTimeError(InvalidBytes):
     """Bytes that tell no signed time; the message is one clear line."""
 
 
@@ -57,10 +58,7 @@ def decode(content: bytes) -> SignedTime:
     except ChecksumError as error:
         raise SignedTimeError(str(error)) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise SignedTimeError(
-            f"no signed time: {line.encode('ascii', 'replace').decode()}"
-        ) from None
+        raise SignedTimeError(f"no signed time: {one_line(error)}") from None
 
 
 def order(content: bytes) -> Order:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from string import hexdigits
 
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
+from validator.errors import InvalidBytes
 
 KEY_ID_BYTES = 8
 KEY_FILE_BYTES_MAX = 1024  # the key and some lines of comment; whatever is larger is another file
@@ -18,7 +19,7 @@ _PERSON = b"turnike key id"
 _KEY_DIGITS = 2 * FINGERPRINT_KEY_BYTES
 
 
-class FingerprintKeyError(Exception):
+class FingerprintKeyError(InvalidBytes):
     """A key or its file is not usable; the message is one clear line and never shows any of it."""
 
 

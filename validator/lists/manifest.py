@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from validator.domain.cards import UID_LENGTHS
 from validator.domain.rules import Effect, Scope
+from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import CHECKSUM_BYTES, ChecksumError, checked, stamped
 from validator.lists.segment import HEADER_BYTES
 
@@ -41,7 +42,7 @@ KeyIdHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 RuleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
 
 
-class ManifestError(Exception):
+class ManifestError(InvalidBytes):
     """A manifest that cannot be used; the message is one clear line."""
 
 
@@ -160,8 +161,7 @@ def decode(content: bytes) -> Manifest:
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise ManifestError(f"not a manifest: {line.encode('ascii', 'replace').decode()}") from None
+        raise ManifestError(f"not a manifest: {one_line(error)}") from None
 
 
 def encode(manifest: Manifest) -> bytes:

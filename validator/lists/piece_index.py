@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from validator.errors import one_line
 from validator.lists.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
 
 FORMAT = 1
@@ -45,8 +46,7 @@ def decode(content: bytes) -> PieceIndex:
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise ManifestError(f"not an index: {line.encode('ascii', 'replace').decode()}") from None
+        raise ManifestError(f"not an index: {one_line(error)}") from None
 
 
 def encode(index: PieceIndex) -> bytes:

@@ -24,6 +24,7 @@ from typing import Final
 from zlib import crc32
 
 from validator.domain.cards import FINGERPRINT_BITS, fingerprinter
+from validator.errors import InvalidBytes
 from validator.lists.fingerprint_keys import KEY_ID_BYTES, key_id
 
 HEADER_BYTES = 128
@@ -48,7 +49,7 @@ _SMALL_INDEX_BITS = 10  # made at opening by 1,023 bisections: 0.7 ms, 4 KiB
 Lookup = Callable[[int], int | None]
 
 
-class SegmentError(Exception):
+class SegmentError(InvalidBytes):
     """A segment that cannot be used; the message names the file and the field in one line."""
 
 

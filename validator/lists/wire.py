@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from validator.domain.cards import FINGERPRINT_BITS
+from validator.errors import InvalidBytes
 from validator.lists.manifest import SEGMENT_BYTES_MAX
 from validator.lists.segment import HEADER_BYTES, Header, Layout, SegmentError
 from validator.lists.segment_builder import Built, Head, Progress, SegmentWriter, silent
@@ -42,7 +43,7 @@ _STRATEGIES = (zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE)
 Plane = NDArray[np.uint8]
 
 
-class WireError(Exception):
+class WireError(InvalidBytes):
     """Bytes that are not the wire form of a segment; the message is one clear line."""
 
 

@@ -20,6 +20,7 @@ from validator.config import Config
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import decide
 from validator.domain.latency import LatencyHistogram
+from validator.errors import OperatorError
 from validator.formats.shown import shown
 from validator.host.clock import Clock
 from validator.lists.fingerprint_keys import FingerprintKeyError
@@ -30,18 +31,14 @@ BATCH = 1_000
 DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20
 
 
-class BenchError(Exception):
-    """There is nothing to measure; one line says why."""
-
-
 def run(config: Config, decisions: int, *, as_json: bool) -> None:
-    """Measure and print. Raises BenchError without keys."""
+    """Measure and print. Raises OperatorError without keys."""
     started_ns = time.monotonic_ns()
     try:
         held_keys(Path(config.list.keys))
         adopted = list_folder(config).settled()
     except FingerprintKeyError as error:
-        raise BenchError(str(error)) from error
+        raise OperatorError(str(error)) from error
     for problem in adopted.problems:
         click.echo(f"turnike: {shown(problem)}", err=True)
     loaded_ns = time.monotonic_ns() - started_ns

@@ -17,14 +17,11 @@ from validator.console.lane_line import lane_says
 from validator.console.lane_words import Tap
 from validator.console.site import Site
 from validator.console.web_server import WebServer, listening
+from validator.errors import StartError
 from validator.host.log import JsonLog
 from validator.host.process import tell_systemd
 
 STEP_S = 1.0  # how often a page is told that something has changed, if it is nothing notable
-
-
-class StartError(Exception):
-    """The console cannot start until somebody mends something; the text is one line: what, where, what to do."""
 
 
 def serve(config: Config, log_fd: int) -> None:

@@ -20,10 +20,11 @@ from validator.courier.list_sync import ListSync, SyncStatus
 from validator.courier.metadata import TufMetadata, is_root
 from validator.courier.receiver_client import GateKeyError
 from validator.courier.store.accepted_store import ROOT_BYTES_MAX, DiskAcceptedStore
-from validator.courier.store.folders import BusyError, CourierFolders
+from validator.courier.store.folders import CourierFolders
 from validator.courier.store.list_store import DiskListStore
 from validator.courier.store.piece_cache import PieceCache
 from validator.courier.web.client import Web
+from validator.errors import StartError
 from validator.host.clock import Clock
 from validator.host.durable import replace_file
 from validator.host.log import JsonLog
@@ -35,10 +36,6 @@ from validator.lists.held_keys import held_keys
 from validator.programs.uploading import UploadThread
 
 
-class StartError(Exception):
-    """The courier cannot start until somebody mends something; the text is one line: what, where, what to do."""
-
-
 def serve(config: Config, log_fd: int) -> None:
     """Run the courier of one gate until a signal ends it. The log goes to `log_fd`. Raises StartError."""
     settings = config.courier
@@ -46,10 +43,7 @@ def serve(config: Config, log_fd: int) -> None:
         raise StartError("there is no [courier] table; config/validator.example.toml explains it")
     folder, recent = Path(config.list.folder), Path(config.list.recent or config.list.folder)
     folders = CourierFolders(folder, recent if config.list.recent else None)
-    try:
-        folders.take()  # a disk that takes nothing does not stop the start: reports and statuses go on
-    except BusyError as error:
-        raise StartError(str(error)) from error
+    folders.take()  # a read-only or full disk does not stop the start: reports and statuses go on
     shelf = DiskListStore(folder, recent if config.list.recent else None)
     ledger, clock = DiskAcceptedStore(folder), Clock()
     web = _web(settings)

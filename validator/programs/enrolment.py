@@ -12,11 +12,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from validator.courier.ports import TownError
 from validator.courier.receiver_client import GateKeyError, gate_key
 from validator.courier.receiver_refusals import explained
 from validator.courier.web.client import StatusError, Web, as_sent
 from validator.courier.web.errors import host
+from validator.errors import OperatorError, RemoteError
 from validator.host.clock import Clock
 from validator.host.durable import put_secret
 from validator.host.owners import hand_over
@@ -34,7 +34,7 @@ class _Enrolled(msgspec.Struct):
     already: bool = False
 
 
-class EnrolmentError(Exception):
+class EnrolmentError(OperatorError):
     """This gate is not enrolled; the message is one clear line."""
 
 
@@ -84,7 +84,7 @@ def enrol(
                 f"{gate_id}: the back office takes this token for no such gate, or not any more; ask for another (turnike-backoffice enroll)"
             ) from error
         raise EnrolmentError(str(explained(error, "POST", where))) from error
-    except TownError as error:
+    except RemoteError as error:
         raise EnrolmentError(str(error)) from error
     enrolled = _read(answer)
     if enrolled is None or enrolled.gate_id != gate_id:

@@ -21,6 +21,7 @@ from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.outcomes import Direction
 from validator.domain.passage import PassagePolicy, SameCardAfterPassing
+from validator.errors import StartError
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
@@ -43,10 +44,6 @@ from validator.lists.held_keys import held_keys
 
 TOKEN_KEY_BYTES = 32
 MIB = 1 << 20
-
-
-class StartError(Exception):
-    """The lane cannot start until somebody mends something; the text is one line: what, where, what to do."""
 
 
 def list_policy(config: Config) -> ListPolicy:

@@ -13,7 +13,6 @@ from typing import Any
 
 from validator.config import UploadConfig
 from validator.courier.list_sync import where
-from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReceiverClient, gate_key
 from validator.courier.report_upload import (
     AWAY,
@@ -24,7 +23,7 @@ from validator.courier.report_upload import (
 )
 from validator.courier.store.key_folder import KeyFolder
 from validator.courier.web.client import Web
-from validator.errors import LaneGoneError
+from validator.errors import LaneGoneError, RemoteError, SourceState
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.ipc.client import LaneClient
@@ -64,7 +63,7 @@ class UploadThread(threading.Thread):
         self.stands: tuple[str, str] | None = None
         """State and problem of the way to the back office; None before the first round. Any thread may read it."""
         self._delivered = 0
-        self._unheard: TownError | None = None  # why nobody has heard how the gate fares
+        self._unheard: RemoteError | None = None  # why nobody has heard how the gate fares
         self._status_times = StatusTimes(random.random)
 
     def run(self) -> None:
@@ -129,7 +128,7 @@ class UploadThread(threading.Thread):
         }
         try:
             sealed = self._office.tell_status(status)
-        except TownError as error:  # the next turn tells the log
+        except RemoteError as error:  # the next turn tells the log
             self._unheard = error
             times.failed(time.monotonic(), error)
         else:

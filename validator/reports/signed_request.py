@@ -22,6 +22,8 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import ED25519
 
+from validator.errors import one_line
+
 COVERED = ("@method", "@authority", "@path", "content-type", "content-encoding", "content-digest")
 HEADER_CHARACTERS_MAX = 1_024  # of each header that is looked at; ours have 200
 TAG = "turnike-gate"
@@ -138,7 +140,7 @@ def verify(
         cause = error.args[0] if error.args else error
         if isinstance(cause, SignatureError):
             raise cause from None
-        raise SignatureError(" ".join(str(error).split())[:120] or "not signed") from None
+        raise SignatureError(one_line(error) if str(error) else "not signed") from None
     created = result.parameters.get("created")
     if not isinstance(created, int):
         raise SignatureError("the signature does not say when it was made")

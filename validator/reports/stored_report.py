@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.domain.report import ReportKind
+from validator.errors import InvalidBytes, one_line
 
 RECORD_CHARACTERS_MAX = 2_048  # three times the longest report
 _CRC_DIGITS = 8
@@ -28,7 +29,7 @@ Refused = Annotated[
 _Name = Annotated[str, Meta(max_length=64, pattern=NO_CONTROL)]
 
 
-class RecordError(Exception):
+class RecordError(InvalidBytes):
     """A record that is not what an outbox wrote; the message is one clear line and shows nothing of it."""
 
 
@@ -79,4 +80,4 @@ def decode(record: object) -> StoredReport:
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RecordError(" ".join(str(error).split())[:200]) from None
+        raise RecordError(one_line(error)) from None

@@ -15,7 +15,7 @@ from tests.simulation.fleet.ports import (
 )
 from tests.simulation.fleet.tally import Load, Of, Tally, away
 from validator.courier.list_sync import ListSync
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 
 LANE_LOOKS_S = 1.0  # the lane looks for a new list once a second
 INSTALLS_S = 0.1  # decoding, folding and fsync of a few pieces on a Pi; a guess on the safe side, since it takes 20 ms on a laptop

@@ -10,7 +10,7 @@ from tests.simulation.fleet.city import EPOCH_UNIX_S, TIMESTAMP_VALID_S, City, P
 from tests.simulation.fleet.lives import BOOT_S, Life
 from tests.simulation.fleet.sizes import LINE, METADATA_BYTES, TLS_RECORD_BYTES, blocks
 from tests.simulation.fleet.tally import DAY_S, Load, Of, Tally
-from validator.courier.ports import Signed, SourceState, TownError
+from validator.courier.ports import Signed
 from validator.courier.store.piece_cache import CacheLimits
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import (
@@ -21,6 +21,7 @@ from validator.domain.trusted_time import (
     TimeFloor,
     trusted_now,
 )
+from validator.errors import RemoteError, SourceState
 from validator.ipc.accepted import Accepted, encode
 from validator.lists.manifest import SegmentEntry
 
@@ -60,7 +61,7 @@ class Line:
         self._kept_until_s = float("-inf")
 
     def bring(self, kind: str, of: Of, bytes_: int) -> int:
-        """Ask for a file of which so many bytes are wanted. Returns how many came; `broken` says whether the line broke over it. Raises TownError."""
+        """Ask for a file of which so many bytes are wanted. Returns how many came; `broken` says whether the line broke over it. Raises RemoteError."""
         self._require_line()
         down, up, takes_s = self._cost(kind, bytes_)
         began_s, whole_s = self.now_s, takes_s + down / self._bytes_s
@@ -83,10 +84,10 @@ class Line:
         return came
 
     def whole(self, kind: str, of: Of, bytes_: int) -> None:
-        """Ask for a small file. Raises TownError, also if it does not come whole."""
+        """Ask for a small file. Raises RemoteError, also if it does not come whole."""
         self.bring(kind, of, bytes_)
         if self.broken:
-            raise TownError(SourceState.UNREACHABLE, "the connection broke")
+            raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
 
     def _cost(self, kind: str, bytes_: int) -> tuple[int, int, float]:
         """Bytes to the gate and from it, and seconds before the first comes."""
@@ -113,7 +114,7 @@ class Line:
         if self._next < len(cuts) and cuts[self._next].start_s <= self.now_s:
             self.drop()
             self.now_s += NO_LINE_S
-            raise TownError(SourceState.UNREACHABLE, "no network")
+            raise RemoteError(SourceState.UNREACHABLE, "no network")
 
     def _breaks_s(self) -> float:
         cuts = self._life.cut
@@ -148,7 +149,7 @@ class SimMetadata:
             line.whole("timestamp", Of.METADATA, METADATA_BYTES["timestamp"])
         if now_unix_s >= public.unix_s + TIMESTAMP_VALID_S:
             self._fetched.clear()
-            raise TownError(SourceState.FROZEN, "timestamp is expired")
+            raise RemoteError(SourceState.FROZEN, "timestamp is expired")
         for name in ("timestamp", "snapshot", "targets", "manifest"):
             if self._fetched.get(name) != version and name != "timestamp":
                 of = Of.MANIFESTS if name == "manifest" else Of.METADATA
@@ -219,13 +220,13 @@ class SimPieces:
         withdrawn_s = self._city.withdrawn_s.get(entry.sha256, float("inf"))
         if self._line.now_s > withdrawn_s + WITHDRAWN_KEPT_S:
             self._line.whole("root", Of.METADATA, 0)
-            raise TownError(SourceState.NOT_OURS, "answered 404")
+            raise RemoteError(SourceState.NOT_OURS, "answered 404")
         of = Of.PIECES if entry.from_version else Of.SNAPSHOTS
         begun = self._begun.get(entry.sha256, 0)
         begun += self._line.bring("piece", of, entry.bytes - begun)
         if self._line.broken:
             self._begun[entry.sha256] = begun
-            raise TownError(SourceState.UNREACHABLE, "the connection broke")
+            raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
         self._begun.pop(entry.sha256, None)
 
     def _note(self, entry: SegmentEntry) -> None:

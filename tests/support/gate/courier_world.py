@@ -12,10 +12,11 @@ from itertools import cycle
 from pathlib import Path
 
 from validator.courier.list_sync import ListSync
-from validator.courier.ports import Fetched, Signed, SourceState
+from validator.courier.ports import Fetched, Signed
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.rules import Effect
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
+from validator.errors import SourceState
 from validator.ipc.accepted import Accepted
 from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.piece_index import PieceIndex

@@ -23,10 +23,10 @@ from tests.support.web.web_server import Authority
 from validator import check
 from validator.check import courier as check_courier
 from validator.config import Config, LogConfig, UploadConfig, load
-from validator.courier.ports import SourceState
 from validator.courier.store.accepted_store import DiskAcceptedStore
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.domain.trusted_time import SystemClock
+from validator.errors import SourceState
 from validator.host.clock import Clock
 from validator.host.durable import put_secret
 from validator.ipc.accepted import Accepted

@@ -17,7 +17,7 @@ from validator.console.lane_line import Gone
 from validator.console.lane_words import GarbageError, Status
 from validator.console.terminal.view import draw
 from validator.console.terminal.words import FAULTS
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 
 DISK = "/l: Read-only file system"
 

@@ -10,7 +10,8 @@ from tests.support.machine.programs import lane_config
 from validator.config import Config, load
 from validator.console.faults import Fault
 from validator.console.gate import Lane
-from validator.console.terminal.top import TopError, top
+from validator.console.terminal.top import top
+from validator.errors import OperatorError
 
 
 def config(folder: Path, *lanes: Path) -> Config:
@@ -68,7 +69,7 @@ def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
     )
     (tmp_path / "validator.toml").write_text(text)
     assert made.reports.socket
-    with pytest.raises(TopError, match=r"no reports\.socket"):
+    with pytest.raises(OperatorError, match=r"no reports\.socket"):
         top(load(tmp_path / "validator.toml"), once=True)
 
 

@@ -26,12 +26,12 @@ from tests.support.city.backoffice_rig import City
 from tests.support.machine.rot import every_bit, torn
 from tests.support.web.asgi import Answered, ask
 from validator.config import UploadConfig
-from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReceiverClient
 from validator.courier.report_upload import UploadStatus
 from validator.courier.store import key_folder
 from validator.courier.store.key_folder import KEYS_MAX, KeyFolder, Taken
 from validator.courier.web.client import StatusError, Web
+from validator.errors import RemoteError, SourceState
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.lists.fingerprint_keys import format_key_file, key_id
@@ -396,7 +396,7 @@ def test_a_folder_that_takes_no_files_is_one_clear_line(
 )
 def test_an_answer_that_cannot_be_understood_is_not_our_city(answer: bytes) -> None:
     office = ReceiverClient(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
-    with pytest.raises(TownError) as caught:
+    with pytest.raises(RemoteError) as caught:
         office.tell_status({})
     assert caught.value.state is SourceState.NOT_OURS
 

@@ -10,11 +10,12 @@ import pytest
 
 from tests.support.city.list_making import KEY, OTHER_KEY, entry_of, segment_bytes
 from tests.support.city.town import uid, wire
-from validator.courier.ports import Fetched, SourceState, TownError
+from validator.courier.ports import Fetched
 from validator.courier.store import list_store
 from validator.courier.store.list_store import DiskListStore
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
+from validator.errors import RemoteError, SourceState
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import key_id, keyring
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
@@ -215,7 +216,7 @@ def test_a_table_under_another_key_begins_at_a_snapshot(folders: Folders) -> Non
 
 def test_a_piece_under_another_key_than_the_manifest_says_is_refused(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
-    with pytest.raises(TownError, match="another fingerprint key") as refused:
+    with pytest.raises(RemoteError, match="another fingerprint key") as refused:
         folders.bring(folders.piece({uid(2): NO_END}, 5, 6, OTHER_KEY))
     assert refused.value.state is SourceState.REFUSED
     assert folders.shelf.held == (1, 5)
@@ -226,7 +227,7 @@ def test_a_piece_of_other_versions_than_the_manifest_says_is_refused(folders: Fo
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     right = folders.piece({uid(2): NO_END}, 5, 6)
     wrong = folders.piece({uid(2): NO_END}, 4, 6)
-    with pytest.raises(TownError, match="another piece"):
+    with pytest.raises(RemoteError, match="another piece"):
         folders.bring(Fetched(right.entry, wrong.path))
     assert folders.held_cards(1, 2) == {1}
 
@@ -262,7 +263,7 @@ def test_a_disk_that_refuses_leaves_the_list_as_it_was(
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(TownError) as refused:
+    with pytest.raises(RemoteError) as refused:
         folders.bring(folders.piece({uid(2): NO_END}, 0, 6))
     monkeypatch.undo()
     assert refused.value.state is SourceState.DISK

@@ -22,9 +22,10 @@ from tests.support.gate.courier_world import (
     state,
 )
 from validator.courier.list_sync import REQUEST_COST_BYTES, SyncStatus
-from validator.courier.ports import Signed, SourceState, TownError
+from validator.courier.ports import Signed
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import AHEAD_S_MAX, Now, SystemClock, TimeBasis
+from validator.errors import RemoteError, SourceState
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import encode as encode_index
 
@@ -203,7 +204,7 @@ def test_a_list_under_a_key_that_is_not_held_is_accepted_and_waits_for_the_key()
 
 def test_a_newer_root_is_kept_also_when_what_follows_is_refused() -> None:
     world = in_step(versions=RoleVersions(2, 110, 110, 110))
-    world.fails["ask"] = TownError(SourceState.FROZEN, "expired")
+    world.fails["ask"] = RemoteError(SourceState.FROZEN, "expired")
     assert state(world)[0] is SourceState.FROZEN
     assert (world.taken(), world.store.root) == (["keep root 2"], b"root 2")
 
@@ -352,7 +353,7 @@ def test_pieces_beyond_the_list_are_not_taken_from_an_index() -> None:
 @pytest.mark.parametrize("failing", ["ask", "accept", "index", "fetch 3-8", "install"])
 def test_whatever_fails_the_next_poll_goes_on_with_what_was_fetched(failing: str) -> None:
     world = World()
-    world.fails[failing] = TownError(SourceState.UNREACHABLE, "it broke")
+    world.fails[failing] = RemoteError(SourceState.UNREACHABLE, "it broke")
     courier = world.courier()
     status, wait_s = courier.poll()
     assert (status.state, status.problem, status.list_version) == (
@@ -517,7 +518,7 @@ def test_the_lanes_are_informed_once_a_list_is_installed_and_only_then() -> None
     courier.poll()
     assert world.lanes.informed == [], "nothing has changed"
     world.publish(11, piece(10, 11))
-    world.fails["install"] = TownError(SourceState.DISK, "the disk is full")
+    world.fails["install"] = RemoteError(SourceState.DISK, "the disk is full")
     courier.poll()
     assert world.lanes.informed == [], "the list was not installed"
     world.fails.clear()

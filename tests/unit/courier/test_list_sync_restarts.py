@@ -18,20 +18,20 @@ from tests.support.gate.courier_world import (
     state,
 )
 from validator.courier.list_sync import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, SyncStatus
-from validator.courier.ports import SourceState, TownError
 from validator.domain.floor import RoleVersions
 from validator.domain.trusted_time import Now
+from validator.errors import RemoteError, SourceState
 
 
 def test_a_state_counts_from_when_it_began() -> None:
     world = in_step()
     courier = world.courier()
     assert courier.poll()[0].since_unix_s == NOW_UNIX_S
-    world.fails["ask"] = TownError(SourceState.FROZEN, "expired")
+    world.fails["ask"] = RemoteError(SourceState.FROZEN, "expired")
     world.now = Now(NOW_UNIX_S + 30, synchronised=True)
     assert courier.poll()[0].since_unix_s == NOW_UNIX_S + 30
     world.now = Now(NOW_UNIX_S + 60, synchronised=True)
-    world.fails["ask"] = TownError(SourceState.FROZEN, "expired still")
+    world.fails["ask"] = RemoteError(SourceState.FROZEN, "expired still")
     status, _ = courier.poll()
     assert (status.problem, status.since_unix_s, status.polled_unix_s) == (
         "expired still",
@@ -52,7 +52,7 @@ def test_regular_waits_are_jittered_evenly_around_the_poll_interval() -> None:
 
 def test_from_a_busy_server_a_gate_steps_back_further_each_time_up_to_a_limit() -> None:
     world = World()
-    world.fails["ask"] = TownError(SourceState.BUSY, "busy")
+    world.fails["ask"] = RemoteError(SourceState.BUSY, "busy")
     lowest = world.courier([0.0])
     assert [lowest.poll()[1] for _ in range(6)] == [POLL_S * (1 - JITTER)] * 6
     highest = world.courier([1.0])
@@ -62,21 +62,21 @@ def test_from_a_busy_server_a_gate_steps_back_further_each_time_up_to_a_limit() 
     ]
     world.fails.clear()
     assert highest.poll()[1] == longest_s
-    world.fails["ask"] = TownError(SourceState.BUSY, "busy again")
+    world.fails["ask"] = RemoteError(SourceState.BUSY, "busy again")
     assert highest.poll()[1] == longest_s + POLL_S, "it begins anew"
 
 
 def test_what_a_busy_server_asks_for_is_waited_and_no_more_than_an_hour() -> None:
     for asked_s, waited_s in ((600, 600), (1e9, RETRY_AFTER_S_MAX), (1, POLL_S)):
         world = World()
-        world.fails["ask"] = TownError(SourceState.BUSY, "busy", asked_s)
+        world.fails["ask"] = RemoteError(SourceState.BUSY, "busy", asked_s)
         _, wait_s = world.courier().poll()
         assert wait_s == waited_s + POLL_S * MIDDLE
 
 
 def test_retry_after_of_a_server_that_is_not_busy_counts_for_nothing() -> None:
     world = World()
-    world.fails["ask"] = TownError(SourceState.NOT_OURS, "a portal", 3_000)
+    world.fails["ask"] = RemoteError(SourceState.NOT_OURS, "a portal", 3_000)
     assert world.courier().poll()[1] == POLL_S
 
 
@@ -105,7 +105,7 @@ def test_a_list_that_was_accepted_and_never_came_does_not_take_away_the_one_befo
     world.publish(11, MINUTES[5])
     state(world)
     world.publish(12, MINUTES[6])
-    world.fails["fetch"] = TownError(SourceState.UNREACHABLE, "broke")
+    world.fails["fetch"] = RemoteError(SourceState.UNREACHABLE, "broke")
     assert state(world)[0] is SourceState.UNREACHABLE
     assert state(world)[0] is SourceState.UNREACHABLE
     world.lists.power_cut()
@@ -132,7 +132,7 @@ def test_a_replay_without_the_pieces_leaves_the_list_as_it_is() -> None:
 def test_a_power_cut_between_accepting_and_fetching_loses_neither_floor_nor_list() -> None:
     world = in_step()
     world.publish(11, MINUTES[5])
-    world.fails["fetch"] = TownError(SourceState.UNREACHABLE, "gone")
+    world.fails["fetch"] = RemoteError(SourceState.UNREACHABLE, "gone")
     state(world)
     world.lists.power_cut()
     world.taken()
@@ -159,7 +159,9 @@ def test_a_replay_whose_pieces_are_spoiled_says_so_and_the_network_mends_it() ->
     world.publish(11, MINUTES[5])
     state(world)
     world.lists.power_cut()
-    world.fails["install"] = TownError(SourceState.REFUSED, "another piece than the manifest says")
+    world.fails["install"] = RemoteError(
+        SourceState.REFUSED, "another piece than the manifest says"
+    )
     courier = world.courier()
     status = courier.replay()
     assert (status.problem, status.list_version) == ("another piece than the manifest says", 10)

@@ -32,10 +32,10 @@ from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.web.web_server import Fault, WebServer
 from validator.courier import metadata as tuf_town
 from validator.courier.metadata import TufMetadata, set_reference_time
-from validator.courier.ports import SourceState, TownError
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
+from validator.errors import RemoteError, SourceState
 
 FIRST = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"]
 SECOND = b'{"list_version": 2}'
@@ -78,7 +78,7 @@ def refusal(
     town: TufMetadata, now_unix_s: int = NOW_UNIX_S, basis: TimeBasis | None = None
 ) -> SourceState:
     """The state of a poll that must fail."""
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         town.signed(now_unix_s, basis)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 250
@@ -616,7 +616,7 @@ class TestAttack:
     ) -> None:
         for content in (b"", b"garbage", HOSTILE[2]):
             town = TufMetadata(tmp_path / "memory", server.url, web, content)
-            with pytest.raises(TownError, match="root that this gate holds is none") as error:
+            with pytest.raises(RemoteError, match="root that this gate holds is none") as error:
                 town.signed(NOW_UNIX_S)
             assert error.value.state is SourceState.REFUSED
 
@@ -707,7 +707,7 @@ def test_a_captive_portal_at_any_step_is_not_ours(
 @pytest.mark.parametrize("name", ["2.root.json", *FIRST[1:], manifest_path(MANIFEST)])
 def test_a_busy_server_at_any_step_is_busy(town: TufMetadata, server: WebServer, name: str) -> None:
     server.faults[name if "/" in name else f"metadata/{name}"] = Fault.TOO_MANY
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         town.signed(NOW_UNIX_S)
     assert (error.value.state, error.value.retry_after_s) == (SourceState.BUSY, 7.0)
 

@@ -14,10 +14,10 @@ import pytest
 from tests.support.city.list_making import segment_bytes
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.web.web_server import Fault, WebServer
-from validator.courier.ports import SourceState, TownError
 from validator.courier.store import piece_cache
 from validator.courier.store.piece_cache import CacheLimits, PieceCache
 from validator.courier.web.client import Web
+from validator.errors import RemoteError, SourceState
 from validator.lists.manifest import SegmentEntry
 from validator.lists.wire import encode
 
@@ -69,8 +69,8 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def refusal(cache: PieceCache, wanted: Piece) -> TownError:
-    with pytest.raises(TownError) as error:
+def refusal(cache: PieceCache, wanted: Piece) -> RemoteError:
+    with pytest.raises(RemoteError) as error:
         cache.fetch(wanted.entry)
     assert str(error.value).isprintable()
     return error.value
@@ -144,7 +144,7 @@ class TestFetch:
     ) -> None:
         wanted = Piece(b"", SegmentEntry(0, 1, 200, name))
         assert refusal(cache, wanted).state is SourceState.REFUSED
-        with pytest.raises(TownError):
+        with pytest.raises(RemoteError):
             cache.index(2, name)
         assert server.asked == []
 
@@ -168,17 +168,17 @@ class TestIndex:
         self, cache: PieceCache, server: WebServer, fault: Fault
     ) -> None:
         server.faults["*"] = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             cache.index(len(self.INDEX), self.SHA256)
         assert error.value.state is SourceState.REFUSED
 
     def test_of_another_length_is_refused(self, cache: PieceCache) -> None:
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             cache.index(len(self.INDEX) + 1, self.SHA256)
         assert error.value.state is SourceState.REFUSED
 
     def test_of_a_megabyte_is_not_asked_for(self, cache: PieceCache, server: WebServer) -> None:
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             cache.index(1_000_000, self.SHA256)
         assert error.value.state is SourceState.REFUSED
         assert server.asked == []
@@ -233,7 +233,7 @@ class TestKept:
 
         folder.rmdir()
         monkeypatch.setattr(piece_cache, "make_folder", read_only)
-        with pytest.raises(TownError, match="Read-only file system; check the disk") as error:
+        with pytest.raises(RemoteError, match="Read-only file system; check the disk") as error:
             cache.fetch(ONE.entry)
         assert error.value.state is SourceState.DISK
 

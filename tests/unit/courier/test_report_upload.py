@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.gate.reports import stored
-from validator.courier.ports import BatchError, ReportAnswer, Result, SourceState, TownError
+from validator.courier.ports import BatchError, ReportAnswer, Result
 from validator.courier.report_upload import (
     BATCH_MAX,
     LOOK_S,
@@ -22,7 +22,7 @@ from validator.courier.report_upload import (
     ReportUpload,
     StatusTimes,
 )
-from validator.errors import LaneGoneError
+from validator.errors import LaneGoneError, RemoteError, SourceState
 from validator.ipc.requests import BATCH_MAX as ASKED_MAX
 from validator.ipc.requests import SKIP_MAX
 from validator.reports.stored_report import StoredReport
@@ -88,7 +88,7 @@ class Office:
 
 def failing(state: SourceState = SourceState.UNREACHABLE, retry_after_s: float = 0.0) -> Rule:
     def rule(_reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
-        raise TownError(state, "no", retry_after_s)
+        raise RemoteError(state, "no", retry_after_s)
 
     return rule
 
@@ -121,7 +121,7 @@ def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else(
 
     def lost(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         office.take(reports)
-        raise TownError(SourceState.UNREACHABLE, "the connection broke")
+        raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
 
     office.rules = [lost]
     carrying = carrier(lane, office)
@@ -252,22 +252,22 @@ def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though
     times, now_s, waits = StatusTimes(lambda: 0.999_999), 0.0, []
     for _ in range(12):
         assert times.is_due(now_s, now_s), "and a change does not hasten it"
-        times.failed(now_s, TownError(SourceState.UNREACHABLE, "gone"))
+        times.failed(now_s, RemoteError(SourceState.UNREACHABLE, "gone"))
         waits.append(times.look_s - now_s)
         now_s = times.look_s
     assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
-    times.failed(now_s, TownError(SourceState.BUSY, "503", 900.0))
+    times.failed(now_s, RemoteError(SourceState.BUSY, "503", 900.0))
     assert times.look_s >= now_s + 900
     times.told(now_s := times.look_s, "well")
-    times.failed(now_s, TownError(SourceState.UNREACHABLE, "gone"))
+    times.failed(now_s, RemoteError(SourceState.UNREACHABLE, "gone"))
     assert times.look_s == pytest.approx(now_s + 2, rel=1e-3)
 
 
 def test_a_server_that_is_too_busy_hears_less_often_how_gates_fare_until_it_bears_more() -> None:
     times, now_s = StatusTimes(lambda: 0.5), 0.0
     for _ in range(9):
-        times.failed(now_s, TownError(SourceState.BUSY, "503", 30.0))
+        times.failed(now_s, RemoteError(SourceState.BUSY, "503", 30.0))
         now_s = times.due_s
     times.told(now_s, "well")
     assert STATUS_S < times.due_s - now_s <= STATUS_S_MAX
@@ -307,10 +307,10 @@ def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
         def rule(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
             match fault:
                 case "gone":
-                    raise TownError(SourceState.UNREACHABLE, "gone")
+                    raise RemoteError(SourceState.UNREACHABLE, "gone")
                 case "lost answer":
                     office.take(reports)
-                    raise TownError(SourceState.UNREACHABLE, "broke")
+                    raise RemoteError(SourceState.UNREACHABLE, "broke")
                 case "half":
                     return office.take(reports[::2])
                 case "rejects":

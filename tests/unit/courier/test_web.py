@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.web.web_server import Authority, Fault, WebServer
-from validator.courier.ports import SourceState, TownError
 from validator.courier.web.client import Answer, Web, WebLimits
+from validator.errors import RemoteError, SourceState
 
 # Small, so that a test which meets a limit is quick; far above what loopback needs on a slow day wherever a limit must not be met.
 LIMITS = WebLimits()
@@ -52,7 +52,7 @@ def large(server: WebServer, web: Web, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def state(error: pytest.ExceptionInfo[TownError], server: WebServer | None = None) -> SourceState:
+def state(error: pytest.ExceptionInfo[RemoteError], server: WebServer | None = None) -> SourceState:
     """The state of an error, whose text must be one clear line about where it happened."""
     text = str(error.value)
     assert text.isprintable()
@@ -87,7 +87,7 @@ class TestSmallFile:
 
     def test_an_error_leaves_the_connection_in_use(self, server: WebServer, web: Web) -> None:
         for _ in range(3):
-            with pytest.raises(TownError):
+            with pytest.raises(RemoteError):
                 web.get(f"{server.url}none.json", 1_000)
             small(server, web)
         assert web.connections == 1
@@ -132,7 +132,7 @@ class TestSmallFile:
     ) -> None:
         small(server, web)
         server.faults["*"] = Fault.RESET
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             small(server, web)
         assert state(error, server) is SourceState.UNREACHABLE
         assert [asked.connection for asked in server.asked] == [0, 0, 1]
@@ -190,7 +190,7 @@ def test_a_small_file_answered_wrongly_has_a_state(
 ) -> None:
     server.cut_after_bytes = 5
     server.faults["*"] = fault
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         small(server, web)
     assert state(error, server) is meaning
     assert web.received_bytes < 100_000
@@ -203,7 +203,7 @@ def test_a_small_file_that_drips_is_given_up(server: WebServer, hurried: Web, fa
     server.files["small.json"] = b"{" * 10_000  # so that nothing ends by itself before the deadline
     server.cut_after_bytes = 5
     server.faults["*"] = fault
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         hurried.get(f"{server.url}small.json", 50)
     assert state(error, server) in (SourceState.SLOW, SourceState.REFUSED)
 
@@ -213,7 +213,7 @@ def test_a_large_file_that_drips_is_given_up(
     server: WebServer, hurried: Web, fault: Fault, tmp_path: Path
 ) -> None:
     server.faults["*"] = fault
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         large(server, hurried, tmp_path)
     assert state(error, server) is SourceState.SLOW
 
@@ -222,9 +222,9 @@ def test_silence_ends_a_request_long_before_its_deadline(server: WebServer, tmp_
     web = Web(limits=replace(LIMITS, silence_s=0.1, answer_s=200.0, window_s=200.0))
     server.faults["*"] = Fault.STALL
     server.cut_after_bytes = 5
-    with pytest.raises(TownError, match=r"silent for 0\.1 s"):
+    with pytest.raises(RemoteError, match=r"silent for 0\.1 s"):
         small(server, web)
-    with pytest.raises(TownError, match=r"silent for 0\.1 s"):
+    with pytest.raises(RemoteError, match=r"silent for 0\.1 s"):
         large(server, web, tmp_path)
 
 
@@ -232,7 +232,7 @@ def test_a_dripping_request_does_not_keep_the_next_one_from_its_time(
     server: WebServer, hurried: Web
 ) -> None:
     server.faults["*"] = Fault.DRIP_HEADERS
-    with pytest.raises(TownError):
+    with pytest.raises(RemoteError):
         small(server, hurried)
     server.faults.clear()
     unhurried(hurried)
@@ -246,7 +246,7 @@ def test_retry_after_is_told_in_seconds_by_the_servers_own_clock(
     server: WebServer, web: Web, fault: Fault, seconds: float
 ) -> None:
     server.faults["*"] = fault
-    with pytest.raises(TownError) as error:
+    with pytest.raises(RemoteError) as error:
         small(server, web)
     assert error.value.retry_after_s == seconds
 
@@ -257,13 +257,13 @@ class TestNoWay:
     def test_nobody_listens(self, web: Web) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        with pytest.raises(TownError, match="connection refused") as error:
+        with pytest.raises(RemoteError, match="connection refused") as error:
             web.get(f"http://127.0.0.1:{port}/x", 10)
         assert state(error) is SourceState.UNREACHABLE
 
     @pytest.mark.parametrize("name", ["lists.invalid", f"{'x' * 64}.invalid", "..invalid"])
     def test_no_such_name(self, web: Web, name: str) -> None:
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             web.get(f"http://{name}/x", 10)
         assert state(error) in (SourceState.UNREACHABLE, SourceState.NOT_OURS)
 
@@ -282,7 +282,7 @@ class TestNoWay:
             connect(self, where)  # type: ignore[arg-type]  # an address
 
         monkeypatch.setattr(socket.socket, "connect", counted, raising=False)
-        with pytest.raises(TownError):
+        with pytest.raises(RemoteError):
             web.get("http://lists.example.org/x", 10)
         assert len(tried) == LIMITS.addresses_max
 
@@ -298,13 +298,13 @@ class TestNoWay:
         self, server: WebServer, web: Web, fault: Fault, meaning: SourceState
     ) -> None:
         server.accepting = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             web.get(f"https://127.0.0.1:{server.port}/x", 10)
         assert state(error, server) is meaning
 
     def test_whoever_accepts_never_shakes_hands(self, server: WebServer, hurried: Web) -> None:
         server.accepting = Fault.SILENT
-        with pytest.raises(TownError, match="no answer") as error:
+        with pytest.raises(RemoteError, match="no answer") as error:
             hurried.get(f"https://127.0.0.1:{server.port}/x", 10)
         assert state(error, server) is SourceState.UNREACHABLE
 
@@ -317,7 +317,7 @@ class TestNoWay:
         before = 0
         for number in range(50):
             server.faults["*"] = faults[number % len(faults)]
-            with pytest.raises(TownError):
+            with pytest.raises(RemoteError):
                 small(server, web)
             before = before or descriptors()
         web.close()
@@ -349,7 +349,7 @@ class TestTls:
                 SHORT  # not before the handshake, which may take its time on a slow day
             )
             server.faults["*"] = fault
-            with pytest.raises(TownError) as error:
+            with pytest.raises(RemoteError) as error:
                 large(server, web, tmp_path)
             expected = SourceState.UNREACHABLE if fault is Fault.CUT else SourceState.SLOW
             assert state(error, server) is expected
@@ -359,7 +359,7 @@ class TestTls:
         ours, theirs = Authority(tmp_path), Authority(tmp_path, "Somebody else")
         with WebServer(files={"small.json": SMALL}, tls=theirs.context()) as server:
             for ca_file in (str(ours.file), None):
-                with pytest.raises(TownError, match="certificate refused") as error:
+                with pytest.raises(RemoteError, match="certificate refused") as error:
                     small(server, Web(ca_file))
                 assert state(error, server) is SourceState.TLS
 
@@ -368,7 +368,7 @@ class TestTls:
         with WebServer(tls=authority.context(["lists.example.org"])) as server:
             web = Web(str(authority.file))
             web.check_dates(0)
-            with pytest.raises(TownError, match=r"not valid for '127\.0\.0\.1'") as error:
+            with pytest.raises(RemoteError, match=r"not valid for '127\.0\.0\.1'") as error:
                 small(server, web)
             assert state(error, server) is SourceState.TLS
 
@@ -378,7 +378,7 @@ class TestTls:
         authority = Authority(tmp_path)
         with WebServer(files={"small.json": SMALL}, tls=authority.context(days_left=-1)) as server:
             web = Web(str(authority.file))
-            with pytest.raises(TownError, match="expired") as error:
+            with pytest.raises(RemoteError, match="expired") as error:
                 small(server, web)
             assert state(error, server) is SourceState.TLS
             web.check_dates(int(time.time()) - 30 * 86_400)
@@ -389,11 +389,11 @@ class TestTls:
                 int(time.time()),  # at least, as the city has signed
             ):
                 web.check_dates(at_least_unix_s)
-                with pytest.raises(TownError, match="expired") as error:
+                with pytest.raises(RemoteError, match="expired") as error:
                     small(server, web)
                 assert state(error, server) is SourceState.TLS
             web.check_dates(None)
-            with pytest.raises(TownError, match="expired"):
+            with pytest.raises(RemoteError, match="expired"):
                 small(server, web)
 
     @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
@@ -411,7 +411,7 @@ class TestTls:
         with WebServer(tls=authority.context()) as server:
             web = Web(str(authority.file))
             authority.file.unlink()
-            with pytest.raises(TownError) as error:
+            with pytest.raises(RemoteError) as error:
                 small(server, web)
             assert state(error, server) is SourceState.TLS
 
@@ -449,7 +449,7 @@ class TestProxy:
     def test_one_that_breaks_tls_is_refused(self, tmp_path: Path) -> None:
         ours, theirs = Authority(tmp_path), Authority(tmp_path, "Proxy")
         with WebServer(tunnel_tls=theirs.context(["lists.example.org"])) as server:
-            with pytest.raises(TownError) as error:
+            with pytest.raises(RemoteError) as error:
                 Web(str(ours.file), server.url).get("https://lists.example.org/small.json", 100)
             assert state(error) is SourceState.TLS
 
@@ -458,21 +458,21 @@ class TestProxy:
         self, server: WebServer, fault: Fault
     ) -> None:
         server.faults["*"] = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             Web(proxy=server.url).get("https://lists.example.org/small.json", 100)
         assert state(error) is SourceState.PROXY
 
     @pytest.mark.parametrize("fault", [Fault.SILENT, Fault.DRIP_HEADERS, Fault.DRIP_STATUS])
     def test_one_that_drips_is_given_up(self, server: WebServer, fault: Fault) -> None:
         server.faults["*"] = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             Web(proxy=server.url, limits=SHORT).get("https://lists.example.org/small.json", 100)
         assert state(error) is SourceState.SLOW
 
     def test_one_that_is_not_there_is_a_state_and_its_password_is_not_told(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             Web(proxy=f"http://gate:secret@127.0.0.1:{port}").get(
                 "https://lists.example.org/x", 100
             )
@@ -529,7 +529,7 @@ class TestLargeFile:
         server.cut_after_bytes = 60_000
         server.faults["*"] = fault
         for _ in range(len(CONTENT) // 60_000):
-            with pytest.raises(TownError, match="broke") as error:
+            with pytest.raises(RemoteError, match="broke") as error:
                 large(server, web, tmp_path)
             assert state(error, server) is SourceState.UNREACHABLE
         assert large(server, web, tmp_path) == CONTENT
@@ -574,7 +574,7 @@ class TestLargeFile:
         part = tmp_path / "large.wire.part"
         part.write_bytes(CONTENT[:1_000])
         server.faults["*"] = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             large(server, web, tmp_path)
         assert state(error, server) is meaning
         assert part.read_bytes() == CONTENT[:1_000]
@@ -585,7 +585,7 @@ class TestLargeFile:
         self, server: WebServer, web: Web, tmp_path: Path, fault: Fault
     ) -> None:
         server.faults["*"] = fault
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             large(server, web, tmp_path)
         assert state(error, server) is SourceState.REFUSED
         assert list(tmp_path.iterdir()) == []
@@ -596,7 +596,7 @@ class TestLargeFile:
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
         (tmp_path / "large.wire.part").write_bytes(bytes(1_000))
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             large(server, web, tmp_path)
         assert state(error, server) is SourceState.REFUSED
         assert large(server, web, tmp_path) == CONTENT
@@ -605,7 +605,7 @@ class TestLargeFile:
         self, server: WebServer, hurried: Web, tmp_path: Path
     ) -> None:
         server.faults["*"] = Fault.STALL
-        with pytest.raises(TownError) as error:
+        with pytest.raises(RemoteError) as error:
             large(server, hurried, tmp_path)
         assert state(error, server) is SourceState.SLOW
         server.faults.clear()
@@ -622,7 +622,7 @@ class TestLargeFile:
     def test_a_folder_that_is_not_there_is_told_as_the_disks_fault(
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
-        with pytest.raises(TownError, match="No such file") as error:
+        with pytest.raises(RemoteError, match="No such file") as error:
             large(server, web, tmp_path / "none")
         assert state(error) is SourceState.DISK
 
@@ -639,7 +639,7 @@ class TestLargeFile:
 
         monkeypatch.setattr(os, "write", fills_up)
         with pytest.raises(
-            TownError, match=r"large\.wire\.part: No space left on device; check"
+            RemoteError, match=r"large\.wire\.part: No space left on device; check"
         ) as error:
             large(server, web, tmp_path)
         assert state(error) is SourceState.DISK

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.gate.reports import stored
-from validator.courier.ports import ReportAnswer, Result, SourceState
+from validator.courier.ports import ReportAnswer, Result
 from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, ReportUpload
-from validator.errors import LaneGoneError
+from validator.errors import LaneGoneError, SourceState
 from validator.ipc import client as lane_client
 from validator.ipc.client import LaneClient
 from validator.reports.stored_report import StoredReport

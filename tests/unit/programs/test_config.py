@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from validator.config import ConfigError, ConsoleConfig, load
+from validator.config import ConsoleConfig, load
+from validator.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "validator.example.toml"
 GOOD = """

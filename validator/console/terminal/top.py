@@ -23,6 +23,7 @@ from validator.config import Config
 from validator.console.gate import Gate, Lane
 from validator.console.lane_line import lane_says
 from validator.console.terminal.view import Window, draw
+from validator.errors import OperatorError
 
 STEP_S = 0.5  # between two pictures
 FIRST_S = 6.0  # how long the first word of a lane may take: its clerk may be adopting a list
@@ -64,10 +65,6 @@ class _Terminal(Console):
         self._width, self._height = new_size
 
 
-class TopError(Exception):
-    """There is nothing to show; the text is one line."""
-
-
 def top(config: Config, *, once: bool = False, as_json: bool = False) -> bool:
     """Show the lanes that [console] names, else those of [upload], else this one.
 
@@ -75,7 +72,7 @@ def top(config: Config, *, once: bool = False, as_json: bool = False) -> bool:
         Whether every lane answered; True when a person ended it.
 
     Raises:
-        TopError: no lane can be asked.
+        OperatorError: no lane can be asked.
     """
     sockets = _sockets(config)
     gate = Gate(config.gate_id, version("turnike"), sockets)
@@ -99,7 +96,7 @@ def _sockets(config: Config) -> list[Path]:
         return [Path(lane) for lane in config.upload.lanes]
     if config.reports.socket:
         return [Path(config.reports.socket)]
-    raise TopError("there is no reports.socket, so nobody can ask this lane")
+    raise OperatorError("there is no reports.socket, so nobody can ask this lane")
 
 
 async def _once(gate: Gate, sockets: list[Path]) -> None:

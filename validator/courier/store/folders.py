@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from validator.errors import StartError
 from validator.host.mounts import read_only
 from validator.host.plain_files import make_folder
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
@@ -21,7 +22,7 @@ from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 _WRITTEN = (ACCEPTED_FILE, ACCEPTED_COPY_FILE)
 
 
-class BusyError(Exception):
+class BusyError(StartError):
     """Another courier writes here; the message is one clear line."""
 
 

@@ -22,9 +22,10 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from validator.courier.ports import Fetched, SourceState, TownError
+from validator.courier.ports import Fetched
 from validator.courier.store.installer import InstallError, ListInstaller
 from validator.courier.store.scrub import ListScrub
+from validator.errors import RemoteError, SourceState
 from validator.formats.checked import CHECKSUM_BYTES
 from validator.host.durable import TEMPORARY, rename_over, sync_folder
 from validator.host.plain_files import create, read_regular, reader, remove
@@ -122,7 +123,7 @@ class DiskListStore:
         try:
             self._install(held)
         except InstallError as error:
-            raise TownError(SourceState.DISK, str(error)) from error
+            raise RemoteError(SourceState.DISK, str(error)) from error
 
     def _delete_damaged(self, *, everything: bool = False) -> Iterator[str]:
         """Delete what is damaged of the held list, at the start of every list; the names.
@@ -188,12 +189,12 @@ class DiskListStore:
             )
             self._put(replace(manifest, rules=rules, index=None), era, memory)
         except (WireError, SegmentError, InstallError, ManifestError) as error:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED, f"list {manifest.list_version}: {error}"
             ) from error
         except OSError as error:
             text = f"{error.filename or self.disk}: {error.strerror or error}; list {manifest.list_version} is not installed"
-            raise TownError(SourceState.DISK, text) from error
+            raise RemoteError(SourceState.DISK, text) from error
 
     def _is_large(self, era: int, chains: Chains) -> bool:
         """Whether it must go to the SD card: a table begins anew, or the changes would be too many for the top."""

@@ -19,8 +19,8 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from validator.courier.ports import SourceState, TownError
 from validator.courier.web.client import PART, Web
+from validator.errors import RemoteError, SourceState
 from validator.host.durable import sync_folder
 from validator.host.plain_files import make_folder, reader, remove
 from validator.lists.manifest import INDEX_BYTES_MAX, SegmentEntry
@@ -77,7 +77,7 @@ class PieceCache:
         self._asked_s: dict[str, float] = {}
 
     def fetch(self, entry: SegmentEntry) -> Path:
-        """The wire file of this piece: size and sha256 are right, and it is on the disk. Goes on with what was begun. Raises TownError."""
+        """The wire file of this piece: size and sha256 are right, and it is on the disk. Goes on with what was begun. Raises RemoteError."""
         _require_hash(entry.sha256)
         path = self._folder / f"{entry.sha256}{_SUFFIX}"
         with _disk(path):
@@ -90,10 +90,10 @@ class PieceCache:
         return path
 
     def index(self, bytes_: int, sha256: str) -> bytes:
-        """The index of this size and hash; it is not kept. Raises TownError."""
+        """The index of this size and hash; it is not kept. Raises RemoteError."""
         _require_hash(sha256)
         if bytes_ > INDEX_BYTES_MAX:
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED,
                 f"an index of {bytes_} bytes is signed, {INDEX_BYTES_MAX} are the most",
             )
@@ -103,13 +103,13 @@ class PieceCache:
             or len(answer.content) != bytes_
             or hashlib.sha256(answer.content).hexdigest() != sha256
         ):
-            raise TownError(
+            raise RemoteError(
                 SourceState.REFUSED, f"index {sha256[:8]}: not the bytes whose sha256 is signed"
             )
         return answer.content
 
     def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
-        """The whole pieces kept here, by rule, as their own headers tell; `fetch` checks them. Damaged ones are passed over. Raises TownError."""
+        """The whole pieces kept here, by rule, as their own headers tell; `fetch` checks them. Damaged ones are passed over. Raises RemoteError."""
         found: dict[str, list[SegmentEntry]] = {}
         with _disk(self._folder):
             for kept in self._kept():
@@ -124,7 +124,7 @@ class PieceCache:
         }
 
     def keep_only(self, sha256s: Collection[str]) -> None:
-        """Let go of every piece but these, begun ones included. Raises TownError."""
+        """Let go of every piece but these, begun ones included. Raises RemoteError."""
         with _disk(self._folder):
             gone = [kept for kept in self._kept() if kept.sha256 not in sha256s]
             self._let_go(gone)
@@ -146,14 +146,14 @@ class PieceCache:
         return kept
 
     def _make_room(self, entry: SegmentEntry) -> None:
-        """Let go of the oldest that nobody asked for lately until this one fits, or raise TownError."""
+        """Let go of the oldest that nobody asked for lately until this one fits, or raise RemoteError."""
         kept = [each for each in self._kept() if each.sha256 != entry.sha256]
         long_ago_s = monotonic() - self._limits.wanted_s
         idle = [each for each in kept if self._asked_s.get(each.sha256, long_ago_s) <= long_ago_s]
         idle.sort(key=lambda each: (each.is_whole, each.modified_ns), reverse=True)
         while problem := self._lack(entry, kept):
             if not idle:
-                raise TownError(SourceState.DISK, f"{self._folder}: {problem}")
+                raise RemoteError(SourceState.DISK, f"{self._folder}: {problem}")
             self._let_go([idle[-1]])
             kept.remove(idle.pop())
 
@@ -190,13 +190,13 @@ def _disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         line = f"{error.filename or path}: {error.strerror}; check the disk"
-        raise TownError(SourceState.DISK, line) from error
+        raise RemoteError(SourceState.DISK, line) from error
 
 
 def _require_hash(sha256: str) -> None:
     """Manifests are checked when they are decoded; this is the place where a name is made of what stood in one."""
     if not _HASH.fullmatch(sha256):
-        raise TownError(SourceState.REFUSED, "a piece is named by something that is not a sha256")
+        raise RemoteError(SourceState.REFUSED, "a piece is named by something that is not a sha256")
 
 
 def _is_right(path: Path, entry: SegmentEntry) -> bool:

@@ -4,7 +4,7 @@
     answer = web.get(url, 4096, etag)             # Answer, or None: not modified
     web.download(url, path, bytes_, sha256)       # path is there, whole and right; goes on where it was broken off
 
-Whatever goes wrong is a TownError: the state of the source, and one line that begins with host and path. Nothing else is ever raised, and
+Whatever goes wrong is a RemoteError: the state of the source, and one line that begins with host and path. Nothing else is ever raised, and
 nothing takes longer than WebLimits say. Redirects are not followed, cookies not kept, the environment (proxies, netrc, REQUESTS_CA_BUNDLE,
 which would override `verify`) not asked; nothing is decoded, so no answer is larger than its bytes on the line.
 """
@@ -23,7 +23,6 @@ import requests
 import urllib3
 from urllib3.exceptions import SystemTimeWarning
 
-from validator.courier.ports import SourceState, TownError
 from validator.courier.web.errors import (
     OnTheLine,
     StatusError,
@@ -35,6 +34,7 @@ from validator.courier.web.errors import (
 )
 from validator.courier.web.part import Part
 from validator.courier.web.transport import Pace, PacedAdapter, WebLimits
+from validator.errors import RemoteError, SourceState
 from validator.host.durable import sync_folder
 
 __all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]
@@ -146,7 +146,7 @@ class Web:
         self.close()
 
     def get(self, url: str, bytes_max: int, etag: str = "") -> Answer | None:
-        """A small file of at most so many bytes, or None if it is still the one with this tag. Raises TownError."""
+        """A small file of at most so many bytes, or None if it is still the one with this tag. Raises RemoteError."""
         headers = {"If-None-Match": etag} if etag else {}
         with self._asked(url, headers, bytes_max, large=False) as response:
             if response.status_code == HTTPStatus.NOT_MODIFIED and etag:
@@ -164,7 +164,7 @@ class Web:
             return Answer(bytes(content), _tag(response))
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> bytes:
-        """The answer, of at most so many bytes, to a body that may be sent twice. Raises TownError, StatusError for a status that is not 200 or 201."""
+        """The answer, of at most so many bytes, to a body that may be sent twice. Raises RemoteError, StatusError for a status that is not 200 or 201."""
         with self._asked(url, headers, bytes_max, large=False, body=body) as response:
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
                 raise not_ours(url, f"answered {response.status_code}, which was not asked for")
@@ -176,7 +176,7 @@ class Web:
             return bytes(content)
 
     def download(self, url: str, path: Path, bytes_: int, sha256: str) -> None:
-        """Bring this file to `path`: there are `bytes_` bytes with this sha256 at the end, durable. Raises TownError.
+        """Bring this file to `path`: there are `bytes_` bytes with this sha256 at the end, durable. Raises RemoteError.
 
         What came of a download that was broken off stands in `path` + ".part" and is gone on with, from any server, since the hash says
         what it must become. While a line brings enough, it is asked again at once when it breaks; there is no deadline, only a lowest speed.
@@ -187,7 +187,7 @@ class Web:
                 before = part.length
                 try:
                     self._go_on(url, part)
-                except TownError as error:
+                except RemoteError as error:
                     broken = error.state in (SourceState.UNREACHABLE, SourceState.SLOW)
                     if not broken or part.length - before < self.limits.again_bytes_min:
                         raise
@@ -237,7 +237,7 @@ class Web:
             part.append(step)
             if part.length == part.bytes_max:
                 return
-        raise TownError(
+        raise RemoteError(
             SourceState.UNREACHABLE,
             f"{place(url)}: broke off at {part.length} of {part.bytes_max} bytes",
         )
@@ -257,7 +257,7 @@ class Web:
             status = response.status_code
             if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.NOT_MODIFIED:
                 begun = bytearray()
-                with suppress(TownError):
+                with suppress(RemoteError):
                     self._drain(response, begun)
                 raise status_error(url, response, bytes(begun))
             kind = response.headers.get("Content-Type", "")
@@ -282,7 +282,7 @@ class Web:
             self._pace.begin(bytes_max, large=large)
             try:
                 return self._begun(url, headers, body)
-            except TownError as error:
+            except RemoteError as error:
                 # A kept connection that the server closed meanwhile breaks at the first use: no fault, and it is asked once more.
                 kept = self._pace.connections == connections and not self._pace.answered_bytes
                 if not kept or error.state is not SourceState.UNREACHABLE:
@@ -305,7 +305,7 @@ class Web:
                 yield step
 
     def _drain(self, response: requests.Response, body: bytearray | None = None) -> None:
-        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises TownError.
+        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises RemoteError.
 
         The first 2 KiB go into `body`, if there is one.
         """
@@ -326,7 +326,7 @@ def _disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         line = f"{error.filename or path}: {error.strerror}; check the disk"
-        raise TownError(SourceState.DISK, line) from error
+        raise RemoteError(SourceState.DISK, line) from error
 
 
 def _continues(response: requests.Response, part: Part) -> bool:

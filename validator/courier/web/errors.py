@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a web server, as a TownError: the state of the source, and one line that begins with host and path.
+"""What goes wrong on the way to a web server, as a RemoteError: the state of the source, and one line that begins with host and path.
 
 requests, urllib3, http.client, ssl and socket each have their exceptions, and wrap those of the others in several ways. Only courier/web/client.py uses this.
 """
@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from validator.courier.ports import SourceState, TownError
 from validator.courier.web.transport import PaceError
+from validator.errors import RemoteError, SourceState, one_line
 
 _RETRY_AFTER_S_MAX = (
     86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
@@ -27,7 +27,7 @@ _DATES = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED o
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
-class StatusError(TownError):
+class StatusError(RemoteError):
     """The server answered with an HTTP status that brings nothing; `headers` and `body`, of which the first 2 KiB are kept, are as they came."""
 
     def __init__(
@@ -45,14 +45,14 @@ class StatusError(TownError):
         self.body = body
 
 
-def not_ours(url: str, text: str) -> TownError:
+def not_ours(url: str, text: str) -> RemoteError:
     """Whatever answers is not the city."""
-    return TownError(SourceState.NOT_OURS, f"{place(url)}: {text}")
+    return RemoteError(SourceState.NOT_OURS, f"{place(url)}: {text}")
 
 
-def refused(url: str, text: str) -> TownError:
+def refused(url: str, text: str) -> RemoteError:
     """It may be the city, and it is not what is signed."""
-    return TownError(SourceState.REFUSED, f"{place(url)}: {text}")
+    return RemoteError(SourceState.REFUSED, f"{place(url)}: {text}")
 
 
 def host(url: str) -> str:
@@ -94,11 +94,11 @@ def _leads_to(url: str, response: requests.Response) -> str:
         leads = f"{parts.scheme}://{host(to)}{parts.path}" if parts.netloc and to != url else ""
     except ValueError:
         return ""
-    return _one_line(leads)
+    return one_line(leads)
 
 
 class OnTheLine:
-    """`with OnTheLine(url):` whatever requests, urllib3, http.client, ssl and socket raise in it becomes a TownError.
+    """`with OnTheLine(url):` whatever requests, urllib3, http.client, ssl and socket raise in it becomes a RemoteError.
 
     Every Exception does: hostile bytes pass three libraries, and whatever those trip over is the other side's fault.
     """
@@ -116,7 +116,7 @@ class OnTheLine:
     ) -> None:
         if isinstance(error, Exception):
             state, text = _fault(error)
-            raise TownError(state, f"{place(self._url)}: {text}") from error
+            raise RemoteError(state, f"{place(self._url)}: {text}") from error
 
 
 def _fault(error: BaseException) -> tuple[SourceState, str]:
@@ -132,7 +132,7 @@ def _fault(error: BaseException) -> tuple[SourceState, str]:
         if isinstance(cause, OSError) and cause.strerror:
             return SourceState.UNREACHABLE, _words(cause)
     if not isinstance(error, requests.RequestException) and isinstance(error, OSError):
-        return SourceState.TLS, _one_line(
+        return SourceState.TLS, one_line(
             error
         )  # requests, of authorities that are not there any more
     return (
@@ -152,12 +152,12 @@ def _told(cause: BaseException) -> tuple[SourceState, str] | None:
         case ssl.SSLCertVerificationError():
             return (
                 SourceState.TLS,
-                f"certificate refused, {_one_line(cause.verify_message)}{_by_clock(cause)}",
+                f"certificate refused, {one_line(cause.verify_message)}{_by_clock(cause)}",
             )
         case ssl.SSLError():
             if cause.reason in _NOT_TLS:
                 return SourceState.NOT_OURS, "what answers does not speak TLS"
-            return SourceState.TLS, f"no agreement on TLS ({_one_line(cause.reason or cause)})"
+            return SourceState.TLS, f"no agreement on TLS ({one_line(cause.reason or cause)})"
         case socket.gaierror():
             return SourceState.UNREACHABLE, "no address for this name"
         case ConnectionError() | http.client.IncompleteRead():
@@ -201,7 +201,7 @@ def _words(error: BaseException) -> str:
             return "the connection broke"
         case OSError() if error.strerror:
             return error.strerror.lower()
-    return _one_line(error) or type(error).__name__
+    return one_line(error)
 
 
 def _retry_after_s(response: requests.Response) -> float:
@@ -214,8 +214,3 @@ def _retry_after_s(response: requests.Response) -> float:
     except (ValueError, TypeError, KeyError, OverflowError):
         return 0.0
     return min(max(wait.total_seconds(), 0.0), _RETRY_AFTER_S_MAX)
-
-
-def _one_line(text: object) -> str:
-    line = " ".join(str(text).split())[:120].encode("ascii", "replace").decode()
-    return "".join(each if each.isprintable() else "?" for each in line)

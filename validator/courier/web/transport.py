@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from validator.courier.ports import SourceState
+from validator.errors import SourceState
 from validator.formats.web_address import is_loopback
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import msgspec
 
+from validator.errors import one_line
 from validator.host.durable import replace_file
 from validator.lane.outbox.wal import carve, cut_off, read_log
 from validator.reports.stored_report import RecordError, Refused, StoredReport, decode, encode
@@ -146,7 +147,7 @@ def examine(folder: Path, outbox_id: str) -> Examined:
         with closing(_opened(path)) as database:
             (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if told != "ok":
-                raise DamagedError(f"{path}: {' '.join(str(told).split())[:120]}")
+                raise DamagedError(f"{path}: {one_line(told)}")
             _check_columns(path, database)
             _find_rotten_row(path, database)
             _forget_settings(database)

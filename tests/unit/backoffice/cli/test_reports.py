@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
 from backoffice.cli.program import main
-from backoffice.home.config import Config, ConfigError, ReportsConfig, load
+from backoffice.home.config import Config, ReportsConfig, load
 from backoffice.home.folder import DAY_S
 from backoffice.reports import keys as report_keys
 from backoffice.reports.gate_views import views
@@ -24,7 +24,7 @@ from backoffice.signing.keys import KeyFileError
 from tests.support.city.publishing_rig import PublishingOffice, SocketlessGate, view
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.machine.programs import Program
-from validator.courier.ports import SourceState
+from validator.errors import ConfigError, SourceState
 from validator.lane.outbox.sealing import Sealer
 from validator.reports.sealing_keys import sealing_key_id
 

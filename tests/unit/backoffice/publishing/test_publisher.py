@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from backoffice.home.config import RuleConfig
-from backoffice.home.folder import OfficeError
 from backoffice.publishing.fingerprints import CardsError, Hash, hasher
 from backoffice.publishing.naming import index_of, manifest_of
 from backoffice.publishing.pieces import DAY_S, HOUR_S
@@ -29,8 +28,8 @@ from tests.support.city.publishing_rig import (
     view,
 )
 from tests.support.city.town import uid
-from validator.courier.ports import SourceState
 from validator.domain.rules import Effect
+from validator.errors import OperatorError, SourceState
 from validator.lists.manifest import RULES_MAX, IndexEntry, ScopeEntry, decode
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # thousands of fsyncs
@@ -247,7 +246,7 @@ def test_a_clock_that_ran_ahead_is_overcome_by_another_timestamp_key(
 def test_an_empty_registry_beside_a_public_list_publishes_nothing(public: PublishingOffice) -> None:
     before = seen(public)
     public.restore(dataclasses.replace(public.back_up(), registry=b""))
-    with pytest.raises(OfficeError, match="the registry is empty, though list 2 is public"):
+    with pytest.raises(OperatorError, match="the registry is empty, though list 2 is public"):
         public.publish()
     assert seen(public) == before
 
@@ -565,7 +564,7 @@ def test_a_card_taken_out_is_told_to_whoever_may_still_hold_it_and_then_forgotte
 def test_a_second_publisher_is_refused(public: PublishingOffice) -> None:
     first, second = (Publisher(public.config, public.registry) for _ in range(2))
     with first.alone():
-        with pytest.raises(OfficeError, match="another publisher is at work"), second.alone():
+        with pytest.raises(OperatorError, match="another publisher is at work"), second.alone():
             pass
         first.publish(public.now_unix_s)
     with second.alone():
@@ -575,7 +574,7 @@ def test_a_second_publisher_is_refused(public: PublishingOffice) -> None:
 def test_a_home_that_is_none_is_said_to_be_none(public: PublishingOffice, tmp_path: Path) -> None:
     nowhere = replace(public.config, home=tmp_path / "nowhere")
     with (
-        pytest.raises(OfficeError, match="is no home of a back office"),
+        pytest.raises(OperatorError, match="is no home of a back office"),
         Publisher(nowhere, public.registry).alone(),
     ):
         pass
@@ -613,6 +612,6 @@ def test_a_manifest_names_as_many_pieces_as_it_has_room_for() -> None:
         for rule in rules
     ]
     offered |= {rule.name: offered[rules[0].name] for rule in wordy}
-    with pytest.raises(OfficeError, match="give the rules shorter names"):
+    with pytest.raises(OperatorError, match="give the rules shorter names"):
         manifest_of(9, 0, 5 * DAY_S, wordy, offered, IndexEntry(9, "0" * 64), "0" * 16)
     assert len(index_of(offered).rules[rules[0].name]) == 9

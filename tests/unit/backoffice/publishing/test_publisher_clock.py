@@ -18,8 +18,8 @@ from backoffice.signing.roles import RoleError, sign_timestamp
 from tests.support.city.publishing_rig import PublishingOffice, named_files, view
 from tests.support.city.town import uid
 from tests.support.gate.gate_courier import Gate
-from validator.courier.ports import SourceState
 from validator.domain.decision import Verdict
+from validator.errors import SourceState
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # thousands of fsyncs
 CARDS = tuple(map(uid, range(8)))

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backoffice.home.config import ConfigError, load
+from backoffice.home.config import load
 from backoffice.home.receiver_names import ReceiverNames
 from backoffice.receiver.app import HOSTS_SAID_MAX, Receiver, ReceiverLimits
 from backoffice.receiver.web_app import app
@@ -16,9 +16,10 @@ from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.web.asgi import ask
 from tests.support.web.web_server import WebServer
-from validator.courier.ports import Result, SourceState, TownError
+from validator.courier.ports import Result
 from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import StatusError, Web
+from validator.errors import ConfigError, RemoteError, SourceState
 from validator.formats.web_address import parse_address
 from validator.programs.enrolment import EnrolmentError, enrol
 
@@ -304,7 +305,7 @@ def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_k
 def test_a_good_answer_that_is_none_of_the_receivers_says_so_too(world: World, body: bytes) -> None:
     world.server.app = answering(Response(body, 200, media_type="application/json"))
     with pytest.raises(
-        TownError, match="something between, not the receiver, answered what no"
+        RemoteError, match="something between, not the receiver, answered what no"
     ) as caught:
         world.sends()
     assert caught.value.state is SourceState.NOT_OURS

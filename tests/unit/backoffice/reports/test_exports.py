@@ -22,7 +22,7 @@ from nacl import bindings
 from nacl.public import PrivateKey
 
 from backoffice.home.config import Config, ReportsConfig, RuleConfig
-from backoffice.home.folder import DAY_S, OfficeError
+from backoffice.home.folder import DAY_S
 from backoffice.reports import retention
 from backoffice.reports.export_file import (
     CHUNK_BYTES,
@@ -37,6 +37,7 @@ from backoffice.reports.keys import Opener
 from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from validator.domain.rules import Effect
+from validator.errors import OperatorError
 from validator.lane.outbox.sealing import Sealer
 from validator.reports.sealing_keys import sealing_key_id
 
@@ -421,7 +422,7 @@ def test_of_two_exports_to_one_name_the_later_is_refused_and_the_earlier_is_whol
     second = export_steps(full.store, full.opener(), full.order(), path)
     assert next(second) == "written"
     full.export()
-    with pytest.raises(OfficeError, match="is there already"):
+    with pytest.raises(OperatorError, match="is there already"):
         list(second)
     assert len(full.read()[1]) > 0
     assert not list(full.folder.glob(".new-*"))
@@ -437,11 +438,11 @@ def test_the_log_says_who_took_what_for_whom_and_which_file_it_was(full: Desk) -
 
 def test_an_export_is_never_overwritten_and_a_failed_one_leaves_nothing(full: Desk) -> None:
     (full.folder / "out").write_bytes(b"earlier")
-    with pytest.raises(OfficeError, match="is there already"):
+    with pytest.raises(OperatorError, match="is there already"):
         full.export()
     assert (full.folder / "out").read_bytes() == b"earlier"
     (full.folder / "link").symlink_to("nowhere")
-    with pytest.raises(OfficeError, match="is there already"):
+    with pytest.raises(OperatorError, match="is there already"):
         full.export("link")
     with pytest.raises(FileNotFoundError):
         full.export("gone/out")
@@ -451,9 +452,9 @@ def test_an_export_is_never_overwritten_and_a_failed_one_leaves_nothing(full: De
 
 def test_a_period_that_reports_may_still_be_written_into_is_not_exported(desk: Desk) -> None:
     for up_to in (EXPORT_UNIX_S, EXPORT_UNIX_S - SETTLED_S + 1):
-        with pytest.raises(OfficeError, match="the last 5 minutes are not exported yet"):
+        with pytest.raises(OperatorError, match="the last 5 minutes are not exported yet"):
             desk.export(up_to_unix_s=up_to)
-    with pytest.raises(OfficeError, match="ends before it begins"):
+    with pytest.raises(OperatorError, match="ends before it begins"):
         desk.export(from_unix_s=100, up_to_unix_s=100)
 
 
@@ -463,7 +464,7 @@ def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_ther
     desk.add(1, UIDS[0])
     desk.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
     ahead_unix_s = NOW_UNIX_S + 40 * DAY_S
-    with pytest.raises(OfficeError, match="set the clock, or end the period earlier"):
+    with pytest.raises(OperatorError, match="set the clock, or end the period earlier"):
         desk.export(up_to_unix_s=ahead_unix_s, made_unix_s=ahead_unix_s + SETTLED_S)
     assert desk.store.export_log() == []
     desk.export(up_to_unix_s=NOW_UNIX_S + DAY_S, made_unix_s=ahead_unix_s)
@@ -499,7 +500,7 @@ def test_retention_ends_on_a_date(desk: Desk) -> None:
     assert [row["seq"] for row in desk.store.select(0, 1 << 40)] == [4]
     (view,) = desk.store.outboxes()
     assert (view.received, view.missing) == (4, 0)
-    with pytest.raises(OfficeError, match="no gate has spoken"):
+    with pytest.raises(OperatorError, match="no gate has spoken"):
         retention.forget_due(config, ended + 400 * DAY_S)
     assert retention.forget_due(config, ended + 400 * DAY_S, is_clock_right=True) == 1
     assert desk.store.count() == 0

@@ -17,9 +17,9 @@ from backoffice.reports.gate_statuses import NONCE_S
 from backoffice.reports.gate_views import GateView, views
 from backoffice.reports.store import ReportStore
 from tests.support.web.asgi import ask
-from validator.courier.ports import SourceState, TownError
 from validator.courier.receiver_client import ReceiverClient
 from validator.courier.web.client import Web
+from validator.errors import RemoteError, SourceState
 from validator.reports.signed_request import Speaker, sign
 
 HOST = "https://reports.example.org"
@@ -54,7 +54,7 @@ class Way(Web):
         assert answered.status == 200, answered.body
         assert len(answered.body) <= bytes_max
         if self.loses and self.loses.pop(0):
-            raise TownError(SourceState.UNREACHABLE, "the connection broke")
+            raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
         return answered.body
 
 
@@ -203,7 +203,7 @@ def test_a_gate_that_does_not_hear_the_answer_is_heard_the_next_time(
     world.start()
     world.way.loses = loses
     while world.way.loses:
-        with pytest.raises(TownError):
+        with pytest.raises(RemoteError):
             world.speaks()
     assert world.speaks()
 

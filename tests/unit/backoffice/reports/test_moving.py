@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backoffice.home.config import ConfigError, load
-from backoffice.home.folder import OfficeError
+from backoffice.home.config import load
 from backoffice.registry.database import Database
 from backoffice.reports import schema as report_schema
 from backoffice.reports.moving import TABLES, move
 from backoffice.reports.store import ReportStore
 from tests.support.gate.reports import NOW_UNIX_S, stored
+from validator.errors import ConfigError, OperatorError
 
 KEY = bytes(range(32))
 STAY = "reports are with the registry, and stay there until"
@@ -71,7 +71,7 @@ def test_killed_before_it_deletes_it_is_run_again(
 
 def test_where_they_are_is_no_other_place(urls: tuple[str, str]) -> None:
     before = rows(urls[0])
-    with pytest.raises(OfficeError, match=STAY):
+    with pytest.raises(OperatorError, match=STAY):
         move(urls[0], urls[0])
     assert rows(urls[0]) == before
 
@@ -82,7 +82,7 @@ def test_where_they_are_is_no_other_place(urls: tuple[str, str]) -> None:
 def test_nor_is_it_under_another_name(urls: tuple[str, str], tmp_path: Path, spelling: str) -> None:
     (tmp_path / "link.db").symlink_to("registry.db")
     before = rows(urls[0])
-    with pytest.raises(OfficeError, match=STAY):
+    with pytest.raises(OperatorError, match=STAY):
         move(urls[0], f"sqlite:///{spelling.format(tmp_path, tmp_path.name)}")
     assert rows(urls[0]) == before
 

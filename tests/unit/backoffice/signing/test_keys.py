@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from backoffice.home.folder import Office, OfficeError
+from backoffice.home.folder import Office
 from backoffice.signing import keys
 from backoffice.signing.keys import KeyFileError
 from tests.support.city.backoffice_rig import City
+from validator.errors import OperatorError
 from validator.lists.fingerprint_keys import key_id, parse_key_file
 
 WORDS = "correct horse battery staple"
@@ -51,13 +52,13 @@ def test_a_private_key_can_be_read_by_its_owner_alone(office: Office, tmp_path: 
 def test_a_key_is_never_overwritten(office: Office, tmp_path: Path) -> None:
     keys.make_root_key(tmp_path, "a", None)
     before = (tmp_path / "a.pem").read_bytes()
-    with pytest.raises(OfficeError, match=r"a\.pub: is there already"):
+    with pytest.raises(OperatorError, match=r"a\.pub: is there already"):
         keys.make_root_key(tmp_path, "a", None)
     (tmp_path / "a.pub").unlink()
-    with pytest.raises(OfficeError, match=r"a\.pem: is there already"):
+    with pytest.raises(OperatorError, match=r"a\.pem: is there already"):
         keys.make_root_key(tmp_path, "a", None)
     keys.make_online_key(office, "targets")
-    with pytest.raises(OfficeError, match=r"targets\.pem: is there already"):
+    with pytest.raises(OperatorError, match=r"targets\.pem: is there already"):
         keys.make_online_key(office, "targets")
     assert (tmp_path / "a.pem").read_bytes() == before
 
@@ -66,7 +67,7 @@ def test_a_link_laid_where_a_key_is_to_be_made_is_not_followed(
     office: Office, tmp_path: Path
 ) -> None:
     (office.online_keys / "targets.pem").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OfficeError, match="is there already"):
+    with pytest.raises(OperatorError, match="is there already"):
         keys.make_online_key(office, "targets")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -236,11 +237,11 @@ def test_a_following_key_waits_until_the_root_names_it(office: Office) -> None:
 def test_fingerprint_keys_are_started_and_then_switched_to(office: Office) -> None:
     first = keys.make_fingerprint_key(office)
     assert keys.current_fingerprint_key(office).id == first
-    with pytest.raises(OfficeError, match="there is no next key"):
+    with pytest.raises(OperatorError, match="there is no next key"):
         keys.switch_fingerprint_key(office)
     coming = keys.start_fingerprint_key(office)
     assert keys.current_fingerprint_key(office).id == first
-    with pytest.raises(OfficeError, match=f"{coming}.key is the next one already"):
+    with pytest.raises(OperatorError, match=f"{coming}.key is the next one already"):
         keys.start_fingerprint_key(office)
     assert keys.switch_fingerprint_key(office) == (first, coming)
     current = keys.current_fingerprint_key(office)

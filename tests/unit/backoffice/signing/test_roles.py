@@ -11,7 +11,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  
 from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
-from backoffice.home.folder import Expiries, Office, OfficeError, put
+from backoffice.home.folder import Expiries, Office, put
 from backoffice.signing import keys, roles, roots, standing
 from backoffice.signing.clock import ClockError
 from backoffice.signing.keys import KeyFileError
@@ -19,6 +19,7 @@ from backoffice.signing.roles import RoleError
 from backoffice.signing.roots import RootError
 from tests.support.city.backoffice_rig import DAY_S, NOW_UNIX_S, City, Client, Seen, manifest
 from validator.domain.floor import Floor, RoleKeys, RoleVersions, raised
+from validator.errors import OperatorError
 
 ONLINE_SETS = [roles_ for count in (1, 2, 3) for roles_ in combinations(keys.ONLINE_ROLES, count)]
 
@@ -313,7 +314,7 @@ def test_versions_that_nobody_remembers_are_not_begun_anew(city: City) -> None:
     city.publish(1)
     (city.office.home / "versions.json").unlink()
     (city.office.metadata / "timestamp.json").unlink()
-    with pytest.raises(OfficeError, match=r"versions\.json is gone, and so is timestamp\.json"):
+    with pytest.raises(OperatorError, match=r"versions\.json is gone, and so is timestamp\.json"):
         city.publish(2)
 
 
@@ -322,7 +323,7 @@ def test_spoiled_remembered_versions_are_one_line(city: City, content: bytes) ->
     city.publish(1)
     (city.office.home / "versions.json").write_bytes(content)
     with pytest.raises(
-        OfficeError, match=r"versions\.json: cannot be read; put it back from a backup"
+        OperatorError, match=r"versions\.json: cannot be read; put it back from a backup"
     ) as caught:
         city.publish(2)
     assert "\n" not in str(caught.value)
@@ -533,5 +534,5 @@ def test_a_draft_is_put_on_a_stick_that_knows_no_modes(
 
 def test_a_folder_that_is_no_home_is_one_line(tmp_path: Path) -> None:
     office = Office(tmp_path / "nowhere", tmp_path)
-    with pytest.raises(OfficeError, match="nowhere: is no home of a back office"), office.hold():
+    with pytest.raises(OperatorError, match="nowhere: is no home of a back office"), office.hold():
         pass
