@@ -30,6 +30,14 @@ new MutationObserver(() => {
   const now = {outcome: of("display").dataset.outcome, tr, en, lamp: of("lamp").dataset.outcome, arms: of("arms").dataset.arms};
   if (JSON.stringify(now) !== JSON.stringify(shown.at(-1))) shown.push(now);
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
+window.journal = [];
+new MutationObserver(() => {
+  const of = (name) => document.querySelector(`[data-testid=${name}]`);
+  const now = [of("reader").dataset.cards, of("display").dataset.outcome, of("arms").dataset.arms,
+    of("tap").dataset.n, of("seen").textContent].join(" | ");
+  if (journal.at(-1)?.[1] === now) return;
+  journal.push([Math.round(performance.now()), now]);
+}).observe(document, {subtree: true, attributeFilter: ["data-cards", "data-outcome", "data-n"]});
 """
 POLL_MS = 50
 FORGETS = 2  # cards after which a reader knows a card no more that it has told (decision 0004)
@@ -153,8 +161,11 @@ def saw(page: Page, since: int, outcome: str) -> State:
         words = [
             part(page, name).text_content() for name in ("seen", "tap", "problem", "connection")
         ]
-        shown = page.evaluate("shown.slice(-4)")
-        raise AssertionError(f"{outcome} was not shown since {since}, but {shown}; {words}")
+        shown, journal = page.evaluate("(since) => [shown.slice(since), journal.slice(-40)]", since)
+        happened = "\n".join(f"{at_ms} ms: {what}" for at_ms, what in journal)
+        raise AssertionError(
+            f"{outcome} was not shown, but {shown}; {words}; until then:\n{happened}"
+        )
     return dict(found)
 
 
