@@ -66,6 +66,7 @@ def spans() -> Spans:
         # symbols
         ("validator.domain.decision.decides", "validator.domain.decision has no decides"),
         ("validator.domains.Rule", "validator has no domains"),
+        ("tests.simulation.stampedes", "tests.simulation has no stampedes"),
         ("Passage.handles(event)", "Passage has no handles"),
         ("Passage.handle(an_event)", "no handle takes an_event"),
         ("Config.reader.speed", "ReaderConfig has no speed"),
@@ -124,6 +125,7 @@ def test_a_name_that_does_not_exist_is_found(spans: Spans, span: str, why: str) 
         "Passage.handle(event)",
         "validator.domain.decision.decide",
         "Config.reader.baud",
+        "tests.simulation.stampede",
         "ReaderConfig(baud=115_200)",
         "validator/lane/clerk.py::Clerk",
         '{"watching": true}',

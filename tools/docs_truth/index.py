@@ -141,6 +141,22 @@ class Index:
                     found[node.name].append([each.arg for each in arguments])
         return found
 
+    def has_module(self, module: str) -> bool:
+        """True for a module or a folder of modules."""
+        path = module.replace(".", "/")
+        return path in self.folders or f"{path}.py" in self.files
+
+    def module_members(self, module: str) -> set[str]:
+        """The names that a module, or the `__init__.py` of a folder, has at its top level."""
+        path = module.replace(".", "/")
+        names = (f"{path}.py", f"{path}/__init__.py")
+        return {
+            member
+            for name in names
+            if name in self.files
+            for member in _names_of(ast.parse(self.text(name)))
+        }
+
     def member_classes(self, name: str, member: str) -> list[str]:
         """The classes of this tree that the annotation of a member names."""
         return [
@@ -206,7 +222,7 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
                 pass
 
 
-def module_members(tree: ast.Module) -> set[str]:
+def _names_of(tree: ast.Module) -> set[str]:
     """The names that a module defines or imports at its top level."""
     found = set()
     for node in tree.body:

@@ -1,6 +1,5 @@
 """Whether a code span names what exists: the first kind that it looks like judges it."""
 
-import ast
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -8,12 +7,12 @@ from functools import cached_property
 from tools.docs_truth.commands import Commands
 from tools.docs_truth.config_keys import faults_of_block, sections
 from tools.docs_truth.foreign import COMMANDS, NAMES, PATHS
-from tools.docs_truth.index import VALUE, Index, module_members
+from tools.docs_truth.index import VALUE, Index
+from tools.docs_truth.symbols import Symbols
 
 _SOURCE = r"(?:py|js|html|css|md|yml|sql|conf|service|rules|sh)"
 _SECTION = re.compile(r"\[\[?([a-z]\w*)\]\]?(?:\s+(\w+)(?:\s*=.*)?)?")
 _SETTING = re.compile(r"([a-z]\w*)\s+=\s+\S.*")
-_CALL = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _JSON_KEY = re.compile(r'"([A-Za-z_]\w*)"\s*[:,}]')
@@ -29,11 +28,12 @@ class Spans:
     def __init__(self, index: Index, commands: Commands) -> None:
         self._index = index
         self._commands = commands
+        self._symbols = Symbols(index)
         self._judges: tuple[Callable[[str], str | None], ...] = (
             self._setting,
             self._command,
             self._file,
-            self._symbol,
+            self._symbols.fault,
             self._words,
         )
 
@@ -56,24 +56,13 @@ class Spans:
         """The same for a line of a block of code: commands, sections, paths and variables."""
         if fault := self._commands.fault_of_line(line, has_description=True):
             return fault
-        if fault := self._fault_of_import(line):
+        if fault := self._symbols.fault_of_import(line):
             return fault
         for part in re.findall(r"(?<![\w/.:<>-])[\w.@*-]+(?:/[\w.@*-]+)+(?![\w/<{])", line):
             top = part.partition("/")[0]
             if top in self._index.tops and (fault := self._fault_of_source(part)):
                 return fault
         return None
-
-    def _fault_of_import(self, line: str) -> str | None:
-        """What an import of Python in a page names that the tree does not have."""
-        found = re.match(r"\s*(?:>>> )?from ([\w.]+) import ([\w, ]+)|\s*import ([\w.]+)", line)
-        if found is None or (found[1] or found[3]).split(".")[0] not in self._index.tops:
-            return None
-        names = (
-            [f"{found[1]}.{name.split()[0]}" for name in found[2].split(",")] if found[1] else []
-        )
-        faults = (self._fault_in_module(name) for name in names or [found[3]])
-        return next((fault for fault in faults if fault), None)
 
     def faults_of_block(self, block: str) -> Iterator[str]:
         """What is wrong with a block of code that is a configuration."""
@@ -178,78 +167,6 @@ class Spans:
             if part not in self._index.all_text and path not in PATHS:
                 return f"the code does not have {part}"
         return ""
-
-    def _symbol(self, span: str) -> str | None:
-        if found := _CALL.fullmatch(span):
-            name, arguments = found[1], found[2]
-            if name in NAMES:
-                return ""
-            if fault := self._fault_of_symbol(name):
-                return fault
-            return self._fault_of_arguments(name.split(".")[-1], arguments)
-        if _DOTTED.fullmatch(span) and span not in NAMES:
-            return self._fault_of_symbol(span)
-        return None
-
-    def _fault_of_symbol(self, dotted: str) -> str:
-        first, *rest = dotted.split(".")
-        if dotted in NAMES or first in NAMES:
-            return ""
-        if not rest:
-            is_known = first in self._index.functions or first in self._index.classes
-            return "" if is_known else f"no function is called {first}"
-        if first in self._index.tops:
-            return self._fault_in_module(dotted)
-        if first in self._index.classes:
-            return self._fault_of_members(first, rest)
-        modules = [name for name in self._index.trees if name.split(".")[-1] == first]
-        if modules:
-            known = any(rest[0] in module_members(self._index.trees[name]) for name in modules)
-            return "" if known else f"no module {first} has a {rest[0]}"
-        unknown = [name for name in (first, *rest) if name not in self._index.words]
-        return f"nothing is called {unknown[0]}" if unknown else ""
-
-    def _fault_of_members(self, name: str, members: list[str]) -> str:
-        """Follow `members` from the class `name` as far as annotations name classes of the tree."""
-        classes = [name]
-        for member in members:
-            if not any(member in self._index.members(each) for each in classes):
-                return f"{classes[0]} has no {member}"
-            classes = [
-                found for each in classes for found in self._index.member_classes(each, member)
-            ]
-            if not classes:
-                break
-        return ""
-
-    def _fault_in_module(self, dotted: str) -> str:
-        names = dotted.split(".")
-        for end in range(len(names), 0, -1):
-            module = ".".join(names[:end])
-            is_folder = module.replace(".", "/") in self._index.folders
-            if module not in self._index.trees and not is_folder:
-                continue
-            if end == len(names):
-                return ""
-            tree = self._index.trees.get(module, ast.Module([], []))
-            if names[end] not in module_members(tree):
-                return f"{module} has no {names[end]}"
-            members = self._index.members(names[end])
-            if end + 1 < len(names) and members and names[end + 1] not in members:
-                return f"{names[end]} has no {names[end + 1]}"
-            return ""
-        return f"there is no module {names[0]}"
-
-    def _fault_of_arguments(self, function: str, arguments: str) -> str:
-        given = [re.split("[=:]", part.strip(" *"))[0] for part in arguments.split(",")]
-        names = {name for name in given if _NAME.fullmatch(name)}
-        known = self._index.functions.get(function)
-        if function in self._index.classes:  # one with an __init__ of its own is not judged
-            fields = self._index.members(function)
-            known = None if "__init__" in fields else [[*fields]]
-        if not names or known is None or any(names <= set(each) for each in known):
-            return ""
-        return f"no {function} takes {', '.join(sorted(names))}"
 
     def _words(self, span: str) -> str | None:
         """Single names, JSON, and what the programs display."""
