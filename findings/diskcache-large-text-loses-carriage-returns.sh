@@ -8,7 +8,7 @@
 # Seen:     30,000 characters: the same / 40,000 characters: 20,000 came back / as bytes: the same
 # Meets it: who queues signed or hashed text with CR LF in it (HTTP messages, CSV from a
 #           spreadsheet): it verifies in every test with a short one, and fails in the field.
-# Turnike:  stores no text of that length: a report is about 300 bytes and stands in its row;
+# Turnike:  stores no text of that length: a report is about 300 bytes and is kept in its row;
 #           what would go into a side file is refused (validator/lane/outbox/inline_disk.py).
 set -euo pipefail
 folder=$(mktemp -d)

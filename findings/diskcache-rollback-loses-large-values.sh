@@ -4,14 +4,14 @@
 # Guessed:  after an exception inside `with cache.transact():` every row is as before, whatever
 #           its size, and a file written for a value of that transaction is gone.
 # Package:  diskcache 5.6.3, as it comes.
-# Instead:  values under 32 KiB come back. A larger value stands in a file of its own, and the
+# Instead:  values under 32 KiB come back. A larger value is kept in its own file, and the
 #           file is removed before the rollback: the row is back, its value is not, and `pull`
-#           says (None, None), which also means "the queue is empty". The other way round, the
+#           gives (None, None), which also means "the queue is empty". The other way round, the
 #           file of a value that was never committed stays.
-# Seen:     100 bytes: came back / 40,000 bytes: 1 row, pull says (None, None) / 1 file left over
+# Seen:     100 bytes: came back / 40,000 bytes: 1 row, pull gives (None, None) / 1 file left over
 # Meets it: who takes an item, delivers it inside the transaction, and rolls back when delivery
 #           fails. Photographs, batches of reports and firmware pass 32 KiB easily.
-# Turnike:  keeps each report in its row, refuses every side file, and forgets a report only after
+# Turnike:  keeps each report in its row, refuses every side file, and deletes a report only after
 #           its delivery (validator/lane/outbox/inline_disk.py).
 set -euo pipefail
 folder=$(mktemp -d)
@@ -42,7 +42,7 @@ assert (rows, small) == (1, "s" * 100)
 print("100 bytes: came back")
 
 rows, pulled = taken_and_rolled_back("large", "l" * 40_000)
-print(f"40,000 bytes: {rows} row, pull says {pulled}")
+print(f"40,000 bytes: {rows} row, pull gives {pulled}")
 assert (rows, pulled) == (1, (None, None))
 
 queue = Cache("added")

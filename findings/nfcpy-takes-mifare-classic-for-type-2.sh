@@ -2,12 +2,12 @@
 # nfcpy: a MIFARE Classic card is handed over as a Type 2 Tag.
 #
 # Guessed:  `connect(rdwr=...)` calls `on-connect` for the NFC Forum's tag types only. A MIFARE
-#           Classic (SAK 08 or 18) is none: no call, and `connect` goes on looking.
+#           Classic (SAK 08 or 18) is none: no call, and `connect` goes on waiting.
 # Package:  nfcpy 1.0.4, with a made-up reader that only notes what it is asked.
 # Instead:  every SAK without the bits 20 and 40 counts as Type 2. The callback gets a `Type2Tag`,
 #           and not one command was sent to this card to find out.
 # Seen:     SAK 08: Type2Tag ID=11223344, commands sent: 0 / SAK 18: the same
-# Meets it: who tells fare cards from stickers by the class of the tag: older fare cards are
+# Meets it: who separates fare cards from stickers by the class of the tag: older fare cards are
 #           Classic, and they all arrive as Type2Tag.
 # Turnike:  goes below `connect`: it takes UID, ATQA and SAK from the chip's own answer.
 set -euo pipefail

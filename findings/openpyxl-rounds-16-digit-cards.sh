@@ -5,14 +5,15 @@
 #           is known, but no Excel takes part here.
 # Package:  openpyxl 3.1.5.
 # Instead:  the number is rounded to a double on its way into the file: above 2 to the 53rd each
-#           odd one becomes an even neighbour, still an int, without a word. Numbers that begin
+#           odd one becomes an even neighbour, still an int, without an error. Numbers that begin
 #           with 4 or 5 come back whole, so that a test with those passes. So do texts.
 # Seen:     put in 9792000000000001, ...003: in the file, and read, 9792000000000000, ...004
 # Meets it: who exports card numbers for another department; Turkish payment cards begin with 9792.
-#           An import of such a list concerns somebody else's card.
+#           An import of such a list concerns another person's card.
 # Turnike:  writes no .xlsx and reads none. A CSV made of one is refused as improbable when 20 or
 #           more such numbers are all even (backoffice/imports/plausibility.py,
-#           tests/unit/backoffice/imports/test_card_lists.py); fewer can be so by chance, and are taken.
+#           tests/unit/backoffice/imports/test_card_lists.py); fewer can be so by chance, and are
+#           taken.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

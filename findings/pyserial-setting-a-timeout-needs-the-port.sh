@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # pyserial: `port.timeout = x` raises when the port is gone; `in_waiting` after close: TypeError.
 #
-# Guessed:  `timeout` is a number that the next read looks at, so that setting it never fails; and
+# Guessed:  `timeout` is a number that the next read uses, so that setting it never fails; and
 #           what is used after `close()` raises PortNotOpenError, a SerialException.
 # Package:  pyserial 3.5, on a pseudo-terminal whose other end is closed.
-# Instead:  setting it configures the whole port anew, even to the value that it has, and raises
+# Instead:  setting it configures the whole port again, even to the value that it has, and raises
 #           SerialException once the adapter is unplugged. `in_waiting` on a closed port raises
 #           TypeError, while read, write and flush raise PortNotOpenError.
 # Seen:     set to what it was: SerialException / read: PortNotOpenError / in_waiting: TypeError

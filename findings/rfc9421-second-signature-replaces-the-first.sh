@@ -2,15 +2,15 @@
 # http-message-signatures: signing under a second label throws the first signature away.
 #
 # Guessed:  `Signature` and `Signature-Input` are dictionaries (RFC 9421, section 4), `sign` takes a
-#           label: signing twice with two labels leaves two signatures, and `verify` tells both.
+#           label: signing twice with two labels leaves two signatures, and `verify` returns both.
 # Package:  http-message-signatures 3.0.0 (with requests 2.34.2 as the message).
-# Instead:  `sign` sets both headers anew. Only the last label is left, without an error, and
+# Instead:  `sign` sets both headers again. Only the last label is left, without an error, and
 #           `verify` is content with it. A signature over the first one (section 4.3, as a proxy
 #           makes it) can be made but not verified: the member that it covers is gone.
 # Seen:     b=("@path");... / verified: ['b'] / Covered field "signature" has no member "a"
 # Meets it: who signs with the old and the new key while keys are exchanged, or lets a gateway
 #           add its signature to a client's.
-# Turnike:  signs each upload once, under one label, and a key is exchanged by enrolling anew.
+# Turnike:  signs each upload once, under one label, and a key is exchanged by enrolling again.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,7 +2,7 @@
 # systemd-sysusers: a line that it refuses leaves the exit code at 0.
 #
 # Guessed:  a line with a fault (here a colon in the description, which passwd cannot hold) is
-#           refused, the other lines are done, and the exit code says that something was wrong, as
+#           refused, the other lines are done, and the exit code shows that something was wrong, as
 #           that of its sister systemd-tmpfiles does (65).
 # Package:  Debian's systemd 252.38-1~deb12u1, on an own --root.
 # Instead:  the line is refused and the others are done, but the exit code is 0. So it is after a

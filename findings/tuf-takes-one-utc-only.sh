@@ -2,7 +2,7 @@
 # python-tuf: an expiry in `ZoneInfo("UTC")` is refused, one without any zone is taken as UTC.
 #
 # Guessed:  an aware time is converted to UTC, whatever its zone; ZoneInfo("UTC") is UTC; and a
-#           naive time is the doubtful one.
+#           naive time is the unclear one.
 # Package:  tuf 7.0.1.
 # Instead:  only a time whose zone equals `datetime.timezone.utc` is taken. Istanbul's time is
 #           refused, and so is UTC by its other name ("Expected tz UTC, not UTC"). A naive time
@@ -10,7 +10,7 @@
 # Seen:     Expected tz UTC, not UTC / Expected tz UTC, not Europe/Istanbul
 #           naive: 2026-12-01T00:00:00Z
 # Meets it: who sets the expiry of a role from a local or a ZoneInfo time. The quick way out of the
-#           error, `.replace(tzinfo=None)`, moves the expiry by the offset without a word.
+#           error, `.replace(tzinfo=None)`, moves the expiry by the offset silently.
 # Turnike:  computes each expiry from seconds since 1970, in `datetime.timezone.utc`.
 set -euo pipefail
 folder=$(mktemp -d)

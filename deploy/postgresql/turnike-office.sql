@@ -10,8 +10,8 @@ CREATE ROLE "turnike-receiver" LOGIN;
 GRANT "turnike-receiver" TO "turnike-office";
 CREATE DATABASE turnike OWNER "turnike-office";
 CREATE DATABASE turnike_reports OWNER "turnike-receiver";
--- PostgreSQL lets every role into every database until it is told otherwise.
+-- PostgreSQL lets every role into every database unless it is revoked.
 REVOKE ALL ON DATABASE turnike FROM PUBLIC;
 REVOKE ALL ON DATABASE turnike_reports FROM PUBLIC;
--- Whoever of the two comes first makes the tables: they are the receiver's all the same.
+-- The role that comes first makes the tables: they are the receiver's all the same.
 ALTER ROLE "turnike-office" IN DATABASE turnike_reports SET role = 'turnike-receiver';
