@@ -1,4 +1,4 @@
-"""The command `turnike demo`. pyproject.toml adds it to the `turnike` command where the demo is installed."""
+"""The command `turnike demo`, which pyproject.toml adds to `turnike` where the demo is installed."""
 
 import sys
 
@@ -13,41 +13,48 @@ from validator.errors import OperatorError
     type=click.IntRange(1_000, 40_000_000),
     default=1_000_000,
     show_default=True,
-    help="Cards issued.",
+    help="How many cards the city has issued.",
 )
 @click.option(
     "--taps",
     type=click.IntRange(1, 1_000_000),
     default=None,
-    help="Stop after so many; else at Ctrl-C.",
+    help="End after this many taps; without it, run until Ctrl-C.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another crowd.")
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="The seed of the crowd; another seed draws another crowd.",
+)
 @click.option(
     "--timing",
     type=click.Choice(["ideal", "real"]),
     default="real",
     show_default=True,
-    help="Of the simulated chip.",
+    help="The timing of the simulated chip.",
 )
 @click.option(
     "--chaos",
     is_flag=True,
-    help="With --taps: no network in the first half, and SIGKILL for lane and courier in the second.",
+    help="With --taps: no network in the first half, SIGKILL for lane and courier in the second.",
 )
 @click.option(
     "--page-port",
     type=click.IntRange(0, 65_535),
     default=8020,
     show_default=True,
-    help="Of the turnstile to play with, in a browser; without --taps. Another if it is taken; 0 is any.",
+    help="Without --taps: the port of the turnstile's page; another if it is taken; 0 for any.",
 )
 def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool, page_port: int) -> None:
-    """Run a city and one gate with simulated hardware and a crowd that taps, and watch it; without --taps, play with it in a browser."""
+    """Run a city and a gate with simulated hardware, and a crowd that taps.
+
+    Shows them in the terminal; without --taps, a browser has a turnstile to play with.
+    """
     if chaos and taps is None:
         raise OperatorError("--chaos is for a run of so many --taps")
     from turnike_demo.run import Demo
 
-    played = Demo(
-        cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port
-    )
-    sys.exit(played.run())
+    run = Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port)
+    sys.exit(run.run())

@@ -1,4 +1,4 @@
-"""The demo's folder: it goes with the demo, and what a demo that was killed has left goes with the next one."""
+"""The demo's folder, removed with the demo; the next demo removes what a killed one left."""
 
 import fcntl
 import os
@@ -9,27 +9,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "turnike-demo-"
-_HELD = "held"  # a file that a running demo holds, in its folder
+_LOCK = "held"  # a file in the folder, locked as long as its demo runs
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder for one demo, removed after the block. Nothing is left of demos that died before."""
+    """Make a folder for one demo, and remove it after the block.
+
+    First removes the folders that this user's killed demos left.
+    """
     _remove_left(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made:
         path = Path(made)
-        # Held before it has its name: one that has it, and is not held, is nobody's any more.
-        held = os.open(path / ".new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Locked before it gets its name: a file of that name without a lock is a dead demo's.
+        lock = os.open(path / ".new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            (path / ".new").rename(path / _HELD)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (path / ".new").rename(path / _LOCK)
             yield path
         finally:
-            os.close(held)
+            os.close(lock)
 
 
 def _remove_left(under: Path) -> None:
-    """Remove the folders of this user's demos that run no more."""
     with suppress(OSError), os.scandir(under) as entries:
         for entry in entries:
             if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
@@ -40,9 +42,9 @@ def _remove_left(under: Path) -> None:
 def _remove_if_left(path: Path) -> None:
     if path.stat().st_uid != os.getuid():
         return
-    held = os.open(path / _HELD, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    lock = os.open(path / _LOCK, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(path, ignore_errors=True)
     finally:
-        os.close(held)
+        os.close(lock)

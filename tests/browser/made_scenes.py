@@ -15,7 +15,7 @@ from typing import Any
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.pages import DESK, LIMIT_MS, Pages
-from turnike_demo.turnstile.web_side import Turnstile
+from turnike_demo.turnstile.page_server import PageServer
 
 TRAY = ("matched", "suspended", "unmatched", "brief", "staff", "phone")
 STAGES = {"radio": 9_100, "decide": 219, "report": 2_400, "tell": 61, "wire": 1_400}
@@ -101,7 +101,7 @@ def show(scene: dict[str, Any], outcome: str) -> None:
 class Made:
     """The page in English, the same page in Turkish if it was opened, and the scene that they are told."""
 
-    def __init__(self, turnstile: Turnstile, pages: Pages) -> None:
+    def __init__(self, turnstile: PageServer, pages: Pages) -> None:
         self.turnstile = turnstile
         self._pages = pages
         self.scene = a_scene()
@@ -132,7 +132,7 @@ class Made:
         end_s = time.monotonic() + LIMIT_MS / 1_000
         while time.monotonic() < end_s:
             select.select([self.turnstile], [], [], 1)
-            for heard in self.turnstile.hear():
+            for heard in self.turnstile.events():
                 if heard.is_("visitor", "verb"):
                     heard.line["answer"]("")
                     verb = heard.line["verb"]
@@ -146,5 +146,5 @@ class Made:
 @contextmanager
 def made(pages: Pages) -> Iterator[Made]:
     """A turnstile for the length of a block."""
-    with closing(Turnstile(0)) as turnstile:
+    with closing(PageServer(0)) as turnstile:
         yield Made(turnstile, pages)

@@ -40,7 +40,7 @@ from tests.browser.visits import (
     taps,
     told_of,
 )
-from turnike_demo.turnstile.visitor import Refusal
+from turnike_demo.turnstile.visitor_lane import Refusal
 
 SAID = {
     "admitted": ("İyi yolculuklar", "Have a good trip"),

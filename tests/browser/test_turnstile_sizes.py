@@ -13,7 +13,7 @@ from tests.browser.accessibility import barriers
 from tests.browser.made_scenes import Made, a_scene, a_tap, made, show
 from tests.browser.pages import AWAY, DESK, PANEL, PHONE, Pages, is_wider_than_its_window, shot
 from tests.browser.visits import part
-from turnike_demo.turnstile.web_side import Turnstile
+from turnike_demo.turnstile.page_server import PageServer
 
 TALL_PHONE: ViewportSize = {"width": 390, "height": 844}
 SMALL_DESK: ViewportSize = {"width": 1280, "height": 800}
@@ -286,7 +286,7 @@ def test_when_the_demo_has_gone_the_page_is_grey_and_says_how_to_start_it_and_go
             each.keyboard.press("Tab")
     shot(page, "gone-en-390")
     shot(turkish, "gone-tr-800")
-    again = Turnstile(port)
+    again = PageServer(port)
     try:
         again.publish(a_scene() | {"run": "the next"})
         for each in (page, turkish):

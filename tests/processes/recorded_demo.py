@@ -1,7 +1,10 @@
-"""The demo, whose folder is kept, with all that its processes print and all that the lane socket says: `python -m tests.processes.recorded_demo FOLDER …`.
+"""Runs the demo and keeps its folder and all that its gate prints, answers and sends.
 
-The demo itself runs as ever; only where it would tidy up, and where it would read and forget, somebody takes notes. FOLDER/demo is what it leaves behind,
-FOLDER/heard what each child printed (its standard error too, in a file of its own), and what the lane socket answered and told whoever watches.
+    python -m tests.processes.recorded_demo FOLDER demo …
+
+The demo runs as ever; this program changes only where it would remove its folder, and copies what
+it reads. FOLDER/demo is the demo's folder. FOLDER/printed has what each child printed, its standard
+error in a file of its own, and what the lane socket answered and sent to a watcher.
 """
 
 import json
@@ -16,34 +19,35 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from turnike_demo import children
+from turnike_demo.processes.child import Child
+from turnike_demo.processes.events import Line
 from turnike_demo.run import Demo
 from validator.cli import main
 from validator.ipc.client import LaneClient
 
 FOLDER = Path(sys.argv.pop(1))
-HEARD = FOLDER / "heard"
+PRINTED = FOLDER / "printed"
 
 
 @contextmanager
 def kept(**_: object) -> Iterator[str]:
-    """A folder that stays."""
+    """A temporary folder that is not removed."""
     (FOLDER / "demo").mkdir()
     yield str(FOLDER / "demo")
 
 
 def note(name: str, data: bytes) -> None:
-    """Write down what was heard."""
-    with (HEARD / name).open("ab") as out:
+    """Append bytes to a file of what was printed."""
+    with (PRINTED / name).open("ab") as out:
         out.write(data)
 
 
-class RecordedChild(children.Child):
-    """A child whose every word is noted."""
+class RecordedChild(Child):
+    """A child whose output is kept in files."""
 
     def __init__(self, name: str, *command: str, is_elsewhere: bool = False) -> None:
         popen = subprocess.Popen
-        with (HEARD / f"{name}.stderr").open("ab") as errors:
+        with (PRINTED / f"{name}.stderr").open("ab") as errors:
             # The only Popen until it is undone: the demo starts its children in one thread.
             subprocess.Popen = lambda *args, **more: popen(*args, **more, stderr=errors)  # type: ignore[assignment,misc,call-overload]
             try:
@@ -51,15 +55,15 @@ class RecordedChild(children.Child):
             finally:
                 subprocess.Popen = popen  # type: ignore[misc]
 
-    def take(self) -> Iterator[children.Line]:
-        """The lines that have come."""
-        for line in super().take():
+    def read_lines(self) -> Iterator[Line]:
+        """Read the lines, and keep them."""
+        for line in super().read_lines():
             note(f"{self.name}.stdout", json.dumps(line).encode() + b"\n")
             yield line
 
 
 def watch(path: Path) -> None:
-    """Note every event that the lane socket tells."""
+    """Keep every event that the lane socket sends to a watcher."""
     with suppress(OSError), socket.socket(socket.AF_UNIX) as lane:
         lane.connect(str(path))
         lane.sendall(b'{"request":"watch"}\n')
@@ -80,7 +84,7 @@ def started(self: Demo, stack: ExitStack, start: Any = Demo._start) -> None:
 
 
 def ended(self: Demo, result: Any = Demo._result) -> Any:
-    """What can still be asked at the end: rubbish too, since an answer might repeat it."""
+    """Keep what the gate's own commands print before the demo ends."""
     for command in (
         ["reports", "show"],
         ["reports", "show", "--json"],
@@ -96,10 +100,17 @@ def ended(self: Demo, result: Any = Demo._result) -> Any:
     return result(self)
 
 
-HEARD.mkdir(parents=True)
+PRINTED.mkdir(parents=True)
 tempfile.TemporaryDirectory = kept  # type: ignore[assignment,misc]
-for module in ("crowd", "gate", "office", "programs", "visitor"):
-    vars(sys.modules[f"validator.demo.{module}"])["Child"] = RecordedChild
+STARTERS = (
+    "city.back_office",
+    "gate.crowd",
+    "gate.gate",
+    "processes.programs",
+    "turnstile.visitor_lane",
+)
+for module in STARTERS:
+    vars(sys.modules[f"turnike_demo.{module}"])["Child"] = RecordedChild
 LaneClient._ask = asked  # type: ignore[method-assign]
 Demo._start = started  # type: ignore[method-assign]
 Demo._result = ended  # type: ignore[method-assign]

@@ -233,7 +233,7 @@ def test_keys_of_a_terminal_suspend_lift_cut_mend_and_quit() -> None:
         terminal.press("n")
         terminal.wait_for("unreachable")
         terminal.press("n")
-        terminal.wait_for("the network is mended")
+        terminal.wait_for("the network is restored")
         terminal.wait_for("courier: \x1b[32mfresh")
         terminal.press("q")
         assert terminal.end() == 0, terminal.shown

@@ -191,7 +191,7 @@ def test_ctrl_c_while_the_city_is_founded_ends_it_in_one_line(
     terminal.press(b"\x03")
     assert terminal.ended() == 130, terminal.said
     assert "Traceback" not in terminal.said
-    assert terminal.said.count("ended before anybody came") == 1
+    assert terminal.said.count("ended before the crowd came") == 1
     assert terminal.alive() == []
     assert list(tmp_path.iterdir()) == []
 
@@ -220,7 +220,7 @@ def test_without_a_terminal_a_signal_while_its_programs_start_ends_it_in_one_lin
         started.kill()
     assert (started.returncode, out) == (128 + number, ""), err
     assert "Traceback" not in err
-    assert "ended before anybody came" in err
+    assert "ended before the crowd came" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ SHORT_BYTES = 4  # UIDs of MIFARE Classic: in bytes that are drawn, one comes up
 DRAWN = (".seg", ".wire")  # fingerprints under a drawn key
 # What stands in the demo's folder beside the gate: the city, who founded it, and the crowd with its cards.
 NOT_THE_GATES = ("city", "cards.csv", "matched.csv", "suspended.csv", "staff.csv", "deck.jsonl")
-HEARD_OF_THE_GATE = (
+PRINTED_BY_THE_GATE = (
     "lane.stdout",
     "lane.stderr",
     "courier.stdout",
@@ -117,13 +117,13 @@ def uids(recorded: Path) -> list[bytes]:
 
 def written_by_the_gate(recorded: Path) -> dict[str, bytes]:
     """Every file of the gate and everything it said, by name."""
-    demo, heard = recorded / "demo", recorded / "heard"
+    demo, printed = recorded / "demo", recorded / "printed"
     files = [
         path
         for path in demo.rglob("*")
         if path.is_file() and path.relative_to(demo).parts[0] not in NOT_THE_GATES
     ]
-    files += [heard / name for name in HEARD_OF_THE_GATE]
+    files += [printed / name for name in PRINTED_BY_THE_GATE]
     names = "\n".join(str(path) for path in files)
     return {"names of files": names.encode(), **{str(path): path.read_bytes() for path in files}}
 
@@ -143,12 +143,12 @@ def test_the_gate_names_no_card_in_anything_that_it_keeps_prints_or_answers(
     assert {"cache.db", "courier.json", "accepted.json", "validator.toml"} < kinds
     taps = [
         line
-        for line in written[str(recorded / "heard" / "lane.stdout")].splitlines()
+        for line in written[str(recorded / "printed" / "lane.stdout")].splitlines()
         if b'"tap"' in line
     ]
     assert len(taps) >= TAPS
-    assert written[str(recorded / "heard" / "watch")].count(b'"event":"tap"') >= TAPS // 2
-    assert b'"status"' in written[str(recorded / "heard" / "answers")]
+    assert written[str(recorded / "printed" / "watch")].count(b'"event":"tap"') >= TAPS // 2
+    assert b'"status"' in written[str(recorded / "printed" / "answers")]
 
 
 def test_the_gate_names_no_card_in_anything_that_it_sends(

@@ -1,1 +1,1 @@
-"""The demo's city: its people and cards, its back office, its network, and what happens in it."""
+"""The demo's city: its back office, its people and their cards, and its network to the gate."""

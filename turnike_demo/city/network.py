@@ -1,12 +1,12 @@
-"""The line between the demo's gate and its city, to be cut and mended. The server behind it runs on.
+"""The network between the demo's gate and its city, to cut and restore. The city's server runs on.
 
-    network = Network(city_port)         # the gate is given network.port instead of the city's
-    network.cut()                        # nothing passes any more, neither way, and nobody answers
-    network.mend()
+    network = Network(city_port)         # the gate gets network.port instead of the city's
+    network.cut()                        # no byte passes, connections are refused
+    network.restore()
     network.close()
 
-Cut as at the gate's own plug: what was under way ends at once, and a new connection finds nobody.
-A thread of its own carries bytes; it knows nothing of what they mean.
+A cut is as at the gate's own plug: open connections are reset at once, new ones are refused.
+A thread of its own carries the bytes and does not interpret them.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from typing import Any
 
 _HOST = "127.0.0.1"
 _STEP_BYTES = 1 << 16
-_END_S = 30.0  # cutting and mending take milliseconds; a demo must not hang on them
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is on its way is thrown away
+_DONE_S = 30.0  # a cut takes milliseconds; the demo must not hang if it fails
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: drop what is under way, and reset
 
 
 class Network:
-    """The line, from its making, when it is up, to `close`."""
+    """A TCP relay to one port of this machine; up at first, until `close`."""
 
     def __init__(self, city_port: int) -> None:
-        """`city_port` of this machine is where the city answers. Raises OSError."""
+        """Listen on a free port, and relay to `city_port`. Raises OSError."""
         self._city_port = city_port
-        # Keeps the port while nobody listens there, so that no other program is given it.
+        # Keeps the port during a cut, so that the kernel gives it to no other program.
         self._reserved = _bound(0)
         self.port: int = self._reserved.getsockname()[1]
         self.state = "cut"
@@ -40,20 +40,20 @@ class Network:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
         self._thread.start()
-        self.mend()
+        self.restore()
 
     def cut(self) -> None:
-        """Let nothing pass. Returns when every connection has ended."""
+        """Stop listening and reset every connection; return when all have ended."""
         self._do(self._cut())
         self.state = "cut"
 
-    def mend(self) -> None:
-        """Let all pass again."""
-        self._do(self._mend())
+    def restore(self) -> None:
+        """Listen again."""
+        self._do(self._restore())
         self.state = "up"
 
     def close(self) -> None:
-        """Cut it for good."""
+        """Cut it and end the thread."""
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -61,7 +61,7 @@ class Network:
         self._reserved.close()
 
     def _do(self, what: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(_END_S)
+        asyncio.run_coroutine_threadsafe(what, self._loop).result(_DONE_S)
 
     async def _cut(self) -> None:
         if self._server is not None:
@@ -72,7 +72,7 @@ class Network:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _mend(self) -> None:
+    async def _restore(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._connected, sock=_bound(self.port))
 
@@ -83,7 +83,7 @@ class Network:
         task.add_done_callback(self._tasks.discard)
         with contextlib.ExitStack() as held:
             self._hold(writer, held)
-            with contextlib.suppress(OSError):  # one of the two has gone: the other is let go
+            with contextlib.suppress(OSError):  # one end has gone: the other is closed too
                 to_city = await asyncio.open_connection(_HOST, self._city_port)
                 self._hold(to_city[1], held)
                 if self._server is not None:
@@ -97,7 +97,7 @@ class Network:
 
 
 async def _carry(from_: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-    """All that comes, until its end. Raises OSError when either has gone."""
+    """Copy bytes until the end of input. Raises OSError when either end has gone."""
     while data := await from_.read(_STEP_BYTES):
         to.write(data)
         await to.drain()

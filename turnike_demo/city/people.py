@@ -1,6 +1,7 @@
-"""The demo's city: people with cards at İstanbul's proportions, all of them seeded, and the files from which the back office imports them.
+"""The demo's people and their cards: seeded, in İstanbul's proportions.
 
-Only the people are invented here. What becomes of them, the city's own commands do.
+This module writes the files that the back office imports, and the crowd's deck. Everything that
+happens to a card later is done by the city's own commands.
 """
 
 import csv
@@ -15,26 +16,33 @@ import numpy as np
 PERSONALISED = 0.241  # 8,260,087 of 34,260,087 issued cards are matched
 SUSPENDED = 0.009  # 300,000 of them are suspended
 STAFF = 0.000_3
-COMMUTERS = 20  # matched cards that the crowd does not have: the story is about them
+COMMUTERS = 20  # matched cards outside the crowd's deck, for the scenarios and the keys
 DAY_S = 86_400
 ISOLATION_S = 3 * DAY_S
-SUSPENDED_UNIT_S = (
-    5  # instead of a minute: a suspension that ends can be watched. Ends reach 91 hours then
-)
+# Instead of a minute, so that an operator can watch a suspension end; ends then reach 91 hours.
+SUSPENDED_UNIT_S = 5
 
-# What the crowd brings, in per mille of the deck: on most days denials are well under 1 %, in a demo they are what one wants to see.
+# The crowd's deck by kind, in per mille. On most days far fewer than 1 % are denied; a demo is
+# there to show denials.
 DECK = {"matched": 850, "suspended": 45, "unmatched": 60, "ended": 15, "staff": 15, "classic": 15}
 DECK_CARDS_MIN = 50  # of each kind
 
-# The cards of the visitor's tray, by what they are when the demo begins. `brief` is suspended for a minute at a time; a phone shows
-# another UID at each tap, so that no list can know it.
+# The cards of the visitor's tray, by their state at the start. `brief` is suspended for a minute
+# at a time. A phone shows another UID at each tap, so that no list can name it.
 TRAY = ("matched", "suspended", "unmatched", "brief", "staff", "phone")
 _TRAY_MATCHED = ("matched", "suspended", "brief")
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """UIDs by what the list will say about them. Suspended and ended cards and those of commuters are matched ones; the tray's stand by themselves."""
+    """UIDs by their state in the list.
+
+    Suspended, ended and commuters' cards are also in `matched`; the tray's are in `tray` alone.
+
+    Attributes:
+        drawn: how many cards of each kind are in the deck.
+        tray: a visitor's cards by their names in TRAY; empty without a visitor.
+    """
 
     matched: list[bytes]
     suspended: list[bytes]
@@ -43,18 +51,20 @@ class People:
     staff: list[bytes]
     unmatched: list[bytes]
     classic: list[bytes]
-    drawn: dict[str, int]  # how many of each kind are in the deck
-    tray: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  # a visitor's cards by their names in TRAY, if there is a visitor
+    drawn: dict[str, int]
+    tray: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def draw(
         cls, rng: np.random.Generator, cards: int, taps: int, *, visitor: bool = False
     ) -> "People":
-        """So many issued cards, or more if a deck for so many taps before a card comes twice needs more of a kind.
+        """Draw a city's people.
 
-        With a `visitor` five more are issued, and nobody else's are others.
+        Args:
+            rng: draws every UID.
+            cards: how many cards are issued; more if the deck needs more of a kind.
+            taps: for how many taps the deck lasts before a card comes twice.
+            visitor: whether to add the visitor's tray; all other cards stay the same.
         """
         drawn = {
             kind: max(taps * share // 1_000 * 2, DECK_CARDS_MIN) for kind, share in DECK.items()
@@ -78,7 +88,7 @@ class People:
         )
 
     def issued(self) -> Iterator[bytes]:
-        """Every card."""
+        """Yield the UID of every issued card."""
         visitor = self._of_tray(*(name for name in TRAY if name != "phone"))
         return chain(self.matched, self.staff, self.unmatched, self.classic, visitor)
 
@@ -86,7 +96,7 @@ class People:
         return [self.tray[name] for name in names if name in self.tray]
 
     def deck(self) -> Iterator[dict[str, object]]:
-        """The crowd's cards, each with what the crowd knows to be right about it."""
+        """Yield the crowd's cards, each with the outcome that the crowd has to see."""
         pools = {
             "matched": (self.matched[::-1], "admitted", False),
             "suspended": (self.suspended, "denied", True),
@@ -100,7 +110,11 @@ class People:
                 yield {"uid": uid.hex(), "kind": kind, "expect": expect, "report": report}
 
     def write(self, folder: Path, now_unix_s: int) -> dict[str, Path]:
-        """What the back office imports, in the order in which it has to: a file for each word after `import`."""
+        """Write the files that the back office imports.
+
+        Returns:
+            The file for each argument of `turnike-backoffice import`, in the order to import.
+        """
         isolation, over = now_unix_s + ISOLATION_S, now_unix_s - DAY_S
         suspended: list[tuple[bytes, int | str]] = [(uid, isolation) for uid in self.suspended]
         suspended += [(uid, over) for uid in self.ended]
@@ -114,14 +128,14 @@ class People:
             "staff": chain([("uid",)], ((uid.hex(),) for uid in staff)),
         }
         paths = {}
-        for what, told in rows.items():
+        for what, lines in rows.items():
             paths[what] = folder / f"{what}.csv"
             with paths[what].open("w", newline="") as out:
-                csv.writer(out).writerows(told)
+                csv.writer(out).writerows(lines)
         return paths
 
     def write_deck(self, path: Path) -> None:
-        """The crowd's cards, as firmware-sim crowd reads them."""
+        """Write the crowd's cards as `firmware-sim crowd` reads them."""
         with path.open("w") as out:
             out.writelines(json.dumps(card) + "\n" for card in self.deck())
 
@@ -132,7 +146,7 @@ def _tray(rng: np.random.Generator) -> dict[str, bytes]:
 
 
 def _uids(rng: np.random.Generator, count: int) -> list[bytes]:
-    """Seven-byte UIDs of NXP, which begin with 04."""
+    """Draw seven-byte UIDs of NXP, whose first byte is 04."""
     drawn = rng.integers(0, 256, size=(count, 7), dtype=np.uint8)
     drawn[:, 0] = 0x04
     whole = drawn.tobytes()

@@ -1,45 +1,51 @@
-"""What somebody at the demo's terminal does to the city, key by key (view.KEYS names them)."""
+"""What each key of the demo's terminal does; the view's KEYS shows them."""
 
 from typing import Protocol
 
 
-class World(Protocol):
+class KeyControls(Protocol):
     """What keys need of the demo."""
 
     @property
     def network(self) -> str:
-        """Whether it is up or cut."""
+        """`up` or `cut`."""
 
-    def city(self, name: str, *arguments: str) -> None:
-        """Start a command of the city's."""
+    def start_command(self, name: str, *arguments: str) -> None:
+        """Start a command of the city's; its events have the source `name`."""
 
     def cut(self) -> None:
         """Cut the network."""
 
-    def mend(self) -> None:
-        """Mend it."""
+    def restore(self) -> None:
+        """Restore the network."""
 
-    def say(self, what: str) -> None:
-        """Tell a person."""
+    def announce(self, text: str) -> None:
+        """Show a line to the operator."""
 
-    def tell_crowd(self, words: str) -> None:
-        """A verb for the crowd."""
+    def send_to_crowd(self, verb: str) -> None:
+        """Send a verb to the crowd."""
 
 
-def press(world: World, key: str, commuter: str) -> None:
-    """Do what this key stands for; `commuter` is the UID of somebody whom the crowd does not have."""
+def press(demo: KeyControls, key: str, commuter: str) -> None:
+    """Do what the key does; any other key does nothing.
+
+    Args:
+        demo: does it.
+        key: one character.
+        commuter: the UID, in hexadecimal, of a card that the crowd does not have.
+    """
     match key:
         case "q":
-            world.tell_crowd("quit")
+            demo.send_to_crowd("quit")
         case "n":
-            (world.cut if world.network == "up" else world.mend)()
-            world.say(f"the network is {'mended' if world.network == 'up' else 'cut'}")
+            (demo.cut if demo.network == "up" else demo.restore)()
+            demo.announce(f"the network is {'restored' if demo.network == 'up' else 'cut'}")
         case "s":
-            world.say("a commuter's card is suspended; c lets the commuter come")
-            world.city("suspend", "suspend", commuter)
+            demo.announce("a commuter's card is suspended; c lets the commuter come")
+            demo.start_command("suspend", "suspend", commuter)
         case "l":
-            world.say("the commuter's suspension is lifted; c lets the commuter come")
-            world.city("lift", "lift", commuter)
+            demo.announce("the commuter's suspension is lifted; c lets the commuter come")
+            demo.start_command("lift", "lift", commuter)
         case "c":
-            world.say("the commuter comes")
-            world.tell_crowd(f"next {commuter} either true")
+            demo.announce("the commuter comes")
+            demo.send_to_crowd(f"next {commuter} either true")

@@ -1,4 +1,4 @@
-"""Single keys of a terminal, without Enter and without showing them. The terminal is as it was afterwards, however the block ends."""
+"""Single keys of a terminal, without Enter and without echo."""
 
 import os
 import termios
@@ -8,9 +8,14 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def single_keys(descriptor: int) -> Iterator[bool]:
-    """Whether there is a terminal that tells each key at once, for the length of the block. Ctrl-C stays a signal."""
+    """Switch the terminal to single keys for the length of a block; Ctrl-C stays a signal.
+
+    Yields:
+        Whether it did: False without a terminal, and for a program in the background, which must
+        not touch it. The terminal's settings are restored however the block ends.
+    """
     if not os.isatty(descriptor) or os.tcgetpgrp(descriptor) != os.getpgrp():
-        yield False  # no terminal, or somebody else's: a program in the background must not touch it
+        yield False
         return
     before = termios.tcgetattr(descriptor)
     changed = termios.tcgetattr(descriptor)
@@ -19,5 +24,5 @@ def single_keys(descriptor: int) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with suppress(termios.error):  # it has gone, or is somebody else's by now
+        with suppress(termios.error):  # the terminal was closed, or belongs to another program
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

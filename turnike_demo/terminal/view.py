@@ -1,6 +1,7 @@
-"""The demo's live view in a terminal: what a passenger sees, and what an operator would want to know. It only draws.
+"""The demo's live view in a terminal: what a passenger sees, and what an operator needs to know.
 
-It is fed lines of the lane's log and of the crowd, and never names a card otherwise than by the lane's own token.
+`ViewState` takes lines of the lane, the crowd and the courier; `live_view` draws it. A card is
+named by the lane's token alone.
 """
 
 import time
@@ -23,9 +24,9 @@ from validator.domain.latency import LatencyHistogram
 TAPS_SHOWN = 10
 STORY_SHOWN = 5
 NARROW_CHARACTERS = 120
-PANEL_LINES, TABLE_LINES = 9, 6  # of the two rows of panels that always have their height
-TOLD_EVERY_TAPS = 50  # how often a run without a terminal says how far it is
-LAMPS = {  # the lamp beside the text, and the text's own ground
+PANEL_LINES, TABLE_LINES = 9, 6  # heights of the two rows of panels beside each other
+PROGRESS_EVERY_TAPS = 50  # how often a run without a terminal prints its progress
+LAMPS = {  # by outcome: the style of the lamp, and of the text with its background
     "ready": ("yellow3", "bold grey11 on yellow3"),
     "admitted": ("green3", "bold white on green4"),
     "admitted_with_notice": ("green3", "bold white on green4"),
@@ -38,11 +39,11 @@ LAMPS = {  # the lamp beside the text, and the text's own ground
 
 
 @dataclass(slots=True)
-class Seen:
-    """Everything that the view draws; the run keeps it up to date."""
+class ViewState:
+    """Everything that the view draws; the demo keeps it up to date."""
 
     cards: int
-    page: str = ""  # where a visitor can play
+    page: str = ""  # the address of the visitor's turnstile
     devices: dict[str, str] = field(
         default_factory=lambda: {"reader": "waiting", "board": "waiting"}
     )
@@ -61,7 +62,7 @@ class Seen:
     judged: int = 0  # taps that the crowd has judged
     network: str = "up"
     courier: str = "starting"
-    status: Mapping[str, Any] = field(default_factory=dict)  # the lane's own
+    status: Mapping[str, Any] = field(default_factory=dict)  # the lane's last answer
     story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_SHOWN))
 
     def log_line(self, line: dict[str, Any]) -> None:
@@ -113,49 +114,60 @@ class Seen:
 
 
 @contextmanager
-def shown(seen: Seen, console: Console) -> Iterator[Callable[[], None]]:
-    """A live picture on a terminal, drawn anew at each call; elsewhere a line now and then."""
-    if not console.is_terminal:
-        told = 0
+def live_view(state: ViewState, console: Console) -> Iterator[Callable[[], None]]:
+    """Show the demo for the length of a block.
 
-        def tell() -> None:
-            nonlocal told
-            if seen.judged // TOLD_EVERY_TAPS > told:
-                told = seen.judged // TOLD_EVERY_TAPS
+    Yields:
+        A function that draws the current state; without a terminal, it prints a line of progress
+        every PROGRESS_EVERY_TAPS taps.
+    """
+    if not console.is_terminal:
+        printed = 0
+
+        def print_progress() -> None:
+            nonlocal printed
+            if state.judged // PROGRESS_EVERY_TAPS > printed:
+                printed = state.judged // PROGRESS_EVERY_TAPS
                 counts = ", ".join(
                     f"{count} {outcome.replace('_', ' ')}"
-                    for outcome, count in seen.outcomes.most_common()
+                    for outcome, count in state.outcomes.most_common()
                 )
-                console.print(f"{seen.judged} taps: {counts}")
+                console.print(f"{state.judged} taps: {counts}")
 
-        yield tell
+        yield print_progress
         return
-    with Live(draw(seen, console), console=console, auto_refresh=False) as live:
-        yield lambda: live.update(draw(seen, console), refresh=True)
+    with Live(draw(state, console), console=console, auto_refresh=False) as live:
+        yield lambda: live.update(draw(state, console), refresh=True)
 
 
-def draw(seen: Seen, console: Console) -> RenderableType:
-    """The whole picture, as much of it as there is room for: of a small terminal's, the taps and the story get what is left."""
+def draw(state: ViewState, console: Console) -> RenderableType:
+    """Return the whole view, fitted to the terminal's height.
+
+    The taps and the story get the lines that the other panels leave.
+    """
     left = max(console.height - 1 - PANEL_LINES - TABLE_LINES - 2, 0)
     story = min(STORY_SHOWN, max(left - 9, 0))
     taps = min(TAPS_SHOWN, max(left - 3 - (story + 2 if story else 0), 1))
-    page = f"A turnstile to play with, in a browser: {seen.page}" if seen.page else ""
+    page = f"A turnstile to play with, in a browser: {state.page}" if state.page else ""
     return Group(
-        _side_by_side(_passenger(seen), _gate(seen)),
-        _taps(seen, taps),
-        _side_by_side(_latencies(seen, is_narrow=console.width < NARROW_CHARACTERS), _counts(seen)),
-        *([_story(seen, story)] if story else []),
+        _side_by_side(_passenger(state), _gate(state)),
+        _taps(state, taps),
+        _side_by_side(
+            _latencies(state, is_narrow=console.width < NARROW_CHARACTERS), _counts(state)
+        ),
+        *([_story(state, story)] if story else []),
         Text(KEYS, style="dim", no_wrap=True, overflow="ellipsis"),
         Text(page, style="bold", no_wrap=True, overflow="ellipsis"),
     )
 
 
-KEYS = "s suspend a commuter · l lift it · c let him come · n cut or mend net · q quit"
+KEYS = "s suspend a commuter · l lift it · c let him come · n cut or restore net · q quit"
 
 
-def _story(seen: Seen, count: int) -> Panel:
-    told = [*seen.story][-count:]
-    lines = Text("\n".join([*told, *[""] * (count - len(told))]), no_wrap=True, overflow="ellipsis")
+def _story(state: ViewState, count: int) -> Panel:
+    shown = [*state.story][-count:]
+    padding = [""] * (count - len(shown))
+    lines = Text("\n".join([*shown, *padding]), no_wrap=True, overflow="ellipsis")
     return Panel(lines, title="what happens in the city", box=box.ROUNDED)
 
 
@@ -167,9 +179,9 @@ def _side_by_side(left: RenderableType, right: RenderableType) -> Table:
     return halves
 
 
-def _passenger(seen: Seen) -> Panel:
-    last = seen.last[-1]["outcome"] if seen.last else "ready"
-    outcome = str(seen.display.get("outcome", last))
+def _passenger(state: ViewState) -> Panel:
+    last = state.last[-1]["outcome"] if state.last else "ready"
+    outcome = str(state.display.get("outcome", last))
     texts = _TEXTS[outcome]
     picture = Align.center(Text("\n".join(texts), justify="center"), vertical="middle")
     return Panel(
@@ -196,36 +208,36 @@ _TEXTS = {
 }
 
 
-def _gate(seen: Seen) -> Panel:
+def _gate(state: ViewState) -> Panel:
     rows = Table.grid(padding=(0, 2))
-    for device, state in seen.devices.items():
-        lamp = Text("● ", style="green" if state == "ready" else "red")
-        rows.add_row(device, lamp + Text(state))
+    for name, device in state.devices.items():
+        lamp = Text("● ", style="green" if device == "ready" else "red")
+        rows.add_row(name, lamp + Text(device))
     version = (
         "none"
-        if seen.list_version is None
-        else f"version {seen.list_version}, {seen.list_state or 'in force'}"
+        if state.list_version is None
+        else f"version {state.list_version}, {state.list_state or 'in force'}"
     )
-    rows.add_row("list", f"{version}, {_age(seen)}")
-    network = Text(seen.courier, style="green" if seen.courier == "fresh" else "red")
-    rows.add_row("network", Text(f"{seen.network}; courier: ") + network)
-    rows.add_row("emergency", Text("ON", style="bold red") if seen.emergency else "off")
-    rows.add_row("waiting for", seen.waiting_for or "–")
+    rows.add_row("list", f"{version}, {_age(state)}")
+    network = Text(state.courier, style="green" if state.courier == "fresh" else "red")
+    rows.add_row("network", Text(f"{state.network}; courier: ") + network)
+    rows.add_row("emergency", Text("ON", style="bold red") if state.emergency else "off")
+    rows.add_row("waiting for", state.waiting_for or "–")
     return Panel(rows, title="a simulated gate, real drivers", height=PANEL_LINES, box=box.ROUNDED)
 
 
-def _age(seen: Seen) -> str:
-    issued_unix_s = seen.status.get("list_issued_unix_s")
+def _age(state: ViewState) -> str:
+    issued_unix_s = state.status.get("list_issued_unix_s")
     if not issued_unix_s:
-        return f"{seen.cards:,} cards"
+        return f"{state.cards:,} cards"
     return f"{max(int(time.time()) - issued_unix_s, 0)} s old"
 
 
-def _taps(seen: Seen, count: int) -> Panel:
+def _taps(state: ViewState, count: int) -> Panel:
     table = Table(box=None, expand=True, header_style="dim")
     for name in ("tap", "card", "outcome", "decided after", "told after", "passage"):
         table.add_column(name, justify="right" if name.endswith("after") else "left")
-    for tap in [*reversed(seen.last)][:count]:
+    for tap in [*reversed(state.last)][:count]:
         table.add_row(
             str(tap["tap"]),
             tap["token"] or "–",
@@ -234,21 +246,21 @@ def _taps(seen: Seen, count: int) -> Panel:
             f"{tap['told_us'] / 1_000:.2f} ms",
             tap.get("passage", "–"),
         )
-    for _ in range(count - len(seen.last)):
+    for _ in range(count - len(state.last)):
         table.add_row("")
     return Panel(table, title="last taps", box=box.ROUNDED)
 
 
-def _latencies(seen: Seen, *, is_narrow: bool) -> Panel:
+def _latencies(state: ViewState, *, is_narrow: bool) -> Panel:
     table = Table(box=None, expand=True, header_style="dim", padding=(0, 0, 0, 1))
     table.add_column("", no_wrap=True)
     for name in ("p50", "p99", "p99.9", "max"):
         table.add_column(name, justify="right")
     of = "" if is_narrow else "card "
     for name, histogram in (
-        (f"{of}read → decided", seen.decided),
-        (f"{of}read → told", seen.told),
-        ("tap → gate" if is_narrow else "card on reader → gate", seen.gate),
+        (f"{of}read → decided", state.decided),
+        (f"{of}read → told", state.told),
+        ("tap → gate" if is_narrow else "card on reader → gate", state.gate),
     ):
         table.add_row(
             name,
@@ -258,25 +270,25 @@ def _latencies(seen: Seen, *, is_narrow: bool) -> Panel:
 
 
 def percentiles_ns(histogram: LatencyHistogram) -> tuple[int, int, int, int]:
-    """p50, p99, p99.9 and the greatest."""
+    """Return p50, p99, p99.9 and the maximum."""
     p50, p99, p999 = (histogram.percentile_ns(percent) for percent in (50, 99, 99.9))
     return p50, p99, p999, histogram.max_ns
 
 
-def _counts(seen: Seen) -> Panel:
-    admitted = seen.outcomes["admitted"] + seen.outcomes["admitted_with_notice"]
+def _counts(state: ViewState) -> Panel:
+    admitted = state.outcomes["admitted"] + state.outcomes["admitted_with_notice"]
     rows = Table.grid(padding=(0, 2))
     rows.add_row(
         "admitted",
         Text(f"{admitted:,}", style="green"),
         "denied",
-        Text(f"{seen.outcomes['denied']:,}", style="red"),
+        Text(f"{state.outcomes['denied']:,}", style="red"),
     )
     rows.add_row(
         "no verdict",
-        f"{seen.outcomes['try_again'] + seen.outcomes['unsupported']:,}",
+        f"{state.outcomes['try_again'] + state.outcomes['unsupported']:,}",
         "reports waiting",
-        "unknown" if seen.reports_waiting is None else f"{seen.reports_waiting:,}",
+        "unknown" if state.reports_waiting is None else f"{state.reports_waiting:,}",
     )
-    rows.add_row("wrong", Text(f"{seen.wrong:,}", style="bold red" if seen.wrong else ""), "", "")
+    rows.add_row("wrong", Text(f"{state.wrong:,}", style="bold red" if state.wrong else ""), "", "")
     return Panel(rows, title="how many", height=TABLE_LINES, box=box.ROUNDED)

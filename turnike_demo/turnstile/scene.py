@@ -1,17 +1,17 @@
-"""What the visitor sees: reader, board, lane, list and reports, kept from what the simulated devices, the lane and the courier said, and nothing else. Pure.
+"""What the page shows: reader, board, lane, list and taps, from the programs' events alone. Pure.
 
     scene = Scene(uids)
-    scene.take(Heard(...))           # each line that is heard
+    scene.take(event)                # each event of the demo
     scene.picture()                  # all of it, as the page gets it
 
-A line may name a card by its UID; a picture never does.
+An event may name a card by its UID; a picture never does.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from turnike_demo.children import Heard, Line
+from turnike_demo.processes.events import Event, Line
 from turnike_demo.turnstile.scene_taps import Taps
 
 _FIGURES = ("decided_us", "told_us")
@@ -19,12 +19,12 @@ _FIGURES = ("decided_us", "told_us")
 
 @dataclass(slots=True)
 class BoardSeen:
-    """The board, by its own events."""
+    """The state of the board, from its own events."""
 
     linked: bool = False
     shows: str = "out_of_service"
     date: str | None = None
-    text_tr: str = ""  # what stands on its display
+    text_tr: str = ""  # the text on its display
     text_en: str = ""
     lamp: str = "off"
     tone: str | None = None
@@ -32,13 +32,13 @@ class BoardSeen:
     passed: int = 0
     forced: int = 0
     walked_free: int = 0
-    pushed: str = ""  # what became of the last push against the arms: `held` or `through`
+    pushed: str = ""  # the result of the last push against the arms: `held` or `through`
     emergency: bool = False
     emergencies: int = 0
-    walked_since: int = 0  # who walked through since the last emergency began
+    walked_since: int = 0  # passengers who walked through since the last emergency began
 
     def take(self, line: Line) -> None:
-        """One event."""
+        """Take one event's line."""
         match line.get("event"):
             case "session":
                 self.linked = True
@@ -70,7 +70,7 @@ class BoardSeen:
                 self._lock()
 
     def picture(self) -> dict[str, Any]:
-        """As the page gets it."""
+        """Return the scene's `board`."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def _lock(self) -> None:
@@ -79,18 +79,16 @@ class BoardSeen:
 
 @dataclass(slots=True)
 class ReaderSeen:
-    """The reader, by its own events. Cards by their names in the tray."""
+    """The state of the reader, from its own events. Cards by their names in the tray."""
 
     names: Mapping[str, str]  # by UID in hex
     plugged: bool = True
     cards: list[str] = field(default_factory=list)
-    came_ns: int = 0  # the last one
-    left_early: int = (
-        0  # cards that were gone before they had answered: the gate knows nothing of them
-    )
+    came_ns: int = 0  # when the last card came
+    left_early: int = 0  # cards that left before they had answered; the gate knows none of them
 
     def take(self, line: Line) -> None:
-        """One event."""
+        """Take one event's line."""
         match line.get("event"):
             case "present":
                 self.cards.append(self.names[line["uid"]])
@@ -105,79 +103,79 @@ class ReaderSeen:
                 self.plugged = what == "replugged"
 
     def picture(self) -> dict[str, Any]:
-        """As the page gets it."""
+        """Return the scene's `reader`."""
         return {"plugged": self.plugged, "cards": [*self.cards], "left_early": self.left_early}
 
 
 @dataclass(slots=True)
 class LaneSeen:
-    """The lane, by its log and by what it answers on its socket. Counts go on when it starts anew."""
+    """The state of the lane, from its log and its socket. Counts go on over its restarts."""
 
     is_up: bool = False
     devices: dict[str, str] = field(default_factory=dict)
     list_version: int = 0
-    status: Mapping[str, Any] = field(default_factory=dict)  # the last that it told
+    status: Mapping[str, Any] = field(default_factory=dict)  # its last answer
     _run_id: str = ""
-    _delivered_before: int = 0  # by the runs before this one
+    _delivered_before: int = 0  # by its earlier runs
 
     def take(self, line: Line) -> None:
-        """One line of its log."""
+        """Take one line of its log."""
         match line.get("event"):
             case "reader" | "board" as device:
                 self.devices[device] = line["state"]
             case "list":
                 self.list_version = line["list_version"] or 0
 
-    def told(self, status: Mapping[str, Any]) -> None:
-        """What it answers."""
+    def take_status(self, status: Mapping[str, Any]) -> None:
+        """Take its answer to `status`."""
         if self._run_id and status["run_id"] != self._run_id:
             self._delivered_before += self.status["reports_delivered"]
         self._run_id, self.status = status["run_id"], status
         self.is_up = True
 
     def gone(self) -> None:
-        """It does not run."""
+        """Note that it does not run."""
         self.is_up, self.list_version = False, 0
         self.devices.clear()
 
     @property
     def waiting(self) -> int:
-        """How many reports wait, as it told last."""
+        """How many reports waited at its last answer."""
         return int(self.status.get("reports_waiting", 0))
 
     @property
     def delivered(self) -> int:
-        """How many reports it has been told are in the city, all its runs together."""
+        """How many reports the city has confirmed, all runs of the lane together."""
         return self._delivered_before + int(self.status.get("reports_delivered", 0))
 
     @property
-    def has_looked(self) -> bool:
-        """Whether it has said of both devices what became of them."""
+    def knows_devices(self) -> bool:
+        """Whether it has logged a state of both devices."""
         return self.devices.keys() == {"reader", "board"}
 
     @property
     def serves(self) -> bool:
-        """Whether it has a reader and a board, as far as it has said."""
+        """Whether it has logged both devices as ready."""
         return self.devices == {"reader": "ready", "board": "ready"}
 
 
 class Scene:
-    """The visitor's lane and all that belongs to it."""
+    """The visitor's lane, its devices, and its taps."""
 
     def __init__(self, uids: Mapping[str, bytes]) -> None:
-        """`uids` are the cards of the tray."""
+        """`uids` are the cards of the tray by name."""
         self.board = BoardSeen()
         self.reader = ReaderSeen({uid.hex(): name for name, uid in uids.items()})
         self.lane = LaneSeen()
         self.taps = Taps()
         self.courier = "starting"
         self.answer_ns = 0
-        """When the board last showed what the lane told it of a tap."""
+        """When the board last showed the lane's answer to a tap."""
 
-    def take(self, heard: Heard) -> None:
-        """One line of one of them; others' are passed over."""
-        line = heard.line
-        match heard.source:
+    def take(self, event: Event) -> None:
+        """Take an event; those of other sources change nothing."""
+        line = event.line
+        match event.source:
             case "visitor-reader":
                 if line.get("event") in {"present", "clash"} and self.lane.serves:
                     self.taps.present(line["at_ns"])
@@ -198,7 +196,7 @@ class Scene:
             self.answer_ns = line["at_ns"]
 
     def picture(self) -> dict[str, Any]:
-        """As the page gets it."""
+        """Return the parts of the scene that this class knows."""
         lane, status = self.lane, self.lane.status
         return {
             "board": self.board.picture(),
@@ -216,14 +214,14 @@ class Scene:
         }
 
     def _list(self) -> dict[str, Any]:
-        """The list by which the lane decides; what is not known of it yet is None. Whole only as the lane told of this one."""
+        """Return the scene's `list`; a value is None until the lane answers about this list."""
         lane, status = self.lane, self.lane.status
-        told = status if lane.is_up and status.get("list_version") == lane.list_version else {}
+        about = status if lane.is_up and status.get("list_version") == lane.list_version else {}
         return {
             "version": lane.list_version or None,
-            "issued_unix_s": told.get("list_issued_unix_s"),
-            "cards": told.get("list_cards"),
-            "state": told.get("list_state")
+            "issued_unix_s": about.get("list_issued_unix_s"),
+            "cards": about.get("list_cards"),
+            "state": about.get("list_state")
             if lane.list_version
             else "missing"
             if lane.is_up

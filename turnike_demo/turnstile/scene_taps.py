@@ -1,23 +1,25 @@
-"""The visitor's taps, each put together from what three programs said of it: the simulated reader, the lane, the simulated board. Pure.
+"""The visitor's taps, each joined from events of the simulated reader, the lane, and the board. Pure.
 
-Their clocks are one (CLOCK_MONOTONIC), so the stages of a tap add up: `radio` from the card on the reader to the lane's event, `decide`, `report`
-and `tell` as the lane measured them, `wire` until the board acted. A stage that nobody can tell is left out: a card that lay there before the gate
-was ready has no `radio`, an answer that waited for the passage before has one stage `wait` instead of what came after it was read.
+All three use CLOCK_MONOTONIC, so the stages of a tap add up: `radio` from the card on the reader
+to the lane's event; `decide`, `report` and `tell` as the lane measured them; `wire` until the board
+acted. A stage that is not known is left out: a card that lay there before the gate was ready has no
+`radio`. An answer that waited for an earlier passage has one stage `wait` in place of all that came
+after the card was read.
 """
 
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from turnike_demo.children import Line
+from turnike_demo.processes.events import Line
 
 NS_PER_US = 1_000
-TAPS_SHOWN = 9  # the last one, and eight before it
-REMEMBERED = 64  # acts of the board, and cards on the reader: many more than belong to the taps that are shown
+TAPS_SHOWN = 9  # the last tap, and eight before it
+REMEMBERED = 64  # acts of the board, and cards on the reader: far more than the shown taps have
 
 
 class _Act(NamedTuple):
-    """What the board did: released the arms for a tap, or showed an outcome."""
+    """An act of the board: it released the arms for a tap, or showed an outcome."""
 
     at_ns: int
     tap: int | None
@@ -31,19 +33,23 @@ class _Tap:
     present_ns: int | None = None
     act_ns: int | None = None
 
-    def is_told_by(self, act: _Act) -> bool:
+    def is_answered_by(self, act: _Act) -> bool:
         line = self.line
-        said = act.tap == line["tap"] if self.is_admitted else act.outcome == line["outcome"]
-        return bool(said and act.at_ns >= line["read_ns"])
+        fits = act.tap == line["tap"] if self.is_admitted else act.outcome == line["outcome"]
+        return bool(fits and act.at_ns >= line["read_ns"])
 
     def is_read_after(self, present_ns: int) -> bool:
-        """Whether it may have been this card. `read_ns` is when the lane's turn began: on a busy machine a card comes in the middle of it, and is decided in it."""
+        """Return whether this tap may be of the card that came at `present_ns`.
+
+        `read_ns` is when the lane's turn began. On a busy machine a card comes during the turn
+        and is decided in it, so the turn's end counts.
+        """
         line = self.line
         return bool(present_ns <= line["read_ns"] + line["decided_us"] * NS_PER_US)
 
     @property
     def has_verdict(self) -> bool:
-        """Whether the gate decided about a card: it asked for none again."""
+        """Whether the gate decided about a card, and did not ask for another try."""
         return self.is_admitted or self.line["outcome"] == "denied"
 
     @property
@@ -51,33 +57,27 @@ class _Tap:
         return str(self.line["outcome"]).startswith("admitted")
 
     def stages(self) -> dict[str, int]:
-        """Each stage in µs."""
+        """Return the known stages, in µs."""
         line, read_ns = self.line, self.line["read_ns"]
-        found = (
-            {}
-            if self.present_ns is None
-            else {"radio": max(read_ns - self.present_ns, 0) // NS_PER_US}
-        )
+        found = {}
+        if self.present_ns is not None:
+            found["radio"] = max(read_ns - self.present_ns, 0) // NS_PER_US
         if line["waited"]:
-            return (
-                found
-                if self.act_ns is None
-                else found | {"wait": (self.act_ns - read_ns) // NS_PER_US}
-            )
+            if self.act_ns is not None:
+                found["wait"] = (self.act_ns - read_ns) // NS_PER_US
+            return found
         decide, told = line["decided_us"], line["told_us"]
-        report = (
-            0 if self.is_admitted else line["report_us"]
-        )  # who is admitted is told before it is reported
+        # An admitted passenger is told before the report is written.
+        report = 0 if self.is_admitted else line["report_us"]
         found |= {"decide": decide, "report": report, "tell": max(told - decide - report, 0)}
         if self.act_ns is not None:
-            # The board may be quicker to act than the lane to look at its clock.
+            # The board may act before the lane reads its clock.
             found["wire"] = max((self.act_ns - read_ns) // NS_PER_US - told, 0)
         return found
 
     def whole(self) -> dict[str, Any]:
-        stages = self.stages()
-        shown = [{"name": name, "us": us} for name, us in stages.items()]
-        return self.brief() | {"stages": shown}
+        stages = [{"name": name, "us": us} for name, us in self.stages().items()]
+        return self.brief() | {"stages": stages}
 
     def brief(self) -> dict[str, Any]:
         line = self.line
@@ -90,57 +90,61 @@ class _Tap:
 
 
 class Taps:
-    """The last taps at the visitor's lane. What belongs to them may come in any order, since each program has a pipe of its own."""
+    """The last taps at the visitor's lane.
+
+    Their events may come in any order, since each program has a pipe of its own.
+    """
 
     def __init__(self) -> None:
         self._count = 0
         self.decided = 0
-        """How many had a verdict."""
+        """How many taps had a verdict."""
         self._taps: deque[_Tap] = deque(maxlen=TAPS_SHOWN)
         self._acts: deque[_Act] = deque(maxlen=REMEMBERED)
-        self._presents: deque[int] = deque(maxlen=REMEMBERED)  # of which no tap is known yet
+        self._presents: deque[int] = deque(maxlen=REMEMBERED)  # cards whose tap is not known yet
 
     def present(self, at_ns: int) -> None:
-        """A card came to a reader that was waited on."""
+        """Note that a card came to the reader while the lane served."""
         for tap in self._taps:
             if tap.is_read_after(at_ns):
-                tap.present_ns = at_ns  # newer than one that it may have: of a card that was gone before it had answered
+                # Replaces an earlier card's time: that card left before it had answered.
+                tap.present_ns = at_ns
                 return
         self._presents.append(at_ns)
 
     def board(self, line: Line) -> None:
-        """An event of the board's."""
-        opened, shown = (
-            line.get("event") == "open",
-            line.get("event") == "show" and line["by"] == "lane",
-        )
-        if opened or shown:
+        """Take one event's line of the board."""
+        name = line.get("event")
+        if name == "open" or (name == "show" and line["by"] == "lane"):
             act = _Act(line["at_ns"], line.get("tap"), line.get("outcome"))
             self._acts.append(act)
             for tap in self._taps:
-                if tap.act_ns is None and tap.is_told_by(act):
+                if tap.act_ns is None and tap.is_answered_by(act):
                     tap.act_ns = act.at_ns
 
     def lane(self, line: Line) -> None:
-        """A tap, as the lane's log has it."""
+        """Take a tap's line of the lane's log."""
         self._count += 1
         tap = _Tap(self._count, line)
         self.decided += tap.has_verdict
         self._find_present(tap)
-        tap.act_ns = next((act.at_ns for act in self._acts if tap.is_told_by(act)), None)
+        tap.act_ns = next((act.at_ns for act in self._acts if tap.is_answered_by(act)), None)
         self._taps.append(tap)
 
     def _find_present(self, tap: _Tap) -> None:
-        """The card that came last before it was read. One card gives one tap its `radio`: if it is read again later, that took no radio's time."""
+        """Give the tap the time of the last card that came before it was read.
+
+        One card gives one tap its `radio`: a card that lies there and is read again has none.
+        """
         while self._presents and tap.is_read_after(self._presents[0]):
             tap.present_ns = self._presents.popleft()
 
     def is_before(self, came_ns: int) -> bool:
-        """Whether the last one was over when this card came: what is shown of it is of another card."""
+        """Return whether the last tap is of a card before the one that came at `came_ns`."""
         return bool(self._taps) and not self._taps[-1].is_read_after(came_ns)
 
     def picture(self) -> dict[str, Any]:
-        """The last one whole, and the others, newest first."""
+        """Return the scene's `tap`, the last one whole, and `taps`, the earlier ones newest first."""
         *earlier, last = self._taps or [None]
         return {
             "tap": None if last is None else last.whole(),

@@ -1,8 +1,8 @@
-"""What a visitor of the demo may do, as it comes from the page: one JSON object with a `verb`. Any bytes give a verb, or one clear line.
+"""The verbs that a page may send: one JSON object each, with a `verb`.
 
     read(b'{"verb":"tap","card":"matched"}')     # Tap(card="matched"); raises VerbError
 
-Cards are named as they lie in the tray (city.TRAY); no card's number comes from a page or goes to one.
+Cards have their names in the tray (`people.TRAY`); no UID comes from a page or goes to one.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ Card = Literal["matched", "suspended", "unmatched", "brief", "staff", "phone"]
 
 
 class VerbError(Exception):
-    """Not a verb; the message is one clear line."""
+    """Bytes that are no verb; the message is one line."""
 
 
 class _Verb(
@@ -39,7 +39,7 @@ class Lay(_Verb, frozen=True):
 
 
 class Take(_Verb, frozen=True):
-    """Take away what lies on the reader."""
+    """Take away the cards on the reader."""
 
 
 class Clash(_Verb, frozen=True):
@@ -51,7 +51,7 @@ class PullEarly(_Verb, frozen=True, tag="pull_early"):
 
 
 class Network(_Verb, frozen=True):
-    """Cut the network, or mend it."""
+    """Cut the network, or restore it."""
 
     up: bool
 
@@ -81,13 +81,13 @@ class Reader(_Verb, frozen=True):
 
 
 class CutOff(_Verb, frozen=True, tag="cut_off"):
-    """Have the city move the day from which unmatched cards are refused: into the past, or the future."""
+    """Have the city move the cut-off date of unmatched cards to the past, or to the future."""
 
     in_force: bool
 
 
 class Emergency(_Verb, frozen=True):
-    """The hardware's release of the arms."""
+    """Press or release the button by which the hardware frees the arms."""
 
     on: bool
 
@@ -115,9 +115,13 @@ _decoder: msgspec.json.Decoder[Verb] = msgspec.json.Decoder(Verb)
 
 
 def read(content: bytes) -> Verb:
-    """The verb that this is. Raises VerbError."""
+    """Read one verb.
+
+    Raises:
+        VerbError: `content` is not exactly one of the verbs.
+    """
     if len(content) > VERB_BYTES_MAX:
-        raise VerbError(f"more than {VERB_BYTES_MAX} bytes are no verb")
+        raise VerbError(f"longer than {VERB_BYTES_MAX} bytes, which no verb is")
     try:
         return _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

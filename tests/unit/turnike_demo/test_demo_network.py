@@ -99,7 +99,7 @@ def test_cut_it_ends_what_was_under_way_and_nobody_answers_until_it_is_mended(
     assert (city.met, city.heard) == (2, b"before!")
     with socket.create_connection(("127.0.0.1", city.port), LIMIT_S) as beside:
         assert said_back(beside, b"the city runs on") == b"the city runs on"
-    network.mend()
+    network.restore()
     assert network.state == "up"
     with connect(network) as gate:
         assert said_back(gate, b"after") == b"after"
@@ -109,7 +109,7 @@ def test_cut_twice_and_mended_twice_it_is_as_after_once(network: Network) -> Non
     for _ in range(2):
         network.cut()
     for _ in range(2):
-        network.mend()
+        network.restore()
     with connect(network) as gate:
         assert said_back(gate, b"here") == b"here"
 
@@ -118,7 +118,7 @@ def test_while_it_is_cut_its_port_stays_its_own(network: Network) -> None:
     network.cut()
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", network.port))
-    network.mend()
+    network.restore()
 
 
 def test_without_a_city_behind_it_a_connection_ends(city: City, network: Network) -> None:

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from turnike_demo.children import Heard
+from turnike_demo.processes.events import Event
 from turnike_demo.turnstile.scene import Scene
 
 UIDS = {"matched": bytes.fromhex("04a1b2c3d4e5f6"), "unmatched": bytes.fromhex("04a1b2c3d4e5f7")}
 MS = 1_000_000
 
 READY = (
-    Heard("visitor-lane", {"event": "list", "list_version": 3}),
-    Heard("visitor-lane", {"event": "reader", "state": "ready"}),
-    Heard("visitor-lane", {"event": "board", "state": "ready"}),
+    Event("visitor-lane", {"event": "list", "list_version": 3}),
+    Event("visitor-lane", {"event": "reader", "state": "ready"}),
+    Event("visitor-lane", {"event": "board", "state": "ready"}),
 )
-PRESENT = Heard("visitor-reader", {"event": "present", "uid": "04a1b2c3d4e5f6", "at_ns": 100 * MS})
-TAP = Heard(
+PRESENT = Event("visitor-reader", {"event": "present", "uid": "04a1b2c3d4e5f6", "at_ns": 100 * MS})
+TAP = Event(
     "visitor-lane",
     {
         "event": "tap",
@@ -32,10 +32,10 @@ TAP = Heard(
         "waited": False,
     },
 )
-OPEN = Heard("visitor-board", {"event": "open", "tap": 5, "at_ns": 109 * MS})
+OPEN = Event("visitor-board", {"event": "open", "tap": 5, "at_ns": 109 * MS})
 
 
-def show(outcome: str, at_ns: int, *, by: str = "lane", hold_ms: int = 1_500) -> Heard:
+def show(outcome: str, at_ns: int, *, by: str = "lane", hold_ms: int = 1_500) -> Event:
     line = {
         "event": "show",
         "outcome": outcome,
@@ -44,14 +44,14 @@ def show(outcome: str, at_ns: int, *, by: str = "lane", hold_ms: int = 1_500) ->
         "hold_ms": hold_ms,
         "at_ns": at_ns,
     }
-    return Heard("visitor-board", line)
+    return Event("visitor-board", line)
 
 
-def tap(**more: object) -> Heard:
-    return Heard(TAP.source, TAP.line | more)
+def tap(**more: object) -> Event:
+    return Event(TAP.source, TAP.line | more)
 
 
-def scene(*heard: Heard) -> Scene:
+def scene(*heard: Event) -> Scene:
     seen = Scene(UIDS)
     for one in (*READY, *heard):
         seen.take(one)
@@ -67,7 +67,7 @@ def status(**more: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP, OPEN])])
-def test_a_tap_s_stages_add_up_whichever_program_is_heard_first(heard: tuple[Heard, ...]) -> None:
+def test_a_tap_s_stages_add_up_whichever_program_is_heard_first(heard: tuple[Event, ...]) -> None:
     assert scene(*heard).picture()["tap"] == {
         "n": 1,
         "token": "4f1a",
@@ -94,10 +94,10 @@ def test_an_admitted_card_s_report_is_not() -> None:
 
 
 def test_another_passenger_s_answer_is_none() -> None:
-    before = Heard(
+    before = Event(
         "visitor-board", {"event": "open", "tap": 5, "at_ns": 50 * MS}
     )  # of the lane's run before
-    other = Heard("visitor-board", {"event": "open", "tap": 4, "at_ns": 109 * MS})
+    other = Event("visitor-board", {"event": "open", "tap": 4, "at_ns": 109 * MS})
     assert "wire" not in stages(scene(PRESENT, TAP, before, other, show("admitted", 109 * MS)))
 
 
@@ -111,14 +111,14 @@ def test_a_card_that_lies_there_gives_one_tap_its_radio() -> None:
 def test_a_card_that_came_in_the_middle_of_the_turn_that_decided_it_took_no_time_on_the_radio(
     late_us: int, radio_us: list[int], is_lane_first: bool
 ) -> None:
-    present = Heard(PRESENT.source, PRESENT.line | {"at_ns": 108 * MS + late_us * 1_000})
+    present = Event(PRESENT.source, PRESENT.line | {"at_ns": 108 * MS + late_us * 1_000})
     found = stages(scene(TAP, present) if is_lane_first else scene(present, TAP))
     assert [us for name, us in found.items() if name == "radio"] == radio_us
 
 
 @pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP])])
-def test_of_a_card_that_was_pulled_away_before_no_time_is_counted(heard: tuple[Heard, ...]) -> None:
-    early = Heard(PRESENT.source, PRESENT.line | {"at_ns": 1 * MS})
+def test_of_a_card_that_was_pulled_away_before_no_time_is_counted(heard: tuple[Event, ...]) -> None:
+    early = Event(PRESENT.source, PRESENT.line | {"at_ns": 1 * MS})
     assert stages(scene(early, *heard))["radio"] == 8_000
 
 
@@ -130,7 +130,7 @@ def test_a_card_that_came_before_the_lane_was_there_has_no_radio() -> None:
 
 
 def test_who_waited_for_the_passage_before_has_waited() -> None:
-    waited = scene(PRESENT, tap(waited=True), Heard(OPEN.source, OPEN.line | {"at_ns": 1_108 * MS}))
+    waited = scene(PRESENT, tap(waited=True), Event(OPEN.source, OPEN.line | {"at_ns": 1_108 * MS}))
     assert stages(waited) == {"radio": 8_000, "wait": 1_000_000}
 
 
@@ -143,21 +143,21 @@ def test_eight_earlier_taps_are_kept_newest_first() -> None:
 
 def test_the_board_is_what_it_says() -> None:
     seen = scene(
-        Heard("visitor-board", {"event": "session"}),
+        Event("visitor-board", {"event": "session"}),
         OPEN,
         show("admitted", 109 * MS),
     )
     assert (seen.board.linked, seen.board.arms, seen.board.shows) == (True, "released", "admitted")
     for event in ("passed", "forced", "walked_free"):
-        seen.take(Heard("visitor-board", {"event": event}))
+        seen.take(Event("visitor-board", {"event": event}))
     assert (seen.board.arms, seen.board.passed, seen.board.forced, seen.board.walked_free) == (
         "locked",
         1,
         1,
         1,
     )
-    seen.take(Heard("visitor-board", {"event": "emergency", "on": True}))
-    seen.take(Heard("visitor-board", {"event": "lane_lost"}))
+    seen.take(Event("visitor-board", {"event": "emergency", "on": True}))
+    seen.take(Event("visitor-board", {"event": "lane_lost"}))
     assert (seen.board.linked, seen.board.arms, seen.board.emergency) == (False, "free", True)
 
 
@@ -169,30 +169,30 @@ def test_the_hand_hears_of_answers_and_not_of_the_resting_picture() -> None:
 
 
 def test_cards_have_names_and_no_picture_has_a_number() -> None:
-    clash = Heard(
+    clash = Event(
         "visitor-reader",
         {"event": "clash", "uids": ["04a1b2c3d4e5f6", "04a1b2c3d4e5f7"], "at_ns": 1},
     )
     seen = scene(clash, TAP)
     assert seen.picture()["reader"]["cards"] == ["matched", "unmatched"]
     left = {"event": "removed", "uid": "04a1b2c3d4e5f6", "at_ns": 2}
-    seen.take(Heard("visitor-reader", left | {"stage": "before-rats"}))
-    seen.take(Heard("visitor-reader", {"event": "unplugged", "at_ns": 3}))
+    seen.take(Event("visitor-reader", left | {"stage": "before-rats"}))
+    seen.take(Event("visitor-reader", {"event": "unplugged", "at_ns": 3}))
     assert seen.picture()["reader"] == {"plugged": False, "cards": ["unmatched"], "left_early": 1}
     assert "04a1" not in json.dumps(seen.picture())
 
 
 def test_what_was_delivered_goes_on_when_the_lane_starts_anew() -> None:
     lane = scene().lane
-    lane.told(status(reports_delivered=3))
-    lane.told(status(run_id="b", reports_delivered=0))
-    lane.told(status(run_id="b", reports_delivered=2))
+    lane.take_status(status(reports_delivered=3))
+    lane.take_status(status(run_id="b", reports_delivered=0))
+    lane.take_status(status(run_id="b", reports_delivered=2))
     assert lane.delivered == 5
 
 
 def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
     seen = scene()
-    seen.lane.told(status())
+    seen.lane.take_status(status())
     assert seen.picture()["lane"] == {"up": True, "reader": "ready", "board": "ready"}
     seen.lane.gone()
     assert seen.picture()["lane"] == {"up": False, "reader": "unknown", "board": "unknown"}
@@ -201,17 +201,17 @@ def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
 def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_facts() -> None:
     told = status(list_version=3, list_issued_unix_s=5, list_cards=9, list_state="fresh", unix_s=0)
     seen = scene()
-    seen.lane.told(told)
+    seen.lane.take_status(told)
     assert seen.picture()["list"] == {
         "version": 3,
         "issued_unix_s": 5,
         "cards": 9,
         "state": "fresh",
     }
-    seen.take(Heard("visitor-lane", {"event": "list", "list_version": 4}))
+    seen.take(Event("visitor-lane", {"event": "list", "list_version": 4}))
     unknown = {"issued_unix_s": None, "cards": None, "state": None}
     assert seen.picture()["list"] == {"version": 4, **unknown}, "its status is of the list before"
-    seen.lane.told({**told, "list_version": 4, "list_cards": 10})
+    seen.lane.take_status({**told, "list_version": 4, "list_cards": 10})
     assert seen.picture()["list"] == {
         "version": 4,
         "issued_unix_s": 5,
@@ -225,7 +225,7 @@ def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_f
 def test_a_tap_is_past_once_another_card_has_come_and_only_a_verdict_counts_as_decided() -> None:
     seen = scene(PRESENT, TAP, OPEN)
     assert seen.picture()["tap_is_past"] is False
-    seen.take(Heard(PRESENT.source, PRESENT.line | {"at_ns": 900 * MS}))
+    seen.take(Event(PRESENT.source, PRESENT.line | {"at_ns": 900 * MS}))
     assert seen.picture()["tap_is_past"] is True
     seen.take(tap(tap=6, read_ns=908 * MS, outcome="try_again"))
     assert seen.picture()["tap_is_past"] is False
@@ -235,13 +235,13 @@ def test_a_tap_is_past_once_another_card_has_come_and_only_a_verdict_counts_as_d
 
 def test_the_display_s_words_lamp_and_tone_are_the_board_s() -> None:
     words = {"text_tr": "Hizmet dışı", "text_en": "Out of service", "lamp": "off", "tone": None}
-    shown = Heard("visitor-board", {**show("out_of_service", 5).line, **words})
+    shown = Event("visitor-board", {**show("out_of_service", 5).line, **words})
     assert scene(shown).picture()["board"].items() >= words.items()
 
 
 def test_who_walked_through_is_counted_from_the_last_emergency_on() -> None:
-    def board(event: str, **more: object) -> Heard:
-        return Heard("visitor-board", {"event": event, **more})
+    def board(event: str, **more: object) -> Event:
+        return Event("visitor-board", {"event": event, **more})
 
     seen = scene(
         board("forced"), board("emergency", on=True), board("walked_free"), board("walked_free")

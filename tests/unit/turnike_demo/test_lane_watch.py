@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.gate.console_lane import FakeLane, well
-from turnike_demo.children import Heard, Mailbox
-from turnike_demo.lane_watch import LaneWatch
+from turnike_demo.gate.lane_watch import LaneWatch
+from turnike_demo.processes.events import Event, Mailbox
 
 LIMIT_S = 90.0
 
@@ -20,7 +20,7 @@ def told(watch: LaneWatch) -> Any:
     """The next status."""
     while True:
         assert select.select([watch], [], [], LIMIT_S)[0], "nothing was told"
-        for heard in watch.hear():
+        for heard in watch.events():
             assert heard.is_("lane-status", "status")
             return heard.line["status"]
 
@@ -51,7 +51,7 @@ def test_nobody_waits_for_a_lane_that_is_slow_to_answer(path: Path) -> None:
     with closing(LaneWatch("lane-status", path)) as watch:
         assert was_asked.wait(LIMIT_S)
         watch.nudge()
-        assert list(watch.hear()) == []
+        assert list(watch.events()) == []
         may_answer.set()
         assert told(watch)["reports_waiting"] == 2
 
@@ -69,7 +69,7 @@ def test_whoever_tells_a_closed_mailbox_writes_into_nobody_elses_file() -> None:
     mailbox = Mailbox()
     mailbox.close()
     theirs, written = os.pipe2(os.O_NONBLOCK)  # with the numbers that have become free
-    mailbox.put(Heard("lane-status", {"event": "status"}))
+    mailbox.put(Event("lane-status", {"event": "status"}))
     with pytest.raises(BlockingIOError):
         os.read(theirs, 1)
     os.close(theirs)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from turnike_demo.children import Heard
-from turnike_demo.city.story import TAPS_CUT, Story
+from turnike_demo.processes.events import Event
+from turnike_demo.scenarios.suspensions import TAPS_CUT, Suspensions
 
 
 class City:
@@ -14,38 +14,38 @@ class City:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def city(self, name: str, *arguments: str) -> None:
+    def start_command(self, name: str, *arguments: str) -> None:
         raise AssertionError((name, *arguments))
 
-    def ask(self, uid: bytes, outcome: str, *, report: bool) -> None:
+    def send_commuter(self, uid: bytes, outcome: str, *, report: bool) -> None:
         raise AssertionError((uid, outcome, report))
 
-    def let_come(self) -> None: ...
+    def let_one_come(self) -> None: ...
 
     def cut(self) -> None: ...
 
-    def mend(self) -> None: ...
+    def restore(self) -> None: ...
 
-    def say(self, what: str) -> None:
-        self.said.append(what)
+    def announce(self, text: str) -> None:
+        self.said.append(text)
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
         (0, "5 passengers noticed nothing"),
-        (2, "2 of 5 passengers saw something else than they had to"),
+        (2, "2 of 5 passengers saw a wrong outcome"),
     ],
 )
 def test_without_a_network_passengers_noticed_nothing_if_the_crowd_says_so(
     wrong: int, words: str
 ) -> None:
     city = City()
-    telling = Story(city, [])._cut()
+    telling = Suspensions(city, [])._cut()
     next(telling)
-    telling.send(Heard("courier", {"event": "courier", "state": "unreachable"}))
+    telling.send(Event("courier", {"event": "courier", "state": "unreachable"}))
     for number in range(TAPS_CUT):
-        telling.send(Heard("crowd", {"event": "tap", "right": number >= wrong}))
+        telling.send(Event("crowd", {"event": "tap", "right": number >= wrong}))
     [said] = city.said
     assert words in said
-    assert said.startswith("the network was cut, and the courier says so: ")
+    assert said.startswith("the network was cut, and the courier logged it: ")

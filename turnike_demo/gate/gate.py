@@ -1,10 +1,10 @@
-"""The demo's gate: the configuration of its lanes and its courier, and its enrolment. It starts nothing that goes on."""
+"""The demo's gate: the configuration of its lanes and its courier, and its enrolment."""
 
 import socket
 from pathlib import Path
 
-from turnike_demo.children import Child
-from turnike_demo.city.office import GATE_ID, Office
+from turnike_demo.city.back_office import GATE_ID, BackOffice
+from turnike_demo.processes.child import Child
 
 CROWDS_LANE, VISITORS_LANE = 1, 2
 
@@ -42,21 +42,27 @@ _CONSOLE = """\
 listen = "127.0.0.1:0"
 lanes = [{sockets}]
 """
-# A visitor taps one card again and again, and wants to see each report; between two taps lies more than a second.
+# A visitor taps one card again and again and wants to see each report; two taps are more than a
+# second apart.
 _PASSAGE = {CROWDS_LANE: "", VISITORS_LANE: "[passage]\nrepeat_guard_s = 1\n"}
-_NAMES = {
-    CROWDS_LANE: "",
-    VISITORS_LANE: "2-",
-}  # before the names of what a lane has of its own; a socket's path is short
+# Prefixes of a lane's own files; short, since the path of a socket is limited to 107 bytes.
+_PREFIXES = {CROWDS_LANE: "", VISITORS_LANE: "2-"}
 
 
 class Gate:
-    """A gate in the demo's folder, with so many lanes; with a visitor's it has a console as well."""
+    """A gate in the demo's folder: the paths and configurations of its lanes."""
 
-    def __init__(self, folder: Path, office: Office, url: str, lanes: int) -> None:
-        """`url` is the back office's."""
+    def __init__(self, folder: Path, back_office: BackOffice, url: str, lanes: int) -> None:
+        """Write the configurations.
+
+        Args:
+            folder: the demo's folder.
+            back_office: gives the root, the fingerprint keys and the enrolment token.
+            url: the address at which the gate reaches the city.
+            lanes: 1, or 2 with the visitor's lane and a console.
+        """
         self._folder = folder
-        self._office = office
+        self._back_office = back_office
         self._url = url
         self._lanes = range(1, lanes + 1)
         for made in ("lists", "recent"):
@@ -65,34 +71,34 @@ class Gate:
             self.config(lane).write_text(self._text(lane))
 
     def config(self, lane: int = CROWDS_LANE) -> Path:
-        """The configuration of this lane; the courier takes the first."""
+        """Return the path of this lane's configuration; the courier reads the first lane's."""
         return self._of(lane, "validator.toml")
 
     def reader(self, lane: int) -> Path:
-        """Where this lane's reader is plugged in."""
+        """Return the path of this lane's reader device."""
         return self._of(lane, "reader")
 
     def board(self, lane: int) -> Path:
-        """Where this lane's board is plugged in."""
+        """Return the path of this lane's board device."""
         return self._of(lane, "board")
 
     def outbox(self, lane: int) -> Path:
-        """Where this lane keeps its reports."""
+        """Return the folder of this lane's reports."""
         return self._of(lane, "reports")
 
     def socket(self, lane: int) -> Path:
-        """Where this lane can be asked."""
+        """Return the path of this lane's socket."""
         return self._of(lane, "lane.sock")
 
     def enrol(self) -> Child:
-        """Make it known to the city: the command, which ends when that is done."""
+        """Start the command that enrols the gate; it ends when that is done."""
         child = Child("enrol", "validator", "enroll", "--config", str(self.config()))
-        child.say(self._office.token())
+        child.send(self._back_office.token())
         child.end_of_input()
         return child
 
     def _of(self, lane: int, name: str) -> Path:
-        return self._folder / f"{_NAMES[lane]}{name}"
+        return self._folder / f"{_PREFIXES[lane]}{name}"
 
     def _text(self, lane: int) -> str:
         text = _CONFIG if len(self._lanes) == 1 else _CONFIG + _CONSOLE
@@ -106,14 +112,14 @@ class Gate:
             reports=self._of(lane, "reports"),
             socket=self.socket(lane),
             sockets=", ".join(f'"{self.socket(each)}"' for each in self._lanes),
-            keys=self._office.fingerprint_keys,
-            root=self._office.root,
+            keys=self._back_office.fingerprint_keys,
+            root=self._back_office.root,
             url=self._url,
         )
 
 
 def free_port() -> int:
-    """A port of this machine that nobody has now."""
+    """Return a TCP port of this machine that no program listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

@@ -11,25 +11,25 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from turnike_demo.children import Heard
+from turnike_demo.processes.events import Event
 from turnike_demo.turnstile import verbs
-from turnike_demo.turnstile.web_side import PAGES_MAX, Turnstile
+from turnike_demo.turnstile.page_server import PAGES_MAX, PageServer
 
 LIMIT_S = 90.0
 
 
 @pytest.fixture
-def turnstile() -> Iterator[Turnstile]:
-    with closing(Turnstile(0)) as served:
+def turnstile() -> Iterator[PageServer]:
+    with closing(PageServer(0)) as served:
         yield served
 
 
-def port(turnstile: Turnstile) -> int:
+def port(turnstile: PageServer) -> int:
     return int(turnstile.url.rstrip("/").rpartition(":")[2])
 
 
 @contextmanager
-def page(turnstile: Turnstile) -> Iterator[http.client.HTTPResponse]:
+def page(turnstile: PageServer) -> Iterator[http.client.HTTPResponse]:
     """The events of a page that was opened."""
     with closing(
         http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
@@ -52,16 +52,16 @@ def scene(events: http.client.HTTPResponse) -> object:
     return {name: value for name, value in told(events).items() if name != "now_unix_s"}
 
 
-def heard(turnstile: Turnstile) -> list[Heard]:
+def heard(turnstile: PageServer) -> list[Event]:
     """What comes next of pages, at least one."""
     assert select.select([turnstile], [], [], LIMIT_S)[0]
-    return list(turnstile.hear())
+    return list(turnstile.events())
 
 
 class Visitor(threading.Thread):
     """Somebody who does something and waits for the answer."""
 
-    def __init__(self, turnstile: Turnstile, verb: str) -> None:
+    def __init__(self, turnstile: PageServer, verb: str) -> None:
         super().__init__()
         self._turnstile, self._verb = turnstile, verb
         self.answer = (0, b"")
@@ -78,7 +78,9 @@ class Visitor(threading.Thread):
             self.answer = answer.status, answer.read()
 
 
-def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(turnstile: Turnstile) -> None:
+def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(
+    turnstile: PageServer,
+) -> None:
     turnstile.publish({"n": 1})
     with page(turnstile) as first:
         assert scene(first) == {"n": 1}
@@ -93,7 +95,7 @@ def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(turnstile:
             assert (scene(first), scene(second)) == ({"n": 3}, {"n": 3})
 
 
-def test_a_page_that_opens_late_is_told_what_time_it_is_then(turnstile: Turnstile) -> None:
+def test_a_page_that_opens_late_is_told_what_time_it_is_then(turnstile: PageServer) -> None:
     turnstile.publish({"n": 1})
     with page(turnstile) as first:
         at_first = told(first)["now_unix_s"]
@@ -101,7 +103,7 @@ def test_a_page_that_opens_late_is_told_what_time_it_is_then(turnstile: Turnstil
             assert at_first < told(second)["now_unix_s"] <= time.time()
 
 
-def test_a_page_that_does_not_read_holds_up_nobody(turnstile: Turnstile) -> None:
+def test_a_page_that_does_not_read_holds_up_nobody(turnstile: PageServer) -> None:
     with page(turnstile), page(turnstile) as other:
         for n in range(200):
             turnstile.publish({"n": n, "padding": "x" * 100_000})
@@ -110,7 +112,7 @@ def test_a_page_that_does_not_read_holds_up_nobody(turnstile: Turnstile) -> None
             pass
 
 
-def test_there_are_pages_enough(turnstile: Turnstile) -> None:
+def test_there_are_pages_enough(turnstile: PageServer) -> None:
     turnstile.publish({"n": 1})
     opened = []
     try:
@@ -130,7 +132,7 @@ def test_there_are_pages_enough(turnstile: Turnstile) -> None:
     ("refusal", "answer"), [("", (204, b"")), ("is_so", (409, b'{"refusal":"is_so"}'))]
 )
 def test_a_verb_is_answered_by_the_demo(
-    turnstile: Turnstile, refusal: str, answer: tuple[int, bytes]
+    turnstile: PageServer, refusal: str, answer: tuple[int, bytes]
 ) -> None:
     visitor = Visitor(turnstile, "push")
     (asked,) = heard(turnstile)
@@ -141,7 +143,7 @@ def test_a_verb_is_answered_by_the_demo(
 
 
 def test_pages_and_visitors_are_let_go_at_the_end() -> None:
-    served = Turnstile(0)
+    served = PageServer(0)
     with page(served) as events:
         heard(served)
         visitor = Visitor(served, "push")
@@ -152,7 +154,7 @@ def test_pages_and_visitors_are_let_go_at_the_end() -> None:
         visitor.join()
 
 
-def test_files_are_asked_for_by_their_names_alone(turnstile: Turnstile) -> None:
+def test_files_are_asked_for_by_their_names_alone(turnstile: PageServer) -> None:
     with closing(
         http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
     ) as connection:

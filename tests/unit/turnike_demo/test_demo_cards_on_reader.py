@@ -1,6 +1,6 @@
 """The visitor's hand: when it takes its cards away."""
 
-from turnike_demo.turnstile.hand import PATIENCE_NS, STAYS_NS, Hand, Lying
+from turnike_demo.turnstile.cards_on_reader import PATIENCE_NS, STAYS_NS, CardsOnReader, Hand
 
 
 def test_it_takes_the_card_away_a_moment_after_the_answer() -> None:
@@ -8,10 +8,10 @@ def test_it_takes_the_card_away_a_moment_after_the_answer() -> None:
     hand.hold(["matched"], 1_000)
     hand.answered(5_000)
     assert hand.due_ns == 5_000 + STAYS_NS
-    assert hand.taken(5_000 + STAYS_NS - 1) == []
-    assert hand.taken(5_000 + STAYS_NS) == ["matched"]
+    assert hand.take_away_if_due(5_000 + STAYS_NS - 1) == []
+    assert hand.take_away_if_due(5_000 + STAYS_NS) == ["matched"]
     assert not hand.cards
-    assert hand.taken(PATIENCE_NS) == []
+    assert hand.take_away_if_due(PATIENCE_NS) == []
 
 
 def test_the_first_answer_counts() -> None:
@@ -32,8 +32,8 @@ def test_what_was_shown_before_the_card_was_there_is_no_answer() -> None:
 def test_without_an_answer_it_gives_up() -> None:
     hand = Hand()
     hand.hold(["matched", "unmatched"], 0)
-    assert hand.taken(PATIENCE_NS - 1) == []
-    assert hand.taken(PATIENCE_NS) == ["matched", "unmatched"]
+    assert hand.take_away_if_due(PATIENCE_NS - 1) == []
+    assert hand.take_away_if_due(PATIENCE_NS) == ["matched", "unmatched"]
 
 
 def test_a_card_that_has_left_is_not_taken_away() -> None:
@@ -41,7 +41,7 @@ def test_a_card_that_has_left_is_not_taken_away() -> None:
     hand.hold(["matched", "unmatched"], 0)
     hand.left("matched")
     hand.left("staff")
-    assert hand.taken(PATIENCE_NS) == ["unmatched"]
+    assert hand.take_away_if_due(PATIENCE_NS) == ["unmatched"]
     hand.hold(["matched"], 0)
     hand.left("matched")
     assert hand.due_ns is None
@@ -50,25 +50,25 @@ def test_a_card_that_has_left_is_not_taken_away() -> None:
 def test_an_empty_hand_waits_for_nothing() -> None:
     hand = Hand()
     hand.answered(5_000)
-    assert hand.taken(PATIENCE_NS) == []
+    assert hand.take_away_if_due(PATIENCE_NS) == []
     assert hand.due_ns is None
 
 
 def test_a_card_that_was_taken_away_and_laid_there_again_has_not_left() -> None:
-    lying = Lying()
-    lying.lay(["matched"])
-    lying.take("matched")
-    lying.lay(["matched"])
-    assert not lying.gone("matched"), "that is the first time, told late"
-    assert lying.cards == ["matched"]
-    assert lying.gone("matched")
-    assert lying.cards == []
+    on_reader = CardsOnReader()
+    on_reader.add(["matched"])
+    on_reader.remove("matched")
+    on_reader.add(["matched"])
+    assert not on_reader.removed("matched"), "that is the first time, told late"
+    assert on_reader.cards == ["matched"]
+    assert on_reader.removed("matched")
+    assert on_reader.cards == []
 
 
 def test_a_card_that_left_by_itself_while_it_was_taken_away_has_left_once() -> None:
-    lying = Lying()
-    lying.lay(["matched"])
-    lying.take("matched")  # refused: it had gone already
-    lying.lay(["matched"])
-    assert not lying.gone("matched")
-    assert lying.cards == ["matched"]
+    on_reader = CardsOnReader()
+    on_reader.add(["matched"])
+    on_reader.remove("matched")  # refused: it had gone already
+    on_reader.add(["matched"])
+    assert not on_reader.removed("matched")
+    assert on_reader.cards == ["matched"]

@@ -1,11 +1,14 @@
-"""The web side of the virtual turnstile: hands out the page, tells every page the scene, and passes on what a visitor does. A thread of its own.
+"""The turnstile's web server: serves the page, sends it the scene, and receives its verbs.
 
-    turnstile = Turnstile(port)          # bound; the address is known
-    ear.attend(turnstile)                # Heard("visitor", {"event": "verb", "verb": …, "answer": …}), {"event": "page"} for each page that opens
-    turnstile.publish({…})               # to every page, with the time at which it is told; only the newest counts
-    turnstile.close()
+    server = PageServer(port)          # bound; the address is known
+    sources.add(server)
+    server.publish({…})                # the newest scene goes to every page
+    server.close()
 
-It holds no scene of its own and decides nothing: what a verb does, and whether it may be done, the demo's own thread says.
+Its events are Event("visitor", {"event": "page"}) for each page that opens, and
+Event("visitor", {"event": "verb", "verb": …, "answer": …}) for each verb. It runs in a thread of
+its own and decides nothing: what a verb does, and whether it may be done, the demo's thread
+answers by calling `answer`.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from turnike_demo.children import Heard, Mailbox
+from turnike_demo.processes.events import Event, Mailbox
 from turnike_demo.turnstile import verbs
 from validator.console.assets import FOLDER as SHARED_FOLDER
 from validator.console.assets import assets
@@ -32,20 +35,18 @@ from validator.console.web_server import WebServer, listening
 
 PORT = 8020
 PAGES_MAX = 32
-ANSWER_S = (
-    10.0  # the demo's own thread answers in milliseconds, unless it waits for a child that ends
-)
+ANSWER_S = 10.0  # the demo answers in milliseconds, unless it waits for a child's end
 HEARTBEAT_S = 15.0
 _HOST = "127.0.0.1"
 FOLDER = Path(__file__).parent / "page"
 PAGE = "turnstile.html"
 
 
-class Turnstile:
-    """The server, from its making to `close`. Everything but `_App` is for the thread that made it."""
+class PageServer:
+    """The server, until `close`. Its methods are for the thread that made it."""
 
     def __init__(self, port: int) -> None:
-        """Listen on this port of this machine, or on another if somebody has it. Pages come from now on."""
+        """Listen on this port of this machine, or on any other if it is taken, and serve pages."""
         self._stack = ExitStack()
         listener = _listener(self._stack, port)
         self._port: int = listener.getsockname()[1]
@@ -54,7 +55,7 @@ class Turnstile:
         guarded = Guard(self._app.asgi(), port=self._port)
         self._server = WebServer(guarded, began=self._app.begin, ends=self._app.end)
         serve = partial(asyncio.run, self._server.serve([listener]))
-        self._thread = threading.Thread(target=serve, name="turnstile", daemon=True)
+        self._thread = threading.Thread(target=serve, name="page-server", daemon=True)
         self._thread.start()
 
     @property
@@ -63,19 +64,19 @@ class Turnstile:
         return f"http://{_HOST}:{self._port}/"
 
     def fileno(self) -> int:
-        """See children.Source."""
+        """See `Source`."""
         return self._mailbox.fileno()
 
-    def hear(self) -> Iterator[Heard]:
-        """See children.Source."""
-        return self._mailbox.hear()
+    def events(self) -> Iterator[Event]:
+        """See `Source`."""
+        return self._mailbox.events()
 
     def publish(self, scene: Mapping[str, object]) -> None:
-        """Tell every page, and every page that comes, this scene. It is not to be changed after."""
+        """Send this scene to every page, now and when it opens. Do not change `scene` afterwards."""
         self._app.publish(scene)
 
     def close(self) -> None:
-        """End it. Pages see the connection end."""
+        """End the server and its connections."""
         self._server.should_exit = True
         self._thread.join()
         self._stack.close()
@@ -83,18 +84,18 @@ class Turnstile:
 
 
 class _App:
-    """What is answered. For the server's thread, but for `publish`."""
+    """The answers to requests. For the server's thread, but for `publish`."""
 
-    def __init__(self, tell: Callable[[Heard], None]) -> None:
-        self._tell = tell
+    def __init__(self, put: Callable[[Event], None]) -> None:
+        self._put = put
         self._loop: asyncio.AbstractEventLoop | None = None
         self._assets = {**assets(SHARED_FOLDER), **assets(FOLDER)}
         self._scene: Mapping[str, object] = {}
         self._is_over = False
-        self._pages: set[asyncio.Event] = set()  # each set when there is another scene
+        self._pages: set[asyncio.Event] = set()  # an event each, set when there is a new scene
 
     def asgi(self) -> Starlette:
-        """The application."""
+        """Return the ASGI application."""
         return Starlette(
             routes=[
                 Route("/", self._page),
@@ -105,18 +106,18 @@ class _App:
         )
 
     def begin(self) -> None:
-        """The loop runs."""
+        """Note that the server's loop runs."""
         self._loop = asyncio.get_running_loop()
 
     def publish(self, scene: Mapping[str, object]) -> None:
-        """See Turnstile. Before the loop runs there is no page to wake."""
+        """See PageServer. Before the loop runs there is no page to wake."""
         self._scene = scene
         if self._loop is not None:
             with suppress(RuntimeError):  # the server has ended
                 self._loop.call_soon_threadsafe(self._wake)
 
     def end(self) -> None:
-        """Let every page go."""
+        """End the connection of every page."""
         self._is_over = True
         self._wake()
 
@@ -131,7 +132,7 @@ class _App:
         return self._file(request.path_params["name"], request)
 
     def _file(self, name: str, request: Request) -> Response:
-        """One of the files that are shipped, as they were when the demo began."""
+        """Answer with a file of the package, as it was when the demo began."""
         asset = self._assets.get(name)
         if asset is None:
             return Response(status_code=404)
@@ -143,28 +144,28 @@ class _App:
     async def _events(self, _request: Request) -> Response:
         if len(self._pages) >= PAGES_MAX:
             return Response(status_code=503)
-        self._tell(Heard("visitor", {"event": "page"}))
+        self._put(Event("visitor", {"event": "page"}))
         return StreamingResponse(
             self._scenes(), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
 
     async def _scenes(self) -> AsyncIterator[bytes]:
-        news = asyncio.Event()
-        self._pages.add(news)
-        told: Mapping[str, object] = {}
+        changed = asyncio.Event()
+        self._pages.add(changed)
+        sent: Mapping[str, object] = {}
         try:
             yield b"retry: 1000\n\n"
             while not self._is_over:
-                if self._scene and self._scene is not told:
-                    told = self._scene
-                    yield b"event: scene\ndata: " + _encoded(told) + b"\n\n"
+                if self._scene and self._scene is not sent:
+                    sent = self._scene
+                    yield b"event: scene\ndata: " + _encoded(sent) + b"\n\n"
                 try:
-                    await asyncio.wait_for(news.wait(), HEARTBEAT_S)
+                    await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
                 except TimeoutError:
                     yield b":\n\n"
-                news.clear()
+                changed.clear()
         finally:
-            self._pages.discard(news)
+            self._pages.discard(changed)
 
     async def _do(self, request: Request) -> Response:
         body = bytearray()
@@ -184,11 +185,11 @@ class _App:
                 answered.set_result(refusal)
 
         def answer(refusal: str) -> None:
-            """From the demo's thread; empty when it is done."""
+            """Answer from the demo's thread; `refusal` is empty if the verb was done."""
             with suppress(RuntimeError):  # the server has ended
                 loop.call_soon_threadsafe(answer_here, refusal)
 
-        self._tell(Heard("visitor", {"event": "verb", "verb": verb, "answer": answer}))
+        self._put(Event("visitor", {"event": "verb", "verb": verb, "answer": answer}))
         try:
             refusal = await asyncio.wait_for(answered, ANSWER_S)
         except TimeoutError:
@@ -197,7 +198,7 @@ class _App:
 
 
 def _listener(stack: ExitStack, port: int) -> socket.socket:
-    """A socket of this machine alone, at this port or at any."""
+    """Open a socket for this machine alone, at this port, or at any port if it is taken."""
     try:
         return stack.enter_context(listening(_HOST, port))
     except OSError:
@@ -205,6 +206,6 @@ def _listener(stack: ExitStack, port: int) -> socket.socket:
 
 
 def _encoded(scene: Mapping[str, object]) -> bytes:
-    """A scene as a page gets it now: the same one may be told much later to a page that opens then."""
-    told = {"now_unix_s": time.time(), **scene}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    """Encode a scene with the present time: a page that opens later gets the same scene."""
+    sent = {"now_unix_s": time.time(), **scene}
+    return json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode()

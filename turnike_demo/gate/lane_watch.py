@@ -1,10 +1,12 @@
-"""Asks a lane of the demo how it fares, each second and when something has happened, in a thread of its own.
+"""Asks a lane for its status every second, and at once when asked to, in a thread of its own.
 
     watch = LaneWatch("lane-status", socket)
-    ear.attend(watch)            # Heard("lane-status", {"event": "status", "asked_ns": …, "status": {…}}); None from a lane that does not answer
-    watch.nudge()                # ask at once
+    sources.add(watch)
+    watch.nudge()
 
-A clerk that adopts a list answers late. Whoever waited for it would meanwhile miss what the lane shows.
+Each answer is Event("lane-status", {"event": "status", "asked_ns": …, "status": {…}}); `status` is
+None if the lane did not answer. A thread, since a clerk that adopts a list answers late, and the
+demo would miss what the lane shows meanwhile.
 """
 
 import threading
@@ -12,18 +14,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from turnike_demo.children import Heard, Mailbox
+from turnike_demo.processes.events import Event, Mailbox
 from validator.errors import LaneGoneError
 from validator.ipc.client import LaneClient
 
-LOOK_S = 1.0
+PERIOD_S = 1.0
 
 
 class LaneWatch:
-    """A children.Source, from its making to `close`."""
+    """A `Source` of a lane's status, until `close`."""
 
     def __init__(self, name: str, socket: Path) -> None:
-        """`name` is the source of what is heard."""
+        """`name` is the source of the events, `socket` the lane's."""
         self._name = name
         self._lane = LaneClient(socket)
         self._mailbox = Mailbox()
@@ -32,19 +34,19 @@ class LaneWatch:
         threading.Thread(target=self._ask, name=name, daemon=True).start()
 
     def fileno(self) -> int:
-        """See children.Source."""
+        """See `Source`."""
         return self._mailbox.fileno()
 
-    def hear(self) -> Iterator[Heard]:
-        """See children.Source."""
-        return self._mailbox.hear()
+    def events(self) -> Iterator[Event]:
+        """See `Source`."""
+        return self._mailbox.events()
 
     def nudge(self) -> None:
         """Ask now."""
         self._nudged.set()
 
     def close(self) -> None:
-        """Ask no more. An answer that is under way is not waited for."""
+        """Stop asking, without waiting for an answer that is under way."""
         self._is_over = True
         self._nudged.set()
         self._mailbox.close()
@@ -57,8 +59,8 @@ class LaneWatch:
             except LaneGoneError:
                 status = None
             self._mailbox.put(
-                Heard(self._name, {"event": "status", "asked_ns": asked_ns, "status": status})
+                Event(self._name, {"event": "status", "asked_ns": asked_ns, "status": status})
             )
-            self._nudged.wait(LOOK_S)
+            self._nudged.wait(PERIOD_S)
             self._nudged.clear()
         self._lane.close()

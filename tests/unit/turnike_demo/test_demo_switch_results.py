@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.gate.outboxes import ids, outbox, report
-from turnike_demo.on_disk import reports_on_disk
-from turnike_demo.turnstile.facts import Facts
+from turnike_demo.gate.outbox_on_disk import reports_on_disk
+from turnike_demo.turnstile.switch_results import SwitchResults
 
 MS = 1_000_000
 ONE, TWO, NEW = "one", "two", "new"
@@ -16,31 +16,31 @@ ONE, TWO, NEW = "one", "two", "new"
 
 def test_of_what_nobody_has_touched_nothing_is_known() -> None:
     nothing = {"cut": None, "pull": None, "lost": None, "forced": {"count": 0, "noticed": False}}
-    facts = Facts()
-    assert facts.picture() == nothing
-    facts.decided()
-    facts.mended(3)
-    facts.put_in(1)
-    facts.back(2, frozenset(), 0)
-    facts.plugged(3)
-    facts.found(4)
-    facts.city_knows()
-    assert facts.picture() == nothing
-    assert not facts.city_should_know
+    results = SwitchResults()
+    assert results.picture() == nothing
+    results.decided()
+    results.network_restored(3)
+    results.plug_put_in(1)
+    results.lane_back(2, frozenset(), 0)
+    results.reader_plugged(3)
+    results.reader_ready(4)
+    results.city_knows()
+    assert results.picture() == nothing
+    assert not results.city_should_know
 
 
 def test_taps_count_as_decided_without_a_network_only_while_it_is_cut() -> None:
-    facts = Facts()
-    facts.decided()
-    facts.cut(100.0)
-    facts.decided()
-    facts.decided()
-    assert facts.picture()["cut"] == {"since_unix_s": 100.0, "decided": 2, "waited": None}
-    facts.mended(5)
-    facts.decided()
-    assert facts.picture()["cut"] == {"since_unix_s": 100.0, "decided": 2, "waited": 5}
-    facts.cut(200.0)
-    assert facts.picture()["cut"] == {"since_unix_s": 200.0, "decided": 0, "waited": None}
+    results = SwitchResults()
+    results.decided()
+    results.network_cut(100.0)
+    results.decided()
+    results.decided()
+    assert results.picture()["cut"] == {"since_unix_s": 100.0, "decided": 2, "waited": None}
+    results.network_restored(5)
+    results.decided()
+    assert results.picture()["cut"] == {"since_unix_s": 100.0, "decided": 2, "waited": 5}
+    results.network_cut(200.0)
+    assert results.picture()["cut"] == {"since_unix_s": 200.0, "decided": 0, "waited": None}
 
 
 @pytest.mark.parametrize(
@@ -60,39 +60,41 @@ def test_taps_count_as_decided_without_a_network_only_while_it_is_cut() -> None:
 def test_reports_that_were_on_the_disk_are_kept_or_delivered_or_lost(
     on_disk: set[str] | None, waiting: set[str] | None, delivered: int, kept: int | None
 ) -> None:
-    facts = Facts()
-    facts.pulled(None if on_disk is None else frozenset(on_disk))
-    assert facts.picture()["pull"]["took_ms"] is None
-    facts.put_in(5 * MS)
-    facts.back(1_905 * MS, None if waiting is None else frozenset(waiting), delivered)
+    results = SwitchResults()
+    results.plug_pulled(None if on_disk is None else frozenset(on_disk))
+    assert results.picture()["pull"]["took_ms"] is None
+    results.plug_put_in(5 * MS)
+    results.lane_back(1_905 * MS, None if waiting is None else frozenset(waiting), delivered)
     told = {"on_disk": None if on_disk is None else len(on_disk), "kept": kept, "took_ms": 1_900}
-    assert facts.picture()["pull"] == told
-    facts.back(9_000 * MS, frozenset(), 0)
-    assert facts.picture()["pull"] == told, "it is back once"
+    assert results.picture()["pull"] == told
+    results.lane_back(9_000 * MS, frozenset(), 0)
+    assert results.picture()["pull"] == told, "it is back once"
 
 
 def test_the_city_knows_of_a_reader_when_the_city_says_so_and_the_lane_when_the_lane_does() -> None:
-    facts = Facts()
-    facts.lost(50.0)
-    assert facts.city_should_know
-    facts.found(1 * MS)  # the lane has not heard of it yet
-    assert facts.picture()["lost"] == {"since_unix_s": 50.0, "city_knows": False, "took_ms": None}
-    facts.city_knows()
-    facts.plugged(10 * MS)
-    facts.found(2_110 * MS)
-    facts.found(9_000 * MS)
-    assert facts.picture()["lost"] == {"since_unix_s": 50.0, "city_knows": True, "took_ms": 2_100}
+    results = SwitchResults()
+    results.reader_unplugged(50.0)
+    assert results.city_should_know
+    results.reader_ready(1 * MS)  # the lane has not heard of it yet
+    assert results.picture()["lost"] == {"since_unix_s": 50.0, "city_knows": False, "took_ms": None}
+    results.city_knows()
+    results.reader_plugged(10 * MS)
+    results.reader_ready(2_110 * MS)
+    results.reader_ready(9_000 * MS)
+    assert results.picture()["lost"] == {"since_unix_s": 50.0, "city_knows": True, "took_ms": 2_100}
 
 
-@pytest.mark.parametrize("ends", [Facts.city_knows, lambda facts: facts.plugged(1)])
+@pytest.mark.parametrize(
+    "ends", [SwitchResults.city_knows, lambda results: results.reader_plugged(1)]
+)
 def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back(
-    ends: Callable[[Facts], None],
+    ends: Callable[[SwitchResults], None],
 ) -> None:
-    facts = Facts()
-    facts.lost(50.0)
-    asked = [facts.city_should_know]
-    ends(facts)
-    assert [*asked, facts.city_should_know] == [True, False]
+    results = SwitchResults()
+    results.reader_unplugged(50.0)
+    asked = [results.city_should_know]
+    ends(results)
+    assert [*asked, results.city_should_know] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -112,18 +114,18 @@ def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back
 def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(
     said: str, noticed: bool
 ) -> None:
-    facts = Facts()
+    results = SwitchResults()
     for what in said.split():
         match what:
             case "board":
-                facts.forced_by_board()
+                results.forced_by_board()
             case "lane":
-                facts.forced_by_lane()
+                results.forced_by_lane()
             case "pulled":
-                facts.pulled(frozenset())
+                results.plug_pulled(frozenset())
             case _:
-                facts.put_in(1)
-    assert facts.picture()["forced"] == {"count": said.count("board"), "noticed": noticed}
+                results.plug_put_in(1)
+    assert results.picture()["forced"] == {"count": said.count("board"), "noticed": noticed}
 
 
 def test_what_lies_on_a_lane_s_disk_is_read_while_it_runs_and_when_it_is_dead(

@@ -1,0 +1,1 @@
+"""The demo's child processes, and the events that come from them and from its own threads."""
