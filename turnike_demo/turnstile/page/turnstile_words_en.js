@@ -5,7 +5,7 @@ import { left, tenths } from "/static/turnstile_numbers.js";
 
 /** @typedef {import("/static/turnstile_numbers.js").Reports} Reports */
 
-/** Why a verb was not done: a refusal by its name (Refusal in visitor.py), or a fault told to programmers. @typedef {{ refusal?: keyof typeof EN.refusals, problem?: string }} Answer */
+/** Why a verb was not done: a refusal by its name (Refusal in visitor_lane.py), or a fault told to programmers. @typedef {{ refusal?: keyof typeof EN.refusals, problem?: string }} Answer */
 
 export const EN = {
   locale: "en-GB",
