@@ -64,13 +64,13 @@ GLOSSARY = (
         "status, result",
         (  # what a passenger pays
             r"\b(?:a|the|no|of|pay|pays|paid|free|full|reduced|collect|collects)\s+fares?\b",
-            r"\bfare\s+(?:evasion|product|system|payment|collection)\b",
+            r"\bfare\s+(?:cards?|evasion|product|system|payment|collection)\b",
         ),
     ),
     Entry("awake", "available, running"),
     Entry("affair|affairs", "responsibility, task"),
     Entry("whoever|whomever|somebody|nobody", "the actor: caller, client, gate, operator"),
-    Entry("doubt|doubts|doubted|doubting", "suspect"),
+    Entry("doubt|doubts|doubted|doubting", "suspect", (r"\b(?:in|no|without)\s+doubt\b",)),
     Entry(r"(?:put|puts|putting)\s+(?:\w+\s+)?aside", "quarantine"),
     Entry("rubbish", "invalid"),
     Entry("mad|madly", "faulty"),
@@ -111,6 +111,8 @@ _CODE_SPAN = re.compile(r"``[^`]+``|`[^`]+`")
 _IDENTIFIER = re.compile(
     r"\S*\w_\w\S*|\S*_\w+|--\w[\w-]*|\bturnike-\w[\w.@-]*|\w+(?:\.\w+)+\(?|[\w.<>-]*/[\w./<>*-]+"
 )
+# A line of an example in a docstring, up to its comment: `home = Home(folder)`.
+_EXAMPLE = re.compile(r"^ {4,}(?:[\w.]+(?:, [\w.]+)* = |[\w.]+\()(?:(?!  #)[^\n])*", re.MULTILINE)
 _KEEP = re.compile(r"\b(?:[\w-]+/)*(?:courier|carrier)\.py\b")
 
 
@@ -138,8 +140,10 @@ _ENTRIES = tuple(
 
 
 def prose_only(text: str) -> str:
-    """`text` with code spans, identifiers and paths blanked, so that offsets and lines stay."""
-    without_code = _CODE_SPAN.sub(lambda span: re.sub(r"\S", " ", span[0]), text)
+    """`text` with code, identifiers and paths blanked, so that offsets and lines stay."""
+    without_code = text
+    for code in (_CODE_SPAN, _EXAMPLE):
+        without_code = code.sub(lambda span: re.sub(r"\S", " ", span[0]), without_code)
     return _IDENTIFIER.sub(
         lambda part: part[0] if _KEEP.search(part[0]) else re.sub(r"\S", " ", part[0]),
         without_code,

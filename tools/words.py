@@ -8,7 +8,7 @@ blank in them), names of tests, and the texts of the pages. `tools/glossary.py` 
 all their forms, and the senses in which one of them is right.
 
 Not counted, and why:
-* identifiers, paths and code spans in backticks: a JSON key, a command, a protocol's word and a
+* identifiers, paths, code spans in backticks and lines of examples: a JSON key, a command, a protocol's word and a
   unit's name are contracts that a text may not change;
 * CHANGELOG.md: what a released version was called then is history;
 * LICENSE, minified libraries and lock files: written by others;
@@ -31,7 +31,7 @@ from tools.tree import below, files_of, room_of
 
 # Per 1,000 words, as this program counts the tree of commit e65071d, the last one before the
 # glossary. The budget is a tenth of that: what is left are right senses that no pattern knows.
-BASELINE_PER_1000 = 19.92
+BASELINE_PER_1000 = 19.8
 BUDGET_PER_1000 = BASELINE_PER_1000 / 10
 
 UNCOUNTED = (
