@@ -8,8 +8,8 @@ blank in them), names of tests, and the texts of the pages. `tools/glossary.py` 
 all their forms, and the senses in which one of them is right.
 
 Not counted, and why:
-* identifiers, paths, code spans in backticks and lines of examples: a JSON key, a command, a protocol's word and a
-  unit's name are contracts that a text may not change;
+* identifiers, paths, code spans in backticks and lines of examples: a JSON key, a command, a
+  protocol's word and a unit's name are contracts that a text may not change;
 * CHANGELOG.md: what a released version was called then is history;
 * LICENSE, minified libraries and lock files: written by others;
 * Turkish texts: the glossary is of English words;
