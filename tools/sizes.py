@@ -82,8 +82,8 @@ def _full_folders(root: Path, names: Sequence[str]) -> Iterator[str]:
     for folder in sorted({name.rpartition("/")[0] for name in names}):
         if modules[folder] > FOLDER_MODULES_MAX and not _gives_reason(root / folder):
             yield (
-                f"{folder}/__init__.py:1: the folder has {modules[folder]} modules; at most"
-                f' {FOLDER_MODULES_MAX}, or give the reason in a sentence "{REASON} …"'
+                f"{folder}: {modules[folder]} modules; at most {FOLDER_MODULES_MAX}, or its"
+                f' __init__.py (README.md if it has none) gives the reason: "{REASON} …"'
             )
 
 

@@ -69,7 +69,7 @@ def test_a_folder_of_more_than_twelve_modules_needs_its_reason(tree: Path) -> No
         put(tree, f"room/m{number}.py", "")
     assert put(tree, "room/__init__.py", '"""A room."""\n') == []
     (excess,) = put(tree, "room/m12.py", "")
-    assert excess.startswith("room/__init__.py:1: the folder has 13 modules; at most 12")
+    assert excess.startswith("room: 13 modules; at most 12, or its __init__.py")
     reason = '"""A room.\n\nMore than twelve\nfiles: one for each test of a device.\n"""\n'
     assert put(tree, "room/__init__.py", reason) == []
 
