@@ -1,4 +1,4 @@
-"""A gate of real processes whose clocks are a file: its lane is clocked_lane.py, its lists and keys stand in a folder that a test fills."""
+"""A gate of real processes whose clock is a file: clocked_lane.py, with lists and keys."""
 
 import json
 from collections.abc import Iterator
@@ -79,5 +79,5 @@ class ClockedGate:
 
 
 def told(line: Line) -> tuple[str, str, str, bool]:
-    """What a tap's line says: outcome, ground, state of the list, and whether the clock was synchronised."""
+    """A tap's line: outcome, ground, state of the list, and whether the clock was synchronised."""
     return line["outcome"], line["ground"], line["list_state"], line["clock_synchronised"]

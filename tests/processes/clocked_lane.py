@@ -1,8 +1,9 @@
-"""The lane process as it is, on a system whose clocks stand where a file says. For tests of time.
+"""The lane process on a system whose clocks are read from a file. For tests of time.
 
     python -m tests.processes.clocked_lane CONFIG CLOCK
 
-CLOCK is a JSON object that is read whenever the lane asks for the time: {"unix_s", "synchronised", "boottime_ns", "boot_id"}.
+CLOCK is a JSON object: {"unix_s", "synchronised", "boottime_ns", "boot_id"}. It is read whenever
+the lane asks for the time.
 """
 
 import json
@@ -18,7 +19,7 @@ from validator.programs import lane as app
 
 
 class FileClock(Clock):
-    """The lane's own clock, but for what the system says."""
+    """The lane's own clock on the file's figures instead of the system's."""
 
     path: Path
 
@@ -27,7 +28,7 @@ class FileClock(Clock):
         self._boot_id = str(self.read()["boot_id"])
 
     def read(self) -> dict[str, Any]:
-        """What stands in the file."""
+        """The content of the file."""
         values: dict[str, Any] = json.loads(self.path.read_text())
         return values
 

@@ -1,4 +1,4 @@
-"""A courier as a process, in a town whose clock is this machine's: what a gate's supervisor starts, and what its lane would find."""
+"""A courier as a process, for a city whose clock is this machine's, and what its lane finds."""
 
 import json
 import time
@@ -48,7 +48,7 @@ poll_s = {self._poll_s}
         return Program("validator", "lane", "--config", str(self.configured()))
 
     def status(self) -> Line:
-        """What the courier's own file says."""
+        """The content of the courier's own file."""
         line: Line = json.loads((self.folder / "recent" / "courier.json").read_text())
         return line
 
@@ -60,6 +60,6 @@ def state(courier: Program, wanted: str, **fields: object) -> Line:
 
 @contextmanager
 def courier_town(folder: Path) -> Iterator[Town]:
-    """A town of today: a courier's process asks the system for the time."""
+    """A city of today: a courier's process asks the system for the time."""
     with town(folder, int(time.time())) as made:
         yield made

@@ -1,8 +1,9 @@
-"""A lane that has only its clerk: the real thread with the real outbox and socket, and in place of passengers denials as fast as they are kept.
+"""A lane that has only its clerk, real outbox and socket included, and denials without passengers.
 
     python -m tests.processes.denial_lane FOLDER FIRST COUNT [log]
 
-Prints the number of each denial of which the passenger would have been told, which is after it was committed; then serves until it is ended.
+It makes denials as fast as they are kept, and prints the number of each once it is committed,
+which is when the passenger would be told. Then it serves until it is ended.
 With "log" the clerk's log goes there too.
 """
 
@@ -25,7 +26,7 @@ from validator.lane.tally import Account
 from validator.lane.time_file import TimeFile
 
 GATE_ID = "test"
-BUDGET_MS = 60_000  # nobody is told here before the commit, so that a denial is either told and kept, or neither
+BUDGET_MS = 60_000  # no denial is printed before its commit: it is printed and kept, or neither
 
 
 class NoLists:

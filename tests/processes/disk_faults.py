@@ -1,4 +1,4 @@
-"""What can be wrong with the disk of faulty_file_system.py, named apart from it: that module needs libfuse to be imported."""
+"""The faults of faulty_file_system.py. They are named apart: that module needs libfuse to load."""
 
 from enum import StrEnum
 

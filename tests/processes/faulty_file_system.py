@@ -1,7 +1,11 @@
-"""The file system of tests/power_cut, with faults: `python -m tests.processes.faulty_file_system MOUNT JOURNAL`.
+"""The file system of tests/power_cut, with faults.
 
-`os.setxattr(MOUNT, "user.fault", b"unsynced")` sets one, from then on, and `b"none"` ends it. What a sync that failed should have made durable never is: the
-kernel forgets that it was to be written (fsync(2), "EIO"), so the journal does too, though it can be read as long as the system runs.
+    python -m tests.processes.faulty_file_system MOUNT JOURNAL
+
+`os.setxattr(MOUNT, "user.fault", b"unsynced")` sets one, from then on, and `b"none"` ends it.
+What a sync that failed should have made durable never is: the
+kernel forgets that it was to be written (fsync(2), "EIO"), so the journal does too, though it can
+be read as long as the system runs.
 """
 
 import errno
@@ -21,7 +25,7 @@ _ERRORS = {Fault.READ_ONLY: errno.EROFS, Fault.GONE: errno.EIO}
 
 
 class FaultyFileSystem(RecordingFileSystem):
-    """Fails as it is told."""
+    """Fails as its `user.fault` says."""
 
     def __init__(self, start: Path) -> None:
         self._fault = Fault.NONE

@@ -1,11 +1,12 @@
-"""Programs that start in a hundredth of a second, for tests that start hundreds: forked from a process that has imported them already.
+"""Programs that start in 10 ms, for tests that start hundreds: forked from one that imported them.
 
     with Forks() as forks:
         courier = forks.start("turnike", "courier", "--config", "validator.toml")
         line = courier.read(0.1)
         courier.kill()
 
-Each is a process of its own that runs the same `main` as its command does, and SIGKILL ends it as it ends any other. What a start costs in
+Each is a process of its own that runs the same `main` as its command, and SIGKILL ends it as any
+other. What a start costs in
 imports is left out: hardly anything can go wrong there, and it is nine tenths of a short life.
 """
 
@@ -38,7 +39,7 @@ _READ_BYTES = 1 << 16
 
 
 class Fork:
-    """One program. `heard` is all it has said on its standard output; what it says on standard error comes there too, as text."""
+    """One program. `heard` is all its output: standard output, and standard error as text."""
 
     def __init__(self, name: str, pid: int, out_fd: int) -> None:
         self.name = name
@@ -50,11 +51,11 @@ class Fork:
         self._rest = b""
 
     def fileno(self) -> int:
-        """For select: readable when it has said something, or has ended."""
+        """For select: readable when it has printed something, or has ended."""
         return self._out_fd
 
     def read(self) -> list[Line]:
-        """What it has said since the last time; waits for nothing."""
+        """The program's output since the last call. Does not wait."""
         lines: list[Line] = []
         while select.select([self._out_fd], [], [], 0)[0]:
             data = os.read(self._out_fd, _READ_BYTES)
@@ -66,7 +67,7 @@ class Fork:
         return lines
 
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether the program has ended."""
         return self._pidfd is None or bool(select.select([self._pidfd], [], [], 0)[0])
 
     def signal(self, number: int) -> None:
@@ -76,7 +77,7 @@ class Fork:
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def kill(self) -> list[Line]:
-        """SIGKILL; returns, when it is gone, what it said and nobody had read."""
+        """Send SIGKILL and wait for the end. Returns the output that was not read yet."""
         assert self._pidfd is not None
         self.signal(signal.SIGKILL)
         assert select.select([self._pidfd], [], [], WAIT_S)[0], f"{self.name} outlives SIGKILL"
@@ -142,8 +143,11 @@ def _fork(command: list[str], out_fd: int) -> int:
     for fd in (1, 2):
         os.dup2(out_fd, fd)
     os.closerange(3, 256)
-    # As a new process has them: those of the parent were made for a file, and believe that they can seek.
-    sys.stdout, sys.stderr = (open(fd, "w", buffering=1, closefd=False) for fd in (1, 2))  # noqa: SIM115
+    # As a new process has them: the parent's were made for a file, and take it for seekable.
+    sys.stdout, sys.stderr = (
+        open(fd, "w", buffering=1, closefd=False)  # noqa: SIM115
+        for fd in (1, 2)
+    )
     sys.argv = command
     code: Any = 1
     try:
@@ -151,7 +155,7 @@ def _fork(command: list[str], out_fd: int) -> int:
         code = 0
     except SystemExit as end:
         code = end.code
-    except BaseException:  # noqa: BLE001  # it is told, and nothing of the parent's may run here
+    except BaseException:  # noqa: BLE001  # it is printed, and nothing of the parent's may run here
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()
@@ -160,7 +164,7 @@ def _fork(command: list[str], out_fd: int) -> int:
 
 
 def _serve(fd: int) -> NoReturn:
-    """Fork what is asked for, until nobody asks any more; then nothing that was forked goes on."""
+    """Fork what is asked for until the asking end closes; then end all that was forked."""
     for name in (*MAINS.values(), *IMPORTED):
         import_module(name)
     gc.freeze()

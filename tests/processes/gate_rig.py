@@ -12,7 +12,7 @@ NOW_UNIX_S = 1_780_000_000
 
 
 class Gate:
-    """One gate. `cards` gives a fresh card of a kind; `tap` presents one and returns what became of it."""
+    """One gate. `cards` gives a fresh card of a kind; `tap` presents one and returns its line."""
 
     def __init__(
         self, folder: Path, reader: Program, board: Program, *, reads_on_board: bool
@@ -48,7 +48,7 @@ class Gate:
         return line
 
     def serves(self, lane: Program, wait_s: float = WAIT_S) -> Line:
-        """The next good card is admitted: shown again until the gate takes it, as a passenger would do, and no longer than `wait_s`."""
+        """Show a good card until the gate admits it, as a passenger would, for `wait_s` at most."""
         uid = self.card("matched")
         self.card_source.say(f"present {uid}")
         line = lane.event("tap", wait_s, outcome="admitted")
@@ -62,7 +62,7 @@ class Gate:
 def gate(
     folder: Path, *, reads_on_board: bool = False, timing: str = "ideal", walks: bool = True
 ) -> Iterator[Gate]:
-    """Devices and a list in `folder`; no lane yet. Without `walks` nobody goes through by himself."""
+    """Devices and a list in `folder`; no lane yet. With `walks` each passenger walks through."""
     build(folder, NOW_UNIX_S)
     with ExitStack() as stack:
         board_options = ["--reader"] if reads_on_board else []

@@ -1,4 +1,6 @@
-"""The console process as it is, but for asking its lanes a hundred times a second, so that a day's history is heard in seconds. For tests of memory.
+"""The console process, asking its lanes a hundred times a second: a day's history in seconds.
+
+For tests of memory.
 
 python -m tests.processes.hurried_console CONFIG
 """

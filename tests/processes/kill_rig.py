@@ -1,6 +1,9 @@
-"""A whole system in a folder, for the test that kills its programs: the city with its registry, a web server, a gate, and what must be true.
+"""A whole system in a folder, for the test that kills its programs.
 
-What each list version must say is known from the changes themselves: the registry tells of each at once which version it is part of, however
+A city with its registry, a web server, a gate, and what must be true.
+
+The right content of each list version follows from the changes: the registry returns at once the
+version that each change is part of, however
 often a publisher dies over that version.
 """
 
@@ -31,11 +34,11 @@ RULES = ("suspended", "staff", "matched")
 ENDS_AFTER_S = 20 * 86_400
 
 Under = frozenset[str]
-"""The rules that a card stands under."""
+"""The rules that list a card."""
 
 
 class Verdict(NamedTuple):
-    """What the lane says about a card, and why."""
+    """The lane's verdict on a card, with its ground."""
 
     outcome: str
     ground: str
@@ -43,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(under: Under | None) -> Verdict:
-    """The right one, for a card that stands under these rules; None: there is no list. Independent of the code that decides."""
+    """The right verdict under these rules (None: there is no list). Independent of `decide`."""
     if under is None:
         return Verdict("denied", "list missing", "")
     if "suspended" in under:
@@ -82,7 +85,7 @@ class Counted(NamedTuple):
 
 @dataclass
 class People:
-    """Every card, and how it stood in each list version."""
+    """Every card, and its rules in each list version."""
 
     registry: Registry
     random: Random
@@ -116,13 +119,13 @@ class People:
         return self.uids[:RESTLESS]
 
     def under(self, uid: bytes, version: int) -> Under | None:
-        """The rules that a card stood under in a list version; None for version 0, which is no list."""
+        """The rules of a card in a list version; None for version 0, which is no list."""
         return next(
             (under for since, under in reversed(self.history[uid]) if since <= version), None
         )
 
     def counted(self, version: int) -> Counted:
-        """What a list version must say on every card."""
+        """The right verdict on every card under a list version."""
         return Counted(version, {uid: self.under(uid, version) or Under() for uid in self.uids})
 
     def step(self) -> None:
@@ -209,7 +212,7 @@ class System:
         return sorted(self.office.fingerprint_keys.glob("*.key"))
 
     def public_version(self) -> int:
-        """The list version that the world sees at this instant, 0 if none: the files read as they stand, nothing verified."""
+        """The published list version, 0 if none. It reads the files and verifies nothing."""
         try:
             timestamp = (self.office.metadata / "timestamp.json").read_bytes()
         except FileNotFoundError:
@@ -223,7 +226,7 @@ class System:
         return self._seen[1]
 
     def look_from_outside(self, *, afresh: bool = False) -> int:
-        """What python-tuf's own client makes of what is public; its list version. All that it names must be there, whole."""
+        """The list version that python-tuf's client verifies; all that it names must be there."""
         if not (self.office.metadata / "timestamp.json").exists():
             return 0
         if afresh or not self._looks:
@@ -244,7 +247,7 @@ class System:
         return manifest.list_version
 
     def left_over(self) -> list[str]:
-        """Files that somebody began and nobody finished, anywhere."""
+        """Files that a program began and none finished, anywhere."""
         parts = (self.city, self.gate)
         return [
             str(path.relative_to(self.folder))
@@ -261,7 +264,7 @@ def _named(folder: Path, by: bytes, name: str) -> bytes:
 
 @contextmanager
 def system(folder: Path, *, recent: bool) -> Iterator[System]:
-    """A city that has published nothing, its web server, and a gate that has nothing. `recent`: the gate has a memory-backed folder."""
+    """An empty city, its web server, an empty gate. `recent`: its list folder is in memory."""
     city, gate = folder / "city", folder / "gate"
     with program("backoffice", "init", str(city), "--development") as init:
         assert init.process.wait() == 0

@@ -1,4 +1,4 @@
-"""Who dies and who looks on: programs that are killed at random instants of their work, and a crowd that taps cards meanwhile."""
+"""Programs that are killed at random instants of their work, and a crowd that taps meanwhile."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from tests.processes.forked_programs import Fork, Forks
 from tests.processes.kill_rig import People, System
 from tests.support.machine.programs import Line, program
 
-MENDED = ("written again", "its copy has it")  # what a courier says of bits that have rotted
+MENDED = ("written again", "its copy has it")  # what a courier logs of bits that have rotted
 IDLE_S_MAX = (
     2.0  # one life in ten may last so long: past the start's work, into what comes after it
 )
@@ -59,11 +59,15 @@ class FolderWatch:
 
 
 class Victim:
-    """A program that dies at random: after a time, or after it has done so many things to files, whichever was drawn for this life.
+    """A program that dies at random: after a time, or after so many operations on files.
 
-    Both are uniform over twice what it seems to need to get its work done, so every second life does. By time alone hardly any would die
-    between two steps on the disk, which is where something can go wrong. It never complains and never ends by itself; AssertionError if
-    it does.
+    Both are uniform over twice what it seems to need for its work, so every second life ends it.
+    By time alone hardly any would die
+
+    between two steps on the disk, which is where something can go wrong.
+
+    Raises:
+        AssertionError: the program printed a complaint or ended by itself.
     """
 
     def __init__(
@@ -106,13 +110,13 @@ class Victim:
             self.due_s = self._files_left = float("inf")
 
     def is_due(self) -> bool:
-        """Whether it is time to die."""
+        """Whether it is time to kill the program."""
         if self.watch:
             self._files += self.watch.count()
         return self._files >= self._files_left or time.monotonic() >= self.due_s
 
     def hear(self) -> list[Line]:
-        """What it has said since the last time."""
+        """The program's output since the last call."""
         return self._checked(self.program.read())
 
     def kill(self) -> list[Line]:
@@ -139,7 +143,7 @@ class Victim:
 
 
 class Tap(NamedTuple):
-    """A card that was decided about. It was presented when the lane had adopted one version, and decided before another one was public."""
+    """A decided card: presented under one adopted version, decided before another was public."""
 
     uid: bytes
     adopted: int
@@ -148,7 +152,7 @@ class Tap(NamedTuple):
 
 
 class Crowd:
-    """Presents cards to the gate, one after another, and keeps what became of each. A lane that dies takes its answer with it."""
+    """Presents cards to the gate in turn, and keeps each answer. A killed lane gives none."""
 
     def __init__(self, stack: ExitStack, of: System, people: People, random: Random) -> None:
         self.taps: list[Tap] = []
@@ -171,7 +175,7 @@ class Crowd:
             device.first_line()
 
     def hear(self, lines: list[Line]) -> None:
-        """What the lane says."""
+        """The lane's answer."""
         for line in lines:
             match line["event"]:
                 case "started":
@@ -195,7 +199,7 @@ class Crowd:
         self.due_s = float("inf")
 
     def lane_is_dead(self) -> None:
-        """Nobody stands before the next one when it starts, so that no answer is taken for another card's."""
+        """No card is there when the next one starts, so that each answer is its own card's."""
         self._take_away()
         self.due_s = float("inf")
 
@@ -203,12 +207,12 @@ class Crowd:
         assert self._present is not None
         if (
             line["outcome"] == "try_again"
-        ):  # the machine stalled, and the lane says so: the next one comes
+        ):  # the machine stalled, and the lane logs that: the next one comes
             self.tries_again += 1
             self._take_away()
             self.due_s = time.monotonic() + TAP_EVERY_S
             return
-        # What was adopted when the card came, not now: a list may be adopted between a tap and its line.
+        # Adopted when the card came, not now: a list may be adopted between a tap and its line.
         self.taps.append(Tap(self._present, self._adopted_before, self._of.public_version(), line))
         self.adopted = max(self.adopted, line["list_version"])
         self._take_away()

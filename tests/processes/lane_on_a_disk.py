@@ -1,9 +1,11 @@
-"""A lane whose reports lie on a disk of its own, which fails when it is told to.
+"""A lane whose reports are on a disk of its own, which fails on command.
 
     python -m tests.processes.lane_on_a_disk DISK MOUNT CONFIG      # DISK: small, faulty or ext4
 
-Its standard input takes the disk's verbs, a line each, and "restart", which kills the lane first; its standard output is the lane's log, and `{"event": "disk", "did": …}` after each verb. When its
-input ends, so does the lane, and what was mounted with it: all of it lives in name spaces of its own, which the kernel takes down with the first process.
+Its standard input takes the disk's verbs, a line each, and "restart", which kills the lane first;
+its standard output is the lane's log, and `{"event": "disk", "did": …}` after each verb. When its
+input ends, so does the lane, and what was mounted with it: all of it lives in name spaces of its
+own, which the kernel takes down with the first process.
 """
 
 import json
@@ -31,14 +33,14 @@ class Disk(Protocol):
     """A mounted disk."""
 
     def do(self, verb: str) -> None:
-        """What the verb says. Raises KeyError for one that this disk does not know."""
+        """Do this verb. Raises KeyError for one that this disk does not have."""
 
     def close(self) -> None:
         """Unmount it."""
 
 
 class Small:
-    """A file system in memory, which somebody else fills."""
+    """A file system in memory that another user fills."""
 
     def __init__(self, mount: Path) -> None:
         self._mount = mount
@@ -82,7 +84,7 @@ class Faulty:
 
 
 class Ext4:
-    """A real one, on a loop device, that makes itself read-only at an error; and nothing to write to is under it while it is away."""
+    """A real one, on a loop device, that makes itself read-only at an error."""
 
     def __init__(self, mount: Path, size_bytes: int = EXT4_BYTES) -> None:
         self._mount = mount
@@ -110,12 +112,12 @@ class Ext4:
         Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1")
 
     def _mend(self) -> None:
-        """As a person would do it while the gate goes on: none of its files is open, so it can be unmounted."""
+        """Unmount, check and mount it while the gate works: none of its files is open then."""
         self.close()
         checked = subprocess.run(
             ["e2fsck", "-fp", str(self._image)], stdout=subprocess.DEVNULL, check=False
         )
-        assert checked.returncode <= 1, "it was clean, or it was mended"
+        assert checked.returncode <= 1, "it was clean, or it was repaired"
         self._attach()
 
     def close(self) -> None:
@@ -123,7 +125,7 @@ class Ext4:
         while subprocess.run(
             ["umount", str(self._mount)], stderr=subprocess.DEVNULL, check=False
         ).returncode:
-            assert time.monotonic() < until_s, "somebody holds it open"
+            assert time.monotonic() < until_s, "a process holds it open"
             time.sleep(0.05)
 
 

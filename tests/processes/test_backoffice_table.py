@@ -1,6 +1,7 @@
-"""Every command of `turnike-backoffice` with wrong input: one line, the right exit code, and the home is what it was.
+"""Wrong input for every command of `turnike-backoffice`: one line, the right exit code, no change.
 
-The parts of the table are tests/support/machine/command_table.py's. In this process where that is true to life; processes of their own for the rest.
+The parts of the table are tests/support/machine/command_table.py's. Commands run in this process
+where that is true to life, and as processes of their own otherwise.
 """
 
 import fcntl
@@ -47,7 +48,7 @@ EXPORT = ("--from", "2020-01-01T00:00Z", "--who", "somebody")
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
-    """A folder with a city that has published, a draft that waits, keys of every kind, and files that commands take."""
+    """A folder with a published city, a draft that waits, keys of each kind, files for commands."""
     with TemporaryDirectory(dir=SHELVES) as name:
         folder = Path(name)
 
@@ -104,7 +105,7 @@ def folder(template: Path) -> Iterator[Path]:
 
 
 class Place(NamedTuple):
-    """A command, and which of the files that it takes is another. Words that begin with @ are paths in the folder."""
+    """A command, and which of its files is another. Words with @ are paths in the folder."""
 
     command: str
     file: str
@@ -119,7 +120,10 @@ class Place(NamedTuple):
 SIGN = (
     "root-key sign @draft.json --key @a.pem --previous @1.root.json --passphrase-file @words --yes"
 )
-OUT = "reports export --home @city --key @reports.pem --to @ministry.pub --sign @exporter.pem --passphrase-file @words --from 2020-01-01T00:00Z --who me @out"
+OUT = (
+    "reports export --home @city --key @reports.pem --to @ministry.pub --sign @exporter.pem"
+    " --passphrase-file @words --from 2020-01-01T00:00Z --who me @out"
+)
 OPEN = "reports open @march.export --key @ministry.pem --signer @exporter.pub"
 PLACES = [
     Place("import cards @cards.csv --home @city", "cards.csv"),
@@ -288,7 +292,9 @@ def test_a_home_that_is_none_is_one_line(folder: Path, name: str, wrong: str) ->
 
 
 @pytest.mark.parametrize("name", AT_HOME)
-def test_a_home_that_nobody_names_is_one_line_that_says_how(folder: Path, name: str) -> None:
+def test_a_home_that_no_option_names_is_one_line_that_names_the_options(
+    folder: Path, name: str
+) -> None:
     told = refused(typed(main, *_home(folder, name)[:-2]), PROGRAM)
     assert "--home" in told
     assert "TURNIKE_HOME" in told
@@ -336,7 +342,7 @@ def test_an_output_without_room_is_one_line_and_without_a_reader_is_none(
     assert unread(MODULE, *words) == Ended(PIPE_CLOSED, "", "")
 
 
-def test_batch_ends_as_other_commands_when_nobody_hears_its_answers() -> None:
+def test_batch_ends_as_other_commands_when_its_output_has_no_reader() -> None:
     order = b'{"id": "a", "run": ["--version"]}\n'
     told = f"{PROGRAM}: standard output: No space left on device\n"
     with Path("/dev/full").open("wb") as full:
@@ -402,7 +408,7 @@ def test_the_question_for_a_passphrase_stays_on_the_screen(folder: Path) -> None
 @pytest.mark.parametrize(
     "command", [SIGN, OUT, "report-key make c --out @ --passphrase-file @words"]
 )
-def test_without_a_terminal_nobody_is_asked(folder: Path, command: str) -> None:
+def test_without_a_terminal_no_question_is_asked(folder: Path, command: str) -> None:
     words = Place(command.replace("--passphrase-file @words", ""), "").words(folder)
     before = state(folder)
     told = refused(started(MODULE, *words), PROGRAM)
@@ -457,13 +463,14 @@ def test_a_full_disk_is_one_line_and_changes_nothing(folder: Path, name: str) ->
         ended = on_a_full_disk(MODULE, city, *_home(folder, name))
     except OSError as error:
         pytest.skip(
-            f"no file system can be mounted here ({error}); util-linux's unshare and its right would do"
+            f"no file system can be mounted here ({error}); "
+            "util-linux's unshare and its right would do"
         )
     if ended.code == 0:
         return  # a page of the database had room for it
     refused(ended, PROGRAM)
     assert "No space left" in ended.err or "full" in ended.err
-    # A list that nobody sees may have been begun, and an empty database made: run again, both are gone on with.
+    # An unpublished list may have been begun, and an empty database made: the next run continues.
     if name not in {"publish", "reports move"}:
         assert state(city) == before
 
@@ -477,7 +484,8 @@ def test_a_city_that_has_no_room_is_not_founded_by_half(tmp_path: Path) -> None:
         )
     except OSError as error:
         pytest.skip(
-            f"no file system can be mounted here ({error}); util-linux's unshare and its right would do"
+            f"no file system can be mounted here ({error}); "
+            "util-linux's unshare and its right would do"
         )
     refused(ended, PROGRAM)
     assert state(disk) == {}
@@ -508,7 +516,7 @@ IT_WAS_DONE = (
     "is there already",
     "next one already",
     "waits already",
-)  # only the last line was not said
+)  # only the last line was not printed
 CHANGES = [
     "import",
     "suspend",

@@ -1,4 +1,4 @@
-"""`firmware-sim board` as a process, over its pty, with pyserial and golden frames: no codec of ours on this side."""
+"""`firmware-sim board` as a process on its pty, with pyserial and golden frames."""
 
 import json
 import os
@@ -49,13 +49,13 @@ class Port:
         """Seq and body of the next frame of a type; others are passed over."""
         while True:
             frame = self.serial.read_until(b"\0")
-            assert frame.endswith(b"\0"), "the board said nothing in time"
+            assert frame.endswith(b"\0"), "the board sent nothing in time"
             payload = unstuffed(frame[:-1])
             if payload and payload[0] == kind:
                 return payload[1:-2]
 
     def greet(self) -> None:
-        """Begin a session; its first heartbeat says that the board has heard."""
+        """Begin a session; the board's first heartbeat shows that it has begun."""
         self.say(HELLO)
         self.hear(0x2F)
 
@@ -93,7 +93,7 @@ def test_a_passage_by_golden_frames(tmp_path: Path) -> None:
         assert running.event("passed")["tap"] == 42
 
 
-def test_somebody_walks_through_by_himself(tmp_path: Path) -> None:
+def test_a_passenger_walks_through_by_himself(tmp_path: Path) -> None:
     with board(tmp_path, "--walk-ms", "20") as (_, port):
         port.say(OPEN_42)
         assert port.hear(0x20)[1:] == bytes.fromhex("0000002a 0014")

@@ -1,4 +1,4 @@
-"""How commands end when a person's shell is not what they expect: closed pipes, full disks, other locales, no lane."""
+"""How commands end in unusual shells: closed pipes, full disks, other locales, no lane."""
 
 import os
 import pty
@@ -30,7 +30,7 @@ def one_gate(tmp_path: Path) -> Iterator[Gate]:
 
 
 def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a line of bash in which $turnike and $sim are the commands; the exit code is that of the first in a pipe."""
+    """Run a line of bash with $turnike and $sim; the exit code is that of the first in a pipe."""
     programs = (
         f'turnike="{sys.executable} -m validator"; sim="{sys.executable} -m firmware_sim.cli"; '
     )
@@ -46,7 +46,7 @@ def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]
 
 
 def unread(*arguments: str) -> tuple[int, str]:
-    """Exit code and standard error of `turnike` when the reader of its output has gone before its first line."""
+    """Exit code and standard error of `turnike` when its output's reader has gone already."""
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "validator", *arguments]
@@ -57,7 +57,7 @@ def unread(*arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def test_check_says_whether_the_gate_serves_also_when_only_its_first_line_is_read(
+def test_checks_exit_code_shows_whether_the_gate_serves_also_when_only_its_first_line_is_read(
     one_gate: Gate,
 ) -> None:
     assert unread("check", "--config", str(one_gate.config)) == (0, "")
@@ -83,7 +83,7 @@ def test_a_full_disk_is_one_line(config: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["pn532", "board"])
-def test_a_simulated_device_whose_output_cannot_be_written_says_so(device: str) -> None:
+def test_a_simulated_device_whose_output_cannot_be_written_ends_in_one_line(device: str) -> None:
     ended = shell(f"$sim {device} > /dev/full")
     told = f"firmware-sim: {device}: standard output: No space left on device\n"
     assert (ended.returncode, ended.stderr) == (1, told)
@@ -95,7 +95,7 @@ def test_a_simulated_device_whose_reader_has_gone_ends_quietly(device: str) -> N
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_top_says_by_its_exit_code_whether_every_lane_answers(one_gate: Gate) -> None:
+def test_tops_exit_code_shows_whether_every_lane_answers(one_gate: Gate) -> None:
     silent = shell(f"$turnike top --once --config {one_gate.config}")
     assert silent.returncode == 1
     assert "not running" in silent.stdout
@@ -181,7 +181,7 @@ def test_a_token_file_of_windows_is_read(config: Path, encoding: str) -> None:
     token.chmod(0o600)
     ended = shell(f"$turnike enroll --config {with_upload(config)} --token-file {token}")
     assert ended.stderr.startswith("turnike: 127.0.0.1:9/v1/enrol: "), (
-        "it was sent, where nobody listens"
+        "it was sent, where no server listens"
     )
 
 
@@ -189,7 +189,7 @@ def test_a_token_file_of_windows_is_read(config: Path, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("mode", "is_loose"), [(0o600, False), (0o400, False), (0o644, True), (0o620, True)]
 )
-def test_a_token_file_that_others_may_read_is_said_in_a_line(
+def test_a_token_file_that_others_may_read_is_reported_in_a_line(
     config: Path, given: str, mode: int, *, is_loose: bool
 ) -> None:
     token = config.parent / "token"

@@ -1,4 +1,4 @@
-"""The commands as a person meets them: wrong input is one clear line and exit 2, never a traceback; what is asked for is shown."""
+"""The commands as a person meets them: wrong input ends in one line and exit 2, no traceback."""
 
 import json
 import signal
@@ -110,7 +110,7 @@ def test_check_of_a_good_gate_exits_0_and_of_a_running_one_leaves_it_alone(one_g
         one_gate.serves(lane)
 
 
-def test_a_second_lane_on_the_same_devices_says_so_and_does_not_disturb_the_first(
+def test_a_second_lane_on_the_same_devices_names_the_first_and_does_not_disturb_it(
     one_gate: Gate,
 ) -> None:
     config = one_gate.config.read_text()
@@ -140,7 +140,7 @@ def test_a_second_lane_with_the_same_configuration_is_refused_in_one_line(one_ga
 
 
 @pytest.mark.parametrize(("missing", "code"), [("deny", 1), ("admit", 0)])
-def test_check_without_a_list_says_what_the_operator_chose(
+def test_check_without_a_list_shows_what_the_operator_chose(
     one_gate: Gate, missing: str, code: int
 ) -> None:
     for path in (one_gate.folder / "lists").iterdir():
@@ -153,7 +153,7 @@ def test_check_without_a_list_says_what_the_operator_chose(
     assert "(list.missing)" in ended.stdout
 
 
-def test_list_show_tells_rules_and_sizes_and_no_card(config: Path) -> None:
+def test_list_show_prints_rules_and_sizes_and_no_card(config: Path) -> None:
     text = turnike("list", "show", "--config", str(config)).stdout
     assert "refuse   suspended" in text
     told = json.loads(turnike("list", "show", "--config", str(config), "--json").stdout)

@@ -1,4 +1,7 @@
-"""The console as a process beside a lane of its own gate: what it shows is the lane's, it outlives the lane, and no caller keeps the others from it."""
+"""The console as a process beside a lane: it shows the lane's figures, and outlives the lane.
+
+No caller keeps the others from it.
+"""
 
 import json
 import random
@@ -75,7 +78,7 @@ class Stream:
                 return lane
 
     def is_ended(self) -> bool:
-        """Whether it comes to an end by itself."""
+        """Whether the program ends by itself."""
         while self._file.readline():
             pass
         return True
@@ -101,7 +104,8 @@ class Console:
     def ask(self, path: str, *, method: str = "GET", host: str = "", head: str = "") -> Answered:
         """One request on a connection of its own."""
         return self.say(
-            f"{method} {path} HTTP/1.1\r\nHost: {host or f'localhost:{self.port}'}\r\nConnection: close\r\n{head}\r\n".encode()
+            f"{method} {path} HTTP/1.1\r\nHost: {host or f'localhost:{self.port}'}\r\n"
+            f"Connection: close\r\n{head}\r\n".encode()
         )
 
     def say(self, data: bytes) -> Answered:
@@ -169,7 +173,7 @@ def watched(devices: Gate) -> Iterator[tuple[Gate, Program, Console]]:
 
 @pytest.fixture
 def told(tmp_path: Path) -> Iterator[tuple[FakeLane, Console]]:
-    """A console with a lane that says what the test says."""
+    """A console with a fake lane that sends what the test gives it."""
     with (
         fake_lane(tmp_path / "lane.sock") as lane,
         console(with_console(lane_config(tmp_path), lane.path)) as made,
@@ -178,7 +182,7 @@ def told(tmp_path: Path) -> Iterator[tuple[FakeLane, Console]]:
         yield lane, made
 
 
-def test_a_tap_is_on_every_open_page_and_says_no_ground(
+def test_a_tap_is_on_every_open_page_without_its_ground(
     watched: tuple[Gate, Program, Console],
 ) -> None:
     devices, lane, made = watched
@@ -258,7 +262,7 @@ def test_a_reader_that_is_lost_is_on_the_page(told: tuple[FakeLane, Console]) ->
             pass
 
 
-def test_a_lane_that_says_garbage_is_told_as_such_and_heard_when_it_is_well(
+def test_a_lane_that_sends_garbage_is_shown_as_such_and_read_when_it_is_well(
     told: tuple[FakeLane, Console],
 ) -> None:
     lane, made = told
@@ -351,7 +355,7 @@ def test_a_page_that_takes_nothing_costs_the_others_nothing(told: tuple[FakeLane
         assert made.rss_kib - before_kib < 4 << 10
 
 
-def test_callers_that_say_nothing_keep_nobody_out(told: tuple[FakeLane, Console]) -> None:
+def test_callers_that_send_nothing_keep_no_other_out(told: tuple[FakeLane, Console]) -> None:
     _, made = told
     with ExitStack() as stack:
         page = stack.enter_context(made.page())
@@ -363,7 +367,7 @@ def test_callers_that_say_nothing_keep_nobody_out(told: tuple[FakeLane, Console]
         page.gate(up=True)
 
 
-def test_no_card_is_anywhere_in_what_it_says(watched: tuple[Gate, Program, Console]) -> None:
+def test_no_card_is_anywhere_in_its_answers(watched: tuple[Gate, Program, Console]) -> None:
     devices, lane, made = watched
     with made.page() as page:
         page.gate(up=True)
@@ -427,7 +431,7 @@ def test_it_ends_when_asked_to_and_so_do_its_pages(told: tuple[FakeLane, Console
         assert page.is_ended()
 
 
-def test_what_an_operator_must_mend_is_one_line(
+def test_what_an_operator_must_fix_is_one_line(
     told: tuple[FakeLane, Console], tmp_path: Path
 ) -> None:
     _, made = told

@@ -1,4 +1,4 @@
-"""The courier as a process against a real web server: what every network does to it, and that it stays calm and the lane unmoved."""
+"""The courier as a process against a real web server, with the faults of networks and servers."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ CARD, OTHER = uid(1), uid(2)
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    """A town that has suspended one card."""
+    """A city that has suspended one card."""
     with courier_town(tmp_path) as made:
         made.publish(CARD)
         yield made
@@ -55,7 +55,9 @@ def test_a_change_is_brought_within_the_poll_interval(
     ]
 
 
-def test_the_lane_is_told_of_each_list_that_was_installed(town: Town, gate: CourierGate) -> None:
+def test_the_lane_receives_each_list_that_was_installed_at_once(
+    town: Town, gate: CourierGate
+) -> None:
     def installed(lane: FakeLane) -> int:
         return lane.asked.count("list_changed")
 
@@ -65,7 +67,7 @@ def test_the_lane_is_told_of_each_list_that_was_installed(town: Town, gate: Cour
         town.publish(OTHER)
         lane.wait_for(lambda lane: installed(lane) == 2)
         state(courier, "fresh", list_version=2)
-        assert installed(lane) == 2, "a poll that installs nothing tells the lane nothing"
+        assert installed(lane) == 2, "a poll that installs nothing sends the lane nothing"
 
 
 def test_sighup_asks_at_once(town: Town, tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_no_network(town: Town, gate: CourierGate, running: Program) -> None:
     assert f"127.0.0.1:{port}" in line["problem"]
     assert gate.status()["state"] == "unreachable"
     with socket.create_server(("127.0.0.1", port), reuse_port=False):
-        pass  # the port is free: nobody answers there
+        pass  # the port is free: no server answers there
 
 
 def test_a_flapping_network_is_followed_without_a_word_too_many(
@@ -160,11 +162,11 @@ def test_a_dead_server_is_asked_once_a_poll_and_costs_no_processor(
     polled_unix_s, used_s = first["polled_unix_s"], _cpu_s(running)
     while gate.status()["polled_unix_s"] < polled_unix_s + 6:
         os.sched_yield()
-        signal.sigtimedwait([], 0.1)  # the file is looked at ten times a second
+        signal.sigtimedwait([], 0.1)  # the file is read ten times a second
     assert _cpu_s(running) - used_s < 1.0  # of six seconds; a busy loop would take all of them
 
 
-def test_a_certificate_that_nobody_we_trust_has_signed(
+def test_a_certificate_that_no_trusted_authority_has_signed(
     town: Town, gate: CourierGate, tmp_path: Path
 ) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
@@ -183,7 +185,7 @@ def test_a_certificate_that_nobody_we_trust_has_signed(
             courier.close()
 
 
-def test_a_proxy_is_used_only_as_configured_and_says_when_it_refuses(
+def test_a_proxy_is_used_only_as_configured_and_its_refusal_is_reported(
     town: Town, gate: CourierGate, tmp_path: Path
 ) -> None:
     ours = Authority(tmp_path, "ours")
@@ -216,7 +218,7 @@ def test_the_environments_proxy_is_never_asked(gate: CourierGate) -> None:
         ('ca_file = "/dev/null"', "", "ca"),
     ],
 )
-def test_what_the_operator_must_mend_first_is_one_line(
+def test_what_the_operator_must_fix_first_is_one_line(
     gate: CourierGate, more: str, spoil: str, line: str
 ) -> None:
     config = gate.configured(more=more)

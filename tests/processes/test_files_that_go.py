@@ -1,4 +1,4 @@
-"""What a running lane and a running courier do when their files and folders are taken away under them."""
+"""What a running lane and a running courier do when their files and folders are removed."""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""A gate whose SD card the kernel has made read-only: a real ext4 that has met an error. What can go on goes on, and what cannot is said."""
+"""A gate whose SD card the kernel has made read-only: a real ext4 that has met an error.
+
+What can go on goes on, and what cannot is logged.
+"""
 
 import shutil
 import subprocess
@@ -43,11 +46,11 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 def found(gate: CourierGate, subject: str) -> list[Finding]:
-    """What `turnike check` says of it."""
+    """What `turnike check` prints."""
     return [finding for finding in examine(load(gate.configured())) if finding.subject == subject]
 
 
-def test_a_courier_whose_disk_becomes_read_only_says_so_at_the_next_poll_and_keeps_asking(
+def test_a_courier_whose_disk_becomes_read_only_reports_it_at_the_next_poll_and_keeps_asking(
     tmp_path: Path, town: Town
 ) -> None:
     gate = CourierGate(tmp_path / "gate", town)
@@ -168,7 +171,7 @@ def test_a_second_courier_is_refused_also_after_the_folder_was_removed(
             assert b"another courier writes here" in second.process.stderr.read()
 
 
-def test_what_an_ext4_that_met_an_error_says_of_itself_is_not_believed(tmp_path: Path) -> None:
+def test_the_state_that_an_ext4_with_an_error_reports_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     with ext4(tmp_path / "disk") as disk:
         (tmp_path / "disk" / "file").touch()

@@ -46,7 +46,7 @@ class Terminal:
         self.process.stdin.flush()
 
     def wait_for(self, pattern: str) -> str:
-        """The first line that matches, after the one found last; fails with all output if none comes."""
+        """The first match after the last one found; fails with all output if none comes."""
         deadline_s = time.monotonic() + WAIT_S
         while True:
             if found := re.compile(rf"^.*{pattern}.*\n", re.MULTILINE).search(

@@ -1,4 +1,7 @@
-"""The fingerprint key is rotated in the city, and every step of it reaches a gate by itself: its courier and a receiver as processes."""
+"""The city rotates the fingerprint key, and each step reaches a gate by itself.
+
+The gate's courier and the receiver are processes.
+"""
 
 import json
 import subprocess
@@ -35,7 +38,7 @@ def types(world: World, *arguments: str) -> None:
 
 
 def said(world: World, *arguments: str) -> str:
-    """What a command in the city says."""
+    """The output of a command in the city."""
     command = [sys.executable, "-m", "backoffice", *arguments, "--home", str(world.folder / "city")]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
@@ -58,7 +61,7 @@ def test_a_rotated_key_reaches_the_gate_with_its_status_and_the_list_under_it_is
     assert f"next fingerprint key {coming}: " in said(
         world, "gates"
     )  # the gate may hold it already
-    world.start("lane")  # news, so that the gate does not wait a minute before it says how it fares
+    world.start("lane")  # news, so that the gate does not wait a minute before it sends its status
     courier.event("fingerprint key", key_id=coming)
     held = held_keys(world.folder / "keys")
     assert {each.hex() for each in held} == {first.id, coming}

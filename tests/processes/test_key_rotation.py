@@ -1,4 +1,4 @@
-"""The fingerprint key is replaced while gates serve: courier and lane as processes, nothing restarted, and never a tap without a list."""
+"""The fingerprint key is replaced while a gate serves: no restart, and no tap without a list."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ OLD_ID, NEW_ID = key_id(KEY).hex(), key_id(OTHER_KEY).hex()
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[Town]:
-    """A town that has suspended one card, under the old key."""
+    """A city that has suspended one card, under the old key."""
     with courier_town(tmp_path) as made:
         made.publish(KNOWN)
         yield made
@@ -38,7 +38,7 @@ class RotatedGate(CourierGate):
             (folder / name).symlink_to(devices.folder / name)
 
     def hold(self, key: bytes) -> None:
-        """Put a key beside those that are held, as somebody with a shell there does."""
+        """Put a key beside those that are held, as a technician with a shell there does."""
         (self.folder / "keys" / f"{key_id(key).hex()}.key").write_bytes(format_key_file(key))
 
     def tap(self, lane: Program, card: bytes) -> tuple[str, str, int]:
@@ -49,7 +49,7 @@ class RotatedGate(CourierGate):
         return line["outcome"], line["list_state"], line["list_version"]
 
     def check(self, subject: str) -> list[tuple[str, str]]:
-        """What `turnike check` says of it."""
+        """What `turnike check` prints."""
         findings = examine(load(self.configured()))
         return [(finding.mark, finding.text) for finding in findings if finding.subject == subject]
 
@@ -72,7 +72,7 @@ def processes(
 
 
 def switch(city: Town) -> None:
-    """The publisher's switch: all older pieces are withdrawn, and a snapshot under the new key is offered."""
+    """The publisher's switch: it withdraws older pieces, and offers a snapshot under the new key."""
     city.key = OTHER_KEY
     city.offered.clear()
     city.version += 1
@@ -112,13 +112,16 @@ def test_a_gate_that_was_given_the_new_key_takes_its_list_without_a_restart(
     assert not [line for line in courier.heard if line.get("state") == "no fingerprint key"]
 
 
-def test_a_gate_without_the_new_key_keeps_the_last_list_and_says_so_until_it_gets_it(
+def test_a_gate_without_the_new_key_keeps_the_last_list_and_reports_it_until_it_gets_the_key(
     city: Town, processes: tuple[RotatedGate, Program, Program]
 ) -> None:
     gate, courier, lane = processes
     switch(city)
     line = state(courier, "no fingerprint key", list_version=1, accepted_version=2)
-    wanted = f"list 2 is made under fingerprint key {NEW_ID}, which this gate does not hold; put it into list.keys"
+    wanted = (
+        f"list 2 is made under fingerprint key {NEW_ID}, which this gate does not hold; "
+        "put it into list.keys"
+    )
     assert line["problem"] == wanted
     left = gate.status()
     assert (left["state"], left["problem"], left["list_version"]) == (

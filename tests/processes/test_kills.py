@@ -1,10 +1,13 @@
-"""kill -9 of publisher, courier and lane at random instants, two hundred times, while cards change and a crowd taps them, and bits rot.
+"""kill -9 of publisher, courier and lane at two hundred random instants.
 
-A city publishes, a gate brings its lists home and decides by them, and one of the three programs dies and is started again all the time.
-What was half done then harms nobody: each tap is decided by one whole list version, versions never fall, and when the killing ends the
+Meanwhile cards change, a crowd taps them, and bits rot. A city publishes, a gate fetches the lists
+and decides by them, and one of the three programs dies and is started again all the time.
+What was half done then does no harm: each tap is decided by one whole list version, versions never
+fall, and when the killing ends the
 newest list arrives without anybody's help.
 
-    TURNIKE_KILLS=1000 pytest --timeout 3600 tests/processes/test_kills.py    # longer; TURNIKE_KILL_SEED=… draws the same again
+    TURNIKE_KILLS=1000 pytest --timeout 3600 tests/processes/test_kills.py    # longer
+    TURNIKE_KILL_SEED=… pytest tests/processes/test_kills.py    # draws the same again
 """
 
 import os
@@ -88,7 +91,7 @@ class Run:
         self.crowd = Crowd(stack, of, self.people, Random(f"{seed} crowd"))
         self.died_at_work = {"publisher": 0, "courier": 0}
         self.seen = dict.fromkeys(("published", "public", "installed", "accepted", "ledger"), 0)
-        """The highest list version that each source told; none ever falls."""
+        """The highest list version of each source; none ever falls."""
         self._stack = stack
         self._seed = seed
         self._rotting = Random(f"{seed} rot")
@@ -162,7 +165,7 @@ class Run:
                 self.crowd.lane_is_dead()
 
     def _rot(self) -> None:
-        """While it is dead, one file rots that it believes and no lane reads; not both of the two that are each other's copy."""
+        """While it is dead, one file rots that it believes and no lane reads; never both copies."""
         lists = self.of.gate / "lists"
         there = [
             lists / FILE_NAME,
@@ -217,7 +220,7 @@ class Run:
         self._counted.append(Counted.of(self._sleeper.rules, self.people.uids))
 
     def judge(self) -> None:
-        """Hold every tap, and every list that a gate had, against how the cards stood in that version."""
+        """Check each tap, and each list that a gate had, against the cards' rules in that version."""
         for tap in self.crowd.taps:
             version = tap.line["list_version"]
             assert tap.adopted <= version <= tap.public
@@ -240,7 +243,7 @@ def _is_whole(path: Path) -> bool:
 
 @contextmanager
 def _changing(people: People) -> Iterator["Future[None]"]:
-    """Cards change for the length of a block, in a thread, as other programs of the city would do it."""
+    """Cards change while the block runs, in a thread, as other programs of the city would do it."""
     stop = threading.Event()
 
     def change() -> None:
@@ -265,7 +268,10 @@ def published(of: System) -> int:
 
 
 def goes_on_by_itself(run: Run) -> int:
-    """Each program is started once more, by its command, as a supervisor does it; the last change comes to the gate. Its list version."""
+    """Start each program once more, as a supervisor does, until the gate has the last change.
+
+    Returns its list version.
+    """
     of = run.of
     assert published(of) == run.registry.claimed() == of.public_version()
     assert run.registry.pending() == 0
@@ -282,7 +288,7 @@ def goes_on_by_itself(run: Run) -> int:
             run.crowd.hear([lane.event("list", list_version=newest)])
         for uid in run.people.restless:
             decided = len(run.crowd.taps)
-            while len(run.crowd.taps) == decided:  # "try again" is said to the passenger, who does
+            while len(run.crowd.taps) == decided:  # the passenger is shown "try again", and does
                 run.crowd.present_next(uid)
                 run.crowd.hear([lane.event("tap")])
             assert run.crowd.taps[-1].line["list_version"] == newest
@@ -290,7 +296,7 @@ def goes_on_by_itself(run: Run) -> int:
 
 
 def nothing_is_left_behind(run: Run, newest: int) -> None:
-    """What stands in the folders of city and gate says the newest list, all of it, and nothing half."""
+    """The folders of city and gate hold the newest list, whole, and nothing half done."""
     of = run.of
     assert (
         newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
@@ -310,7 +316,7 @@ def nothing_is_left_behind(run: Run, newest: int) -> None:
 
 
 @pytest.mark.parametrize("recent", [True, False], ids=["changes in memory", "all on the SD card"])
-def test_a_hundred_kills_harm_nobody_and_need_no_hand(tmp_path: Path, recent: bool) -> None:
+def test_a_hundred_kills_do_no_harm_and_need_no_hand(tmp_path: Path, recent: bool) -> None:
     try:
         with ExitStack() as stack:
             of = stack.enter_context(system(tmp_path, recent=recent))

@@ -1,4 +1,7 @@
-"""Every named fault of the devices against a real lane: it survives, says what state it is in, and serves the next good card."""
+"""Every named fault of the devices against a real lane.
+
+The lane survives, reports its state, and serves the next good card.
+"""
 
 import random
 from collections.abc import Iterator
@@ -48,9 +51,7 @@ BOARD_LOSSES = (
 )
 
 
-HELD_S = (
-    4.0  # in which a held card is heard again three times, the field being taken away that often
-)
+HELD_S = 4.0  # in which the field is taken away three times, and a held card answers each time
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_a_board_on_a_line_that_echoes_serves_as_on_any_other(one_gate: Gate, fa
 
 
 @pytest.mark.parametrize("fault", ["echo", "echo=40", "echo-cut"])
-def test_a_dead_board_on_a_line_that_echoes_is_noticed_and_nobody_is_admitted(
+def test_a_dead_board_on_a_line_that_echoes_is_noticed_and_no_card_is_admitted(
     one_gate: Gate, fault: str
 ) -> None:
     with serving(one_gate) as lane:
@@ -184,7 +185,7 @@ def test_a_dead_board_on_a_line_that_echoes_is_noticed_and_nobody_is_admitted(
 
 
 @pytest.mark.parametrize("fault", ["echo", "echo=40"])
-def test_a_reader_on_a_line_that_echoes_is_out_of_service_and_says_why(
+def test_a_reader_on_a_line_that_echoes_is_out_of_service_with_the_reason(
     one_gate: Gate, fault: str
 ) -> None:
     with serving(one_gate) as lane:
@@ -208,7 +209,7 @@ def test_a_reader_whose_echo_comes_late_is_not_called_ready_again_and_again(one_
         assert one_gate.reader.event("status")["faults"] == [], "ready, while the line still echoed"
         one_gate.serves(lane)
         states = [line["state"] for line in lane.heard if line.get("event") == "reader"]
-        assert states == ["ready", "lost", "ready"], "one loss, told once"
+        assert states == ["ready", "lost", "ready"], "one loss, logged once"
 
 
 def test_an_emergency_is_shown_and_its_alarms_are_counted(one_gate: Gate) -> None:
@@ -232,7 +233,7 @@ def test_a_chip_left_at_another_speed_is_recovered_at_the_start(one_gate: Gate) 
         one_gate.serves(lane)
 
 
-def test_unplugged_devices_are_told_within_two_seconds_and_come_back(one_gate: Gate) -> None:
+def test_unplugged_devices_are_logged_within_two_seconds_and_come_back(one_gate: Gate) -> None:
     with serving(one_gate) as lane:
         for device, name in ((one_gate.reader, "reader"), (one_gate.board, "board")):
             device.say("unplug")
@@ -284,7 +285,7 @@ def test_a_card_that_stays_opens_once_on_a_bad_line(tmp_path: Path, fault: str) 
 
 
 @pytest.mark.parametrize("trouble", ["emergency", "unplug"])
-def test_a_card_laid_down_while_nobody_could_be_answered_is_served_afterwards(
+def test_a_card_laid_down_while_no_card_could_be_answered_is_served_afterwards(
     one_gate: Gate, trouble: str
 ) -> None:
     begin, end = (

@@ -1,4 +1,4 @@
-"""The lane as a process on simulated devices, as a gate runs it: outcomes, signals, lists, and what it leaves behind."""
+"""The lane as a process on simulated devices: outcomes, signals, lists, what it leaves behind."""
 
 import json
 import signal
@@ -77,7 +77,7 @@ def test_no_verdict_without_exactly_one_whole_card(either_gate: Gate) -> None:
         assert len(opened) == 1
 
 
-def test_a_denied_card_is_shown_anew_and_reported_once(either_gate: Gate) -> None:
+def test_a_denied_card_is_shown_again_and_reported_once(either_gate: Gate) -> None:
     with serving(either_gate) as lane:
         uid = either_gate.card("suspended")
         lines = [either_gate.tap(lane, uid) for _ in range(3)]
@@ -145,7 +145,9 @@ def test_a_new_list_is_adopted_between_two_taps(one_gate: Gate, told: str) -> No
         assert (line["outcome"], line["list_version"]) == ("denied", 7)
 
 
-def test_a_torn_newer_list_is_told_in_one_line_and_the_last_good_one_serves(one_gate: Gate) -> None:
+def test_a_torn_newer_list_is_logged_in_one_line_and_the_last_good_one_serves(
+    one_gate: Gate,
+) -> None:
     (one_gate.folder / "keys" / "second.key").write_bytes(format_key_file(KEY))
     with serving(one_gate) as lane:
         publish(one_gate, 7, [one_gate.card("matched")], 1_780_000_100)
@@ -248,7 +250,7 @@ def test_a_list_of_another_fleets_key_is_no_list(
         )
 
 
-def test_nothing_the_lane_says_holds_a_uid_or_a_fingerprint(one_gate: Gate) -> None:
+def test_nothing_the_lane_logs_holds_a_uid_or_a_fingerprint(one_gate: Gate) -> None:
     cards = {kind: one_gate.card(kind) for kind in ("matched", "suspended", "unmatched", "staff")}
     with serving(one_gate) as lane:
         for uid in cards.values():

@@ -1,6 +1,7 @@
-"""The lane socket of a lane that files denials, against callers that are endless, silent, many or slow: none of them holds up a denial.
+"""The lane socket of a lane that files denials, against endless, silent, many and slow callers.
 
-How fast denials are filed is compared with how fast they were just before, in the same run, and generously: who could hold the clerk up would stop it.
+None of them holds up a denial. The rate of denials is compared with the rate just before, in the
+same run and generously: a caller that could hold up the clerk would stop it.
 """
 
 import json
@@ -83,7 +84,7 @@ Caller = Callable[[Lane, threading.Event], None]
 
 
 class Rejections:
-    """Makes events for watchers: in this lane nobody taps, but each report that is put aside is one event."""
+    """Makes events for watchers: no card is tapped, but each quarantined report is one event."""
 
     def __init__(self, caller: socket.socket) -> None:
         self._caller = caller
@@ -91,7 +92,7 @@ class Rejections:
         self._ids: list[str] = []
 
     def reject(self, reason: str) -> bool:
-        """Put the oldest report aside; whether it was there still, and not put aside by another caller."""
+        """Quarantine the oldest report. Returns False if another caller was faster."""
         while not self._ids:
             told = self._ask(request="reports", max=20)["reports"]
             self._ids = [each["report_id"] for each in told]
@@ -99,7 +100,7 @@ class Rejections:
         return bool(answer["put_aside"])
 
     def close(self) -> None:
-        """The connection stays open for whoever made it."""
+        """The connection stays open for the caller that made it."""
         self._answers.close()
 
     def _ask(self, **request: object) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def drop_by_drop(lane: Lane, ended: threading.Event) -> None:
 
 
 def silent(lane: Lane, ended: threading.Event) -> None:
-    """Says nothing."""
+    """Sends nothing."""
     with lane.call():
         ended.wait()
 
@@ -167,7 +168,7 @@ def besieged(lane: Lane, *callers: Caller) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("caller", [endless, drop_by_drop, silent, many, deaf_watcher, deaf_asker])
-def test_denials_are_filed_whoever_calls(caller: Caller, lane: Lane) -> None:
+def test_denials_are_filed_beside_any_caller(caller: Caller, lane: Lane) -> None:
     before_s = lane.pace_s()
     with besieged(lane, *[caller] * 2):
         assert lane.pace_s() < SLOWER_MAX * before_s
@@ -183,7 +184,7 @@ def test_denials_are_filed_when_all_of_them_call_at_once(lane: Lane) -> None:
     assert (status["reports_refused"], status["reports_trouble"]) == (0, "")
 
 
-def test_callers_that_say_nothing_do_not_keep_the_courier_out(lane: Lane) -> None:
+def test_callers_that_send_nothing_do_not_keep_the_courier_out(lane: Lane) -> None:
     with ExitStack() as stack:
         silent_ones = [stack.enter_context(lane.call()) for _ in range(3 * CALLERS_MAX)]
         for _ in range(3):
@@ -194,7 +195,7 @@ def test_callers_that_say_nothing_do_not_keep_the_courier_out(lane: Lane) -> Non
         assert silent_ones[0].recv(1) == b"", "the first that came is the first that must go"
 
 
-def test_a_watcher_that_was_slow_is_told_how_much_it_missed(lane: Lane) -> None:
+def test_a_watcher_that_was_slow_receives_how_much_it_missed(lane: Lane) -> None:
     with ExitStack() as stack:
         slow, other = (stack.enter_context(lane.call()) for _ in range(2))
         events = stack.enter_context(slow.makefile("rb"))

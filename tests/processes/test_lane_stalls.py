@@ -1,6 +1,7 @@
-"""A lane process that is stopped and goes on (SIGSTOP, SIGCONT), as a machine that swaps or is frozen does to it: it lets nobody in late.
+"""A lane process that is stopped and continues (SIGSTOP, SIGCONT) admits no card late.
 
-What it does after a few hundred milliseconds is not tried here: an answer as old as that may still be decided.
+A machine that swaps or freezes does the same to it. A stop of a few hundred milliseconds is not
+tried here: an answer as old as that may still be decided.
 """
 
 import random
@@ -49,7 +50,7 @@ def opened_ns(of: Gate) -> list[int]:
     return [int(line["at_ns"]) for line in of.board.catch_up() if line.get("event") == "open"]
 
 
-def test_a_card_that_came_and_left_while_the_lane_stood_still_opens_nothing(one_gate: Gate) -> None:
+def test_a_card_that_came_and_left_while_the_lane_was_stopped_opens_nothing(one_gate: Gate) -> None:
     with serving(one_gate) as lane:
         stop(lane)
         present(one_gate, "matched")
@@ -105,7 +106,7 @@ def test_stopped_at_any_moment_of_a_tap_it_opens_at_once_or_not_at_all(
             went_on_ns = go_on(lane)
             one_gate.board.event(
                 "show", LONG_S, outcome="ready"
-            )  # by the lane, or by the board that hears it again
+            )  # by the lane, or by the board that receives it again
             shown_ns = present(one_gate, "matched")
             lane.event("tap", LONG_S, outcome="admitted", waited=False)
             one_gate.take_away()
@@ -113,7 +114,9 @@ def test_stopped_at_any_moment_of_a_tap_it_opens_at_once_or_not_at_all(
             assert late == [], "for a card that had gone"
 
 
-def test_whoever_waited_behind_another_and_left_meanwhile_is_not_let_in(tmp_path: Path) -> None:
+def test_a_card_that_waited_behind_another_and_left_meanwhile_is_not_admitted(
+    tmp_path: Path,
+) -> None:
     with gate(tmp_path, walks=False) as one_gate, serving(one_gate) as lane:
         present(one_gate, "matched")
         first = lane.event("tap", LONG_S)["tap"]
@@ -132,7 +135,7 @@ def test_whoever_waited_behind_another_and_left_meanwhile_is_not_let_in(tmp_path
             lane.wait_for(lambda line: line.get("event") in {"tap", "passage"}, LONG_S)
             for _ in range(2)
         ]
-        by_event = {line["event"]: line for line in told}  # which of the two is said first is open
+        by_event = {line["event"]: line for line in told}  # they come in either order
         assert (by_event["tap"]["tap"], by_event["tap"]["outcome"]) == (first + 1, "try_again")
         assert (by_event["passage"]["tap"], by_event["passage"]["passed"]) == (first, True)
         assert len(opened_ns(one_gate)) == 1

@@ -1,4 +1,4 @@
-"""The lane on clocks that are wrong: nobody suspended is let through early, and no clock closes the station."""
+"""The lane on wrong clocks: it admits no suspended card early, and no clock closes the station."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class TimedGate(ClockedGate):
     """One whose list knows three cards."""
 
     def publish(self, version: int = 1) -> None:
-        """A list issued at NOW: one card suspended, one matched, and a start date for everybody who is not."""
+        """A list issued at NOW: one card suspended, one matched, a start for unmatched cards."""
         numbers = {
             uid: CardUid(bytes.fromhex(uid)).fingerprint(KEY) for uid in (SUSPENDED, MATCHED)
         }
@@ -94,7 +94,7 @@ def test_a_gate_that_boots_in_another_year_serves_by_the_time_of_its_list(
         )
 
 
-def test_a_clock_that_steps_while_the_gate_runs_lets_nobody_through_early_and_locks_nobody_out(
+def test_a_clock_that_steps_while_the_gate_runs_admits_no_card_early_and_locks_none_out(
     clocked: TimedGate,
 ) -> None:
     clocked.accepted(NOW_UNIX_S)
@@ -193,7 +193,7 @@ def test_a_time_that_a_thief_signed_is_healed_by_replacing_the_key(clocked: Time
         assert clocked.tap(lane, SUSPENDED)["outcome"] == "admitted"
         clocked.accepted(NOW_UNIX_S + DAY_S, key="new")
         clocked.publish(2)
-        lane.event("list", list_version=2)  # time is looked at first
+        lane.event("list", list_version=2)  # the lane reads the time first
         line = clocked.tap(lane, SUSPENDED)
         assert (line["outcome"], line["unix_s"]) == ("denied", NOW_UNIX_S + DAY_S)
 
@@ -213,7 +213,7 @@ def test_after_the_repair_of_a_time_signed_ahead_ends_starts_and_expiry_are_righ
         if not restarts:
             clocked.accepted(NOW_UNIX_S + 60, key="new")
             clocked.publish(2)
-            lane.event("list", list_version=2)  # time is looked at first
+            lane.event("list", list_version=2)  # the lane reads the time first
             assert_is_healed(clocked, lane, is_synchronised=is_synchronised)
     if restarts:
         clocked.accepted(NOW_UNIX_S + 60, key="new")
@@ -236,7 +236,7 @@ def assert_is_healed(clocked: TimedGate, lane: Program, *, is_synchronised: bool
     )
 
 
-def test_a_spoiled_file_of_the_courier_is_told_and_the_lists_own_time_counts(
+def test_a_spoiled_file_of_the_courier_is_logged_and_the_lists_own_time_counts(
     clocked: TimedGate,
 ) -> None:
     (clocked.folder / "lists" / "accepted.json").write_bytes(b"\0" * 100)

@@ -1,4 +1,7 @@
-"""Each state of the list on a real lane process, by files that the real courier and its shelf have brought: what the operator chose is done and said."""
+"""Each state of the list on a real lane process, by files that the real courier has installed.
+
+The lane does what the operator chose, and logs it.
+"""
 
 import os
 import signal
@@ -31,14 +34,14 @@ DENIED: Told = ("denied", "in table", "fresh", True)
 
 @dataclass
 class ServedGate:
-    """One gate: its courier's parts in this process, its lane as a process, and one clock for both."""
+    """One gate: the courier's parts in this process, the lane as a process, one clock for both."""
 
     town: Town
     brought: Brought
     clocked: ClockedGate
 
     def clock(self, **changes: object) -> None:
-        """Change what the system's clock says, for both."""
+        """Set the system clock of both."""
         clock = self.brought.clock
         for name, value in changes.items():
             setattr(clock, name, value)
@@ -56,12 +59,12 @@ class ServedGate:
         self.town.sign(self.town.manifest())
 
     def bring(self, version: int) -> None:
-        """The courier goes to town and comes back with this list."""
+        """The courier polls once, and installs this list."""
         status = self.brought.poll()
         assert (status.state, status.list_version) == (SourceState.FRESH, version), status.problem
 
     def tap(self, lane: Program, card: bytes) -> Told:
-        """What the lane says of a card."""
+        """Tap a card. Returns the lane's line of that tap."""
         return told(self.clocked.tap(lane, card))
 
     @contextmanager
@@ -76,7 +79,7 @@ class ServedGate:
 
     @contextmanager
     def halted(self, lane: Program) -> Iterator[None]:
-        """The lane does not look: whatever happens meanwhile happens at once for it."""
+        """The lane does not scan its folder meanwhile: for it all changes come at once."""
         lane.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, lane.process.pid, os.WSTOPPED)
         try:
@@ -87,7 +90,7 @@ class ServedGate:
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[Town]:
-    """A town that has published nothing."""
+    """A city that has published nothing."""
     with town(tmp_path, NOW_UNIX_S) as made:
         yield made
 
@@ -95,7 +98,7 @@ def city(tmp_path: Path) -> Iterator[Town]:
 def served(
     city: Town, devices: Gate, *, stale: str = "decide", missing: str = "deny"
 ) -> ServedGate:
-    """A new gate of this town, which has been there once if there is a list."""
+    """A new gate of this city; its courier has polled once if there is a list."""
     brought = city.gate()
     made = ServedGate(city, brought, ClockedGate(brought.folder, devices, stale, missing))
     made.clock()
@@ -170,7 +173,7 @@ def test_each_state_of_the_list_does_what_the_operator_chose(
             1,
         )
 
-        gate.brought.start()  # a courier that starts looks for damage
+        gate.brought.start()  # a courier that starts scans for damage
         gate.bring(2)
         lane.event("list", list_version=2)
         assert gate.tap(lane, LATER) == DENIED
@@ -198,7 +201,7 @@ def test_a_suspension_that_came_with_the_courier_ends_while_there_is_no_network(
 
 
 @pytest.mark.parametrize("unix_s", [Y1970, Y2038])
-def test_after_a_power_cut_in_another_year_and_without_a_network_nobody_is_let_in_early_or_locked_out(
+def test_after_a_power_cut_in_another_year_without_a_network_no_card_is_admitted_early(
     city: Town, devices: Gate, unix_s: int
 ) -> None:
     gate = served(city, devices)

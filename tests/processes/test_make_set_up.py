@@ -1,6 +1,7 @@
 """`make` sets .venv up on a new machine, and again after whatever an interrupted set-up left there.
 
-Python and pip are stand-ins that keep a diary, so that no package is downloaded; make and the Makefile are real.
+Python and pip are stand-ins that record their calls, so that no package is downloaded; make and
+the Makefile are real.
 """
 
 import os
@@ -35,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def python(folder: Path, *, venv: str = "", pip: str = "") -> None:
-    """A stand-in for Python; `venv` and `pip` are shell commands run before it makes one or installs."""
+    """A stand-in for Python; `venv` and `pip` are shell commands that it runs before it acts."""
     fake = folder / "python"
     fake.write_text(_PYTHON.format(diary=folder / "diary", folder=folder, venv=venv, pip=pip))
     fake.chmod(0o755)
@@ -61,7 +62,7 @@ def diary(folder: Path) -> list[str]:
 INSTALLED = ["-m pip install", "-m pip install"]
 
 
-def test_a_new_machine_gets_an_environment_and_is_told_how_long_it_takes(folder: Path) -> None:
+def test_a_new_machine_gets_an_environment_and_a_line_of_how_long_it_takes(folder: Path) -> None:
     run = make(folder)
     assert run.returncode == 0, run.stderr
     assert "setting up .venv: 1 packages from PyPI, a minute or two" in run.stdout
@@ -75,7 +76,7 @@ def test_what_is_set_up_is_not_set_up_again(folder: Path) -> None:
     assert diary(folder) == []
 
 
-def test_an_environment_without_pip_is_made_anew(folder: Path) -> None:
+def test_an_environment_without_pip_is_made_again(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
     (folder / ".venv" / "bin" / "python").chmod(0o755)
@@ -85,7 +86,7 @@ def test_an_environment_without_pip_is_made_anew(folder: Path) -> None:
     assert not (folder / ".venv" / "half").exists()
 
 
-def test_an_environment_of_a_python_that_is_gone_is_made_anew(folder: Path) -> None:
+def test_an_environment_of_a_python_that_is_gone_is_made_again(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.10")
     assert make(folder).returncode == 0
@@ -102,7 +103,7 @@ def test_a_python_without_venv_leaves_nothing_and_names_the_package(folder: Path
     assert make(folder).returncode == 0
 
 
-def test_an_installation_that_fails_says_that_it_needs_the_internet_and_goes_on_the_next_time(
+def test_an_installation_that_fails_names_the_internet_as_missing_and_goes_on_the_next_time(
     folder: Path,
 ) -> None:
     python(folder, pip="exit 1")

@@ -1,4 +1,7 @@
-"""Thousands of connections to a real `serve`, on loopback: those that finish nothing are ended, and a gate is heard all the while."""
+"""Thousands of connections to a real `serve`, on loopback.
+
+The server ends those that finish nothing, and answers a gate all the while.
+"""
 
 import resource
 import select
@@ -28,7 +31,7 @@ RULES = '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
 
 @pytest.fixture
 def descriptors() -> Iterator[None]:
-    """Enough for this process, or the test says what is missing."""
+    """Raise the limit of open files for this process, or fail with what is missing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != hard < 2 * SERVE_FILES:
         pytest.skip(f"{hard} descriptors: ulimit -Hn {2 * SERVE_FILES} before the tests")
@@ -77,7 +80,7 @@ def ended(callers: list[socket.socket]) -> None:
             del waiting[number]
 
 
-def test_gates_are_heard_beside_thousands_who_finish_nothing_and_those_are_ended(
+def test_gates_are_answered_beside_thousands_that_finish_nothing_and_those_are_ended(
     serving: tuple[int, "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     port, process = serving
@@ -108,7 +111,7 @@ def test_gates_are_heard_beside_thousands_who_finish_nothing_and_those_are_ended
         assert open_files < SERVE_FILES - FILES_KEPT, "within what it promised"
         ended(callers)
         assert sent(2) is Result.STORED
-        # More than it may keep: those for whom there is no room are turned away, and nothing else suffers.
+        # More than it may keep: it refuses those for which there is no room, and nothing else.
         callers += called(SERVE_FILES + 100, b"")
         ended(callers[SILENT + HALF :])
         assert sent(3) is Result.STORED

@@ -1,4 +1,4 @@
-"""Programs that know nothing of us judge the simulated PN532: nfcpy and libnfc, against the real process on a real pty."""
+"""Independent programs judge the simulated PN532: nfcpy and libnfc, on a real pty."""
 
 import errno
 import os
@@ -87,7 +87,7 @@ def test_nfcpys_chipset_waits_in_one_blocking_listing_and_gets_both_cards(reader
     device.close()
 
 
-def test_nfcpys_abort_is_heard(reader: Program) -> None:
+def test_nfcpys_abort_is_obeyed(reader: Program) -> None:
     device = nfcpy_device(reader.first_line())
     device.chipset.rf_configuration(5, b"\xff\x01\xff")
     with pytest.raises(OSError, match="timed out") as raised:
@@ -97,11 +97,14 @@ def test_nfcpys_abort_is_heard(reader: Program) -> None:
     device.close()
 
 
-def test_a_killed_program_leaves_the_chip_at_921600_until_somebody_speaks_it(
+def test_a_killed_program_leaves_the_chip_at_921600_until_a_program_uses_that_speed(
     reader: Program,
 ) -> None:
     path = reader.first_line()
-    opens_and_dies = "import sys, os, nfc.clf.pn532 as p, nfc.clf.transport as t; p.init(t.TTY(sys.argv[1])); os.kill(os.getpid(), 9)"
+    opens_and_dies = (
+        "import sys, os, nfc.clf.pn532 as p, nfc.clf.transport as t;"
+        " p.init(t.TTY(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
     subprocess.run([sys.executable, "-c", opens_and_dies, path], check=False, timeout=60)
     with pytest.raises(OSError, match="timed out"):
         nfcpy_device(path)
@@ -160,8 +163,8 @@ def test_libnfc_lists_a_desfire(reader: Program) -> None:
     listed = spoken(libnfc("nfc-list", path))
     assert "1 ISO14443A passive target(s) found:" in listed
     assert (
-        "ATQA (SENS_RES): 03 44 UID (NFCID1): 04 a1 b2 c3 d4 e5 f6 SAK (SEL_RES): 20 ATS: 75 77 81 02 80"
-        in listed
+        "ATQA (SENS_RES): 03 44 UID (NFCID1): 04 a1 b2 c3 d4 e5 f6 "
+        "SAK (SEL_RES): 20 ATS: 75 77 81 02 80" in listed
     )
 
 
@@ -215,7 +218,7 @@ def test_it_goes_on_without_standard_input_and_ends_on_sigterm() -> None:
         assert reader.end() == 0
 
 
-def test_it_ends_when_nobody_reads_it_any_more() -> None:
+def test_it_ends_when_its_output_has_no_reader() -> None:
     with program("firmware_sim", "pn532") as reader:
         reader.first_line()
         assert reader.process.stdout is not None

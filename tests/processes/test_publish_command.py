@@ -1,4 +1,7 @@
-"""`publish` and `serve` as processes: a change is public by itself, an error that is mended heals, and a second publisher is sent away."""
+"""`publish` and `serve` as processes.
+
+A change is published by itself, a fixed error ends by itself, and a second publisher is refused.
+"""
 
 import fcntl
 import http.client
@@ -86,10 +89,10 @@ def said(program: Program, text: str) -> None:
     for line in program.process.stderr:
         if text in line.decode():
             return
-    raise AssertionError(f"{program.name} ended without saying {text!r}")
+    raise AssertionError(f"{program.name} ended without printing {text!r}")
 
 
-def test_publish_says_what_it_did_in_words_and_as_json(home: Home) -> None:
+def test_publish_prints_what_it_did_in_words_and_as_json(home: Home) -> None:
     first = home.publish()
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.startswith(
@@ -119,7 +122,7 @@ def test_a_change_is_published_by_itself(home: Home, watch: Program) -> None:
     assert is_whole(home.published)
 
 
-def test_a_configuration_that_is_written_anew_is_published_by_itself_and_a_wrong_one_is_told(
+def test_a_configuration_that_is_written_again_is_published_by_itself_and_a_wrong_one_is_reported(
     home: Home, watch: Program
 ) -> None:
     config = home.folder / "backoffice.toml"
@@ -155,7 +158,7 @@ def test_killed_while_it_watches_the_next_one_goes_on(home: Home, watch: Program
     assert is_whole(home.published)
 
 
-def test_a_key_that_is_missing_is_told_once_and_the_change_is_published_when_it_is_back(
+def test_a_key_that_is_missing_is_reported_once_and_the_change_is_published_when_it_is_back(
     home: Home, watch: Program
 ) -> None:
     key = home.folder / "keys" / "online" / "timestamp.pem"
@@ -168,7 +171,7 @@ def test_a_key_that_is_missing_is_told_once_and_the_change_is_published_when_it_
     assert is_whole(home.published)
 
 
-def test_a_folder_that_takes_no_files_is_told_and_the_change_is_published_when_it_does(
+def test_a_folder_that_takes_no_files_is_reported_and_the_change_is_published_when_it_does(
     home: Home, watch: Program
 ) -> None:
     indexes = home.published / "indexes"
@@ -183,7 +186,7 @@ def test_a_folder_that_takes_no_files_is_told_and_the_change_is_published_when_i
     assert is_whole(home.published)
 
 
-def test_another_configuration_is_taken_up_and_a_wrong_one_is_told(
+def test_another_configuration_is_taken_up_and_a_wrong_one_is_reported(
     home: Home, watch: Program
 ) -> None:
     path = home.folder / "backoffice.toml"
@@ -240,7 +243,7 @@ def test_the_publisher_that_watches_is_asked_and_what_it_published_is_shown(home
     assert is_whole(home.published)
 
 
-def test_whoever_asks_a_publisher_that_is_killed_publishes_alone(home: Home) -> None:
+def test_a_caller_of_a_publisher_that_is_killed_publishes_alone(home: Home) -> None:
     command = ("backoffice", "publish", "--home", str(home.folder), "--watch", "--json", *SELDOM)
     with program(*command) as watch:
         watch.event("published", list_version=1)
@@ -250,7 +253,7 @@ def test_whoever_asks_a_publisher_that_is_killed_publishes_alone(home: Home) -> 
             watch.kill()
             assert asks.event("published")["list_version"] == 2
             assert asks.process.wait(60) == 0
-    assert (home.folder / ".publisher.sock").is_socket(), "left behind, and in nobody's way"
+    assert (home.folder / ".publisher.sock").is_socket(), "left behind, and in no one's way"
     home.suspend(2)
     with program(*command) as watch:
         watch.event("published", list_version=3)
@@ -320,7 +323,7 @@ def test_serve_is_for_this_machine_alone(home: Home) -> None:
 
 
 def published_days_ago(home: Home, days: int) -> None:
-    """The first list, signed so long ago: the clock of now has jumped ahead, or the city has slept."""
+    """The first list, signed so long ago: the clock jumped ahead, or the city was off."""
     config = load(home.folder)
     publisher = Publisher(config, home.registry)
     with publisher.alone():
@@ -350,7 +353,7 @@ def test_a_publisher_that_watches_refuses_a_jump_in_one_line_and_goes_on_when_a_
     command = ("publish", "--home", str(home.folder), "--watch", "--json")
     with program("backoffice", *command, *EVERY) as watching:
         said(watching, "publish --clock-is-right; trying again every 0.2 s")
-        home.publish("--clock-is-right")  # whatever it says: another one publishes here
+        home.publish("--clock-is-right")  # the person confirms: another clock publishes here
         assert watching.event("published", wait_s=120)["list_version"] == 2
         assert watching.process.stderr is not None
         assert watching.process.stderr.readline() == b"well again\n"

@@ -1,4 +1,4 @@
-"""A reader over months, in a minute: plugged in and out thirty times, and its program killed at any moment."""
+"""A reader's months in a minute: plugged thirty times, and its program killed at any moment."""
 
 import random
 import subprocess
@@ -15,13 +15,14 @@ from validator.domain.events import CardSeen, LaidBefore, ReaderLost
 UNPLUGS = 30
 KILLS = 20
 STALLS_MAX = (
-    2  # of all tries, those that may fall into a moment in which the whole machine stood still
+    2  # of all tries, those that may fall into a moment in which the whole machine did not run
 )
 GROWTH_KB_MAX = (
     1024  # the interpreter's own noise; a leaked port with its buffers would be 100 times 20 KB
 )
 
-# Uses the reader as the lane does until it is killed. It says when it begins, so that the kill can meet every step of opening.
+# Uses the reader as the lane does until it is killed. It prints when it begins, so that the kill
+# can meet every step of opening.
 VICTIM = """
 import sys
 from tests.contracts.rigs import RIGS, Listener
@@ -104,7 +105,7 @@ def test_a_program_that_is_killed_leaves_a_reader_that_is_back_at_once(
             listener.back()
             times_s.append(time.monotonic() - started)
             if number % 2:
-                # Whether the killed one had been told of the card is left to chance, and only some devices know.
+                # Whether the killed one had received the card is left to chance.
                 before = (LaidBefore, CardSeen) if RIGS[kind].knows_answered else LaidBefore
                 assert isinstance(listener.armed_event(5.0), before)
                 rig.remove()

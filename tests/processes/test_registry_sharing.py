@@ -1,4 +1,4 @@
-"""Several processes at one registry on SQLite, whose locks belong to a process and not to a connection."""
+"""Several processes at one SQLite registry; its locks belong to a process, not to a connection."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ CARDS = [b"\x04" + bytes(5) + bytes([number]) for number in range(3)]
 
 
 def suspend_by_another_process(url: str, uid: bytes) -> None:
-    """Whoever is the last to leave a database writes its WAL back and removes it."""
+    """The last process to leave a database writes its WAL back and removes it."""
     program = f"""
 from backoffice.registry.registry import Registry
 with Registry.open({url!r}) as registry:

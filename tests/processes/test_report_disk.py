@@ -1,6 +1,8 @@
-"""A whole gate whose reports lie on a disk that fails: every passenger is answered, what was kept stays kept, and what was not is counted.
+"""A whole gate whose reports are on a disk that fails.
 
-When the disk is well again, so is the outbox. The disks are real: a file system in memory that somebody fills, an ext4 that makes itself read-only,
+The gate answers every passenger, keeps what it has kept, and counts what it could not. When the
+disk works again, so does the outbox. The disks are real: a file system in memory that the test
+fills, an ext4 that makes itself read-only,
 and one of our own (faulty_file_system.py).
 """
 
@@ -77,7 +79,7 @@ class DiskGate:
             time.sleep(PASSENGER_S)
 
     def ride_out(self, tries: int) -> None:
-        """Let the lane try the disk again so often, in vain: it may when a passenger comes and a second has gone by."""
+        """Let the lane try the failed disk so often: once a second, when a passenger comes."""
         for _ in range(tries):
             time.sleep(TRIED_S)
             self.deny()
@@ -94,12 +96,12 @@ class DiskGate:
                 return told
 
     def status(self) -> dict[str, Any]:
-        """How the lane fares."""
+        """The lane's status."""
         status: dict[str, Any] = self.ask(request="status")["status"]
         return status
 
     def let_it_look(self) -> None:
-        """The clerk looks at its disk after whatever it did: here it has answered twice."""
+        """The clerk checks its disk after each of its jobs: here it has answered twice."""
         self.status()
         self.status()
 
@@ -111,7 +113,7 @@ class DiskGate:
         return found
 
     def problems(self) -> list[str]:
-        """What the log has said of the reports."""
+        """The log lines about reports."""
         return [
             line["problem"]
             for line in self.lane.catch_up()
@@ -127,7 +129,7 @@ class DiskGate:
         assert sum(each["refused_before"] for each in found) == status["reports_refused"]
         assert len(found) + status["reports_refused"] == self.denials
         assert len(found) >= self.denials - status["told_before_durable"], (
-            "who was told in time is kept"
+            "a denial that was shown in time is kept"
         )
         assert status["reports_trouble"] == ""
         return found
@@ -190,13 +192,13 @@ def test_a_full_disk(devices: Gate, tmp_path: Path) -> None:
         assert status["reports_refused"] >= 4
         assert status["told_before_durable"] == status["reports_refused"]
         assert "full" in status["reports_trouble"]
-        gate.disk("fill")  # what the outbox gave up too, so that it cannot even be looked at
+        gate.disk("fill")  # what the outbox gave up too, so that it cannot even be read
         gate.ride_out(2)
         gate.disk("free")
         gate.deny_until_kept()
         after = gate.accounted()
         assert after[: len(before)] == before
-        assert len(gate.problems()) <= 2, "that it is full, and that it cannot be looked at"
+        assert len(gate.problems()) <= 2, "that it is full, and that it cannot be read"
 
 
 def test_a_disk_that_is_full_but_for_the_reserve(devices: Gate, tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ def test_a_disk_that_takes_nothing_for_a_while(fault: str, devices: Gate, tmp_pa
     assert left_by_a_power_cut(tmp_path) == [each["report_id"] for each in after]
 
 
-def test_an_ext4_that_makes_itself_read_only_is_mended_while_the_gate_works(
+def test_an_ext4_that_makes_itself_read_only_is_repaired_while_the_gate_works(
     devices: Gate, tmp_path: Path
 ) -> None:
     with lane_on("ext4", devices, tmp_path) as gate:
@@ -305,5 +307,5 @@ def test_a_lane_that_is_killed_and_starts_on_a_failed_disk(devices: Gate, tmp_pa
         assert [each["seq"] for each in found] == list(range(1, len(found) + 1))
         assert sum(each["refused_before"] for each in found) == refused
         doubtful = len(found) - 3 - (gate.denials - 5 - refused)
-        assert doubtful in (0, 1), "whose sync failed, and who was told before it"
+        assert doubtful in (0, 1), "the one whose sync failed after the passenger was told"
     assert left_by_a_power_cut(tmp_path) == [each["report_id"] for each in found]

@@ -1,4 +1,4 @@
-"""`turnike reports` beside a real lane: what a person at the gate sees of its outbox, and does with what the city rejected."""
+"""`turnike reports` beside a real lane: a person sees its outbox, and retries rejected reports."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_what_the_city_rejected_is_shown_and_waits_again(lane: LaneClient, folde
     assert types(folder, "reports", "retry").output == "0 reports wait again\n"
 
 
-def test_without_a_lane_each_says_so_in_one_line(folder: Path) -> None:
+def test_without_a_lane_each_command_ends_in_one_line(folder: Path) -> None:
     for command in ("show", "retry"):
         ended = types(folder, "reports", command)
         assert ended.exit_code == 1

@@ -1,4 +1,7 @@
-"""Reports from a denial to the city's database, through real processes that are killed at random: each once, and in the end all of them."""
+"""Reports from a denial to the city's database, through processes that are killed at random.
+
+Each arrives once, and in the end all of them.
+"""
 
 import os
 import random
@@ -74,11 +77,11 @@ class World:
     told: list[int] = field(default_factory=list)
     again: set[int] = field(
         default_factory=set
-    )  # denials that a killed lane may have kept without telling anybody
+    )  # denials that a killed lane may have kept without a line
 
     @classmethod
     def founded(cls, folder: Path) -> "World":
-        """A city that hears this gate; the receiver runs."""
+        """A city in which this gate is enrolled; the receiver runs."""
         world = cls(folder, free_port())
         run("backoffice", "init", str(folder / "city"), "--development")
         for made in ("lists", "keys"):
@@ -128,7 +131,7 @@ class World:
         self.start(name)
 
     def listen(self) -> bool:
-        """Take note of who was told; whether all were."""
+        """Note which denials were shown. Returns True once all were."""
         heard = self.running["lane"].catch_up()
         self.told += [line["number"] for line in heard if line.get("event") == "told"]
         is_done = any(line.get("event") == "done" for line in heard)
@@ -137,12 +140,12 @@ class World:
         return is_done
 
     def received(self) -> "tuple[Counter[int], list[OutboxView]]":
-        """How often each denial stands in the city's database, and what the city knows of the outbox."""
+        """How often the city's database has each denial, and what the city knows of the outbox."""
         with self.store() as store:
             return Counter(int(row["unix_s"]) for row in store.select(0, 1 << 40)), store.outboxes()
 
     def arrived(self) -> "tuple[Counter[int], list[OutboxView]]":
-        """The same, when everything that was told has arrived."""
+        """The same, when every denial that was shown has arrived."""
         until_s = time.monotonic() + ALL_S
         while True:
             counted, outboxes = self.received()
@@ -165,7 +168,9 @@ def world(tmp_path: Path) -> Iterator[World]:
             process.close()
 
 
-def test_ten_thousand_denials_arrive_once_each_whoever_is_killed_meanwhile(world: World) -> None:
+def test_ten_thousand_denials_arrive_once_each_whichever_program_is_killed_meanwhile(
+    world: World,
+) -> None:
     drawn = random.Random(20_260)
     world.denials = DENIALS
     world.start("courier")

@@ -1,4 +1,4 @@
-"""Bits rot under a running courier and a lane, as programs: a clear line, no traceback, and the list is back within a poll."""
+"""Bits rot under a running courier and lane: one line, no traceback, the list is back in a poll."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ FIRST, SECOND, THIRD = uid(1), uid(2), uid(3)
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    """A town that has suspended one card."""
+    """A city that has suspended one card."""
     with courier_town(tmp_path) as made:
         made.publish(FIRST)
         yield made

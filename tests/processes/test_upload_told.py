@@ -1,4 +1,4 @@
-"""A courier whose reports do not arrive tells `turnike check` why, and that it is well again when they do."""
+"""A courier writes for `turnike check` why its reports do not arrive, and when they do again."""
 
 import json
 import socket
@@ -54,7 +54,7 @@ def nothing_waits(request: str) -> bytes:
 
 
 def upload_told(folder: Path, wanted: str) -> UploadStatus:
-    """What the courier's file says of the upload, once its problem has these words in it (or none for "")."""
+    """The upload status in the courier's file, once its problem contains `words` (is empty: "")."""
     until_s, told = time.monotonic() + WAIT_S, None
     while time.monotonic() < until_s:
         try:
@@ -64,7 +64,7 @@ def upload_told(folder: Path, wanted: str) -> UploadStatus:
         if told is not None and (wanted in told.problem if wanted else not told.problem):
             return told
         time.sleep(0.05)
-    raise AssertionError(f"it says {told}")
+    raise AssertionError(f"the file has {told}")
 
 
 def test_why_reports_do_not_arrive_is_in_the_couriers_file_until_they_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is published is a folder of files: three web servers hand it out, nginx as deploy/ configures it, and a gate cannot tell which."""
+"""Three web servers serve the published folder, one of them nginx as deploy/ configures it."""
 
 import shutil
 import socket
@@ -34,7 +34,8 @@ daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error
 events {{ worker_connections 64; }}
 http {{
   access_log {folder}/access.log;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   server {{ listen 127.0.0.1:{port}; root {published}; include {snippet}; }}
 }}
 """
@@ -106,7 +107,7 @@ Serve = Callable[[Town, Path], AbstractContextManager[str]]
 
 @pytest.fixture
 def town(tmp_path: Path) -> Town:
-    """A town that has published; its own web server is never started."""
+    """A city that has published; its own web server is never started."""
     city = City.founded(tmp_path)
     with WebServer() as unused:
         made = Town(tmp_path, city, unused)
@@ -156,7 +157,7 @@ def test_a_download_that_was_cut_goes_on_where_it_ended(
 
 
 @pytest.mark.parametrize("server", [nginx, serve])
-def test_nobody_keeps_the_timestamp_and_everybody_the_rest(
+def test_no_cache_keeps_the_timestamp_and_each_keeps_the_rest(
     server: Serve, town: Town, tmp_path: Path
 ) -> None:
     with server(town, tmp_path) as url:
@@ -209,7 +210,10 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
             assert store.count() == 2
 
 
-STRIPS = "location /strips/v1/ { proxy_pass http://127.0.0.1:8080/v1/; proxy_set_header Host $http_host; }"
+STRIPS = (
+    "location /strips/v1/ "
+    "{ proxy_pass http://127.0.0.1:8080/v1/; proxy_set_header Host $http_host; }"
+)
 LEAVES = (
     "location /leaves/v1/ { proxy_pass http://127.0.0.1:8080; proxy_set_header Host $http_host; }"
 )
@@ -229,10 +233,10 @@ EDGE = "location /edge/v1/ { return 401; }"
         ("unheard-of", "something between, not the receiver, answered 404"),
     ],
 )
-def test_a_path_before_v1_works_through_nginx_or_says_why_not(
+def test_a_path_before_v1_works_through_nginx_or_is_refused_with_the_reason(
     town: Town, tmp_path: Path, prefix: str, told: str
 ) -> None:
-    """The receiver knows its address; a web server that changes what was signed, or answers by itself, is found out."""
+    """The receiver knows its address: it detects a web server that changes what was signed."""
     key, port = Ed25519PrivateKey.generate(), free_port()
     addresses = [f"http://127.0.0.1:{port}/{each}/" for each in ("strips", "leaves", "no-host")]
     more = f"{STRIPS}\n{LEAVES}\n{NO_HOST}\n{EDGE}"

@@ -1,6 +1,7 @@
-"""Every command of a gate and of the simulated hardware, with input that is wrong: one line, the right exit code, nothing changed.
+"""Wrong input for every command of a gate and of the simulated hardware.
 
-What a person's editor, shell and disk do to files stands in a table here; each command meets each row.
+Each ends in one line and the right exit code, and changes nothing. A table lists what a person's
+editor, shell and disk do to files; each command meets each row.
 """
 
 import os
@@ -57,7 +58,7 @@ def run(
 
 
 def one_line(ended: "subprocess.CompletedProcess[bytes]", code: int = 2) -> str:
-    """The only line of standard error, of a command that ended with this code and printed nothing."""
+    """The only line of standard error of a command that ended with `code` and printed nothing."""
     told = ended.stderr.decode()
     assert (ended.returncode, ended.stdout) == (code, b""), told
     assert told.count("\n") == 1, told
@@ -161,7 +162,7 @@ def test_a_configuration_of_windows_is_read(config: Path, command: str, encoding
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_configuration_that_may_not_be_read_is_one_line(config: Path, command: str) -> None:
-    """Root is bound by a file's mode once it has given up its capabilities; anybody else is anyway."""
+    """Root obeys a file's mode once it has given up its capabilities; other users do anyway."""
     config.chmod(0)
     as_others = ["setpriv", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}"]
     program = [sys.executable, "-m", "validator", *command.split(), "--config", str(config)]
@@ -222,10 +223,10 @@ def test_a_terminal_of_any_width_is_served(config: Path, command: str, columns: 
 
 
 @pytest.mark.parametrize("command", ["lane", "courier", "console"])
-def test_a_daemon_that_is_started_without_what_it_needs_says_so_in_one_line(
+def test_a_daemon_that_is_started_without_what_it_needs_ends_in_one_line(
     config: Path, command: str
 ) -> None:
-    """The lane serves without devices, but not with a socket whose path is too long; the others lack their part of the file."""
+    """The lane serves without devices, but not with too long a socket path."""
     text = config.read_text()
     if command == "lane":
         config.write_text(text.replace(f"{config.parent}/lane.sock", f"/run/{'s' * 200}.sock"))
@@ -237,7 +238,7 @@ def test_a_daemon_that_is_started_without_what_it_needs_says_so_in_one_line(
 
 @pytest.fixture
 def at_a_terminal(config: Path) -> Iterator[Callable[[str], "tuple[subprocess.Popen[bytes], int]"]]:
-    """Start a command at a terminal of its own; returns the process and the terminal's other end."""
+    """Start a command at a terminal of its own; returns the process and the terminal's end."""
     started: list[tuple[subprocess.Popen[bytes], int]] = []
 
     def start(command: str) -> "tuple[subprocess.Popen[bytes], int]":
