@@ -72,7 +72,7 @@ def processes(
 
 
 def switch(city: Town) -> None:
-    """The publisher's switch: it withdraws older pieces, and offers a snapshot under the new key."""
+    """The publisher's switch: withdraw older pieces, offer a snapshot under the new key."""
     city.key = OTHER_KEY
     city.offered.clear()
     city.version += 1

@@ -220,7 +220,7 @@ class Run:
         self._counted.append(Counted.of(self._sleeper.rules, self.people.uids))
 
     def judge(self) -> None:
-        """Check each tap, and each list that a gate had, against the cards' rules in that version."""
+        """Check each tap and each list of a gate against the cards' rules in that version."""
         for tap in self.crowd.taps:
             version = tap.line["list_version"]
             assert tap.adopted <= version <= tap.public
