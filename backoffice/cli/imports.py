@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import cache
 from io import BufferedReader
 from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -23,6 +22,8 @@ from backoffice.cli.shared import (
     progress,
 )
 from validator.errors import OperatorError
+from validator.host.durable import replacing
+from validator.host.plain_files import SECRET_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,9 +258,8 @@ def _write_report(report: Path, scratch: "Scratch", *, is_kept: bool) -> None:
     if not scratch.count("refusals"):
         report.unlink(missing_ok=True)
         return
-    fd, temporary = mkstemp(dir=report.parent, prefix=f".{report.name}-")  # mode 0600
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as out:
+        with replacing(report, SECRET_MODE, drawn=True) as new:
             for refusal in scratch.refusals():
                 told = {
                     "line": refusal.line,
@@ -267,19 +267,13 @@ def _write_report(report: Path, scratch: "Scratch", *, is_kept: bool) -> None:
                     "reason": str(refusal.reason),
                     "text": refusal.text,
                 }
-                out.write(json.dumps({name: value for name, value in told.items() if value}) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        Path(temporary).replace(report)
+                line = json.dumps({name: value for name, value in told.items() if value})
+                new.file.write(f"{line}\n".encode())
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         done = "what could be imported is in effect; " if is_kept else ""
         raise OperatorError(
             f"{report}: {error.strerror}; {done}to see what was refused, run it again with --refused elsewhere"
         ) from error
-    except BaseException:  # Ctrl-C
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> None:

@@ -368,8 +368,9 @@ def _new_folder(home: Path) -> Iterator[None]:
 def _made_home(home: Path) -> "Office":
     """A home with its configuration and its registry, and no key yet."""
     from backoffice.home.config import FILE_NAME, example, load
-    from backoffice.home.folder import SECRET_MODE, make_file
+    from backoffice.home.folder import make_file
     from backoffice.registry.registry import Registry
+    from validator.host.plain_files import SECRET_MODE
 
     home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
     make_file(home / FILE_NAME, example().encode(), SECRET_MODE)

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from validator.errors import OperatorError
+from validator.host.durable import TEMPORARY, replacing, sync_folder
+from validator.host.plain_files import SECRET_MODE
 
-TEMPORARY = ".new-"  # what a name begins with while its file is being written
 PUBLIC_MODE = 0o644  # whatever the umask of a tired operator: the web server reads it
-SECRET_MODE = 0o600
 _READABLE = 0o444  # what everybody needs of a published file
 _ENTERABLE = 0o555  # and of a published folder
 
@@ -130,24 +130,17 @@ def _open_to_all(path: Path, bits: int) -> None:
 
 def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:
     """Put these bytes, which are no secret, at `path`, step by step: after any, the old file stands there or the new. Raises OSError."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    try:
-        with temporary.open("wb") as out:
-            with suppress(PermissionError):  # a FAT stick on which a draft travels has no modes
-                os.fchmod(out.fileno(), PUBLIC_MODE)
-            out.write(content)
-            out.flush()
-            _date_after(path, out.fileno())
-            yield f"written {path.name}"
-            os.fsync(out.fileno())
+    with replacing(path, PUBLIC_MODE) as new:
+        new.file.write(content)
+        new.file.flush()
+        _date_after(path, new.file.fileno())
+        yield f"written {path.name}"
+        new.sync()
         yield f"synced {path.name}"
-    except (OSError, KeyboardInterrupt):
-        temporary.unlink(missing_ok=True)
-        raise
-    temporary.rename(path)
-    yield f"renamed {path.name}"
-    sync_folder(path.parent)
-    yield f"folder synced after {path.name}"
+        new.rename()
+        yield f"renamed {path.name}"
+        new.sync_folder()
+        yield f"folder synced after {path.name}"
 
 
 def _date_after(before: Path, fd: int) -> None:
@@ -207,12 +200,3 @@ def move_steps(path: Path, to: Path) -> Generator[str, None, None]:
     sync_folder(to.parent)
     sync_folder(path.parent)
     yield f"folders synced after {to.name}"
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in the folder durable. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -5,7 +5,6 @@ fingerprints are then kept, sorted, in a file of the home, and only cards added 
 without it, or with one that does not fit the registry, all are compared again.
 """
 
-import os
 import secrets
 import struct
 from collections.abc import Callable
@@ -13,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from backoffice.home.folder import SECRET_MODE, TEMPORARY, sync_folder
 from backoffice.publishing.fingerprints import Fingerprints, Hash, check_distinct
 from backoffice.registry.new_cards import NewCards
 from backoffice.registry.registry import Registry
+from validator.host.durable import replacing
+from validator.host.plain_files import SECRET_MODE
 
 NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"
 MERGED_MIN = 50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most
@@ -101,19 +101,9 @@ class Comparison:
         """Keep these as compared. Killed in between, the token does not fit, and all are compared again."""
         token = secrets.token_bytes(_TOKEN_BYTES)
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary = self._path.with_name(f"{TEMPORARY}{self._path.name}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(temporary, flags, SECRET_MODE), "wb") as out:
-                out.write(_HEAD.pack(_MAGIC, self._key_id, token, len(fingerprints)))
-                fingerprints.astype("<u8", copy=False).tofile(out)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.rename(self._path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(self._path.parent)
+        with replacing(self._path, SECRET_MODE) as new:
+            new.file.write(_HEAD.pack(_MAGIC, self._key_id, token, len(fingerprints)))
+            fingerprints.astype("<u8", copy=False).tofile(new.file)
         self._registry.new_cards.checked(len(fingerprints))
         self._note(len(fingerprints), token.hex())
 

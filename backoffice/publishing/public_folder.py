@@ -14,14 +14,13 @@ from typing import BinaryIO
 
 from backoffice.home.folder import (
     PUBLIC_MODE,
-    TEMPORARY,
     Office,
     make_public_folder,
     open_public_files,
-    sync_folder,
 )
 from backoffice.publishing.pieces import DAY_S
 from backoffice.registry.publications import Piece
+from validator.host.durable import TEMPORARY, NewFile, replacing, sync_folder
 from validator.lists.manifest import IndexEntry, ManifestError
 from validator.lists.piece_index import PieceIndex, decode, encode
 from validator.lists.segment import HEADER_BYTES, Header, SegmentError
@@ -91,24 +90,24 @@ class PublicFolder:
 
     def put_piece(self, name: str, fill: Fill, now_unix_s: int) -> Generator[str, None, WireBuilt]:
         """Put a piece, step by step; `name` is what the steps call it. Durable once `sync` is done."""
-        temporary = self.segments / f"{TEMPORARY}{name}"
-        with _new(temporary) as out:
-            built = fill(out)
-            yield from _finish(out, temporary, now_unix_s)
-        temporary.rename(self.segments / f"{built.sha256}.wire")
-        yield f"renamed {name}"
+        with replacing(self.segments / name, PUBLIC_MODE, syncs_folder=False) as new:
+            built = fill(new.file)
+            yield from _finish(new, now_unix_s)
+            new.path = self.segments / f"{built.sha256}.wire"
+            new.rename()
+            yield f"renamed {name}"
         return built
 
     def put_index(self, index: PieceIndex, now_unix_s: int) -> Generator[str, None, IndexEntry]:
         """Put an index, step by step. Raises ManifestError for one that no gate would take."""
         content = encode(index)
         entry = IndexEntry(len(content), hashlib.sha256(content).hexdigest())
-        temporary = self.indexes / f"{TEMPORARY}{entry.sha256}"
-        with _new(temporary) as out:
-            out.write(content)
-            yield from _finish(out, temporary, now_unix_s)
-        temporary.rename(self.indexes / f"{entry.sha256}.json")
-        yield "renamed index"
+        path = self.indexes / f"{entry.sha256}.json"
+        with replacing(path, PUBLIC_MODE, syncs_folder=False) as new:
+            new.file.write(content)
+            yield from _finish(new, now_unix_s)
+            new.rename()
+            yield "renamed index"
         return entry
 
     def date(self, index: PieceIndex | None, now_unix_s: int) -> None:
@@ -155,20 +154,13 @@ class PublicFolder:
         return self.segments / f"{piece.sha256}.wire"
 
 
-def _new(temporary: Path) -> BinaryIO:
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    out = os.fdopen(os.open(temporary, flags, PUBLIC_MODE), "w+b")
-    os.fchmod(out.fileno(), PUBLIC_MODE)  # whatever the umask: the web server reads it
-    return out
-
-
-def _finish(out: BinaryIO, temporary: Path, now_unix_s: int) -> Generator[str, None, None]:
-    out.flush()
+def _finish(new: NewFile, now_unix_s: int) -> Generator[str, None, None]:
+    new.file.flush()
     # The publisher's time and not the system's, since ages are counted by it.
-    os.utime(out.fileno(), (now_unix_s, now_unix_s))
-    yield f"written {temporary.name}"
-    os.fsync(out.fileno())
-    yield f"synced {temporary.name}"
+    os.utime(new.file.fileno(), (now_unix_s, now_unix_s))
+    yield f"written {new.temporary.name}"
+    new.sync()
+    yield f"synced {new.temporary.name}"
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, str]]:

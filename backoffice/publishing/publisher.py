@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from backoffice.home.config import Config, RuleConfig
-from backoffice.home.folder import DAY_S, SECRET_MODE
+from backoffice.home.folder import DAY_S
 from backoffice.publishing.collisions import Comparison
 from backoffice.publishing.epochs import epoch
 from backoffice.publishing.fingerprints import Hash, hasher
@@ -42,6 +42,7 @@ from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
 from backoffice.signing.roles import publication_steps, timestamp_steps
 from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
 from validator.errors import OperatorError
+from validator.host.plain_files import SECRET_MODE
 from validator.lists.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
 
 ISSUED_IN_A_LIFE = (

@@ -20,9 +20,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from backoffice.home.folder import SECRET_MODE, secret_mode
+from backoffice.home.folder import secret_mode
 from backoffice.registry.schema import SCHEMA_VERSION, counters, incoming, metadata
 from validator.errors import OperatorError
+from validator.host.plain_files import SECRET_MODE
 
 LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
 _LOCK_POLL_S = 0.01

@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backoffice.home.folder import DAY_S, SECRET_MODE, TEMPORARY, sync_folder
+from backoffice.home.folder import DAY_S
 from backoffice.reports.export_file import ExportWriter, Header
 from backoffice.reports.keys import CannotOpenError, Opener
 from backoffice.reports.store import Export, ReportStore
 from validator.errors import OperatorError
+from validator.host.durable import TEMPORARY, sync_folder
+from validator.host.plain_files import SECRET_MODE
 from validator.reports.sealing_keys import sealing_key_id
 
 SETTLED_S = 300

@@ -11,7 +11,7 @@ from pathlib import Path
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as in keys.py
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 
-from backoffice.home.folder import Office, make_public_folder, put, sync_folder
+from backoffice.home.folder import Office, make_public_folder, put
 from backoffice.signing.clock import check_not_ahead
 from backoffice.signing.keys import (
     ONLINE_ROLES,
@@ -33,6 +33,7 @@ from backoffice.signing.roots import (
     required_root,
     sign_root,
 )
+from validator.host.durable import sync_folder
 
 DEVELOPMENT_KEYS = "development-root-keys"
 THRESHOLD = 2

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Meta, Struct
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.home.folder import DAY_S, Office, put, sync_folder
+from backoffice.home.folder import DAY_S, Office, put
 from backoffice.signing.roots import required_root
 from backoffice.signing.standing import SIGNED_AT, is_signed, standing
 from validator.errors import OperatorError
+from validator.host.durable import sync_folder
 
 STEP_S_MAX = 300  # how far a clock may go back, as clocks that are set right do; the signed time stays where it was
 JUMP_S_MAX = DAY_S  # how long after the last signature the next one may be

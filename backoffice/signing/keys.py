@@ -27,18 +27,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
 
-from backoffice.home.folder import (
-    PUBLIC_MODE,
-    SECRET_MODE,
-    Office,
-    make_file,
-    move_steps,
-    put,
-    secret_mode,
-    sync_folder,
-)
+from backoffice.home.folder import PUBLIC_MODE, Office, make_file, move_steps, put, secret_mode
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
 from validator.errors import OperatorError
+from validator.host.durable import sync_folder
+from validator.host.plain_files import SECRET_MODE
 from validator.lists.fingerprint_keys import (
     KEY_FILE_BYTES_MAX,
     FingerprintKeyError,

@@ -19,7 +19,7 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
-from backoffice.home.folder import Office, put_steps, sync_folder
+from backoffice.home.folder import Office, put_steps
 from backoffice.signing.keys import (
     KEY_NAME,
     NAME_FIELD,
@@ -29,6 +29,7 @@ from backoffice.signing.keys import (
     retire_following,
 )
 from validator.errors import OperatorError
+from validator.host.durable import sync_folder
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
 ROOT_KEYS_MAX = 16

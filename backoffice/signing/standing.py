@@ -22,9 +22,10 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 from tuf.api.serialization import DeserializationError
 
-from backoffice.home.folder import DAY_S, TEMPORARY, Office
+from backoffice.home.folder import DAY_S, Office
 from backoffice.signing.roots import accepted_versions, read_root, required_root
 from validator.errors import OperatorError
+from validator.host.durable import TEMPORARY
 
 MANIFEST = "manifest.json"  # the one target
 SIGNED_AT = (

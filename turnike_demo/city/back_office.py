@@ -18,6 +18,8 @@ from turnike_demo.city.people import SUSPENDED_UNIT_S, People
 from turnike_demo.errors import CityCommandError
 from turnike_demo.processes.child import Child
 from turnike_demo.processes.events import Event, parsed
+from validator.host.durable import replacing
+from validator.host.plain_files import SECRET_MODE
 
 GATE_ID = "demo"
 BATCH = "back-office"  # the source of the batch process's answers
@@ -113,9 +115,8 @@ class BackOffice:
     def move_cut_off(self, to: datetime) -> None:
         """Write another date into the configuration; the running publisher publishes it."""
         changed = _CUT_OFF.sub(f"in_force_from = {to.isoformat()}", self._config.read_text())
-        beside = self._config.with_suffix(".new")
-        beside.write_text(changed)
-        beside.replace(self._config)
+        with replacing(self._config, SECRET_MODE) as new:
+            new.file.write(changed.encode())
 
     def token(self) -> str:
         """Make a token that enrols the gate once. Raises CityCommandError."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 SECRET_MODE = 0o600
+_MODE = 0o666  # what open(2) is asked for; the umask takes from it
 
 
 class NotRegularError(OSError):
@@ -65,20 +66,19 @@ def read_given(path: Path, bytes_max: int) -> bytes:
     return read_regular(path.resolve(), bytes_max)
 
 
-def create(path: Path) -> BinaryIO:
-    """A new file at `path`, opened to be written and read back.
+def create(path: Path, mode: int | None = None) -> BinaryIO:
+    """Create a file at `path`, open for writing and for reading back.
 
-    Whatever has that name is removed. Raises OSError.
+    Whatever has that name is removed first. `mode` sets the permission bits whatever the umask is;
+    None leaves them to the umask. Raises OSError.
     """
     remove(path)
-    return path.open("x+b")  # which follows no link, as open(2) says of O_CREAT with O_EXCL
-
-
-def create_secret(path: Path) -> BinaryIO:
-    """The same, of mode 0600 from the first byte on. Raises OSError."""
-    remove(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, SECRET_MODE), "w+b")
+    fd = os.open(path, flags, _MODE if mode is None else mode)
+    if mode is not None:
+        with suppress(PermissionError):  # a FAT stick, on which a draft travels, has no modes
+            os.fchmod(fd, mode)
+    return os.fdopen(fd, "w+b")
 
 
 def remove(path: Path) -> None:

@@ -14,14 +14,13 @@ the lane has it mapped.
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from validator.host.durable import TEMPORARY, rename_over, sync_folder
-from validator.host.plain_files import create, read_regular, reader, remove
+from validator.host.durable import TEMPORARY, replacing, sync_folder
+from validator.host.plain_files import read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,
@@ -154,22 +153,17 @@ class ListInstaller:
                 yield decode_installed(read_regular(folder / name, INSTALLED_BYTES_MAX), name)
 
     def _put(self, name: str, fill: Callable[[BinaryIO], None]) -> Generator[str, None, None]:
-        temporary = self._folder / f"{TEMPORARY}{name}"
-        try:
-            with create(temporary) as out:
-                yield f"created {temporary.name}"
-                fill(out)
-                out.flush()
-                yield f"written {temporary.name}"
-                os.fsync(out.fileno())
-            yield f"synced {temporary.name}"
-        except (OSError, InstallError):
-            temporary.unlink(missing_ok=True)
-            raise
-        rename_over(temporary, self._folder / name)
-        yield f"renamed {name}"
-        sync_folder(self._folder)
-        yield f"folder synced after {name}"
+        with replacing(self._folder / name, clears_folder=True) as new:
+            yield f"created {new.temporary.name}"
+            fill(new.file)
+            new.file.flush()
+            yield f"written {new.temporary.name}"
+            new.sync()
+            yield f"synced {new.temporary.name}"
+            new.rename()
+            yield f"renamed {name}"
+            new.sync_folder()
+            yield f"folder synced after {name}"
 
 
 def _decoded(manifest: bytes) -> Manifest:

@@ -12,7 +12,6 @@ the middle has them. Without a memory-backed folder everything is written to the
 
 import errno
 import mmap
-import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,8 +26,8 @@ from validator.courier.store.installer import InstallError, ListInstaller
 from validator.courier.store.scrub import ListScrub
 from validator.errors import RemoteError, SourceState
 from validator.formats.checked import CHECKSUM_BYTES
-from validator.host.durable import TEMPORARY, rename_over, sync_folder
-from validator.host.plain_files import create, read_regular, reader, remove
+from validator.host.durable import replacing
+from validator.host.plain_files import read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
     Manifest,
@@ -279,21 +278,13 @@ class DiskListStore:
         self, folder: Path, fill: Callable[[BinaryIO], Built]
     ) -> tuple[SegmentEntry, Header]:
         """A new segment, durable, under its name. Raises what `fill` raises, and OSError; then nothing of it is left."""
-        temporary = folder / f"{TEMPORARY}segment"
-        try:
-            with create(temporary) as out:
-                built = fill(out)
-                out.flush()
-                os.fsync(out.fileno())
+        with replacing(folder / "segment", clears_folder=True) as new:
+            built = fill(new.file)
             entry = SegmentEntry(
                 built.header.from_version, built.header.to_version, built.size, built.sha256
             )
-            rename_over(temporary, folder / entry.file_name)
-            self._spoilt.discard(entry.file_name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(folder)
+            new.path = folder / entry.file_name
+        self._spoilt.discard(entry.file_name)
         self._scrub.trust(folder / entry.file_name, built.header)
         if folder == self.disk:
             self.disk_bytes += entry.bytes
