@@ -28,14 +28,14 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time
 from validator.ipc.signed_time import SIGNED_TIME_FILE
-from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.clerk import Clerk
 from validator.lane.lane_socket import LaneSocket
-from validator.lane.lists_in_force import ListFolder, Looking
+from validator.lane.lists_in_force import ListFolder
 from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, Origin
 from validator.lane.outbox.sealing import Sealer
-from validator.lane.ports import Note, TapDone
-from validator.lane.tally import Account
+from validator.lane.ports import ListInForce, Note, Scan, TapDone
+from validator.lane.tally import Tally
 from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
 
@@ -129,7 +129,7 @@ class NotedClerk(Clerk):
     ]  # when it was seen, ns until it was decided, and ns that its report took (0: none)
 
     def note(self, note: Note) -> None:
-        """See ports.Desk."""
+        """See Clerk."""
         if isinstance(note, TapDone):
             self.taps.append((note.tap.seen_at_ns, note.times.decided_ns, note.times.report_ns))
         super().note(note)
@@ -140,8 +140,8 @@ class NotedFolder(ListFolder):
 
     looks: list[tuple[int, int]]
 
-    def looking(self) -> Looking:
-        """See list_folder.ListFolder."""
+    def looking(self) -> Scan:
+        """See ListFolder."""
         started_ns = time.monotonic_ns()
         adopted = yield from super().looking()
         if adopted is not None:
@@ -153,7 +153,7 @@ class QuietLog(JsonLog):
     """The log, encoded as ever and written to nowhere."""
 
     def line(self, fields: Mapping[str, Any]) -> None:
-        """See clerk.Log; a new list is also told to whoever measures."""
+        """See JsonLog; a new list is also told to whoever measures."""
         super().line(fields)
         if fields["event"] == "list":
             print(json.dumps(fields), flush=True)
@@ -170,28 +170,30 @@ def main() -> None:
     sealer = Sealer()
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
-        account=Account("bench", 1, "bench"),
-        source=source,
-        times=TimeFile(folder / "lists" / SIGNED_TIME_FILE),
+        tally=Tally("bench", 1, "bench"),
+        scan=source.looking,
+        signed_time=TimeFile(folder / "lists" / SIGNED_TIME_FILE).look,
         lists=lists,
         outbox=DiskOutbox(
             folder / "reports", Origin("bench", 1, "boot"), sealer.seal, time.monotonic_ns
         ),
-        seals=sealer,
-        callers=LaneSocket(Path(sys.argv[3]) if len(sys.argv) > LANE_SOCKET else None),
+        seal_to=sealer.seal_to,
+        prepare_seal=sealer.prepare,
+        clients=LaneSocket(Path(sys.argv[3]) if len(sys.argv) > LANE_SOCKET else None),
         clock=clock,
-        log=log,
+        log=log.line,
         commit_budget_ms=150,
     )
     source.looks, clerk.taps = [], []
     lock_memory()
-    clerk.look()
+    clerk.scan_to_end()
     lane = Lane(
         reader=reader,
         board=DeafBoard(),
-        desk=clerk,
+        file=clerk.file,
+        note=clerk.note,
         lists=lists,
-        clock=clock,
+        now=clock.now,
         passage_policy=POLICY,
         list_policy=ListPolicy(WhenStale.DECIDE, WhenMissing.DENY),
         token_key=bytes(32),

@@ -177,9 +177,13 @@ def _drained(bench: Bench, town: Town, lane: Program, config: Path) -> tuple[Lin
             )
         )
         for _ in bench.track([config], "the drain, under taps"):
-            cards.bring(lane, lambda: lane_client.status()["reports_waiting"] <= DRAINED)
+            cards.bring(lane, lambda: _is_drained(lane_client.status().reports_waiting))
         ended_ns = time.monotonic_ns()
     return lane.event("noted", DRAINED_S), Times(warm_ns, began_ns, ended_ns)
+
+
+def _is_drained(reports_waiting: int | None) -> bool:
+    return reports_waiting is not None and reports_waiting <= DRAINED
 
 
 class _Cards:

@@ -305,7 +305,7 @@ class Demo:
         elif source == "courier":
             self._view.courier_line(line)
         elif source == "lane-status":
-            self._view.status = line["status"] or {}
+            self._view.status = line["status"]
 
     # The end
 
@@ -338,7 +338,7 @@ class Demo:
         while time.monotonic() < until_s:
             self._pump.dispatch(TURN_S)
             try:
-                if self._lane.status()["reports_waiting"] == 0:
+                if self._lane.outbox_status().reports_waiting == 0:
                     return
             except LaneGoneError as error:
                 self._problems.append(str(error))

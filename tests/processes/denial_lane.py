@@ -18,23 +18,21 @@ from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
-from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.clerk import Clerk
 from validator.lane.lane_socket import LaneSocket
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.lane.outbox.sealing import Sealer
-from validator.lane.tally import Account
+from validator.lane.ports import ListInForce
+from validator.lane.tally import Tally
 from validator.lane.time_file import TimeFile
 
 GATE_ID = "test"
 BUDGET_MS = 60_000  # no denial is printed before its commit: it is printed and kept, or neither
 
 
-class NoLists:
-    """No list ever comes."""
-
-    def looking(self) -> Generator[None, None, None]:
-        """See clerk.ListSource."""
-        yield
+def no_lists() -> Generator[None, None, None]:
+    """A scan that never finds a list."""
+    yield
 
 
 def tell(line: dict[str, object]) -> None:
@@ -55,15 +53,16 @@ def main() -> None:
         OutboxLimits(reserve_bytes=0),
     )
     clerk = Clerk(
-        account=Account(GATE_ID, 1, "test"),
-        source=NoLists(),
-        times=TimeFile(folder / "signed"),
+        tally=Tally(GATE_ID, 1, "test"),
+        scan=no_lists,
+        signed_time=TimeFile(folder / "signed").look,
         lists=ListInForce(),
         outbox=outbox,
-        seals=sealer,
-        callers=LaneSocket(folder / "lane.sock"),
+        seal_to=sealer.seal_to,
+        prepare_seal=sealer.prepare,
+        clients=LaneSocket(folder / "lane.sock"),
         clock=clock,
-        log=JsonLog(1 if sys.argv[4:] == ["log"] else os.open(os.devnull, os.O_WRONLY)),
+        log=JsonLog(1 if sys.argv[4:] == ["log"] else os.open(os.devnull, os.O_WRONLY)).line,
         commit_budget_ms=BUDGET_MS,
     )
     thread = threading.Thread(target=clerk.run, daemon=True)

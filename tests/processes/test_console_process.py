@@ -206,25 +206,25 @@ def test_metrics_are_the_lane_s_own_figures(watched: tuple[Gate, Program, Consol
     devices, lane, made = watched
     devices.tap(lane, devices.card("suspended"))
     client = LaneClient(devices.folder / "lane.sock")
-    status = dict(client.status())
+    status = client.status()
     client.close()
     with made.page() as page:
-        while page.gate(up=True)["status"]["told_us"]["count"] < status["told_us"]["count"]:
+        while page.gate(up=True)["status"]["told_us"]["count"] < status.told_us.count:
             pass
     metrics = made.metrics()
     one = (("lane", "1"),)
-    for tap in status["taps"]:
-        labels = {"lane": "1", "outcome": tap["outcome"], "ground": tap["ground"]}
-        assert metrics["turnike_taps_total", tuple(sorted(labels.items()))] == tap["count"]
+    for tap in status.taps:
+        labels = {"lane": "1", "outcome": tap.outcome, "ground": tap.ground}
+        assert metrics["turnike_taps_total", tuple(sorted(labels.items()))] == tap.count
     assert {
         name: metrics[name, one]
         for name in ("turnike_lane_up", "turnike_list_version", "turnike_list_cards")
     } == {
         "turnike_lane_up": 1,
-        "turnike_list_version": status["list_version"],
-        "turnike_list_cards": status["list_cards"],
+        "turnike_list_version": status.list_version,
+        "turnike_list_cards": status.list_cards,
     }
-    assert metrics["turnike_reports_waiting", one] == status["reports_waiting"]
+    assert metrics["turnike_reports_waiting", one] == status.reports_waiting
     assert metrics["turnike_device_ready", (("device", "reader"), ("lane", "1"))] == 1
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.machine.programs import WAIT_S, Program
-from validator.lane.lane_socket import CALLERS_MAX
+from validator.lane.lane_socket import CLIENTS_MAX
 
 DENIALS = 1_000_000  # more than there is time for
 COUNTED = 200
@@ -186,7 +186,7 @@ def test_denials_are_filed_when_all_of_them_call_at_once(lane: Lane) -> None:
 
 def test_callers_that_send_nothing_do_not_keep_the_courier_out(lane: Lane) -> None:
     with ExitStack() as stack:
-        silent_ones = [stack.enter_context(lane.call()) for _ in range(3 * CALLERS_MAX)]
+        silent_ones = [stack.enter_context(lane.call()) for _ in range(3 * CLIENTS_MAX)]
         for _ in range(3):
             told = lane.ask(request="reports", max=5)["reports"]
             assert lane.ask(request="delivered", ids=[each["report_id"] for each in told]) == {

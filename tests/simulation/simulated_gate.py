@@ -26,10 +26,11 @@ from validator.domain.passage import PassagePolicy, SameCardAfterPassing
 from validator.domain.report import Report
 from validator.domain.rules import Effect, Rule, RuleSet
 from validator.domain.trusted_time import Now
+from validator.host.clock import Clock
 from validator.lane.boards.serial.frames import OpenFrame, ShowFrame
 from validator.lane.boards.serial.link import BoardLink, LinkEvent, OldCard, ReadAcknowledged
 from validator.lane.loop import Lane
-from validator.lane.ports import Note, TapDone, WallClock
+from validator.lane.ports import ListInForce, Note, TapDone
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -103,7 +104,7 @@ class World:
     reports: list[Report] = field(default_factory=list)
     taps: dict[int, TapDone] = field(default_factory=dict)
     lines: list[BoardLine] = field(default_factory=list)
-    current: RuleSet | None = None
+    lists: ListInForce = field(default_factory=ListInForce)
     device: SimulatedBoard = field(init=False)
     link: BoardLink | None = field(init=False, default=None)
     reopen_ns: int = START_NS
@@ -113,7 +114,7 @@ class World:
     def __post_init__(self) -> None:
         faults = BoardFaults(self.random)
         self.device = SimulatedBoard(Setup(walk_ms=400), self.random, faults, self.now_ns)
-        self.current = rules(1)
+        self.lists.current = rules(1)
 
     # ports.Board
     def fileno(self) -> int:
@@ -138,7 +139,7 @@ class World:
     def close(self) -> None:
         """Nothing to let go."""
 
-    # ports.Desk and ports.WallClock
+    # the clerk, and the clock
     def file(self, report: Report) -> bool:
         self.reports.append(report)
         return True
@@ -218,16 +219,17 @@ class SimulatedLane(Lane):
 
 
 def simulated(
-    world: World, events: deque[ReaderEvent], clock: WallClock | None = None
+    world: World, events: deque[ReaderEvent], clock: Clock | None = None
 ) -> tuple[SimulatedLane, SimulatedReader]:
     """A lane in this world and the reader that tells it these events; the world's own clock is right."""
     reader = SimulatedReader(events, world)
     lane = SimulatedLane(
         reader=reader,
         board=world,
-        desk=world,
-        lists=world,
-        clock=clock or world,
+        file=world.file,
+        note=world.note,
+        lists=world.lists,
+        now=(clock or world).now,
         passage_policy=PassagePolicy(Direction.ENTRY, 5_000, 1_500, 60, SameCardAfterPassing.ADMIT),
         list_policy=ListPolicy(WhenStale.DECIDE, WhenMissing.DENY),
         token_key=bytes(32),

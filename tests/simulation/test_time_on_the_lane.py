@@ -104,7 +104,7 @@ class TimedWorld(World):
     told_ns: dict[int, int] = field(default_factory=dict)
 
     def note(self, note: Note) -> None:
-        """See ports.Desk."""
+        """See World."""
         World.note(self, note)
         if isinstance(note, TapDone):
             self.told_ns[note.tap.tap] = self.now_ns
@@ -136,7 +136,7 @@ def test_no_clock_lets_anybody_through_early_or_closes_the_gate(seed: int) -> No
         Rule("matched", Effect.REQUIRE, matched, in_force_from_unix_s=starts_unix_s),
     )
     world = TimedWorld(random, 0.0)
-    world.current = RuleSet(1, SIGNED_UNIX_S, expires_unix_s, in_order)
+    world.lists.current = RuleSet(1, SIGNED_UNIX_S, expires_unix_s, in_order)
     clock = WrongClock(world, random)
     events = plan(random)
     seen = {event.at_ns: event.card for event in events if isinstance(event, CardSeen)}

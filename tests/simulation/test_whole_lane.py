@@ -62,7 +62,9 @@ def run(
                     emergency = True
                     world.device.obey(["emergency", "on"], world.now_ns)
                 case _:
-                    world.current = rules((world.current.version if world.current else 0) + 1)
+                    world.lists.current = rules(
+                        (world.lists.current.version if world.lists.current else 0) + 1
+                    )
     if emergency:
         world.device.obey(["emergency", "off"], world.now_ns)
 

@@ -6,7 +6,7 @@ named by the lane's token alone.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from validator.domain.latency import LatencyHistogram
+from validator.ipc.answers import LaneStatus
 
 TAPS_SHOWN = 10
 STORY_SHOWN = 5
@@ -62,7 +63,7 @@ class ViewState:
     judged: int = 0  # taps that the crowd has judged
     network: str = "up"
     courier: str = "starting"
-    status: Mapping[str, Any] = field(default_factory=dict)  # the lane's last answer
+    status: LaneStatus | None = None  # the lane's last answer
     story: deque[str] = field(default_factory=lambda: deque(maxlen=STORY_SHOWN))
 
     def log_line(self, line: dict[str, Any]) -> None:
@@ -227,7 +228,7 @@ def _gate(state: ViewState) -> Panel:
 
 
 def _age(state: ViewState) -> str:
-    issued_unix_s = state.status.get("list_issued_unix_s")
+    issued_unix_s = state.status.list_issued_unix_s if state.status else None
     if not issued_unix_s:
         return f"{state.cards:,} cards"
     return f"{max(int(time.time()) - issued_unix_s, 0)} s old"

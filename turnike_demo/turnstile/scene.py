@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import asdict
+
 from turnike_demo.processes.events import Event, Line
 from turnike_demo.turnstile.scene_taps import Taps
+from validator.ipc.answers import LaneStatus
 
 _FIGURES = ("decided_us", "told_us")
 
@@ -114,8 +117,7 @@ class LaneSeen:
     is_up: bool = False
     devices: dict[str, str] = field(default_factory=dict)
     list_version: int = 0
-    status: Mapping[str, Any] = field(default_factory=dict)  # its last answer
-    _run_id: str = ""
+    status: LaneStatus | None = None  # its last answer
     _delivered_before: int = 0  # by its earlier runs
 
     def take(self, line: Line) -> None:
@@ -126,11 +128,11 @@ class LaneSeen:
             case "list":
                 self.list_version = line["list_version"] or 0
 
-    def take_status(self, status: Mapping[str, Any]) -> None:
+    def take_status(self, status: LaneStatus) -> None:
         """Take its answer to `status`."""
-        if self._run_id and status["run_id"] != self._run_id:
-            self._delivered_before += self.status["reports_delivered"]
-        self._run_id, self.status = status["run_id"], status
+        if self.status is not None and status.run_id != self.status.run_id:
+            self._delivered_before += self.status.reports_delivered
+        self.status = status
         self.is_up = True
 
     def gone(self) -> None:
@@ -141,12 +143,12 @@ class LaneSeen:
     @property
     def waiting(self) -> int:
         """How many reports waited at its last answer."""
-        return int(self.status.get("reports_waiting", 0))
+        return (self.status and self.status.reports_waiting) or 0
 
     @property
     def delivered(self) -> int:
         """How many reports the city has confirmed, all runs of the lane together."""
-        return self._delivered_before + int(self.status.get("reports_delivered", 0))
+        return self._delivered_before + (self.status.reports_delivered if self.status else 0)
 
     @property
     def knows_devices(self) -> bool:
@@ -208,7 +210,9 @@ class Scene:
             },
             **self.taps.picture(),
             "tap_is_past": self.taps.is_before(self.reader.came_ns),
-            "percentiles": {name: status.get(name) for name in _FIGURES},
+            "percentiles": {
+                name: asdict(getattr(status, name)) if status else None for name in _FIGURES
+            },
             "list": self._list(),
             "courier": self.courier,
         }
@@ -216,12 +220,13 @@ class Scene:
     def _list(self) -> dict[str, Any]:
         """Return the scene's `list`; a value is None until the lane answers about this list."""
         lane, status = self.lane, self.lane.status
-        about = status if lane.is_up and status.get("list_version") == lane.list_version else {}
+        is_current = lane.is_up and status is not None and status.list_version == lane.list_version
+        about = status if is_current else None
         return {
             "version": lane.list_version or None,
-            "issued_unix_s": about.get("list_issued_unix_s"),
-            "cards": about.get("list_cards"),
-            "state": about.get("list_state")
+            "issued_unix_s": about and about.list_issued_unix_s,
+            "cards": about and about.list_cards,
+            "state": (about and about.list_state)
             if lane.list_version
             else "missing"
             if lane.is_up

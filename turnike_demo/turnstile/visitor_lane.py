@@ -29,6 +29,7 @@ from turnike_demo.turnstile.city_requests import CityControls, CityRequests, Cut
 from turnike_demo.turnstile.scene import Scene
 from turnike_demo.turnstile.switch_results import SwitchResults
 from validator.errors import LaneGoneError
+from validator.ipc.answers import LaneStatus
 from validator.ipc.client import LaneClient
 from validator.ipc.requests import BATCH_MAX
 
@@ -254,8 +255,8 @@ class VisitorLane:
             "reports": {
                 "waiting": results["pull"]["on_disk"]
                 if self._plug == "pulled"
-                else status.get("reports_waiting")
-                if self._scene.lane.is_up
+                else status.reports_waiting
+                if status is not None and self._scene.lane.is_up
                 else None,
                 "delivered": self._scene.lane.delivered,
                 **requests.reports,
@@ -339,7 +340,7 @@ class VisitorLane:
         self._results.plug_pulled(reports_on_disk(self._gate.outbox(VISITORS_LANE)))
         self._demo.announce("the plug is pulled: SIGKILL for lane and courier")
 
-    def _take_status(self, status: Mapping[str, Any] | None) -> None:
+    def _take_status(self, status: LaneStatus | None) -> None:
         """Take the lane's status, None without an answer; ask the city for its counts."""
         if status is None:
             self._scene.lane.is_up = False
@@ -351,9 +352,7 @@ class VisitorLane:
             and self._scene.lane.knows_devices
         ):
             self._plug = "in"
-            self._results.lane_back(
-                time.monotonic_ns(), self._waiting(), int(status["reports_delivered"])
-            )
+            self._results.lane_back(time.monotonic_ns(), self._waiting(), status.reports_delivered)
         self._requests.count(self._scene.lane.delivered)
 
     def _waiting(self) -> frozenset[str] | None:
@@ -369,7 +368,8 @@ class VisitorLane:
 
     @property
     def _lane_unix_s(self) -> int:
-        return int(self._scene.lane.status.get("unix_s", 0))
+        status = self._scene.lane.status
+        return status.unix_s if status else 0
 
     def _is_suspended(self, name: str) -> bool:
         return self._requests.is_suspended(name, self._lane_unix_s)

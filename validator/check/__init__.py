@@ -21,7 +21,7 @@ from validator.domain.trusted_time import NS_PER_S
 from validator.formats.shown import shown
 from validator.host.clock import Clock
 from validator.host.process import give_up_output
-from validator.lane.time_file import FoundTime
+from validator.lane.ports import FoundTime
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys, read_keys
 from validator.lists.segment import MappedTable

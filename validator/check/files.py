@@ -16,6 +16,7 @@ from validator.errors import LaneGoneError
 from validator.host.mounts import read_only
 from validator.host.owners import name_of, service_owner
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.ipc.answers import OutboxStatus
 from validator.ipc.client import LaneClient
 from validator.lane.outbox.folder import IDENTITY, LOCK
 
@@ -89,7 +90,7 @@ def examine_lane(config: Config) -> Iterator[Finding]:
     path = Path(config.reports.socket)
     lane = LaneClient(path)
     try:
-        status = lane.status()
+        status = lane.outbox_status()
     except LaneGoneError as error:
         yield Finding(
             "socket",
@@ -100,11 +101,10 @@ def examine_lane(config: Config) -> Iterator[Finding]:
     finally:
         lane.close()
     yield _socket(path)
-    if trouble := status.get("reports_trouble"):
-        yield Finding("reports", "note", f"cannot be kept now: {printable(str(trouble))}")
-    yield _reports(
-        status.get("reports_waiting"), status.get("reports_rejected"), status.get("reports_refused")
-    )
+    if status.reports_trouble:
+        text = f"cannot be kept now: {printable(status.reports_trouble)}"
+        yield Finding("reports", "note", text)
+    yield _reports(status)
 
 
 def _socket(path: Path) -> Finding:
@@ -121,8 +121,13 @@ def _socket(path: Path) -> Finding:
     return Finding("socket", "ok", f"{path}: the lane answers")
 
 
-def _reports(waiting: object, rejected: object, refused: object) -> Finding:
-    if not isinstance(waiting, int) or not isinstance(rejected, int):
+def _reports(status: OutboxStatus) -> Finding:
+    waiting, rejected, refused = (
+        status.reports_waiting,
+        status.reports_rejected,
+        status.reports_refused,
+    )
+    if waiting is None or rejected is None:
         return Finding(
             "reports", "note", "it is not known how many wait: the lane cannot read them"
         )

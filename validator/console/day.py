@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from validator.console.lane_words import Counts, Histogram
+from validator.ipc.answers import Counts, Histogram
 
 STEP_S = 300
 DAY_S = 86_400

@@ -8,8 +8,8 @@ What is not known is a fault of its own: nobody may read "well" of a gate of whi
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from validator.console.lane_words import CourierSays, Status
 from validator.domain.decision import ListState
+from validator.ipc.answers import CourierHealth, LaneStatus
 from validator.reports.gate_status import FRESH
 
 ROOM_BYTES_MIN = 200_000_000  # as the alert TurnikeDiskLow has it
@@ -33,7 +33,7 @@ class Fault(NamedTuple):
     """Worth a line, and no reason to call a gate unwell."""
 
 
-def faults_of(status: Status, *, forced_lately: int) -> tuple[Fault, ...]:
+def faults_of(status: LaneStatus, *, forced_lately: int) -> tuple[Fault, ...]:
     """All that is wrong with a lane that is up, the worst first. `forced_lately`: how often arms were forced, 0 if not lately."""
     return (
         *_devices(status),
@@ -45,13 +45,13 @@ def faults_of(status: Status, *, forced_lately: int) -> tuple[Fault, ...]:
     )
 
 
-def _devices(status: Status) -> Iterator[Fault]:
+def _devices(status: LaneStatus) -> Iterator[Fault]:
     for device in ("reader", "board"):
         if (state := status.devices.get(device, "not heard yet")) != _READY:
             yield Fault(device, why="" if state == "lost" else state)
 
 
-def _list(status: Status) -> Iterator[Fault]:
+def _list(status: LaneStatus) -> Iterator[Fault]:
     state, expires_unix_s = status.list_state, status.list_expires_unix_s
     if state in _STATES:
         yield Fault(state, why=next(iter(status.list_problems), ""))
@@ -65,7 +65,7 @@ def _list(status: Status) -> Iterator[Fault]:
         yield Fault("problems", why=status.list_problems[0])
 
 
-def _reports(status: Status) -> Iterator[Fault]:
+def _reports(status: LaneStatus) -> Iterator[Fault]:
     if status.reports_trouble:
         yield Fault("trouble", why=status.reports_trouble)
     if status.reports_waiting is None or status.reports_rejected is None:
@@ -78,14 +78,14 @@ def _reports(status: Status) -> Iterator[Fault]:
         yield Fault("waiting", number=status.reports_waiting)
 
 
-def _disk(status: Status) -> Iterator[Fault]:
+def _disk(status: LaneStatus) -> Iterator[Fault]:
     if status.disk_free_bytes is None:
         yield Fault("disk_unknown")
     elif status.disk_free_bytes < ROOM_BYTES_MIN:
         yield Fault("disk")
 
 
-def _courier(status: Status) -> Iterator[Fault]:
+def _courier(status: LaneStatus) -> Iterator[Fault]:
     """Of a gate whose lane says that there is no courier nothing: its lists come by hand."""
     courier = status.courier
     if courier is None:
@@ -103,7 +103,7 @@ def _courier(status: Status) -> Iterator[Fault]:
         yield Fault("upload", why=upload.problem or upload.state)
 
 
-def _asking(courier: CourierSays, polled_unix_s: int, unix_s: int) -> Iterator[Fault]:
+def _asking(courier: CourierHealth, polled_unix_s: int, unix_s: int) -> Iterator[Fault]:
     """Whether it still asks the city; one that was killed leaves its last word behind, which was a good one."""
     age_s = unix_s - polled_unix_s
     if courier.asks_within_s is not None and age_s > courier.asks_within_s + QUIET_S:
@@ -116,7 +116,7 @@ def _asking(courier: CourierSays, polled_unix_s: int, unix_s: int) -> Iterator[F
         yield Fault("untold")
 
 
-def _board(status: Status, forced_lately: int) -> Iterator[Fault]:
+def _board(status: LaneStatus, forced_lately: int) -> Iterator[Fault]:
     if status.emergency:
         yield Fault("emergency")
     if status.tamper:

@@ -17,7 +17,8 @@ import msgspec
 from validator.console.day import FINE_STEP_S, HOUR_S, LaneDay
 from validator.console.faults import FORCED_S, Fault, faults_of
 from validator.console.lane_line import Gone
-from validator.console.lane_words import Counted, Counts, Status, Tap
+from validator.console.lane_words import Tap
+from validator.ipc.answers import Counts, LaneStatus, TapCount
 
 TAPS_MAX = 20  # of each lane: what a page has room for
 
@@ -29,7 +30,7 @@ class Lane:
         self.socket = socket.name
         self.up = False
         self.problem = "not heard yet"
-        self.status: Status | None = None  # the last, also of a lane that is gone
+        self.status: LaneStatus | None = None  # the last, also of a lane that is gone
         self.counts: Counts | None = None
         self.taps: deque[Tap] = deque(maxlen=TAPS_MAX)  # newest first
         self.day = LaneDay()
@@ -61,10 +62,10 @@ class Lane:
         lately = status is not None and seen_s is not None and status.uptime_s - seen_s < FORCED_S
         return status.forced if status is not None and lately else 0
 
-    def take(self, said: Status | Counts | Tap | Gone) -> bool:
+    def take(self, said: LaneStatus | Counts | Tap | Gone) -> bool:
         """Keep it. Whether it is more than time going by: devices, list, reports, or that the lane comes or goes."""
         match said:
-            case Status():
+            case LaneStatus():
                 return self._fares(said)
             case Gone():
                 was, self.up, self.problem = (self.up, self.problem), False, said.problem
@@ -99,7 +100,7 @@ class Lane:
             status = msgspec.structs.replace(status, unix_s=0, uptime_s=0, courier=courier)
         return (self.up, self.problem, status, tuple(self.taps), self._still_faults())
 
-    def _fares(self, status: Status) -> bool:
+    def _fares(self, status: LaneStatus) -> bool:
         before, was_up = self.status, self.up
         if before is not None and before.run_id != status.run_id:
             self.counts = None
@@ -148,7 +149,7 @@ class Gate:
         return sorted(told, key=lambda slot: int(slot["unix_s"]))
 
 
-def taps_by_outcome(taps: Sequence[Counted]) -> dict[str, int]:
+def taps_by_outcome(taps: Sequence[TapCount]) -> dict[str, int]:
     """The sums without their grounds."""
     outcomes = dict.fromkeys((tap.outcome for tap in taps), 0)
     for tap in taps:
@@ -156,11 +157,13 @@ def taps_by_outcome(taps: Sequence[Counted]) -> dict[str, int]:
     return outcomes
 
 
-def _shown_status(status: Status) -> dict[str, Any]:
-    return msgspec.structs.asdict(status) | {"taps": taps_by_outcome(status.taps)}
+def _shown_status(status: LaneStatus) -> dict[str, Any]:
+    shown = msgspec.structs.asdict(status) | {"taps": taps_by_outcome(status.taps)}
+    del shown["lists_refused"]  # for the courier
+    return shown
 
 
-def _notable(status: Status) -> tuple[object, ...]:
+def _notable(status: LaneStatus) -> tuple[object, ...]:
     return (
         status.run_id,
         status.devices,

@@ -1,6 +1,6 @@
 """One lane, listened to without an end: a connection to its socket, made anew whenever it breaks.
 
-    async for said in lane_says(Path("/run/turnike/lane-1.sock")):   # Status, Counts, Tap or Gone
+    async for said in lane_says(Path("/run/turnike/lane-1.sock")):   # LaneStatus, Counts, Tap or Gone
 
 Whatever is at the other end: it is asked one thing at a time, an answer has a limit, a line has a limit, and what cannot be understood ends the
 connection and not the console. It asks a little and at a slow pace, since every answer is work for the lane's clerk.
@@ -13,18 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from validator.console.lane_words import (
-    LINE_BYTES_MAX,
-    Answer,
-    Counts,
-    GarbageError,
-    News,
-    Refused,
-    Status,
-    Tap,
-    Watching,
-    heard,
-)
+from validator.console.lane_words import LINE_BYTES_MAX, Answer, GarbageError, News, Tap, heard
+from validator.ipc.answers import Counts, LaneStatus, Refusal, Watching
 
 STATUS_S = 1.0  # how often to ask how it fares, without being told that something has happened
 COUNTS_S = 10.0  # how often to ask for all durations: Prometheus asks us every 15 s or less often
@@ -45,8 +35,8 @@ class _LostError(Exception):
     """The connection is of no more use; the message says why."""
 
 
-async def lane_says(path: Path) -> AsyncGenerator[Status | Counts | Tap | Gone, None]:
-    """All that it says. A Status comes first on each connection, so that a new run is known before its taps; a Gone ends it."""
+async def lane_says(path: Path) -> AsyncGenerator[LaneStatus | Counts | Tap | Gone, None]:
+    """All that it says. A LaneStatus comes first on each connection, so that a new run is known before its taps; a Gone ends it."""
     while True:
         try:
             async with aclosing(_connection(path)) as connection:
@@ -90,14 +80,14 @@ class _Questions:
     def answered(self, answer: Answer, now_s: float) -> None:
         """Go on. Raises _LostError if that was not asked."""
         match answer:
-            case Status():
+            case LaneStatus():
                 name, again_s = "status", STATUS_S
                 self._status_s = now_s
             case Counts():
                 name, again_s = "histograms", COUNTS_S
             case Watching():
                 name, again_s = "watch", float("inf")
-            case Refused():
+            case Refusal():
                 raise _LostError(f"it answers: {answer.error[:200]}")
             case _:
                 assert_never(answer)
@@ -107,7 +97,7 @@ class _Questions:
         self._due_s[name] = min(self._due_s[name], now_s + again_s)  # news may have come meanwhile
 
 
-async def _connection(path: Path) -> AsyncGenerator[Status | Counts | Tap, None]:
+async def _connection(path: Path) -> AsyncGenerator[LaneStatus | Counts | Tap, None]:
     """From one connection to its end, which is a _LostError or GarbageError."""
     clock = asyncio.get_running_loop().time
     reader, writer = await _connected(path)
@@ -130,7 +120,7 @@ async def _connection(path: Path) -> AsyncGenerator[Status | Counts | Tap, None]
                         questions.news(clock())
                 case _:
                     questions.answered(said, clock())
-                    if isinstance(said, Status | Counts):
+                    if isinstance(said, LaneStatus | Counts):
                         yield said
     except OSError as error:
         raise _LostError(error.strerror or "the connection broke") from error

@@ -20,8 +20,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from validator.console.gate import Gate, Lane
-from validator.console.lane_words import Counts, Histogram, Status
 from validator.domain.decision import ListState
+from validator.ipc.answers import Counts, Histogram, LaneStatus
 from validator.reports.gate_status import FRESH
 
 METRICS_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -33,7 +33,7 @@ EDGES_NS = [edge for power in range(12, 31) for edge in ((1 << power) - 1, (3 <<
 ]
 _LES = [*(repr(edge / _NS_PER_S) for edge in EDGES_NS), "+Inf"]
 
-Figure = Callable[[Status], int | bool | None]
+Figure = Callable[[LaneStatus], int | bool | None]
 _COUNTERS: dict[str, tuple[str, Figure]] = {
     "turnike_reports_delivered": ("Reports that reached the city.", lambda s: s.reports_delivered),
     "turnike_reports_lost": ("Reports that could not be kept.", lambda s: s.reports_refused),
@@ -114,7 +114,7 @@ class _Gate(Collector):
         )
 
 
-def _figures(told: dict[str, Status]) -> Iterator[Metric]:
+def _figures(told: dict[str, LaneStatus]) -> Iterator[Metric]:
     families = {CounterMetricFamily: _COUNTERS, GaugeMetricFamily: _GAUGES}
     for family, figures in families.items():
         for metric_name, (meaning, figure) in figures.items():
@@ -126,7 +126,7 @@ def _figures(told: dict[str, Status]) -> Iterator[Metric]:
             yield metric
 
 
-def _labelled(told: dict[str, Status]) -> Iterator[Metric]:
+def _labelled(told: dict[str, LaneStatus]) -> Iterator[Metric]:
     taps = CounterMetricFamily(
         "turnike_taps", "Taps, by outcome and why.", labels=["lane", "outcome", "ground"]
     )

@@ -7,18 +7,9 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-import msgspec
-
 from validator.errors import LaneGoneError
+from validator.ipc.answers import ListStatus
 from validator.ipc.client import LaneClient
-
-
-class _Said(msgspec.Struct, frozen=True):
-    """The part of a lane's status that is about its list."""
-
-    list_version: int | None = None
-    list_problems: tuple[str, ...] = ()
-    lists_refused: tuple[tuple[int, int], ...] = ()
 
 
 class LaneLists:
@@ -54,12 +45,12 @@ class LaneLists:
         return f"{path}: {problem}" if without is not None and without == before else ""
 
 
-def _said(path: Path) -> _Said:
+def _said(path: Path) -> ListStatus:
     """Nothing from a lane that does not answer, or answers what this program does not understand."""
     lane = LaneClient(path)
     try:
-        return msgspec.convert(lane.status(), _Said)
-    except (LaneGoneError, msgspec.ValidationError):
-        return _Said()
+        return lane.list_status()
+    except LaneGoneError:
+        return ListStatus()
     finally:
         lane.close()

@@ -33,7 +33,7 @@ class JsonLog:
         )  # a poll object that two threads ask at once raises RuntimeError
 
     def line(self, fields: Mapping[str, Any]) -> None:
-        """See lane.clerk_ports.Log."""
+        """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
         with self._turn:
             counted = {**fields, "log_dropped": self.dropped} if self.dropped else fields
             line = json_shown(msgspec.json.encode(counted).decode()).encode() + b"\n"

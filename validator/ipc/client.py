@@ -11,38 +11,51 @@ import msgspec
 
 from validator.errors import LaneGoneError, one_line
 from validator.formats.shown import shown
+from validator.ipc.answers import (
+    Forgotten,
+    LaneStatus,
+    ListStatus,
+    Looking,
+    NotableStatus,
+    OutboxStatus,
+    PutAside,
+    ReportsAnswer,
+    StatusAnswer,
+    WaitingAgain,
+)
 from validator.reports.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
 ANSWER_S = 5.0  # for a whole answer: a clerk that adopts a list on a slow disk answers late
 
 
-class _Reports(msgspec.Struct):
-    reports: tuple[StoredReport, ...]
+class _ListStatusAnswer(msgspec.Struct):
+    status: ListStatus
 
 
-class _Forgotten(msgspec.Struct):
-    forgotten: int
+class _OutboxStatusAnswer(msgspec.Struct):
+    status: OutboxStatus
 
 
-class _PutAside(msgspec.Struct):
-    put_aside: int
+class _NotableStatusAnswer(msgspec.Struct):
+    status: NotableStatus
 
 
-class _WaitingAgain(msgspec.Struct):
-    waiting_again: int
-
-
-class _Status(msgspec.Struct):
-    status: dict[str, Any]
+class _StatusJson(msgspec.Struct):
+    status: msgspec.Raw
 
 
 _Answer = TypeVar("_Answer")
-_reports = msgspec.json.Decoder(_Reports, strict=True)
-_forgotten = msgspec.json.Decoder(_Forgotten, strict=True)
-_put_aside = msgspec.json.Decoder(_PutAside, strict=True)
-_waiting_again = msgspec.json.Decoder(_WaitingAgain, strict=True)
-_status = msgspec.json.Decoder(_Status, strict=True)
+_reports = msgspec.json.Decoder(ReportsAnswer, strict=True)
+_forgotten = msgspec.json.Decoder(Forgotten, strict=True)
+_put_aside = msgspec.json.Decoder(PutAside, strict=True)
+_waiting_again = msgspec.json.Decoder(WaitingAgain, strict=True)
+_looking = msgspec.json.Decoder(Looking, strict=True)
+_status = msgspec.json.Decoder(StatusAnswer, strict=True)
+_list_status = msgspec.json.Decoder(_ListStatusAnswer, strict=True)
+_notable_status = msgspec.json.Decoder(_NotableStatusAnswer, strict=True)
+_status_json = msgspec.json.Decoder(_StatusJson, strict=True)
+_outbox_status = msgspec.json.Decoder(_OutboxStatusAnswer, strict=True)
 
 
 class LaneClient:
@@ -78,13 +91,51 @@ class LaneClient:
         """Let some reports wait again that were put aside; how many. Raises LaneGoneError."""
         return self._answer(_waiting_again, {"request": "retry"}).waiting_again
 
-    def status(self) -> Mapping[str, Any]:
-        """How the lane fares. Raises LaneGoneError."""
+    def status(self) -> LaneStatus:
+        """Return everything that the lane reports of itself.
+
+        Raises:
+            LaneGoneError: no answer, or one without a key that LaneStatus must have.
+        """
         return self._answer(_status, {"request": "status"}).status
 
+    def list_status(self) -> ListStatus:
+        """Return the part of the status about the list. An older lane may lack its keys.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        return self._answer(_list_status, {"request": "status"}).status
+
+    def outbox_status(self) -> OutboxStatus:
+        """Return the part of the status about reports. An older lane may lack its keys.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        return self._answer(_outbox_status, {"request": "status"}).status
+
+    def status_to_forward(self) -> tuple[msgspec.Raw, NotableStatus]:
+        """Return the status as the lane wrote it, for the city, and the notable keys of it.
+
+        The city may know keys that this program does not, so the JSON goes on unchanged.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        line = self._ask({"request": "status"})
+        notable = self._decoded(_notable_status, line).status
+        return self._decoded(_status_json, line).status, notable
+
     def list_changed(self) -> None:
-        """Tell it that a list was installed. Raises LaneGoneError."""
-        self._ask({"request": "list_changed"})
+        """Ask the lane to scan its list folder now, because a list was installed.
+
+        Returns before the scan ends.
+
+        Raises:
+            LaneGoneError: no answer. The lane finds the list by itself within a second.
+        """
+        self._answer(_looking, {"request": "list_changed"})
 
     def close(self) -> None:
         """Hang up."""
@@ -96,7 +147,9 @@ class LaneClient:
         self, decoder: msgspec.json.Decoder[_Answer], request: Mapping[str, Any]
     ) -> _Answer:
         """What it answers. Raises LaneGoneError."""
-        line = self._ask(request)
+        return self._decoded(decoder, self._ask(request))
+
+    def _decoded(self, decoder: msgspec.json.Decoder[_Answer], line: bytes) -> _Answer:
         try:
             return decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

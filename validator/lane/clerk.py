@@ -1,21 +1,29 @@
-"""The clerk: the lane process's second thread, which does what the loop must not wait for. It keeps reports, adopts lists, writes the log.
+"""The clerk: the lane process's second thread, for all that the loop must not wait for.
 
-It decides nothing and touches no device. It never holds the interpreter for long: no loops over lists, no big JSON. It looks at a list step
-by step and does what waits between two steps, so that a report never waits for a list to be verified. The loop speaks to it through `file`
-and `note` (ports.Desk) and reads one reference back: the list in force. The gate's other programs ask it on the lane socket.
+It keeps reports, adopts lists, writes the log and answers the gate's other programs. It decides
+nothing and touches no device.
+
+The loop hands over by `file` and `note` (the clerk queue), and reads one reference, the list in
+force. A report never waits for a list to be verified: the clerk scans the list folder step by
+step, and serves the queue between two steps. It never holds the interpreter for long either: no
+loops over lists, no big JSON.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, assert_never
 
+import msgspec
+
 from validator.domain.decision import list_state
 from validator.domain.latency import LatencyHistogram
 from validator.domain.report import Report
+from validator.host.clock import Clock
+from validator.ipc import answers
 from validator.ipc.requests import (
     Delivered,
     Histograms,
@@ -27,34 +35,28 @@ from validator.ipc.requests import (
     Status,
     Watch,
 )
-from validator.lane.clerk_ports import (
-    Callers,
-    KeptClock,
-    ListSource,
-    Log,
-    Looked,
-    Seals,
-    TimeSource,
+from validator.lane.ports import (
+    Adopted,
+    FoundTime,
+    LaneClients,
+    ListInForce,
+    Note,
+    Outbox,
+    OutboxError,
+    Scan,
+    TapDone,
 )
-from validator.lane.ports import Note, Outbox, OutboxError, TapDone
-from validator.lane.tally import Account
+from validator.lane.tally import Tally
 
 if TYPE_CHECKING:
-    from validator.domain.rules import RuleSet
     from validator.lists.names import ListName
 
-LOOK_S = (
-    1.0  # how often the list folder and the kernel's clock state are looked at, without being asked
-)
-SUMMARY_S = 60.0  # how often the latencies go into the log
-NOTES_MAX = 10_000  # hours of taps: a clerk so far behind is stuck on a dying disk, and memory must not pay for it
+SCAN_S = 1.0  # between two scans of the list folder, at each of which the kernel's clock is checked
+SUMMARY_S = 60.0  # between two summaries in the log
+NOTES_MAX = 10_000  # hours of taps: a clerk so far behind waits for a dying disk; bound its memory
 
-
-class ListInForce:
-    """ports.Lists: one reference, swapped by the clerk between two taps; a tap in flight keeps what it has pinned."""
-
-    def __init__(self) -> None:
-        self.current: RuleSet | None = None
+_NO_TIMES = answers.Percentiles(0, 0, 0, 0, 0)
+_NOTHING_MEASURED = answers.Figures(_NO_TIMES, _NO_TIMES, _NO_TIMES, told_before_durable=0)
 
 
 @dataclass(slots=True)
@@ -64,265 +66,326 @@ class _Filing:
     kept: bool = False
 
 
-class _Look:
-    """A request to look at the list folder now."""
+class _ScanNow:
+    """A request to scan the list folder now."""
 
 
 class _Stop:
-    """A request to write what waits and end."""
+    """A request to serve what waits and end."""
+
+
+def acquired_within(lock: threading.Lock, limit_s: float) -> bool:
+    """Wait for a lock, at most `limit_s` seconds. Returns whether it was acquired."""
+    return lock.acquire(timeout=limit_s)
 
 
 class Clerk:
-    """Both sides of the desk. `run` is the thread; `file`, `note`, `look_now` and `stop` may be called from any other."""
+    """Both ends of the clerk queue.
+
+    `run` is the clerk's thread. Any thread may call `file`, `note`, `scan_now` and `stop`.
+    """
 
     def __init__(
         self,
         *,
-        account: Account,
-        source: ListSource,
-        times: TimeSource,
+        tally: Tally,
+        scan: Callable[[], Scan],
+        signed_time: Callable[[], FoundTime | None],
         lists: ListInForce,
         outbox: Outbox,
-        seals: Seals,
-        callers: Callers,
-        clock: KeptClock,
-        log: Log,
+        seal_to: Callable[[bytes | None], None],
+        prepare_seal: Callable[[], None],
+        clients: LaneClients,
+        clock: Clock,
+        log: Callable[[Mapping[str, Any]], None],
         commit_budget_ms: int,
-        courier: Callable[[int], dict[str, Any] | None] = lambda _now_unix_s: None,
+        courier: Callable[[int], answers.CourierHealth | None] = lambda _now_unix_s: None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        acquired: Callable[[threading.Lock, float], bool] = acquired_within,
     ) -> None:
-        """`lists` is what the loop reads; nothing else writes it. `courier` says how the courier fares at a time, None of a gate without one."""
-        self._courier = courier
+        """Nothing is opened or read before `run` or `scan_to_end`.
+
+        Args:
+            tally: counts taps and device states of this run.
+            scan: begins a scan of the list folder, which never raises.
+            signed_time: returns the newest signed time, or None when it has not changed. Never
+                raises.
+            lists: where the loop reads the list in force. Only the clerk writes it.
+            outbox: where reports wait.
+            seal_to: sets the key to which reports seal the UID; None: no key.
+            prepare_seal: does in advance what the next sealing needs.
+            clients: the gate's other programs. The clerk waits with it.
+            clock: wall time by the floor rule. The clerk refreshes it and sets its floor.
+            log: writes one line, or drops and counts it. Never raises, never waits.
+            commit_budget_ms: how long `file` waits for a commit.
+            courier: returns the courier's health at a Unix time; None: a gate without a courier.
+            monotonic_s: the clock for everything that happens regularly, in seconds.
+            acquired: how `file` waits for the commit: a lock and a limit in seconds.
+        """
         self.notes_dropped = 0
-        self._account = account
-        self._source = source
-        self._times = times
+        self._tally = tally
+        self._new_scan = scan
+        self._signed_time = signed_time
         self._lists = lists
         self._outbox = outbox
-        self._seals = seals
-        self._callers = callers
+        self._seal_to = seal_to
+        self._prepare_seal = prepare_seal
+        self._clients = clients
         self._clock = clock
         self._log = log
         self._commit_budget_s = commit_budget_ms / 1_000
-        self._in: queue.SimpleQueue[_Filing | Note | _Look | _Stop] = queue.SimpleQueue()
-        self._figures: Callable[[], dict[str, Any]] = dict
-        self._histograms: Mapping[str, LatencyHistogram] = {}
-        self._problems: tuple[str, ...] = ()  # of the last look
-        self._cards = 0  # entries of the list in force
-        self._refused: tuple[ListName, ...] = ()  # in the last look
-        self._delivered = 0  # reports, since the start
-        self._looking: Generator[None, None, Looked | None] | None = (
-            None  # a look that is not at its end
+        self._courier = courier
+        self._monotonic_s = monotonic_s
+        self._acquired = acquired
+        self._queue: queue.SimpleQueue[_Filing | Note | _ScanNow | _Stop] = queue.SimpleQueue()
+        self._figures: Callable[[], answers.Figures] = lambda: _NOTHING_MEASURED
+        self._histograms: Mapping[str, LatencyHistogram] = MappingProxyType(
+            {stage: LatencyHistogram() for stage in answers.StageHistograms.__struct_fields__}
         )
-        self._look_s = self._summary_s = 0.0
+        self._problems: tuple[str, ...] = ()  # of the last scan
+        self._cards = 0  # entries of the list in force
+        self._refused: tuple[ListName, ...] = ()  # in the last scan
+        self._delivered = 0  # reports, since the start
+        self._scan: Scan | None = None  # under way
+        self._scan_due_s = self._summary_due_s = 0.0
+
+    # The clerk queue: for the loop's thread and signal handlers
 
     def file(self, report: Report) -> bool:
-        """See ports.Desk. The wait ends at the budget; the commit goes on."""
+        """Hand a report over and wait for its commit, at most the commit budget.
+
+        Returns:
+            Whether it is safe. False: its commit is still to come, or it was refused.
+        """
         filing = _Filing(report, threading.Lock())
         filing.done.acquire()
         self._put(filing)
-        return filing.done.acquire(timeout=self._commit_budget_s) and filing.kept
+        return self._acquired(filing.done, self._commit_budget_s) and filing.kept
 
     def note(self, note: Note) -> None:
-        """See ports.Desk."""
-        if self._in.qsize() < NOTES_MAX:
+        """Hand bookkeeping over. Never waits; drops and counts the note if NOTES_MAX wait."""
+        if self._queue.qsize() < NOTES_MAX:
             self._put(note)
         else:
             self.notes_dropped += 1
 
-    def look_now(self) -> None:
-        """Look at the list folder before the second is over."""
-        self._put(_Look())
+    def scan_now(self) -> None:
+        """Scan the list folder at once, not within a second."""
+        self._put(_ScanNow())
 
     def stop(self) -> None:
-        """Ask `run` to end after what waits already."""
+        """Ask `run` to end once it has served what waits already."""
         self._put(_Stop())
 
-    def watch(
-        self,
-        figures: Callable[[], dict[str, Any]],
-        histograms: Mapping[str, LatencyHistogram] = MappingProxyType({}),
+    def _put(self, item: "_Filing | Note | _ScanNow | _Stop") -> None:
+        self._queue.put(item)
+        self._clients.wake()
+
+    # The thread
+
+    def measure(
+        self, figures: Callable[[], answers.Figures], histograms: Mapping[str, LatencyHistogram]
     ) -> None:
-        """Put `figures` into the log every minute and at the end; tell `histograms` to whoever asks for them. Before `run`."""
+        """Report the loop's figures and histograms from now on. Call before `run`.
+
+        Args:
+            figures: for the status, and for the log's summary each minute and at the end.
+            histograms: for clients, by stage (the fields of StageHistograms).
+        """
         self._figures, self._histograms = figures, histograms
 
     def run(self) -> None:
         """Work until `stop`."""
         self._outbox.open()
-        self._look_s = time.monotonic() + LOOK_S
-        self._summary_s = time.monotonic() + SUMMARY_S
+        self._scan_due_s = self._monotonic_s() + SCAN_S
+        self._summary_due_s = self._monotonic_s() + SUMMARY_S
         while self._turn():
             pass
-        if self._looking is not None:
-            self._looking.close()
+        if self._scan is not None:
+            self._scan.close()
         self._summary("stopped")
         self._outbox.close()
 
-    def look(self) -> None:
-        """Look at the list folder and adopt what is new, to its end. At start the main thread calls it, before `run`."""
-        self._begin_look()
-        while self._looking is not None:
+    def scan_to_end(self) -> None:
+        """Scan the list folder and adopt what is new. The main thread calls it before `run`."""
+        self._begin_scan()
+        while self._scan is not None:
             self._step()
 
     def _turn(self) -> bool:
-        """A wait unless something is under way; then one thing that was handed over, one that a caller asks, and one step of the look, if there are.
+        """Wait unless something is under way, then serve the queue, a client and the scan once each.
 
-        What was handed over comes first after the wait: it may be a report, for which a passenger waits.
+        The queue comes first after the wait: it may hold a report, for which a passenger waits.
         """
         wait_s = 0.0
-        if self._in.empty():
-            self._seals.prepare()
+        if self._queue.empty():
+            self._prepare_seal()
             self._outbox.prepare()
-        if self._looking is None and self._in.empty():
-            wait_s = min(self._look_s, self._summary_s) - time.monotonic()
-        self._callers.wait(wait_s)
+        if self._scan is None and self._queue.empty():
+            wait_s = min(self._scan_due_s, self._summary_due_s) - self._monotonic_s()
+        self._clients.wait(wait_s)
         try:
-            handed = self._in.get_nowait()
+            item = self._queue.get_nowait()
         except queue.Empty:
-            handed = None
-        if isinstance(handed, _Stop):
+            item = None
+        if isinstance(item, _Stop):
             return False
-        if isinstance(handed, _Filing):
-            self._commit(handed)
-        elif isinstance(handed, _Look):
-            self._look_s = 0.0  # after the one under way, which may have seen the folder too early
-        elif handed is not None:
-            self._take(handed)
-        asked = self._callers.take()
+        if isinstance(item, _Filing):
+            self._commit(item)
+        elif isinstance(item, _ScanNow):
+            self._scan_due_s = 0.0  # a scan under way may have seen the folder too early: another
+        elif item is not None:
+            self._record(item)
+        asked = self._clients.take()
         if asked is not None:
-            self._callers.answer(asked.caller, self._answer(asked.request))
+            self._clients.answer(asked.client, self._answer(asked.request))
         self._regular()
         self._step()
         return True
-
-    def _put(self, item: "_Filing | Note | _Look | _Stop") -> None:
-        self._in.put(item)
-        self._callers.wake()
-
-    def _take(self, note: Note) -> None:
-        line = self._account.line(note)
-        if isinstance(note, TapDone) and self._account.with_grounds:
-            line["reports_waiting"] = self._outbox.waiting
-        self._say(line)
 
     def _commit(self, filing: _Filing) -> None:
         filing.kept = self._outbox.append(filing.report)
         filing.done.release()
 
-    def _answer(self, request: Request) -> dict[str, Any]:
-        """What the caller gets; what cannot be done now is an error to it, and to nobody else."""
-        try:
-            match request:
-                case Status():
-                    return {"status": self._status()}
-                case Watch():
-                    return {"watching": True}
-                case Reports():
-                    return {"reports": self._outbox.oldest(request.max, request.skip)}
-                case Delivered():
-                    forgotten = self._outbox.forget(request.ids)
-                    self._delivered += forgotten
-                    return {"forgotten": forgotten}
-                case Rejected():
-                    put_aside = self._outbox.reject(request.id, request.reason)
-                    if put_aside:  # whoever may ask could say anything of a report that is none
-                        told = {"report_id": request.id, "reason": request.reason}
-                        self._say({"event": "report rejected", **told})
-                    return {"put_aside": put_aside}
-                case Retry():
-                    return {"waiting_again": self._outbox.retry(request.max)}
-                case Histograms():
-                    return {"histograms": self._buckets(), "run_id": self._account.run_id}
-                case ListChanged():
-                    self._look_s = 0.0
-                    return {"looking": True}
-        except OutboxError as error:
-            return {"error": str(error)}
-        assert_never(request)
-
-    def _buckets(self) -> dict[str, Any]:
-        return {
-            name: {"counts": histogram.buckets(), "max_ns": histogram.max_ns}
-            for name, histogram in self._histograms.items()
-        }
+    def _record(self, note: Note) -> None:
+        event = self._tally.event(note)
+        if isinstance(note, TapDone) and self._tally.with_grounds:
+            event["reports_waiting"] = self._outbox.waiting
+        self._tell(event)
 
     def _regular(self) -> None:
         while self._outbox.news:
-            self._say({"event": "reports problem", "problem": self._outbox.news.pop(0)})
-        while self._callers.news:
-            self._say({"event": "socket problem", "problem": self._callers.news.pop(0)})
-        now_s = time.monotonic()
-        if self._looking is None and now_s >= self._look_s:
-            self._look_s = now_s + LOOK_S
+            self._tell({"event": "reports problem", "problem": self._outbox.news.pop(0)})
+        while self._clients.news:
+            self._tell({"event": "socket problem", "problem": self._clients.news.pop(0)})
+        now_s = self._monotonic_s()
+        if self._scan is None and now_s >= self._scan_due_s:
+            self._scan_due_s = now_s + SCAN_S
             self._outbox.try_again()
-            self._begin_look()
-        if now_s >= self._summary_s:
-            self._summary_s = now_s + SUMMARY_S
+            self._begin_scan()
+        if now_s >= self._summary_due_s:
+            self._summary_due_s = now_s + SUMMARY_S
             self._summary("summary")
 
-    def _begin_look(self) -> None:
-        """Time first: a list's own counts only while there is no signed one."""
+    def _tell(self, event: dict[str, Any]) -> None:
+        """Log an event and send it to watchers, with the time and whether to believe it."""
+        now = self._clock.now()
+        event |= {"unix_s": now.unix_s, "clock_synchronised": now.synchronised}
+        self._log(event)
+        self._clients.tell(event)
+
+    # Lists
+
+    def _begin_scan(self) -> None:
+        """Read the signed time first: a list's own time counts only while there is none."""
         self._clock.refresh()
-        found = self._times.look()
+        found = self._signed_time()
         if found is not None and found.signed is not None:
             self._clock.begin_with(found.signed)
         if found is not None and found.problem:
-            self._say({"event": "time problem", "problem": found.problem})
-        self._looking = self._source.looking()
+            self._tell({"event": "time problem", "problem": found.problem})
+        self._scan = self._new_scan()
 
     def _step(self) -> None:
-        if self._looking is None:
+        if self._scan is None:
             return
         try:
-            next(self._looking)
+            next(self._scan)
         except StopIteration as ended:
-            self._looking = None
+            self._scan = None
             if ended.value is not None:
                 self._adopt(ended.value)
 
-    def _adopt(self, looked: Looked) -> None:
-        if looked.rules is not None:
-            self._clock.raise_floor(looked.rules.issued_unix_s)
-        self._lists.current = looked.rules
-        self._problems, self._cards, self._refused = looked.problems, looked.cards, looked.refused
-        self._seals.seal_to(looked.rules.sealing_key if looked.rules else None)
-        for problem in looked.problems:
-            self._say({"event": "list problem", "problem": problem})
-        if looked.is_news:
-            self._say(
-                {"event": "list", "list_version": looked.rules.version if looked.rules else None}
-            )
+    def _adopt(self, found: Adopted) -> None:
+        if found.rules is not None:
+            self._clock.raise_floor(found.rules.issued_unix_s)
+        self._lists.current = found.rules
+        self._problems, self._cards, self._refused = found.problems, found.cards, found.refused
+        self._seal_to(found.rules.sealing_key if found.rules else None)
+        for problem in found.problems:
+            self._tell({"event": "list problem", "problem": problem})
+        if found.is_news:
+            version = found.rules.version if found.rules else None
+            self._tell({"event": "list", "list_version": version})
 
-    def _say(self, line: dict[str, Any]) -> None:
-        """Every line says when, and whether the clock was worth believing."""
-        now = self._clock.now()
-        line |= {"unix_s": now.unix_s, "clock_synchronised": now.synchronised}
-        self._log.line(line)
-        self._callers.tell(line)
+    # Answers
 
-    def _status(self) -> dict[str, Any]:
-        """How the lane fares, for the gate's other programs and for a person."""
-        now, rules = self._clock.now(), self._lists.current
-        return {
-            **self._account.status(),
-            "unix_s": now.unix_s,
-            "clock_synchronised": now.synchronised,
-            "list_state": list_state(rules, now).value,
-            "list_version": rules.version if rules else None,
-            "list_issued_unix_s": rules.issued_unix_s if rules else None,
-            "list_expires_unix_s": rules.expires_unix_s if rules else None,
-            "list_cards": self._cards,
-            "list_problems": self._problems,
-            # While a look is under way, what the last one found may not be so any more.
-            "lists_refused": self._refused if self._looking is None else (),
-            "courier": self._courier(now.unix_s),
-            **self._reports(),
-            "reports_delivered": self._delivered,
-            "reports_trouble": self._outbox.trouble,
-            "disk_free_bytes": self._outbox.free_bytes(),
-            **self._figures(),
+    def _answer(self, request: Request) -> answers.Answer:
+        """Serve a request. What the disk does not allow now is an error to this client alone."""
+        try:
+            match request:
+                case Status():
+                    return answers.StatusAnswer(self._status())
+                case Watch():
+                    return answers.Watching()
+                case Reports():
+                    return answers.ReportsAnswer(
+                        tuple(self._outbox.oldest(request.max, request.skip))
+                    )
+                case Delivered():
+                    forgotten = self._outbox.forget(request.ids)
+                    self._delivered += forgotten
+                    return answers.Forgotten(forgotten)
+                case Rejected():
+                    return self._reject(request)
+                case Retry():
+                    return answers.WaitingAgain(self._outbox.retry(request.max))
+                case Histograms():
+                    return self._counts()
+                case ListChanged():
+                    self._scan_due_s = 0.0
+                    return answers.Looking()
+        except OutboxError as error:
+            return answers.Refusal(str(error))
+        assert_never(request)
+
+    def _reject(self, request: Rejected) -> answers.PutAside:
+        """Log only what is true: a client could otherwise log any text for an id that is none."""
+        put_aside = self._outbox.reject(request.id, request.reason)
+        if put_aside:
+            event = {"event": "report rejected", "report_id": request.id, "reason": request.reason}
+            self._tell(event)
+        return answers.PutAside(put_aside)
+
+    def _counts(self) -> answers.Counts:
+        stages = {
+            stage: answers.Histogram(tuple(histogram.buckets()), histogram.max_ns)
+            for stage, histogram in self._histograms.items()
         }
+        return answers.Counts(answers.StageHistograms(**stages), self._tally.run_id)
 
-    def _reports(self) -> dict[str, int | None]:
+    def _status(self) -> answers.LaneStatus:
+        tally, now, rules = self._tally, self._clock.now(), self._lists.current
+        return answers.LaneStatus(
+            gate_id=tally.gate_id,
+            lane=tally.lane,
+            version=tally.version,
+            run_id=tally.run_id,
+            uptime_s=tally.uptime_s,
+            devices=tally.devices,
+            emergency=tally.emergency,
+            tamper=tally.tamper,
+            forced=tally.forced,
+            taps=tally.taps(),
+            unix_s=now.unix_s,
+            clock_synchronised=now.synchronised,
+            list_state=list_state(rules, now).value,
+            list_version=rules.version if rules else None,
+            list_issued_unix_s=rules.issued_unix_s if rules else None,
+            list_expires_unix_s=rules.expires_unix_s if rules else None,
+            list_cards=self._cards,
+            list_problems=self._problems,
+            # A scan under way may find them usable: the last result may be out of date.
+            lists_refused=self._refused if self._scan is None else (),
+            courier=self._courier(now.unix_s),
+            **self._reports(),
+            reports_delivered=self._delivered,
+            reports_trouble=self._outbox.trouble,
+            disk_free_bytes=self._outbox.free_bytes(),
+            **msgspec.structs.asdict(self._figures()),
+        )
+
+    def _reports(self) -> dict[str, Any]:
         return {
             "reports_waiting": self._outbox.waiting,
             "reports_refused": self._outbox.refused,
@@ -332,4 +395,5 @@ class Clerk:
 
     def _summary(self, event: str) -> None:
         version = self._lists.current.version if self._lists.current else None
-        self._say({"event": event, **self._reports(), "list_version": version, **self._figures()})
+        figures = msgspec.structs.asdict(self._figures())
+        self._tell({"event": event, **self._reports(), "list_version": version, **figures})

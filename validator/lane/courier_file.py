@@ -4,11 +4,11 @@ The courier may be dead, and its last word would be read for ever; so it is told
 """
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from validator.host.plain_files import read_regular
+from validator.ipc.answers import CourierHealth
 from validator.ipc.courier_status import (
     COURIER_STATUS_BYTES_MAX,
     CourierStatus,
@@ -18,17 +18,15 @@ from validator.ipc.courier_status import (
     wait_s_max,
 )
 
-UNHEARD: dict[str, Any] = {
-    "state": "unknown",
-    "problem": "",
-    "since_unix_s": None,
-    "polled_unix_s": None,
-    "list_version": None,
-    "upload": None,
-    "silent": None,
-    "asks_within_s": None,
-}
-"""Of a courier that has said nothing."""
+UNHEARD = CourierHealth(
+    state="unknown",
+    problem="",
+    since_unix_s=None,
+    polled_unix_s=None,
+    list_version=None,
+    silent=None,
+)
+"""Of a courier that has written nothing yet."""
 
 
 class CourierFile:
@@ -41,7 +39,7 @@ class CourierFile:
         self._read: tuple[int, ...] | None = None
         self._found: CourierStatus | None = None
 
-    def look(self, now_unix_s: int) -> dict[str, Any]:
+    def look(self, now_unix_s: int) -> CourierHealth:
         """The courier's last word, and what follows from its age. Never raises.
 
         Beside the fields of the file: `silent` (None: nobody can tell), and `asks_within_s`, how soon after `polled_unix_s` it
@@ -67,12 +65,13 @@ class CourierFile:
             self._read = self._found = None
             problem = (error.strerror if isinstance(error, OSError) else "") or str(error)
         if self._found is None:
-            return {**UNHEARD, "problem": problem}
+            return msgspec.structs.replace(UNHEARD, problem=problem)
         silent = asks_within_s = None
         if self._poll_s is not None:
             silent = now_unix_s - self._found.polled_unix_s > silence_s_max(
                 self._found.state, self._poll_s
             )
             asks_within_s = wait_s_max(self._found.state, self._poll_s)
-        said: dict[str, Any] = msgspec.to_builtins(self._found)
-        return said | {"silent": silent, "asks_within_s": asks_within_s}
+        return CourierHealth(
+            **msgspec.structs.asdict(self._found), silent=silent, asks_within_s=asks_within_s
+        )

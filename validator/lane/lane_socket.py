@@ -2,14 +2,14 @@
 
     socket = LaneSocket(path)
     socket.wait(1.0)                     # until somebody asks, `wake` is called from another thread, or the limit
-    while asked := socket.take():        # (Caller, Request), whole and valid
-        socket.answer(asked.caller, {"looking": True})
+    while asked := socket.take():        # (Client, Request), whole and valid
+        socket.answer(asked.client, {"looking": True})
     socket.tell({"event": "tap", ...})   # to whoever watches
 
 The socket's file may be removed or replaced while the lane runs (a cleaned /run, a hand): it is looked at every second and
 made again, since nobody could reach the lane any more. What is no socket, or is another process's, is not taken away: `news` says so.
 
-One thread, the clerk's, but for `wake`. Nobody can hold it up: nothing here blocks, a caller that does not read is dropped, one that sends
+One thread, the clerk's, but for `wake`. Nobody can hold it up: nothing here blocks, a client that does not read is dropped, one that sends
 rubbish is told so and dropped, and events that a slow watcher does not take are counted instead of kept.
 """
 
@@ -25,13 +25,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from validator.ipc.requests import LINE_BYTES_MAX, Request, RequestError, Watch, parse
+from validator.ipc.answers import Answer, Refusal
+from validator.ipc.requests import LINE_BYTES_MAX, RequestError, Watch, parse
+from validator.lane.ports import Asked
 
-CALLERS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
+CLIENTS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
 UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events
 MODE = 0o660  # only the service's group may connect
 LOOK_S = 1.0  # how often it is looked whether the socket's file is still there
@@ -40,7 +42,7 @@ _encoder = msgspec.json.Encoder()
 
 
 @dataclass(slots=True, eq=False)
-class Caller:
+class Client:
     """One connection."""
 
     socket: socket.socket
@@ -59,13 +61,6 @@ class Caller:
         return select.POLLIN if len(self.received) <= LINE_BYTES_MAX else 0
 
 
-class Asked(NamedTuple):
-    """A request, and who asks."""
-
-    caller: Caller
-    request: Request
-
-
 class LaneSocket:
     """The listening side. Without a path nobody can ask, and `wait` only waits."""
 
@@ -79,7 +74,7 @@ class LaneSocket:
         self._wakened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener = _listening(path) if path else None
         self._file = _file(path) if path else None
-        self._callers: dict[int, Caller] = {}
+        self._clients: dict[int, Client] = {}
         self._asked: deque[Asked] = deque()
         self._numbers = count(1)  # of requests
 
@@ -97,14 +92,14 @@ class LaneSocket:
         poll.register(self._wakened, select.POLLIN)
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
-        for number, caller in self._callers.items():
-            poll.register(number, caller.awaited)
+        for number, client in self._clients.items():
+            poll.register(number, client.awaited)
         # What was taken while somebody else was attended to is to be answered now.
         for number, _ in poll.poll(0 if self._asked else max(limit_s, 0.0) * 1_000):
             if number == self._wakened:
                 os.eventfd_read(self._wakened)
-            elif number in self._callers:
-                self._attend(self._callers[number])
+            elif number in self._clients:
+                self._attend(self._clients[number])
             else:
                 self._accept()
 
@@ -112,30 +107,30 @@ class LaneSocket:
         """The next request that has come, or None."""
         while self._asked:
             asked = self._asked.popleft()
-            if asked.caller.socket.fileno() in self._callers:
+            if asked.client.socket.fileno() in self._clients:
                 return asked
         return None
 
-    def answer(self, caller: Caller, answer: Mapping[str, Any]) -> None:
+    def answer(self, client: Client, answer: Answer) -> None:
         """Answer a request."""
-        self._send(caller, answer)
-        self._take_line(caller)
+        self._send(client, answer)
+        self._take_line(client)
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Tell an event to whoever watches."""
-        for caller in [caller for caller in self._callers.values() if caller.watches]:
-            if len(caller.unsent) > UNSENT_BYTES_MAX // 2:
-                caller.dropped += 1
+        for client in [client for client in self._clients.values() if client.watches]:
+            if len(client.unsent) > UNSENT_BYTES_MAX // 2:
+                client.dropped += 1
                 continue
-            if caller.dropped:
-                self._send(caller, {"event": "dropped", "count": caller.dropped})
-                caller.dropped = 0
-            self._send(caller, event)
+            if client.dropped:
+                self._send(client, {"event": "dropped", "count": client.dropped})
+                client.dropped = 0
+            self._send(client, event)
 
     def close(self) -> None:
         """Hang up, and take the socket away."""
-        for caller in list(self._callers.values()):
-            self._hang_up(caller)
+        for client in list(self._clients.values()):
+            self._hang_up(client)
         if self._listener is not None and self._path is not None:
             self._listener.close()
             with suppress(OSError):
@@ -166,67 +161,67 @@ class LaneSocket:
         with suppress(OSError):  # whoever called may have gone
             called, _ = self._listener.accept()
             called.setblocking(False)
-            if len(self._callers) >= CALLERS_MAX:
-                self._hang_up(min(self._callers.values(), key=lambda caller: caller.asked))
-            self._callers[called.fileno()] = Caller(called)
+            if len(self._clients) >= CLIENTS_MAX:
+                self._hang_up(min(self._clients.values(), key=lambda client: client.asked))
+            self._clients[called.fileno()] = Client(called)
 
-    def _attend(self, caller: Caller) -> None:
-        if caller.unsent:
-            self._flush(caller)
-            if not caller.unsent:
-                self._take_line(caller)
+    def _attend(self, client: Client) -> None:
+        if client.unsent:
+            self._flush(client)
+            if not client.unsent:
+                self._take_line(client)
             return
         try:
-            data = caller.socket.recv(_READ_BYTES)
+            data = client.socket.recv(_READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self._hang_up(caller)
+            self._hang_up(client)
             return
-        caller.received += data
-        self._take_line(caller)
+        client.received += data
+        self._take_line(client)
 
-    def _take_line(self, caller: Caller) -> None:
-        """Put the caller's next line among what is asked, one at a time: nobody is answered twice while others wait."""
-        if caller.unsent or caller.ends or any(asked.caller is caller for asked in self._asked):
+    def _take_line(self, client: Client) -> None:
+        """Put the client's next line among what is asked, one at a time: nobody is answered twice while others wait."""
+        if client.unsent or client.ends or any(asked.client is client for asked in self._asked):
             return
-        line, end, rest = caller.received.partition(b"\n")
+        line, end, rest = client.received.partition(b"\n")
         if not end and len(line) <= LINE_BYTES_MAX:
             return
-        caller.received = rest
+        client.received = rest
         try:
             request = parse(bytes(line))
         except RequestError as error:
-            caller.ends = True
-            self._send(caller, {"error": str(error)})
+            client.ends = True
+            self._send(client, Refusal(str(error)))
             return
-        caller.asked = next(self._numbers)
-        caller.watches = caller.watches or isinstance(request, Watch)
-        self._asked.append(Asked(caller, request))
+        client.asked = next(self._numbers)
+        client.watches = client.watches or isinstance(request, Watch)
+        self._asked.append(Asked(client, request))
 
-    def _send(self, caller: Caller, told: Mapping[str, Any]) -> None:
-        caller.unsent += _encoder.encode(told) + b"\n"
-        self._flush(caller)
-        if len(caller.unsent) > UNSENT_BYTES_MAX:
-            self._hang_up(caller)
+    def _send(self, client: Client, told: Answer | Mapping[str, Any]) -> None:
+        client.unsent += _encoder.encode(told) + b"\n"
+        self._flush(client)
+        if len(client.unsent) > UNSENT_BYTES_MAX:
+            self._hang_up(client)
 
-    def _flush(self, caller: Caller) -> None:
+    def _flush(self, client: Client) -> None:
         try:
-            while caller.unsent:
-                del caller.unsent[: caller.socket.send(caller.unsent)]
+            while client.unsent:
+                del client.unsent[: client.socket.send(client.unsent)]
         except BlockingIOError:
             return
         except OSError:
-            self._hang_up(caller)
+            self._hang_up(client)
             return
-        if caller.ends:
-            self._hang_up(caller)
+        if client.ends:
+            self._hang_up(client)
 
-    def _hang_up(self, caller: Caller) -> None:
-        if self._callers.pop(caller.socket.fileno(), None) is not None:
-            caller.socket.close()
+    def _hang_up(self, client: Client) -> None:
+        if self._clients.pop(client.socket.fileno(), None) is not None:
+            client.socket.close()
 
 
 def _listening(path: Path) -> socket.socket:
@@ -240,7 +235,7 @@ def _listening(path: Path) -> socket.socket:
         # Nobody can connect before the mode is right: it listens only then.
         listening.bind(str(path))
         path.chmod(MODE)
-        listening.listen(CALLERS_MAX)
+        listening.listen(CLIENTS_MAX)
     except OSError:
         listening.close()
         raise

@@ -11,12 +11,13 @@ older one or for none: its mapped files stay valid even when they are deleted. `
 import mmap
 import os
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from validator.domain.rules import Rule, RuleSet
+from validator.lane.ports import Adopted, Scan
 from validator.lists.files import (
     AGAIN,
     MovingError,
@@ -45,26 +46,6 @@ RETRY_LOOKS = 30  # a disk that could not be read may be readable again
 RETIRED_LOOKS = 10  # so long an old list stays mapped: unmapping is the clerk's work, not that of a tap which still pins it
 
 _PUBLISHER = "tell the publisher of the list"
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """What a look found: the rules in force from now on, or None if there is no usable list, and one clear line for each thing wrong.
-
-    `cards` counts the entries of its tables, removed ones included. `is_news` is false when it is
-    the same list, from other files. `refused` are the lists that `problems` say are not used: the
-    courier asks for them, to fetch again what is damaged.
-    """
-
-    rules: RuleSet | None
-    problems: tuple[str, ...] = ()
-    cards: int = field(default=0, compare=False)
-    is_news: bool = field(default=True, compare=False)
-    refused: tuple[ListName, ...] = field(default=(), compare=False)
-
-
-Looking = Generator[None, None, Adopted | None]
-"""A look in steps of at most 1 MiB each."""
 
 
 class _Loaded(NamedTuple):
@@ -157,7 +138,7 @@ class ListFolder:
             found = self.look() or found
         return found or self._told or Adopted(None)
 
-    def looking(self) -> Looking:
+    def looking(self) -> Scan:
         """The same as `look`, step by step. One look at a time; one that is closed before its end has adopted nothing."""
         self._looks += 1
         self._retired = [kept for kept in self._retired if kept[0] > self._looks]

@@ -9,7 +9,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, assert_never
+from typing import assert_never
 
 from validator.domain.cards import Card
 from validator.domain.decision import Decision, ListPolicy, Verdict, decide
@@ -39,7 +39,9 @@ from validator.domain.passage import (
     Show,
 )
 from validator.domain.report import Report, ReportKind
-from validator.lane.ports import Board, Desk, Lists, Reader, TapDone, TapTimes, WallClock
+from validator.domain.trusted_time import Now
+from validator.ipc.answers import Figures, Percentiles
+from validator.lane.ports import Board, ListInForce, Note, Reader, TapDone, TapTimes
 
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = (
@@ -66,9 +68,10 @@ class Lane:
         *,
         reader: Reader,
         board: Board,
-        desk: Desk,
-        lists: Lists,
-        clock: WallClock,
+        file: Callable[[Report], bool],
+        note: Callable[[Note], None],
+        lists: ListInForce,
+        now: Callable[[], Now],
         passage_policy: PassagePolicy,
         list_policy: ListPolicy,
         token_key: bytes,
@@ -84,9 +87,10 @@ class Lane:
         self.passage = Passage(passage_policy, self._decide, token_key)
         self._reader = reader
         self._board = board
-        self._desk = desk
+        self._file = file
+        self._note = note
         self._lists = lists
-        self._clock = clock
+        self._now = now
         self._list_policy = list_policy
         self._wake_fd = wake_fd
         self._monotonic_ns = monotonic_ns
@@ -98,14 +102,14 @@ class Lane:
         self._polled: tuple[int, ...] = ()
         self._poll = select.poll()
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Figures:
         """What the loop has measured since its start, for the log; any thread may ask."""
-        return {
-            "decided_us": self.decided.summary_us(),
-            "told_us": self.told.summary_us(),
-            "filed_us": self.filed.summary_us(),
-            "told_before_durable": self.told_before_durable,
-        }
+        return Figures(
+            Percentiles(**self.decided.summary_us()),
+            Percentiles(**self.told.summary_us()),
+            Percentiles(**self.filed.summary_us()),
+            self.told_before_durable,
+        )
 
     def histograms(self) -> dict[str, LatencyHistogram]:
         """The same in full: any thread may read them."""
@@ -197,7 +201,7 @@ class Lane:
             self._reader.arm()
 
     def _decide(self, card: Card) -> Decision:
-        return decide(card, self._lists.current, self._clock.now(), self._list_policy)
+        return decide(card, self._lists.current, self._now(), self._list_policy)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, CardSeen) and self._is_late(LATE_NS, min(event.at_ns, self._awake_ns)):
@@ -207,7 +211,7 @@ class Lane:
         decided_ns = self._monotonic_ns() - event.at_ns
         self._do(effects, event.at_ns, decided_ns)
         if isinstance(event, DEVICE_NEWS):
-            self._desk.note(event)
+            self._note(event)
 
     def _do(self, effects: list[PassageEffect], at_ns: int, decided_ns: int) -> None:
         told_ns: int | None = None
@@ -228,7 +232,7 @@ class Lane:
                     self._board.show(effect.outcome, effect.hold_ms, board_date(effect.date_unix_s))
                     told_ns = self._monotonic_ns() - at_ns if told_ns is None else told_ns
                 case FileReport():
-                    report_ns = self._file(effect)
+                    report_ns = self._report(effect)
                 case RecordTap():
                     self._keep(
                         effect,
@@ -236,7 +240,7 @@ class Lane:
                         was_told=told_ns is not None,
                     )
                 case RecordPassage():
-                    self._desk.note(effect)
+                    self._note(effect)
                 case _:
                     assert_never(effect)
 
@@ -249,10 +253,10 @@ class Lane:
         self._handle(StoodStill(unopened, self._monotonic_ns()))
         self._reader.forget()
 
-    def _file(self, effect: FileReport) -> int:
+    def _report(self, effect: FileReport) -> int:
         """Make the report durable; returns how long that took, in ns. Past the budget the passenger is told all the same."""
         started_ns = self._monotonic_ns()
-        now = self._clock.now()
+        now = self._now()
         decision = effect.decision
         denied = decision.verdict is Verdict.DENY
         kind = ReportKind.DENIED_BOARDING if denied else ReportKind.STAFF_CARD_USED
@@ -265,7 +269,7 @@ class Lane:
             now.unix_s,
             now.synchronised,
         )
-        if not self._desk.file(report) and denied:
+        if not self._file(report) and denied:
             self.told_before_durable += 1
         took_ns = self._monotonic_ns() - started_ns
         self._awake_ns += min(took_ns, LATE_NS)  # a disk that is slow is no lane that stood still
@@ -278,4 +282,4 @@ class Lane:
                 self.told.add(times.told_ns)
         if times.report_ns:
             self.filed.add(times.report_ns)
-        self._desk.note(TapDone(tap, times))
+        self._note(TapDone(tap, times))

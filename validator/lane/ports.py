@@ -1,13 +1,17 @@
-"""What the lane needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
+"""What the lane's loop and clerk need from the world: Protocols and the values that pass.
 
-No device raises for its fault: a fault is a ReaderLost or BoardLost value, and the adapter goes on trying by itself, for ever.
-Reader and Board have one owner thread, the lane's loop, and never hold it up for more than 100 ms, not even during a fault; only opening
-and closing a serial port is as quick as its driver, and happens while the gate is out of service anyway.
+A Protocol stands where a contract suite in tests/contracts runs on each implementation. A need of
+one call is a function argument of `Lane` or `Clerk`, not a Protocol.
+
+A device reports its fault as a ReaderLost or BoardLost event, never as an exception, and keeps
+retrying by itself. Only the loop's thread uses Reader and Board. No call blocks it for more than
+100 ms, not even during a fault. Opening and closing a serial port takes as long as its driver
+does; the gate is out of service then anyway.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from validator.domain.events import (
     BoardBack,
@@ -24,29 +28,44 @@ from validator.domain.outcomes import Direction, Outcome
 from validator.domain.passage import RecordPassage, RecordTap
 from validator.domain.report import Report
 from validator.domain.rules import RuleSet
-from validator.domain.trusted_time import Now
+from validator.ipc.answers import Answer
+from validator.ipc.requests import Request
+from validator.ipc.signed_time import SignedTime
+from validator.lists.names import ListName
 from validator.reports.stored_report import StoredReport
+
+# Devices
 
 
 class Reader(Protocol):
-    """One card reader."""
+    """A card reader."""
 
     def fileno(self) -> int:
-        """The descriptor to poll for input, or -1 while there is none. It may change at every call of the others."""
+        """Return the descriptor to poll for input, or -1 while there is none.
+
+        Any other call may change it.
+        """
 
     def deadline_ns(self) -> int:
-        """The monotonic time at which `take` wants to be called even without input: liveness, retries."""
+        """Return the monotonic time to call `take` even without input: liveness, retries."""
 
     def arm(self) -> None:
-        """Ask for the next card; the one just told is left alone until it is gone. Nothing happens when armed already or lost."""
+        """Ask for the next card, other than the one just reported until that is gone.
+
+        Does nothing while armed or lost.
+        """
 
     def forget(self) -> None:
-        """The card told last could not be answered: if it still lies there, tell it again, where the device can."""
+        """Report the last card again if it still lies there: it could not be answered.
+
+        A device that cannot do so ignores the call.
+        """
 
     def take(self) -> ReaderEvent | None:
-        """The next event, or None. Call it until None when `fileno` is readable or `deadline_ns` has come.
+        """Return the next event, or None.
 
-        The first event of a reader is ReaderBack or ReaderLost. After a card event the reader is not armed.
+        Call until None once `fileno` is readable or `deadline_ns` has passed. A reader's first
+        event is ReaderBack or ReaderLost. A card event disarms the reader.
         """
 
     def close(self) -> None:
@@ -54,45 +73,48 @@ class Reader(Protocol):
 
 
 class Board(Protocol):
-    """The turnstile controller."""
+    """The turnstile controller. Today's only kind is serial; boards/ has a folder for each."""
 
     def fileno(self) -> int:
-        """The descriptor to poll for input, or -1 while there is none. It may change at every call of the others."""
+        """Return the descriptor to poll for input, or -1 while there is none.
+
+        Any other call may change it.
+        """
 
     def deadline_ns(self) -> int:
-        """The monotonic time at which `take` wants to be called even without input: heartbeats, resends, retries."""
+        """Return the monotonic time to call `take` even without input: heartbeat, resend, retry."""
 
     def take(self) -> BoardEvent | None:
-        """The next event, or None. Call it until None when `fileno` is readable or `deadline_ns` has come."""
+        """Return the next event, or None.
+
+        Call until None once `fileno` is readable or `deadline_ns` has passed.
+        """
 
     def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
-        """Release the arms for one passage. Lost without a word when the board is lost: the event has told."""
+        """Release the arms for one passage. Ignored while the board is lost (BoardLost said so)."""
 
     def show(self, outcome: Outcome, hold_ms: int, date: int) -> None:
-        """Show an outcome for `hold_ms`, or, with 0, as the resting picture; `date` in days since 2020-01-01, 0 for none."""
+        """Show an outcome.
+
+        Args:
+            outcome: what to show.
+            hold_ms: for how long; 0 makes it the resting picture.
+            date: days since 2020-01-01, 0 for none.
+        """
 
     def close(self) -> None:
-        """Send what waits, as far as it goes at once, and let the device go. Never raises; may be called twice."""
+        """Send what can be sent at once, and release the device. Never raises; may be repeated."""
 
 
-class WallClock(Protocol):
-    """Wall time by the floor rule (domain/trusted_time.py)."""
-
-    def now(self) -> Now:
-        """The time to decide by."""
-
-
-class Lists(Protocol):
-    """The one reference that adopting a list swaps."""
-
-    @property
-    def current(self) -> RuleSet | None:
-        """The list version in force, or None while there is none."""
+# The loop hands over to the clerk
 
 
 @dataclass(frozen=True, slots=True)
 class TapTimes:
-    """Monotonic ns from the reader's event to the decision, to the passenger being told, and how long a report was waited for."""
+    """Durations of a tap in ns, from the reader's event.
+
+    To the decision, to the passenger being told, and how long the loop waited for a report.
+    """
 
     decided_ns: int
     told_ns: int
@@ -111,14 +133,45 @@ DeviceNote = ReaderLost | ReaderBack | BoardLost | BoardBack | Emergency | Force
 Note = TapDone | RecordPassage | DeviceNote
 
 
-class Desk(Protocol):
-    """What the loop asks of the clerk. Neither call waits for a lock without a limit."""
+class ListInForce:
+    """The reference to the list in force. The clerk swaps it; a tap under way keeps the old list."""
 
-    def file(self, report: Report) -> bool:
-        """Hand a report over and wait for its commit, at most the configured budget. False: the commit is still to come, or refused."""
+    def __init__(self) -> None:
+        self.current: RuleSet | None = None
 
-    def note(self, note: Note) -> None:
-        """Hand over bookkeeping; never waits."""
+
+# Lists and time, for the clerk
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The result of a scan of the list folder.
+
+    `rules` are in force from now on; None: there is no usable list. `problems` has one clear line
+    for each thing wrong. `cards` counts the entries of all tables, removed ones included.
+    `is_news` is false for the same list from other files. `refused` are the lists that `problems`
+    say are not used; the courier asks for them, to download again what is damaged.
+    """
+
+    rules: RuleSet | None
+    problems: tuple[str, ...] = ()
+    cards: int = field(default=0, compare=False)
+    is_news: bool = field(default=True, compare=False)
+    refused: tuple[ListName, ...] = field(default=(), compare=False)
+
+
+Scan = Generator[None, None, Adopted | None]
+"""A scan of the list folder in steps of at most 1 MiB. Returns None when nothing has changed."""
+
+
+class FoundTime(NamedTuple):
+    """The newest signed time, if there is one, and one line on what is wrong with its file."""
+
+    signed: SignedTime | None
+    problem: str = ""
+
+
+# The outbox
 
 
 class OutboxError(Exception):
@@ -126,19 +179,19 @@ class OutboxError(Exception):
 
 
 class Outbox(Protocol):
-    """Where reports wait until they are in the city. One owner thread, the clerk."""
+    """Where reports wait until they are in the city. Only the clerk's thread uses it."""
 
     @property
     def waiting(self) -> int | None:
-        """How many reports wait; None while nobody knows, which is not 0."""
+        """How many reports wait; None while unknown, which is not 0."""
 
     @property
     def refused(self) -> int:
-        """How many were refused since the start: no room, or a disk that failed."""
+        """How many reports were refused since the start: no room, or a disk that failed."""
 
     @property
     def rejected(self) -> int | None:
-        """How many the back office did not take: put aside, for a person to look at; None while nobody knows."""
+        """How many reports are quarantined, as the back office rejected them; None: unknown."""
 
     @property
     def trouble(self) -> str:
@@ -146,34 +199,100 @@ class Outbox(Protocol):
 
     @property
     def news(self) -> list[str]:
-        """What a person should hear of, a line each; whoever tells it takes it out."""
+        """Lines for the operator. Whoever logs a line removes it."""
 
     def open(self) -> bool:
-        """Look it over and open it, in the thread that will own it; whether it is open. What is wrong is in `trouble`, and tried again."""
+        """Check and open the outbox, in the thread that will own it.
+
+        Returns:
+            Whether it is open. If not, `trouble` says why, and `try_again` retries.
+        """
 
     def close(self) -> None:
-        """Give it up; nothing is lost without."""
+        """Close it. Reports are safe without this call."""
 
     def try_again(self) -> None:
-        """Look whether what was wrong still is; asked about once a second. Never raises."""
+        """Check whether the trouble is over. Called about once a second. Never raises."""
 
     def free_bytes(self) -> int | None:
-        """How much room its disk has; None while that cannot be told."""
+        """Return the free bytes of its disk, or None while unknown."""
 
     def prepare(self) -> None:
-        """Do for the next report what can be done before it comes. Never raises."""
+        """Do in advance what the next report needs. Never raises."""
 
     def append(self, report: Report) -> bool:
-        """Keep a report; True once it is as safe as this outbox makes it. False when it was refused and counted. Never raises."""
+        """Keep a report.
+
+        Returns:
+            True once it is as safe as this outbox makes it; False if it was refused and counted.
+        """
 
     def oldest(self, count_max: int, skipped: int = 0) -> Sequence[StoredReport]:
-        """The reports that have waited longest, after so many of them. Raises OutboxError."""
+        """Return the reports that have waited longest, after `skipped` of them.
+
+        Raises:
+            OutboxError: they cannot be read now.
+        """
 
     def forget(self, report_ids: Iterable[str]) -> int:
-        """Drop delivered reports, of those that `oldest` told; how many. Durable when it returns. Raises OutboxError."""
+        """Delete delivered reports that `oldest` returned. Durable on return.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            OutboxError: they cannot be deleted now.
+        """
 
     def reject(self, report_id: str, reason: str) -> int:
-        """Put a report aside that the back office will never take; how many. Durable when it returns. Raises OutboxError."""
+        """Quarantine a report that the back office will never take. Durable on return.
+
+        Returns:
+            How many were quarantined: 1, or 0 for an unknown id.
+
+        Raises:
+            OutboxError: the disk does not take it now.
+        """
 
     def retry(self, count_max: int) -> int:
-        """Let so many of those wait again; how many did. Durable when it returns. Raises OutboxError."""
+        """Let quarantined reports wait again, at most `count_max`. Durable on return.
+
+        Returns:
+            How many wait again.
+
+        Raises:
+            OutboxError: the disk does not take it now.
+        """
+
+
+# The lane clients: programs of this gate that ask the clerk
+
+
+class Asked(NamedTuple):
+    """A request and the client that sent it."""
+
+    client: Any  # for LaneClients.answer, which made it
+    request: Request
+
+
+class LaneClients(Protocol):
+    """The programs connected to the lane. Any thread may call `wake`, only the clerk's the rest."""
+
+    @property
+    def news(self) -> list[str]:
+        """Lines for the operator about the connection. Whoever logs a line removes it."""
+
+    def wait(self, limit_s: float) -> None:
+        """Wait for a request, for `wake`, or for the limit."""
+
+    def wake(self) -> None:
+        """End the wait under way, or the next one."""
+
+    def take(self) -> Asked | None:
+        """Return the next request, or None."""
+
+    def answer(self, client: Any, answer: Answer) -> None:
+        """Answer a request. Does nothing if the client has gone."""
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event to each client that watches."""

@@ -1,16 +1,18 @@
-"""The lane's account of itself: what happened as events for the log and for whoever watches, and what they add up to since the start.
+"""The lane's tally: each note as an event for the log and for watchers, and totals since the start.
 
-    account = Account(gate_id, lane, version)
-    account.line(TapDone(...))      # {"event": "tap", "token": "4f1a", "outcome": "denied", …}
-    account.status()                # {"gate_id": …, "devices": {"reader": "ready", …}, "taps": […], …}
+    tally = Tally(gate_id, lane, version)
+    tally.event(TapDone(...))       # {"event": "tap", "token": "4f1a", "outcome": "denied", …}
+    tally.devices, tally.taps()     # {"reader": "ready", …}, (TapCount("denied", "in table", 1), …)
 
-It knows no list, outbox or clock of the day; clerk.py adds those. Nothing in it names a card: a token lasts as long as the process.
+It knows no list, outbox or wall clock; clerk.py adds those. Nothing in it names a card: a token
+lasts as long as the process.
 """
 
 import secrets
 import time
 from collections import Counter
-from typing import Any, NamedTuple, assert_never
+from collections.abc import Callable
+from typing import Any, assert_never
 
 from validator.domain.events import (
     BoardBack,
@@ -23,50 +25,59 @@ from validator.domain.events import (
 )
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage
+from validator.ipc.answers import TapCount
 from validator.lane.ports import DeviceNote, Note, TapDone
 
 _RUN_ID_BYTES = 8
 _NS_PER_US = 1_000
 
 
-class Counted(NamedTuple):
-    """What taps are counted by: what the passenger saw, and why. Only sums of it leave the lane."""
-
-    outcome: str
-    ground: str
-
-
-class Account:
-    """For one thread, the clerk's."""
+class Tally:
+    """Events and totals of one run of the lane. For one thread, the clerk's."""
 
     def __init__(
-        self, gate_id: str, lane: int, version: str, *, with_grounds: bool = False
+        self,
+        gate_id: str,
+        lane: int,
+        version: str,
+        *,
+        with_grounds: bool = False,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start counting now, under a random `run_id`; a reader of the counts sees by it when they restart.
+        """Start counting now, under a random `run_id`: readers see by it that counts restarted.
 
-        Without `with_grounds` the event of a tap does not say why it was decided so, nor what only a
-        reported refusal has: its report, and the longer time until the passenger was told.
+        Args:
+            gate_id: the gate's name.
+            lane: the lane's number at the gate.
+            version: the program's version.
+            with_grounds: whether a tap's event says why it was decided so. Without it the event
+                also lacks what only a reported denial has: its report, and the longer time until
+                the passenger was told.
+            monotonic_s: the clock for `uptime_s`, in seconds.
         """
+        self.gate_id, self.lane, self.version = gate_id, lane, version
+        self.run_id = secrets.token_hex(_RUN_ID_BYTES)
         self.with_grounds = with_grounds
-        self._identity = {
-            "gate_id": gate_id,
-            "lane": lane,
-            "version": version,
-            "run_id": secrets.token_hex(_RUN_ID_BYTES),
-        }
-        self._started_s = time.monotonic()
-        self._devices: dict[str, str] = {}  # state of reader and board
-        self._switches = {"emergency": False, "tamper": False}
-        self._forced = 0  # how often locked arms were turned
-        self._taps: Counter[Counted] = Counter()
+        self.devices: dict[str, str] = {}  # "reader" and "board": "ready" or "lost"
+        self.emergency = self.tamper = False
+        self.forced = 0  # how often locked arms were turned
+        self._monotonic_s = monotonic_s
+        self._started_s = monotonic_s()
+        self._taps: Counter[tuple[str, str]] = Counter()  # by outcome and ground
 
     @property
-    def run_id(self) -> object:
-        """This run's, random."""
-        return self._identity["run_id"]
+    def uptime_s(self) -> int:
+        """Whole seconds since the start."""
+        return int(self._monotonic_s() - self._started_s)
 
-    def line(self, note: Note) -> dict[str, Any]:
-        """The event that this is to everybody else; counted."""
+    def taps(self) -> tuple[TapCount, ...]:
+        """Return the number of taps for each outcome and ground."""
+        return tuple(
+            TapCount(outcome, ground, count) for (outcome, ground), count in self._taps.items()
+        )
+
+    def event(self, note: Note) -> dict[str, Any]:
+        """Count a note, and return it as an event."""
         match note:
             case TapDone():
                 return self._tap(note)
@@ -80,20 +91,9 @@ class Account:
             case _:
                 return self._device(note)
 
-    def status(self) -> dict[str, Any]:
-        """What it all adds up to."""
-        return {
-            **self._identity,
-            "uptime_s": int(time.monotonic() - self._started_s),
-            "devices": self._devices,
-            **self._switches,
-            "forced": self._forced,
-            "taps": [{**tap._asdict(), "count": count} for tap, count in self._taps.items()],
-        }
-
     def _tap(self, done: TapDone) -> dict[str, Any]:
         tap, times, decision = done.tap, done.times, done.tap.decision
-        line: dict[str, Any] = {
+        event: dict[str, Any] = {
             "event": "tap",
             "tap": tap.tap,
             "token": tap.token,
@@ -103,41 +103,42 @@ class Account:
             "waited": tap.waited,
         }
         if self.with_grounds or tap.outcome is not Outcome.DENIED:
-            line["told_us"] = times.told_ns // _NS_PER_US
+            event["told_us"] = times.told_ns // _NS_PER_US
         if self.with_grounds:
-            line |= {"report_us": times.report_ns // _NS_PER_US, "reported": tap.reported}
+            event |= {"report_us": times.report_ns // _NS_PER_US, "reported": tap.reported}
         if decision is not None:
-            line |= {
+            event |= {
                 "verdict": decision.verdict.value,
                 "list_state": decision.list_state.value,
                 "list_version": decision.list_version,
             }
             if self.with_grounds:
-                line |= {"ground": decision.ground.value, "rule": decision.rule}
+                event |= {"ground": decision.ground.value, "rule": decision.rule}
         ground = decision.ground.value if decision is not None else ""
-        self._taps[Counted(line["outcome"], ground)] += 1
-        return line
+        self._taps[event["outcome"], ground] += 1
+        return event
 
     def _device(self, note: DeviceNote) -> dict[str, Any]:
         match note:
             case ReaderLost() | BoardLost():
-                return self._state(
-                    "reader" if isinstance(note, ReaderLost) else "board", "lost"
-                ) | {"reason": note.reason}
+                device = "reader" if isinstance(note, ReaderLost) else "board"
+                return self._state(device, "lost") | {"reason": note.reason}
             case ReaderBack():
                 return self._state("reader", "ready")
             case BoardBack():
                 return self._state("board", "ready")
-            case Emergency() | Tamper():
-                name = type(note).__name__.lower()
-                self._switches[name] = note.on
-                return {"event": name, "on": note.on}
+            case Emergency():
+                self.emergency = note.on
+                return {"event": "emergency", "on": note.on}
+            case Tamper():
+                self.tamper = note.on
+                return {"event": "tamper", "on": note.on}
             case Forced():
-                self._forced += 1
+                self.forced += 1
                 return {"event": "forced"}
             case _:
                 assert_never(note)
 
     def _state(self, device: str, state: str) -> dict[str, Any]:
-        self._devices[device] = state
+        self.devices[device] = state
         return {"event": device, "state": state}

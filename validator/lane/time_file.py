@@ -4,7 +4,6 @@ Checked every second, read when it changed.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 from validator.host.plain_files import NotRegularError, read_regular
 from validator.ipc.signed_time import (
@@ -15,13 +14,7 @@ from validator.ipc.signed_time import (
     decode,
     order,
 )
-
-
-class FoundTime(NamedTuple):
-    """A signed time, if there is one, and in one line what is wrong with a file."""
-
-    signed: SignedTime | None
-    problem: str = ""
+from validator.lane.ports import FoundTime
 
 
 class TimeFile:

@@ -15,7 +15,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from validator.config import Config
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
@@ -26,19 +25,20 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
+from validator.ipc.answers import CourierHealth
 from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lane.boards.serial.board import SerialBoard
-from validator.lane.clerk import Clerk, ListInForce
+from validator.lane.clerk import Clerk
 from validator.lane.courier_file import CourierFile
 from validator.lane.lane_socket import LaneSocket
 from validator.lane.lists_in_force import ListFolder
 from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
 from validator.lane.outbox.sealing import Sealer
-from validator.lane.ports import Reader
+from validator.lane.ports import ListInForce, Reader
 from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
-from validator.lane.tally import Account
+from validator.lane.tally import Tally
 from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
 
@@ -92,11 +92,11 @@ def time_file(config: Config) -> TimeFile:
 
 def serve(config: Config, log_fd: int) -> None:
     """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
-    with closing(_lane_socket(config)) as callers:
-        _serve(config, log_fd, callers)
+    with closing(_lane_socket(config)) as clients:
+        _serve(config, log_fd, clients)
 
 
-def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
+def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
     log, clock, lists, sealer = JsonLog(log_fd), Clock(), ListInForce(), Sealer()
     boot_id, _ = clock.boot()
     outbox = DiskOutbox(
@@ -107,38 +107,40 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
     )
     clerk = Clerk(
-        account=Account(
+        tally=Tally(
             config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds
         ),
-        source=list_folder(config),
-        times=time_file(config),
+        scan=list_folder(config).looking,
+        signed_time=time_file(config).look,
         lists=lists,
         outbox=outbox,
-        seals=sealer,
-        callers=callers,
+        seal_to=sealer.seal_to,
+        prepare_seal=sealer.prepare,
+        clients=clients,
         clock=clock,
-        log=log,
+        log=log.line,
         commit_budget_ms=config.reports.denial_commit_budget_ms,
         courier=_courier_says(config),
     )
     memory_locked = lock_memory()
     board = make_board(config)
     reader = make_reader(config, board)  # it looks what lies there while the list is read
-    clerk.look()
+    clerk.scan_to_end()
     wake_fd, wakened_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     lane = Lane(
         reader=reader,
         board=board,
-        desk=clerk,
+        file=clerk.file,
+        note=clerk.note,
         lists=lists,
-        clock=clock,
+        now=clock.now,
         passage_policy=passage_policy(config),
         list_policy=list_policy(config),
         token_key=secrets.token_bytes(TOKEN_KEY_BYTES),
         wake_fd=wake_fd,
         alive=partial(tell_systemd, "WATCHDOG=1"),
     )
-    clerk.watch(lane.figures, lane.histograms())
+    clerk.measure(lane.figures, lane.histograms())
     thread = _ClerkThread(lane, clerk)
     thread.start()
     _listen_to_signals(lane, clerk, wakened_fd)
@@ -166,7 +168,7 @@ def _serve(config: Config, log_fd: int, callers: LaneSocket) -> None:
         raise SystemExit(1)
 
 
-def _courier_says(config: Config) -> Callable[[int], dict[str, Any] | None]:
+def _courier_says(config: Config) -> Callable[[int], CourierHealth | None]:
     """What the courier writes of itself, at a time; None of a gate without one. In memory it writes at each poll, on the disk with news."""
     if config.courier is None:
         return lambda _now_unix_s: None
@@ -208,7 +210,7 @@ def _listen_to_signals(lane: Lane, clerk: Clerk, wakened_fd: int) -> None:
         lane.stop()
 
     def look(_number: int, _frame: FrameType | None) -> None:
-        clerk.look_now()
+        clerk.scan_now()
 
     signal.set_wakeup_fd(wakened_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, stop)

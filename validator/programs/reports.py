@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -42,23 +41,22 @@ def retry_reports(config: Config) -> int:
     """Let all that were put aside wait again, but for what cannot be read; how many. Raises NoAnswerError."""
     with _lane(config) as lane:
         # Those that are rejected meanwhile are not counted twice.
-        left = there = lane.status()["reports_rejected"]
-        if left is None:
-            raise NoAnswerError(
-                f"the lane cannot read its reports: {lane.status()['reports_trouble']}"
-            )
+        status = lane.outbox_status()
+        left = there = status.reports_rejected
+        if there is None or left is None:
+            raise NoAnswerError(f"the lane cannot read its reports: {status.reports_trouble}")
         while left > 0 and (some := lane.retry()):
             left -= some
-        return int(there - left)
+        return there - left
 
 
 def show_reports(config: Config, *, as_json: bool) -> None:
     """Show them. A report names nobody. Raises NoAnswerError."""
     with _lane(config) as lane:
-        status = lane.status()
-        is_known = status["reports_waiting"] is not None
+        status = lane.outbox_status()
+        is_known = status.reports_waiting is not None
         oldest = lane.oldest(BATCH_MAX, 0) if is_known else ()
-    counts: dict[str, Any] = {name: status[name] for name in (*_COUNTS, "reports_trouble")}
+    counts = {name: getattr(status, name) for name in (*_COUNTS, "reports_trouble")}
     if as_json:
         click.echo(
             json.dumps({**counts, "oldest": [json.loads(report.json()) for report in oldest]})

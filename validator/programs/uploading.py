@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from validator.config import UploadConfig
 from validator.courier.list_sync import where
 from validator.courier.receiver_client import ReceiverClient, gate_key
@@ -26,11 +28,9 @@ from validator.courier.web.client import Web
 from validator.errors import LaneGoneError, RemoteError, SourceState
 from validator.host.clock import Clock
 from validator.host.log import JsonLog
+from validator.ipc.answers import NotableStatus
 from validator.ipc.client import LaneClient
 from validator.reports.sealed_keys import SealedKey
-
-# What of a lane's status the back office is to know at once, and not only with the next minute.
-NOTABLE = ("devices", "list_version", "reports_trouble", "emergency", "tamper", "forced")
 
 
 class UploadThread(threading.Thread):
@@ -113,7 +113,7 @@ class UploadThread(threading.Thread):
         notable = [
             # A list that waits for a key: the answer brings it.
             (held, courier.get("state") == SourceState.NO_KEY.value),
-            *([lane.get(name) for name in NOTABLE] for lane in lanes),
+            *(notable_keys for _, notable_keys in lanes),
         ]
         if not times.is_due(now_s, notable):
             return
@@ -123,7 +123,7 @@ class UploadThread(threading.Thread):
             "every_s": round(times.every_s),
             "courier": courier,
             "carrier": {**carried._asdict(), "state": carried.state.value},
-            "lanes": lanes,
+            "lanes": [lane for lane, _ in lanes],
             "fingerprint_keys": held,
         }
         try:
@@ -148,8 +148,9 @@ class UploadThread(threading.Thread):
                 self._log.line({"event": "fingerprint key problem", "problem": problem})
         self._key_problems = taken.problems
 
-    def _lane_status(self, lane: LaneClient) -> Mapping[str, Any]:
+    def _lane_status(self, lane: LaneClient) -> tuple[msgspec.Raw, NotableStatus]:
+        """What the city gets of a lane, and the part of which it is to know a change at once."""
         try:
-            return lane.status()
+            return lane.status_to_forward()
         except LaneGoneError as error:
-            return {"problem": str(error)}
+            return msgspec.Raw(msgspec.json.encode({"problem": str(error)})), NotableStatus()

@@ -9,7 +9,8 @@ import numpy as np
 
 from validator.courier.store.installer import ListInstaller
 from validator.domain.rules import Effect
-from validator.lane.lists_in_force import Adopted, ListFolder
+from validator.lane.lists_in_force import ListFolder
+from validator.lane.ports import Adopted
 from validator.lists.fingerprint_keys import key_id, keyring
 from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.segment import REMOVED, Segment

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from validator.console.lane_words import Counts, Status, Tap, heard
+from validator.console.lane_words import Tap, heard
 from validator.domain.latency import LatencyHistogram
+from validator.ipc.answers import Counts, LaneStatus
 
 Line = dict[str, Any]
 NOW_UNIX_S = 1_780_000_000
@@ -122,10 +123,10 @@ def histogram_line(
     return {"histograms": stages, "run_id": run_id}
 
 
-def status(**changes: Any) -> Status:
+def status(**changes: Any) -> LaneStatus:
     """The same as the console hears it."""
     said = heard(json.dumps(status_line(**changes)).encode())
-    assert isinstance(said, Status)
+    assert isinstance(said, LaneStatus)
     return said
 
 

@@ -11,9 +11,10 @@ import pytest
 from tests.support.gate.console_lane import fake_lane, status_line, tap_line, well
 from validator.console import lane_line
 from validator.console.lane_line import Gone, lane_says
-from validator.console.lane_words import LINE_BYTES_MAX, Counts, Status, Tap
+from validator.console.lane_words import LINE_BYTES_MAX, Tap
+from validator.ipc.answers import Counts, LaneStatus
 
-Said = Status | Counts | Tap | Gone
+Said = LaneStatus | Counts | Tap | Gone
 WAIT_S = 90.0
 
 
@@ -51,9 +52,9 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_how_it_fares_comes_first_and_its_counts_after_the_watch(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
-        assert isinstance(await ear.next(), Status)
+        assert isinstance(await ear.next(), LaneStatus)
         assert isinstance(await ear.next(), Counts)
-        assert isinstance(await ear.next(), Status), "a second later, without anything said"
+        assert isinstance(await ear.next(), LaneStatus), "a second later, without anything said"
 
     with fake_lane(tmp_path / "s") as lane:
         listen(lane.path, test)
@@ -95,7 +96,7 @@ def test_news_make_it_ask_at_once_how_the_lane_fares(
     async def test(ear: Ear) -> None:
         await ear.hear(Counts)
         lane.say(b'{"event":"reader","state":"lost","reason":"gone"}\n')
-        assert isinstance(await ear.next(), Status)
+        assert isinstance(await ear.next(), LaneStatus)
 
     with fake_lane(tmp_path / "s") as lane:
         listen(lane.path, test)
@@ -122,7 +123,7 @@ def test_a_lane_that_is_not_there_and_then_comes_is_heard(tmp_path: Path) -> Non
     async def test(ear: Ear) -> None:
         assert await ear.next() == Gone("No such file or directory")
         with fake_lane(tmp_path / "s"):
-            await ear.hear(Status)
+            await ear.hear(LaneStatus)
 
     listen(tmp_path / "s", test)
 
@@ -161,7 +162,7 @@ def test_garbage_ends_the_connection_and_the_next_one_is_heard(
         assert isinstance(gone, Gone)
         assert "\n" not in gone.problem
         lane.answers = well
-        await ear.hear(Status)
+        await ear.hear(LaneStatus)
         await ear.hear(Counts)
 
     with fake_lane(tmp_path / "s", lambda _: garbage) as lane:

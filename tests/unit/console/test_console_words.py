@@ -17,16 +17,8 @@ from tests.support.gate.console_lane import (
     tap,
     tap_line,
 )
-from validator.console.lane_words import (
-    Counts,
-    GarbageError,
-    News,
-    Refused,
-    Status,
-    Tap,
-    Watching,
-    heard,
-)
+from validator.console.lane_words import GarbageError, News, Tap, heard
+from validator.ipc.answers import Counts, LaneStatus, Refusal, Watching
 
 
 def said(line: Any) -> Any:
@@ -34,10 +26,10 @@ def said(line: Any) -> Any:
 
 
 def test_each_line_becomes_a_value_of_its_own() -> None:
-    assert isinstance(said(status_line()), Status)
+    assert isinstance(said(status_line()), LaneStatus)
     assert isinstance(said(histogram_line()), Counts)
     assert said({"watching": True}) == Watching()
-    assert said({"error": "the disk does not answer"}) == Refused("the disk does not answer")
+    assert said({"error": "the disk does not answer"}) == Refusal("the disk does not answer")
     assert said({"event": "reader", "state": "lost", "reason": "gone"}) == News("reader")
     assert said({"event": "dropped", "count": 3}) == News("dropped")
     assert said(tap_line()) == Tap(9, "4f1a", "denied", 12, 1_780_000_000)
@@ -153,4 +145,4 @@ FIELDS = [*status_line()["status"]]
 @given(st.sampled_from(FIELDS), JSON)
 def test_no_value_of_any_field_of_a_status_is_a_fault_of_ours(field: str, value: Any) -> None:
     with suppress(GarbageError):
-        assert isinstance(said(status_line(**{field: value})), Status)
+        assert isinstance(said(status_line(**{field: value})), LaneStatus)

@@ -14,10 +14,11 @@ from validator.console.assets import FOLDER
 from validator.console.faults import FORCED_S, QUIET_S, WAITING_MAX, Fault
 from validator.console.gate import Gate
 from validator.console.lane_line import Gone
-from validator.console.lane_words import GarbageError, Status
+from validator.console.lane_words import GarbageError
 from validator.console.terminal.view import draw
 from validator.console.terminal.words import FAULTS
 from validator.errors import SourceState
+from validator.ipc.answers import LaneStatus
 
 DISK = "/l: Read-only file system"
 
@@ -100,7 +101,7 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def gate(*said: Status | Gone) -> Gate:
+def gate(*said: LaneStatus | Gone) -> Gate:
     made = Gate("kadikoy-03", "0.2.0", [PurePath("/run/turnike/lane-1.sock")])
     for each in said:
         made.lanes[0].take(each)
@@ -147,7 +148,7 @@ def test_one_thing_changed_is_enough_for_neither_to_say_well_and_for_both_to_nam
 
 def test_every_field_of_a_status_that_can_be_unknown_is_wrong_when_it_is() -> None:
     unknown = []
-    for field in Status.__struct_fields__:
+    for field in LaneStatus.__struct_fields__:
         with suppress(GarbageError):  # a field that cannot be unknown
             unknown.append((field, names(gate(status(**{field: None})))))
     assert len(unknown) >= 7

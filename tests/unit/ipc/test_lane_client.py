@@ -17,6 +17,7 @@ from validator.courier.ports import ReportAnswer, Result
 from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, ReportUpload
 from validator.errors import LaneGoneError, SourceState
 from validator.ipc import client as lane_client
+from validator.ipc.answers import ListStatus
 from validator.ipc.client import LaneClient
 from validator.reports.stored_report import StoredReport
 
@@ -122,7 +123,7 @@ def test_it_asks_and_is_answered_on_one_connection(tmp_path: Path) -> None:
         other.says = saying(b'{"put_aside":1}\n')
         client.rejected("id", "x" * 500)
         other.says = saying(b'{"status":{"list_version":7}}\n')
-        assert client.status() == {"list_version": 7}
+        assert client.list_status() == ListStatus(7)
         assert other.callers == 1
     assert [asked["request"] for asked in other.asked] == [
         "reports",

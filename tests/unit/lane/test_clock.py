@@ -12,7 +12,8 @@ from validator.domain.trusted_time import Now, SystemClock
 from validator.host.clock import Clock
 from validator.ipc.accepted import Accepted, encode
 from validator.ipc.signed_time import SIGNED_TIME_BYTES_MAX, SignedTime, SignedTimeError, decode
-from validator.lane.time_file import FoundTime, TimeFile
+from validator.lane.ports import FoundTime
+from validator.lane.time_file import TimeFile
 
 S = 1_000_000_000
 DAY_S = 86_400

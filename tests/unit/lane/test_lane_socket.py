@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from validator.ipc.answers import Forgotten, Looking
 from validator.ipc.requests import (
     LINE_BYTES_MAX,
     Delivered,
@@ -24,7 +25,7 @@ from validator.ipc.requests import (
     Watch,
     parse,
 )
-from validator.lane.lane_socket import CALLERS_MAX, LaneSocket
+from validator.lane.lane_socket import CLIENTS_MAX, LaneSocket
 
 LIMIT_S = 90.0
 
@@ -50,7 +51,7 @@ def serve(lane: LaneSocket, turns: int = 20) -> list[Any]:
         lane.wait(0.0)
         while (one := lane.take()) is not None:
             asked.append(one.request)
-            lane.answer(one.caller, {"answer": len(asked)})
+            lane.answer(one.client, Forgotten(len(asked)))
     return asked
 
 
@@ -72,7 +73,7 @@ def test_nobody_who_has_asked_waits_for_the_next_one_to_ask(
         lane.wait(LIMIT_S)
         if (asked := lane.take()) is not None:
             answered += 1
-            lane.answer(asked.caller, {})
+            lane.answer(asked.client, Looking())
     assert time.monotonic() - began_s < LIMIT_S
     for caller in callers:
         caller.close()
@@ -82,7 +83,7 @@ def test_a_request_is_answered(lane: LaneSocket, tmp_path: Path) -> None:
     with call(tmp_path) as caller:
         caller.sendall(b'{"request":"reports","max":3}\n')
         assert serve(lane) == [Reports(3)]
-        assert heard(caller, 1) == [{"answer": 1}]
+        assert heard(caller, 1) == [{"forgotten": 1}]
 
 
 def test_requests_in_pieces_and_many_at_once_are_answered_in_their_order(
@@ -96,7 +97,7 @@ def test_requests_in_pieces_and_many_at_once_are_answered_in_their_order(
             b'{"request":"list_changed"}\n{"request":"delivered","ids":["a"]}\n{"request":"status"}\n'
         )
         assert serve(lane) == [Status(), ListChanged(), Delivered(("a",)), Status()]
-        assert [told["answer"] for told in heard(caller, 4)] == [1, 2, 3, 4]
+        assert [told["forgotten"] for told in heard(caller, 4)] == [1, 2, 3, 4]
 
 
 def test_one_who_asks_without_end_does_not_keep_others_waiting(
@@ -186,7 +187,7 @@ def _until(watcher: socket.socket, number: int) -> Iterator[dict[str, Any]]:
 def test_no_more_callers_than_there_are_programs_on_a_gate(
     lane: LaneSocket, tmp_path: Path
 ) -> None:
-    callers = [call(tmp_path) for _ in range(CALLERS_MAX)]
+    callers = [call(tmp_path) for _ in range(CLIENTS_MAX)]
     callers[0].sendall(b'{"request":"status"}\n')
     assert serve(lane) == [Status()]
     callers[0].recv(100)
@@ -202,7 +203,7 @@ def test_no_more_callers_than_there_are_programs_on_a_gate(
 
 
 def test_a_caller_that_has_gone_is_forgotten(lane: LaneSocket, tmp_path: Path) -> None:
-    for _ in range(3 * CALLERS_MAX):
+    for _ in range(3 * CLIENTS_MAX):
         with call(tmp_path) as caller:
             caller.sendall(b'{"request":"reports"}\n{"request":"status"}\n')
         serve(lane)

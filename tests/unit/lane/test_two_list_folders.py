@@ -21,7 +21,8 @@ from tests.support.city.list_making import (
 )
 from validator.courier.store.installer import ListInstaller
 from validator.lane import lists_in_force as list_folder
-from validator.lane.lists_in_force import Adopted, ListFolder
+from validator.lane.lists_in_force import ListFolder
+from validator.lane.ports import Adopted
 from validator.lists.fingerprint_keys import FingerprintKeyError, keyring
 from validator.lists.segment import NO_END
 

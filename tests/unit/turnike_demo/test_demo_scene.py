@@ -5,9 +5,13 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from tests.support.gate.console_lane import status as lane_status
+from tests.support.gate.console_lane import summary
 from turnike_demo.processes.events import Event
 from turnike_demo.turnstile.scene import Scene
+from validator.ipc.answers import LaneStatus
 
 UIDS = {"matched": bytes.fromhex("04a1b2c3d4e5f6"), "unmatched": bytes.fromhex("04a1b2c3d4e5f7")}
 MS = 1_000_000
@@ -62,8 +66,8 @@ def stages(seen: Scene) -> dict[str, int]:
     return {stage["name"]: stage["us"] for stage in seen.picture()["tap"]["stages"]}
 
 
-def status(**more: object) -> dict[str, Any]:
-    return {"run_id": "a", "reports_delivered": 0, "reports_waiting": 0, **more}
+def status(**changes: Any) -> LaneStatus:
+    return lane_status(**{"run_id": "a", "reports_delivered": 0, "reports_waiting": 0} | changes)
 
 
 @pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP, OPEN])])
@@ -190,6 +194,19 @@ def test_what_was_delivered_goes_on_when_the_lane_starts_anew() -> None:
     assert lane.delivered == 5
 
 
+def test_the_scene_with_a_status_is_json_with_the_lanes_percentiles() -> None:
+    seen = scene()
+    assert json.loads(json.dumps(seen.picture()))["percentiles"] == {
+        "decided_us": None,
+        "told_us": None,
+    }
+    seen.lane.take_status(status(decided_us=summary(9), told_us=summary(3)))
+    assert json.loads(json.dumps(seen.picture()))["percentiles"] == {
+        "decided_us": summary(9),
+        "told_us": summary(3),
+    }
+
+
 def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
     seen = scene()
     seen.lane.take_status(status())
@@ -211,7 +228,7 @@ def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_f
     seen.take(Event("visitor-lane", {"event": "list", "list_version": 4}))
     unknown = {"issued_unix_s": None, "cards": None, "state": None}
     assert seen.picture()["list"] == {"version": 4, **unknown}, "its status is of the list before"
-    seen.lane.take_status({**told, "list_version": 4, "list_cards": 10})
+    seen.lane.take_status(replace(told, list_version=4, list_cards=10))
     assert seen.picture()["list"] == {
         "version": 4,
         "issued_unix_s": 5,

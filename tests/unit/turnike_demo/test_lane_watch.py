@@ -33,9 +33,9 @@ def path(tmp_path: Path) -> Path:
 def test_a_lane_is_asked_again_and_again_and_at_once_when_nudged(path: Path) -> None:
     lane = FakeLane(path)
     with closing(LaneWatch("lane-status", path)) as watch:
-        assert told(watch)["reports_waiting"] == 2
+        assert told(watch).reports_waiting == 2
         watch.nudge()
-        assert told(watch)["reports_waiting"] == 2
+        assert told(watch).reports_waiting == 2
     assert lane.asked[:2] == ["status", "status"]
 
 
@@ -53,7 +53,7 @@ def test_nobody_waits_for_a_lane_that_is_slow_to_answer(path: Path) -> None:
         watch.nudge()
         assert list(watch.events()) == []
         may_answer.set()
-        assert told(watch)["reports_waiting"] == 2
+        assert told(watch).reports_waiting == 2
 
 
 def test_a_lane_that_is_not_there_is_told_and_found_when_it_comes(path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_lane_that_is_not_there_is_told_and_found_when_it_comes(path: Path) ->
         FakeLane(path)
         while (status := told(watch)) is None:
             watch.nudge()
-        assert status["reports_waiting"] == 2
+        assert status.reports_waiting == 2
 
 
 def test_whoever_tells_a_closed_mailbox_writes_into_nobody_elses_file() -> None:

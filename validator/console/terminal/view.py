@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from validator.console.gate import Gate, Lane, taps_by_outcome
-from validator.console.lane_words import Percentiles, Status, Tap
+from validator.console.lane_words import Tap
 from validator.console.terminal.words import duration, sentence, size, time
 from validator.formats.shown import shown
+from validator.ipc.answers import LaneStatus, Percentiles
 from validator.reports.gate_status import FRESH
 
 LANE_WIDTH_MIN = 60  # of lanes side by side, with their frames
@@ -148,7 +149,7 @@ def _lane(lane: Lane, width: int) -> RenderableType:
     return Panel(told, title=title, box=box.ROUNDED, width=width)
 
 
-def _lines(lane: Lane, status: Status) -> list[Text]:
+def _lines(lane: Lane, status: LaneStatus) -> list[Text]:
     """A lane as lines of words, which wrap in any width."""
     facts = [Text.assemble((f"{name}: ", "dim"), fact) for name, fact in _facts(status)]
     figures = [
@@ -166,7 +167,7 @@ def _lines(lane: Lane, status: Status) -> list[Text]:
     return lines
 
 
-def _head(status: Status, width: int) -> RenderableType:
+def _head(status: LaneStatus, width: int) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, fact in _facts(status):
         fact.overflow = "fold"
@@ -181,7 +182,7 @@ def _head(status: Status, width: int) -> RenderableType:
     return halves
 
 
-def _facts(status: Status) -> list[tuple[str, Text]]:
+def _facts(status: LaneStatus) -> list[tuple[str, Text]]:
     devices = [(name, status.devices.get(name, "not heard yet")) for name in ("reader", "board")]
     free = status.disk_free_bytes
     forced = f"{status.forced:,} times since the start" if status.forced else "never"
@@ -205,7 +206,7 @@ def _facts(status: Status) -> list[tuple[str, Text]]:
     ]
 
 
-def _reports(status: Status) -> str:
+def _reports(status: LaneStatus) -> str:
     waiting = (
         "unknown how many" if status.reports_waiting is None else f"{status.reports_waiting:,}"
     )
@@ -214,7 +215,7 @@ def _reports(status: Status) -> str:
     return f"{waiting} waiting, {status.reports_delivered:,} delivered{lost}{aside}"
 
 
-def _courier(status: Status) -> Text:
+def _courier(status: LaneStatus) -> Text:
     courier = status.courier
     if courier is None:
         return Text("none: lists come by hand")
@@ -224,14 +225,14 @@ def _courier(status: Status) -> Text:
     return Text(told, style="" if courier.state == FRESH else _BAD)
 
 
-def _list(status: Status) -> str:
+def _list(status: LaneStatus) -> str:
     if status.list_version is None or status.list_issued_unix_s is None:
         return status.list_state
     age = time(status.unix_s - status.list_issued_unix_s)
     return f"{status.list_version}, {status.list_state}, {age} old, {status.list_cards:,} cards"
 
 
-def _figures(status: Status) -> Table:
+def _figures(status: LaneStatus) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     for name in ("", "p50", "p99", "p99.9", "max"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
@@ -246,7 +247,7 @@ def _percentiles(told: Percentiles) -> list[str]:
     return [duration(us) for us in (told.p50, told.p99, told.p999, told.max)]
 
 
-def _counted(status: Status) -> str:
+def _counted(status: LaneStatus) -> str:
     outcomes = taps_by_outcome(status.taps)
     counted = ", ".join(
         f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in outcomes.items()
@@ -254,7 +255,7 @@ def _counted(status: Status) -> str:
     return counted or "no tap yet"
 
 
-def _taps(taps: Sequence[Tap], status: Status) -> RenderableType:
+def _taps(taps: Sequence[Tap], status: LaneStatus) -> RenderableType:
     if not taps:
         return Text("")
     table = Table(box=None, expand=True, header_style="dim", padding=(0, 1, 0, 0))
@@ -268,7 +269,7 @@ def _taps(taps: Sequence[Tap], status: Status) -> RenderableType:
     return table
 
 
-def _tap(tap: Tap, status: Status) -> list[Text]:
+def _tap(tap: Tap, status: LaneStatus) -> list[Text]:
     return [
         Text(tap.token or "–"),
         Text(tap.outcome.replace("_", " "), style=_OUTCOMES.get(tap.outcome, "yellow")),
