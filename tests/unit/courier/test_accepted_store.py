@@ -1,4 +1,4 @@
-"""What was accepted is on the disk before anything is done by it, and a ledger that the card has spoiled is told."""
+"""What was accepted is on the disk before it is used; a spoiled store is reported."""
 
 import errno
 import os
@@ -102,7 +102,7 @@ def test_one_spoiled_file_is_written_again_from_the_other(
     assert (ledger.mend(), DiskAcceptedStore(tmp_path).problem) == ((), "")
 
 
-def test_files_that_were_removed_are_told_as_gone_and_not_as_damaged(tmp_path: Path) -> None:
+def test_files_that_were_removed_are_reported_as_gone_and_not_as_damaged(tmp_path: Path) -> None:
     _kept(tmp_path)
     ledger = DiskAcceptedStore(tmp_path)
     for name in (FILE_NAME, COPY_NAME, ROOT_NAME):
@@ -119,7 +119,7 @@ def test_files_that_were_removed_are_told_as_gone_and_not_as_damaged(tmp_path: P
 
 
 @pytest.mark.parametrize("spoiled", SPOILED)
-def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
+def test_with_both_files_spoiled_it_is_reported_and_the_gate_begins_as_a_new_one(
     tmp_path: Path, spoiled: bytes
 ) -> None:
     _kept(tmp_path)
@@ -138,9 +138,7 @@ def test_with_both_files_spoiled_it_is_told_and_the_gate_begins_as_a_new_one(
 
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME, ROOT_NAME])
 @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
-def test_whatever_stands_in_a_files_place_is_replaced(
-    tmp_path: Path, name: str, planted: Plant
-) -> None:
+def test_anything_in_a_files_place_is_replaced(tmp_path: Path, name: str, planted: Plant) -> None:
     _kept(tmp_path)
     running = DiskAcceptedStore(tmp_path)
     precious = planted(tmp_path / name)

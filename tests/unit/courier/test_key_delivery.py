@@ -1,4 +1,7 @@
-"""New fingerprint keys come to the gates with the answer to their status: to the right gate, whole, and whatever a stranger answers is harmless."""
+"""New fingerprint keys reach the gates with the answer to their status.
+
+Each comes whole and to its own gate, and a stranger's answer does no harm.
+"""
 
 import json
 import os
@@ -46,7 +49,7 @@ OTHER = Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)
 
 
 class Line(Web):
-    """The way to one receiver, without a socket; `answer` stands before it if there is one."""
+    """The way to one receiver, without a socket; `answer` replaces the receiver's."""
 
     def __init__(self, app: Starlette | None = None, answer: bytes = b"") -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class Fleet:
     def tells(
         self, status: Mapping[str, object], gate_id: str = "gate", key: Ed25519PrivateKey = OURS
     ) -> tuple[SealedKey, ...]:
-        """What a gate hears when it says how it fares."""
+        """The answer to a gate's status."""
         return ReceiverClient(HOST, self.line, gate_id, key, lambda: NOW_UNIX_S).tell_status(status)
 
     def visit(self, folder: Path) -> Taken:
@@ -137,16 +140,14 @@ def test_a_new_gate_gets_the_key_in_use_and_the_next_one_when_there_is_one(
     assert {path.name for path in folder.iterdir()} == {f"{first}.key", f"{following}.key"}
 
 
-def test_a_key_that_is_used_no_more_is_given_to_nobody(fleet: Fleet, folder: Path) -> None:
+def test_a_key_that_is_used_no_more_is_given_to_no_gate(fleet: Fleet, folder: Path) -> None:
     keys.make_fingerprint_key(fleet.city.office)
     following = keys.start_fingerprint_key(fleet.city.office)
     keys.switch_fingerprint_key(fleet.city.office)
     assert fleet.visit(folder) == Taken((following,), ())
 
 
-def test_a_key_that_somebody_put_there_under_another_name_is_held(
-    fleet: Fleet, folder: Path
-) -> None:
+def test_a_key_that_was_copied_there_under_another_name_is_held(fleet: Fleet, folder: Path) -> None:
     first = keys.make_fingerprint_key(fleet.city.office)
     (fleet.city.office.fingerprint_keys / f"{first}.key").rename(folder / "city.key")
     assert fleet.visit(folder) == Taken((), ())
@@ -164,7 +165,7 @@ def test_what_is_sealed_to_a_gate_is_closed_to_another(fleet: Fleet, folder: Pat
     assert KeyFolder(folder, OTHER).take(for_another).ids == (first,)
 
 
-def test_nobody_on_the_way_sees_a_key(fleet: Fleet, folder: Path) -> None:
+def test_no_one_on_the_way_sees_a_key(fleet: Fleet, folder: Path) -> None:
     first = keys.make_fingerprint_key(fleet.city.office)
     fleet.visit(folder)
     key = held_keys(folder)[bytes.fromhex(first)]
@@ -197,7 +198,9 @@ def test_a_gate_gets_no_key_for_another_gate(fleet: Fleet) -> None:
     assert caught.value.status == 401
 
 
-def test_a_receiver_that_has_no_keys_gives_none_and_hears_gates_all_the_same(fleet: Fleet) -> None:
+def test_a_receiver_that_has_no_keys_gives_none_and_answers_gates_all_the_same(
+    fleet: Fleet,
+) -> None:
     fleet.city.office.fingerprint_keys.rmdir()
     assert fleet.tells({"fingerprint_keys": []}) == ()
     assert fleet.line.answered
@@ -205,7 +208,7 @@ def test_a_receiver_that_has_no_keys_gives_none_and_hears_gates_all_the_same(fle
     assert fleet.said == []
 
 
-def test_a_spoilt_key_is_told_once_and_gates_are_heard_all_the_same(fleet: Fleet) -> None:
+def test_a_spoilt_key_is_logged_once_and_gates_are_answered_all_the_same(fleet: Fleet) -> None:
     first = keys.make_fingerprint_key(fleet.city.office)
     path = fleet.city.office.fingerprint_keys / f"{first}.key"
     content = path.read_bytes()
@@ -220,9 +223,7 @@ def test_a_spoilt_key_is_told_once_and_gates_are_heard_all_the_same(fleet: Fleet
 
 
 @pytest.mark.parametrize("told", [None, 5, "all", {"a": 1}, [5, None, {}, []], ["0" * 16]])
-def test_whatever_a_gate_says_of_its_keys_it_is_given_what_it_did_not_name(
-    fleet: Fleet, told: object
-) -> None:
+def test_whichever_keys_a_gate_names_it_is_given_the_others(fleet: Fleet, told: object) -> None:
     first = keys.make_fingerprint_key(fleet.city.office)
     assert [each.id for each in fleet.tells({"fingerprint_keys": told})] == [first]
 
@@ -264,7 +265,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("bad", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_bad_key_is_told_in_one_line_and_the_good_one_beside_it_is_kept(
+def test_a_bad_key_is_logged_in_one_line_and_the_good_one_beside_it_is_kept(
     folder: Path, bad: SealedKey
 ) -> None:
     good = sealed(bytes(range(32)))
@@ -312,7 +313,7 @@ def test_a_rotted_key_is_no_other_key_and_comes_again(folder: Path, damaged: byt
     assert held_keys(folder) == {bytes.fromhex(key.id): bytes(32)}
 
 
-def test_a_city_gone_mad_fills_no_disk(folder: Path) -> None:
+def test_a_faulty_city_fills_no_disk(folder: Path) -> None:
     many = [sealed(bytes([number]) * 32) for number in range(KEYS_MAX + 3)]
     held = KeyFolder(folder, OURS)
     assert len(held.take(many).ids) == KEYS_MAX
@@ -401,7 +402,7 @@ def test_an_answer_that_cannot_be_understood_is_not_our_city(answer: bytes) -> N
     assert caught.value.state is SourceState.NOT_OURS
 
 
-def test_a_city_that_says_nothing_of_keys_is_our_city() -> None:
+def test_a_city_that_sends_no_keys_is_our_city() -> None:
     office = ReceiverClient(HOST, Line(answer=b'{"kept": true}'), "gate", OURS, lambda: NOW_UNIX_S)
     assert office.tell_status({}) == ()
 
@@ -441,7 +442,7 @@ def carrier_thread(
         os.close(writing)
 
 
-def test_a_key_that_comes_again_each_minute_and_is_no_good_is_told_once(folder: Path) -> None:
+def test_a_key_that_comes_again_each_minute_and_is_no_good_is_logged_once(folder: Path) -> None:
     bad, good = sealed(bytes(32), to=OTHER), sealed(bytes(range(32)))
     with carrier_thread(folder, Line()) as (thread, log):
         for answer in ([bad], [bad], [good], [good], [bad]):
@@ -462,7 +463,7 @@ def test_the_gate_speaks_at_once_when_a_list_waits_for_a_key_and_when_it_has_got
     carried = UploadStatus(SourceState.FRESH, "", 0, 0)
 
     def looks(times: int) -> int:
-        """How often the gate speaks, while it looks so often whether there is news."""
+        """How often the gate sends a status, while it checks so often for news."""
         before = fleet.line.posts
         for _ in range(times):
             thread._status_times.look_s = 0.0
@@ -470,9 +471,9 @@ def test_the_gate_speaks_at_once_when_a_list_waits_for_a_key_and_when_it_has_got
         return fleet.line.posts - before
 
     with carrier_thread(folder, fleet.line, courier) as (thread, _):
-        assert looks(3) == 2  # the first time it has no nonce yet, and says it again
+        assert looks(3) == 2  # the first time it has no nonce yet, and sends it again
         first = keys.make_fingerprint_key(fleet.city.office)
-        assert looks(3) == 0  # nothing here says so: it is told at the next minute
+        assert looks(3) == 0  # no news here: it is sent at the next minute
         courier["state"] = "no fingerprint key"
         assert looks(3) == 2
         assert held_ids(folder) == {first}

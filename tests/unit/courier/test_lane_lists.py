@@ -20,12 +20,12 @@ def lane(tmp_path: Path) -> Iterator[FakeLane]:
 
 
 def says(lane: FakeLane, **changes: Any) -> None:
-    """It answers with this from now on."""
+    """Answer with this from now on."""
     answer = json.dumps(status_line(**changes)).encode() + b"\n"
     lane.answers = lambda _request: answer
 
 
-def test_a_lane_that_uses_the_list_says_nothing(lane: FakeLane) -> None:
+def test_a_lane_that_uses_the_list_refuses_nothing(lane: FakeLane) -> None:
     assert LaneLists([lane.path]).refused(2, 7) == ""
 
 
@@ -49,7 +49,7 @@ def test_a_lane_that_does_not_see_the_list_counts_when_it_is_so_at_the_next_poll
     unreadable = "/lists: Permission denied; check list.folder"
     says(lane, list_version=None, lists_refused=[], list_problems=[unreadable])
     lanes = LaneLists([lane.path])
-    assert lanes.refused(2, 7) == "", "it may only be about to look"
+    assert lanes.refused(2, 7) == "", "it may only be about to scan"
     assert lanes.refused(2, 8) == ""
     assert lanes.refused(2, 8) == f"{lane.path}: {unreadable}"
     says(lane, list_version=8)
@@ -57,7 +57,7 @@ def test_a_lane_that_does_not_see_the_list_counts_when_it_is_so_at_the_next_poll
 
 
 @pytest.mark.parametrize("answer", [b"", b"?\n", b'{"status":{}}\n', b'{"error":"busy"}\n'])
-def test_a_lane_that_answers_something_else_says_nothing(lane: FakeLane, answer: bytes) -> None:
+def test_a_lane_that_answers_something_else_refuses_nothing(lane: FakeLane, answer: bytes) -> None:
     lane.answers = lambda _request: answer
     assert [LaneLists([lane.path]).refused(2, 7) for _ in range(2)] == ["", ""]
 
@@ -78,7 +78,7 @@ def test_a_lane_of_another_version_does_not_end_the_courier(
     assert all(isinstance(lanes.refused(2, 7), str) for _ in range(2))
 
 
-def test_each_lane_is_told_that_a_list_was_installed_and_one_that_is_gone_is_ignored(
+def test_each_lane_is_notified_that_a_list_was_installed_and_one_that_is_gone_is_ignored(
     lane: FakeLane, tmp_path: Path
 ) -> None:
     with fake_lane(tmp_path / "other.sock") as other:

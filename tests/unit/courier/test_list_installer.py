@@ -1,4 +1,7 @@
-"""Installing and pruning: a power cut between any two steps leaves the old list or the new one, and what is not needed any more goes."""
+"""Installing and pruning: a power cut at any step leaves the old list or the new one.
+
+What is not needed any more is removed.
+"""
 
 import errno
 import os
@@ -105,7 +108,7 @@ def test_pruning_keeps_the_two_newest_complete_lists_and_what_they_name(tmp_path
     assert names(tmp_path) == expected
 
 
-def test_a_segment_that_is_not_what_the_manifest_says_is_not_installed(tmp_path: Path) -> None:
+def test_a_segment_that_is_not_what_the_manifest_names_is_not_installed(tmp_path: Path) -> None:
     installer = ListInstaller(tmp_path)
     content = encode(manifest_of(1, (OLD,)))
     for wrong in (OLD[:-1], OLD[:-1] + b"\x07", CHANGE):
@@ -233,7 +236,7 @@ def memory(tmp_path: Path) -> Path:
     return made
 
 
-def test_what_stands_on_the_disk_is_not_written_to_memory_again(disk: Path, memory: Path) -> None:
+def test_what_is_on_the_disk_is_not_written_to_memory_again(disk: Path, memory: Path) -> None:
     before = names(disk)
     install(memory, 2, (CHANGE, OLD), also=disk)
     assert names(memory) == {"2.manifest.json", seg(CHANGE)}

@@ -1,4 +1,7 @@
-"""Pieces become tables of at most three segments; what changes often stays in memory, and what is damaged is fetched again."""
+"""Pieces become tables of at most three segments.
+
+What changes often stays in memory, and what is damaged is fetched again.
+"""
 
 import errno
 import os
@@ -27,17 +30,17 @@ RULE = "suspended"
 
 
 class Folders:
-    """A gate's two folders, a place for pieces, and the shelf over them."""
+    """A gate's two folders, a place for pieces, and the list store over them."""
 
     def __init__(self, path: Path) -> None:
-        """They are made."""
+        """Make the folders."""
         self.disk, self.memory, self.pieces = path / "disk", path / "memory", path / "pieces"
         for made in (self.disk, self.pieces):
             made.mkdir()
         self.shelf = DiskListStore(self.disk, self.memory)
 
     def again(self) -> None:
-        """Start the courier anew."""
+        """Start the courier again."""
         self.shelf = DiskListStore(self.disk, self.memory)
 
     def piece(
@@ -214,7 +217,7 @@ def test_a_table_under_another_key_begins_at_a_snapshot(folders: Folders) -> Non
     assert folders.shelf.standing("another", KEY_HEX, 1) == 0
 
 
-def test_a_piece_under_another_key_than_the_manifest_says_is_refused(folders: Folders) -> None:
+def test_a_piece_under_another_key_than_the_manifest_names_is_refused(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     with pytest.raises(RemoteError, match="another fingerprint key") as refused:
         folders.bring(folders.piece({uid(2): NO_END}, 5, 6, OTHER_KEY))
@@ -223,7 +226,7 @@ def test_a_piece_under_another_key_than_the_manifest_says_is_refused(folders: Fo
     assert folders.held_cards(1, 2) == {1}
 
 
-def test_a_piece_of_other_versions_than_the_manifest_says_is_refused(folders: Folders) -> None:
+def test_a_piece_of_other_versions_than_the_manifest_names_is_refused(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     right = folders.piece({uid(2): NO_END}, 5, 6)
     wrong = folders.piece({uid(2): NO_END}, 4, 6)
@@ -232,7 +235,7 @@ def test_a_piece_of_other_versions_than_the_manifest_says_is_refused(folders: Fo
     assert folders.held_cards(1, 2) == {1}
 
 
-def test_a_base_that_the_card_has_spoiled_is_deleted_at_the_start_and_told(
+def test_a_base_that_the_card_has_spoiled_is_deleted_at_the_start_and_logged(
     folders: Folders,
 ) -> None:
     folders.bring(folders.piece({uid(number): NO_END for number in range(100)}, 0, 5))

@@ -234,9 +234,7 @@ def test_a_timestamp_signed_a_day_ahead_of_a_synchronised_clock_is_refused() -> 
     assert world.taken() == ["ask"]
 
 
-def test_without_a_synchronised_clock_a_signed_time_may_lie_as_far_ahead_as_all_that_signed_it_is_valid() -> (
-    None
-):
+def test_unsynchronised_a_time_may_be_ahead_by_the_validity_of_all_that_signed_it() -> None:
     world = in_step(
         versions=RoleVersions(1, 111, 110, 110), now=Now(NOW_UNIX_S, synchronised=False)
     )
@@ -259,7 +257,7 @@ def test_a_list_without_a_signed_time_cannot_be_issued_further_ahead_either() ->
 
 
 def test_two_steps_ahead_do_not_lead_further_than_one() -> None:
-    """A synchronised clock below the floor is not what the gate decides by, and has its say against a signed time all the same."""
+    """A synchronised clock below the floor decides nothing, but is evidence against a time."""
     ahead = NOW_UNIX_S + AHEAD_S_MAX
     world = in_step(versions=RoleVersions(1, 111, 110, 110), signed_unix_s=ahead)
     assert state(world) == (SourceState.FRESH, "")
@@ -285,10 +283,10 @@ def test_a_time_service_that_is_a_day_behind_what_the_city_signed_is_not_believe
 
 
 @pytest.mark.parametrize(("before_s", "found"), [(6, SourceState.REFUSED), (5, SourceState.FRESH)])
-def test_a_time_that_the_next_keys_contradict_says_nothing_against_a_synchronised_clock(
+def test_a_time_that_the_next_keys_contradict_is_no_evidence_against_a_synchronised_clock(
     before_s: int, found: SourceState
 ) -> None:
-    """What was accepted was signed at NOW - 5: a clock more than a day below is wrong, if that is confirmed."""
+    """Accepted was signed at NOW - 5: a clock a day below is wrong, if that is confirmed."""
     world = in_step()
     world.publish(11, MINUTES[5])
     world.versions, world.role_keys = (
@@ -301,7 +299,7 @@ def test_a_time_that_the_next_keys_contradict_says_nothing_against_a_synchronise
     assert (state_, "a day ahead" in problem) == (found, found is SourceState.REFUSED)
 
 
-def test_the_town_hears_what_the_time_rests_on() -> None:
+def test_the_metadata_source_receives_what_the_time_rests_on() -> None:
     world = World()
     assert state(world) == (SourceState.FRESH, "")
     assert world.bases == [None]
@@ -316,7 +314,7 @@ def test_a_list_issued_after_it_was_signed_is_refused() -> None:
     assert state(world) == (SourceState.REFUSED, "the list was issued after it was signed")
 
 
-def test_a_timestamp_that_tells_no_time_counts_as_signed_when_the_list_was_issued() -> None:
+def test_a_timestamp_without_a_time_counts_as_signed_when_the_list_was_issued() -> None:
     world = World(signed_unix_s=0)
     assert state(world) == (SourceState.FRESH, "")
     assert world.store.accepted is not None
@@ -385,7 +383,7 @@ def test_a_disk_that_cannot_keep_what_is_accepted_ends_the_poll_before_anything_
 # What rots
 
 
-def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
+def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_logged() -> None:
     world = in_step()
     world.lists.damaged = ["base.seg"]
     courier = world.courier()
@@ -395,7 +393,7 @@ def test_a_damaged_list_is_fetched_again_in_the_same_poll_and_told() -> None:
     assert courier.mended == ["base.seg: damaged, and replaced"]
 
 
-def test_what_was_written_again_of_the_floor_is_told_and_nothing_else_happens() -> None:
+def test_what_was_written_again_of_the_floor_is_logged_and_nothing_else_happens() -> None:
     world = in_step()
     world.store.damaged = ["accepted.json: its checksum does not match; written again"]
     courier = world.courier()
@@ -421,7 +419,7 @@ def test_a_list_that_a_lane_refuses_is_read_again_once_and_the_courier_is_not_fr
         assert world.taken() == steps
     world.lanes.refuse[1, 10] = "lane 2: list version 10 is not used"
     courier.poll()
-    assert world.taken() == ["doubt", "ask"], "another complaint is worth another look"
+    assert world.taken() == ["doubt", "ask"], "another complaint is worth another scan"
     world.lanes.refuse.clear()
     assert courier.poll()[0].state is SourceState.FRESH
 
@@ -455,7 +453,7 @@ def test_a_held_list_whose_key_is_gone_is_not_fresh() -> None:
     assert state(world) == (SourceState.FRESH, "")
 
 
-def test_a_repair_that_fails_keeps_no_list_away_and_is_told(
+def test_a_repair_that_fails_keeps_no_list_away_and_is_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = in_step()
@@ -485,7 +483,7 @@ def test_a_fault_of_ours_is_one_line_without_its_words_and_the_next_poll_goes_on
     assert courier.poll()[0].state is SourceState.FRESH
 
 
-def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_says() -> None:
+def test_an_older_list_than_the_one_held_is_a_replay_whatever_the_floor_is() -> None:
     world = in_step()
     older, signed_unix_s, offered = (
         world.store.accepted,

@@ -1,4 +1,4 @@
-"""The courier: how long it waits, what it does after a power cut, and with a ledger that was spoiled."""
+"""The courier's waits, its start after a power cut, and with a spoiled accepted store."""
 
 from random import Random
 
@@ -63,7 +63,7 @@ def test_from_a_busy_server_a_gate_steps_back_further_each_time_up_to_a_limit() 
     world.fails.clear()
     assert highest.poll()[1] == longest_s
     world.fails["ask"] = RemoteError(SourceState.BUSY, "busy again")
-    assert highest.poll()[1] == longest_s + POLL_S, "it begins anew"
+    assert highest.poll()[1] == longest_s + POLL_S, "it begins again"
 
 
 def test_what_a_busy_server_asks_for_is_waited_and_no_more_than_an_hour() -> None:
@@ -154,7 +154,7 @@ def test_a_new_gate_has_nothing_to_replay() -> None:
     assert (world.taken(), world.clock.begun) == ([], [])
 
 
-def test_a_replay_whose_pieces_are_spoiled_says_so_and_the_network_mends_it() -> None:
+def test_a_replay_whose_pieces_are_spoiled_is_reported_and_the_network_heals_it() -> None:
     world = in_step()
     world.publish(11, MINUTES[5])
     state(world)
@@ -203,7 +203,7 @@ def test_after_a_spoiled_ledger_the_list_held_and_those_above_are_accepted_again
     assert world.taken() == ["ask", "accept 11", "fetch 10-11", "install 11", "tidy"]
 
 
-def test_a_list_that_somebody_put_there_by_hand_is_no_floor() -> None:
+def test_a_list_that_was_copied_there_by_hand_is_no_floor() -> None:
     world = World()
     world.lists.held = (0, 99)
     assert state(world) == (SourceState.FRESH, "")

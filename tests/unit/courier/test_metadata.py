@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # it does not re-export its public names
     Delegations,
     MetaFile,
     Signed,
@@ -44,7 +44,10 @@ HOSTILE = [
     b"{",
     b'{"signed": {}, "signatures": []}',
     b'{"signed": {"_type": "root"}, "signatures": [{"keyid": 1, "sig": 2}]}',
-    b'{"signed": {"_type": "timestamp", "version": true, "spec_version": "1.0", "expires": 5}, "signatures": {}}',
+    (
+        b'{"signed": {"_type": "timestamp", "version": true, "spec_version": "1.0", "expires": 5},'
+        b' "signatures": {}}'
+    ),
     b'{"a": ' + b"[" * 1_700 + b"]" * 1_700 + b"}",
     b'{"a": ' + b"9" * 3_000 + b"}",
     b'{"\xff": 1}',
@@ -177,7 +180,7 @@ class TestPoll:
         refusal(town)
         assert list((tmp_path / "memory").iterdir()) == []
 
-    def test_a_timestamp_that_does_not_say_when_it_was_signed_is_accepted_as_such(
+    def test_a_timestamp_without_the_time_of_its_signature_is_accepted_as_such(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
         city.signed_unix_s = None
@@ -187,7 +190,7 @@ class TestPoll:
     @pytest.mark.parametrize(
         "said", ["1900000000", True, -1, 1 << 40, NOW_UNIX_S + 7 * HOUR_S, {}, [NOW_UNIX_S]]
     )
-    def test_one_that_says_something_else_is_refused(
+    def test_one_with_something_else_in_its_place_is_refused(
         self, town: TufMetadata, city: TufRepository, said: object
     ) -> None:
         city.signed_unix_s = said
@@ -196,12 +199,10 @@ class TestPoll:
 
 
 class TestFolder:
-    """What stands in the memory-backed folder is nothing that a poll depends on."""
+    """No poll depends on the content of the memory-backed folder."""
 
     @pytest.mark.parametrize("kind", ["file", "link", "folder", "dangling"])
-    def test_whatever_stands_there_is_replaced(
-        self, town: TufMetadata, tmp_path: Path, kind: str
-    ) -> None:
+    def test_anything_there_is_replaced(self, town: TufMetadata, tmp_path: Path, kind: str) -> None:
         (tmp_path / "memory").mkdir()
         (tmp_path / "precious").mkdir()
         (tmp_path / "precious" / "file").touch()
@@ -219,7 +220,7 @@ class TestFolder:
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
         assert (tmp_path / "precious" / "file").exists()
 
-    def test_one_that_cannot_be_made_is_told_as_the_disks_fault(
+    def test_one_that_cannot_be_made_is_reported_as_the_disks_fault(
         self, town: TufMetadata, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(path: Path, *_arguments: object, **_more: object) -> None:
@@ -231,7 +232,7 @@ class TestFolder:
         assert town.signed(NOW_UNIX_S).manifest == MANIFEST
 
     @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
-    def test_whatever_stands_where_it_is_made_is_replaced(
+    def test_anything_where_it_is_made_is_replaced(
         self, town: TufMetadata, tmp_path: Path, planted: Plant
     ) -> None:
         precious = planted(tmp_path / "memory")
@@ -312,10 +313,10 @@ class TestTime:
         city.renew()
         assert town.signed(NOW_UNIX_S + DAY_S).versions.timestamp == 2
 
-    def test_a_root_that_replaces_the_keys_of_timestamp_is_judged_by_the_time_without_what_they_signed(
+    def test_a_root_with_other_timestamp_keys_is_judged_without_the_old_ones_times(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
-        """Ten years ahead, the root itself has expired: it is the last one, and says that this time is void."""
+        """Ten years ahead, the root itself has expired: the last one, by which this time is void."""
         basis = basis_of(city, NOW_UNIX_S + HOUR_S)
         ahead = NOW_UNIX_S + 3_650 * DAY_S
         assert refusal(town, ahead, basis) is SourceState.FROZEN
@@ -354,7 +355,7 @@ class TestTime:
     def test_the_keys_of_a_root_that_is_put_back_void_nothing_again(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
-        """The basis names the root under which the time was accepted, and only a later one counts."""
+        """The basis names the root under which the time was accepted; only a later one counts."""
         city.replace_keys("timestamp")
         city.renew()
         town.signed(NOW_UNIX_S)
@@ -373,7 +374,7 @@ class TestTime:
     def test_no_signed_time_lies_beyond_what_every_library_can_count_on_from(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
-        """Years end at 9999: a time that was accepted must be one to judge by, to sign with and to show."""
+        """Years end at 9999: an accepted time must be one to judge by, to sign with and to show."""
         last = SIGNED_UNIX_S_END - 1
         city.expires_s = dict.fromkeys(city.expires_s, SIGNED_UNIX_S_END + 9 * DAY_S - NOW_UNIX_S)
         city.publish_root()
@@ -415,7 +416,7 @@ class TestTime:
 
 
 class TestAttack:
-    """By somebody in the middle, or with stolen keys."""
+    """By an attacker in the middle, or with stolen keys."""
 
     @pytest.mark.parametrize("name", [*FIRST[1:], manifest_path(MANIFEST)])
     def test_tampered(self, town: TufMetadata, city: TufRepository, name: str) -> None:
@@ -461,7 +462,7 @@ class TestAttack:
         city.metadata("2.root.json").write_bytes(city.root)
         assert refusal(town) is SourceState.REPLAYED
 
-    def test_an_older_list_is_told_as_what_it_is_for_the_floor_to_refuse(
+    def test_an_older_list_is_returned_as_what_it_is_for_the_floor_to_refuse(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
         old = city.metadata("timestamp.json").read_bytes()
@@ -633,7 +634,7 @@ class TestManifest:
         city.publish(SECOND)
         assert refusal(town) is SourceState.REFUSED
 
-    def test_a_delegated_one_is_not_looked_for(
+    def test_a_delegated_one_is_not_searched_for(
         self, town: TufMetadata, city: TufRepository, server: WebServer
     ) -> None:
         def delegated(signed: Signed) -> None:

@@ -111,7 +111,7 @@ class TestFetch:
 
     @pytest.mark.parametrize("name", [ONE.name, f"{ONE.name}.part"])
     @pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: planted.__name__)
-    def test_whatever_stands_in_its_place_is_replaced(
+    def test_anything_in_its_place_is_replaced(
         self, cache: PieceCache, folder: Path, name: str, planted: Plant
     ) -> None:
         precious = planted(folder / name)
@@ -187,7 +187,7 @@ class TestIndex:
 class TestKept:
     """What stays after a power cut, and what goes."""
 
-    def test_what_is_held_is_told_by_rule(
+    def test_what_is_held_is_listed_by_rule(
         self, cache: PieceCache, folder: Path, server: WebServer, web: Web
     ) -> None:
         staff = piece(3, rule="staff", from_version=2)
@@ -225,7 +225,7 @@ class TestKept:
         cache.keep_only(())
         assert cache.fetch(ONE.entry).parent == folder
 
-    def test_a_folder_that_cannot_be_made_is_told_as_the_disks_fault(
+    def test_a_folder_that_cannot_be_made_is_reported_as_the_disks_fault(
         self, cache: PieceCache, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def read_only(path: Path) -> None:
@@ -279,7 +279,7 @@ class TestRoom:
         limited.fetch(PIECES[3].entry)
         assert names(folder) == {THREE.name, PIECES[3].name}
 
-    def test_what_nobody_asked_for_in_a_day_is_no_chain_of_today(
+    def test_what_no_poll_asked_for_in_a_day_is_no_chain_of_today(
         self,
         cache: PieceCache,
         folder: Path,

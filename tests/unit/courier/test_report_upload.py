@@ -1,4 +1,4 @@
-"""The carrier against lanes and back offices that answer, refuse, lie, break off, or are gone for days."""
+"""The report upload against lanes and back offices that refuse, lie, break off, or are gone."""
 
 import random
 from collections import Counter
@@ -30,7 +30,7 @@ from validator.reports.stored_report import StoredReport
 
 @dataclass
 class Lane:
-    """A lane's outbox in memory; it counts what it is told of reports that it does not have."""
+    """A lane's outbox in memory; it counts the ids of reports that it does not have."""
 
     reports: list[StoredReport] = field(default_factory=list)
     aside: dict[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ Rule = Callable[[Sequence[StoredReport]], Mapping[str, ReportAnswer]]
 
 @dataclass
 class Office:
-    """A back office that stores by id; `rules` stand before it, one a call, then it is well."""
+    """A back office that stores by id; each call meets one of `rules`, until they are used up."""
 
     rules: list[Rule] = field(default_factory=list)
     stored: dict[str, StoredReport] = field(default_factory=dict)
@@ -149,7 +149,7 @@ def test_a_report_that_is_not_answered_for_stays() -> None:
     assert [report.seq for report in lane.reports] == [0, 1, 3]
 
 
-def test_a_rejected_report_is_put_aside_and_the_rest_go_on() -> None:
+def test_a_rejected_report_is_quarantined_and_the_rest_go_on() -> None:
     lane, office = Lane([stored(seq) for seq in range(3)]), Office()
 
     def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
@@ -174,7 +174,7 @@ def choking(office: Office, poison: str) -> Rule:
     return rule
 
 
-def test_one_report_that_poisons_its_batch_is_found_and_put_aside() -> None:
+def test_one_report_that_poisons_its_batch_is_found_and_quarantined() -> None:
     lane, office = Lane([stored(seq) for seq in range(300)]), Office()
     poison = lane.reports[77].report_id
 
@@ -203,7 +203,7 @@ def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(
     assert len(office.stored) == others + 430
 
 
-def test_a_lane_that_cannot_be_told_is_not_sent_for_again_at_once_while_another_drains() -> None:
+def test_a_lane_that_does_not_answer_is_not_tried_again_at_once_while_another_drains() -> None:
     class Deaf(Lane):
         def delivered(self, report_ids: Sequence[str]) -> None:
             del report_ids
@@ -234,7 +234,7 @@ def test_what_the_server_asks_for_is_waited_at_least_but_not_for_ever() -> None:
     assert RETRY_AFTER_S_MAX <= carrying.round()[1] <= RETRY_AFTER_S_MAX + 4
 
 
-def test_how_the_gate_fares_is_said_each_minute_and_soon_after_a_change() -> None:
+def test_the_gates_status_is_sent_each_minute_and_soon_after_a_change() -> None:
     times = StatusTimes(lambda: 0.5)
     assert times.is_due(100, "well")
     times.told(100, "well")
@@ -246,9 +246,7 @@ def test_how_the_gate_fares_is_said_each_minute_and_soon_after_a_change() -> Non
     assert times.is_due(104 + STATUS_S, "ill")
 
 
-def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though_no_report_waits() -> (
-    None
-):
+def test_a_city_that_is_away_is_sent_statuses_less_and_less_often_though_no_report_waits() -> None:
     times, now_s, waits = StatusTimes(lambda: 0.999_999), 0.0, []
     for _ in range(12):
         assert times.is_due(now_s, now_s), "and a change does not hasten it"
@@ -264,14 +262,14 @@ def test_a_city_that_is_away_is_told_less_and_less_often_how_a_gate_fares_though
     assert times.look_s == pytest.approx(now_s + 2, rel=1e-3)
 
 
-def test_a_server_that_is_too_busy_hears_less_often_how_gates_fare_until_it_bears_more() -> None:
+def test_a_server_that_is_too_busy_gets_fewer_statuses_until_it_bears_more() -> None:
     times, now_s = StatusTimes(lambda: 0.5), 0.0
     for _ in range(9):
         times.failed(now_s, RemoteError(SourceState.BUSY, "503", 30.0))
         now_s = times.due_s
     times.told(now_s, "well")
     assert STATUS_S < times.due_s - now_s <= STATUS_S_MAX
-    assert times.is_due(now_s + STATUS_LOOK_S, "ill"), "a change is told soon all the same"
+    assert times.is_due(now_s + STATUS_LOOK_S, "ill"), "a change is sent soon all the same"
     for _ in range(40):
         now_s = times.due_s
         times.told(now_s, "well")

@@ -1,4 +1,4 @@
-"""The web adapter against a real server that does everything a network, a server or an attacker can."""
+"""The web client against a real server with the faults of networks, servers and attackers."""
 
 import hashlib
 import os
@@ -15,7 +15,8 @@ from tests.support.web.web_server import Authority, Fault, WebServer
 from validator.courier.web.client import Answer, Web, WebLimits
 from validator.errors import RemoteError, SourceState
 
-# Small, so that a test which meets a limit is quick; far above what loopback needs on a slow day wherever a limit must not be met.
+# Small, so that a test which meets a limit is quick; far above what loopback needs on a slow day
+# wherever a limit must not be met.
 LIMITS = WebLimits()
 SHORT = replace(LIMITS, answer_s=0.3, silence_s=0.2, window_s=0.25, bytes_s_min=20_000)
 CONTENT = b'{"signed": "' + b"0123456789" * 30_000 + b'"}'
@@ -242,7 +243,7 @@ def test_a_dripping_request_does_not_keep_the_next_one_from_its_time(
 @pytest.mark.parametrize(
     ("fault", "seconds"), [(Fault.TOO_MANY, 7.0), (Fault.UNAVAILABLE, 3_600.0), (Fault.BROKEN, 0.0)]
 )
-def test_retry_after_is_told_in_seconds_by_the_servers_own_clock(
+def test_retry_after_is_read_in_seconds_by_the_servers_own_clock(
     server: WebServer, web: Web, fault: Fault, seconds: float
 ) -> None:
     server.faults["*"] = fault
@@ -252,9 +253,9 @@ def test_retry_after_is_told_in_seconds_by_the_servers_own_clock(
 
 
 class TestNoWay:
-    """Nobody there, or nobody who speaks."""
+    """No server at the address, or one that does not answer."""
 
-    def test_nobody_listens(self, web: Web) -> None:
+    def test_no_server_listens(self, web: Web) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with pytest.raises(RemoteError, match="connection refused") as error:
@@ -294,7 +295,7 @@ class TestNoWay:
             (Fault.RESET, SourceState.UNREACHABLE),
         ],
     )
-    def test_whoever_accepts_does_not_speak_tls(
+    def test_the_server_does_not_speak_tls(
         self, server: WebServer, web: Web, fault: Fault, meaning: SourceState
     ) -> None:
         server.accepting = fault
@@ -302,7 +303,9 @@ class TestNoWay:
             web.get(f"https://127.0.0.1:{server.port}/x", 10)
         assert state(error, server) is meaning
 
-    def test_whoever_accepts_never_shakes_hands(self, server: WebServer, hurried: Web) -> None:
+    def test_the_server_never_finishes_the_tls_handshake(
+        self, server: WebServer, hurried: Web
+    ) -> None:
         server.accepting = Fault.SILENT
         with pytest.raises(RemoteError, match="no answer") as error:
             hurried.get(f"https://127.0.0.1:{server.port}/x", 10)
@@ -356,7 +359,7 @@ class TestTls:
             web.close()
 
     def test_a_certificate_of_another_authority_is_refused(self, tmp_path: Path) -> None:
-        ours, theirs = Authority(tmp_path), Authority(tmp_path, "Somebody else")
+        ours, theirs = Authority(tmp_path), Authority(tmp_path, "Another")
         with WebServer(files={"small.json": SMALL}, tls=theirs.context()) as server:
             for ca_file in (str(ours.file), None):
                 with pytest.raises(RemoteError, match="certificate refused") as error:
@@ -397,7 +400,7 @@ class TestTls:
                 small(server, web)
 
     @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-    def test_authorities_that_are_of_no_use_are_told_at_the_start(
+    def test_authorities_that_are_of_no_use_are_reported_at_the_start(
         self, tmp_path: Path, content: bytes | None
     ) -> None:
         path = tmp_path / "ca.pem"
@@ -417,7 +420,7 @@ class TestTls:
 
 
 class TestProxy:
-    """What stands between."""
+    """A proxy between."""
 
     def test_the_configured_one_is_used(self, server: WebServer) -> None:
         web = Web(proxy=server.url)
@@ -429,7 +432,7 @@ class TestProxy:
 
     @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
     def test_this_machine_is_asked_without_it(self, server: WebServer, name: str) -> None:
-        """`http://127.0.0.1/` is allowed since nobody is on the way; a proxy would be, and would ask itself."""
+        """`http://127.0.0.1/` is allowed since no machine is between; a proxy would be one."""
         with WebServer() as proxy:
             web = Web(proxy=proxy.url)
             assert web.get(f"http://{name}:{server.port}/small.json", 100) is not None
@@ -469,7 +472,7 @@ class TestProxy:
             Web(proxy=server.url, limits=SHORT).get("https://lists.example.org/small.json", 100)
         assert state(error) is SourceState.SLOW
 
-    def test_one_that_is_not_there_is_a_state_and_its_password_is_not_told(self) -> None:
+    def test_one_that_is_not_there_is_a_state_and_its_password_is_not_shown(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with pytest.raises(RemoteError) as error:
@@ -508,7 +511,7 @@ class TestLargeFile:
         assert large(server, web, tmp_path) == CONTENT
         assert server.asked == []
 
-    def test_of_which_too_much_stands_there_begins_anew(
+    def test_of_which_too_much_is_there_begins_again(
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
         (tmp_path / "large.wire.part").write_bytes(CONTENT + b"more")
@@ -546,7 +549,7 @@ class TestLargeFile:
             Fault.OVERLONG_CHUNKED,
         ],
     )
-    def test_begins_anew_at_a_server_that_does_not_continue(
+    def test_begins_again_at_a_server_that_does_not_continue(
         self, server: WebServer, web: Web, tmp_path: Path, fault: Fault
     ) -> None:
         (tmp_path / "large.wire.part").write_bytes(CONTENT[:1_000])
@@ -592,7 +595,7 @@ class TestLargeFile:
         server.faults.clear()
         assert large(server, web, tmp_path) == CONTENT
 
-    def test_whose_part_is_damaged_is_refused_once_and_then_fetched_anew(
+    def test_whose_part_is_damaged_is_refused_once_and_then_fetched_again(
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
         (tmp_path / "large.wire.part").write_bytes(bytes(1_000))
@@ -619,14 +622,14 @@ class TestLargeFile:
         assert large(server, web, tmp_path) == CONTENT
         assert (tmp_path / "precious").read_bytes() == b"mine"
 
-    def test_a_folder_that_is_not_there_is_told_as_the_disks_fault(
+    def test_a_folder_that_is_not_there_is_reported_as_the_disks_fault(
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
         with pytest.raises(RemoteError, match="No such file") as error:
             large(server, web, tmp_path / "none")
         assert state(error) is SourceState.DISK
 
-    def test_a_full_disk_is_told_and_the_part_stays(
+    def test_a_full_disk_is_reported_and_the_part_stays(
         self, server: WebServer, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write = os.write

@@ -1,4 +1,4 @@
-"""The bytes of a request on the line, held against its signature: host and path as they were sent, whatever the address looked like."""
+"""The bytes of a request on the line, checked against its signature: host and path as sent."""
 
 import socket
 import threading
