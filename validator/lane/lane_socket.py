@@ -20,7 +20,7 @@ import socket
 import stat
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -64,13 +64,16 @@ class Client:
 class LaneSocket:
     """The listening side. Without a path nobody can ask, and `wait` only waits."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self, path: Path | None, monotonic_s: Callable[[], float] = time.monotonic
+    ) -> None:
         """Listen there, in place of whatever an earlier process left. Raises OSError, also if a living process listens there."""
         self.news: list[str] = []
         """What a person should hear of the socket, a line each; whoever tells it empties it."""
         self._path = path
         self._trouble = ""
-        self._look_s = time.monotonic() + LOOK_S
+        self._monotonic_s = monotonic_s
+        self._look_s = monotonic_s() + LOOK_S
         self._wakened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener = _listening(path) if path else None
         self._file = _file(path) if path else None
@@ -85,8 +88,8 @@ class LaneSocket:
 
     def wait(self, limit_s: float) -> None:
         """Until somebody has asked something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
-        if self._path is not None and time.monotonic() >= self._look_s:
-            self._look_s = time.monotonic() + LOOK_S
+        if self._path is not None and self._monotonic_s() >= self._look_s:
+            self._look_s = self._monotonic_s() + LOOK_S
             self._stay(self._path)
         poll = select.poll()
         poll.register(self._wakened, select.POLLIN)

@@ -1,7 +1,9 @@
 """What the lane's loop and clerk need from the world: Protocols and the values that pass.
 
-A Protocol stands where a contract suite in tests/contracts runs on each implementation. A need of
-one call is a function argument of `Lane` or `Clerk`, not a Protocol.
+Loop and clerk do not import their neighbours, so that each can be read and tried alone. A need of
+one call is a function argument of `Lane` or `Clerk`. A Protocol stands for a device (a folder a
+kind in readers/ and boards/) and for the clerk's two neighbours of many calls, the outbox and the
+lane clients. tests/contracts tries readers, boards and lane clients.
 
 A device reports its fault as a ReaderLost or BoardLost event, never as an exception, and keeps
 retrying by itself. Only the loop's thread uses Reader and Board. No call blocks it for more than
