@@ -12,7 +12,7 @@ FIRST_UNIX_S = NOW_UNIX_S - NOW_UNIX_S % STEP_S
 US = 1_000
 
 
-def test_a_slot_tells_what_was_added_in_it_and_not_what_came_before() -> None:
+def test_a_slot_holds_what_was_added_in_it_and_not_what_came_before() -> None:
     day = LaneDay()
     day.add(counts({"decided": [9 * US] * 50, "told": [90 * US] * 50}), FIRST_UNIX_S)
     assert day.slots(FIRST_UNIX_S) == [Slot(FIRST_UNIX_S, 0, (0, 0, 0), (0, 0, 0))]
@@ -21,7 +21,7 @@ def test_a_slot_tells_what_was_added_in_it_and_not_what_came_before() -> None:
     assert day.slots(FIRST_UNIX_S + 10) == [Slot(FIRST_UNIX_S, 1, (20, 20, 20), (204, 204, 204))]
 
 
-def test_what_is_added_across_an_edge_counts_where_it_was_heard() -> None:
+def test_what_is_added_across_an_edge_counts_where_it_was_received() -> None:
     day = LaneDay()
     told: list[int] = []
     for step in range(5):
@@ -81,7 +81,7 @@ def test_a_clock_that_was_put_right_leaves_nothing_in_the_future() -> None:
     ]
 
 
-def test_a_lane_that_was_never_heard_has_no_slots() -> None:
+def test_a_lane_that_never_answered_has_no_slots() -> None:
     assert LaneDay().slots(NOW_UNIX_S) == []
 
 

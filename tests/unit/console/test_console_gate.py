@@ -1,4 +1,4 @@
-"""What a page is shown of the lanes: how they fare and what passengers saw, and never why."""
+"""What a page is sent of the lanes: status and outcomes, and never the ground of a refusal."""
 
 import json
 from pathlib import PurePath
@@ -19,7 +19,7 @@ def gate(*sockets: str) -> Gate:
     )
 
 
-def test_a_lane_that_was_never_heard_is_down_and_says_so() -> None:
+def test_a_lane_that_never_answered_is_shown_as_down() -> None:
     assert gate("lane-1.sock").state() == {
         "gate_id": "kadikoy-03",
         "console_version": "0.2.0",
@@ -39,7 +39,7 @@ def test_a_lane_that_was_never_heard_is_down_and_says_so() -> None:
     }
 
 
-def test_a_page_is_shown_what_the_lane_said_but_for_the_grounds() -> None:
+def test_a_page_is_sent_the_lanes_status_but_for_the_grounds() -> None:
     shown = gate()
     lane = shown.lanes[0]
     lane.take(status())
@@ -115,7 +115,7 @@ def test_the_last_taps_are_kept_newest_first_until_the_lane_s_next_run() -> None
     assert (len(lane.taps), lane.counts) == (0, None)
 
 
-def test_a_lane_that_is_gone_shows_how_it_fared_last() -> None:
+def test_a_lane_that_is_gone_is_shown_with_its_last_status() -> None:
     lane = Lane(PurePath("lane-1.sock"))
     lane.take(status())
     lane.take(Gone("it hung up"))
@@ -134,7 +134,7 @@ def test_a_lane_that_is_gone_shows_how_it_fared_last() -> None:
         ("7.sock", 7),
     ],
 )
-def test_a_lane_has_the_number_that_it_says_and_before_that_the_one_of_its_socket(
+def test_a_lane_has_the_number_of_its_status_and_before_that_the_one_of_its_socket(
     socket: str, number: int | None
 ) -> None:
     lane = Lane(PurePath(socket))
@@ -160,7 +160,7 @@ def test_a_lane_has_the_number_that_it_says_and_before_that_the_one_of_its_socke
         {"run_id": "another"},
     ],
 )
-def test_what_an_operator_waits_for_is_told_at_once(changes: dict[str, object]) -> None:
+def test_what_an_operator_waits_for_is_sent_at_once(changes: dict[str, object]) -> None:
     lane = Lane(PurePath("lane-1.sock"))
     assert lane.take(status()) is True
     assert lane.take(status(unix_s=NOW_UNIX_S + 1, uptime_s=61)) is False
@@ -168,7 +168,7 @@ def test_what_an_operator_waits_for_is_told_at_once(changes: dict[str, object]) 
     assert lane.take(status(**changes)) is False
 
 
-def test_coming_and_going_is_told_at_once_and_once() -> None:
+def test_coming_and_going_is_sent_at_once_and_once() -> None:
     lane = Lane(PurePath("lane-1.sock"))
     assert [
         lane.take(said)

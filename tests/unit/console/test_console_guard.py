@@ -1,4 +1,4 @@
-"""The guard of a page on this machine: who may ask, who may not, and what every answer tells the browser."""
+"""The guard of a page on this machine: which requests pass, and the headers of each answer."""
 
 import asyncio
 from collections.abc import Mapping
@@ -160,7 +160,7 @@ def test_what_a_form_of_another_site_could_send_is_no_change(kind: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}, {"Origin": ELSEWHERE}])
-def test_every_answer_keeps_other_sites_out_whatever_the_application_says(
+def test_every_answer_keeps_other_sites_out_whatever_the_application_sends(
     headers: dict[str, str],
 ) -> None:
     told = asked(headers=headers).headers

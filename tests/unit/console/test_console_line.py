@@ -1,4 +1,7 @@
-"""A lane, listened to without an end: it goes and comes back, says nothing, too much or garbage, and the console hears the next good word."""
+"""The connection to a lane that goes and comes back, sends nothing, too much or garbage.
+
+The console receives the next good line.
+"""
 
 import asyncio
 import json
@@ -19,7 +22,7 @@ WAIT_S = 90.0
 
 
 class Ear:
-    """What was said, one after the other."""
+    """The values received, in order."""
 
     def __init__(self, says: AsyncGenerator[Said, None]) -> None:
         self._says = says
@@ -46,22 +49,22 @@ def listen(path: Path, test: Callable[[Ear], Awaitable[None]]) -> None:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for the next connection in these tests."""
+    """Connect again without a pause in these tests."""
     monkeypatch.setattr(lane_line, "AGAIN_S", 0.01)
 
 
-def test_how_it_fares_comes_first_and_its_counts_after_the_watch(tmp_path: Path) -> None:
+def test_its_status_comes_first_and_its_counts_after_the_watch(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         assert isinstance(await ear.next(), LaneStatus)
         assert isinstance(await ear.next(), Counts)
-        assert isinstance(await ear.next(), LaneStatus), "a second later, without anything said"
+        assert isinstance(await ear.next(), LaneStatus), "a second later, without any event"
 
     with fake_lane(tmp_path / "s") as lane:
         listen(lane.path, test)
         assert lane.asked[:4] == ["status", "watch", "histograms", "status"]
 
 
-def test_taps_are_heard_as_they_happen(tmp_path: Path) -> None:
+def test_taps_are_received_as_they_happen(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         await ear.hear(Counts)
         for number in range(50):
@@ -88,7 +91,7 @@ def test_a_tap_in_pieces_is_one_tap(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         listen(lane.path, test)
 
 
-def test_news_make_it_ask_at_once_how_the_lane_fares(
+def test_news_make_it_ask_for_the_lanes_status_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_line, "STATUS_S", 3_600.0)
@@ -119,7 +122,7 @@ def test_no_number_of_news_makes_it_ask_faster_than_ten_times_a_second(
     assert lane.asked.count("status") == 1
 
 
-def test_a_lane_that_is_not_there_and_then_comes_is_heard(tmp_path: Path) -> None:
+def test_a_lane_that_is_not_there_and_then_comes_is_received(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         assert await ear.next() == Gone("No such file or directory")
         with fake_lane(tmp_path / "s"):
@@ -128,7 +131,7 @@ def test_a_lane_that_is_not_there_and_then_comes_is_heard(tmp_path: Path) -> Non
     listen(tmp_path / "s", test)
 
 
-def test_a_lane_that_was_killed_and_comes_back_is_heard_again(tmp_path: Path) -> None:
+def test_a_lane_that_was_killed_and_comes_back_is_received_again(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         for _ in range(3):
             with fake_lane(tmp_path / "s") as lane:
@@ -154,7 +157,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_ends_the_connection_and_the_next_one_is_heard(
+def test_garbage_ends_the_connection_and_the_next_one_is_read(
     tmp_path: Path, garbage: bytes
 ) -> None:
     async def test(ear: Ear) -> None:
@@ -181,7 +184,7 @@ def test_garbage_between_good_words_is_not_believed_either(tmp_path: Path) -> No
         listen(lane.path, test)
 
 
-def test_an_answer_that_nobody_asked_for_is_not_believed(tmp_path: Path) -> None:
+def test_an_answer_without_a_request_is_not_believed(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         await ear.hear(Counts)
         lane.say(json.dumps(status_line()).encode() + b"\n")
@@ -200,7 +203,7 @@ def test_a_line_without_an_end_is_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [b"", json.dumps(tap_line()).encode() + b"\n"])
-def test_a_lane_that_does_not_answer_is_gone_whatever_else_it_says(
+def test_a_lane_that_does_not_answer_is_gone_whatever_else_it_sends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: bytes
 ) -> None:
     monkeypatch.setattr(lane_line, "ANSWER_S", 0.5)
@@ -217,7 +220,7 @@ def test_a_lane_that_does_not_answer_is_gone_whatever_else_it_says(
         listen(lane.path, test)
 
 
-def test_what_the_lane_cannot_answer_is_told(tmp_path: Path) -> None:
+def test_what_the_lane_cannot_answer_is_reported(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         assert await ear.hear(Gone) == Gone("it answers: the disk does not answer")
 
@@ -225,7 +228,7 @@ def test_what_the_lane_cannot_answer_is_told(tmp_path: Path) -> None:
         listen(lane.path, test)
 
 
-def test_a_file_in_place_of_the_socket_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_socket_is_reported(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         assert await ear.next() == Gone("Connection refused")
 

@@ -28,7 +28,7 @@ def parsed(of: Gate) -> dict[Key, float]:
     told: dict[Key, float] = {}
     for sample in samples:
         key = (sample.name, tuple(sorted(sample.labels.items())))
-        assert key not in told, "Prometheus takes nothing of an answer that says one thing twice"
+        assert key not in told, "Prometheus takes nothing of an answer that has one metric twice"
         told[key] = sample.value
     return told
 
@@ -75,7 +75,7 @@ def heard(**changes: Any) -> Gate:
         ("turnike_build_info", {"version": "0.1.0"}, 1),
     ],
 )
-def test_a_lane_s_figures_are_told_as_they_are(
+def test_a_lane_s_figures_are_exported_as_they_are(
     name: str, labels: dict[str, str], value: float
 ) -> None:
     assert one(heard(), name, **labels) == value
@@ -109,7 +109,7 @@ def test_what_is_not_well_is_zero(
         ("disk_free_bytes", "turnike_disk_free_bytes"),
     ],
 )
-def test_what_is_not_known_is_not_told(field: str, name: str) -> None:
+def test_what_is_not_known_is_not_exported(field: str, name: str) -> None:
     assert one(heard(**{field: None}), name) is None
 
 
@@ -150,7 +150,7 @@ def test_edges_do_not_change_with_what_was_measured() -> None:
     assert len(edges(few)) == len(EDGES_NS) + 1
 
 
-def test_a_lane_that_is_gone_says_only_that() -> None:
+def test_of_a_lane_that_is_gone_only_that_is_exported() -> None:
     made = heard()
     made.lanes[0].take(counts({"told": [5_000]}))
     made.lanes[0].take(Gone("it hung up"))

@@ -1,4 +1,4 @@
-"""The streams of the open pages: what waits for each, and that a slow one costs the others nothing."""
+"""The streams of the open pages: what waits for each. A slow one costs the others nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ WAIT_S = 90.0
 
 
 class Gate:
-    """How it fares is a number."""
+    """A status that is a number."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -46,7 +46,7 @@ def stream(test: Callable[[Pages, Gate], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_page_begins_with_the_state_and_hears_what_happens() -> None:
+def test_a_page_begins_with_the_state_and_receives_what_happens() -> None:
     async def test(pages: Pages, gate: Gate) -> None:
         reader = Reader(opened(pages))
         assert await reader.next() == b"retry: 1000\n\n"
@@ -86,7 +86,7 @@ def test_a_slow_page_gets_the_newest_state_and_the_newest_taps() -> None:
     stream(test)
 
 
-def test_a_page_that_nothing_is_told_gets_a_sign_of_life_and_the_state(
+def test_a_page_without_news_gets_a_sign_of_life_and_the_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)

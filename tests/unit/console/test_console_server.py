@@ -1,4 +1,7 @@
-"""The console's web server against callers that say nothing, half of something, too much, or take nothing of what they asked for."""
+"""The console's web server against callers that send nothing, half a request or too much.
+
+And against those that take nothing of their answer.
+"""
 
 import asyncio
 import socket
@@ -180,7 +183,7 @@ def test_who_takes_nothing_of_what_it_asked_for_is_hung_up_on(
     serve(test)
 
 
-def test_many_that_say_nothing_keep_nobody_out() -> None:
+def test_many_callers_that_send_nothing_keep_no_other_out() -> None:
     async def test(served: Served) -> None:
         reader, writer = await served.call()
         writer.write(STREAM)

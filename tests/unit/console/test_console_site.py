@@ -1,4 +1,4 @@
-"""What the console answers: its page and nothing beside it, the state without grounds, and nothing but reading."""
+"""The console's answers: its page and no other file, the state without grounds, reading only."""
 
 import json
 from pathlib import Path, PurePath
@@ -130,7 +130,7 @@ def test_a_browser_that_has_the_file_is_not_sent_it_again(site: Site) -> None:
     assert asked(site, "/", If_None_Match=first.headers["etag"]).status == 200
 
 
-def test_state_day_and_metrics_are_told_and_never_kept(site: Site) -> None:
+def test_state_day_and_metrics_are_sent_and_never_cached(site: Site) -> None:
     for path, kind in (
         ("/state", "application/json"),
         ("/day", "application/json"),
@@ -159,7 +159,7 @@ def test_no_answer_names_a_card_and_none_but_the_metrics_a_ground(site: Site) ->
             ]
 
 
-def test_what_the_stream_says_of_a_tap_is_its_outcome_and_not_its_ground(site: Site) -> None:
+def test_the_stream_has_the_outcome_of_a_tap_and_not_its_ground(site: Site) -> None:
     page = site.pages.open()
     assert page is not None
     lane = Gate("a", "b", [PurePath("lane-4.sock")]).lanes[0]

@@ -1,4 +1,4 @@
-"""What a lane says, as the console hears it: narrow forms, and nothing that it was not meant to know."""
+"""A lane's lines as the console reads them: narrow forms, and nothing that is not meant for it."""
 
 import json
 from contextlib import suppress
@@ -36,7 +36,7 @@ def test_each_line_becomes_a_value_of_its_own() -> None:
     assert said(tap_line(outcome="admitted")) == Tap(9, "4f1a", "admitted", 12, 1_780_000_000, 402)
 
 
-def test_a_tap_that_is_heard_does_not_say_why() -> None:
+def test_a_tap_that_is_received_has_no_ground() -> None:
     for ground in ("in table", "list missing"):
         assert "ground" not in repr(tap(ground=ground, rule="matched"))
         assert tap(ground=ground) == tap(ground="", rule="", verdict="admit")
@@ -44,14 +44,14 @@ def test_a_tap_that_is_heard_does_not_say_why() -> None:
 
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize("field", ["token", "outcome"])
-def test_a_tap_whose_words_hold_a_card_is_not_heard(field: str, card: str) -> None:
+def test_a_tap_whose_words_hold_a_card_is_not_taken(field: str, card: str) -> None:
     with pytest.raises(GarbageError) as caught:
         said(tap_line(**{field: card}))
     assert card not in str(caught.value)
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_fields_that_nobody_meant_for_the_console_are_dropped(card: str) -> None:
+def test_fields_that_are_not_meant_for_the_console_are_dropped(card: str) -> None:
     assert card not in repr(said(tap_line(uid=card, fingerprint=card)))
     assert card not in repr(said(status_line(last_uid=card, cards=[card])))
     assert card not in repr(said({"event": "reader", "reason": card}))
@@ -76,12 +76,12 @@ def test_fields_that_nobody_meant_for_the_console_are_dropped(card: str) -> None
         {"unix_s": 1 << 70},
     ],
 )
-def test_a_status_of_another_form_is_not_heard(changes: dict[str, Any]) -> None:
+def test_a_status_of_another_form_is_not_taken(changes: dict[str, Any]) -> None:
     with pytest.raises(GarbageError):
         said(status_line(**changes))
 
 
-def test_a_lane_without_a_list_and_with_a_disk_that_does_not_answer_is_heard() -> None:
+def test_a_lane_without_a_list_and_with_a_disk_that_does_not_answer_is_taken() -> None:
     gone = dict.fromkeys(
         ("list_version", "list_issued_unix_s", "list_expires_unix_s", "disk_free_bytes")
     )
@@ -93,7 +93,7 @@ def test_a_lane_without_a_list_and_with_a_disk_that_does_not_answer_is_heard() -
     )
 
 
-def test_counts_are_heard_as_the_lane_counts_them() -> None:
+def test_counts_are_read_as_the_lane_counts_them() -> None:
     assert counts({"told": [5, 5, 1_000_000]}).histograms.told.counts == ((5, 2), (1_015_807, 1))
 
 
@@ -119,7 +119,7 @@ def test_counts_are_heard_as_the_lane_counts_them() -> None:
         b'{"event":"reader"} {"event":"reader"}',
     ],
 )
-def test_what_no_lane_says_is_one_clear_line(line: bytes) -> None:
+def test_what_no_lane_sends_is_one_clear_line(line: bytes) -> None:
     with pytest.raises(GarbageError) as caught:
         heard(line)
     assert "\n" not in str(caught.value)
@@ -127,7 +127,7 @@ def test_what_no_lane_says_is_one_clear_line(line: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_are_heard_as_anything_but_a_value_or_garbage(line: bytes) -> None:
+def test_any_bytes_are_a_value_or_garbage(line: bytes) -> None:
     with suppress(GarbageError):
         heard(line)
 

@@ -1,4 +1,7 @@
-"""What page and `top` call wrong: a lane that is well with one thing changed is not called well, by either, and each names it."""
+"""What page and `top` call wrong: with one thing changed, neither calls a lane well.
+
+Each names what is wrong.
+"""
 
 import json
 from contextlib import suppress
@@ -24,7 +27,7 @@ DISK = "/l: Read-only file system"
 
 
 def ago(seconds: int, **changes: Any) -> dict[str, Any]:
-    """A courier that asked the city last so many seconds ago, and that would have asked again after 36."""
+    """A courier that asked the city `seconds` ago, and should have asked again after 36."""
     return {"courier": courier(polled_unix_s=NOW_UNIX_S - seconds, **changes)}
 
 
@@ -116,7 +119,7 @@ def drawn(made: Gate, width: int = 200) -> str:
 
 
 def names(made: Gate) -> list[str]:
-    """What the page is told."""
+    """What the page is sent."""
     return [
         fault["name"]
         for lane in json.loads(json.dumps(made.state()["lanes"], default=repr))
@@ -124,7 +127,7 @@ def names(made: Gate) -> list[str]:
     ]
 
 
-def test_of_a_gate_with_nothing_wrong_both_say_that_it_is_well() -> None:
+def test_both_call_a_gate_with_nothing_wrong_well() -> None:
     for well in (
         status(),
         status(courier=None),
@@ -135,7 +138,7 @@ def test_of_a_gate_with_nothing_wrong_both_say_that_it_is_well() -> None:
 
 
 @pytest.mark.parametrize(("changes", "name", "words"), CHANGES)
-def test_one_thing_changed_is_enough_for_neither_to_say_well_and_for_both_to_name_it(
+def test_with_one_thing_changed_neither_calls_it_well_and_both_name_it(
     changes: dict[str, Any], name: str, words: str
 ) -> None:
     made = gate(status(**changes))
@@ -157,13 +160,13 @@ def test_every_field_of_a_status_that_can_be_unknown_is_wrong_when_it_is() -> No
     )
 
 
-def test_a_clock_that_is_not_synchronised_is_said_and_is_no_reason_to_call_a_gate_unwell() -> None:
+def test_a_clock_that_is_not_synchronised_is_shown_and_is_no_reason_to_call_a_gate_unwell() -> None:
     made = gate(status(clock_synchronised=False))
     assert made.lanes[0].faults == (Fault("clock", is_note=True),)
     assert "is well, but clock not synchronised" in drawn(made)
 
 
-def test_a_lane_that_does_not_answer_is_not_well_whatever_it_said_last() -> None:
+def test_a_lane_that_does_not_answer_is_not_well_whatever_its_last_status_was() -> None:
     made = gate(status(), Gone("no answer in 5 s"))
     assert names(made) == ["away"]
     assert "not running (no answer in 5 s)" in drawn(made)

@@ -1,4 +1,4 @@
-"""`turnike top` beside lanes that say what a test says: one picture, the same as JSON, and what is said of a lane that is not well or not there."""
+"""`turnike top` beside fake lanes: one picture, the same as JSON, and lanes that are not well."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_of_a_lane_that_is_well_it_shows_what_that_rests_on(
     assert not [card for card in CARDS if card in said]
 
 
-def test_a_lane_that_is_not_there_is_said_so(
+def test_a_lane_that_is_not_there_is_shown_as_such(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with fake_lane(tmp_path / "lane-1.sock"):
@@ -53,7 +53,7 @@ def test_a_lane_that_is_not_there_is_said_so(
     assert "lane 2: not running" in said
 
 
-def test_as_json_it_says_what_a_page_is_told_and_no_ground(
+def test_as_json_it_prints_what_a_page_is_sent_and_no_ground(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with fake_lane(tmp_path / "lane-1.sock"):
@@ -73,11 +73,11 @@ def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
         top(load(tmp_path / "validator.toml"), once=True)
 
 
-def test_a_lane_of_which_nothing_was_heard_is_not_well() -> None:
+def test_a_lane_that_has_sent_nothing_is_not_well() -> None:
     assert Lane(Path("lane-1.sock")).faults == (Fault("away", why="not heard yet"),)
 
 
-def test_what_is_not_known_is_said_to_be_unknown_and_not_to_be_0(
+def test_what_is_not_known_is_shown_as_unknown_and_not_as_0(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unknown = {

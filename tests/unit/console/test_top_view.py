@@ -1,4 +1,4 @@
-"""What `turnike top` draws in terminals of many sizes: no figure is cut, and every line can be scrolled to."""
+"""`turnike top` in terminals of many sizes: no figure is cut, and every line can be reached."""
 
 from io import StringIO
 from pathlib import PurePath
@@ -70,7 +70,7 @@ def test_no_figure_is_cut_in_any_width(lanes: int, width: int) -> None:
     assert not [card for card in CARDS if card in said]
 
 
-def test_lanes_stand_side_by_side_where_there_is_room() -> None:
+def test_lanes_are_drawn_side_by_side_where_there_is_room() -> None:
     for width, beside in ((80, 1), (119, 1), (120, 2), (200, 3), (300, 5)):
         out = StringIO()
         Console(file=out, width=width, height=50).print(draw(gate(5)))
@@ -117,7 +117,7 @@ def test_a_picture_that_fits_does_not_scroll_and_one_that_shrinks_shows_its_end(
     assert screen(window, 120, 60) == screen(Window(gate(1)), 120, 60)
 
 
-def test_keys_are_heard_as_terminals_send_them() -> None:
+def test_keys_are_read_as_terminals_send_them() -> None:
     assert keys_in(b"j\x1b[A\x1bOB\x1b[6~xq") == [
         b"j",
         b"\x1b[A",

@@ -316,7 +316,7 @@ class TestTime:
     def test_a_root_with_other_timestamp_keys_is_judged_without_the_old_ones_times(
         self, town: TufMetadata, city: TufRepository
     ) -> None:
-        """Ten years ahead, the root itself has expired: the last one, by which this time is void."""
+        """Ten years ahead, the root has expired: the last one, by which this time is void."""
         basis = basis_of(city, NOW_UNIX_S + HOUR_S)
         ahead = NOW_UNIX_S + 3_650 * DAY_S
         assert refusal(town, ahead, basis) is SourceState.FROZEN
