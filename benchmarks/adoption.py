@@ -22,7 +22,7 @@ from benchmarks.town import Town
 from tests.support.machine.programs import Line, Program, program
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.held_keys import held_keys
-from validator.lists.manifest import SegmentEntry
+from validator.lists.manifest import PieceEntry
 
 EVERY_S = 0.001
 HEAR_EVERY = 20  # cards
@@ -74,7 +74,7 @@ def _adoptions(bench: Bench, town: Town, count: int) -> list[Row]:
     return _rows(town, *measured)
 
 
-def _another(published: Published, town: Town, version: int) -> SegmentEntry:
+def _another(published: Published, town: Town, version: int) -> PieceEntry:
     """Another version of the whole matched table, ready to be fetched."""
     segment = town.matched_again(version)
     entry = published.wire(segment, 0, version)
@@ -102,7 +102,7 @@ def _under_taps(
     lane: Program,
     courier: Courier,
     published: Published,
-    lists: Mapping[int, SegmentEntry],
+    lists: Mapping[int, PieceEntry],
 ) -> tuple[Line, Window, list[Window]]:
     """Bring cards while nothing else happens, then while one list after the other is fetched, installed and adopted."""
     path = courier.gate.folder / "cards.sock"

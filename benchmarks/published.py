@@ -16,7 +16,14 @@ from tests.support.city.backoffice_rig import City
 from tests.support.machine.programs import Line, Program, lane_config, program
 from validator.ipc.courier_status import COURIER_STATUS_FILE
 from validator.lists.fingerprint_keys import format_key_file, key_id
-from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.manifest import (
+    IndexEntry,
+    Manifest,
+    PieceEntry,
+    RuleEntry,
+    SegmentEntry,
+    encode,
+)
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import encode as encode_index
 from validator.lists.wire import encode as encode_wire
@@ -36,7 +43,7 @@ class Published:
     folder: Path
     key: bytes
     city: City = field(init=False)
-    offered: dict[str, list[SegmentEntry]] = field(default_factory=dict)
+    offered: dict[str, list[PieceEntry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -49,7 +56,7 @@ class Published:
         """What the web server shows."""
         return self.city.office.published
 
-    def wire(self, segment: Path, from_version: int, to_version: int) -> SegmentEntry:
+    def wire(self, segment: Path, from_version: int, to_version: int) -> PieceEntry:
         """Put a segment where it can be fetched, in wire form; no list names it yet."""
         temporary = self.public / "segments" / "new"
         with (
@@ -59,13 +66,13 @@ class Published:
         ):
             built = encode_wire(mapped, out)
         temporary.rename(temporary.with_name(f"{built.sha256}.wire"))
-        return SegmentEntry(from_version, to_version, built.bytes, built.sha256)
+        return PieceEntry(from_version, to_version, built.bytes, built.sha256)
 
     def offer(self, rule: str, segment: Path, from_version: int, to_version: int) -> None:
         """Put a segment on offer besides what is offered already."""
         self.offered.setdefault(rule, []).append(self.wire(segment, from_version, to_version))
 
-    def publish(self, version: int, rules: tuple[RuleEntry, ...]) -> None:
+    def publish(self, version: int, rules: tuple[RuleEntry[SegmentEntry], ...]) -> None:
         """Sign this list, of what is on offer for its rules."""
         now_unix_s = int(time.time())
         index = encode_index(
@@ -73,18 +80,7 @@ class Published:
         )
         sha256 = hashlib.sha256(index).hexdigest()
         (self.public / "indexes" / f"{sha256}.json").write_bytes(index)
-        named = tuple(
-            RuleEntry(
-                rule.name,
-                rule.effect,
-                tuple(self.offered[rule.name][:-4:-1]),
-                rule.scope,
-                rule.in_force_from_unix_s,
-                rule.reports,
-                rule.notice,
-            )
-            for rule in rules
-        )
+        named = tuple(rule.with_files(tuple(self.offered[rule.name][:-4:-1])) for rule in rules)
         manifest = Manifest(
             version,
             now_unix_s,

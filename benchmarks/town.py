@@ -18,7 +18,14 @@ from validator.domain.rules import Effect, RuleSet
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import format_key_file, key_id
 from validator.lists.held_keys import held_keys
-from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
+from validator.lists.manifest import (
+    InstalledManifest,
+    Manifest,
+    RuleEntry,
+    ScopeEntry,
+    SegmentEntry,
+    encode,
+)
 from validator.lists.segment import NO_END
 from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
 
@@ -42,7 +49,7 @@ class Town:
     matched: list[bytes]
     suspended: list[bytes]
     unmatched: list[bytes]
-    manifest: Manifest
+    manifest: InstalledManifest
 
     @property
     def lists(self) -> Path:
@@ -135,7 +142,7 @@ def _epoch_unix_s() -> int:
     return (int(time.time()) - DAY_S) // MATCHED_UNIT_S * MATCHED_UNIT_S
 
 
-def _install(folder: Path, tables: dict[str, Fingerprints], key: bytes) -> Manifest:
+def _install(folder: Path, tables: dict[str, Fingerprints], key: bytes) -> InstalledManifest:
     """Suspended before staff, matched last, as in the city."""
     now_unix_s = int(time.time())
     isolation = until_units(now_unix_s + 10 * DAY_S, _epoch_unix_s(), SUSPENDED_UNIT_S)

@@ -11,8 +11,9 @@ from validator.lists.manifest import (
     IndexEntry,
     Manifest,
     ManifestError,
+    PieceEntry,
+    PublishedManifest,
     RuleEntry,
-    SegmentEntry,
     encode,
 )
 from validator.lists.piece_index import PieceIndex
@@ -62,14 +63,14 @@ def manifest_of(
     )
 
 
-def says(manifest: Manifest, rules: Sequence[RuleConfig]) -> bool:
+def says(manifest: PublishedManifest, rules: Sequence[RuleConfig]) -> bool:
     """Whether a manifest says of its rules what the configuration says now."""
     return [_without_pieces(entry) for entry in manifest.rules] == [
         _entry(rule, ()) for rule in rules
     ]
 
 
-def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry:
+def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry[PieceEntry]:
     return RuleEntry(
         rule.name,
         rule.effect,
@@ -81,12 +82,12 @@ def _entry(rule: RuleConfig, pieces: Sequence[Piece]) -> RuleEntry:
     )
 
 
-def _without_pieces(entry: RuleEntry) -> RuleEntry:
+def _without_pieces(entry: RuleEntry[PieceEntry]) -> RuleEntry[PieceEntry]:
     start_unix_s = entry.in_force_from_unix_s
     return RuleEntry(
         entry.name, entry.effect, (), entry.scope, start_unix_s, entry.reports, entry.notice
     )
 
 
-def _segment(piece: Piece) -> SegmentEntry:
-    return SegmentEntry(piece.from_version, piece.to_version, piece.bytes, piece.sha256)
+def _segment(piece: Piece) -> PieceEntry:
+    return PieceEntry(piece.from_version, piece.to_version, piece.bytes, piece.sha256)

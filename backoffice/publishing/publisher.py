@@ -43,7 +43,13 @@ from backoffice.signing.roles import publication_steps, timestamp_steps
 from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
 from validator.errors import OperatorError
 from validator.host.plain_files import SECRET_MODE
-from validator.lists.manifest import IndexEntry, Manifest, ManifestError, SegmentEntry, decode
+from validator.lists.manifest import (
+    IndexEntry,
+    ManifestError,
+    PieceEntry,
+    PublishedManifest,
+    decode,
+)
 
 ISSUED_IN_A_LIFE = (
     10  # a manifest is issued again after this part of its validity, with or without a change
@@ -173,7 +179,7 @@ class Publisher:
 
     # What is public, and what the registry knows of it
 
-    def _public(self) -> Manifest | None:
+    def _public(self) -> PublishedManifest | None:
         content = published_manifest(self._office)
         try:
             return None if content is None else decode(content)
@@ -182,7 +188,7 @@ class Publisher:
                 f"{self._office.targets}: the published manifest is not one of this program: {error}"
             ) from error
 
-    def _date(self, public: Manifest | None, now_unix_s: int) -> None:
+    def _date(self, public: PublishedManifest | None, now_unix_s: int) -> None:
         """Count the age of what is offered no more from now on, if the clock was another when that ended: it would go at once, or never."""
         # A list is issued again after a part of its life: one that is older was issued by another clock, or nobody published since.
         oldest_s = self._config.manifest_valid_s // ISSUED_IN_A_LIFE + JUMP_S_MAX
@@ -190,7 +196,7 @@ class Publisher:
             self._folder.date_all(now_unix_s)
             self._log.date_retired(now_unix_s)
 
-    def _settle(self, public: Manifest | None) -> Generator[str, None, None]:
+    def _settle(self, public: PublishedManifest | None) -> Generator[str, None, None]:
         """Write down what was published by a run that was killed before it could."""
         building = self._log.building()
         if building is None or public is None or public.list_version < building.version:
@@ -206,7 +212,7 @@ class Publisher:
         yield f"recorded that list {building.version} is published"
 
     def _recalled(
-        self, rule: str, entries: Sequence[SegmentEntry], public: Manifest, key: str
+        self, rule: str, entries: Sequence[PieceEntry], public: PublishedManifest, key: str
     ) -> tuple[Piece, ...]:
         known = self._log.offered(rule) if self._log.key_ids(rule) == {key} else ()
         by_hash = {piece.sha256: piece for piece in known}
@@ -224,14 +230,14 @@ class Publisher:
         )
 
     def _offers(
-        self, public: Manifest | None, key: FingerprintKey, now_unix_s: int
+        self, public: PublishedManifest | None, key: FingerprintKey, now_unix_s: int
     ) -> list[_Offer]:
         """Each rule with its pieces. Without any, it begins anew: the rule is new, or its key, its unit or the registry is another."""
         if public is not None and not self._knows(public):
             return [_Offer(rule) for rule in self._config.rules]
         return [self._offer(rule, key, now_unix_s) for rule in self._config.rules]
 
-    def _knows(self, public: Manifest) -> bool:
+    def _knows(self, public: PublishedManifest) -> bool:
         """Whether the registry is the one that this list was made from, and no older copy of it: then its versions say nothing to gates."""
         known = self._log.newest()
         newest = min(known.version if known else 0, self._registry.claimed())
@@ -263,7 +269,7 @@ class Publisher:
         return header is None or header.epoch_unix_s > now_unix_s
 
     def _why(
-        self, public: Manifest | None, offers: Sequence[_Offer], now_unix_s: int
+        self, public: PublishedManifest | None, offers: Sequence[_Offer], now_unix_s: int
     ) -> tuple[str, ...]:
         """The reasons to publish."""
         if public is None:
@@ -293,7 +299,7 @@ class Publisher:
 
     def _publish(
         self,
-        public: Manifest | None,
+        public: PublishedManifest | None,
         offers: Sequence[_Offer],
         key: FingerprintKey,
         why: tuple[str, ...],
@@ -346,7 +352,7 @@ class Publisher:
         files = {"manifest": len(manifest), "index": index.bytes, **signed.files}
         return Outcome(version, why, changes, compared, tuple(built), files)
 
-    def _begin(self, public: Manifest | None, issued_unix_s: int) -> int:
+    def _begin(self, public: PublishedManifest | None, issued_unix_s: int) -> int:
         """The list version to publish: the one that was begun if nobody has seen it, else one above all that were ever used."""
         seen = public.list_version if public else 0
         building, known = self._log.building(), self._log.newest()

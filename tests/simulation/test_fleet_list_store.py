@@ -18,7 +18,7 @@ from validator.courier.store import list_store
 from validator.courier.store.list_store import DiskListStore
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import key_id
-from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
+from validator.lists.manifest import Manifest, PieceEntry, RuleEntry
 from validator.lists.segment import NO_END
 
 NOW_UNIX_S = 1_800_000_000
@@ -70,7 +70,7 @@ class Pair:
         path = self.path / "pieces" / f"{self.version}.wire"
         path.write_bytes(content)
         self.city.pieces[sha256] = PieceIs(RULE, count)
-        return Fetched(SegmentEntry(from_version, self.version, len(content), sha256), path)
+        return Fetched(PieceEntry(from_version, self.version, len(content), sha256), path)
 
     def real_levels(self) -> list[tuple[int, int, bool]]:
         return [

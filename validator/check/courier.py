@@ -30,7 +30,7 @@ from validator.ipc.courier_status import (
 )
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys
-from validator.lists.manifest import Manifest, ManifestError
+from validator.lists.manifest import ManifestError, PublishedManifest
 from validator.lists.manifest import decode as decode_manifest
 
 _UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -198,7 +198,7 @@ def _accepted(ledger: DiskAcceptedStore, config: Config) -> Iterator[Finding]:
 def _missing_key(accepted: Accepted, config: Config) -> str | None:
     """The id of the key under which the accepted list was made, if this gate does not hold it."""
     try:
-        manifest: Manifest = decode_manifest(accepted.manifest.encode())
+        manifest: PublishedManifest = decode_manifest(accepted.manifest.encode())
         held = {key_id.hex() for key_id in held_keys(Path(config.list.keys))}
     except (
         ManifestError,

@@ -29,7 +29,7 @@ from validator.domain.floor import BelowFloorError, Floor, raised
 from validator.domain.trusted_time import TimeBasis, latest_signed_unix_s, vouched_unix_s
 from validator.errors import RemoteError, SourceState
 from validator.ipc.accepted import Accepted
-from validator.lists.manifest import Manifest, ManifestError, SegmentEntry, decode
+from validator.lists.manifest import ManifestError, PieceEntry, PublishedManifest, decode
 from validator.lists.piece_index import decode as decode_index
 
 JITTER = 0.2  # of the poll interval, each way: 20,000 gates must not ask at once
@@ -39,7 +39,7 @@ REQUEST_COST_BYTES = (
     400  # what asking for one more piece costs in headers, when chains are compared
 )
 
-Chains = Mapping[str, Sequence[SegmentEntry]]
+Chains = Mapping[str, Sequence[PieceEntry]]
 
 
 class SyncStatus(NamedTuple):
@@ -218,7 +218,7 @@ class ListSync:
         without_unix_s = vouched_unix_s(self._clock.system())
         return TimeBasis(accepted.root, accepted.timestamp_keys, without_unix_s)
 
-    def _accept(self, signed: Signed) -> tuple[Accepted, Manifest]:
+    def _accept(self, signed: Signed) -> tuple[Accepted, PublishedManifest]:
         """Hold it against what was accepted before, and write down that it is accepted, before anything is done by it."""
         try:
             manifest = decode(signed.manifest)
@@ -286,7 +286,7 @@ class ListSync:
                 " a clock that ran ahead has signed it",
             )
 
-    def _check_held(self, manifest: Manifest, era: int | None) -> None:
+    def _check_held(self, manifest: PublishedManifest, era: int | None) -> None:
         """A list that a courier installed is a floor too.
 
         What was accepted may be lost (`era` is None), or an older state of it may be back.
@@ -298,7 +298,7 @@ class ListSync:
                 f"list {manifest.list_version} was offered, {version} is held here",
             )
 
-    def _require_key(self, manifest: Manifest) -> None:
+    def _require_key(self, manifest: PublishedManifest) -> None:
         """Also for a list that is held.
 
         Its key may be what was lost, and no lane could use it from its next start on.
@@ -310,7 +310,7 @@ class ListSync:
                 f"list {manifest.list_version} is made under fingerprint key {key}, which this gate does not hold; put it into list.keys",
             )
 
-    def _follow(self, manifest: Manifest, era: int) -> None:
+    def _follow(self, manifest: PublishedManifest, era: int) -> None:
         """Bring the tables forward, by the pieces that the manifest names itself or, when those do not lead there, by those of the index."""
         recent = {rule.name: rule.segments for rule in manifest.rules}
         chains = self._chains(manifest, era, recent.__getitem__)
@@ -324,7 +324,7 @@ class ListSync:
         self._bring(manifest, era, chains)
 
     def _chains(
-        self, manifest: Manifest, era: int, offers: Callable[[str], Iterable[SegmentEntry]]
+        self, manifest: PublishedManifest, era: int, offers: Callable[[str], Iterable[PieceEntry]]
     ) -> Chains | None:
         """For each rule the cheapest pieces from where its table stands to the newest that the manifest names, or None if one has none."""
         chains = {}
@@ -338,7 +338,7 @@ class ListSync:
             chains[rule.name] = chain
         return chains
 
-    def _index(self, manifest: Manifest) -> Mapping[str, Sequence[SegmentEntry]]:
+    def _index(self, manifest: PublishedManifest) -> Mapping[str, Sequence[PieceEntry]]:
         if manifest.index is None:
             raise RemoteError(SourceState.REFUSED, "the list names no index")
         try:
@@ -353,7 +353,7 @@ class ListSync:
             )
         return rules
 
-    def _bring(self, manifest: Manifest, era: int, chains: Chains) -> None:
+    def _bring(self, manifest: PublishedManifest, era: int, chains: Chains) -> None:
         fetched = {
             rule: [Fetched(piece, self._pieces.fetch(piece)) for piece in chain]
             for rule, chain in chains.items()

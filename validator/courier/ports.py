@@ -13,7 +13,7 @@ from validator.domain.floor import RoleKeys, RoleVersions
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.errors import RemoteError
 from validator.ipc.accepted import Accepted
-from validator.lists.manifest import Manifest, SegmentEntry
+from validator.lists.manifest import PieceEntry, PublishedManifest
 from validator.reports.stored_report import StoredReport
 
 
@@ -52,13 +52,13 @@ class MetadataSource(Protocol):
 class Pieces(Protocol):
     """Where published files come from, by their hash."""
 
-    def fetch(self, entry: SegmentEntry) -> Path:
+    def fetch(self, entry: PieceEntry) -> Path:
         """The wire file of this piece: size and sha256 are right, and it is on the disk. Resumes what was begun. Raises RemoteError."""
 
     def index(self, bytes_: int, sha256: str) -> bytes:
         """The index of this size and hash. Raises RemoteError."""
 
-    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+    def held(self) -> Mapping[str, Sequence[PieceEntry]]:
         """What has been fetched and kept, by rule: enough to go on without a network after a power cut."""
 
     def keep_only(self, sha256s: Collection[str]) -> None:
@@ -84,7 +84,7 @@ class CourierClock(Protocol):
 class Fetched(NamedTuple):
     """A piece on the disk: what the manifest says of it, and where its wire file stands."""
 
-    entry: SegmentEntry
+    entry: PieceEntry
     path: Path
 
 
@@ -111,7 +111,7 @@ class ListStore(Protocol):
         """The list version of this rule's table that survives a power cut; pieces above it must be kept."""
 
     def install(
-        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+        self, manifest: PublishedManifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
         """Apply each rule's pieces, in order, and install the list: all or nothing. Raises RemoteError."""
 

@@ -32,7 +32,7 @@ from validator.lists.files import (
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
-    Manifest,
+    InstalledManifest,
     ManifestError,
     RuleEntry,
     SegmentEntry,
@@ -257,7 +257,7 @@ class ListFolder:
         return _Loaded(name, content, file.path, rule_set, frozenset(used), cards)
 
     def _table(
-        self, entry: RuleEntry, seen: Seen, used: set[SeenFile]
+        self, entry: RuleEntry[SegmentEntry], seen: Seen, used: set[SeenFile]
     ) -> Generator[None, None, MappedTable]:
         if entry.segments[-1].from_version or any(
             newer.from_version > older.to_version for newer, older in pairwise(entry.segments)
@@ -366,14 +366,14 @@ def _described(segment: Segment, rule: str, entry: SegmentEntry) -> Segment:
     return segment
 
 
-def _decoded(name: str, content: bytes) -> Manifest:
+def _decoded(name: str, content: bytes) -> InstalledManifest:
     try:
         return decode_installed(content, name)
     except ManifestError as error:
         raise UnusableError(f"{name}: {error}; {AGAIN}") from None
 
 
-def _rule(entry: RuleEntry, table: MappedTable) -> Rule:
+def _rule(entry: RuleEntry[SegmentEntry], table: MappedTable) -> Rule:
     return Rule(
         name=entry.name,
         effect=entry.effect,

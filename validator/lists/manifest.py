@@ -11,7 +11,7 @@ list it has and says so. `format` rises only for what an old gate must not read 
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -51,13 +51,13 @@ def _require(condition: bool, otherwise: str) -> None:
         raise ValueError(otherwise)  # msgspec makes a ValidationError of it, with the place
 
 
-class SegmentEntry(
+class _Span(
     Struct,
     frozen=True,
     forbid_unknown_fields=True,
     rename={"from_version": "from", "to_version": "to"},
 ):
-    """One segment of a rule: which versions it spans, its size in bytes, and its sha256, which is also its name."""
+    """The versions (from, to] that a file of a rule's table spans, its size in bytes and its sha256."""
 
     from_version: Annotated[int, Meta(ge=0, lt=1 << 53)]
     to_version: Version
@@ -67,10 +67,27 @@ class SegmentEntry(
     def __post_init__(self) -> None:
         _require(self.from_version < self.to_version, "a segment's `from` is not below its `to`")
 
+
+class PieceEntry(_Span, frozen=True):
+    """A piece in a published manifest or index: a file in wire form (wire.py), to fetch and fold."""
+
     @property
     def file_name(self) -> str:
-        """The segment's name in a list folder. It is made of the hash alone, so that no manifest can name a path outside."""
+        """Its name where it is published. The hash alone makes it, so no manifest can name a path outside."""
+        return f"{self.sha256}.wire"
+
+
+class SegmentEntry(_Span, frozen=True):
+    """A segment in an installed manifest: a file in a list folder (segment.py), which the lane maps."""
+
+    @property
+    def file_name(self) -> str:
+        """Its name in a list folder, from the hash alone likewise."""
         return f"{self.sha256}.seg"
+
+
+EntryT = TypeVar("EntryT", PieceEntry, SegmentEntry)
+OtherT = TypeVar("OtherT", PieceEntry, SegmentEntry)
 
 
 class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -89,12 +106,14 @@ class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         return Scope(frozenset(self.uid_lengths), frozenset(self.saks))
 
 
-class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One rule; the fields are those of domain.rules.Rule, with the segments of its table, newest first."""
+class RuleEntry(
+    Struct, Generic[EntryT], frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One rule: the fields of domain.rules.Rule, and the files of its table, newest first."""
 
     name: RuleName
     effect: Effect
-    segments: Annotated[tuple[SegmentEntry, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
+    segments: Annotated[tuple[EntryT, ...], Meta(min_length=1, max_length=SEGMENTS_MAX)]
     scope: ScopeEntry = ScopeEntry()
     in_force_from_unix_s: UnixSeconds = 0
     reports: bool = False
@@ -109,6 +128,18 @@ class RuleEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
             f"rule {self.name} has a scope or a notice and is no require rule",
         )
 
+    def with_files(self, files: tuple[OtherT, ...]) -> "RuleEntry[OtherT]":
+        """The same rule with a table of these files, newest first."""
+        return RuleEntry(
+            self.name,
+            self.effect,
+            files,
+            self.scope,
+            self.in_force_from_unix_s,
+            self.reports,
+            self.notice,
+        )
+
 
 class IndexEntry(Struct, frozen=True):
     """Where every piece on offer is told: the size in bytes and the sha256 of the index (piece_index.py)."""
@@ -117,17 +148,18 @@ class IndexEntry(Struct, frozen=True):
     sha256: Sha256
 
 
-class Manifest(Struct, frozen=True, omit_defaults=True):
-    """One list version: its number, which always rises, its times in Unix seconds, its rules in order, and the key to which reports are sealed.
+class Manifest(Struct, Generic[EntryT], frozen=True, omit_defaults=True):
+    """One list version: its number, which always rises, its times in Unix seconds, its rules in order.
 
-    A published one says besides where its index stands, and the id (hex) of the fingerprint key under which all of its pieces were made.
-    Its entries describe files in wire form, those of an installed one the segments themselves.
+    A published one is a `Manifest[PieceEntry]`: it also names its index, and the id (hex) of the
+    fingerprint key under which all of its pieces were made. An installed one is a
+    `Manifest[SegmentEntry]`. `sealing_key` is the key to which reports are sealed.
     """
 
     list_version: Version
     issued_unix_s: UnixSeconds
     expires_unix_s: UnixSeconds
-    rules: Annotated[tuple[RuleEntry, ...], Meta(max_length=RULES_MAX)]
+    rules: Annotated[tuple[RuleEntry[EntryT], ...], Meta(max_length=RULES_MAX)]
     format: int = FORMAT
     index: IndexEntry | None = None
     fingerprint_key: KeyIdHex | None = None
@@ -144,34 +176,60 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
         newest = max((segment.to_version for segment in self.segments()), default=0)
         _require(newest <= self.list_version, "a segment is newer than the list version")
 
-    def segments(self) -> Iterable[SegmentEntry]:
-        """Every segment that is named, rule by rule."""
+    def segments(self) -> Iterable[EntryT]:
+        """Every file that is named, rule by rule."""
         return (segment for rule in self.rules for segment in rule.segments)
 
+    def with_rules(self, rules: tuple[RuleEntry[OtherT], ...]) -> "Manifest[OtherT]":
+        """The same list with these rules, and without an index: as it is installed."""
+        return Manifest(
+            self.list_version,
+            self.issued_unix_s,
+            self.expires_unix_s,
+            rules,
+            self.format,
+            None,
+            self.fingerprint_key,
+            self.sealing_key,
+        )
 
-_decoder = msgspec.json.Decoder(Manifest, strict=True)
+
+PublishedManifest = Manifest[PieceEntry]
+InstalledManifest = Manifest[SegmentEntry]
+
+_published = msgspec.json.Decoder(PublishedManifest, strict=True)
+_installed = msgspec.json.Decoder(InstalledManifest, strict=True)
 
 
-def decode(content: bytes) -> Manifest:
-    """The manifest in these bytes. Raises ManifestError, and nothing else, for whatever is not one."""
+def decode(content: bytes) -> PublishedManifest:
+    """The published manifest in these bytes, whatever they are. Raises ManifestError."""
+    return _decoded(_published, content)
+
+
+def decode_segments(content: bytes) -> InstalledManifest:
+    """The manifest of segments in these bytes, which carry no checksum. Raises ManifestError."""
+    return _decoded(_installed, content)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Manifest[EntryT]], content: bytes) -> Manifest[EntryT]:
     if len(content) > MANIFEST_BYTES_MAX:
         raise ManifestError(
             f"a manifest has at most {MANIFEST_BYTES_MAX} bytes, not {len(content)}"
         )
     try:
-        return _decoder.decode(content)
+        return decoder.decode(content)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ManifestError(f"not a manifest: {one_line(error)}") from None
 
 
-def encode(manifest: Manifest) -> bytes:
+def encode(manifest: PublishedManifest | InstalledManifest) -> bytes:
     """The manifest as bytes, always the same for the same one. Raises ManifestError for what `decode` would refuse."""
     content = msgspec.json.encode(manifest)
     decode(content)
     return content
 
 
-def decode_installed(content: bytes, file_name: str) -> Manifest:
+def decode_installed(content: bytes, file_name: str) -> InstalledManifest:
     """The manifest in a file of this name in a list folder.
 
     Raises ManifestError for whatever is not one, or not what was written there.
@@ -182,7 +240,7 @@ def decode_installed(content: bytes, file_name: str) -> Manifest:
         body = checked(content, file_name, Manifest.__struct_fields__)
     except ChecksumError as error:
         raise ManifestError(f"not a manifest: {error}") from None
-    return decode(body)
+    return decode_segments(body)
 
 
 def installed(content: bytes, file_name: str) -> bytes:

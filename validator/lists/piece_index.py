@@ -1,7 +1,7 @@
 """The index: every piece that the city offers, by rule. Not the manifest, which names only the newest few and says how to check this.
 
     index = decode(content)  # its size and sha256 stand in the manifest
-    index.rules["suspended"]  # SegmentEntry by rising `to`
+    index.rules["suspended"]  # PieceEntry by rising `to`
 
 A piece is a segment in wire form (wire.py). It brings a table from any version v with from <= v < to up to `to`; one with `from` 0 is a snapshot.
 """
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.errors import one_line
-from validator.lists.manifest import INDEX_BYTES_MAX, ManifestError, RuleName, SegmentEntry
+from validator.lists.manifest import INDEX_BYTES_MAX, ManifestError, PieceEntry, RuleName
 
 FORMAT = 1
 PIECES_MAX = (
@@ -24,7 +24,7 @@ PIECES_MAX = (
 class PieceIndex(Struct, frozen=True):
     """What is on offer, by rule; each rule's pieces by rising `to`, of equal ones by rising `from`."""
 
-    rules: dict[RuleName, Annotated[tuple[SegmentEntry, ...], Meta(max_length=PIECES_MAX)]]
+    rules: dict[RuleName, Annotated[tuple[PieceEntry, ...], Meta(max_length=PIECES_MAX)]]
     format: int = FORMAT
 
     def __post_init__(self) -> None:

@@ -18,14 +18,7 @@ from backoffice.publishing.pieces import Due, Schedule, due, joined, kept, missi
 from backoffice.registry.publications import Kind, Piece
 from tests.simulation.fleet import sizes
 from validator.domain.rules import Effect
-from validator.lists.manifest import (
-    IndexEntry,
-    Manifest,
-    RuleEntry,
-    ScopeEntry,
-    SegmentEntry,
-    encode,
-)
+from validator.lists.manifest import IndexEntry, Manifest, PieceEntry, RuleEntry, ScopeEntry, encode
 from validator.lists.piece_index import PieceIndex
 
 DAY_S = 86_400
@@ -115,7 +108,7 @@ class City:
     def __post_init__(self) -> None:
         self.rules = rules(self.plan.changes_a_day)
         self._schedule = Schedule.of(len(self.rules))
-        self._entries: dict[tuple[str, int, int, int], SegmentEntry] = {}
+        self._entries: dict[tuple[str, int, int, int], PieceEntry] = {}
         self._key = 1
         self._totals: dict[str, list[int]] = {rule.name: [0] for rule in self.rules}
         self.log: dict[str, list[tuple[int, int, bool]]] = {rule.name: [] for rule in self.rules}
@@ -205,7 +198,7 @@ class City:
         built = [build(one) for one in missing(there, wanted)]
         return kept(joined(there, wanted, built, unix_s), unix_s, schedule)
 
-    def _made(self, rule: RulePlan, one: Due) -> SegmentEntry:
+    def _made(self, rule: RulePlan, one: Due) -> PieceEntry:
         if one.from_version == 0:
             bytes_ = rule.snapshot_bytes
         else:
@@ -214,7 +207,7 @@ class City:
             )
         number = [each.name for each in self.rules].index(rule.name)
         sha256 = f"{self._key:08x}{number:08x}{one.from_version:024x}{one.to_version:024x}"
-        entry = SegmentEntry(one.from_version, one.to_version, bytes_, sha256)
+        entry = PieceEntry(one.from_version, one.to_version, bytes_, sha256)
         self._entries[rule.name, self._key, one.from_version, one.to_version] = entry
         return entry
 
@@ -246,7 +239,7 @@ class City:
             at_s, version, encode(manifest), index_sha256, index_bytes, held, dict(changed)
         )
 
-    def _rule_entry(self, rule: RulePlan, offered: tuple[Piece, ...]) -> RuleEntry:
+    def _rule_entry(self, rule: RulePlan, offered: tuple[Piece, ...]) -> RuleEntry[PieceEntry]:
         named = tuple(self._entry(rule.name, piece) for piece in recent(offered))
         if rule.effect is Effect.REQUIRE:
             return RuleEntry(
@@ -254,7 +247,7 @@ class City:
             )
         return RuleEntry(rule.name, rule.effect, named, reports=True)
 
-    def _entry(self, rule: str, piece: Piece) -> SegmentEntry:
+    def _entry(self, rule: str, piece: Piece) -> PieceEntry:
         return self._entries[rule, self._key, piece.from_version, piece.to_version]
 
     def _index_of(self, offered: Mapping[str, Sequence[Piece]]) -> bytes:

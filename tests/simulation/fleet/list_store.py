@@ -15,7 +15,7 @@ from tests.simulation.fleet.sizes import BLOCK_BYTES, blocks
 from tests.simulation.fleet.tally import Of
 from validator.courier.ports import Fetched
 from validator.courier.store.list_store import BASE_SHARE, TOP_CARDS_MAX
-from validator.lists.manifest import Manifest
+from validator.lists.manifest import PublishedManifest
 from validator.lists.segment import INDEX_BITS, INDEX_CARDS_MIN, Layout
 
 Cards = dict[int, bool]
@@ -93,7 +93,7 @@ class SimListStore:
         return levels[0].to_version
 
     def install(
-        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+        self, manifest: PublishedManifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
         """See courier.ports.ListStore; as DiskListStore does it."""
         pieces = {

@@ -23,7 +23,7 @@ from validator.domain.trusted_time import (
 )
 from validator.errors import RemoteError, SourceState
 from validator.ipc.accepted import Accepted, encode
-from validator.lists.manifest import SegmentEntry
+from validator.lists.manifest import PieceEntry
 
 KEEPALIVE_S = 75.0  # nginx as it comes: how long it keeps a connection on which nobody asks
 KEEPALIVE_REQUESTS = 1_000  # likewise, how many requests on one
@@ -168,7 +168,7 @@ class SimPieces:
         self._city = city
         self._line = line
         self._tally = tally
-        self._kept: dict[str, list[SegmentEntry]] = {}
+        self._kept: dict[str, list[PieceEntry]] = {}
         self._whole: dict[str, str] = {}
         """Rules by hash, in the order in which the pieces came."""
         self._begun: dict[str, int] = {}
@@ -177,7 +177,7 @@ class SimPieces:
         self.snapshots: set[str] = set()
         """Of which rules a snapshot was fetched."""
 
-    def fetch(self, entry: SegmentEntry) -> Path:
+    def fetch(self, entry: PieceEntry) -> Path:
         """See courier.ports.Pieces."""
         sha256 = entry.sha256
         if sha256 not in self._whole:
@@ -193,7 +193,7 @@ class SimPieces:
         self._line.whole("index", Of.INDEX, bytes_)
         return self._city.index(self._city.version(int(sha256, 16)))
 
-    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+    def held(self) -> Mapping[str, Sequence[PieceEntry]]:
         """See courier.ports.Pieces."""
         return self._kept
 
@@ -215,7 +215,7 @@ class SimPieces:
             self._kept[self._whole.pop(oldest)].pop(0)
             self._tally.thrown_away += 1
 
-    def _bring(self, entry: SegmentEntry) -> None:
+    def _bring(self, entry: PieceEntry) -> None:
         self._make_room()
         withdrawn_s = self._city.withdrawn_s.get(entry.sha256, float("inf"))
         if self._line.now_s > withdrawn_s + WITHDRAWN_KEPT_S:
@@ -229,7 +229,7 @@ class SimPieces:
             raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
         self._begun.pop(entry.sha256, None)
 
-    def _note(self, entry: SegmentEntry) -> None:
+    def _note(self, entry: PieceEntry) -> None:
         """How many of its changes this gate has fetched before. A snapshot is counted as what it is, not as changes."""
         rule, cards = self._city.pieces[entry.sha256]
         if entry.from_version == 0:

@@ -11,7 +11,14 @@ from turnike_demo.city.people import DAY_S, People
 from validator.courier.store.installer import ListInstaller
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import format_key_file, key_id
-from validator.lists.manifest import Manifest, RuleEntry, ScopeEntry, SegmentEntry, encode
+from validator.lists.manifest import (
+    InstalledManifest,
+    Manifest,
+    RuleEntry,
+    ScopeEntry,
+    SegmentEntry,
+    encode,
+)
 from validator.lists.segment import NO_END
 from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
 
@@ -82,7 +89,7 @@ def _publish(city: BuiltCity, people: People, key: bytes, now_unix_s: int) -> No
     ListInstaller(city.lists).install(encode(_manifest(segments, now_unix_s)), paths)
 
 
-def _manifest(segments: dict[str, SegmentEntry], now_unix_s: int) -> Manifest:
+def _manifest(segments: dict[str, SegmentEntry], now_unix_s: int) -> InstalledManifest:
     scope = ScopeEntry(uid_lengths=(7,))
     rules = (
         RuleEntry("suspended", Effect.REFUSE, (segments["suspended"],), reports=True),

@@ -12,7 +12,7 @@ from validator.domain.rules import Effect
 from validator.lane.lists_in_force import ListFolder
 from validator.lane.ports import Adopted
 from validator.lists.fingerprint_keys import key_id, keyring
-from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.manifest import InstalledManifest, Manifest, RuleEntry, SegmentEntry, encode
 from validator.lists.segment import REMOVED, Segment
 from validator.lists.segment_builder import Head, write_segment
 
@@ -54,7 +54,7 @@ def entry_of(content: bytes) -> SegmentEntry:
     )
 
 
-def manifest_of(version: int, *tables: tuple[bytes, ...]) -> Manifest:
+def manifest_of(version: int, *tables: tuple[bytes, ...]) -> InstalledManifest:
     """A manifest with one refusing rule for each table, a table being its segments, newest first."""
     rules = tuple(
         RuleEntry(
@@ -69,7 +69,7 @@ def manifest_of(version: int, *tables: tuple[bytes, ...]) -> Manifest:
 
 def install(
     folder: Path, version: int, *tables: tuple[bytes, ...], era: int = 0, also: Path | None = None
-) -> Manifest:
+) -> InstalledManifest:
     """Install such a list, and return its manifest."""
     manifest = manifest_of(version, *tables)
     sources = {seg(segment): segment for table in tables for segment in table}

@@ -33,7 +33,7 @@ from tests.support.gate.gate_courier import Gate, SetClock
 from validator.courier.list_sync import SyncStatus
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.rules import Effect, RuleSet
-from validator.lists.manifest import Manifest, decode
+from validator.lists.manifest import PublishedManifest, decode
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import decode as decode_index
 
@@ -273,7 +273,7 @@ def ended(steps: Generator[str, None, Outcome]) -> Outcome:
 class View:
     """What the world sees, followed from timestamp.json through every name to its file."""
 
-    manifest: Manifest
+    manifest: PublishedManifest
     manifest_bytes: bytes
     index: PieceIndex
     index_bytes: int

@@ -17,7 +17,14 @@ from tests.support.web.web_server import WebServer
 from validator.domain.cards import CardUid
 from validator.domain.rules import Effect
 from validator.lists.fingerprint_keys import key_id
-from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.manifest import (
+    IndexEntry,
+    Manifest,
+    PieceEntry,
+    PublishedManifest,
+    RuleEntry,
+    encode,
+)
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import encode as encode_index
 from validator.lists.segment import NO_END, REMOVED
@@ -61,7 +68,7 @@ class Town:
     city: City
     server: WebServer
     key: bytes = KEY
-    offered: list[tuple[SegmentEntry, str]] = field(default_factory=list)
+    offered: list[tuple[PieceEntry, str]] = field(default_factory=list)
     version: int = 0
     now_unix_s: int = NOW_UNIX_S
 
@@ -72,13 +79,13 @@ class Town:
 
     def offer(
         self, piece: bytes, from_version: int, to_version: int, rule: str = RULE
-    ) -> SegmentEntry:
+    ) -> PieceEntry:
         """Put a piece into the published folder."""
         sha256 = hashlib.sha256(piece).hexdigest()
         segments = self.published / "segments"
         segments.mkdir(exist_ok=True)
         (segments / f"{sha256}.wire").write_bytes(piece)
-        entry = SegmentEntry(from_version, to_version, len(piece), sha256)
+        entry = PieceEntry(from_version, to_version, len(piece), sha256)
         self.offered.append((entry, rule))
         return entry
 
@@ -92,7 +99,7 @@ class Town:
         self.sign(self.manifest())
         return self.version
 
-    def manifest(self) -> Manifest:
+    def manifest(self) -> PublishedManifest:
         """What is to be signed, and its index in its place."""
         entries = sorted(
             (entry for entry, _ in self.offered),
@@ -113,7 +120,7 @@ class Town:
             fingerprint_key=key_id(self.key).hex(),
         )
 
-    def sign(self, manifest: Manifest) -> None:
+    def sign(self, manifest: PublishedManifest) -> None:
         """Sign and publish a manifest. Days may have gone by: the clock is right, or it is a thief's."""
         self.city.say_right(self.now_unix_s)
         roles.sign_publication(self.city.office, encode(manifest), self.now_unix_s)

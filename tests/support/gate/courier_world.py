@@ -18,7 +18,14 @@ from validator.domain.rules import Effect
 from validator.domain.trusted_time import Now, SystemClock, TimeBasis
 from validator.errors import SourceState
 from validator.ipc.accepted import Accepted
-from validator.lists.manifest import IndexEntry, Manifest, RuleEntry, SegmentEntry, encode
+from validator.lists.manifest import (
+    IndexEntry,
+    Manifest,
+    PieceEntry,
+    PublishedManifest,
+    RuleEntry,
+    encode,
+)
 from validator.lists.piece_index import PieceIndex
 from validator.lists.piece_index import encode as encode_index
 
@@ -32,10 +39,10 @@ MIDDLE = 0.5  # drawn always, it leaves the wait as it is
 RULE = "suspended"
 
 
-def piece(from_version: int, to_version: int, bytes_: int = 200, rule: str = RULE) -> SegmentEntry:
+def piece(from_version: int, to_version: int, bytes_: int = 200, rule: str = RULE) -> PieceEntry:
     """A piece on offer."""
     name = f"{rule} {from_version} {to_version} {bytes_}"
-    return SegmentEntry(from_version, to_version, bytes_, sha256(name.encode()).hexdigest())
+    return PieceEntry(from_version, to_version, bytes_, sha256(name.encode()).hexdigest())
 
 
 SNAPSHOT = piece(0, 3, 9_000)
@@ -49,7 +56,7 @@ class World:
     """What is published, what the gate has, and what was done, in order. A test changes one field."""
 
     list_version: int = 10
-    offered: dict[str, list[SegmentEntry]] = field(
+    offered: dict[str, list[PieceEntry]] = field(
         default_factory=lambda: {RULE: [SNAPSHOT, DAY, HOUR, *MINUTES[:5]]}
     )
     named: int = 3
@@ -90,7 +97,7 @@ class World:
             lanes=self.lanes,
         )
 
-    def publish(self, list_version: int, *pieces: SegmentEntry, rule: str = RULE) -> None:
+    def publish(self, list_version: int, *pieces: PieceEntry, rule: str = RULE) -> None:
         """One version more, with these pieces besides."""
         self.list_version = list_version
         self.versions = self.versions._replace(
@@ -99,7 +106,7 @@ class World:
         self.signed_unix_s = self.issued_unix_s = self.issued_unix_s + 60
         self.offered.setdefault(rule, []).extend(pieces)
 
-    def manifest(self) -> Manifest:
+    def manifest(self) -> PublishedManifest:
         """What is published now."""
         rules = []
         for name, offered in self.offered.items():
@@ -175,10 +182,10 @@ class FakePieces:
     """courier.ports.Pieces."""
 
     world: World
-    kept: dict[str, list[SegmentEntry]] = field(default_factory=dict)
+    kept: dict[str, list[PieceEntry]] = field(default_factory=dict)
     bad_index: bytes = b""
 
-    def fetch(self, entry: SegmentEntry) -> Path:
+    def fetch(self, entry: PieceEntry) -> Path:
         rule = next(rule for rule, offered in self.world.offered.items() if entry in offered)
         kept = self.kept.setdefault(rule, [])
         if entry not in kept:
@@ -194,7 +201,7 @@ class FakePieces:
         assert (told.bytes, told.sha256) == (bytes_, sha256)
         return content
 
-    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+    def held(self) -> Mapping[str, Sequence[PieceEntry]]:
         return self.kept
 
     def keep_only(self, sha256s: Collection[str]) -> None:
@@ -233,7 +240,7 @@ class FakeListStore:
         return self.on_disk[1].get(rule, 0)
 
     def install(
-        self, manifest: Manifest, era: int, chains: Mapping[str, Sequence[Fetched]]
+        self, manifest: PublishedManifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
         self.world.do(f"install {manifest.list_version}")
         for rule, chain in chains.items():

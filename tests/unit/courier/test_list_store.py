@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.city.list_making import KEY, OTHER_KEY, entry_of, segment_bytes
+from tests.support.city.list_making import KEY, OTHER_KEY
 from tests.support.city.town import uid, wire
 from validator.courier.ports import Fetched
 from validator.courier.store import list_store
@@ -21,7 +21,7 @@ from validator.domain.rules import Effect
 from validator.errors import RemoteError, SourceState
 from validator.lane.lists_in_force import ListFolder
 from validator.lists.fingerprint_keys import key_id, keyring
-from validator.lists.manifest import Manifest, RuleEntry, SegmentEntry
+from validator.lists.manifest import Manifest, PieceEntry, RuleEntry
 from validator.lists.segment import NO_END, REMOVED
 
 NOW_UNIX_S = 1_800_000_000
@@ -51,7 +51,7 @@ class Folders:
         path = self.pieces / f"{from_version}-{to_version}.wire"
         path.write_bytes(content)
         return Fetched(
-            SegmentEntry(from_version, to_version, len(content), f"{to_version:064x}"), path
+            PieceEntry(from_version, to_version, len(content), f"{to_version:064x}"), path
         )
 
     def bring(
@@ -59,9 +59,8 @@ class Folders:
     ) -> None:
         """Install a list made of what is held and these."""
         version = version or pieces[-1].entry.to_version
-        rule = RuleEntry(
-            RULE, Effect.REFUSE, (pieces[-1].entry if pieces else entry_of(segment_bytes({})),)
-        )
+        newest = pieces[-1].entry if pieces else PieceEntry(0, version, 200, "0" * 64)
+        rule = RuleEntry(RULE, Effect.REFUSE, (newest,))
         manifest = Manifest(version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=key)
         self.shelf.install(manifest, era, {RULE: pieces})
 

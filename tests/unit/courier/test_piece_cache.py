@@ -18,7 +18,7 @@ from validator.courier.store import piece_cache
 from validator.courier.store.piece_cache import CacheLimits, PieceCache
 from validator.courier.web.client import Web
 from validator.errors import RemoteError, SourceState
-from validator.lists.manifest import SegmentEntry
+from validator.lists.manifest import PieceEntry
 from validator.lists.wire import encode
 
 
@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     """A piece as it is published."""
 
     content: bytes
-    entry: SegmentEntry
+    entry: PieceEntry
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ def piece(
     encode(segment_bytes(table, rule=rule, from_version=from_version, to_version=to_version), out)
     content = out.getvalue()
     digest = sha256(content).hexdigest()
-    return Piece(content, SegmentEntry(from_version, to_version, len(content), digest))
+    return Piece(content, PieceEntry(from_version, to_version, len(content), digest))
 
 
 PIECES = [piece(version, 200 + version) for version in range(1, 6)]
@@ -142,7 +142,7 @@ class TestFetch:
     def test_a_manifest_that_names_a_path_outside_the_folder(
         self, cache: PieceCache, server: WebServer, name: str
     ) -> None:
-        wanted = Piece(b"", SegmentEntry(0, 1, 200, name))
+        wanted = Piece(b"", PieceEntry(0, 1, 200, name))
         assert refusal(cache, wanted).state is SourceState.REFUSED
         with pytest.raises(RemoteError):
             cache.index(2, name)

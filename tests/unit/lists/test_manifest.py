@@ -10,10 +10,12 @@ from validator.lists.manifest import (
     MANIFEST_BYTES_MAX,
     Manifest,
     ManifestError,
+    PieceEntry,
     RuleEntry,
     ScopeEntry,
     SegmentEntry,
     decode,
+    decode_segments,
     encode,
 )
 
@@ -37,17 +39,24 @@ def written(manifest: dict[str, Any]) -> bytes:
 
 
 def test_a_plain_manifest_is_read() -> None:
-    rule = RuleEntry("suspended", Effect.REFUSE, (SegmentEntry(0, 7, 200, "ab" * 32),))
+    rule = RuleEntry("suspended", Effect.REFUSE, (PieceEntry(0, 7, 200, "ab" * 32),))
     assert decode(written(plain())) == Manifest(7, 1_000, 1_000 + 96 * HOUR_S, (rule,))
-    assert rule.segments[0].file_name == "ab" * 32 + ".seg"
+    assert rule.segments[0].file_name == "ab" * 32 + ".wire"
     assert rule.scope.scope() == EVERY_CARD
+
+
+def test_an_installed_manifest_reads_the_same_and_names_segments() -> None:
+    rule = RuleEntry("suspended", Effect.REFUSE, (SegmentEntry(0, 7, 200, "ab" * 32),))
+    manifest = decode_segments(written(plain()))
+    assert manifest == Manifest(7, 1_000, 1_000 + 96 * HOUR_S, (rule,))
+    assert rule.segments[0].file_name == "ab" * 32 + ".seg"
+    assert encode(manifest) == encode(decode(written(plain()))), "the bytes are the same"
+    assert decode(written(plain())).with_rules(manifest.rules) == manifest
 
 
 def test_a_full_manifest_is_read_back_and_fits() -> None:
     newest = 1 << 40
-    segments = tuple(
-        SegmentEntry(0, newest - back, 240_000_000, f"{back:064x}") for back in range(3)
-    )
+    segments = tuple(PieceEntry(0, newest - back, 240_000_000, f"{back:064x}") for back in range(3))
     scope = ScopeEntry((4, 7), (0x08, 0x20))
     rules = tuple(
         RuleEntry(name, Effect.REQUIRE, segments, scope, 1_610_668_800, reports=True, notice=True)

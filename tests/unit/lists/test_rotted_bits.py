@@ -117,7 +117,7 @@ def test_a_checksum_is_bound_to_the_files_name() -> None:
 def test_what_an_earlier_version_wrote_is_read_and_a_checksum_that_lost_its_name_is_not_that() -> (
     None
 ):
-    assert manifest.decode_installed(INSTALLED, NAME) == manifest.decode(INSTALLED)
+    assert manifest.decode_installed(INSTALLED, NAME) == manifest.decode_segments(INSTALLED)
     for content in every_bit(manifest.installed(INSTALLED, NAME)[: len('{"checksum":"')]):
         with pytest.raises(manifest.ManifestError):
             manifest.decode_installed(

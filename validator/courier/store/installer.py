@@ -23,11 +23,11 @@ from validator.host.durable import TEMPORARY, replacing, sync_folder
 from validator.host.plain_files import read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
-    Manifest,
+    InstalledManifest,
     ManifestError,
     SegmentEntry,
-    decode,
     decode_installed,
+    decode_segments,
     encode,
     installed,
 )
@@ -51,7 +51,7 @@ def _silent(_done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def install(folder: Path, manifest: Manifest, sources: Sources) -> None:
+def install(folder: Path, manifest: InstalledManifest, sources: Sources) -> None:
     """Install one list. Raises InstallError, and ManifestError for a manifest that no gate would take."""
     ListInstaller(folder).install(encode(manifest), sources)
 
@@ -146,7 +146,7 @@ class ListInstaller:
             for path in paths
         )
 
-    def _read(self, name: str) -> Iterator[Manifest]:
+    def _read(self, name: str) -> Iterator[InstalledManifest]:
         """The manifests of this name, of each folder that has one. One that is none is passed over."""
         for folder in self._folders:
             with suppress(ManifestError, OSError):
@@ -166,9 +166,9 @@ class ListInstaller:
             yield f"folder synced after {name}"
 
 
-def _decoded(manifest: bytes) -> Manifest:
+def _decoded(manifest: bytes) -> InstalledManifest:
     try:
-        return decode(manifest)
+        return decode_segments(manifest)
     except ManifestError as error:
         raise InstallError(str(error)) from None
 

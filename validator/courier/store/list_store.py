@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
-from msgspec.structs import replace
-
 from validator.courier.ports import Fetched
 from validator.courier.store.installer import InstallError, ListInstaller
 from validator.courier.store.scrub import ListScrub
@@ -30,8 +28,10 @@ from validator.host.durable import replacing
 from validator.host.plain_files import read_regular, reader, remove
 from validator.lists.manifest import (
     INSTALLED_BYTES_MAX,
-    Manifest,
+    InstalledManifest,
     ManifestError,
+    PieceEntry,
+    PublishedManifest,
     RuleEntry,
     SegmentEntry,
     decode_installed,
@@ -56,7 +56,7 @@ class _Held(NamedTuple):
     """A list that is installed here, as its manifest in the folder says."""
 
     era: int
-    manifest: Manifest
+    manifest: InstalledManifest
     folder: Path
 
     @property
@@ -179,14 +179,14 @@ class DiskListStore:
             (entry.to_version for entry in self._segments(rule) if self._on_disk(entry)), default=0
         )
 
-    def install(self, manifest: Manifest, era: int, chains: Chains) -> None:
+    def install(self, manifest: PublishedManifest, era: int, chains: Chains) -> None:
         """See courier.ports.ListStore. A list that begins anew or has changed much goes to the SD card, any other to memory."""
         try:
             memory = None if self._is_large(era, chains) else self._memory
             rules = tuple(
                 self._rule(rule, chains[rule.name], manifest, memory) for rule in manifest.rules
             )
-            self._put(replace(manifest, rules=rules, index=None), era, memory)
+            self._put(manifest.with_rules(rules), era, memory)
         except (WireError, SegmentError, InstallError, ManifestError) as error:
             raise RemoteError(
                 SourceState.REFUSED, f"list {manifest.list_version}: {error}"
@@ -209,8 +209,12 @@ class DiskListStore:
         return False
 
     def _rule(
-        self, rule: RuleEntry, chain: Sequence[Fetched], of: Manifest, memory: Path | None
-    ) -> RuleEntry:
+        self,
+        rule: RuleEntry[PieceEntry],
+        chain: Sequence[Fetched],
+        of: PublishedManifest,
+        memory: Path | None,
+    ) -> RuleEntry[SegmentEntry]:
         """The rule as it will stand here: the pieces and what is held already, folded level by level."""
         new = [
             self._decoded(rule.name, fetched, of.fingerprint_key, memory)
@@ -221,11 +225,11 @@ class DiskListStore:
         if memory is not None:
             on_disk = [entry for entry in changes if self._on_disk(entry)]
             top = [entry for entry in changes if not self._on_disk(entry)]
-            return replace(rule, segments=(*self._folded(top, memory), *on_disk, base))
+            return rule.with_files((*self._folded(top, memory), *on_disk, base))
         segments = (*self._folded(changes, self.disk), base)
         if len(segments) > 1 and segments[0].bytes * BASE_SHARE > base.bytes:
             segments = self._folded(segments, self.disk)
-        return replace(rule, segments=segments)
+        return rule.with_files(segments)
 
     def _decoded(
         self, rule: str, fetched: Fetched, key: str | None, memory: Path | None
@@ -290,7 +294,7 @@ class DiskListStore:
             self.disk_bytes += entry.bytes
         return entry, built.header
 
-    def _put(self, manifest: Manifest, era: int, memory: Path | None) -> None:
+    def _put(self, manifest: InstalledManifest, era: int, memory: Path | None) -> None:
         """The manifest last; then what neither folder needs any more goes."""
         held = _Held(era, manifest, memory or self.disk)
         self._install(held)

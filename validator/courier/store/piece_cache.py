@@ -23,7 +23,7 @@ from validator.courier.web.client import PART, Web
 from validator.errors import RemoteError, SourceState
 from validator.host.durable import sync_folder
 from validator.host.plain_files import make_folder, reader, remove
-from validator.lists.manifest import INDEX_BYTES_MAX, SegmentEntry
+from validator.lists.manifest import INDEX_BYTES_MAX, PieceEntry
 from validator.lists.segment import HEADER_BYTES, Header, SegmentError
 
 _SUFFIX = ".wire"
@@ -76,7 +76,7 @@ class PieceCache:
         self._limits = limits
         self._asked_s: dict[str, float] = {}
 
-    def fetch(self, entry: SegmentEntry) -> Path:
+    def fetch(self, entry: PieceEntry) -> Path:
         """The wire file of this piece: size and sha256 are right, and it is on the disk. Goes on with what was begun. Raises RemoteError."""
         _require_hash(entry.sha256)
         path = self._folder / f"{entry.sha256}{_SUFFIX}"
@@ -108,13 +108,13 @@ class PieceCache:
             )
         return answer.content
 
-    def held(self) -> Mapping[str, Sequence[SegmentEntry]]:
+    def held(self) -> Mapping[str, Sequence[PieceEntry]]:
         """The whole pieces kept here, by rule, as their own headers tell; `fetch` checks them. Damaged ones are passed over. Raises RemoteError."""
-        found: dict[str, list[SegmentEntry]] = {}
+        found: dict[str, list[PieceEntry]] = {}
         with _disk(self._folder):
             for kept in self._kept():
                 if kept.is_whole and (header := _header(kept.path)) is not None:
-                    entry = SegmentEntry(
+                    entry = PieceEntry(
                         header.from_version, header.to_version, kept.bytes, kept.sha256
                     )
                     found.setdefault(header.rule, []).append(entry)
@@ -145,7 +145,7 @@ class PieceCache:
                     kept.append(_Kept(path, match[1], status.st_size, status.st_mtime_ns, is_whole))
         return kept
 
-    def _make_room(self, entry: SegmentEntry) -> None:
+    def _make_room(self, entry: PieceEntry) -> None:
         """Let go of the oldest that nobody asked for lately until this one fits, or raise RemoteError."""
         kept = [each for each in self._kept() if each.sha256 != entry.sha256]
         long_ago_s = monotonic() - self._limits.wanted_s
@@ -157,7 +157,7 @@ class PieceCache:
             self._let_go([idle[-1]])
             kept.remove(idle.pop())
 
-    def _lack(self, entry: SegmentEntry, kept: Sequence[_Kept]) -> str:
+    def _lack(self, entry: PieceEntry, kept: Sequence[_Kept]) -> str:
         """What keeps this piece from fitting beside those; empty if nothing does."""
         limits = self._limits
         if len(kept) >= limits.files_max:
@@ -170,7 +170,7 @@ class PieceCache:
             return f"{free} bytes are free, {entry.bytes + limits.reserve_bytes} are needed; make room on the disk"
         return ""
 
-    def _begun_bytes(self, entry: SegmentEntry) -> int:
+    def _begun_bytes(self, entry: PieceEntry) -> int:
         try:
             return (self._folder / f"{entry.sha256}{_SUFFIX}{PART}").lstat().st_size
         except FileNotFoundError:
@@ -199,7 +199,7 @@ def _require_hash(sha256: str) -> None:
         raise RemoteError(SourceState.REFUSED, "a piece is named by something that is not a sha256")
 
 
-def _is_right(path: Path, entry: SegmentEntry) -> bool:
+def _is_right(path: Path, entry: PieceEntry) -> bool:
     """Whether the piece is there. What stands in its place and is not right, a symbolic link too, is removed. Raises OSError."""
     try:
         status = path.lstat()
