@@ -194,11 +194,11 @@ def test_a_list_that_is_pruned_between_scan_and_opening_is_not_told(
     looked(lists)
     real = os.open
 
-    def pruned(path: str, flags: int) -> int:
+    def pruned(path: str, flags: int, mode: int = 0o777) -> int:
         if path == f"{memory}/3.manifest.json":
             (memory / "3.manifest.json").unlink(missing_ok=True)
             (memory / seg(NEXT)).unlink(missing_ok=True)
-        return real(path, flags)
+        return real(path, flags, mode)
 
     install(memory, 3, (NEXT, TOP, BASE), also=disk)
     monkeypatch.setattr(os, "open", pruned)
