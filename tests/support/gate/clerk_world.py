@@ -1,4 +1,4 @@
-"""A clerk whose every neighbour a test plays by hand: scans, clock, outbox, log and lane clients."""
+"""A clerk whose neighbours a test plays by hand: scans, clock, outbox, log and lane clients."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence

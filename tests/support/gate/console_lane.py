@@ -1,4 +1,4 @@
-"""What a lane says, made by tests of the console, and a lane socket on which a test says whatever it likes."""
+"""Lines of a lane for tests of the console, and a lane socket that sends what a test gives it."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ def summary(count: int = 0) -> Line:
 
 
 def courier(**changes: Any) -> Line:
-    """What a lane says of a courier that is well."""
+    """A lane's status of a courier that is well."""
     says = {
         "state": "fresh",
         "problem": "",
@@ -39,7 +39,7 @@ def courier(**changes: Any) -> Line:
 
 
 def unheard_courier(problem: str = "") -> Line:
-    """What a lane says of a courier that has said nothing."""
+    """A lane's status of a courier that has written nothing."""
     return dict.fromkeys(courier()) | {"state": "unknown", "problem": problem}
 
 
@@ -86,7 +86,7 @@ def status_line(**changes: Any) -> Line:
 
 
 def tap_line(**changes: Any) -> Line:
-    """A tap, as the lane's clerk tells it."""
+    """A tap, as the lane's clerk sends it."""
     tap = {
         "event": "tap",
         "tap": 9,
@@ -124,14 +124,14 @@ def histogram_line(
 
 
 def status(**changes: Any) -> LaneStatus:
-    """The same as the console hears it."""
+    """The same as the console reads it."""
     said = heard(json.dumps(status_line(**changes)).encode())
     assert isinstance(said, LaneStatus)
     return said
 
 
 def tap(**changes: Any) -> Tap:
-    """The same as the console hears it."""
+    """The same as the console reads it."""
     said = heard(json.dumps(tap_line(**changes)).encode())
     assert isinstance(said, Tap)
     return said
@@ -140,7 +140,7 @@ def tap(**changes: Any) -> Tap:
 def counts(
     durations_ns: Mapping[str, list[int]] | None = None, run_id: str = "00112233aabbccdd"
 ) -> Counts:
-    """The same as the console hears it."""
+    """The same as the console reads it."""
     said = heard(json.dumps(histogram_line(durations_ns, run_id)).encode())
     assert isinstance(said, Counts)
     return said
@@ -161,7 +161,7 @@ def well(request: str) -> bytes:
 
 
 class FakeLane:
-    """A lane socket that answers each request with the bytes of `answers`, and says more when it is told to. Empty bytes hang up."""
+    """A lane socket that answers each request with the bytes of `answers`; empty bytes hang up."""
 
     def __init__(self, path: Path, answers: Answers = well) -> None:
         self.path = path
@@ -176,7 +176,7 @@ class FakeLane:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def wait_for(self, wanted: Callable[["FakeLane"], bool]) -> None:
-        """Until this is so."""
+        """Wait until this is so."""
         with self._changed:
             assert self._changed.wait_for(lambda: wanted(self), 20.0), (
                 self.calls,
@@ -184,13 +184,13 @@ class FakeLane:
             )
 
     def say(self, data: bytes) -> None:
-        """Say this to whoever has called last."""
+        """Send this to the last caller."""
         assert self._caller is not None
         with suppress(OSError):
             self._caller.sendall(data)
 
     def hang_up(self) -> None:
-        """As a lane that was killed: nobody listens, and its socket stays."""
+        """As a lane that was killed: the socket stays, without a listener."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         if self._caller is not None:

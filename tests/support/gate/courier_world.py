@@ -1,4 +1,6 @@
-"""A city and a gate for the courier's tests: every port of the courier, played by hand. A test changes one field and reads what was done.
+"""A city and a gate for the courier's tests: every port of the courier, played by hand.
+
+A test changes one field and reads what was done.
 
 world = in_step(signed_unix_s=…)   # a gate that has polled once and holds list 10
 assert state(world) == (SourceState.FRESH, "")
@@ -53,7 +55,7 @@ MINUTES = [piece(at, at + 1) for at in range(5, 12)]
 
 @dataclass
 class World:
-    """What is published, what the gate has, and what was done, in order. A test changes one field."""
+    """What is published, what the gate has, and what was done, in order."""
 
     list_version: int = 10
     offered: dict[str, list[PieceEntry]] = field(
@@ -214,7 +216,7 @@ class FakePieces:
 
 @dataclass
 class FakeListStore:
-    """courier.ports.ListStore. A snapshot goes to the disk, changes stay in memory until `power_cut`."""
+    """courier.ports.ListStore: a snapshot goes to the disk, changes stay in memory."""
 
     world: World
     held: tuple[int, int] = (0, 0)

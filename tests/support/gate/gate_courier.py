@@ -1,4 +1,4 @@
-"""One gate for tests: its courier with the real adapters, in this process, and what its lane finds in the list folders."""
+"""One gate in this process: its courier with the real adapters, and its lane's list folders."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ QUICK = WebLimits(connect_s=1.0, silence_s=0.5, answer_s=1.0, window_s=0.5)
 
 @dataclass
 class SetClock:
-    """A gate's system, as a test sets it: the wall clock, whether it is synchronised, this boot, and the seconds since it began."""
+    """A gate's clocks as a test sets them: wall time, synchronised or not, the boot, its uptime."""
 
     unix_s: int
     synchronised: bool = True
@@ -36,7 +36,7 @@ class SetClock:
     boottime_s: int = 100
 
     def wait(self, seconds: int) -> None:
-        """Let time go by, whatever the wall clock says."""
+        """Let time go by, whatever the wall clock shows."""
         self.unix_s += seconds
         self.boottime_s += seconds
 
@@ -95,11 +95,11 @@ class Gate:
         return self.folder / "recent"
 
     def hold(self, key: bytes) -> None:
-        """Put a fingerprint key where the gate looks for them."""
+        """Put a fingerprint key into the gate's folder of keys."""
         (self.folder / "keys" / f"{key_id(key).hex()}.key").write_bytes(format_key_file(key))
 
     def start(self) -> SyncStatus:
-        """Start courier and lane, as processes would: nothing is known but what stands in the folders."""
+        """Start courier and lane as processes would: they know only the content of the folders."""
         status = self.start_courier()
         self.start_lane()
         return status
@@ -127,7 +127,7 @@ class Gate:
         return self._courier.replay()
 
     def start_lane(self) -> None:
-        """Start the lane alone, which reads everything that stands in the folders."""
+        """Start the lane alone; it reads all that is in the folders."""
         keys = self.folder / "keys"
         self._lane = ListFolder(self.lists, {}, self.recent, read_keys=lambda: held_keys(keys))
         self.lane_clock = ProcessClock(self.clock)
@@ -142,7 +142,7 @@ class Gate:
             return set()
 
     def refused(self, era: int, list_version: int) -> str:
-        """See courier.ports.Lanes. A lane looks each second, so it has since the last poll."""
+        """See courier.ports.Lanes. A lane scans each second, so it has since the last poll."""
         self._look()
         return self.problems[0] if ListName(era, list_version) in self._refused else ""
 
@@ -157,7 +157,7 @@ class Gate:
         return self.start()
 
     def poll(self) -> SyncStatus:
-        """Go to town once, and let the lane look."""
+        """Run one poll, and let the lane scan."""
         self.web.check_dates(dates_of_certificates(self._clock))
         status, _ = self._courier.poll()
         self._look()
@@ -175,7 +175,7 @@ class Gate:
 
     @property
     def mended(self) -> list[str]:
-        """What the courier has said of damaged files since this was asked last."""
+        """The courier's log lines of damaged files since the last call."""
         mended, self._courier.mended = self._courier.mended, []
         return mended
 
@@ -190,7 +190,7 @@ class Gate:
         return self._rules.version if self._rules else 0
 
     def holds(self, rule: str, uid: bytes, unix_s: int | None = None) -> bool:
-        """Whether the lane finds this card in the table of that rule, at the lane's time if none is said."""
+        """Whether the lane finds this card under that rule, at the lane's time if none is given."""
         assert self._rules is not None
         table = next(each.table for each in self._rules.rules if each.name == rule)
         at_unix_s = self.lane_clock.now().unix_s if unix_s is None else unix_s

@@ -1,4 +1,4 @@
-"""validator.lane.ports.LaneClients in memory: for a clerk in a thread, and for one in simulated time."""
+"""validator.lane.ports.LaneClients in memory: for a clerk in a thread or in simulated time."""
 
 import queue
 import threading

@@ -55,7 +55,7 @@ def ids(box: DiskOutbox, count_max: int = 10_000) -> list[str]:
 
 
 def database(folder: Path) -> "closing[sqlite3.Connection]":
-    """As somebody else opens it."""
+    """Open the outbox as another program."""
     return closing(sqlite3.connect(folder / "outbox" / "cache.db", isolation_level=None))
 
 

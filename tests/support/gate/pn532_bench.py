@@ -1,4 +1,4 @@
-"""A simulated chip on a test's bench: frames in, replies out, and a clock that only the test moves. No process, no pty."""
+"""A simulated chip without process or pty: frames in, replies out, a clock that the test moves."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -63,7 +63,7 @@ class Bench:
         self.outcomes += self.chip.advance(self.now_ns)
 
     def said(self) -> list[bytes]:
-        """What the chip has said since the last call."""
+        """The chip's output since the last call."""
         said = [outcome.data for outcome in self.outcomes if isinstance(outcome, Say)]
         self.outcomes = [outcome for outcome in self.outcomes if not isinstance(outcome, Say)]
         return said
@@ -72,7 +72,7 @@ class Bench:
         return [outcome.name for outcome in self.outcomes if isinstance(outcome, Event)]
 
     def answer(self, command: str) -> str:
-        """The response to a command, from its response code on; `error` for the error frame, empty for silence."""
+        """The response from its code on; `error` for the error frame, empty for silence."""
         self.send(frame(command))
         if self.timing is REAL:
             self.pass_ms(100)

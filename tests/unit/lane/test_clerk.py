@@ -1,4 +1,4 @@
-"""The clerk: reports are safe within a limit, a new list swaps one reference, and each note is a line of the log."""
+"""The clerk: reports are safe in time, a new list swaps one reference, each note is a log line."""
 
 import threading
 from dataclasses import replace
@@ -74,7 +74,7 @@ def test_a_new_list_swaps_the_reference_and_raises_the_floor() -> None:
     ]
 
 
-def test_no_list_is_told_as_none() -> None:
+def test_no_list_is_logged_as_none() -> None:
     world = World()
     world.scans = [found(None, "no list")]
     world.clerk.scan_to_end()
@@ -87,7 +87,7 @@ def test_scan_now_does_not_wait_for_the_second() -> None:
     world.scans = [found(8)]
     with world.running() as clerk:
         clerk.scan_now()
-        assert clerk.file(REPORT), "filed after the look"
+        assert clerk.file(REPORT), "filed after the scan"
         assert world.lists.current is not None
 
 
@@ -101,7 +101,7 @@ def test_the_same_list_from_other_files_is_put_in_force_without_a_line() -> None
     assert world.lines == [{"event": "list", "list_version": 4} | WHEN]
 
 
-def test_reports_and_notes_are_served_between_the_steps_of_a_look() -> None:
+def test_reports_and_notes_are_served_between_the_steps_of_a_scan() -> None:
     world = World()
     ended = threading.Event()
 
@@ -117,11 +117,11 @@ def test_reports_and_notes_are_served_between_the_steps_of_a_look() -> None:
             clerk.scan_now()
             clerk.note(Forced(1))
             clerk.file(REPORT)
-            assert ended.wait(90), "the look waits for the report, not the report for the look"
+            assert ended.wait(90), "the scan waits for the report, not the report for the scan"
     assert world.lists.current is not None
 
 
-def test_a_look_asked_for_while_one_is_under_way_is_taken_after_it() -> None:
+def test_a_scan_asked_for_while_one_is_under_way_is_made_after_it() -> None:
     world = World()
     again = threading.Event()
     world.scans, world.steps = [found(8), found(9)], 2
@@ -133,7 +133,7 @@ def test_a_look_asked_for_while_one_is_under_way_is_taken_after_it() -> None:
     assert world.lists.current.version == 9
 
 
-def test_the_end_does_not_wait_for_a_look() -> None:
+def test_the_end_does_not_wait_for_a_scan() -> None:
     world = World()
     world.scans, world.steps = [found(8)], 1_000_000_000
     with world.running() as clerk:
@@ -150,7 +150,7 @@ def test_a_signed_time_goes_before_a_lists_own() -> None:
     assert world.clock.floor == 500
 
 
-def test_a_signed_time_that_cannot_be_told_is_a_line_and_a_lists_own_counts() -> None:
+def test_a_signed_time_that_cannot_be_read_is_a_line_and_a_lists_own_counts() -> None:
     world = World()
     world.times = [FoundTime(None, "accepted.json: no signed time")]
     world.scans = [found(4)]
@@ -162,8 +162,8 @@ def test_a_signed_time_that_cannot_be_told_is_a_line_and_a_lists_own_counts() ->
     )
 
 
-def test_an_event_says_of_a_refused_card_nothing_that_tells_why() -> None:
-    """A suspended card is reported and an unmatched one is not: their events differ in nothing but the times of reading."""
+def test_an_event_of_a_refused_card_has_nothing_that_shows_why() -> None:
+    """A suspended card is reported, an unmatched one is not: their events differ in times alone."""
     lines = []
     for ground, rule, reported, report_ns in (
         (Ground.IN_TABLE, "suspended", True, 900_000),

@@ -1,4 +1,4 @@
-"""What the clerk answers, as JSON and byte for byte: consoles and couriers of other versions read it."""
+"""The clerk's answers as JSON, byte for byte: consoles and couriers of other versions read them."""
 
 import secrets
 from pathlib import Path
@@ -31,7 +31,7 @@ from validator.lane.tally import Tally
 from validator.lists.names import ListName
 
 GOLDEN = Path("tests/golden/lane_answers.jsonl")
-"""One line for each of REQUESTS, as the lane of 0.1.0 wrote it. A lane of any version writes these bytes."""
+"""One line for each of REQUESTS, as the lane of 0.1.0 wrote it; all lanes write these bytes."""
 REQUESTS = (
     Status(),
     Histograms(),
@@ -109,7 +109,7 @@ def test_each_answer_has_the_bytes_that_consoles_of_any_version_know(
     assert lines == GOLDEN.read_bytes().splitlines()
 
 
-def test_the_status_says_which_lists_are_refused_unless_a_look_is_under_way() -> None:
+def test_the_status_names_the_lists_that_are_refused_unless_a_scan_is_under_way() -> None:
     world = World()
     world.scans = [found(8, "list version 9 of era 1 is not used: torn")]
     world.clerk.scan_to_end()
@@ -121,7 +121,7 @@ def test_the_status_says_which_lists_are_refused_unless_a_look_is_under_way() ->
     assert world.clerk._status().lists_refused == ()
 
 
-def test_a_caller_gets_reports_and_says_which_are_in_the_city() -> None:
+def test_a_caller_gets_reports_and_confirms_which_are_in_the_city() -> None:
     world = World()
     with world.running():
         assert world.clients.ask(Reports(20)) == {"reports": [to_builtins(STORED)]}
@@ -135,7 +135,7 @@ def test_a_caller_gets_reports_and_says_which_are_in_the_city() -> None:
 def test_a_rejection_of_what_is_no_report_is_no_line_of_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever may ask could have the log say anything."""
+    """A caller could write anything into the log."""
     world = World()
     monkeypatch.setattr(World, "reject", lambda *_: 0)
     with world.running():
@@ -143,7 +143,7 @@ def test_a_rejection_of_what_is_no_report_is_no_line_of_the_log(
     assert not [line for line in world.lines if "all is well" in str(line)]
 
 
-def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_nobody_else() -> None:
+def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_no_other() -> None:
     world = World()
     world.trouble = "the disk is gone"
     with world.running() as clerk:
@@ -151,7 +151,7 @@ def test_an_outbox_in_trouble_is_an_error_to_the_caller_and_to_nobody_else() -> 
         assert clerk.file(REPORT)
 
 
-def test_status_says_how_the_lane_fares() -> None:
+def test_the_lanes_status() -> None:
     world = World()
     world.scans = [found(3)]
     world.clerk.scan_to_end()
@@ -206,7 +206,7 @@ def test_status_counts_taps_by_what_was_seen_and_why_and_reports_that_are_in_the
     assert (status["forced"], status["tamper"]) == (2, True)
 
 
-def test_histograms_are_told_in_full_and_by_the_run_that_began_them() -> None:
+def test_histograms_are_sent_in_full_and_by_the_run_that_began_them() -> None:
     world = World()
     decided = LatencyHistogram()
     for duration_ns in (20, 20, 7_000):
@@ -229,7 +229,7 @@ def test_histograms_are_told_in_full_and_by_the_run_that_began_them() -> None:
     }
 
 
-def test_whoever_watches_hears_what_goes_into_the_log() -> None:
+def test_a_watcher_receives_what_goes_into_the_log() -> None:
     world = World()
     watcher = QueueClient()
     with world.running() as clerk:
@@ -239,7 +239,7 @@ def test_whoever_watches_hears_what_goes_into_the_log() -> None:
         assert watcher.receive() == {"event": "reader", "state": "ready"} | WHEN
 
 
-def test_a_list_that_was_installed_is_looked_for_at_once_when_told() -> None:
+def test_a_list_that_was_installed_is_scanned_for_at_once_on_request() -> None:
     world = World()
     with world.running():
         world.scans = [found(9)]

@@ -1,4 +1,4 @@
-"""The clerk in simulated time: what it does regularly, how long it waits, and that nothing here sleeps."""
+"""The clerk in simulated time: its regular jobs and its waits. Nothing here sleeps."""
 
 import threading
 from typing import Any

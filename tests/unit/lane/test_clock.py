@@ -1,4 +1,4 @@
-"""The time floor: where it comes from, how it survives boots, thieves and spoiled files, and what steps of the system's clock do to it."""
+"""The time floor: its sources, boots, thieves, spoiled files, and steps of the system's clock."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ class SteppedClock(Clock):
         super().__init__()
 
     def set(self, unix_s: int, *, synchronised: bool) -> None:
-        """Step it, and say whether the kernel vouches for it."""
+        """Step the clock, and set whether the kernel vouches for it."""
         self.unix_s = unix_s
         self.is_synchronised = synchronised
 
@@ -50,7 +50,9 @@ class SteppedClock(Clock):
 
 
 @pytest.mark.parametrize("unix_s", [Y1970, Y2038])
-def test_a_clock_that_nobody_vouches_for_counts_from_the_signed_time(unix_s: int) -> None:
+def test_a_clock_that_the_kernel_does_not_vouch_for_counts_from_the_signed_time(
+    unix_s: int,
+) -> None:
     clock = SteppedClock(unix_s, synchronised=False)
     accepted = clock.accepted(SIGNED)
     clock.wait(40)
@@ -64,7 +66,7 @@ def test_a_signed_time_of_an_earlier_boot_counts_from_this_boot() -> None:
     assert clock.now().unix_s == SIGNED + 7
 
 
-def test_a_step_of_a_clock_that_nobody_vouches_for_changes_nothing() -> None:
+def test_a_step_of_a_clock_that_the_kernel_does_not_vouch_for_changes_nothing() -> None:
     clock = SteppedClock(SIGNED, synchronised=False)
     clock.begin_with(clock.accepted(SIGNED))
     for step in (Y1970, Y2038, SIGNED - DAY_S, SIGNED + DAY_S):
@@ -101,7 +103,7 @@ def test_a_lists_own_time_counts_only_while_there_is_no_signed_one() -> None:
 
 
 def test_the_next_signed_time_never_sets_time_back() -> None:
-    """It was signed before it was accepted, by as much as the gate was offline."""
+    """The time was signed before it was accepted, by as much as the gate was offline."""
     clock = SteppedClock(Y1970, synchronised=False)
     clock.begin_with(clock.accepted(SIGNED))
     clock.wait(7_200)
@@ -133,7 +135,7 @@ def test_a_time_pushed_ahead_with_a_stolen_key_is_healed_by_replacing_the_key(
 def test_time_runs_late_or_right_whatever_an_unsynchronised_clock_does(
     steps: list[tuple[int, bool, int, bool]],
 ) -> None:
-    """The kernel vouches only for the true time; signed times are true when they are signed, and accepted late."""
+    """The kernel vouches only for the true time; signed times are true, and accepted late."""
     true_unix_s = SIGNED
     clock = SteppedClock(Y1970, synchronised=False)
     clock.begin_with(clock.accepted(true_unix_s))
@@ -204,7 +206,7 @@ def test_the_lane_reads_what_the_courier_writes(tmp_path: Path) -> None:
     ],
     ids=["empty", "text", "deep", "bare", "negative", "a string", "endless"],
 )
-def test_a_spoiled_file_is_told_once_and_its_repair_is_taken(
+def test_a_spoiled_file_is_logged_once_and_its_repair_is_taken(
     tmp_path: Path, content: object
 ) -> None:
     path = written(tmp_path, content)
@@ -219,7 +221,7 @@ def test_a_spoiled_file_is_told_once_and_its_repair_is_taken(
     assert file.look() == FoundTime(SignedTime(SIGNED, "b", 5, ("a1",)))
 
 
-def test_a_file_that_is_no_file_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_file_is_logged(tmp_path: Path) -> None:
     path = tmp_path / "accepted.json"
     file = TimeFile(path)
     path.mkdir()

@@ -1,4 +1,4 @@
-"""What a lane says of its gate's courier, by the file that the courier writes."""
+"""A lane's status of its gate's courier, from the file that the courier writes."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def written(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def test_it_says_what_the_courier_wrote_last(tmp_path: Path) -> None:
+def test_it_returns_what_the_courier_wrote_last(tmp_path: Path) -> None:
     file = CourierFile(written(tmp_path), 30)
     told = {"silent": False, "asks_within_s": 36}
     assert asdict(file.look(NOW_UNIX_S)) == SAYS | {"upload": None} | told
@@ -68,5 +68,5 @@ def test_a_courier_that_has_not_asked_for_longer_than_a_poll_may_take_is_silent(
     on_the_disk = CourierFile(path, None).look(NOW_UNIX_S + silent_s)
     assert on_the_disk.asks_within_s is None
     assert on_the_disk.silent is None, (
-        "where it is written only when there is news, nobody can tell"
+        "where it is written only when there is news, it cannot be known"
     )

@@ -60,10 +60,10 @@ def heard(caller: socket.socket, count: int) -> list[dict[str, Any]]:
         return [json.loads(file.readline()) for _ in range(count)]
 
 
-def test_nobody_who_has_asked_waits_for_the_next_one_to_ask(
+def test_no_caller_who_has_asked_waits_for_the_next_one_to_ask(
     lane: LaneSocket, tmp_path: Path
 ) -> None:
-    """One is answered a turn. The others' requests were taken already, and nothing on the line would end a wait for them."""
+    """One is answered a turn. The others' requests are read already, so no line ends a wait."""
     callers = [call(tmp_path) for _ in range(3)]
     lane.wait(0.0)
     for caller in callers:
@@ -126,7 +126,9 @@ def test_one_who_asks_without_end_does_not_keep_others_waiting(
         b"[" * 4_000 + b"\n",
     ],
 )
-def test_rubbish_is_told_so_and_dropped(line: bytes, lane: LaneSocket, tmp_path: Path) -> None:
+def test_an_invalid_line_is_answered_with_an_error_and_the_caller_is_dropped(
+    line: bytes, lane: LaneSocket, tmp_path: Path
+) -> None:
     with call(tmp_path) as caller:
         caller.sendall(line)
         assert serve(lane) == []
@@ -147,7 +149,7 @@ def test_a_line_that_never_ends_takes_no_memory(lane: LaneSocket, tmp_path: Path
         assert b"error" in caller.recv(4_096)
 
 
-def test_a_watcher_that_does_not_read_loses_events_and_is_told_how_many(
+def test_a_watcher_that_does_not_read_loses_events_and_receives_how_many(
     lane: LaneSocket, tmp_path: Path
 ) -> None:
     with call(tmp_path) as watcher:
@@ -243,7 +245,7 @@ def test_a_file_in_its_place_is_not_removed(tmp_path: Path) -> None:
 
 
 def turned(lane: LaneSocket) -> None:
-    """A turn at which the lane looks whether its file is there."""
+    """A turn at which the lane checks that its file is there."""
     lane._look_s = 0.0
     lane.wait(0.0)
 
@@ -285,7 +287,7 @@ def test_a_socket_whose_file_goes_is_made_again_and_who_was_connected_stays_so(
     assert len(lane.news) == 1
 
 
-def test_what_stands_in_the_place_of_a_removed_socket_is_told_once_and_not_taken_away(
+def test_a_file_in_the_place_of_a_removed_socket_is_logged_once_and_not_removed(
     lane: LaneSocket, tmp_path: Path
 ) -> None:
     path = tmp_path / "run" / "lane.sock"

@@ -1,4 +1,4 @@
-"""The list folder against faults: whatever lies in it, a look finds the newest complete list, or says in one line what is wrong."""
+"""The list folder against faults: a scan finds the newest complete list, or names the fault."""
 
 import errno
 import os
@@ -79,7 +79,7 @@ def test_an_empty_folder_is_a_missing_list(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_is_not_there_is_told_and_found_again(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_reported_and_found_again(tmp_path: Path) -> None:
     lists = opened(tmp_path / "lists")
     assert "No such file or directory" in looked(lists).problems[0]
     assert lists.look() is None
@@ -88,7 +88,7 @@ def test_a_folder_that_is_not_there_is_told_and_found_again(tmp_path: Path) -> N
     assert held(looked(lists)) == [1, 2]
 
 
-def test_a_look_at_an_unchanged_folder_reads_nothing(
+def test_a_scan_of_an_unchanged_folder_reads_nothing(
     two_lists: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = opened(two_lists)
@@ -170,7 +170,9 @@ FAULTS = [torn, flipped, flipped_header, emptied, huge, a_folder, a_link, a_pipe
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_segment_is_told_and_the_previous_list_used(two_lists: Path, fault: Fault) -> None:
+def test_a_bad_segment_is_reported_and_the_previous_list_used(
+    two_lists: Path, fault: Fault
+) -> None:
     fault(two_lists / seg(CHANGE))
     adopted = looked(opened(two_lists))
     assert version(adopted) == 1
@@ -180,7 +182,9 @@ def test_a_bad_segment_is_told_and_the_previous_list_used(two_lists: Path, fault
 
 
 @pytest.mark.parametrize("fault", [*FAULTS[1:], lambda path: path.write_bytes(b"{}")])
-def test_a_bad_manifest_is_told_and_the_previous_list_used(two_lists: Path, fault: Fault) -> None:
+def test_a_bad_manifest_is_reported_and_the_previous_list_used(
+    two_lists: Path, fault: Fault
+) -> None:
     fault(two_lists / "2.manifest.json")
     adopted = looked(opened(two_lists))
     assert version(adopted) == 1
@@ -189,7 +193,7 @@ def test_a_bad_manifest_is_told_and_the_previous_list_used(two_lists: Path, faul
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_without_a_previous_list_a_bad_one_is_missing_and_nobody_is_admitted_by_half(
+def test_without_a_previous_list_a_bad_one_is_missing_and_no_card_is_admitted_by_half(
     tmp_path: Path, fault: Fault
 ) -> None:
     install(tmp_path, 1, (OLD,), (STAFF,))
@@ -213,7 +217,7 @@ def test_a_bad_segment_is_verified_once_until_it_changes(
     assert version(looked(lists)) == 3
 
 
-def test_a_list_under_a_foreign_fleets_key_is_told(two_lists: Path) -> None:
+def test_a_list_under_a_foreign_fleets_key_is_reported(two_lists: Path) -> None:
     foreign = segment_bytes({1: NO_END}, to_version=3, key=OTHER_KEY)
     install(two_lists, 3, (foreign,))
     adopted = looked(opened(two_lists))
@@ -229,8 +233,8 @@ def test_a_manifest_under_another_versions_name_is_not_used(two_lists: Path) -> 
     assert version(adopted) == 1
     assert adopted.problems == (
         (
-            "list version 9 is not used: 9.manifest.json: not a manifest: its checksum does not match; "
-            "delete the file, and the courier fetches it again"
+            "list version 9 is not used: 9.manifest.json: not a manifest: "
+            "its checksum does not match; delete the file, and the courier fetches it again"
         ),
     )
     assert adopted.refused == (ListName(0, 9),)
@@ -245,7 +249,10 @@ def test_a_manifest_without_a_checksum_is_used_as_an_earlier_version_wrote_it(
     assert (version(adopted), adopted.problems) == (3, ())
     (two_lists / "9.manifest.json").write_bytes(without)
     assert looked(opened(two_lists)).problems == (
-        "list version 9 is not used: 9.manifest.json: it says version 3; delete the file, and the courier fetches it again",
+        (
+            "list version 9 is not used: 9.manifest.json: it says version 3; "
+            "delete the file, and the courier fetches it again"
+        ),
     )
 
 
@@ -284,7 +291,7 @@ def test_a_list_in_memory_is_not_given_up_for_an_older_one_or_none(two_lists: Pa
 
 
 def overwrite(path: Path, at: int, content: bytes) -> None:
-    """Write into a file in place, as nobody should."""
+    """Write into a file in place, as no program should."""
     with path.open("r+b") as file:
         file.seek(at)
         file.write(content)
@@ -312,7 +319,7 @@ def test_the_only_list_written_to_in_place_is_no_list(tmp_path: Path) -> None:
     assert looked(lists).rules is None
 
 
-def test_old_lists_are_let_go_some_looks_after_their_end(tmp_path: Path) -> None:
+def test_old_lists_are_unmapped_some_scans_after_their_end(tmp_path: Path) -> None:
     install(tmp_path, 1, (OLD,))
     lists = opened(tmp_path)
     looked(lists)
@@ -328,7 +335,7 @@ def test_old_lists_are_let_go_some_looks_after_their_end(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENOENT])
-def test_a_disk_that_does_not_answer_is_told_and_asked_again(
+def test_a_disk_that_does_not_answer_is_reported_and_asked_again(
     two_lists: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
     real, failing = os.open, [True]
@@ -378,7 +385,7 @@ def test_foreign_files_do_not_hide_a_list(two_lists: Path, monkeypatch: pytest.M
     assert version(looked(opened(two_lists))) == 2
 
 
-def test_many_bad_lists_are_told_in_a_few_lines(tmp_path: Path) -> None:
+def test_many_bad_lists_are_reported_in_a_few_lines(tmp_path: Path) -> None:
     for number in range(1, 50):
         (tmp_path / f"{number}.manifest.json").write_bytes(b"?")
     assert len(looked(opened(tmp_path)).problems) == list_folder.PROBLEMS_MAX
@@ -416,7 +423,7 @@ def test_a_key_that_was_copied_badly_does_not_take_away_the_good_one(tmp_path: P
     assert "next.key" in spoilt[0]
 
 
-def test_bad_key_files_are_told_by_name(tmp_path: Path) -> None:
+def test_bad_key_files_are_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(FingerprintKeyError, match=r"no \*\.key file"):
         held_keys(tmp_path)
     with pytest.raises(FingerprintKeyError, match=r"absent: No such file or directory"):

@@ -1,4 +1,7 @@
-"""A list folder on the disk and a memory-backed one beside it, eras, keys that come later, and the courier at work between scan and opening."""
+"""A list folder on the disk and one in memory, eras, keys that come later.
+
+And the courier at work between scan and opening.
+"""
 
 import gc
 import os
@@ -77,14 +80,16 @@ def test_memory_that_is_empty_or_not_there_after_a_boot_is_not_worth_a_line(
     assert held(looked(lists)) == [1, 2, 3]
 
 
-def test_memory_that_cannot_be_read_is_told_and_the_disk_used(disk: Path, tmp_path: Path) -> None:
+def test_memory_that_cannot_be_read_is_reported_and_the_disk_used(
+    disk: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     found = looked(opened(disk, recent=tmp_path / "file"))
     assert version(found) == 1
     assert "Not a directory; check list.recent" in found.problems[0]
 
 
-def test_a_disk_that_is_gone_is_told_while_memory_holds_a_whole_list(
+def test_a_disk_that_is_gone_is_reported_while_memory_holds_a_whole_list(
     disk: Path, memory: Path
 ) -> None:
     install(memory, 3, (NEXT, FOLDED))
@@ -187,7 +192,7 @@ def test_what_is_wrong_with_a_list_names_its_era(disk: Path) -> None:
 # The courier at work
 
 
-def test_a_list_that_is_pruned_between_scan_and_opening_is_not_told(
+def test_a_list_that_is_pruned_between_scan_and_opening_is_not_reported(
     disk: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = opened(disk, recent=memory)
@@ -208,7 +213,7 @@ def test_a_list_that_is_pruned_between_scan_and_opening_is_not_told(
     assert version(adopted(lists.look())) == 3
 
 
-def test_what_is_missing_is_told_when_it_lasts(disk: Path, memory: Path) -> None:
+def test_what_is_missing_is_reported_when_it_lasts(disk: Path, memory: Path) -> None:
     lists = opened(disk, recent=memory)
     first = looked(lists)
     assert first.rules is not None
@@ -232,7 +237,7 @@ def test_what_is_missing_at_the_start_does_not_hold_the_start_up(disk: Path, mem
 # In steps
 
 
-def test_a_look_pauses_after_each_mebibyte_and_at_its_end_tells_what_a_look_tells(
+def test_a_scan_in_steps_pauses_after_each_mebibyte_and_returns_what_a_whole_scan_returns(
     disk: Path,
 ) -> None:
     large = segment_bytes(dict.fromkeys(range(250_000), NO_END), to_version=5)
@@ -243,7 +248,7 @@ def test_a_look_pauses_after_each_mebibyte_and_at_its_end_tells_what_a_look_tell
     assert version(lists.settled()) == 5
 
 
-def test_a_look_that_is_given_up_halfway_is_begun_anew(disk: Path) -> None:
+def test_a_scan_that_is_given_up_halfway_is_begun_again(disk: Path) -> None:
     lists = opened(disk)
     gc.collect()  # what earlier tests dropped
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
@@ -274,7 +279,7 @@ class KeysFolder:
 
 @pytest.fixture
 def rotated(disk: Path) -> tuple[ListFolder, KeysFolder]:
-    """A lane that serves by version 1 while version 2, under the next key, stands there."""
+    """A lane that serves by version 1 while version 2 is there, under the next key."""
     keys = KeysFolder(KEY)
     lists = opened(disk, read_keys=keys)
     looked(lists)
@@ -316,7 +321,7 @@ def test_a_key_that_comes_later_is_used_without_a_restart(
     assert keys.reads == 7
 
 
-def test_a_key_is_asked_for_once_a_look_however_many_segments_lack_it(
+def test_a_key_is_asked_for_once_a_scan_however_many_segments_lack_it(
     disk: Path, rotated: tuple[ListFolder, KeysFolder]
 ) -> None:
     lists, keys = rotated
@@ -325,7 +330,7 @@ def test_a_key_is_asked_for_once_a_look_however_many_segments_lack_it(
     assert keys.reads == 1
 
 
-def test_keys_that_cannot_be_read_are_told_and_the_last_good_list_serves(
+def test_keys_that_cannot_be_read_are_reported_and_the_last_good_list_serves(
     rotated: tuple[ListFolder, KeysFolder],
 ) -> None:
     lists, keys = rotated
