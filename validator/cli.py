@@ -3,19 +3,16 @@
 Wrong input ends in one clear line on standard error and exit 2; the daemons' log goes to standard output.
 """
 
-import errno
-import io
 import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from validator.command_line.group import OneLineGroup
 from validator.errors import OperatorError
 from validator.formats.shown import shown
 
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
     from validator.config import Config
 
-PIPE_CLOSED = 128 + signal.SIGPIPE  # as a shell reports any program that a closed pipe ended
 EXTRAS = {  # what a package that is missing comes with
     "prometheus_client": "console",
     "uvicorn": "console",
@@ -58,61 +54,19 @@ def _load(path: Path) -> "Config":
     return load(path)
 
 
-class _OneLine(click.Group):
-    """A group whose complaints about arguments are one line, as everything else this program says about bad input."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; exit 2 on a wrong argument, 130 on Ctrl-C, 141 when the reader of what is printed has gone."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # a locale without µ is no reason to end
-                stream.reconfigure(errors="replace")
-        try:
-            return super().main(
-                *args, **(kwargs | {"prog_name": "turnike", "standalone_mode": False})
-            )
-        except click.exceptions.NoArgsIsHelpError as error:
-            click.echo(error.format_message(), err=True)
-            sys.exit(error.exit_code)
-        except click.ClickException as error:
-            context = error.ctx if isinstance(error, click.UsageError) else None
-            name = context.command_path if context else "turnike"
-            click.echo(f"{name}: {shown(error.format_message())}", err=True)
-            sys.exit(error.exit_code)
-        except OperatorError as error:
-            for line in error.lines:
-                click.echo(f"turnike: {shown(line)}", err=True)
-            sys.exit(2)
-        except click.Abort:
-            sys.exit(130)
-        except ModuleNotFoundError as error:
-            extra = EXTRAS.get(str(error.name).partition(".")[0])
-            if extra is None:
-                raise
-            click.echo(
-                f"turnike: {error.name} is not installed; pip install 'turnike[{extra}]'", err=True
-            )
-            sys.exit(2)
+class _Commands(OneLineGroup):
+    """The gate's commands, and those that other installed packages add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands here, and of those that other packages add."""
+        """The names of all commands, sorted."""
         return sorted({*super().list_commands(ctx), *_added()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name. None if there is none."""
+        """The command of this name; None if there is none."""
         command = super().get_command(ctx, cmd_name)
         if command is None and (entry := _added().get(cmd_name)):
             command = entry.load()
         return command
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """As click's, which prints a help text that was asked for."""
-        with _printing():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click's."""
-        with _printing():
-            return super().invoke(ctx)
 
 
 def _added() -> dict[str, "EntryPoint"]:
@@ -122,27 +76,13 @@ def _added() -> dict[str, "EntryPoint"]:
     return {entry.name: entry for entry in entry_points(group=ADDED_COMMANDS)}
 
 
-@contextmanager
-def _printing() -> Iterator[None]:
-    """End with one line if there is no room for what is printed, and quietly if its reader has gone.
-
-    click catches a closed pipe in its main() and exits with 1, which `check` has another meaning for.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
-            raise
-        from validator.host.process import give_up_output
-
-        give_up_output()
-        if error.errno == errno.ENOSPC:
-            click.echo(f"turnike: standard output: {error.strerror}", err=True)
-            sys.exit(1)
-        sys.exit(PIPE_CLOSED)
-
-
-@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    program="turnike",
+    extras=EXTRAS,
+    escapes=False,  # `top` and `demo` draw on the terminal
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="turnike")
 def main() -> None:
     """The software of one transit gate: reads a card, decides by its list, opens or stays shut."""

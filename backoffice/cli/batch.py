@@ -14,7 +14,7 @@ from typing import IO
 import click
 import msgspec
 
-from backoffice.cli.output import printer
+from validator.command_line.output import printer
 from validator.errors import one_line
 
 LINE_BYTES_MAX = 1 << 16  # a command with all its options is a few hundred

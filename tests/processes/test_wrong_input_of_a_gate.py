@@ -296,4 +296,5 @@ def test_ctrl_c_ends_a_command_without_a_traceback(
             break
         shown += more
     assert process.wait(LIMIT_S) == code, shown
+    assert shown.endswith(b"turnike: interrupted\r\n") is (code == 130), shown
     assert b"Traceback" not in shown

@@ -4,6 +4,7 @@ Only what keeps the lane from serving is "bad". The courier is never that: witho
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +16,12 @@ from validator.check.devices import examine_devices
 from validator.check.files import examine_disks, examine_lane, examine_secrets
 from validator.check.finding import Finding, date
 from validator.check.list_show import show_list
+from validator.command_line.output import OutputError, give_up
 from validator.config import Config
 from validator.domain.rules import RuleSet
 from validator.domain.trusted_time import NS_PER_S
 from validator.formats.shown import shown
 from validator.host.clock import Clock
-from validator.host.process import give_up_output
 from validator.lane.ports import FoundTime
 from validator.lists.fingerprint_keys import FingerprintKeyError
 from validator.lists.held_keys import held_keys, read_keys
@@ -64,8 +65,11 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
             mark = click.style(f"{finding.mark:4}", fg=MARKS[finding.mark])
             try:
                 click.echo(f"{mark}  {finding.subject:13}  {shown(finding.text)}")
-            except BrokenPipeError:
-                give_up_output()
+                sys.stdout.flush()  # an unread line is seen here, not at the end
+            except OutputError as error:
+                if not error.is_closed:
+                    raise
+                give_up()
                 is_read = False
     serves = not any(finding.fatal for finding in seen)
     if as_json:

@@ -39,11 +39,3 @@ def tell_systemd(state: str) -> None:
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
     ):
         sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-
-
-def give_up_output() -> None:
-    """Print no more: the reader of standard output has gone, or there is no room.
-
-    Python would try to write the rest once more at its end, and complain.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -44,14 +44,7 @@ QUIT = b"q"
 
 
 class _Terminal(Console):
-    """A rich console that leaves a closed pipe to the command line: rich exits with 1, which has a meaning here.
-
-    It is never narrower than WIDTH_MIN, and asks its size anew for each picture.
-    """
-
-    def on_broken_pipe(self) -> None:
-        """Called while a BrokenPipeError is handled."""
-        raise  # noqa: PLE0704 — rich calls this in its except block
+    """A rich console that is at least WIDTH_MIN wide and reads the terminal's size for each picture."""
 
     @property
     def size(self) -> ConsoleDimensions:

@@ -180,7 +180,9 @@ def test_an_export_that_its_exporter_made_to_deceive_is_shown_as_what_it_is(tmp_
 def test_whatever_a_command_of_the_back_office_prints_is_harmless(tmp_path: Path) -> None:
     """Also what no command has thought of: it is escaped where it is written."""
     script = tmp_path / "prints.py"
-    script.write_text(f"from backoffice.cli.output import guard\nguard()\nprint({HOSTILE!r})\n")
+    script.write_text(
+        f"from validator.command_line.output import guard\nguard(escapes=True)\nprint({HOSTILE!r})\n"
+    )
     said = command("prints", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
     assert said.stdout == "\n".join(shown(line) for line in HOSTILE.split("\n")) + "\n"
