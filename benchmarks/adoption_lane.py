@@ -32,7 +32,8 @@ from validator.lane.clerk import Clerk
 from validator.lane.lane_socket import LaneSocket
 from validator.lane.lists_in_force import ListFolder
 from validator.lane.loop import Lane
-from validator.lane.outbox.outbox import DiskOutbox, Origin
+from validator.lane.outbox.outbox import DiskOutbox
+from validator.lane.outbox.recording import Origin
 from validator.lane.outbox.sealing import Sealer
 from validator.lane.ports import ListInForce, Note, Scan, TapDone
 from validator.lane.tally import Tally

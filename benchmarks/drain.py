@@ -33,7 +33,8 @@ from tests.support.machine.programs import Line, Program, lane_config, program
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.ipc.client import LaneClient
-from validator.lane.outbox.outbox import DiskOutbox, Origin
+from validator.lane.outbox.outbox import DiskOutbox
+from validator.lane.outbox.recording import Origin
 from validator.lane.outbox.sealing import Sealer
 
 GATE_ID = "test"  # as lane_config has it

@@ -16,7 +16,7 @@ from tests.contracts.rigs import Listener, Pn532Rig, listening
 from validator.domain.events import CardSeen, ReaderBack, ReaderLost
 from validator.lane.readers.pn532.chip import Chip, open_chip
 from validator.lane.readers.pn532.frames import FrameSplitter
-from validator.lane.readers.pn532.line import EchoError, Line, NoAnswerError
+from validator.lane.readers.pn532.line import EchoError, Line, LineClock, NoAnswerError
 from validator.lane.readers.pn532.reader import Pn532Reader
 
 UID = "0489ab12cd34ef"
@@ -345,3 +345,31 @@ def listen_for(listener: Listener, wait_s: float) -> set[type]:
     while time.monotonic() < deadline:
         events.add(type(listener.armed_event(deadline - time.monotonic())))
     return events
+
+
+def test_the_waits_of_a_chip_are_those_of_the_clock_that_it_is_given() -> None:
+    asked_ns: list[int] = []
+    slept_s: list[float] = []
+
+    def monotonic_ns() -> int:
+        asked_ns.append(len(asked_ns) * 1_000_000_000)  # a second goes by at each call
+        return asked_ns[-1]
+
+    clock = LineClock(monotonic_ns, slept_s.append)
+    with bare_line() as (master, line):
+        path = os.ttyname(line.fileno())
+        line.close()
+        timed = Line(path, 100, clock)
+        chip = Chip(timed, clock)
+        try:
+            chip.await_echo()
+            assert len(asked_ns) == 2, "it waits until 0.25 s have gone by on this clock"
+            with pytest.raises(NoAnswerError):
+                chip.ask(2)
+            assert len(asked_ns) > 2
+            os.write(master, ACK)
+            assert chip.ask(2) is None
+            chip.close()
+        finally:
+            timed.close()
+    assert slept_s == [0.001], "the pause after the abort of the request that was acknowledged"

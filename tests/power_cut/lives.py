@@ -21,10 +21,11 @@ from validator.domain.report import Report, ReportKind
 from validator.host import durable
 from validator.lane.outbox import folder as outbox_folder
 from validator.lane.outbox import rows as outbox_rows
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
-from validator.lane.outbox.rescue import Head, encode_head
+from validator.lane.outbox.head import Head, encode_head
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin, Recorder
 from validator.reports.ids import uuid7
-from validator.reports.stored_report import StoredReport, decode, encode
+from validator.reports.stored_report import decode, encode
 
 NOW_UNIX_S = 1_800_000_000
 ROOMY = OutboxLimits(reports_max=100_000, reserve_bytes=0)
@@ -50,15 +51,34 @@ def _seal(uid: bytes) -> tuple[str, str]:
     return f"sealed {uid.hex()}" + "=" * 64, "key 1"
 
 
+class WitnessedRecorder(Recorder):
+    """A recorder that reports each record before the outbox writes it."""
+
+    def __init__(self, origin: Origin, boottime_ns: Callable[[], int], tell: Tell) -> None:
+        super().__init__(origin, boottime_ns)
+        self._tell = tell
+        self.newest = ""
+
+    def record(self, report: Report, head: Head, sealed: str, sealed_to: str) -> str:
+        """Make the record, and report it unless it is the one that is only tried out."""
+        record = super().record(report, head, sealed, sealed_to)
+        if sealed:
+            stored = decode(record)
+            self.newest = stored.report_id
+            self._tell(Told(Step.HANDED, (stored.report_id,), record=stored.json()))
+        return record
+
+
 class WitnessedOutbox(DiskOutbox):
-    """An outbox that tells what it is given and what it answers."""
+    """An outbox that reports what it is given and what it answers."""
+
+    _recorder: WitnessedRecorder
 
     def __init__(self, folder: Path, tell: Tell, limits: OutboxLimits = ROOMY) -> None:
-        super().__init__(
-            folder, Origin("gate", 1, "boot 1"), _seal, itertools.count(5).__next__, limits
-        )
+        origin, boottime_ns = Origin("gate", 1, "boot 1"), itertools.count(5).__next__
+        super().__init__(folder, origin, _seal, boottime_ns, limits)
+        self._recorder = WitnessedRecorder(origin, boottime_ns, tell)
         self._tell = tell
-        self._newest = ""
 
     def begin(self) -> None:
         """Open it; what it holds is now known to others, so it must stay."""
@@ -76,38 +96,32 @@ class WitnessedOutbox(DiskOutbox):
 
     def quarantined(self) -> tuple[str, ...]:
         """The ids of the reports that the back office did not take."""
-        return tuple(self._quarantine())
+        return tuple(self._rejected_records())
 
     def found(self) -> Found:
         """All that it holds."""
         waiting = {stored.report_id: stored.json() for stored in self.oldest(1_000_000)}
         return Found(
             waiting,
-            {report_id: record.encode() for report_id, record in self._quarantine().items()},
+            {report_id: record.encode() for report_id, record in self._rejected_records().items()},
         )
 
-    def _quarantine(self) -> dict[str, str]:
+    def _rejected_records(self) -> dict[str, str]:
         keys = (
             key
-            for key in self._cache.iterkeys()
+            for key in self._database.cache.iterkeys()
             if isinstance(key, str) and key.startswith("rejected/")
         )
-        records = [self._cache.get(key) for key in keys]
+        records = [self._database.cache.get(key) for key in keys]
         return {decode(record).report_id: record.partition(" ")[2] for record in records}
 
     def append(self, report: Report) -> bool:
         """Tell, and append."""
         kept = super().append(report)
-        self._tell(Told(Step.KEPT if kept else Step.REFUSED, (self._newest,) if kept else ()))
+        self._tell(
+            Told(Step.KEPT if kept else Step.REFUSED, (self._recorder.newest,) if kept else ())
+        )
         return kept
-
-    def _stored(self, report: Report, sealed: str, sealed_to: str) -> StoredReport:
-        stored = super()._stored(report, sealed, sealed_to)
-        if not sealed:  # a rehearsal
-            return stored
-        self._newest = stored.report_id
-        self._tell(Told(Step.HANDED, (stored.report_id,), record=stored.json()))
-        return stored
 
     def forget(self, report_ids: Iterable[str]) -> int:
         """Tell, and forget."""

@@ -20,7 +20,8 @@ from validator.host.clock import Clock
 from validator.host.log import JsonLog
 from validator.lane.clerk import Clerk
 from validator.lane.lane_socket import LaneSocket
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 from validator.lane.outbox.sealing import Sealer
 from validator.lane.ports import ListInForce
 from validator.lane.tally import Tally

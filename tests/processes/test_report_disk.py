@@ -22,7 +22,8 @@ from tests.power_cut.disk import Disk, nothing_survives
 from tests.processes.gate_rig import WAIT_S, Gate
 from tests.processes.lane_on_a_disk import journal_of, missing
 from tests.support.machine.programs import Line, Program
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 
 RECOVERED_S = (
     90.0  # a failed disk is tried again every second; the rest is the noise of a shared machine

@@ -32,7 +32,8 @@ from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
 from validator.errors import RemoteError, SourceState
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 from validator.reports.stored_report import StoredReport
 
 GATE = "gate"

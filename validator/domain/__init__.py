@@ -1,1 +1,4 @@
-"""Floor 1, pure: what is true about cards, rules, time and passages. No clock, no I/O, no log, no random, no thread."""
+"""Pure: what is true about cards, rules, time and passages.
+
+No clock, I/O, log, random number or thread. import-linter holds that.
+"""

@@ -1,6 +1,6 @@
-"""What a card is to the gate: an identifier to look up, never a person.
+"""A card as the gate knows it: an identifier to look up, never a person.
 
-A UID can be cloned, so matching one is a filter and not authentication. This file holds no list and decides nothing.
+A UID can be cloned, so matching one is a filter and not authentication.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 UID_LENGTHS = (4, 7, 10)  # single, double and triple size, ISO/IEC 14443-3 section 6.5.4
-RANDOM_UID_FIRST_BYTE = (
-    0x08  # of a 4-byte UID: drawn anew at every tap, ISO/IEC 14443-3 section 6.5.4
-)
+RANDOM_UID_FIRST_BYTE = 0x08  # of a 4-byte UID, ISO/IEC 14443-3 section 6.5.4
 FINGERPRINT_BITS = 56
 FINGERPRINT_DIGEST_BYTES = 8  # of which the top 56 bits are used
 FINGERPRINT_KEY_BYTES = 32
 
 
 def fingerprinter(key: bytes) -> Callable[[bytes], int]:
-    """From the fleet's key of 32 bytes, what makes a UID's 56-bit fingerprint; docs/list-format.md, "Fingerprint".
+    """Return the function from a UID to its 56-bit fingerprint (docs/list-format.md).
 
-    The key is taken in once: a copy of that state saves 0.2 µs a card over keying a new one.
+    Args:
+        key: the fleet's key, 32 bytes.
     """
+    # The hash takes in the key once. A copy of it saves 0.2 µs a card over keying a new one.
     keyed = blake2b(digest_size=FINGERPRINT_DIGEST_BYTES, key=key)
 
     def fingerprint(uid: bytes) -> int:
@@ -34,7 +34,10 @@ def fingerprinter(key: bytes) -> Callable[[bytes], int]:
 
 @dataclass(frozen=True, slots=True)
 class CardUid:
-    """A whole UID of 4, 7 or 10 bytes, in the order of the anticollision. Raises ValueError for any other length."""
+    """A whole UID of 4, 7 or 10 bytes, in the order of the anticollision.
+
+    Raises ValueError for any other length.
+    """
 
     raw: bytes
 
@@ -44,20 +47,26 @@ class CardUid:
 
     @property
     def is_random(self) -> bool:
-        """Whether the card draws a new UID at every tap (phones, cards in random-ID mode): it is nobody's key."""
+        """True for a random UID (phones; ISO/IEC 14443-3, 6.5.4): it changes at every tap.
+
+        Such a UID identifies no card.
+        """
         return len(self.raw) == UID_LENGTHS[0] and self.raw[0] == RANDOM_UID_FIRST_BYTE
 
     def fingerprint(self, key: bytes) -> int:
-        """The 56-bit fingerprint under the fleet's key of 32 bytes; for many cards, make a `fingerprinter` once."""
+        """Return the 56-bit fingerprint under a key of 32 bytes; `fingerprinter` is for many."""
         return fingerprinter(key)(self.raw)
 
     def __repr__(self) -> str:
-        """Hide the UID: a repr ends up in logs and tracebacks."""
+        """Return a text without the UID: a repr ends up in logs and tracebacks."""
         return f"CardUid({len(self.raw)} bytes)"
 
 
 class Card(NamedTuple):
-    """One card as the reader saw it: its UID, ATQA (SENS_RES as a number, 0x0344 for DESFire EV1) and SAK (SEL_RES)."""
+    """One card as the reader read it.
+
+    `atqa` is SENS_RES as a number, 0x0344 for DESFire EV1. `sak` is SEL_RES.
+    """
 
     uid: CardUid
     atqa: int

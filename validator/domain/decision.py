@@ -1,8 +1,10 @@
-"""The decision: one card, one list version, one moment, one verdict with its ground. Pure, and the hottest code of the gate.
+"""The decision: one card, one list version, one moment; one verdict with its ground.
 
-It knows no passage and no repeat (passage.py does) and asks tables only through `Table`. Two things are written for speed, since the
-whole decision has 5 µs: a Decision is a tuple made without its class's Python-level constructor, and enum members that every tap needs
-are looked up once, at import.
+It knows no passage and no repeat: `passage.py` does. It asks tables only through `Table`.
+
+The whole decision has 5 µs, so two things are written for speed. A Decision is a tuple made without
+its class's constructor, which runs in Python. Enum members that every tap needs are looked up once,
+at import.
 """
 
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from validator.domain.trusted_time import Now
 
 
 class Verdict(Enum):
-    """What the decision says about opening. NONE: there is nothing to decide about."""
+    """Whether to open. NONE: the card cannot be decided about."""
 
     ADMIT = "admit"
     DENY = "deny"
@@ -23,7 +25,7 @@ class Verdict(Enum):
 
 
 class Ground(Enum):
-    """The named reason of a verdict. It goes into the log and the report, and never to anyone's eyes at the gate."""
+    """The reason of a verdict. It goes into log and report, and is never shown at the gate."""
 
     IN_TABLE = "in table"
     NOT_IN_TABLE = "not in table"
@@ -37,20 +39,20 @@ class ListState(Enum):
     """The state of the list at the moment of a decision."""
 
     FRESH = "fresh"
-    CORRUPT = "corrupt"  # a newer one is here and cannot be used: the previous complete one decides
+    CORRUPT = "corrupt"  # a newer one is here and cannot be used: the last complete one decides
     STALE = "stale"
     MISSING = "missing"
 
 
 class WhenStale(Enum):
-    """The operator's choice for a list past its expiry: go on by it, or deny everyone."""
+    """The operator's choice for a list past its expiry: decide by it, or deny everyone."""
 
     DECIDE = "decide"
     DENY = "deny"
 
 
 class WhenMissing(Enum):
-    """The operator's choice when there is no list at all."""
+    """The operator's choice while there is no list."""
 
     ADMIT = "admit"
     DENY = "deny"
@@ -58,7 +60,7 @@ class WhenMissing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ListPolicy:
-    """What to do when the list is not what it should be. Both are the operator's to choose: there is no default."""
+    """What to do when the list is stale or missing. The operator chooses both; no default."""
 
     stale: WhenStale
     missing: WhenMissing
@@ -67,8 +69,11 @@ class ListPolicy:
 class Decision(NamedTuple):
     """A verdict and everything that explains it.
 
-    `rule` names the rule that spoke, or is "". `notice_unix_s` is the start date of a rule not yet in force that will refuse this
-    card, or 0. `reports` says that the rule wants this tap reported. `list_version` is 0 without a list.
+    Attributes:
+        rule: the name of the rule that decided, or "".
+        reports: whether that rule asks for a report of this tap.
+        notice_unix_s: the start date of a coming rule that will refuse this card, or 0.
+        list_version: 0 without a list.
     """
 
     verdict: Verdict
@@ -81,11 +86,11 @@ class Decision(NamedTuple):
     clock_synchronised: bool
 
 
-_Spoken = tuple[Verdict, Ground, str, bool, int]  # the first five fields of a Decision
-_NO_RULE_SPEAKS: _Spoken = (Verdict.ADMIT, Ground.NO_RULE_SPEAKS, "", False, 0)
-_RANDOM: _Spoken = (Verdict.NONE, Ground.RANDOM_UID, "", False, 0)
-_NOBODY: _Spoken = (Verdict.DENY, Ground.LIST_STALE, "", False, 0)
-_MISSING: dict[WhenMissing, _Spoken] = {
+_Result = tuple[Verdict, Ground, str, bool, int]  # the first five fields of a Decision
+_NO_RULE: _Result = (Verdict.ADMIT, Ground.NO_RULE_SPEAKS, "", False, 0)
+_RANDOM: _Result = (Verdict.NONE, Ground.RANDOM_UID, "", False, 0)
+_STALE_DENIED: _Result = (Verdict.DENY, Ground.LIST_STALE, "", False, 0)
+_MISSING: dict[WhenMissing, _Result] = {
     WhenMissing.ADMIT: (Verdict.ADMIT, Ground.LIST_MISSING, "", False, 0),
     WhenMissing.DENY: (Verdict.DENY, Ground.LIST_MISSING, "", False, 0),
 }
@@ -98,7 +103,7 @@ _ADMIT, _DENY = Verdict.ADMIT, Verdict.DENY
 
 
 def list_state(rules: RuleSet | None, now: Now) -> ListState:
-    """The state in which a decision by these rules is made at this time."""
+    """Return the state of the list by which a decision is made at this time."""
     if rules is None:
         return ListState.MISSING
     if now.unix_s >= rules.expires_unix_s:
@@ -109,23 +114,33 @@ def list_state(rules: RuleSet | None, now: Now) -> ListState:
 def decide(card: Card, rules: RuleSet | None, now: Now, policy: ListPolicy) -> Decision:
     """Decide about one card under one list version at one time.
 
-    A list that is stale or missing is decided as the policy says, and the decision tells so. Under `stale = "deny"` nobody is
-    admitted, while a refusal by a rule keeps its own ground, so that it is still reported. A random UID is never looked up.
+    The policy decides about a stale or missing list, and the decision has that state. Under
+    `stale = "deny"` no card is admitted, but a refusal by a rule keeps its ground, so that it is
+    still reported. A random UID is never looked up.
+
+    Args:
+        card: as the reader read it.
+        rules: the list version in force; None if there is none.
+        now: the trusted time.
+        policy: the operator's choices.
     """
     state = list_state(rules, now)
     if card.uid.is_random:
-        spoken = _RANDOM
+        result = _RANDOM
     elif rules is None:
-        spoken = _MISSING[policy.missing]
+        result = _MISSING[policy.missing]
     else:
-        spoken = _first_that_speaks(card, rules, now.unix_s)
-        if state is _STALE and policy.stale is WhenStale.DENY and spoken[0] is Verdict.ADMIT:
-            spoken = _NOBODY
-    return _make(Decision, (*spoken, state, rules.version if rules else 0, now.synchronised))
+        result = _first_rule(card, rules, now.unix_s)
+        if state is _STALE and policy.stale is WhenStale.DENY and result[0] is Verdict.ADMIT:
+            result = _STALE_DENIED
+    return _make(Decision, (*result, state, rules.version if rules else 0, now.synchronised))
 
 
-def _first_that_speaks(card: Card, rules: RuleSet, unix_s: int) -> _Spoken:
-    """Walk the rules in order. The card is fingerprinted once for each key in use: one, or two while a key is being replaced."""
+def _first_rule(card: Card, rules: RuleSet, unix_s: int) -> _Result:
+    """Return the result of the first rule that applies.
+
+    The card is fingerprinted once for each key: one, or two while a key is being replaced.
+    """
     uid = card.uid
     key = None
     fingerprint = 0
@@ -150,4 +165,4 @@ def _first_that_speaks(card: Card, rules: RuleSet, unix_s: int) -> _Spoken:
             return verdict, Ground.IN_TABLE, rule.name, rule.reports, 0
     if notice_unix_s:
         return _ADMIT, Ground.NO_RULE_SPEAKS, "", False, notice_unix_s
-    return _NO_RULE_SPEAKS
+    return _NO_RULE

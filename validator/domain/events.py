@@ -1,6 +1,7 @@
-"""What can happen at a gate, as values. Adapters make them from bytes; the passage consumes them.
+"""What can happen at a gate, as values. Readers and boards make them; the passage consumes them.
 
-Every event carries `at_ns`, the monotonic time at which the lane learned of it. A device's fault is an event, never an exception.
+Every event has `at_ns`, the monotonic time in nanoseconds at which the lane learned of it. The
+fault of a device is an event, never an exception.
 """
 
 from dataclasses import dataclass
@@ -25,16 +26,16 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class LeftEarly:
-    """A card began to answer and was gone before it had answered in full: no verdict, and no part of its UID."""
+    """A card left before it had answered in full: no verdict, and no part of its UID."""
 
     at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class LaidBefore:
-    """A card that lay on the reader already when this lane began: no verdict until it has been taken away.
+    """A card that lay on the reader when this lane began: no verdict until it has left.
 
-    The lane before this one may have opened for it, and nobody could tell.
+    The lane before may have opened for it, and left no trace of that.
     """
 
     at_ns: int
@@ -42,7 +43,7 @@ class LaidBefore:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """Something answered that this gate cannot read, such as a UID of a length that does not exist."""
+    """An answer that this gate cannot read, such as a UID of a length that does not exist."""
 
     at_ns: int
 
@@ -72,7 +73,7 @@ class BoardLost:
 
 @dataclass(frozen=True, slots=True)
 class BoardBack:
-    """A session with the board has begun: at start, after a loss, and when the board restarted under us."""
+    """A session with the board has begun: at start, after a loss, or after the board restarted."""
 
     at_ns: int
 
@@ -103,7 +104,7 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class Emergency:
-    """The hardware's emergency release went on or off. Software observes it and never overrules it."""
+    """The hardware's emergency release went on or off. Software never overrules it."""
 
     on: bool
     at_ns: int
@@ -119,9 +120,9 @@ class Tamper:
 
 @dataclass(frozen=True, slots=True)
 class StoodStill:
-    """The lane did not run for a while: whoever was to be let in may have gone.
+    """The lane did not run for a while: an admitted passenger may have gone.
 
-    `unopened` is the tap whose OPEN was withheld because of it, 0 for none.
+    `unopened` is the tap whose OPEN was withheld for that, 0 for none.
     """
 
     unopened: int
@@ -130,7 +131,7 @@ class StoodStill:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Nothing but time went by."""
+    """Time went by, and no other event came."""
 
     at_ns: int
 

@@ -1,10 +1,12 @@
-"""The floor: what this gate has accepted before, below which nothing signed is accepted again. Pure; the ledger keeps it on disk.
+"""The floor: what this gate has accepted before. Nothing signed that is older is accepted again.
 
-The Update Framework's own client forgets what it has seen when a power cut takes its files; then an older, correctly signed list would
-pass. So the gate writes down every version before it acts on it, and holds the next against that.
+The client of The Update Framework forgets what it accepted when a power cut takes its files. Then
+an older, correctly signed list would pass. So the gate writes down every version before it acts on
+it (courier/store/accepted.py), and compares the next one with that.
 
-A role's floor is void when a newer root replaces that role's keys: whoever stole a key and published an absurdly high version with it is
-overcome by replacing the key. The root's own floor is never void.
+The floor of a role is void when a newer root replaces the keys of that role. So replacing a stolen
+key also overcomes an absurdly high version that the thief published with it. The root's own floor
+is never void.
 """
 
 from typing import NamedTuple
@@ -30,8 +32,10 @@ class RoleKeys(NamedTuple):
 class Floor(NamedTuple):
     """The newest that was accepted.
 
-    `signed_unix_s` is the time the timestamp role signed. `era` is the root version at which the keys of targets were last seen to change:
-    list versions of different eras do not compare, since those of an earlier one may have been a thief's.
+    Attributes:
+        signed_unix_s: the time that the timestamp role signed.
+        era: the root version at which the keys of targets last changed. List versions of different
+            eras do not compare: a thief may have signed those of an earlier era.
     """
 
     versions: RoleVersions
@@ -42,11 +46,15 @@ class Floor(NamedTuple):
 
 
 class BelowFloorError(Exception):
-    """Correctly signed, and older than what was accepted before; the text is one clear line."""
+    """Correctly signed, and older than what was accepted before. The text is one line."""
 
 
 def raised(floor: Floor | None, seen: Floor) -> Floor:
-    """The floor after accepting `seen`, whose `era` is not looked at. Raises BelowFloorError if it must not be accepted."""
+    """Return the floor after accepting `seen`, whose `era` is ignored.
+
+    Raises:
+        BelowFloorError: `seen` must not be accepted.
+    """
     if floor is None:
         return seen._replace(era=seen.versions.root)
     _not_below("root", seen.versions.root, floor.versions.root)

@@ -1,6 +1,8 @@
-"""A latency histogram that allocates nothing after it is made: the loop adds to it after every tap, the clerk reads it now and then.
+"""A latency histogram that allocates no memory after it is made.
 
-Buckets grow by a sixteenth of a power of two, so a percentile is at most 6.25 % above the true value, and never below it.
+The loop adds to it after every tap, and the clerk reads it now and then. Buckets grow by a
+sixteenth of a power of two, so a percentile is at most 6.25 % above the true value and never below
+it.
 """
 
 from itertools import accumulate
@@ -12,7 +14,7 @@ BUCKETS = (64 - _FINE_BITS) * _FINE
 
 
 class LatencyHistogram:
-    """Counts of durations in ns, 0 to 2^63. One thread adds; another may read a count late, never a wrong one."""
+    """Counts of durations from 0 to 2^63 ns. One thread adds; another may read late counts."""
 
     def __init__(self) -> None:
         self.max_ns = 0
@@ -31,7 +33,7 @@ class LatencyHistogram:
         self.max_ns = max(self.max_ns, value)
 
     def summary_us(self) -> dict[str, int]:
-        """The count, and p50, p99, p99.9 and the greatest in µs."""
+        """Return `count`, and `p50`, `p99`, `p999` and `max` in µs."""
         return {
             "count": self.count,
             "p50": self.percentile_ns(50) // _NS_PER_US,
@@ -41,11 +43,11 @@ class LatencyHistogram:
         }
 
     def buckets(self) -> list[tuple[int, int]]:
-        """The upper edge in ns of each bucket in which there is something, rising, and how many are in it."""
+        """Return the upper edge in ns and the count of each bucket that is not empty, rising."""
         return [(_upper_ns(index), count) for index, count in enumerate(self._counts) if count]
 
     def percentile_ns(self, percent: float) -> int:
-        """The upper edge of the bucket in which this percentile lies; 0 when nothing was added."""
+        """Return the upper edge in ns of this percentile's bucket; 0 if the histogram is empty."""
         total = self.count
         wanted = max(1, -(-total * percent // 100))
         for index, below in enumerate(accumulate(self._counts)):

@@ -1,4 +1,4 @@
-"""What a passenger can see and hear, and nothing more: no outcome says why a card was refused, since that is health data."""
+"""All that a gate shows a passenger. No outcome shows why a card was refused: health data."""
 
 from enum import IntEnum
 
@@ -13,7 +13,7 @@ class Outcome(IntEnum):
     TRY_AGAIN = 4
     UNSUPPORTED = 5
     OUT_OF_SERVICE = 6
-    EMERGENCY = 7  # the arms hang free: nobody needs a card
+    EMERGENCY = 7  # the arms hang free: no card is needed
 
 
 class Direction(IntEnum):
@@ -29,7 +29,11 @@ _DAY_S = 86_400
 
 
 def board_date(unix_s: int) -> int:
-    """The local day of a moment as the board wants it: days since 2020-01-01, 1 to 65535, or 0 for no date."""
+    """Return the local day of a moment as SHOW has it: days since 2020-01-01, 1 to 65535.
+
+    Args:
+        unix_s: the moment; 0 for no date, which is 0 on the board, too.
+    """
     if not unix_s:
         return 0
     return min(max((unix_s - _EPOCH_UNIX_S + _LOCAL_AHEAD_S) // _DAY_S, 1), 0xFFFF)

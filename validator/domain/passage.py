@@ -1,9 +1,13 @@
-"""The passage: what the gate does about each event, from a card in the field to somebody gone through. Pure: events in, effects out.
+"""The passage: what the gate does about each event, from a card to a passenger gone through.
 
-It decides nothing about a card (decision.py does) and touches no device: the lane carries its effects out in the order given.
-One passage at a time. A card admitted while the arms are open for the one before it waits for that passage to end, at most
-as long as the arms stay open; a denied one is told at once. A denied card is decided and shown anew at every tap, since its
-owner may have matched it a moment ago, but reported once in `repeat_guard_s`.
+Pure: events in, effects out. `decision.py` decides about the card. The lane carries the effects out
+in the order given.
+
+One passage at a time. A card that is admitted while the arms are open for the one before waits for
+that passage to end, at most as long as the arms stay open. A denied passenger is told at once.
+
+A denied card is decided and shown again at every tap, since its owner may have matched it a moment
+ago. It is reported once in `repeat_guard_s`.
 """
 
 from collections.abc import Callable
@@ -39,12 +43,16 @@ from validator.domain.outcomes import Direction, Outcome
 from validator.domain.trusted_time import NS_PER_S
 
 NS_PER_MS = 1_000_000
-RECENT_CARDS_MAX = 4096  # a gate sees one card a second at most: over an hour of them; the oldest is forgotten first
-PASSAGE_GRACE_MS = 2_000  # after `hold_ms` the board must have said how the passage ended, resends and heartbeats included
+RECENT_CARDS_MAX = 4096  # over an hour of one card a second; the oldest is dropped first
+# After `hold_ms` the board must have reported the end of a passage, with resends and heartbeats.
+PASSAGE_GRACE_MS = 2_000
 
 
 class SameCardAfterPassing(Enum):
-    """The operator's choice for a card that passed and comes again within the guard (multi-ride is legal on İstanbulkart)."""
+    """The operator's choice for a card that has passed and comes again within the guard.
+
+    İstanbulkart allows several rides with one card.
+    """
 
     ADMIT = "admit"
     TRY_AGAIN = "try_again"
@@ -55,7 +63,7 @@ class PassagePolicy:
     """How long things are shown and guarded at this gate."""
 
     direction: Direction
-    hold_ms: int  # how long the arms stay open for somebody to go through
+    hold_ms: int  # how long the arms stay open for a passenger
     feedback_ms: int  # how long an outcome is shown
     repeat_guard_s: int
     same_card_after_passing: SameCardAfterPassing
@@ -72,7 +80,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show an outcome for `hold_ms`, or, with 0, as the resting picture. `date_unix_s` goes with a notice, else 0."""
+    """Show an outcome for `hold_ms`; with 0, as the resting picture.
+
+    `date_unix_s` is the date of a notice, else 0.
+    """
 
     outcome: Outcome
     hold_ms: int
@@ -81,7 +92,7 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """Make the report of this tap durable before the next effect, within the budget."""
+    """Commit the report of this tap before the next effect, within the budget."""
 
     tap: int
     uid: CardUid
@@ -90,7 +101,7 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class RecordTap:
-    """Bookkeeping of one tap: `token` names its card for the life of the lane only, "" when there was no single card."""
+    """Bookkeeping of one tap. `token` names its card while this lane runs; "" without one card."""
 
     tap: int
     token: str
@@ -103,7 +114,10 @@ class RecordTap:
 
 @dataclass(frozen=True, slots=True)
 class RecordPassage:
-    """Bookkeeping of a passage's end: True passed, False not passed, None unknown (the board restarted, or never said)."""
+    """Bookkeeping of a passage's end.
+
+    `passed` is None if it is unknown: the board restarted, or never reported the end.
+    """
 
     tap: int
     passed: bool | None
@@ -115,13 +129,15 @@ PassageEffect = Open | Show | FileReport | RecordTap | RecordPassage
 
 @dataclass(slots=True)
 class _Admission:
+    """A card that was admitted and whose passage has not ended."""
+
     tap: int
     card_key: bytes
     decision: Decision
     seen_at_ns: int
-    reported: bool = False  # its report was filed, or is with what comes next
-    waited: bool = False  # for the passage of another to end; its report was filed before
-    deadline_ns: int = 0  # when an open passage ends without a word from the board
+    reported: bool = False  # its report was filed, or is among the effects that follow
+    waited: bool = False  # for another passage to end; its report was filed before that
+    deadline_ns: int = 0  # when an open passage ends without an event from the board
 
 
 class Passage:
@@ -130,11 +146,17 @@ class Passage:
     def __init__(
         self, policy: PassagePolicy, decide: Callable[[Card], Decision], token_key: bytes
     ) -> None:
-        """`decide` is asked once for each tap of one card; `token_key` is random, made at lane start, and in memory only."""
+        """Make the passage of one lane.
+
+        Args:
+            policy: the operator's choices.
+            decide: called once for each tap of a single card.
+            token_key: random bytes, drawn at lane start and kept in memory only.
+        """
         self.reader_here = False
         self.board_here = False
         self.emergency = False
-        self._emergency_is_old = False  # the board has come back and has not spoken of it yet
+        self._emergency_is_old = False  # the board is back and has not sent its state yet
         self._policy = policy
         self._decide = decide
         self._token_key = token_key
@@ -152,26 +174,29 @@ class Passage:
 
     @property
     def serves(self) -> bool:
-        """Whether a card would be decided now: both devices are here and no emergency release is on."""
+        """Whether a card would be decided now: both devices serve, and no emergency is on."""
         return self.reader_here and self.hears_cards
 
     @property
     def hears_cards(self) -> bool:
-        """Whether a card would get an answer. Without a board nobody can be told or let through; in an emergency the arms are free."""
+        """Whether a card would get an answer.
+
+        Without a board no passenger can be told or let through. In an emergency the arms are free.
+        """
         return self.board_here and not self.emergency
 
     @property
     def someone_waits(self) -> bool:
-        """Whether somebody was admitted and waits for the passage in progress to end."""
+        """Whether an admitted passenger waits for the passage in progress to end."""
         return self._waiting is not None
 
     @property
     def deadline_ns(self) -> int | None:
-        """When a Tick is due, or None."""
+        """The monotonic time at which a Tick is due, or None."""
         return self._open.deadline_ns if self._open else None
 
     def handle(self, event: Event) -> list[PassageEffect]:
-        """Take one event; return its effects, in the order in which they must be carried out."""
+        """Take one event and return its effects, in the order in which they are carried out."""
         self._now_ns = max(self._now_ns, event.at_ns)
         match event:
             case CardSeen():
@@ -265,7 +290,7 @@ class Passage:
     def _ended(self, tap: int, *, passed: bool | None, after_ms: int = 0) -> list[PassageEffect]:
         ended, waiting = self._open, self._waiting
         if ended is None or ended.tap != tap:
-            return []  # a passage that was given up, told late
+            return []  # the late end of a passage that was given up
         if passed:
             self._passed[ended.card_key] = True
         self._open = self._waiting = None
@@ -285,7 +310,7 @@ class Passage:
         return [*self._abandon(), *self._rest()]
 
     def _abandon(self) -> list[PassageEffect]:
-        """Give up the passage in progress, and whoever waits behind it: the board no longer knows of either."""
+        """Give up the open and the waiting passage: the board no longer knows either."""
         ended, waiting = self._open, self._waiting
         self._open = self._waiting = None
         effects: list[PassageEffect] = [] if ended is None else [RecordPassage(ended.tap, None)]
@@ -294,7 +319,7 @@ class Passage:
         return effects
 
     def _stood_still(self, unopened: int) -> list[PassageEffect]:
-        """Give up whoever was admitted and not let in yet: the card may have left long ago."""
+        """Give up admitted passengers who were not let in yet: they may have left long ago."""
         given_up: list[PassageEffect] = []
         if self._open is not None and self._open.tap == unopened:
             self._open.reported = self._open.reported and self._open.waited
@@ -309,11 +334,10 @@ class Passage:
         if not self.board_here:
             return []
         if self.emergency and self._emergency_is_old:
-            return [
-                Show(Outcome.OUT_OF_SERVICE, 0)
-            ]  # it may have ended meanwhile, with the arms locked
+            # The emergency may have ended meanwhile, with the arms locked.
+            return [Show(Outcome.OUT_OF_SERVICE, 0)]
         if self.emergency:
-            return [Show(Outcome.EMERGENCY, 0)]  # the arms hang free: nobody needs a card
+            return [Show(Outcome.EMERGENCY, 0)]  # the arms hang free: no card is needed
         return [Show(Outcome.READY if self.reader_here else Outcome.OUT_OF_SERVICE, 0)]
 
     def _no_verdict(
@@ -338,5 +362,5 @@ def _record(admission: _Admission, outcome: Outcome, *, waited: bool) -> RecordT
 
 
 def _token(card_key: bytes) -> str:
-    """Sixteen bits, enough to follow one card through a day's log of one lane, too few to name it."""
+    """Return 16 bits: enough to follow a card through a lane's log of a day, too few to name it."""
     return card_key[:2].hex()

@@ -1,4 +1,7 @@
-"""What is reported of a tap: a denied boarding, or the use of a staff card. Made at the gate, told to the back office, then forgotten."""
+"""The report of a tap: a denied boarding, or the use of a staff card.
+
+The gate makes it, sends it to the back office, and then deletes it.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +10,7 @@ from validator.domain.cards import CardUid
 
 
 class ReportKind(Enum):
-    """What happened."""
+    """The kinds of taps that are reported."""
 
     DENIED_BOARDING = "denied boarding"
     STAFF_CARD_USED = "staff card used"
@@ -15,7 +18,11 @@ class ReportKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. `unix_s` is the trusted time of the tap, `clock_synchronised` whether the kernel vouched for it."""
+    """One report.
+
+    `unix_s` is the trusted time of the tap. `clock_synchronised` is set if that is the system
+    clock, which the kernel called synchronised.
+    """
 
     kind: ReportKind
     tap: int

@@ -1,6 +1,7 @@
-"""Rules as data: what a signed list says, ready to be asked. The same gate serves a pandemic, lost cards and fraud lists.
+"""Rules as data: the content of a signed list, ready for the decision.
 
-A rule holds its table only as a `Table` to ask; where the cards are kept is lists/segment.py's affair.
+The same rules serve a pandemic, lost cards and fraud lists. A rule has its cards as a `Table`;
+`lists/segment.py` holds them.
 """
 
 from collections.abc import Callable
@@ -18,14 +19,20 @@ class Table(Protocol):
 
     @property
     def fingerprint(self) -> Callable[[bytes], int]:
-        """What makes a UID's fingerprint under that key (cards.fingerprinter)."""
+        """The function from a UID to its fingerprint under that key (cards.fingerprinter)."""
 
     def holds(self, fingerprint: int, unix_s: int) -> bool:
-        """Whether the card of this 56-bit fingerprint is in the table at that wall time (seconds): a removed or ended entry is not."""
+        """Whether the card of a 56-bit fingerprint is in the table at a wall time in seconds.
+
+        A card whose entry was removed or has ended is not.
+        """
 
 
 class Effect(Enum):
-    """What a rule does. Refuse and admit speak about the cards in their table, require about those that are not."""
+    """What a rule does with a card.
+
+    REFUSE and ADMIT apply to cards in their table. REQUIRE refuses cards that are not in its table.
+    """
 
     REFUSE = "refuse"
     REQUIRE = "require"
@@ -34,13 +41,13 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The cards a rule may speak about: UID lengths in bytes and SAK values; an empty set means all."""
+    """The cards to which a rule applies: UID lengths in bytes, and SAK values. Empty means all."""
 
     uid_lengths: frozenset[int] = frozenset()
     saks: frozenset[int] = frozenset()
 
     def covers(self, uid_length: int, sak: int) -> bool:
-        """Whether a card with a UID of so many bytes and this SAK is in scope."""
+        """Whether a card with a UID of `uid_length` bytes and this SAK is in scope."""
         return (not self.uid_lengths or uid_length in self.uid_lengths) and (
             not self.saks or sak in self.saks
         )
@@ -51,9 +58,15 @@ EVERY_CARD = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `in_force_from_unix_s` is its start date; `reports` asks for a report of every tap that it decides.
+    """One rule of a list.
 
-    Only a require rule has a scope, and only it may give notice of itself before its start date; any other raises ValueError.
+    Attributes:
+        scope: the cards to which a require rule applies.
+        in_force_from_unix_s: its start date.
+        reports: whether every tap that it decides is reported.
+        notice: whether a require rule announces itself before its start date.
+
+    Raises ValueError if another rule than a require rule has a scope or a notice.
     """
 
     name: str
@@ -71,9 +84,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """One list version: rules in order, the first that speaks decides. Times are Unix seconds.
+    """One list version. Its rules are in order: the first that applies decides.
 
-    `is_fallback` says that a newer list is here and cannot be used; `sealing_key` is the X25519 key to which reports seal the card, if there is one.
+    Attributes:
+        is_fallback: a newer list is here and cannot be used.
+        sealing_key: the X25519 key to which reports seal the card; None without one.
     """
 
     version: int

@@ -33,7 +33,8 @@ from validator.lane.courier_file import CourierFile
 from validator.lane.lane_socket import LaneSocket
 from validator.lane.lists_in_force import ListFolder
 from validator.lane.loop import Lane
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 from validator.lane.outbox.sealing import Sealer
 from validator.lane.ports import ListInForce, Reader
 from validator.lane.readers.board_reader import BoardReader

@@ -2,13 +2,16 @@
 
 import itertools
 import sqlite3
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 
 UID = bytes.fromhex("04a1b2c3d4e5f6")
 NOW_UNIX_S = 1_800_000_000
@@ -33,11 +36,22 @@ def seal(uid: bytes) -> tuple[str, str]:
     return f"sealed {len(uid)}", "key 1"
 
 
-def outbox(folder: Path, limits: OutboxLimits = SMALL, *, open_: bool = True) -> DiskOutbox:
+def outbox(
+    folder: Path,
+    limits: OutboxLimits = SMALL,
+    *,
+    open_: bool = True,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> DiskOutbox:
     """The outbox of a folder."""
     # It rehearses at 4, so that the first report is made at 5.
     made = DiskOutbox(
-        folder / "outbox", Origin("gate", 1, "boot 1"), seal, itertools.count(4).__next__, limits
+        folder / "outbox",
+        Origin("gate", 1, "boot 1"),
+        seal,
+        itertools.count(4).__next__,
+        limits,
+        monotonic_s,
     )
     if open_:
         assert made.open(), made.trouble

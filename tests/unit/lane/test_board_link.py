@@ -190,7 +190,7 @@ def test_an_open_that_waited_while_the_lane_stood_still_is_not_sent(session: Lin
     session.sent()
     session.now_ns += 8_000 * MS
     assert session.hears(f.Ack(0)) == []
-    late = "was not sent OPEN in time, since this lane stood still; is the machine overloaded?"
+    late = "was not sent OPEN in time, since this lane did not run; is the machine overloaded?"
     assert session.link.tick(session.now_ns) == [BoardLost(late, session.now_ns)]
     assert f.OpenFrame(9, 0, 5_000) not in [frame for _, frame in session.sent()]
 

@@ -25,7 +25,8 @@ from tests.support.gate.outboxes import (
     seqs,
 )
 from tests.support.gate.reports import stored
-from validator.lane.outbox.outbox import DiskOutbox, Origin, OutboxLimits
+from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
+from validator.lane.outbox.recording import Origin
 from validator.lane.ports import OutboxError
 from validator.reports.ids import uuid7
 
@@ -168,7 +169,7 @@ def test_what_nobody_could_read_again_is_not_promised(tmp_path: Path) -> None:
     box = DiskOutbox(tmp_path / "outbox", Origin("g" * 65, 1, "boot 1"), seal, lambda: 5)
     assert box.open()
     assert not box.append(report())
-    assert "nobody could read" in box.trouble
+    assert "could not be read again" in box.trouble
     assert (box.waiting, box.refused) == (0, 1)
 
 
@@ -305,10 +306,9 @@ def test_kill_9_at_any_time_loses_nothing_that_was_acknowledged(tmp_path: Path) 
 def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = outbox(tmp_path)
-    assert box.append(report(1))
     clock = [0.0]
-    monkeypatch.setattr("validator.lane.outbox.outbox.time.monotonic", lambda: clock[0])
+    box = outbox(tmp_path, monotonic_s=lambda: clock[0])
+    assert box.append(report(1))
 
     def broken(_path: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -331,8 +331,7 @@ def test_a_disk_that_cannot_be_looked_at_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("validator.lane.outbox.outbox.time.monotonic", lambda: clock[0])
-    box = outbox(tmp_path)
+    box = outbox(tmp_path, monotonic_s=lambda: clock[0])
     monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", _gone)
     box.prepare()
     for _ in range(5):
@@ -343,7 +342,7 @@ def test_a_disk_that_cannot_be_looked_at_is_told_once(
 
 def test_opening_writes_little_however_many_wait(tmp_path: Path) -> None:
     box = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
-    with box._cache.transact():  # one sync for all
+    with box._database.cache.transact():  # one sync for all
         for tap in range(5_000):
             assert box.append(report(tap))
     box.close()
@@ -476,6 +475,20 @@ def test_reports_whose_files_are_removed_under_the_lane_are_kept_again(
     shutil.copytree(tmp_path / "outbox", tmp_path / "left" / "outbox")  # as a power cut leaves it
     again = outbox(tmp_path / "left")
     assert (again.news, again.oldest(9), again.rejected) == ([], after, 1)
+
+
+def test_a_report_is_deleted_by_its_id_also_after_its_place_has_changed(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    for tap in range(5):
+        assert box.append(report(tap))
+    box.forget(ids(box, 2))
+    first, second, third = ids(box)  # in places 3 to 5
+    removed(tmp_path / "outbox")
+    box.try_again()  # in places 1 to 3
+    box.forget([first])
+    assert ids(box)[-2:] == [second, third]
+    box.forget([first])
+    assert ids(box) == [second, third]
 
 
 def read_only(*_: object) -> None:

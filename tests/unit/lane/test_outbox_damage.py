@@ -266,7 +266,7 @@ def test_a_page_that_is_lost_behind_thousands_that_were_delivered_costs_only_its
 ) -> None:
     """Rows are numbered on: the first that waits may be far from the first there ever was."""
     box = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
-    with box._cache.transact():
+    with box._database.cache.transact():
         for tap in range(5_200):
             box.append(report(tap))
     while (oldest := box.oldest(200)) and oldest[0].seq <= 5_000:

@@ -287,7 +287,7 @@ def test_no_bit_that_rots_under_a_running_outbox_ends_the_clerk(bit: int, tmp_pa
         with (folder / "outbox" / "cache.db").open("r+b") as file:
             file.seek(at)
             file.write(bytes([content[at] ^ 1 << bit]))
-        box._cache._con.execute("PRAGMA shrink_memory")
+        box._database.cache._con.execute("PRAGMA shrink_memory")
         for name in ("reports", "rejected", "delivered", "retry", "status", "another report"):
             with suppress(OutboxError):
                 REQUESTS[name](box, told)

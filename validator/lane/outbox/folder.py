@@ -1,6 +1,6 @@
-"""The folder of an outbox, but for the rows of its database: who may be in it, which outbox should be there, and where a damaged one is put.
+"""The folder of an outbox: who may use it, which outbox belongs in it, where a damaged one goes.
 
-What the database holds is lane/outbox/outbox.py's affair; what can be read of a damaged one lane/outbox/rescue.py's.
+`database.py` uses the database in it. `rescue.py` reads what a damaged one still holds.
 """
 
 import fcntl
@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 
 from validator.host.durable import replace_file, sync_folder
-from validator.lane.outbox.rescue import DATABASE, LOG, Head
+from validator.lane.outbox.head import Head
+from validator.lane.outbox.rescue import DATABASE, LOG
 
 IDENTITY = "outbox.json"
 LOCK = "outbox.lock"
-COLLECTING = "damaged.part"  # a damaged outbox while its files are put together here
-COLLECTED = "damaged"  # all of it, until what it held is in a new one
-RESCUED = "damaged.kept"  # the last one, for a person to look at
+COLLECTING = "damaged.part"  # a damaged outbox while its files are moved here
+COLLECTED = "damaged"  # all of its files, until a new outbox holds its reports
+RESCUED = "damaged.kept"  # the last damaged outbox, for the operator
 PAGE_BYTES = 1_024  # SQLite syncs whole pages, and a report touches two to four
 
 
@@ -27,7 +28,7 @@ class OutboxFolder:
     """One folder, for one thread. Every method may raise OSError."""
 
     def __init__(self, path: Path) -> None:
-        """Nothing is touched before `lock`."""
+        """Touch nothing before `lock`."""
         self.path = path
         self.collected = path / COLLECTED
         self._collecting = path / COLLECTING
@@ -35,12 +36,12 @@ class OutboxFolder:
         self._files: tuple[object, ...] = ()
 
     def note_files(self) -> None:
-        """Remember which files the database and its log are, now that they are open."""
+        """Remember which files the open database and its log are."""
         self._files = self._found_files()
 
     @property
     def has_its_files(self) -> bool:
-        """Whether those files are still the ones of these names: SQLite goes on in files that were removed, and tells nobody."""
+        """Whether the open files still have their names: SQLite also writes to removed files."""
         return self._found_files() == self._files
 
     def _found_files(self) -> tuple[object, ...]:
@@ -55,7 +56,7 @@ class OutboxFolder:
 
     @property
     def is_collecting(self) -> bool:
-        """Whether a rescue was cut short before the damaged outbox was all together."""
+        """Whether a rescue was cut short before all files of the damaged outbox were moved."""
         return self._collecting.exists()
 
     @property
@@ -65,11 +66,15 @@ class OutboxFolder:
 
     @property
     def has_identity(self) -> bool:
-        """Whether an outbox was begun here to the end."""
+        """Whether an outbox was begun here, to its last step."""
         return (self.path / IDENTITY).exists()
 
     def lock(self) -> None:
-        """Be the only process here, until `unlock` or its end: two that write one WAL database can lose commits."""
+        """Be the only process here until `unlock`: two writers of one WAL database lose commits.
+
+        Raises:
+            BlockingIOError: another process holds the lock.
+        """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock_fd >= 0:
             return
@@ -78,32 +83,34 @@ class OutboxFolder:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
-            raise BlockingIOError("another lane keeps its reports here") from None
+            raise BlockingIOError(
+                "another lane keeps its reports here; give each lane a folder of its own"
+            ) from None
         self._lock_fd = fd
 
     def unlock(self) -> None:
-        """Let others in."""
+        """Let another process use the folder."""
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
     def require_writable(self) -> None:
-        """Raise the OSError that a write would, without one: a disk that has become read-only is told before a passenger meets it."""
+        """Raise the OSError that a write would raise, before a passenger waits for one."""
         os.close(os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def free_bytes(self) -> int:
-        """How much room the disk has for whoever is not root."""
+        """Return the room that the disk has for users other than root, in bytes."""
         disk = os.statvfs(self.path)
         return disk.f_bavail * disk.f_frsize
 
     def outbox_id(self) -> str:
-        """The id of the outbox that should be here; empty if nobody knows."""
+        """Return the id of the outbox that belongs here; empty if it is unknown."""
         with suppress(FileNotFoundError, msgspec.MsgspecError, UnicodeError):
             return msgspec.json.decode((self.path / IDENTITY).read_bytes(), type=Head).outbox_id
         return ""
 
     def make_empty(self) -> None:
-        """Make an empty database in place of whatever is there. Raises sqlite3.Error too."""
+        """Replace what is there by an empty database. Raises sqlite3.Error, too."""
         for path in self.path.glob(f"{DATABASE}*"):
             path.unlink()
         with closing(sqlite3.connect(self.path / DATABASE)) as database:
@@ -111,21 +118,22 @@ class OutboxFolder:
             database.execute("PRAGMA journal_mode = wal")
 
     def set_identity(self, head: Head) -> None:
-        """Say which outbox is here, once its database is. From now on an empty database is a damaged one."""
+        """Write down which outbox is here. From now on an empty database is a damaged one."""
         sync_folder(self.path)
         sync_folder(self.path.parent)
         replace_file(self.path / IDENTITY, msgspec.json.encode(head))
 
     def collect(self) -> None:
-        """Put a damaged outbox together in `collected`.
+        """Move all files of a damaged outbox to `collected`.
 
-        Cut short anywhere, it goes on at the next start: until the damaged one is collected, what lies in the folder belongs to it; from then on, to a
-        new one that is not done before its identity is written.
+        A run that is cut short goes on at the next start. Until all files are moved, the files in
+        the folder belong to the damaged outbox. After that they belong to the new one, which is
+        complete once its identity is written.
         """
         if self.is_collected:
             return
         self._collecting.mkdir(mode=0o700, exist_ok=True)
-        # Before a log is away from its database: without it that may look whole, and is older.
+        # Sync first: without its log, a database may seem whole and be older.
         sync_folder(self.path)
         for path in self.path.glob(f"{DATABASE}*"):
             path.rename(self._collecting / path.name)
@@ -134,14 +142,14 @@ class OutboxFolder:
         sync_folder(self.path)
 
     def put_away(self) -> None:
-        """End a rescue, before the new outbox takes a report: what was collected is never rescued again."""
+        """End a rescue, before the new outbox takes a report: these files are not rescued again."""
         shutil.rmtree(self.path / RESCUED, ignore_errors=True)
         self.collected.rename(self.path / RESCUED)
         sync_folder(self.path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is; None if there is none. Raises OSError."""
+    """Return the device and inode of a file; None if there is none. Raises OSError."""
     try:
         found = path.stat()
     except FileNotFoundError:

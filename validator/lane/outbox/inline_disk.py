@@ -1,7 +1,8 @@
-"""How the outbox lets diskcache keep values: as text in the database row, and in no other way.
+"""How diskcache stores the outbox's values: as text in the database row, and in no other way.
 
-diskcache as it comes unpickles what it finds (CVE-2025-69872), opens and deletes files whose names stand in the database, and puts large values
-into files that nobody syncs. Here whoever writes to the folder can at most plant a row that is refused.
+diskcache by itself unpickles values (CVE-2025-69872), opens and deletes files that rows name, and
+writes large values to files that it does not sync. With this class, an attacker who can write to
+the folder can at most plant a row that is refused.
 """
 
 from typing import Any
@@ -11,20 +12,20 @@ from diskcache.core import MODE_RAW, UNKNOWN
 
 
 class PlantedError(Exception):
-    """A row that no outbox wrote; the message shows nothing of it."""
+    """A row that no outbox wrote. The message holds none of its content."""
 
 
 class InlineTextDisk(Disk):  # type: ignore[misc]  # diskcache is untyped
-    """diskcache.Disk for keys that are integers or text, and values that are text."""
+    """A diskcache.Disk for keys that are integers or text, and values that are text."""
 
     def put(self, key: object) -> tuple[int | str, bool]:
-        """The columns of a key. Raises TypeError for another kind."""
+        """Return the columns `key` and `raw`. Raises TypeError for a key of another kind."""
         if type(key) is int or isinstance(key, str):
             return key, True
         raise TypeError("a key of the outbox is an integer or text")
 
     def get(self, key: object, raw: object) -> int | str:
-        """The key of its columns. Raises PlantedError."""
+        """Return the key. Raises PlantedError for a key of another kind."""
         if raw == 1 and (type(key) is int or isinstance(key, str)):
             return key
         raise PlantedError("the outbox holds a key of another kind")
@@ -32,18 +33,18 @@ class InlineTextDisk(Disk):  # type: ignore[misc]  # diskcache is untyped
     def store(
         self, value: object, read: object, key: object = UNKNOWN
     ) -> tuple[int, int, None, str]:
-        """The columns of a value. Raises TypeError for another kind."""
+        """Return the columns of a value. Raises TypeError for a value of another kind."""
         del read, key
         if isinstance(value, str):
             return 0, MODE_RAW, None, value
         raise TypeError("a value of the outbox is text")
 
     def fetch(self, mode: object, filename: object, value: object, read: object) -> str:
-        """The value of its columns. Raises PlantedError."""
+        """Return the value. Raises PlantedError for a value of another kind."""
         del read
         if mode == MODE_RAW and filename is None and isinstance(value, str):
             return value
         raise PlantedError("the outbox holds a value of another kind")
 
     def remove(self, file_path: Any) -> None:
-        """Delete no file: none is ours."""
+        """Delete no file: the outbox has none."""

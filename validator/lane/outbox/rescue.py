@@ -1,7 +1,8 @@
-"""Looks at an outbox's database before it is opened: whether it is whole, empty, or damaged; and saves from a damaged one what can be read.
+"""Checks an outbox's database before it is opened, and saves what can be read of a damaged one.
 
-SQLite opens a file of zero bytes as an empty database, and garbage in its log as an older state. So what must be there is written in a second
-file, `outbox.json`, and each record has a checksum of its own.
+SQLite opens a file of zero bytes as an empty database, and garbage in its log as an older state. So
+a second file, `outbox.json`, names the outbox that must be there, and each record has its own
+checksum.
 """
 
 import sqlite3
@@ -9,27 +10,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, NamedTuple
-from zlib import crc32
+from typing import NamedTuple
 
 import msgspec
 
 from validator.errors import one_line
 from validator.host.durable import replace_file
+from validator.lane.outbox.head import HEAD, HEAD_CHARACTERS_MAX, Head, decode_head
 from validator.lane.outbox.wal import carve, cut_off, read_log
-from validator.reports.stored_report import RecordError, Refused, StoredReport, decode, encode
+from validator.reports.stored_report import RecordError, StoredReport, decode, encode
 
-DATABASE = "cache.db"  # as diskcache calls it
+DATABASE = "cache.db"  # the name that diskcache gives it
 LOG = f"{DATABASE}-wal"
 BEHIND_THE_ROT = "behind-the-rot"  # reports of a rotten log, a record a line
-HEAD = "head"  # the key of the row that says whose outbox it is
-REJECTED = (
-    "rejected/"  # begins the key of a report that the back office did not take; its place follows
-)
-HEAD_CHARACTERS_MAX = 512
-_CRC_DIGITS = 8
+# Begins the key of a report that the back office rejected; its place follows.
+REJECTED = "rejected/"
 
-# What SQLite says of a disk that does not answer now (its primary result codes): nothing is known of the outbox then, and it is tried again.
+# SQLite's primary result codes for a disk that does not answer now: they do not prove damage, and
+# the outbox is tried again.
 _AWAY = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -44,12 +42,14 @@ _AWAY = {
 _UNREADABLE = {
     sqlite3.SQLITE_IOERR_READ,
     sqlite3.SQLITE_IOERR_SHORT_READ,
-}  # a sector that is lost: damage after all
+}  # a lost sector: this is damage
 
-_ROWS_SKIPPED_MAX = 4_096  # rows of a damaged table that are asked for one by one; then only those of which the index knows
+# Rows of a damaged table that are read one by one. After that, only rows that the index has.
+_ROWS_SKIPPED_MAX = 4_096
 _OURS = (
     "raw = 1 AND mode = 1 AND filename IS NULL AND typeof(value) = 'text'"
-    " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53 OR key = 'head' OR key LIKE 'rejected/%')"
+    " AND (typeof(key) = 'integer' AND key BETWEEN 1 AND 1 << 53"
+    " OR key = 'head' OR key LIKE 'rejected/%')"
 )
 
 _COLUMNS = [  # as diskcache makes them
@@ -67,56 +67,16 @@ _COLUMNS = [  # as diskcache makes them
     ("value", "BLOB"),
 ]
 
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-
 
 class DamagedError(Exception):
-    """An outbox that cannot be gone on with; the message is one clear line."""
-
-
-class Head(msgspec.Struct, frozen=True):
-    """Whose outbox it is, the next `seq`, and how many places came before the first.
-
-    It is written when reports go away or are refused; until then the newest place says what the next `seq` is.
-    """
-
-    outbox_id: str
-    next_seq: Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
-    places_before: _Count = 0
-    refused_before: Refused = 0
-    """How many were refused since the report before the next one."""
-
-    @property
-    def next_place(self) -> int:
-        """The key of the next report: it only rises, also past what was saved from an older outbox."""
-        return self.places_before + self.next_seq
-
-    def after(self, place: int) -> "Head":
-        """The head when this place is taken."""
-        next_seq = place - self.places_before + 1
-        return (
-            self
-            if next_seq <= self.next_seq
-            else msgspec.structs.replace(self, next_seq=next_seq, refused_before=0)
-        )
-
-
-def encode_head(head: Head) -> str:
-    """The head as its row has it: a CRC-32 in front, since a rotten number would give numbers out twice."""
-    content = msgspec.json.encode(head)
-    return f"{crc32(content):0{_CRC_DIGITS}x} {content.decode()}"
-
-
-def decode_head(text: str) -> Head:
-    """The head of such a text, or of one without a CRC, as older versions wrote it. Raises ValueError."""
-    crc, _, content = ("", "", text) if text.startswith("{") else text.partition(" ")
-    if crc and crc != f"{crc32(content.encode()):0{_CRC_DIGITS}x}":
-        raise ValueError("its checksum is wrong")
-    return msgspec.json.decode(content, type=Head)
+    """An outbox that cannot be used any more. The message is one line: file and damage."""
 
 
 class Examined(NamedTuple):
-    """A whole outbox: its head, how many reports wait, how many were rejected, and how many rows were planted and are gone now."""
+    """A whole outbox: its head, and how many reports wait and were rejected.
+
+    `planted` counts rows that no outbox wrote. They were deleted.
+    """
 
     head: Head
     waiting: int
@@ -125,44 +85,50 @@ class Examined(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A report of a damaged outbox, and whether the back office had not taken it."""
+    """A report of a damaged outbox, and whether the back office had rejected it."""
 
     report: StoredReport
     is_rejected: bool
 
 
 def examine(folder: Path, outbox_id: str) -> Examined:
-    """Look at the outbox in this folder, which must be the one of this id.
+    """Check the outbox in a folder, and delete what was planted in it.
 
-    Raises DamagedError; and OSError or sqlite3.Error if the disk does not answer: a full one is no damage, nor is one that is read-only.
+    Args:
+        folder: holds the database and its log, which no one has opened.
+        outbox_id: the id that the outbox must have.
+
+    Raises:
+        DamagedError: it is damaged, empty, or another outbox.
+        OSError, sqlite3.Error: the disk does not answer. A full or read-only disk is no damage.
     """
     path = folder / DATABASE
     if not path.is_file():
-        raise DamagedError(f"{path}: is gone")
+        raise DamagedError(f"{path}: the file is gone")
     log = read_log(folder / LOG)
     if log.behind_the_rot is not None:
         raise DamagedError(f"{folder / LOG}: is damaged, and not at its end")
     cut_off(folder / LOG, log.end)
     try:
         with closing(_opened(path)) as database:
-            (told,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-            if told != "ok":
-                raise DamagedError(f"{path}: {one_line(told)}")
+            (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise DamagedError(f"{path}: {one_line(verdict)}")
             _check_columns(path, database)
             _find_rotten_row(path, database)
             _forget_settings(database)
-            planted = database.execute(f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)").rowcount  # noqa: S608 — a constant
+            planted = database.execute(
+                f"DELETE FROM Cache WHERE NOT coalesce({_OURS}, 0)"  # noqa: S608 — a constant
+            ).rowcount
             found = database.execute(
                 "SELECT value FROM Cache WHERE key = ? AND raw = 1", (HEAD,)
             ).fetchone()
             waiting, rejected, newest = database.execute(
-                "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'), count(*) FILTER (WHERE key LIKE 'rejected/%'),"
+                "SELECT count(*) FILTER (WHERE typeof(key) = 'integer'),"
+                " count(*) FILTER (WHERE key LIKE 'rejected/%'),"
                 " coalesce(max(key) FILTER (WHERE typeof(key) = 'integer'), 0) FROM Cache"
             ).fetchone()
-    except (
-        sqlite3.Error,
-        UnicodeError,
-    ) as error:  # the second: a rotten name in SQLite's own words
+    except (sqlite3.Error, UnicodeError) as error:  # UnicodeError: a rotten name in SQLite's schema
         if _is_away(error):
             raise
         raise DamagedError(f"{path}: {error}") from error
@@ -175,27 +141,36 @@ def examine(folder: Path, outbox_id: str) -> Examined:
 
 
 def _check_columns(path: Path, database: sqlite3.Connection) -> None:
-    """Raise DamagedError for a table of other columns: in the words that made it a letter rots unseen, and a comparison goes wrong."""
-    told = [
+    """Raise DamagedError for a table of other columns.
+
+    No checksum covers the SQL text that defines the table. One rotten letter in it makes a
+    comparison wrong.
+    """
+    columns = [
         (name.lower(), kind.upper())
         for _, name, kind, *_ in database.execute("PRAGMA table_info(Cache)")
     ]
-    if told != _COLUMNS:
+    if columns != _COLUMNS:
         raise DamagedError(f"{path}: its table has rotted")
 
 
 def _find_rotten_row(path: Path, database: sqlite3.Connection) -> None:
-    """Raise DamagedError for a row that is not as an outbox writes it, and has a report that can be read: it is saved, not removed."""
-    for (value,) in database.execute(f"SELECT value FROM Cache WHERE NOT coalesce({_OURS}, 0)"):  # noqa: S608 — a constant
+    """Raise DamagedError for a row that no outbox wrote so, but that holds a readable report.
+
+    The rescue saves that report. Else the row would be deleted as planted.
+    """
+    for (value,) in database.execute(
+        f"SELECT value FROM Cache WHERE NOT coalesce({_OURS}, 0)"  # noqa: S608 — a constant
+    ):
         with suppress(RecordError):
             decode(readable_record(value))
             raise DamagedError(f"{path}: a row has rotted")
 
 
 def _forget_settings(database: sqlite3.Connection) -> None:
-    """Leave nothing that diskcache would take from the file: its settings are given to it, and it makes its own triggers anew.
+    """Delete diskcache's settings and triggers: it gets them as arguments, or makes them again.
 
-    A row that was planted among them could call what it likes inside the Cache, and a trigger could undo each append.
+    A planted setting could call any method of the Cache. A planted trigger could undo each append.
     """
     database.execute("DELETE FROM Settings")
     for (name,) in database.execute(
@@ -213,14 +188,21 @@ def _head(path: Path, found: tuple[object]) -> Head:
 
 
 def keep_rotten_log(folder: Path) -> None:
-    """Write down what can be read behind the rot in a log, before SQLite opens the database and does away with it. Raises OSError."""
+    """Save the reports behind the rot of a log to a file, before SQLite drops them.
+
+    Raises OSError.
+    """
     reports = read_log(folder / LOG).behind_the_rot
     if reports is not None:
         replace_file(folder / BEHIND_THE_ROT, "\n".join(map(encode, reports)).encode())
 
 
 def salvage(folder: Path) -> Iterator[Saved]:
-    """Every report that can still be read, by rising place, each once: what is damaged is not there. Raises sqlite3.Error if the disk does not answer."""
+    """Yield every report that can still be read once, by rising place.
+
+    Raises:
+        sqlite3.Error: the disk does not answer.
+    """
     behind = {report.report_id: report for report in _behind_the_rot(folder)}
     for saved in _rows(folder) if _has_table(folder) else _carved(folder):
         behind.pop(saved.report.report_id, None)
@@ -236,7 +218,7 @@ def _behind_the_rot(folder: Path) -> Iterator[StoredReport]:
 
 
 def _has_table(folder: Path) -> bool:
-    """Whether the database still knows where its rows are. Raises sqlite3.Error if the disk does not answer."""
+    """Whether SQLite still finds the table. Raises sqlite3.Error if the disk does not answer."""
     try:
         with closing(_opened(folder / DATABASE)) as database:
             database.execute("SELECT _rowid_, key, value FROM Cache LIMIT 0")
@@ -248,7 +230,7 @@ def _has_table(folder: Path) -> bool:
 
 
 def _carved(folder: Path) -> Iterator[Saved]:
-    """What stands in the pages, when nothing says any more which of them are the table's."""
+    """Yield the reports in all pages, when SQLite no longer knows which pages are the table's."""
     found: set[bytes] = set()
     for report in chain(carve(folder / DATABASE), carve(folder / LOG)):
         report_id = bytes.fromhex(report.report_id.replace("-", ""))
@@ -263,9 +245,10 @@ def _rows(folder: Path) -> Iterator[Saved]:
         known: Iterator[int] | None = None
         while True:
             try:
-                # Whatever has become of its other columns: the record's checksum says what is a report.
+                # The record's checksum decides what is a report, whatever became of other columns.
                 for rowid, is_rejected, value in database.execute(
-                    "SELECT _rowid_, coalesce(key LIKE 'rejected/%', 0), value FROM Cache WHERE _rowid_ > ? ORDER BY _rowid_",
+                    "SELECT _rowid_, coalesce(key LIKE 'rejected/%', 0), value FROM Cache"
+                    " WHERE _rowid_ > ? ORDER BY _rowid_",
                     (place,),
                 ):
                     place = rowid
@@ -276,7 +259,7 @@ def _rows(folder: Path) -> Iterator[Saved]:
                     raise
             else:
                 return
-            # Past a page that cannot be read, if the next can: `place` is asked for no more.
+            # Go on behind the row whose page cannot be read; its neighbours may be readable.
             place, skipped = place + 1, skipped + 1
             if skipped > _ROWS_SKIPPED_MAX:
                 known = known or iter(_rowids(database))
@@ -286,7 +269,10 @@ def _rows(folder: Path) -> Iterator[Saved]:
 
 
 def _rowids(database: sqlite3.Connection) -> Sequence[int]:
-    """The rows that there are, rising, by the index of their keys, which is on pages of its own: from its one end as far as it can be read, and from its other."""
+    """Return the row ids that the index of keys has, rising. The index is on pages of its own.
+
+    It is read from each end as far as its pages are readable.
+    """
     found: set[int] = set()
     for order in ("ASC", "DESC"):
         index = (
@@ -298,7 +284,7 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
 
 
 def was_used(folder: Path) -> bool:
-    """Whether a report ever stood in this database, as far as it can still be read."""
+    """Whether this database ever held a report, as far as its head can still be read."""
     with (
         suppress(sqlite3.Error, UnicodeError, DamagedError),
         closing(_opened(folder / DATABASE)) as database,
@@ -323,7 +309,7 @@ def _is_away(error: Exception) -> bool:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error in use says that the database is not what it was. A disk that does not answer may yet do so."""
+    """Whether an error in use proves damage. A disk that does not answer may answer later."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, UnicodeError) or (code is not None and code & 0xFF not in _AWAY)
 
@@ -335,10 +321,13 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def readable_record(value: object) -> object:
-    """What a `value` column may hold: one bit makes the same bytes a blob in place of a text."""
+    """Return the text of a `value` column: one rotten bit makes its bytes a blob."""
     return readable(value) if isinstance(value, bytes) else value
 
 
 def readable(text: bytes) -> str:
-    """A text of the database, rotten or not: a record's own checksum judges it. SQLite's would be an error of the whole database."""
+    """Decode a text of the database, rotten or not; a record's own checksum judges it.
+
+    Python's sqlite3 would fail the whole statement for one byte that is no UTF-8.
+    """
     return text.decode(errors="replace")

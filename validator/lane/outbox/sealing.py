@@ -1,10 +1,12 @@
-"""Seals a UID to the back office's key, so that what waits on a gate names nobody: libsodium's sealed box, by PyNaCl.
+"""Seals a UID to the back office's key (libsodium): reports on a gate's disk identify no card.
 
-The key comes with the signed list (manifest: `sealing_key`). Its private half is with whoever may read reports for the authority, and nowhere on a
-gate or a web server. A gate that holds no list with such a key makes reports that say what happened, and not to whom.
+The key comes with the signed list (manifest: `sealing_key`). Its private half belongs to the people
+who read reports for the authority. It is on no gate and no web server. Without such a key, a gate
+makes reports without the card.
 
-A sealed box is an ephemeral public key, and a box under what it has in common with the receiver's (libsodium, "Sealed boxes"). All but the box
-itself can be had before there is a UID, and a passenger who is refused waits for what is not.
+A sealed box is an ephemeral public key, and a box under the secret that it shares with the
+receiver's key (libsodium, "Sealed boxes"). All but the box is made before there is a UID, so that a
+passenger does not wait for it.
 """
 
 from base64 import b64encode
@@ -23,7 +25,7 @@ from validator.reports.sealing_keys import SEALING_KEY_BYTES, sealing_key_id
 
 
 class _Ready(NamedTuple):
-    """All of one sealed box but what is in it. For one UID only."""
+    """All of one sealed box but its content. For one UID only."""
 
     ephemeral: bytes
     nonce: bytes
@@ -31,7 +33,7 @@ class _Ready(NamedTuple):
 
 
 class Sealer:
-    """Seals to the key of the list in force. One thread swaps the key, prepares and seals."""
+    """Seals to the key of the list in force. For one thread."""
 
     def __init__(self) -> None:
         self._public: bytes | None = None
@@ -39,9 +41,16 @@ class Sealer:
         self._ready: _Ready | None = None
 
     def seal_to(self, public: bytes | None) -> None:
-        """Seal to this X25519 key from now on; None: to none. Raises ValueError for another length.
+        """Seal to an X25519 key from now on, or to none.
 
-        A point of small order is a key that anybody could open: nothing is sealed to it, and the city sees that nothing is.
+        Anyone could open a box to a point of small order. Nothing is sealed to such a key, and the
+        reports show the city that they have no card.
+
+        Args:
+            public: 32 bytes; None for no key.
+
+        Raises:
+            ValueError: the key has another length.
         """
         if public is None:
             self._public, self._key_id, self._ready = None, "", None
@@ -54,14 +63,14 @@ class Sealer:
             self._ready = None
 
     def prepare(self) -> None:
-        """Do for the next UID what can be done without it, if that is not done: two multiplications on the curve."""
+        """Do what the next `seal` needs and no UID: two multiplications on the curve."""
         if self._public is not None and self._ready is None:
             ephemeral, private = crypto_box_keypair()
             nonce = blake2b(ephemeral + self._public, digest_size=crypto_box_NONCEBYTES).digest()
             self._ready = _Ready(ephemeral, nonce, crypto_box_beforenm(self._public, private))
 
     def seal(self, uid: bytes) -> tuple[str, str]:
-        """The sealed UID, base64, and the id of the key that opens it; both empty while there is no key."""
+        """Return the sealed UID in base64 and the id of the key; both empty without a key."""
         self.prepare()
         if self._ready is None:
             return "", ""

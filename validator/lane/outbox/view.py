@@ -1,11 +1,14 @@
-"""An outbox on a disk that can be read and takes nothing: its database in memory, so that its reports reach the city all the same.
+"""A copy in memory of an outbox whose disk cannot be written, so that its reports reach the city.
 
-    view = OutboxView(folder)      # a copy: whatever is done to it is forgotten with it
+    view = OutboxView(folder)      # changes to it are lost with it
     outbox_rows.oldest(view, 20, 0)
 
-A card that the kernel has made read-only is one that somebody will throw away. SQLite opens no database with a log there, since it
-would have to write its index beside it; so the log's pages are put into the copy here. What the city has is taken out of the copy
-alone: once the disk takes something again it is sent again, and the city says that it has it already.
+A card that the kernel has made read-only will be replaced, and the reports on it with it. SQLite
+opens no database with a log there, since it would write the log's index beside it. So the pages of
+the log are copied into the image here.
+
+Reports that the city has received are deleted in the copy alone. Once the disk can be written they
+are sent again, and the city answers that it has them.
 """
 
 import sqlite3
@@ -17,25 +20,27 @@ from typing import Any
 from validator.lane.outbox.rescue import DATABASE, LOG, DamagedError, readable
 from validator.lane.outbox.wal import committed_pages
 
-VIEW_BYTES_MAX = (
-    16 << 20
-)  # some 35,000 reports: the copy is made in memory that the lane has locked
-_VERSIONS_AT = slice(
-    18, 20
-)  # of the file format, for writing and reading: 1 is without a log, 2 with one
+VIEW_BYTES_MAX = 16 << 20  # some 35,000 reports: the copy is in memory that the lane has locked
+# The file format's versions for writing and reading: 1 is without a log, 2 with one.
+_VERSIONS_AT = slice(18, 20)
 _PAGE_BYTES_AT = slice(16, 18)
 
 
 class OutboxView:
-    """As much of a diskcache.Cache as lane/outbox/rows.py asks for. For one thread."""
+    """The part of diskcache.Cache that `rows.py` uses. For one thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Read it. Raises OSError, sqlite3.Error, and DamagedError for what cannot be used or is too large."""
+        """Copy the database and its log.
+
+        Raises:
+            DamagedError: it is damaged, or larger than VIEW_BYTES_MAX.
+            OSError, sqlite3.Error: it cannot be read.
+        """
         size = sum(
             (folder / name).stat().st_size for name in (DATABASE, LOG) if (folder / name).exists()
         )
         if size > VIEW_BYTES_MAX:
-            raise DamagedError(f"{folder}: {size} bytes are too many to be held in memory")
+            raise DamagedError(f"{folder}: {size} bytes are too many to hold in memory")
         image = bytearray((folder / DATABASE).read_bytes())
         page_bytes = int.from_bytes(image[_PAGE_BYTES_AT], "big")
         for number, page in committed_pages(folder / LOG):
@@ -48,11 +53,11 @@ class OutboxView:
         try:
             self._database.deserialize(bytes(image))
             self._database.text_factory = readable
-            (told,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
+            (verdict,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
         except BaseException:
             self._database.close()
             raise
-        if told != "ok":
+        if verdict != "ok":
             self._database.close()
             raise DamagedError(
                 f"{folder}: damaged, and cannot be saved while the disk takes nothing"
@@ -63,9 +68,9 @@ class OutboxView:
 
     @contextmanager
     def transact(self) -> Iterator[None]:
-        """Nothing has to be all or nothing here."""
+        """Do nothing: a copy needs no transaction."""
         yield
 
     def close(self) -> None:
-        """Forget it."""
+        """Drop the copy."""
         self._database.close()

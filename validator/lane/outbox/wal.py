@@ -1,11 +1,12 @@
-"""The log beside an outbox's database (SQLite's write-ahead log), read frame by frame before SQLite opens it.
+"""The log beside an outbox's database (SQLite's write-ahead log), read before SQLite opens it.
 
-    log = read_log(path)             # log.behind_the_rot is None: it is whole, or ends where a power cut would end it
+    log = read_log(path)             # behind_the_rot is None: it is whole, or torn by a power cut
     cut_off(path, log.end)
 
-SQLite goes by a log as far as its checksums hold and forgets the rest without a word. That is right for the last transaction, which a power cut may
-tear. But each transaction is on the disk before the next one begins, so a bad frame with a whole transaction behind its own is rot, and what stands
-behind it was acknowledged. https://www.sqlite.org/fileformat2.html#walformat
+SQLite reads a log as far as its checksums hold and silently drops the rest. That is right for the
+last transaction, which a power cut may tear. But each transaction is on the disk before the next
+one begins. So a bad frame with a whole transaction behind it is rot, and that transaction was
+acknowledged. https://www.sqlite.org/fileformat2.html#walformat
 """
 
 import os
@@ -18,45 +19,46 @@ from typing import BinaryIO, NamedTuple
 
 from validator.reports.stored_report import RECORD_CHARACTERS_MAX, RecordError, StoredReport, decode
 
-_HEADER = Struct(">6I2I")  # magic, version, page size, checkpoint, salt 1, salt 2; its own checksum
-_FRAME = Struct(">6I")  # page, pages of the database after a commit or 0, salt 1, salt 2, checksum
-_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # by the order of bytes in which checksums are made
+_HEADER = Struct(">6I2I")  # magic, version, page size, checkpoint, two salts; its checksum
+_FRAME = Struct(">6I")  # page, pages after a commit or 0, two salts, checksum
+_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # the byte order of checksums
 _PAGE_BYTES = {512 << doubled for doubled in range(8)}
 _STEP_BYTES = 1 << 20
 _RECORD = re.compile(rb'[0-9a-f]{8} \{"report_id":[^{}]{1,%d}\}' % RECORD_CHARACTERS_MAX)
 
 
 class _Frame(NamedTuple):
-    """One page as it was written."""
+    """One frame: a page as it was written."""
 
     number: int
     is_ours: bool
-    """Of this run of the log; what an earlier run left behind is not."""
+    """Whether it belongs to this run of the log, and was not left by an earlier one."""
     is_commit: bool
     is_good: bool
-    """Whether the checksums hold up to here, this one's included."""
+    """Whether all checksums up to this frame hold."""
     page: bytes
 
 
 class Log(NamedTuple):
-    """What a log holds."""
+    """The result of reading a log."""
 
     end: int
-    """In bytes: SQLite goes by nothing from here on."""
+    """In bytes: SQLite drops everything from here on."""
     behind_the_rot: list[StoredReport] | None
-    """What can be read from there on, if an acknowledged transaction stands there; else None.
+    """The readable reports behind `end`, if an acknowledged transaction is there; else None.
 
-    Some may have been delivered meanwhile: a page keeps what was deleted until the room is needed. The back office takes none twice.
+    Some may be delivered already: a page keeps deleted rows until it needs the room. The back
+    office stores none twice.
     """
 
 
 def read_log(path: Path) -> Log:
-    """Read all of a log. Raises OSError."""
+    """Read a whole log; a missing file is an empty log. Raises OSError."""
     end = 0
     found: dict[str, StoredReport] = {}
-    written: set[int] = (
-        set()
-    )  # by this transaction: none writes a page twice, should its end be what cannot be read
+    # The pages of this transaction. None writes a page twice, so a second frame of a page proves
+    # that a transaction has ended, even if the frame of its end is unreadable.
+    written: set[int] = set()
     is_rot = is_over = False
     with suppress(FileNotFoundError), path.open("rb") as log:
         for frame in _frames(log):
@@ -73,7 +75,10 @@ def read_log(path: Path) -> Log:
 
 
 def cut_off(path: Path, end: int) -> None:
-    """End a log there, before anything is written behind: what a torn transaction left would follow the next one. Raises OSError."""
+    """Truncate a log at `end` bytes and sync it. Raises OSError.
+
+    Else the frames of a torn transaction would follow the next transaction.
+    """
     with suppress(FileNotFoundError), path.open("r+b") as log:
         if log.seek(0, os.SEEK_END) > end:
             log.truncate(end)
@@ -81,7 +86,7 @@ def cut_off(path: Path, end: int) -> None:
 
 
 def committed_pages(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The pages that SQLite would take from a log, by number, in the order in which they were written. Raises OSError."""
+    """Yield number and content of the committed pages, in the order of writing. Raises OSError."""
     begun: list[tuple[int, bytes]] = []
     with suppress(FileNotFoundError), path.open("rb") as log:
         for frame in _frames(log):
@@ -94,10 +99,10 @@ def committed_pages(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def carve(path: Path) -> Iterator[StoredReport]:
-    """Every report whose record stands whole anywhere in a file, in the file's order, some more than once. Raises OSError.
+    """Yield every report whose record is whole anywhere in a file, some more than once.
 
-    For a database whose tables cannot be found any more. A record lies within one page, so none is in two parts; one
-    that was delivered may still lie there.
+    For a database whose table SQLite no longer finds. A record lies within one page, so none is in
+    two parts. A delivered one may still be there. Raises OSError.
     """
     with suppress(FileNotFoundError), path.open("rb") as file:
         before = b""
@@ -127,7 +132,10 @@ def _frames(log: BinaryIO) -> Iterator[_Frame]:
 
 
 def _guessed(log: BinaryIO) -> tuple[int, list[int]]:
-    """The page size and the salts of a log whose header is the rot: its first frame's, and the distance at which they come back."""
+    """Guess page size and salts of a log with a rotten header.
+
+    The salts are those of the first frame. They come again at the distance of one frame.
+    """
     at = log.tell()
     start = log.read(_FRAME.size + max(_PAGE_BYTES) + _FRAME.size)
     log.seek(at)

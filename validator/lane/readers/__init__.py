@@ -1,1 +1,5 @@
-"""Card readers, a folder each. Each implements ports.Reader; one contract suite runs on all."""
+"""Card readers, a folder or a file each.
+
+A new reader is a class with the methods of ports.Reader that passes
+tests/contracts/test_reader_contract.py. `pn532/` owns its port. `board_reader.py` uses the board's.
+"""

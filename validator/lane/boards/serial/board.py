@@ -172,7 +172,7 @@ class SerialBoard:
         try:
             data = self._read()
             before_ns, self._read_ns = self._read_ns, now_ns
-            now_ns = self._clock()  # the machine may have stood still in between
+            now_ns = self._clock()  # the machine may not have run in between
             self._sort(link.receive(data, now_ns), is_old=now_ns - before_ns > CARD_AGE_MAX_NS)
             self._sort(link.tick(now_ns))
             self._flush()

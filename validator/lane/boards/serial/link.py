@@ -54,8 +54,8 @@ ACK_WAIT_NS = 50 * NS_PER_MS
 SENDS_MAX = 4  # once, and three times again
 HELLO_APART_NS = 100 * NS_PER_MS  # a HELLO sooner than this is the answer to a HELLO of the lane
 COMMANDS_WAITING_MAX = 16
-# A bad line delays a command by some hundred ms. Only a lane that stood still sends one later, and
-# the passenger of an OPEN may have gone by then.
+# A bad line delays a command by some hundred ms. Only a lane that did not run for a while sends
+# one later, and the passenger of an OPEN may have gone by then.
 COMMAND_AGE_MAX_NS = 1_000 * NS_PER_MS
 TAPS_REMEMBERED = 32  # as many as the board remembers: it reports the end of no older passage
 
@@ -139,7 +139,7 @@ class BoardLink:
         return min(due, self._unacknowledged.sent_ns + ACK_WAIT_NS) if self._unacknowledged else due
 
     def send(self, command: Command, now_ns: int) -> None:
-        """Queue a command. Without a session it is dropped: the board knows none of its passages."""
+        """Queue a command; without a session drop it, since the board would not know its tap."""
         if self._peer is None or self.lost:
             return
         self._waiting.append((command, now_ns))
@@ -192,7 +192,7 @@ class BoardLink:
         return []
 
     def _lose_late(self, command: Command, now_ns: int) -> BoardLost:
-        what = f"was not sent {_name(command)} in time, since this lane stood still"
+        what = f"was not sent {_name(command)} in time, since this lane did not run"
         return self._lose(f"{what}; is the machine overloaded?", now_ns)
 
     def _lose(self, reason: str, now_ns: int) -> BoardLost:

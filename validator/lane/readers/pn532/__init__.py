@@ -1,1 +1,5 @@
-"""The PN532 on a UART: reader > opener > chip > line, each a floor of its own."""
+"""The PN532 on a UART: reader > opener > chip > line, each of which knows only those behind it.
+
+`held_cards.py` remembers which cards were reported, `targets.py` reads the chip's answer, and
+`frames.py` finds frames in noise.
+"""

@@ -1,9 +1,11 @@
-"""One PN532, step by step: find it at whatever speed it was left, make it ready, ask for cards, leave it sane.
+"""One PN532, step by step: find it at any speed, configure it, ask for cards, leave it quiet.
 
-Each step blocks for a short time that is written beside it, and raises one of FAULTS. It keeps no state of the gate and
-retries nothing: what a fault means and what comes next is `pn532_reader`'s business. The commands go through nfcpy's
-chipset; `nfc.clf.pn532.init` and `connect()` are not used, docs/decisions/0004-reader-on-nfcpy-chipset.md says why.
-Commands and their fields: PN532 user manual (UM0701-02), section 7.
+Each step blocks for a short time, written beside it, and raises one of FAULTS. The chip holds no
+state of the gate and retries nothing: `reader.py` decides what a fault means and what comes next.
+
+The commands go through nfcpy's chipset. docs/decisions/0004-reader-on-nfcpy-chipset.md says why
+`nfc.clf.pn532.init` and `connect()` are not used. Commands and their fields: PN532 user manual
+(UM0701-02), section 7.
 """
 
 import contextlib
@@ -12,37 +14,39 @@ import logging
 import select
 import struct
 import termios
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 from nfc.clf import pn532
 
 from validator.lane.readers.pn532.frames import ACK
-from validator.lane.readers.pn532.line import EchoError, Line, NoAnswerError
-
-SPEEDS = (
-    115_200,
-    921_600,
-    460_800,
-    230_400,
-)  # where a chip may be: after its reset, after us, after others
-ROUNDS = 3  # over all speeds with the port open: behind a Pi's USB, the first bytes after an open may take a second
-FIND_WAIT_MS = 100  # a chip acknowledges within 15 ms, an FTDI adapter holds bytes for 16 ms, twice
-ECHO_MS = (
-    250  # how late a line gives back what was sent: adapters and hubs hold bytes, each for some ms
+from validator.lane.readers.pn532.line import (
+    SYSTEM_CLOCK,
+    EchoError,
+    Line,
+    LineClock,
+    NoAnswerError,
 )
-WAIT_MS = 30  # the same for one step of a chip that is known to work: the loop waits for it
-FIELD_OFF_NS = 6_000_000  # a card has forgotten everything after 5.1 ms without a field, NFC Forum Digital 2.0, 5.3
-LOOKS = 2  # of `look`: the answer to one may be lost
-REQUESTS = 2  # of each: a chip may leave every second one unanswered
-# For an answer: 5 ms a try, 4 ms anticollision a card, 5 ms RATS, and as much again for the machine.
+
+# Where a chip may be: after its reset, after this lane, after others.
+SPEEDS = (115_200, 921_600, 460_800, 230_400)
+# Over all speeds: behind a Pi's USB the first bytes after an open may take a second.
+ROUNDS = 3
+# A chip acknowledges within 15 ms, and an FTDI adapter holds bytes for 16 ms, twice.
+FIND_WAIT_MS = 100
+# How late a line may return what was sent: adapters and hubs hold bytes, each for some ms.
+ECHO_MS = 250
+WAIT_MS = 30  # for one step of a chip that is known to work: the loop waits for it
+# A card has forgotten everything after 5.1 ms without a field (NFC Forum Digital 2.0, 5.3).
+FIELD_OFF_NS = 6_000_000
+SCANS = 2  # of the field at the start: the answer to one may be lost
+REQUESTS = 2  # of each scan: a chip may leave every second one unanswered
+# For an answer: 5 ms a try, 4 ms anticollision a card, 5 ms RATS, and the same for the machine.
 REQUEST_MS = 25
-_ABORT_PAUSE_S = 0.001  # what nfcpy gives the chip between an abort and the next command
-_SPEED_PAUSE_S = 0.001  # the manual wants 200 µs after the acknowledgement that changes the speed
-_WAKE_UP = b"\x55\x55" + bytes(
-    14
-)  # the first edges wake the chip, the rest covers its oscillator's start
+_ABORT_PAUSE_S = 0.001  # that nfcpy gives the chip between an abort and the next command
+_SPEED_PAUSE_S = 0.001  # the manual: 200 µs after the acknowledgement that changes the speed
+# The first edges wake the chip, the rest covers the start of its oscillator.
+_WAKE_UP = b"\x55\x55" + bytes(14)
 _PN532 = 0x32
 _AUTOMATIC_RATS = 0x10
 _AUTOMATIC_ATR = 0x04  # on after a reset too
@@ -52,11 +56,12 @@ _TYPE_A_106 = 0
 _ALL_TARGETS = b"\x00"
 _RF_ITEM_FIELD, _RF_ITEM_RETRIES = 1, 5
 
-# The loop must not log, and a fault's reason says it all.
+# The loop must not log, and a fault's reason holds all that nfcpy would log.
 _SILENT = logging.getLogger("validator.nfcpy")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
-# termios.error and Chipset.Error are no OSErrors; the rest is what nfcpy and pyserial stumble over when a device lies or goes.
+# What a step raises. termios.error and Chipset.Error are no OSErrors. nfcpy and pyserial raise the
+# others when a device sends invalid data or goes away.
 FAULTS = (
     NoAnswerError,
     EchoError,
@@ -73,11 +78,11 @@ FAULTS = (
 
 
 class StoppedError(Exception):
-    """Nobody wants the chip any more."""
+    """The chip is no longer wanted: the reader was closed."""
 
 
 class _Chipset(Protocol):
-    """The part of nfcpy's chipset that is used: the one edge where its missing types are given."""
+    """The part of nfcpy's chipset that is used, with the types that nfcpy lacks."""
 
     def command(
         self, cmd_code: int, cmd_data: bytes | None, timeout: float
@@ -91,26 +96,31 @@ class _Chipset(Protocol):
 class Chip:
     """A chip behind an open port. One thread at a time."""
 
-    lay: bytearray | None = None  # what `look` has found
+    lay_at_start: bytearray | None = None
+    """The answer that `scan` received, as `answer` returns it; None if the field was empty."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, clock: LineClock = SYSTEM_CLOCK) -> None:
         self._line = line
+        self._clock = clock
         self._chipset: _Chipset = pn532.Chipset(line, logger=_SILENT)
         self._asked = False
 
     def fileno(self) -> int:
-        """The open port's descriptor, readable when the chip says something or has gone."""
+        """Return the open port's descriptor: readable when the chip sends or is gone."""
         return self._line.fileno()
 
-    def find(self, wanted: Callable[[], bool]) -> None:
-        """Wake the chip and try every speed until it answers; at most 1.3 s.
+    def find(self, is_wanted: Callable[[], bool]) -> None:
+        """Wake the chip and try every speed until it answers; 1.3 s at most.
+
+        Args:
+            is_wanted: asked before each try; False ends the search.
 
         Raises:
-            NoAnswerError: it answers at none, three times over.
-            StoppedError: `wanted` says no.
+            NoAnswerError: the chip answers at no speed, three times over.
+            StoppedError: the chip is no longer wanted.
         """
         for speed in SPEEDS * ROUNDS:
-            if not wanted():
+            if not is_wanted():
                 raise StoppedError
             with contextlib.suppress(NoAnswerError):
                 self._wake_up_at(speed)
@@ -120,49 +130,57 @@ class Chip:
         )
 
     def make_ready(self, speed: int) -> None:
-        """Configure a chip that was found, at `speed` baud if the port can do that; at most 0.6 s, 15 ms usually."""
+        """Configure a chip that was found; 15 ms usually, 0.6 s at most.
+
+        Args:
+            speed: bits a second. A port that cannot do that stays at the speed that it has.
+        """
         self._chipset.sam_configuration("normal")
         self._raise_speed(speed)
         self._chipset.set_parameters(_AUTOMATIC_RATS | _AUTOMATIC_ATR)
         self._chipset.rf_configuration(_RF_ITEM_RETRIES, _TRY_FOR_EVER)
-        self._field(on=False)  # a card that was listed before we came is to be told again
+        self._field(on=False)  # a card that was listed before answers again
         self._line.clear()
 
     def await_echo(self) -> None:
-        """Listen for what a line that echoes gives back late; ECHO_MS. Raises EchoError."""
-        give_up_ns = time.monotonic_ns() + ECHO_MS * 1_000_000
-        while (left_ms := (give_up_ns - time.monotonic_ns()) / 1e6) > 0:
+        """Wait ECHO_MS for what a line that echoes returns late. Raises EchoError."""
+        give_up_ns = self._clock.monotonic_ns() + ECHO_MS * 1_000_000
+        while (left_ms := (give_up_ns - self._clock.monotonic_ns()) / 1e6) > 0:
             self._line.listen(left_ms)
         self._line.clear()
 
-    def hurry(self) -> None:
-        """From now on a loop waits for each step, so no step waits for longer than WAIT_MS."""
+    def shorten_waits(self) -> None:
+        """Limit each wait to WAIT_MS from now on: a loop waits for each step."""
         self._line.wait_ms = WAIT_MS
 
-    def look(self, targets_max: int) -> None:
-        """Find out what lies in the field, and put it to sleep; 0.12 s. The answer is in `lay`, as `answer` gives it.
+    def scan(self, targets_max: int) -> None:
+        """Set `lay_at_start` to what lies in the field, and put that to sleep; 0.12 s.
 
-        Raises NoAnswerError when the chip is silent, not when it was late once or twice.
+        Args:
+            targets_max: how many cards to ask for, 1 or 2.
+
+        Raises:
+            NoAnswerError: the chip is silent; it was not only late once or twice.
         """
-        looks = misses = 0
-        while looks < LOOKS:
+        scans = misses = 0
+        while scans < SCANS:
             try:
-                self.lay = self._look_once(targets_max)
+                self.lay_at_start = self._scan_once(targets_max)
             except NoAnswerError:
                 misses += 1
-                if misses > LOOKS:
+                if misses > SCANS:
                     raise
                 continue
-            if self.lay is not None:
+            if self.lay_at_start is not None:
                 self.release()
                 return
-            looks += 1
-        self._abort()  # else it would list the first card that comes, with nobody to hear it
+            scans += 1
+        self._abort()  # else the chip would list the first card that comes before a reader asks
 
-    def _look_once(self, targets_max: int) -> bytearray | None:
+    def _scan_once(self, targets_max: int) -> bytearray | None:
         self._abort()
         self._field(on=False)
-        time.sleep(FIELD_OFF_NS / 1e9)
+        self._clock.sleep_s(FIELD_OFF_NS / 1e9)
         for _ in range(REQUESTS):
             answer = self.ask(targets_max) or self._await_answer(REQUEST_MS)
             if answer is not None:
@@ -170,9 +188,13 @@ class Chip:
         return None
 
     def ask(self, targets_max: int) -> bytearray | None:
-        """Ask for the next cards, instead of what was asked before; 31 ms at most.
+        """Ask for the next cards, in place of the request before; 31 ms at most.
 
-        Gives the answer to what was asked before, if that was under way already, else None.
+        Args:
+            targets_max: how many cards to ask for, 1 or 2.
+
+        Returns:
+            The answer to the request before if it was under way already, else None.
         """
         self._abort()
         self._chipset.command(_IN_LIST, bytes((targets_max, _TYPE_A_106)), timeout=0)
@@ -180,30 +202,37 @@ class Chip:
         return self._overtaken_answer()
 
     def answer(self) -> bytearray | None:
-        """The answer to `ask`, from the number of targets on, or None while it is not here in full. Waits for nothing."""
+        """Return the answer to `ask`, from the number of targets on; None while it is not whole.
+
+        Does not wait.
+        """
         while self._line.listen():
             self._line.expect_any()
             if self._line.answers(_IN_LIST):
                 self._asked = False
                 return self._chipset.command(_IN_LIST, None, timeout=0.05)
-            self._line.read(0)  # late, and no longer awaited: nfcpy would call it a broken port
+            self._line.read(0)  # a late answer, which nfcpy would take for a broken port
         return None
 
     def _await_answer(self, wait_ms: int) -> bytearray | None:
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
-        give_up_ns = time.monotonic_ns() + wait_ms * 1_000_000
+        give_up_ns = self._clock.monotonic_ns() + wait_ms * 1_000_000
         while (answer := self.answer()) is None:
-            left_ms = (give_up_ns - time.monotonic_ns()) / 1e6
+            left_ms = (give_up_ns - self._clock.monotonic_ns()) / 1e6
             if left_ms <= 0:
                 return None
             poll.poll(left_ms)
         return answer
 
     def release(self) -> None:
-        """Put the cards told last to sleep until they leave the field; 61 ms at most. What was asked is forgotten."""
+        """Put the listed cards to sleep until they leave the field; 61 ms at most.
+
+        Drops the request that is open.
+        """
         self._abort()
-        # A card that has gone cannot say good-bye, and the chip may be long in waiting for it: the next command ends that.
+        # A card that has left cannot answer, and the chip may wait long for it. The next command
+        # ends that wait.
         try:
             self._chipset.command(_IN_RELEASE, _ALL_TARGETS, timeout=WAIT_MS / 1e3)
         except NoAnswerError:
@@ -211,44 +240,50 @@ class Chip:
         self._line.overtaken.clear()
 
     def reset_cards(self) -> bytearray | None:
-        """Take the field away, so that a card whose answer was lost begins anew; `ask` brings it back. 61 ms at most.
+        """Switch the field off, so that a card whose answer was lost begins again; 61 ms at most.
 
-        Gives the answer to what was asked before, like `ask`. Leave the field off for FIELD_OFF_NS.
+        `ask` switches the field on. Call it FIELD_OFF_NS later at the soonest.
+
+        Returns:
+            The answer to the request before if it was under way already, else None.
         """
         self._line.check_name()
         self._abort()
-        self._line.forgive()
+        self._line.clear_garbled()
         self._field(on=False)
         return self._overtaken_answer()
 
     def check(self) -> None:
-        """Prove that the chip is alive while nothing is asked of it; 60 ms at most."""
+        """Prove that an idle chip is alive; 60 ms at most."""
         self._line.check_name()
         self._abort()
         self._version()
 
     @property
     def has_answer(self) -> bool:
-        """Whether `answer` gives one without looking at the port."""
+        """Whether `answer` returns one without reading the port."""
         return self._line.has_answer()
 
     @property
     def unfinished(self) -> bool:
-        """Whether a part of an answer is here and the rest is not."""
+        """Whether a part of an answer is here and its rest is missing."""
         return self._line.unfinished
 
     @property
     def garbled(self) -> bool:
-        """Whether an answer may have been lost to noise."""
+        """Whether noise may have cost an answer."""
         return self._line.garbled
 
     def give_up_answer(self) -> bytearray | None:
-        """The rest of an unfinished answer will not come. Gives a whole one that came behind it, if there is one."""
+        """Drop an unfinished answer. Returns a whole one that came behind it, or None."""
         self._line.give_up_frame()
         return self.answer()
 
     def close(self) -> None:
-        """Leave the chip quiet, at 115200 baud, without a field, and the port free. 0.3 s at most; never raises."""
+        """Leave the chip quiet, at 115200 baud, its field off, and close the port; 0.3 s at most.
+
+        Never raises.
+        """
         with contextlib.suppress(*FAULTS):
             self.release()
             self._field(on=False)
@@ -256,7 +291,7 @@ class Chip:
         self._line.close()
 
     def drop(self) -> None:
-        """Let the port of a lost chip go, without a word to it. Never raises."""
+        """Close the port of a lost chip, and send it nothing. Never raises."""
         self._line.close()
 
     def _wake_up_at(self, speed: int) -> None:
@@ -270,7 +305,7 @@ class Chip:
     def _version(self) -> None:
         version = self._chipset.command(_GET_VERSION, b"", timeout=0.1)
         if not version or version[0] != _PN532:
-            raise OSError(errno.ENODEV, "something else than a PN532 answers")
+            raise OSError(errno.ENODEV, "another device than a PN532 answers")
 
     def _raise_speed(self, speed: int) -> None:
         before = self._line.speed
@@ -280,7 +315,7 @@ class Chip:
         with contextlib.suppress(NoAnswerError):
             self._version()
             return
-        self._line.set_speed(before)  # it may have stayed where it was, and that will do
+        self._line.set_speed(before)  # a chip that stayed there serves, too
         try:
             self._version()
         except NoAnswerError as error:
@@ -293,7 +328,7 @@ class Chip:
             self._chipset.set_serial_baudrate(speed)
             self._line.drain()
             self._line.set_speed(speed)
-            time.sleep(_SPEED_PAUSE_S)
+            self._clock.sleep_s(_SPEED_PAUSE_S)
 
     def _field(self, *, on: bool) -> None:
         self._chipset.rf_configuration(_RF_ITEM_FIELD, bytes((on,)))
@@ -301,12 +336,12 @@ class Chip:
     def _abort(self) -> None:
         if self._asked:
             self._line.write(ACK)
-            time.sleep(_ABORT_PAUSE_S)
+            self._clock.sleep_s(_ABORT_PAUSE_S)
             self._asked = False
 
     def _overtaken_answer(self) -> bytearray | None:
-        """An answer that the abort did not reach in time. It is read through nfcpy like any other."""
-        if not self._line.hear_overtaken(_IN_LIST):
+        """Return an answer that came before the abort took effect; it is read through nfcpy."""
+        if not self._line.restore_overtaken(_IN_LIST):
             return None
         return self._chipset.command(_IN_LIST, None, timeout=0.05)
 
@@ -314,26 +349,37 @@ class Chip:
 def open_chip(
     path: str,
     speed: int,
-    wanted: Callable[[], bool],
+    is_wanted: Callable[[], bool],
     targets_max: int = 0,
     *,
     has_echoed: bool = False,
+    clock: LineClock = SYSTEM_CLOCK,
 ) -> Chip:
-    """Open the port, make the chip behind it ready and, with `targets_max`, look what lies there.
+    """Open the port and make the chip behind it ready; 2.5 s at most.
 
-    A line that `has_echoed` is listened to first: an echo that comes late would end a chip that was called ready.
-    Blocks for 2.5 s at most; raises one of FAULTS or StoppedError.
+    Args:
+        path: the port.
+        speed: bits a second to which the UART is raised, if the port can do that.
+        is_wanted: asked now and then; False ends the attempt.
+        targets_max: with 1 or 2, scan the field for so many cards first.
+        has_echoed: the line has echoed before. Then wait for a late echo, which would else end a
+            chip that was reported as ready.
+        clock: of all waits.
+
+    Raises:
+        StoppedError: the chip is no longer wanted.
+        Exception: one of FAULTS; the port is closed then.
     """
-    line = Line(path, FIND_WAIT_MS)
-    chip = Chip(line)
+    line = Line(path, FIND_WAIT_MS, clock)
+    chip = Chip(line, clock)
     try:
-        chip.find(wanted)
+        chip.find(is_wanted)
         chip.make_ready(speed)
         if has_echoed:
             chip.await_echo()
         if targets_max:
-            chip.look(targets_max)
-        chip.hurry()
+            chip.scan(targets_max)
+        chip.shorten_waits()
     except BaseException:
         line.close()
         raise

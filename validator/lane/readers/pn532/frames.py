@@ -1,8 +1,8 @@
-"""Finds the frames in what a PN532 sends over its UART; it understands none of them and reads no port.
+"""Finds frames in the bytes that a PN532 sends over its UART. It reads no port, parses no frame.
 
-nfcpy takes six bytes and believes that they begin a frame: one byte of noise, and every later answer is an error. Here
-noise is skipped up to the next start code that is followed by good checksums, so a frame behind noise is still served.
-Frame layout: PN532 user manual (UM0701-02), section 6.2.1.
+nfcpy takes any six bytes for the head of a frame: one byte of noise, and every later answer is an
+error. Here noise is skipped up to the next start code with good checksums behind it, so a frame
+behind noise is still served. Frame layout: PN532 user manual (UM0701-02), section 6.2.1.
 """
 
 ACK = bytes.fromhex("0000ff00ff00")
@@ -11,15 +11,13 @@ _HEAD_LENGTH = 5  # preamble, start code, LEN, LCS
 _EXTENDED_HEAD_LENGTH = 8  # the same with FF FF, LEN as two bytes, LCS
 _CHECKSUM_LENGTH = 1
 _POSTAMBLE = 0x00
-_EXTENDED_DATA_MAX = (
-    265  # TFI, command, 263 bytes; a greater length is noise and must not be waited for
-)
+_EXTENDED_DATA_MAX = 265  # TFI, command, 263 bytes; a greater length is noise
 
 
 class FrameSplitter:
-    """Bytes in, whole frames out, however the bytes were cut. Holds one unfinished frame at most, 273 bytes.
+    """Bytes in pieces of any size in, whole frames out. Holds at most 273 bytes, one frame.
 
-    `garbled` says that bytes were skipped which belonged to no good frame; whoever acts on it sets it back.
+    `garbled` is set when bytes were skipped that belong to no good frame. The caller clears it.
     """
 
     __slots__ = ("_bytes", "garbled")
@@ -29,11 +27,11 @@ class FrameSplitter:
         self.garbled = False
 
     def feed(self, chunk: bytes) -> None:
-        """Add what was received; then call `next_frame` until it gives None."""
+        """Add received bytes; then call `next_frame` until it returns None."""
         self._bytes += chunk
 
     def next_frame(self) -> bytearray | None:
-        """The next frame with one preamble byte and the postamble, or None while no whole one is here."""
+        """Return the next whole frame, with one preamble byte and the postamble, or None."""
         waiting = self._bytes
         while self._to_start_code():
             length = _frame_length(waiting)
@@ -42,7 +40,8 @@ class FrameSplitter:
             frame = waiting[:length]
             if length and _is_sound(frame):
                 del waiting[:length]
-                # Not waited for, since it says nothing; and a cut-off one would be looked for in the next frame.
+                # The postamble carries nothing, so it is not waited for. Were it, a lost one would
+                # be taken from the next frame.
                 frame.append(_POSTAMBLE)
                 return frame
             self._refuse_start_code()
@@ -54,12 +53,12 @@ class FrameSplitter:
         return self._bytes.startswith(_START)
 
     def give_up_frame(self) -> None:
-        """The rest will not come: look for a frame behind the start code of the unfinished one."""
+        """Search behind the start code of the unfinished frame, whose rest will not come."""
         if self.unfinished:
             self._refuse_start_code()
 
     def clear(self) -> None:
-        """Forget what was received."""
+        """Drop what was received."""
         self._bytes.clear()
         self.garbled = False
 
@@ -87,7 +86,7 @@ def _zeros_at_end(waiting: bytearray) -> int:
 
 
 def _frame_length(waiting: bytearray) -> int | None:
-    """The length of the whole frame at the start, 0 if none can be there, None while its head is incomplete."""
+    """Return the length of the frame at the start; 0 if none can be there; None if unknown yet."""
     if len(waiting) < _HEAD_LENGTH:
         return None
     length, check = waiting[3], waiting[4]

@@ -1,9 +1,12 @@
-"""The serial line to a PN532: nfcpy's transport with frames found in noise, its own time-outs and an exclusive lock.
+"""The serial line to a PN532: nfcpy's transport with frames found in noise, time-outs and a lock.
 
-It carries frames for nfcpy's chipset, knows no command and gives no meaning to an answer. What nfcpy's own TTY does that a
-gate cannot use: it throws away received bytes before each write (and with them a card that was just told), takes any six
-bytes for the head of a frame, waits 50 ms at least and 100 ms for each acknowledgement, and leaves the port open when
-closing an unplugged one fails.
+It carries frames for nfcpy's chipset, knows no command and gives no meaning to an answer. A gate
+cannot use nfcpy's own TTY, which
+
+* throws away received bytes before each write, and with them a card that the chip has just listed;
+* takes any six bytes for the head of a frame;
+* waits at least 50 ms, and 100 ms for each acknowledgement;
+* leaves the port open when closing an unplugged one fails.
 """
 
 import contextlib
@@ -13,7 +16,9 @@ import select
 import termios
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import serial
 from nfc.clf.transport import TTY
@@ -21,35 +26,46 @@ from nfc.clf.transport import TTY
 from validator.lane.readers.pn532.frames import ACK, FrameSplitter
 
 _READ_BYTES_MAX = 4096  # what the kernel holds of a tty; one read empties it
-_FRAMES_MAX = 16  # two can wait at most; a mad device may not fill the memory
-_SENDER = 5  # where TFI stands in a frame that is not an extended one: this lane sends no others
+_FRAMES_MAX = 16  # two wait at most; a faulty device must not fill the memory
+_SENDER = 5  # the place of TFI in a normal frame; this lane sends no extended one
 _FROM_HOST, _FROM_CHIP = 0xD4, 0xD5  # UM0701-02, section 6.2.1.1
-_COMMAND = 6  # where the command's code stands
-_ANSWER = slice(5, 7)  # where TFI and response code stand in a frame that is not an extended one
+_COMMAND = 6  # the place of the command's code
+_ANSWER = slice(5, 7)  # the place of TFI and response code in a normal frame
 
 
 class NoAnswerError(Exception):
-    """The chip said nothing in time. Not an OSError: nfcpy would take that for a broken port and say EIO."""
+    """The chip did not answer in time. No OSError, which nfcpy would turn into EIO."""
 
 
 class EchoError(Exception):
-    """The line gave back a command of this lane. Not an OSError either."""
+    """The line returned a command of this lane. No OSError, for the same reason."""
+
+
+class LineClock(NamedTuple):
+    """The clock of a line and its chip: an argument, so that waits can be simulated."""
+
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+    sleep_s: Callable[[float], None] = time.sleep
+
+
+SYSTEM_CLOCK = LineClock()
 
 
 class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is Any
     """One open port. Every wait is at most `wait_ms`, whatever nfcpy asks for.
 
-    Raises OSError, termios.error and ValueError where the port does; NoAnswerError from `read`; EchoError where a frame comes in that a
-    host has sent: on such a line an acknowledgement may be an own one, and would prove a dead chip alive.
+    Raises OSError, termios.error and ValueError as the port does, and NoAnswerError from `read`.
+    Raises EchoError when a frame comes in that a host has sent. On such a line an acknowledgement
+    may be this lane's own, and would prove a dead chip alive.
     """
 
     wait_ms: int
-    overtaken: deque[
-        bytearray
-    ]  # whole answers that came while the acknowledgement of a later command was awaited
+    overtaken: deque[bytearray]
+    """Whole answers that came while the acknowledgement of a later command was awaited."""
 
-    def __init__(self, path: str, wait_ms: int) -> None:
+    def __init__(self, path: str, wait_ms: int, clock: LineClock = SYSTEM_CLOCK) -> None:
         self.wait_ms = wait_ms
+        self._clock = clock
         self.overtaken = deque(maxlen=_FRAMES_MAX)
         self._frames = FrameSplitter()
         self._whole: deque[bytearray] = deque(maxlen=_FRAMES_MAX)
@@ -59,39 +75,42 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
         super().__init__(path)
 
     def open(self, port: str, baudrate: int = 115_200) -> None:
-        """Open the port and lock it: two lanes on one reader would each take half of the other's answers."""
+        """Open the port and lock it: two lanes on one reader would take each other's answers."""
         self.tty = serial.Serial(port, baudrate, timeout=0, exclusive=True)
         self._fd: int = self.tty.fileno()
         self._poll.register(self._fd, select.POLLIN)
 
     def close(self) -> None:
-        """Let the port go, also a dead one: no flush, which would wait or raise. Never raises; may be called twice."""
+        """Close the port, also a dead one, without a flush, which would wait or raise.
+
+        Never raises; may be called twice.
+        """
         if self.tty is not None:
             with contextlib.suppress(OSError, termios.error):
                 self.tty.close()
 
     def fileno(self) -> int:
-        """The open port's descriptor."""
+        """Return the open port's descriptor."""
         return self._fd
 
     def check_name(self) -> None:
-        """Raise OSError if the name stands for another device by now. A name that is missing for a moment does not count.
+        """Raise OSError if the port's name belongs to another device now; a missing name is right.
 
-        After two readers were plugged in again, the first try may meet a name that udev has not yet put right, and the
-        lane would serve the other lane's passengers.
+        After two readers were plugged in again, the first try may meet a link that udev has not
+        renewed yet. The lane would then serve the other lane's passengers.
         """
         with contextlib.suppress(FileNotFoundError):
             if Path(self.port).stat().st_rdev != os.fstat(self._fd).st_rdev:
-                raise OSError(errno.ENODEV, "the name stands for another device now")
+                raise OSError(errno.ENODEV, "its name belongs to another device now")
 
     def set_speed(self, baud: int) -> bool:
-        """Change the port's speed, in bits a second; False when the port went on at another one."""
+        """Set the port's speed, in bits a second. Returns False if the port has another one."""
         self.tty.baudrate = baud
         set_to: list[int] = termios.tcgetattr(self._fd)[4:6]
         return set_to == [getattr(termios, f"B{baud}")] * 2
 
     def can_do(self, baud: int) -> bool:
-        """Whether the port takes that speed; it is left at the one it has."""
+        """Whether the port takes that speed, in bits a second. The speed stays as it is."""
         before = self.speed
         try:
             return self.set_speed(baud)
@@ -100,22 +119,22 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
 
     @property
     def speed(self) -> int:
-        """The port's speed, bits a second."""
+        """The port's speed, in bits a second."""
         return int(self.tty.baudrate)
 
     def drain(self) -> None:
-        """Wait until everything written is on the wire: a change of speed would spoil the rest."""
+        """Wait until all bytes are on the wire: a change of speed would garble the rest."""
         termios.tcdrain(self._fd)
 
     def clear(self) -> None:
-        """Forget everything received and not yet read."""
+        """Drop everything that was received and not read."""
         termios.tcflush(self._fd, termios.TCIFLUSH)
         self._frames.clear()
         self._whole.clear()
         self.overtaken.clear()
 
     def write(self, frame: bytes) -> None:
-        """Send one frame; nfcpy's entry. Nothing received is thrown away."""
+        """Send one frame. Called by nfcpy. Received bytes stay."""
         self._awaits_ack = frame != ACK
         self._answer_to = frame[_COMMAND] if self._awaits_ack else None
         try:
@@ -126,16 +145,22 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
             raise OSError(errno.ENOSPC, "the port takes no more bytes")
 
     def read(self, timeout: float) -> bytearray:
-        """The next frame; nfcpy's entry, `timeout` in milliseconds. After a command that is its acknowledgement, and then its answer.
+        """Return the next frame: after a command its acknowledgement, then its answer.
 
-        Late answers to other commands are dropped: nfcpy would call them a broken port.
+        Late answers to other commands are dropped, since nfcpy takes them for a broken port.
+
+        Args:
+            timeout: in milliseconds. Called by nfcpy.
+
+        Raises:
+            NoAnswerError: no such frame within `timeout` and `wait_ms`.
         """
-        give_up_ns = time.monotonic_ns() + int(min(timeout, self.wait_ms) * 1e6)
+        give_up_ns = self._clock.monotonic_ns() + int(min(timeout, self.wait_ms) * 1e6)
         while True:
             while not self.has_answer():
                 if self._awaits_ack and self._take_ack():
                     return bytearray(ACK)
-                left_ms = max(0, give_up_ns - time.monotonic_ns()) / 1e6
+                left_ms = max(0, give_up_ns - self._clock.monotonic_ns()) / 1e6
                 if not self._receive(left_ms):
                     raise NoAnswerError("no answer")
             frame = self._whole.popleft()
@@ -144,11 +169,11 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
                 return frame
 
     def expect_any(self) -> None:
-        """Let the next `read` give any frame, and not only the answer to the command that was written last."""
+        """Let the next `read` return any frame, not only the answer to the last command."""
         self._answer_to = None
 
     def has_answer(self) -> bool:
-        """Whether a whole frame other than an acknowledgement is here. Does not look at the port."""
+        """Whether a whole frame other than an acknowledgement is here. Does not read the port."""
         if self._awaits_ack:
             return False
         while self._whole and self._whole[0] == ACK:
@@ -156,16 +181,19 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
         return bool(self._whole)
 
     def listen(self, wait_ms: float = 0) -> bool:
-        """Take in what the port has, or what comes first within `wait_ms`; whether a whole answer is here now."""
+        """Read what the port has, or what comes first within `wait_ms`. Returns `has_answer`."""
         self._receive(wait_ms)
         return self.has_answer()
 
     def answers(self, command: int) -> bool:
-        """Whether the frame to be read next is the chip's answer to `command`."""
+        """Whether the frame that `read` returns next is the chip's answer to `command`."""
         return _answers(self._whole[0], command)
 
-    def hear_overtaken(self, command: int) -> bool:
-        """Put back the answer to `command` that came before a later command's acknowledgement; False if none did."""
+    def restore_overtaken(self, command: int) -> bool:
+        """Let `read` return the answer to `command` that came before a later acknowledgement.
+
+        Returns False if there is none.
+        """
         found = [frame for frame in self.overtaken if _answers(frame, command)]
         self.overtaken.clear()
         self.expect_any()
@@ -175,25 +203,25 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
 
     @property
     def unfinished(self) -> bool:
-        """Whether a frame has begun whose rest is not here."""
+        """Whether a frame has begun whose rest is missing."""
         return self._frames.unfinished
 
     @property
     def garbled(self) -> bool:
-        """Whether bytes were lost to noise since `forgive`: there may have been an answer among them."""
+        """Whether noise has cost bytes since `clear_garbled`; an answer may be among them."""
         return self._frames.garbled
 
-    def forgive(self) -> None:
-        """What was garbled has been dealt with."""
+    def clear_garbled(self) -> None:
+        """Note that the caller has dealt with the noise."""
         self._frames.garbled = False
 
     def give_up_frame(self) -> None:
-        """The rest of the unfinished frame will not come; a whole one behind it is found by `has_answer`."""
+        """Drop the start of the unfinished frame; `has_answer` finds a whole frame behind it."""
         self._frames.give_up_frame()
         self._sort()
 
     def _take_ack(self) -> bool:
-        """Look for the acknowledgement; what stands before it belongs to the command before."""
+        """Take the acknowledgement, if it came. Frames before it answer the command before."""
         while self._whole:
             frame = self._whole.popleft()
             if frame == ACK:
@@ -203,11 +231,11 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
         return False
 
     def _receive(self, wait_ms: float) -> bool:
-        """Wait for bytes and take them in; False when none came."""
+        """Wait for bytes and read them. Returns False if none came."""
         if not self._poll.poll(wait_ms):
             return False
         chunk = os.read(self._fd, _READ_BYTES_MAX)
-        if not chunk:  # ready and yet nothing: that is how a tty says that its device has gone
+        if not chunk:  # readable and yet empty: the device of this tty is gone
             raise OSError(errno.EIO, "the port hung up")
         self._frames.feed(chunk)
         self._sort()
@@ -221,7 +249,7 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
 
 
 def _is_answer(frame: bytearray) -> bool:
-    """Whether it is the answer to some command, and no error frame."""
+    """Whether `frame` answers some command and is no error frame."""
     return len(frame) > _SENDER and frame[_SENDER] == _FROM_CHIP
 
 

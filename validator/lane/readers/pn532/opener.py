@@ -1,10 +1,10 @@
-"""Brings a PN532 back: opens it in a thread that lives only while there is none, and says in one line why it cannot.
+"""Opens a PN532, and opens it again after each loss, in a thread that lives only until one answers.
 
-It knows neither cards nor events; the loop's side of the reader is `pn532_reader`.
+It knows neither cards nor events: `reader.py` is the loop's side.
 
-Opening takes up to two seconds, and a port can hold a close() for longer. The refused way was bounded steps in the loop:
-every step of nfcpy's chipset waits for an answer, so each would have had to be written again without waiting, and open(),
-tcsetattr() and close() of a dying port could not be bounded at all.
+Opening takes up to two seconds, and a port can hold a close() for longer. Refused: short steps in
+the loop. Every step of nfcpy's chipset waits for an answer, so each would have to be written again
+without waiting, and open(), tcsetattr() and close() of a dying port cannot be bounded at all.
 """
 
 import contextlib
@@ -16,37 +16,55 @@ from queue import Empty, SimpleQueue
 from nfc.clf import pn532
 
 from validator.lane.readers.pn532.chip import FAULTS, Chip, StoppedError, open_chip
-from validator.lane.readers.pn532.line import EchoError, NoAnswerError
+from validator.lane.readers.pn532.line import (
+    SYSTEM_CLOCK,
+    EchoError,
+    LineClock,
+    NoAnswerError,
+)
 
-RETRY_S = 0.25  # between two tries: a replugged reader is back well within 2 s, and a missing one costs nothing
+# Between two tries: a replugged reader is back within 2 s, and a missing one costs no time.
+RETRY_S = 0.25
 CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s
 
 
 class Opener:
-    """Opens a chip in a thread of its own, trying for ever; `fileno` is readable when there is news."""
+    """Opens a chip in a thread of its own, for ever; `fileno` is readable when a result is here."""
 
-    def __init__(self, path: str, speed: int, targets_max: int) -> None:
-        """`targets_max` is how many cards the chip is asked for when the first one that is opened looks what lies there."""
+    def __init__(
+        self, path: str, speed: int, targets_max: int, clock: LineClock = SYSTEM_CLOCK
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            path: the port, resolved at every try.
+            speed: bits a second to which the UART is raised.
+            targets_max: for how many cards the first chip that opens scans its field.
+            clock: of the line's and the chip's waits.
+        """
         self._path = path
         self._speed = speed
-        self._looks_for = targets_max
+        self._clock = clock
+        self._scans_for = targets_max
         self._has_echoed = False  # the line, when it was lost last
-        self._news: SimpleQueue[Chip | str] = SimpleQueue()
+        self._results: SimpleQueue[Chip | str] = SimpleQueue()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stop = threading.Event()
-        self._telling = (
-            threading.Lock()
-        )  # nobody rings a bell that is closed: its number may be another's by then
+        # Held to write to `_bell`: a closed descriptor's number may belong to another file.
+        self._bell_lock = threading.Lock()
         self._thread = threading.Thread()
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable."""
+        """Return the descriptor that becomes readable when a result is here."""
         return self._bell
 
     def start(self, reason: str, lost: Chip | None, *, has_echoed: bool = False) -> None:
-        """Begin; `reason` is what was told already, `lost` the chip to let go of, whose line may have echoed.
+        """Start the thread; the one before has ended or is ending.
 
-        The thread before has ended or is ending.
+        Args:
+            reason: was reported already, so it is not reported again.
+            lost: the chip whose port is to be closed first.
+            has_echoed: whether its line echoed.
         """
         self._has_echoed = has_echoed
         self._thread = threading.Thread(
@@ -54,25 +72,28 @@ class Opener:
         )
         self._thread.start()
 
-    def news(self) -> Chip | str | None:
-        """A chip, or why there is none; None when nothing is new."""
+    def result(self) -> Chip | str | None:
+        """Return a chip that is ready, or a new reason why there is none, or None."""
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._bell)  # first: news that come between the two lines ring it again
+            os.eventfd_read(self._bell)  # first: a result after this line rings the bell again
         with contextlib.suppress(Empty):
-            return self._news.get_nowait()
+            return self._results.get_nowait()
         return None
 
     def stop(self) -> None:
-        """End the thread and close what it has opened. Waits for CLOSE_S at most; a thread that lasts longer ends by itself."""
-        with self._telling:
+        """End the thread and close what it has opened. Waits CLOSE_S at most.
+
+        A thread that needs longer ends by itself.
+        """
+        with self._bell_lock:
             self._stop.set()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
         os.close(self._bell)
-        while not self._news.empty():
-            news = self._news.get()
-            if isinstance(news, Chip):
-                news.close()
+        while not self._results.empty():
+            result = self._results.get()
+            if isinstance(result, Chip):
+                result.close()
 
     def _run(self, reason: str, lost: Chip | None) -> None:
         if lost is not None:
@@ -83,8 +104,9 @@ class Opener:
                     self._path,
                     self._speed,
                     self._is_wanted,
-                    self._looks_for,
+                    self._scans_for,
                     has_echoed=self._has_echoed,
+                    clock=self._clock,
                 )
             except StoppedError:
                 return
@@ -92,28 +114,28 @@ class Opener:
                 self._has_echoed = self._has_echoed or isinstance(fault, EchoError)
                 before, reason = reason, explain(self._path, fault)
                 if reason != before:
-                    self._tell(reason)
+                    self._report(reason)
                 self._stop.wait(RETRY_S)
             else:
-                self._looks_for = 0  # from now on the reader knows which card it has told
-                self._tell(chip)
+                self._scans_for = 0  # from now on the reader knows which cards it has reported
+                self._report(chip)
                 return
 
     def _is_wanted(self) -> bool:
         return not self._stop.is_set()
 
-    def _tell(self, news: Chip | str) -> None:
-        with self._telling:
+    def _report(self, result: Chip | str) -> None:
+        with self._bell_lock:
             if not self._stop.is_set():
-                self._news.put(news)
+                self._results.put(result)
                 os.eventfd_write(self._bell, 1)
                 return
-        if isinstance(news, Chip):
-            news.close()
+        if isinstance(result, Chip):
+            result.close()
 
 
 def explain(path: str, fault: BaseException) -> str:
-    """One line: which reader, what is wrong with it, what to do."""
+    """Return one line: which reader, what is wrong, what to do."""
     return f"pn532 at {path}: {_what(fault)}"
 
 
@@ -126,7 +148,10 @@ def _what(fault: BaseException) -> str:
         case OSError(errno=errno.ENOENT | errno.ENXIO):
             return "there is no such device; is it plugged in?"
         case OSError(errno=errno.EACCES | errno.EPERM):
-            return "permission denied; the service's user has to be in the group of the device, usually dialout"
+            return (
+                "permission denied; the service's user has to be in the group of the device,"
+                " usually dialout"
+            )
         case OSError(errno=errno.EBUSY | errno.EAGAIN):
             return "in use by another program; every lane needs a reader of its own"
         case OSError(errno=errno.EIO):

@@ -1,19 +1,18 @@
-"""What a PN532 says about the cards it found (the answer to InListPassiveTarget at 106 kbit/s, type A), as values.
+"""The answer of a PN532 to InListPassiveTarget (106 kbit/s, type A) as a value: a card or why none.
 
-It parses and judges nothing else: any bytes give a card or one of the reasons why there is none, never an exception, and
-never a card with a part of its UID. Layout: PN532 user manual (UM0701-02), section 7.3.5.
+It parses and judges nothing else. Any bytes give a card or one of the reasons, never an exception,
+and never a card with a part of its UID. Layout: PN532 user manual (UM0701-02), section 7.3.5.
 """
 
 from enum import Enum
 
 from validator.domain.cards import UID_LENGTHS, Card, CardUid
 
-_HEAD_LENGTH = (
-    6  # number of targets, then of the first one: its number, SENS_RES (2), SEL_RES, UID length
-)
+# The number of targets, then of the first one: its number, SENS_RES (2), SEL_RES, UID length.
+_HEAD_LENGTH = 6
 _SAK_UID_INCOMPLETE = 0x04  # ISO/IEC 14443-3 section 6.5.3.4: a cascade level is still to come
 _SAK_ANSWERS_RATS = 0x20  # the card speaks ISO/IEC 14443-4, so its ATS has to be there
-_CASCADE_TAG = 0x88  # stands for "the UID goes on"; a 4-byte UID never begins with it
+_CASCADE_TAG = 0x88  # means "the UID goes on"; a 4-byte UID never begins with it
 
 
 class NoCard(Enum):
@@ -25,9 +24,10 @@ class NoCard(Enum):
 
 
 def parse_targets(answer: bytes | bytearray) -> Card | NoCard:
-    """Read the bytes that follow the response code D5 4B.
+    """Parse the bytes that follow the response code D5 4B. Raises nothing.
 
-    With automatic RATS on, a card whose SAK promises ISO/IEC 14443-4 was in the field to the end only if its ATS is there.
+    Automatic RATS is on. So a card whose SAK promises ISO/IEC 14443-4 has answered in full only if
+    its ATS is there.
     """
     if not answer or answer[0] == 0:
         return NoCard.INCOMPLETE
