@@ -1,4 +1,4 @@
-"""A loop that listens to one device exactly as the lane's does, and keeps the longest time that one call took."""
+"""A loop that drives one device as the lane's does, and keeps the longest time of one call."""
 
 import select
 import time
@@ -6,32 +6,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-HOLD_NS_MAX = 500_000_000  # the contract says 100 ms; a busy machine may double and double it again
+HOLD_NS_MAX = 500_000_000  # the contract is 100 ms; a busy machine may take four times that
 
 Answer = TypeVar("Answer")
-Heard = TypeVar("Heard")
-Told_co = TypeVar("Told_co", covariant=True)
+Event = TypeVar("Event")
+Event_co = TypeVar("Event_co", covariant=True)
 
 
-class Device(Protocol[Told_co]):
-    """What ports.Reader and ports.Board have in common."""
+class Device(Protocol[Event_co]):
+    """The methods that ports.Reader and ports.Board share."""
 
     def fileno(self) -> int: ...
     def deadline_ns(self) -> int: ...
-    def take(self) -> Told_co | None: ...
+    def take(self) -> Event_co | None: ...
     def close(self) -> None: ...
 
 
-class Loop(Generic[Heard]):
-    """Drives one device. `take` is called only when its descriptor is readable or its deadline has come, and then until None."""
+class Loop(Generic[Event]):
+    """Drives one device: `take` if its descriptor is readable or its deadline has come."""
 
-    def __init__(self, device: Device[Heard]) -> None:
+    def __init__(self, device: Device[Event]) -> None:
         self.device = device
         self.longest_ns = 0
-        self._more = False  # the last `take` gave something, so there may be more
+        self._more = False  # the last `take` returned an event, so there may be more
 
-    def event(self, wait_s: float = 2.0) -> Heard | None:
-        """The next event, or None when there is none within `wait_s`."""
+    def event(self, wait_s: float = 2.0) -> Event | None:
+        """Return the next event, or None if none comes within `wait_s`."""
         deadline_ns = time.monotonic_ns() + int(wait_s * 1e9)
         while True:
             if self._is_due():
@@ -43,16 +43,16 @@ class Loop(Generic[Heard]):
                 return None
             self._wait(deadline_ns)
 
-    def events(self, wait_s: float) -> list[Heard]:
-        """Everything that comes within `wait_s`."""
+    def events(self, wait_s: float) -> list[Event]:
+        """Return all events that come within `wait_s`."""
         deadline = time.monotonic() + wait_s
-        heard: list[Heard] = []
+        events: list[Event] = []
         while (event := self.event(max(0.0, deadline - time.monotonic()))) is not None:
-            heard.append(event)
-        return heard
+            events.append(event)
+        return events
 
     def timed(self, call: Callable[[], Answer]) -> Answer:
-        """What `call` answers."""
+        """Return what `call` returns, and keep the time that it took."""
         started_ns = time.monotonic_ns()
         answer = call()
         self.longest_ns = max(self.longest_ns, time.monotonic_ns() - started_ns)
@@ -77,7 +77,7 @@ AnyLoop = TypeVar("AnyLoop", bound="Loop[Any]")
 
 @contextmanager
 def closing(loop: AnyLoop) -> Iterator[AnyLoop]:
-    """A loop whose device is closed at the end; no call may have held it."""
+    """Yield a loop, close its device at the end, and check that no call took too long."""
     try:
         yield loop
     finally:

@@ -1,4 +1,4 @@
-"""One simulated device as a process of its own: verbs in, events out, and nothing is waited for but an answer."""
+"""One simulated device as a process of its own: verbs in, events out."""
 
 import json
 import os
@@ -15,16 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SAID_S = 90.0  # within which a simulated device answers a verb; far above what it needs
-STALL_S = (
-    0.05,
-    0.3,
-)  # from ... to: what a machine with too much to do does to a process that waits for its turn
+ANSWER_S = 90.0  # within which a simulated device answers a verb; far above what it needs
+# From and to: how long a busy machine lets a process wait for its turn, and how often.
+STALL_S = 0.05, 0.3
 BETWEEN_STALLS_S = 0.02, 0.4
 
 
 class Simulator:
-    """One `firmware-sim` process. Every verb waits until the device says that it has happened."""
+    """One `firmware-sim` process. Each verb waits for the event by which the device confirms it."""
 
     def __init__(self, *arguments: str) -> None:
         command = [str(Path(sys.executable).with_name("firmware-sim")), *arguments]
@@ -37,20 +35,23 @@ class Simulator:
         self.heard: list[dict[str, Any]] = []
         self._rest = b""
         self._lines: deque[bytes] = deque()
-        self.path = self._line(time.monotonic() + SAID_S).decode()
+        self.path = self._line(time.monotonic() + ANSWER_S).decode()
 
     def say(self, verb: str, answer: str) -> dict[str, Any]:
-        """Say a verb; its event, once the event called `answer` has come."""
+        """Send a verb, wait for the event `answer`, and return that event."""
         self.call(verb)
         return self.wait_for(answer, verb)
 
     def call(self, verb: str) -> None:
-        """Say a verb and do not wait: for a test that listens meanwhile."""
+        """Send a verb and do not wait: for a test that serves a reader meanwhile."""
         self._stdin.write(f"{verb}\n".encode())
 
     def wait_for(self, name: str, why: str = "") -> dict[str, Any]:
-        """The next event of that name; those before it stay in `heard`."""
-        deadline = time.monotonic() + SAID_S
+        """Return the next event of that name. All events stay in `heard`.
+
+        `why` is named if the device reports an error instead.
+        """
+        deadline = time.monotonic() + ANSWER_S
         while True:
             event: dict[str, Any] = json.loads(self._line(deadline))
             self.heard.append(event)
@@ -60,7 +61,7 @@ class Simulator:
 
     @contextmanager
     def stalling(self, rng: random.Random) -> Iterator[None]:
-        """Meanwhile the process stands still now and then, as on a busy machine."""
+        """Stop the process for a moment now and then meanwhile, as a busy machine does."""
         ended = threading.Event()
 
         def stall() -> None:
@@ -79,7 +80,7 @@ class Simulator:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(SAID_S)
+        self._process.wait(ANSWER_S)
         self._stdin.close()
         self._stdout.close()
 
@@ -87,7 +88,7 @@ class Simulator:
         while not self._lines:
             wait_s = max(0.0, deadline - time.monotonic())
             assert select.select((self._stdout,), (), (), wait_s)[0], (
-                "the simulated device says nothing"
+                "the simulated device sends no event"
             )
             data = os.read(self._stdout.fileno(), 65536)
             assert data, "the simulated device has ended"

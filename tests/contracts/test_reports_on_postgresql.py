@@ -1,4 +1,7 @@
-"""The reports of a city on a real PostgreSQL: they are stored, shown, exported and forgotten as on SQLite, where the same tests run one by one."""
+"""The reports of a city on a real PostgreSQL server: stored, shown, exported and deleted.
+
+The same tests run on SQLite, one by one, in tests/unit/backoffice.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -78,7 +81,7 @@ def test_every_report_is_exported_on_postgresql(store: ReportStore, tmp_path: Pa
         of_statuses.test_a_gate_that_is_enrolled_again_with_its_old_program_is_heard,
     ],
 )
-def test_what_gates_say_on_postgresql(
+def test_gate_statuses_on_postgresql(
     store: ReportStore, behaviour: Callable[[of_statuses.World], None]
 ) -> None:
     behaviour(of_statuses.World(store))

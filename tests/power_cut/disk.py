@@ -1,14 +1,19 @@
-"""What a power cut leaves of a disk.
+"""The states in which a power cut can leave a disk.
 
     disk = Disk()
     for operation in journal:
         disk.do(operation)
-    disk.cut(luck, folder)        # one of the states that the disk may be found in, as plain files
+    disk.cut(luck, folder)        # one of the possible states, as plain files
 
-The model is hard and simple: what was synced is there, and of all the rest anything may be. Each write that was not synced reached the disk whole, in
-some of its 512-byte sectors, as a longer file without its bytes, or not at all, whatever became of earlier and later ones; each name that was made,
-changed or removed did or did not, until its folder was synced (a sync of the file says nothing of its name). Two promises of every file system since
-journals are kept: entries of one folder that one call changes change together, and a file moved to another folder keeps one of its names.
+The model is strict and simple: what was synced is there, and of the rest anything may be.
+
+* A write that was not synced reached the disk whole, in some of its 512-byte sectors, as a longer
+  file without its bytes, or not at all, whatever became of earlier and later writes.
+* A name that was made, changed or removed did so or did not, until its folder was synced. A sync of
+  the file is no sync of its name.
+
+Two promises of every journalling file system are kept: entries of one folder that one call changes
+change together, and a file that is moved to another folder keeps one of its names.
 """
 
 from collections import defaultdict
@@ -23,33 +28,36 @@ SECTOR_BYTES = 512
 
 
 class Luck(NamedTuple):
-    """How much of what was not synced survives: chances from 0 to 1 for each operation by itself, and of a write that does, whether it is torn."""
+    """Chances from 0 to 1, for each operation that was not synced, to survive.
+
+    `is_torn` is the chance that a write that survives is torn.
+    """
 
     random: Random
     survives: float
     is_torn: float = 0.0
     grows: float = 0.0
-    """The chance that of a lost write the file's new size is kept."""
+    """The chance that a lost write leaves the file's new size."""
 
     def has(self, chance: float) -> bool:
-        """Draw."""
+        """Draw True with that chance."""
         return self.random.random() < chance
 
 
 def nothing_survives() -> Luck:
-    """The disk holds what was synced, and no more."""
+    """Return the luck with which the disk holds what was synced, and no more."""
     return Luck(Random(0), 0.0)
 
 
 def any_luck(seed: str) -> Luck:
-    """From nothing to everything, and all in between."""
+    """Return a luck drawn by `seed`, from nothing to everything."""
     random = Random(seed)
     survives = random.choice((0.0, 0.1, 0.5, 0.5, 0.9, 1.0))
     return Luck(random, survives, random.choice((0.0, 0.2, 0.7)), random.choice((0.0, 0.5)))
 
 
 class Disk:
-    """What is certain of a disk, and what is not."""
+    """What is certain to be on a disk, and what is not."""
 
     def __init__(self) -> None:
         self._contents: dict[int, bytearray] = defaultdict(bytearray)
@@ -59,7 +67,7 @@ class Disk:
         self._folders = {ROOT}
 
     def do(self, operation: Operation) -> None:
-        """The next operation of a journal."""
+        """Take the next operation of a journal."""
         match operation:
             case Write() | Truncate():
                 self._unsynced[operation.node].append(operation)
@@ -97,11 +105,11 @@ class Disk:
 
     @property
     def unsynced(self) -> int:
-        """How many operations are not certain."""
+        """How many operations are not certain to survive."""
         return sum(map(len, self._unsynced.values())) + len(self._unsynced_names)
 
     def cut(self, luck: Luck, folder: Path) -> None:
-        """Put what is left after a power cut into this folder, which is made."""
+        """Make a folder with what is left after a power cut."""
         names = dict(self._names)
         for entries in self._unsynced_names:
             _survive_names(names, entries, luck)

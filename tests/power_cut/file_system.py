@@ -1,7 +1,10 @@
-"""A FUSE file system in memory that writes down what is done to it: `python -m tests.power_cut.file_system MOUNT START JOURNAL`.
+"""A FUSE file system in memory that records each operation on it.
 
-It begins with a copy of the folder START, and says "mounted" when it can be used. `os.setxattr(MOUNT, "user.mark", …)` puts a mark between the operations: both come
-through one thread, so their order is the true one. The journal is written when it is unmounted.
+    python -m tests.power_cut.file_system MOUNT START JOURNAL
+
+It begins with a copy of the folder START, and prints "mounted" when it can be used.
+`os.setxattr(MOUNT, "user.mark", …)` puts a mark between the operations. Both come through one
+thread, so their order is the true one. The journal is written at the unmount.
 """
 
 import errno
@@ -37,7 +40,7 @@ class _Node:
 
 
 class RecordingFileSystem(mfusepy.Operations):  # type: ignore[misc]  # mfusepy is untyped
-    """All of it that SQLite and Python ask for. File handles are node numbers."""
+    """The operations that SQLite and Python use. File handles are node numbers."""
 
     use_ns = True
 
@@ -192,13 +195,14 @@ class RecordingFileSystem(mfusepy.Operations):  # type: ignore[misc]  # mfusepy 
 
     def init(self, path: str) -> None:
         del path
-        print("mounted", flush=True)  # noqa: T201 — whoever started it waits for this line
+        print("mounted", flush=True)  # noqa: T201 — the parent process waits for this line
 
 
 def main() -> None:
     mount, start, kept = sys.argv[1:]
     system = RecordingFileSystem(Path(start))
-    # One thread, or the order would be a guess; hard_remove, or libfuse renames what is open instead of removing it.
+    # nothreads: with several the order would be unknown. hard_remove: else libfuse renames an open
+    # file in place of removing it.
     mfusepy.FUSE(system, mount, foreground=True, nothreads=True, hard_remove=True)
     journal.save(system.journal, Path(kept))
 

@@ -1,7 +1,8 @@
-"""What a program did to a disk, in order: written by file_system.py, read by disk.py.
+"""What a program did to a disk, in order. file_system.py writes it, disk.py reads it.
 
-Nodes are numbered; the root folder is node 1. A name is an entry of a folder: `Named` sets or removes entries, and creating, linking, renaming and removing
-are all of them that. A `Mark` is no change: it is what the program says of itself in between, such as "this report is acknowledged".
+Nodes are numbered; the root folder is node 1. A name is an entry of a folder. `Named` sets and
+removes entries: for a file that is created, linked, renamed or removed. A `Mark` changes nothing.
+With it the program notes its own state, such as "this report is acknowledged".
 """
 
 from pathlib import Path
@@ -11,11 +12,11 @@ from msgspec import Struct, msgpack
 
 ROOT = 1
 BEGIN = b"begin"
-"""The mark after the operations that made the copy of the folder that a recording begins with; they are certain."""
+"""The mark after the copy of the start folder, which is certain to be on the disk."""
 
 
 class Entry(NamedTuple):
-    """A folder's entry from now on: the node of this name, or none."""
+    """A folder's entry from now on: the node of this name, or None."""
 
     folder: int
     name: str
@@ -23,7 +24,7 @@ class Entry(NamedTuple):
 
 
 class Write(Struct, frozen=True, tag=True):
-    """Bytes written to a file."""
+    """A write to a file."""
 
     node: int
     offset: int
@@ -31,27 +32,30 @@ class Write(Struct, frozen=True, tag=True):
 
 
 class Truncate(Struct, frozen=True, tag=True):
-    """A file's size set."""
+    """A change of a file's size."""
 
     node: int
     size: int
 
 
 class Named(Struct, frozen=True, tag=True):
-    """Entries changed in one call. Those of one folder change together; over two folders the new name comes before the removal of the old."""
+    """Entries that one call changes.
+
+    Those of one folder change together. Over two folders, the new name comes before the removal.
+    """
 
     entries: tuple[Entry, ...]
     new_folder: bool = False
 
 
 class Sync(Struct, frozen=True, tag=True):
-    """fsync or fdatasync of a file, or fsync of a folder, has come back."""
+    """The return of fsync or fdatasync of a file, or of fsync of a folder."""
 
     node: int
 
 
 class Mark(Struct, frozen=True, tag=True):
-    """What the program says."""
+    """A note of the program."""
 
     content: bytes
 

@@ -1,6 +1,7 @@
 """What an outbox goes through on the recording file system, told as it happens: each life is a process that ends without a goodbye, as by kill -9.
 
-Every step is told twice, before it is begun and when it is done (acknowledged); truth.py says what each of them makes certain.
+Every step is told twice, before it is begun and when it is done (acknowledged); truth.py says what
+each of them makes certain.
 """
 
 import itertools
@@ -70,7 +71,7 @@ class WitnessedRecorder(Recorder):
 
 
 class WitnessedOutbox(DiskOutbox):
-    """An outbox that reports what it is given and what it answers."""
+    """An outbox that reports each request and each answer of its own."""
 
     _recorder: WitnessedRecorder
 
@@ -81,25 +82,25 @@ class WitnessedOutbox(DiskOutbox):
         self._tell = tell
 
     def begin(self) -> None:
-        """Open it; what it holds is now known to others, so it must stay."""
+        """Open the outbox. From now on its reports are known outside, so it must keep them."""
         self._tell(Told(Step.OPENING))
         assert self.open(), self.trouble
         self.tell_opened()
 
     def tell_opened(self) -> None:
-        """Tell what was found."""
+        """Report what the outbox holds."""
         self._tell(Told(Step.OPENED, tuple(self.ids(1_000_000)), self.quarantined()))
 
     def ids(self, count_max: int) -> list[str]:
-        """Of the oldest reports."""
+        """Return the ids of the oldest reports."""
         return [stored.report_id for stored in self.oldest(count_max)]
 
     def quarantined(self) -> tuple[str, ...]:
-        """The ids of the reports that the back office did not take."""
+        """Return the ids of the rejected reports."""
         return tuple(self._rejected_records())
 
     def found(self) -> Found:
-        """All that it holds."""
+        """Return all that the outbox holds."""
         waiting = {stored.report_id: stored.json() for stored in self.oldest(1_000_000)}
         return Found(
             waiting,
@@ -116,7 +117,7 @@ class WitnessedOutbox(DiskOutbox):
         return {decode(record).report_id: record.partition(" ")[2] for record in records}
 
     def append(self, report: Report) -> bool:
-        """Tell, and append."""
+        """Append, and report the answer."""
         kept = super().append(report)
         self._tell(
             Told(Step.KEPT if kept else Step.REFUSED, (self._recorder.newest,) if kept else ())
@@ -124,7 +125,7 @@ class WitnessedOutbox(DiskOutbox):
         return kept
 
     def forget(self, report_ids: Iterable[str]) -> int:
-        """Tell, and forget."""
+        """Forget reports, and report both steps."""
         ids = tuple(report_ids)
         self._tell(Told(Step.FORGETTING, ids))
         count = super().forget(ids)
@@ -132,14 +133,14 @@ class WitnessedOutbox(DiskOutbox):
         return count
 
     def reject(self, report_id: str, reason: str) -> int:
-        """Tell, and reject."""
+        """Reject a report, and report both steps."""
         self._tell(Told(Step.REJECTING, (report_id,)))
         count = super().reject(report_id, reason)
         self._tell(Told(Step.REJECTED, (report_id,)))
         return count
 
     def retry(self, count_max: int) -> int:
-        """Tell, and let all that were rejected wait again."""
+        """Let all rejected reports wait again, and report both steps."""
         ids = self.quarantined()
         self._tell(Told(Step.RETRYING, ids))
         count = super().retry(count_max)
@@ -149,7 +150,7 @@ class WitnessedOutbox(DiskOutbox):
 
 
 def _ends(life: Callable[[], None]) -> None:
-    """Live it in a process of its own, which ends at once after it."""
+    """Run `life` in a process of its own that ends without closing anything."""
     child = os.fork()
     if child == 0:
         ending = 1
@@ -162,7 +163,7 @@ def _ends(life: Callable[[], None]) -> None:
 
 
 def days_of_a_lane(folder: Path, tell: Tell) -> None:
-    """First start, appends, delivery, rejected ones, restarts, a drain, a full outbox, and the rejected ones once more."""
+    """First start, appends, delivery, rejections, restarts, a drain, a full outbox, and a retry."""
 
     def first() -> None:
         box = WitnessedOutbox(folder, tell)
@@ -200,7 +201,7 @@ def days_of_a_lane(folder: Path, tell: Tell) -> None:
 
 
 def a_long_queue(folder: Path, tell: Tell) -> None:
-    """So many appends that SQLite writes its log back into the database, while the courier delivers."""
+    """So many appends that SQLite writes its log to the database, while the courier delivers."""
 
     def lives() -> None:
         box = WitnessedOutbox(folder, tell)
@@ -215,7 +216,7 @@ def a_long_queue(folder: Path, tell: Tell) -> None:
 
 
 def a_start(folder: Path, tell: Tell) -> None:
-    """A start and the first tap, with whatever it finds."""
+    """A start with what is in the folder, and the first taps."""
     box = WitnessedOutbox(folder, tell)
     box.begin()
     box.append(report(901))
@@ -224,13 +225,13 @@ def a_start(folder: Path, tell: Tell) -> None:
 
 
 def two_starts(folder: Path, tell: Tell) -> None:
-    """A start that ends without a goodbye, and another."""
+    """A start that ends without closing, and another."""
     _ends(lambda: a_start(folder, tell))
     _ends(lambda: a_start(folder, tell))
 
 
 def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
-    """A queue in diskcache with its own settings."""
+    """A queue in diskcache with diskcache's own settings."""
 
     def lives() -> None:
         cache: Any = diskcache.Cache(str(folder))
@@ -282,8 +283,8 @@ PLANTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "the next number is not written down when reports go": lambda: patch.object(
         outbox_rows, "encode_head", _as_at_first
     ),
-    "a report is put aside in two transactions": lambda: patch.object(
+    "a report is rejected in two transactions": lambda: patch.object(
         diskcache.Cache, "transact", _transact
     ),
 }
-"""Mistakes that the test must see."""
+"""Mistakes that the test must find."""

@@ -2,8 +2,10 @@
 
     recorded = record("days_of_a_lane", start=folder)
 
-The mount, and every process that uses it, lives in name spaces of its own (`unshare`), which the kernel takes down with the first of them: whatever fails,
-hangs or is killed, nothing stays mounted. As a program, `python -m tests.power_cut.record LIFE PLANT MOUNT START JOURNAL`, it is that first process.
+The mount and every process that uses it have name spaces of their own (`unshare`). The kernel
+removes these when their first process ends, so nothing stays mounted, whatever fails, hangs or is
+killed. As a program this module is that first process:
+`python -m tests.power_cut.record LIFE PLANT MOUNT START JOURNAL`.
 """
 
 import os
@@ -32,7 +34,7 @@ def _apart() -> list[str]:
 
 @cache
 def is_possible() -> bool:
-    """Whether this machine lets us mount a file system of our own."""
+    """Whether this user may mount a FUSE file system on this machine."""
     if not (
         os.access("/dev/fuse", os.R_OK | os.W_OK)
         and find_library("fuse3")
@@ -45,7 +47,13 @@ def is_possible() -> bool:
 
 
 def record(life: str, start: Path | None = None, plant: str = "") -> list[Operation]:
-    """The journal of a life that begins with a copy of this folder."""
+    """Run a life and return its journal.
+
+    Args:
+        life: a key of lives.LIVES.
+        start: the folder whose copy the life begins with; empty without one.
+        plant: a key of lives.PLANTS: the mistake to make.
+    """
     with TemporaryDirectory(prefix="power-cut-") as name:
         mount, kept, nothing = (Path(name) / part for part in ("mount", "journal", "nothing"))
         mount.mkdir()
@@ -59,8 +67,9 @@ def record(life: str, start: Path | None = None, plant: str = "") -> list[Operat
 
 
 def main() -> None:
-    """Mount, live, unmount."""
-    from tests.power_cut.lives import LIVES, PLANTS  # noqa: PLC0415 — not in the process that only asks
+    """Mount the file system, run the life, unmount."""
+    # Not at the top: the process that only calls `is_possible` needs none of it.
+    from tests.power_cut.lives import LIVES, PLANTS  # noqa: PLC0415
     from tests.power_cut.truth import Told  # noqa: PLC0415
 
     life, plant, mount, start, kept = sys.argv[1:]
@@ -69,7 +78,7 @@ def main() -> None:
         os.setxattr(mount, "user.mark", msgspec.msgpack.encode(told))
 
     system = [sys.executable, "-m", "tests.power_cut.file_system", mount, start, kept]
-    # Not waited for if something fails: this process is the first of its name space, and takes it along.
+    # If something fails, no one waits for it: the kernel ends it with this process.
     process = subprocess.Popen(system, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "mounted\n"

@@ -1,8 +1,10 @@
-"""Cuts the power at each point of a recording, and looks at what comes up then. No FUSE is needed here: the states are plain files.
+"""Cuts the power at each point of a recording and checks what the outbox then finds.
 
-for point in points(recorded):
-point.disk.cut(any_luck("7"), folder)
-wrong = reopened(folder, point.truth)
+    for point in points(recorded):
+        point.disk.cut(any_luck("7"), folder)
+        wrong = reopened(folder, point.truth)
+
+It needs no FUSE: the states of the disk are plain files.
 """
 
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ _told = msgspec.msgpack.Decoder(Told)
 
 
 class Point(NamedTuple):
-    """A place in a recording, and what is the case there. Both are changed when the next is asked for."""
+    """A place in a recording, with disk and truth there. The next point changes both objects."""
 
     place: int
     disk: Disk
@@ -29,13 +31,18 @@ class Point(NamedTuple):
 
 
 def points(recorded: list[Operation], truth: Truth | None = None) -> Iterator[Point]:
-    """All of them, from the first state on. `truth` is of what the recording began with."""
+    """Yield all points of a recording.
+
+    Args:
+        recorded: the operations on the disk, with marks between them.
+        truth: of the folder with which the recording began.
+    """
     disk, truth, has_begun = Disk(), truth or Truth(), False
     for index, operation in enumerate(recorded):
         if isinstance(operation, Mark) and operation.content == BEGIN:
             has_begun = True
         elif isinstance(operation, Mark):
-            wrong = truth.hear(_told.decode(operation.content))
+            wrong = truth.take(_told.decode(operation.content))
             assert not wrong, f"before any power cut, at {index}: {wrong}"
         disk.do(operation)
         if has_begun:
@@ -43,32 +50,32 @@ def points(recorded: list[Operation], truth: Truth | None = None) -> Iterator[Po
 
 
 def reopened(folder: Path, truth: Truth, *, is_damaged: bool = False) -> list[str]:
-    """Open the outbox and go on with it: what is wrong, in lines; nothing if all is as it must be."""
+    """Open the outbox of a folder and use it. Returns what is wrong, a line each."""
     wrong: list[str] = []
     truth = truth.copy()
-    box = WitnessedOutbox(folder / OUTBOX, lambda told: wrong.extend(truth.hear(told)))
+    box = WitnessedOutbox(folder / OUTBOX, lambda told: wrong.extend(truth.take(told)))
     if not box.open():
         return [f"it does not open: {box.trouble}"]
     try:
         if box.news and truth.is_open and not is_damaged:
             wrong.append(f"it is called damaged: {box.news}")
-        wrong += _look(box, truth)
+        wrong += _check(box, truth)
         if not wrong:
             box.tell_opened()
-            _go_on(box)
-            wrong += _look(box, truth)
+            _use(box)
+            wrong += _check(box, truth)
     finally:
         box.close()
     return wrong
 
 
-def _go_on(box: WitnessedOutbox) -> None:
+def _use(box: WitnessedOutbox) -> None:
     assert box.append(report(1_001)), box.trouble
     box.forget(box.ids(1))
     assert box.append(report(1_002)), box.trouble
 
 
-def _look(box: WitnessedOutbox, truth: Truth) -> list[str]:
+def _check(box: WitnessedOutbox, truth: Truth) -> list[str]:
     found = box.found()
     wrong = truth.wrong_with(found)
     if (box.waiting, box.rejected) != (len(found.waiting), len(found.quarantined)):

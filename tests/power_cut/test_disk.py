@@ -1,4 +1,4 @@
-"""What the model of a power cut allows, and what it does not."""
+"""Which states the model of a power cut allows, and which it does not."""
 
 from collections.abc import Iterator
 from pathlib import Path

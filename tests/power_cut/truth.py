@@ -1,4 +1,4 @@
-"""What must be found after a power cut, from what an outbox was given and what it had answered until then."""
+"""What must be on the disk after a power cut, given all that the outbox answered until then."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from validator.reports.stored_report import StoredReport
 
 
 class Step(StrEnum):
-    """What an outbox is told to do, and that it has done it."""
+    """A request to an outbox, or the answer to one."""
 
     OPENING = "opening"
     OPENED = "opened"
@@ -26,7 +26,7 @@ class Step(StrEnum):
 
 
 class Told(Struct, frozen=True):
-    """A mark in the journal."""
+    """One step of an outbox, as a mark in the journal."""
 
     step: Step
     ids: tuple[str, ...] = ()
@@ -35,21 +35,21 @@ class Told(Struct, frozen=True):
 
 
 class Found(NamedTuple):
-    """What an outbox holds: the records by id, oldest first."""
+    """The records that an outbox holds, by id, oldest first."""
 
     waiting: dict[str, bytes]
     quarantined: dict[str, bytes]
 
 
 class Number(NamedTuple):
-    """What no two reports may share."""
+    """The number of a report, which no two reports may share."""
 
     outbox_id: str
     seq: int
 
 
 class Truth:
-    """What is certain of an outbox, kept up to date by `hear`."""
+    """What is certain about an outbox after each step that `take` was given."""
 
     def __init__(self) -> None:
         self.records: dict[str, bytes] = {}
@@ -58,26 +58,26 @@ class Truth:
         self.in_flight: set[str] = set()
         self.forgetting: set[str] = set()
         self.rejecting: set[str] = set()
-        """On the way into quarantine, or out of it."""
-        self.doubtful: set[str] = set()
-        """What was damaged beyond reading; a lucky cut may bring it back."""
+        """Reports that are being rejected, or that begin to wait again."""
+        self.suspect: set[str] = set()
+        """Reports that were damaged beyond reading. A lucky cut may bring them back."""
         self.is_open = False
-        """Whether a first start is done."""
+        """Whether the first start has ended."""
         self._numbers: dict[Number, str] = {}
         self._next: dict[str, int] = {}  # of each outbox
 
     def copy(self) -> "Truth":
-        """One that goes its own way."""
+        """Return a copy that later steps do not change."""
         twin = Truth()
         twin.records, twin.is_open = self.records.copy(), self.is_open
         twin.waiting, twin.quarantined = self.waiting.copy(), self.quarantined.copy()
         twin.in_flight, twin.forgetting = self.in_flight.copy(), self.forgetting.copy()
-        twin.rejecting, twin.doubtful = self.rejecting.copy(), self.doubtful.copy()
+        twin.rejecting, twin.suspect = self.rejecting.copy(), self.suspect.copy()
         twin._numbers, twin._next = self._numbers.copy(), self._next.copy()
         return twin
 
-    def hear(self, told: Told) -> list[str]:
-        """The next step; what is wrong with it, in lines."""
+    def take(self, told: Told) -> list[str]:
+        """Take the next step. Returns what is wrong with it, a line each."""
         ids = set(told.ids)
         wrong: list[str] = []
         match told.step:
@@ -113,18 +113,18 @@ class Truth:
         return wrong
 
     def damage(self, found: "Found") -> None:
-        """It was damaged, and a rescue that nothing disturbs finds this."""
-        self.doubtful = (self.waiting - set(found.waiting)) | (
+        """Note that the outbox was damaged, and that an undisturbed rescue finds `found`."""
+        self.suspect = (self.waiting - set(found.waiting)) | (
             self.quarantined - set(found.quarantined)
         )
-        self.waiting -= self.doubtful
-        self.quarantined -= self.doubtful
+        self.waiting -= self.suspect
+        self.quarantined -= self.suspect
 
     def _settle(self, waiting: set[str], quarantined: set[str]) -> list[str]:
         wrong = self._compare(waiting, quarantined) + self._number(waiting & self.in_flight)
         self.waiting, self.quarantined = waiting, quarantined
         self.in_flight, self.forgetting, self.rejecting = set(), set(), set()
-        self.doubtful = set()
+        self.suspect = set()
         return wrong
 
     def _number(self, ids: set[str]) -> list[str]:
@@ -148,22 +148,22 @@ class Truth:
             - self.in_flight
             - self.forgetting
             - self.rejecting
-            - self.doubtful
+            - self.suspect
         )
         out = self.quarantined - quarantined
         twice = (waiting & quarantined) | (
-            quarantined - self.quarantined - self.rejecting - self.doubtful
+            quarantined - self.quarantined - self.rejecting - self.suspect
         )
-        words = {
+        faults = {
             "lost": lost,
             "invented or back": back,
             "gone from quarantine": out,
             "wrongly in quarantine": twice,
         }
-        return [f"{word}: {len(ids)}" for word, ids in words.items() if ids]
+        return [f"{fault}: {len(ids)}" for fault, ids in faults.items() if ids]
 
     def wrong_with(self, found: Found) -> list[str]:
-        """What must not be so after a cut, in lines."""
+        """Return what is wrong with an outbox after a power cut, a line each."""
         held = found.waiting | found.quarantined
         wrong = self._compare(set(found.waiting), set(found.quarantined))
         changed = [

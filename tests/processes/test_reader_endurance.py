@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.rigs import RIGS, Listener, ReaderRig, listening, threads_and_descriptors
+from tests.contracts.readers.rigs import (
+    RIGS,
+    Listener,
+    ReaderRig,
+    listening,
+    threads_and_descriptors,
+)
 from validator.domain.events import CardSeen, LaidBefore, ReaderLost
 
 UNPLUGS = 30
@@ -25,7 +31,7 @@ GROWTH_KB_MAX = (
 # can meet every step of opening.
 VICTIM = """
 import sys
-from tests.contracts.rigs import RIGS, Listener
+from tests.contracts.readers.rigs import RIGS, Listener
 print("begins", flush=True)
 listener = Listener(RIGS[sys.argv[1]].reader(sys.argv[2]))
 while True:

@@ -141,7 +141,7 @@ def damaged(folder: Path, damage: Callable[[Path], None]) -> Truth:
     truth = Truth()
     living = folder.with_name("living")
     wrong: list[str] = []
-    box = WitnessedOutbox(living / OUTBOX, lambda told: wrong.extend(truth.hear(told)))
+    box = WitnessedOutbox(living / OUTBOX, lambda told: wrong.extend(truth.take(told)))
     box.begin()
     for tap in range(1, 31):
         box.append(report(tap))
@@ -221,7 +221,7 @@ def test_nor_when_it_fails_twice_in_a_rescue(place: int, scratch: Path) -> None:
         ("the identity is not synced", "it is called damaged"),
         ("the name of the identity is not synced", "it is called damaged"),
         ("the next number is not written down when reports go", "number given twice"),
-        ("a report is put aside in two transactions", "number given twice"),
+        ("a report is rejected in two transactions", "number given twice"),
     ],
 )
 def test_a_planted_mistake_is_seen(plant: str, seen: str, scratch: Path) -> None:

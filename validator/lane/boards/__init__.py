@@ -1,5 +1,5 @@
 """Turnstile boards, a folder each.
 
 A new board is a class with the methods of ports.Board that passes
-tests/contracts/test_board_contract.py.
+tests/contracts/boards.
 """

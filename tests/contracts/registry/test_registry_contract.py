@@ -1,12 +1,11 @@
-"""What every registry does, on SQLite and on a real PostgreSQL: which cards there are, how they stand, and what each list version carries."""
+"""What every registry promises, tried on SQLite and on a real PostgreSQL server.
 
-import os
+It holds the issued cards, the state of each under a rule, and the changes of each list version.
+"""
+
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import pytest
@@ -28,35 +27,11 @@ from backoffice.registry.registry import (
     State,
     UnderRule,
 )
-from tests.support.city.postgres_server import postgres_server
 
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
 A, B, C, D = (bytes([4, 0, 0, 0, 0, 0, number]) for number in range(1, 5))
-NOBODY = bytes([4, 9, 9, 9, 9, 9, 9])
+UNISSUED = bytes([4, 9, 9, 9, 9, 9, 9])
 RULE = "suspended"
 NUMBER = 1_234_567_812_345_678
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
-    """What gives the URL of an empty database each time."""
-    with ExitStack() as stack:
-        if request.param == "postgresql":
-            yield stack.enter_context(postgres_server()).new_database
-        else:
-            folder = stack.enter_context(TemporaryDirectory(dir=SHELVES))
-            yield lambda: f"sqlite:///{mkdtemp(dir=folder)}/registry.db"
-
-
-@pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
-
-
-@pytest.fixture
-def registry(url: str) -> Iterator[Registry]:
-    with Registry.open(url) as opened_registry:
-        yield opened_registry
 
 
 @pytest.fixture
@@ -87,13 +62,13 @@ def test_a_card_is_issued_once_and_found_by_either_name(registry: Registry) -> N
         sorted(card.uid for card in batch),
     )
     assert registry.card(A) == registry.card_by_number(NUMBER) == IssuedCard(A, NUMBER)
-    assert (registry.card(B), registry.card(NOBODY), registry.card_by_number(1)) == (
+    assert (registry.card(B), registry.card(UNISSUED), registry.card_by_number(1)) == (
         IssuedCard(B),
         None,
         None,
     )
     assert registry.uids_by_number([NUMBER, 0, 5]) == {NUMBER: A, 0: b"\x01\x02\x03\x04"}
-    assert registry.unissued([A, NOBODY]) == {NOBODY}
+    assert registry.unissued([A, UNISSUED]) == {UNISSUED}
 
 
 def test_a_number_belongs_to_one_card(registry: Registry) -> None:
@@ -109,9 +84,9 @@ def test_a_number_belongs_to_one_card(registry: Registry) -> None:
 
 
 def test_what_is_only_tried_changes_nothing(city: Registry) -> None:
-    assert city.add_cards([IssuedCard(NOBODY)], keep=False) == Outcome(1, added=1)
+    assert city.add_cards([IssuedCard(UNISSUED)], keep=False) == Outcome(1, added=1)
     assert city.set_states(RULE, [is_in(A)], keep=False) == Outcome(1, added=1)
-    assert (city.card(NOBODY), city.standings(A), city.pending(), city.cards_added()) == (
+    assert (city.card(UNISSUED), city.standings(A), city.pending(), city.cards_added()) == (
         None,
         (),
         0,
@@ -137,14 +112,14 @@ def test_a_state_that_is_so_already_is_no_change(city: Registry) -> None:
 
 
 def test_a_card_that_is_not_issued_is_refused_and_the_others_are_not(city: Registry) -> None:
-    assert city.set_states(RULE, [is_in(A), is_in(NOBODY)]) == Outcome(
-        1, frozenset({NOBODY}), added=1
+    assert city.set_states(RULE, [is_in(A), is_in(UNISSUED)]) == Outcome(
+        1, frozenset({UNISSUED}), added=1
     )
     for change in (partial(city.set_state, RULE), partial(city.remove_state, RULE)):
         with pytest.raises(RegistryError, match="no such card is issued"):
-            change(NOBODY)
-    assert city.set_states(RULE, [is_in(NOBODY)], issue=True) == Outcome(1, added=1)
-    assert city.card(NOBODY) == (NOBODY, None)
+            change(UNISSUED)
+    assert city.set_states(RULE, [is_in(UNISSUED)], issue=True) == Outcome(1, added=1)
+    assert city.card(UNISSUED) == (UNISSUED, None)
 
 
 def test_rules_do_not_touch_each_other(city: Registry) -> None:
@@ -194,15 +169,15 @@ def test_what_is_claimed_reads_the_same_until_the_next_claim(city: Registry) -> 
     assert sorted(city.states(RULE, 1, 2)) == [is_in(A, 91), is_in(B), out(C)]
 
 
-def test_what_nobody_has_to_be_told_is_forgotten(city: Registry) -> None:
+def test_a_change_that_no_gate_needs_is_deleted(city: Registry) -> None:
     city.set_states(RULE, [is_in(A), is_in(B, 100), is_in(C, 300)])
     city.claim(1)
     city.remove_state(RULE, A)
     city.claim(2)
     city.set_state(RULE, D)
     city.remove_state(RULE, D)
-    assert city.forget(RULE, 1, 200) == 1, "B has ended; that A is out is told by version 2"
-    assert city.forget(RULE, 9, 200) == 1, "D is out, but no version has said so yet"
+    assert city.forget(RULE, 1, 200) == 1, "B has ended; version 2 has the change that A is out"
+    assert city.forget(RULE, 9, 200) == 1, "no version has had D"
     assert city.forget(RULE, 9, 200) == 0
     assert sorted(city.snapshot(RULE, 2)) == [is_in(C, 300)]
     assert (city.standings(A), city.pending()) == ((), 1)
@@ -226,9 +201,8 @@ def test_any_changes_leave_what_a_dictionary_would(city: Registry) -> None:
         rule, began = next(rules), city.claimed() + 1
         city.claim(began)
         version, pending = began, dict[bytes, State]()
-        claimed = dict[
-            bytes, tuple[int, State]
-        ]()  # what the newest version says, and the version that said it first
+        # The state of each card at the newest version, and the version that brought it.
+        claimed = dict[bytes, tuple[int, State]]()
         for change in changes:
             if isinstance(change, str):
                 version += 1
@@ -317,7 +291,7 @@ def test_publications_are_begun_once_and_finished(registry: Registry) -> None:
         log.finish(7)
 
 
-def test_an_earlier_end_is_found_and_taken_only_if_that_is_said(city: Registry) -> None:
+def test_an_earlier_end_is_found_and_taken_only_on_request(city: Registry) -> None:
     now = 100
     city.set_states(RULE, [is_in(A), is_in(B, 500), is_in(C, 90)])
     earlier = [is_in(A, 400), is_in(B, 499), is_in(C, 95), is_in(D, 400)]
@@ -381,8 +355,14 @@ def imported(registry: Registry, folder: Path, content: str, rule: str | None = 
 
 
 def test_a_file_is_imported_and_again_changes_nothing(registry: Registry, tmp_path: Path) -> None:
-    cards = f"uid,number\n{A.hex()},0000000000000001\n{B.hex()},0000000000000002\n{C.hex()},\n{D.hex()},2\n"
-    states = f"uid,number,ends,state\n,0000000000000002,500,\n{C.hex()},,50,in\n{A.hex()},,,out\n{D.hex()},,,\n"
+    cards = (
+        f"uid,number\n{A.hex()},0000000000000001\n{B.hex()},0000000000000002\n"
+        f"{C.hex()},\n{D.hex()},2\n"
+    )
+    states = (
+        f"uid,number,ends,state\n,0000000000000002,500,\n{C.hex()},,50,in\n"
+        f"{A.hex()},,,out\n{D.hex()},,,\n"
+    )
     bad_number, unknown = {Reason.NUMBER_SHORT.value: 1}, {Reason.UNKNOWN_CARD.value: 1}
     assert imported(registry, tmp_path, cards) == (4, 3, 0, 0, 1, 0, 0, 0, bad_number)
     assert imported(registry, tmp_path, cards) == (4, 0, 0, 3, 1, 0, 0, 0, bad_number)

@@ -1,4 +1,8 @@
-"""A board on a simulated device, a real process on a pty, with a hand that walks, pushes and pulls plugs; and a loop that listens like the lane."""
+"""The rig of the board contract: a board with a simulated device, and a loop that drives it.
+
+The device is a process of its own on a pty. The rig's methods are the passenger who walks through
+or pushes, and the technician who pulls plugs.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,7 +12,15 @@ from typing import Any, TypeVar
 
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
-from validator.domain.events import BoardBack, BoardEvent, BoardLost, Emergency, Tamper
+from validator.domain.events import (
+    BoardBack,
+    BoardEvent,
+    BoardLost,
+    Emergency,
+    NotPassed,
+    Passed,
+    Tamper,
+)
 from validator.domain.outcomes import Direction, Outcome
 from validator.lane.boards.serial.board import SerialBoard
 from validator.lane.ports import Board
@@ -16,55 +28,63 @@ from validator.lane.ports import Board
 Kind = TypeVar("Kind", bound=BoardEvent)
 
 
+def ends(events: list[BoardEvent]) -> list[tuple[type, int]]:
+    """Return the kind and the tap of each end of a passage."""
+    return [(type(event), event.tap) for event in events if isinstance(event, Passed | NotPassed)]
+
+
 def open_board(path: str) -> SerialBoard:
-    """The lane's end of the line to the board at `path`."""
+    """Return a board that is not open yet, for the device at `path`."""
     return SerialBoard(path, b"test\0\0\0\0", "test")
 
 
 class BoardRig:
-    """One `firmware-sim board`. Nobody walks through by himself unless `--passenger auto` is among the options. Times are monotonic, in ns."""
+    """One `firmware-sim board`. Times are monotonic, in ns.
+
+    Passengers walk through by themselves only with the option `--passenger auto`.
+    """
 
     def __init__(self, link: Path, *options: str) -> None:
         self.path = str(link)
         self.simulator = Simulator("board", "--link", self.path, "--passenger", "manual", *options)
 
     def board(self) -> Board:
-        """A new board on this device; the caller closes it."""
+        """Return a new board on this device; the caller closes it."""
         return open_board(self.path)
 
     def say(self, verb: str, answer: str) -> int:
-        """Say a verb and wait for the event called `answer`. Returns when that happened."""
+        """Send a verb and wait for the event `answer`. Returns the time of that event."""
         return int(self.simulator.say(verb, answer)["at_ns"])
 
     def unplug(self) -> int:
-        """Pull the plug. Returns when."""
+        """Unplug the device. Returns the time."""
         return self.say("unplug", "unplugged")
 
     def replug(self) -> int:
-        """Put it back, behind the same path. Returns when."""
+        """Plug the device in, behind the same path. Returns the time."""
         return self.say("replug", "replugged")
 
     def brown_out(self) -> int:
-        """Let the device's supply dip: it restarts, the port stays. Returns when."""
+        """Let the device's supply dip: it restarts, the port stays. Returns the time."""
         return self.say("brownout", "brownout")
 
     def fault(self, text: str) -> None:
-        """Switch a named fault on; `none` switches all off."""
+        """Switch a named fault on, such as `dropped=1`; `none` switches all off."""
         self.simulator.call(f"fault {text}")
-        self.status()  # a board does not say that a fault is on
+        self.status()  # a board does not report that a fault is on
 
     def status(self) -> dict[str, Any]:
-        """What the device says of itself."""
+        """Return the status of the device."""
         return self.simulator.say("status", "status")
 
     def shown(self) -> dict[str, Any]:
-        """The next thing that is shown because the lane has asked for it."""
+        """Return the next event of a picture that the lane has asked for."""
         while (event := self.simulator.wait_for("show"))["by"] != "lane":
             pass
         return event
 
     def history(self, *names: str) -> list[dict[str, Any]]:
-        """Everything of these names that has happened so far, oldest first; of what is shown, only what the lane has asked for."""
+        """Return all events of these names so far, oldest first; pictures only of the lane."""
         self.status()
         return [
             event
@@ -73,7 +93,7 @@ class BoardRig:
         ]
 
     def close(self) -> None:
-        """End the device."""
+        """End the device's process."""
         self.simulator.close()
 
 
@@ -85,30 +105,33 @@ class BoardListener(Loop[BoardEvent]):
         self.board = board
 
     def open(self, tap: int, hold_ms: int = 5_000, direction: Direction = Direction.ENTRY) -> None:
-        """Release the arms."""
+        """Call the board's `open`."""
         self.timed(lambda: self.board.open(tap, direction, hold_ms))
 
     def show(self, outcome: Outcome, hold_ms: int = 0, date: int = 0) -> None:
-        """Show an outcome."""
+        """Call the board's `show`."""
         self.timed(lambda: self.board.show(outcome, hold_ms, date))
 
     def next(self, kind: type[Kind], wait_s: float = 5.0) -> Kind:
-        """The next event, which is of that kind."""
+        """Return the next event, which must be of that kind."""
         event = self.event(wait_s)
         assert isinstance(event, kind), event
         return event
 
     def serve_until(self, happened: Callable[[], bool], wait_s: float = 5.0) -> list[BoardEvent]:
-        """Listen until `happened`; everything that was told meanwhile."""
+        """Serve the board until `happened`. Returns its events meanwhile."""
         deadline = time.monotonic() + wait_s
         heard: list[BoardEvent] = []
         while not happened():
-            assert time.monotonic() < deadline, f"it did not happen; told was {heard}"
+            assert time.monotonic() < deadline, f"it did not happen; the events were {heard}"
             heard += self.events(0.02)
         return heard
 
     def back(self, wait_s: float = 5.0) -> BoardBack:
-        """The next BoardBack, and the state of a board at rest behind it; only BoardLost may come before."""
+        """Return the next BoardBack. A board at rest reports its state after it.
+
+        Only BoardLost may come before.
+        """
         event = self.event(wait_s)
         while isinstance(event, BoardLost):
             event = self.event(wait_s)
@@ -119,5 +142,5 @@ class BoardListener(Loop[BoardEvent]):
 
 
 def hearing(board: Board) -> AbstractContextManager[BoardListener]:
-    """A listener whose board is closed at the end; no call may have held the loop."""
+    """Serve a board, close it at the end, and check that no call has held the loop."""
     return closing(BoardListener(board))

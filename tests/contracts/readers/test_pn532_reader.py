@@ -1,4 +1,4 @@
-"""What is true of the PN532 alone: speeds, the answer that crosses a new request, reasons in words, a device that has gone mad."""
+"""What is true of the PN532 alone: speeds, answers that cross requests, reasons, a faulty chip."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.rigs import Listener, Pn532Rig, listening
+from tests.contracts.readers.rigs import Listener, Pn532Rig, listening
 from validator.domain.events import CardSeen, ReaderBack, ReaderLost
 from validator.lane.readers.pn532.chip import Chip, open_chip
 from validator.lane.readers.pn532.frames import FrameSplitter
@@ -55,7 +55,7 @@ def test_a_chip_left_at_any_speed_is_found(rig: Pn532Rig, left_at: int, speed: i
         assert listener.uid() == UID
 
 
-def test_a_chip_that_insists_on_its_speed_is_served_there(rig: Pn532Rig) -> None:
+def test_a_chip_that_keeps_its_speed_is_served_there(rig: Pn532Rig) -> None:
     rig.fault("stuck-baud")
     with listening(Pn532Reader(rig.path, speed=115_200)) as listener:
         listener.back()
@@ -107,7 +107,7 @@ def test_no_card_is_lost_when_a_new_request_crosses_its_answer(rig: Pn532Rig, se
 
 @contextmanager
 def bare_line() -> Iterator[tuple[int, Line]]:
-    """A pty without a chip: what it says is written by the test."""
+    """Yield a pty without a chip: the test writes what the line receives."""
     master, slave = os.openpty()
     tty.setraw(slave)
     line = Line(os.ttyname(slave), 100)
@@ -153,7 +153,7 @@ def test_a_late_answer_is_not_taken_for_that_to_the_next_command() -> None:
         Chip(line).check()
 
 
-def test_an_own_command_that_comes_back_is_an_echo_and_no_answer() -> None:
+def test_a_command_of_the_lane_that_comes_back_is_an_echo_and_no_answer() -> None:
     with bare_line() as (master, line):
         chip = Chip(line)
         os.write(master, ACK)
@@ -181,7 +181,7 @@ def test_a_silent_port_is_no_answer() -> None:
         Chip(line).ask(2)
 
 
-def test_what_is_wrong_is_said_in_words(tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     reasons = {
         str(tmp_path / "missing"): "there is no such device; is it plugged in?",
@@ -198,7 +198,7 @@ def test_what_is_wrong_is_said_in_words(tmp_path: Path) -> None:
             assert "\n" not in lost.reason
 
 
-def test_a_port_without_a_chip_says_so() -> None:
+def test_a_port_without_a_chip_is_reported_as_that() -> None:
     with bare_line() as (_, line):
         path = os.ttyname(line.fileno())
         line.close()
@@ -206,7 +206,8 @@ def test_a_port_without_a_chip_says_so() -> None:
             lost = listener.event()
             assert isinstance(lost, ReaderLost)
             assert lost.reason == (
-                f"pn532 at {path}: no answer at 115200, 921600, 460800, 230400 baud; is it wired and powered?"
+                f"pn532 at {path}: no answer at 115200, 921600, 460800, 230400 baud;"
+                " is it wired and powered?"
             )
 
 
@@ -221,7 +222,7 @@ def test_settings_that_the_chip_does_not_know_are_refused(
         Pn532Reader("/dev/null", speed=speed, targets_max=targets_max, rearm_ms=rearm_ms)
 
 
-def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(
+def test_a_reader_whose_name_belongs_to_another_device_now_is_closed(
     rig: Pn532Rig, tmp_path: Path
 ) -> None:
     other = Pn532Rig(tmp_path / "other")
@@ -241,8 +242,8 @@ def test_a_reader_behind_whose_name_another_device_has_come_is_let_go(
         other.close()
 
 
-def mad_answer(rng: random.Random) -> bytes:
-    """Something that a PN532 might say, and something that it might not."""
+def faulty_answer(rng: random.Random) -> bytes:
+    """Return bytes that a PN532 might send, or that it never sends."""
     known = (
         ACK,
         frame(VERSION),
@@ -255,18 +256,18 @@ def mad_answer(rng: random.Random) -> bytes:
         frame(bytes((0xD5, code)) + rng.randbytes(rng.choice((0, 0, 1, 9))))
         for code in (0x11, 0x13, 0x15, 0x33, 0x4B, 0x53)
     ]
-    said = b"".join(
+    sent = b"".join(
         rng.choice([*known, *likely, rng.randbytes(5)]) for _ in range(rng.randrange(4))
     )
-    return ACK + said if rng.random() < 0.8 else said[: rng.randrange(40)]
+    return ACK + sent if rng.random() < 0.8 else sent[: rng.randrange(40)]
 
 
-def gone_mad(master: int, seed: int, stop: Callable[[], bool]) -> None:
+def faulty_device(master: int, seed: int, stop: Callable[[], bool]) -> None:
     rng = random.Random(seed)
     while not stop():
         try:
             os.read(master, 4096)
-            os.write(master, mad_answer(rng) + (frame(VERSION) if rng.random() < 0.5 else b""))
+            os.write(master, faulty_answer(rng) + (frame(VERSION) if rng.random() < 0.5 else b""))
         except BlockingIOError:
             time.sleep(0.0005)
 
@@ -274,9 +275,9 @@ def gone_mad(master: int, seed: int, stop: Callable[[], bool]) -> None:
 def chip_that_dies(
     master: int, dead: threading.Event, stop: threading.Event, late_s: float
 ) -> None:
-    """Acknowledges and answers each command but InListPassiveTarget.
+    """Acknowledge each command, and answer all but InListPassiveTarget.
 
-    Once dead, the line gives back acknowledgements alone, so late.
+    Once dead, the line echoes acknowledgements alone, `late_s` late.
     """
     splitter = FrameSplitter()
     back: deque[float] = deque()
@@ -289,11 +290,11 @@ def chip_that_dies(
         except BlockingIOError:
             time.sleep(0.0005)
             continue
-        while (heard := splitter.next_frame()) is not None:
+        while (received := splitter.next_frame()) is not None:
             if dead.is_set():
-                back.extend([time.monotonic() + late_s] if heard == ACK else [])
-            elif heard != ACK:
-                code = heard[6]
+                back.extend([time.monotonic() + late_s] if received == ACK else [])
+            elif received != ACK:
+                code = received[6]
                 answer = VERSION if code == 0x02 else bytes((0xD5, code + 1))
                 os.write(master, ACK + (b"" if code == 0x4A else frame(answer)))
 
@@ -321,13 +322,13 @@ def test_an_acknowledgement_alone_that_comes_back_proves_no_chip_alive(late_s: f
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_device_that_has_gone_mad_neither_raises_nor_holds_the_loop(seed: int) -> None:
+def test_a_faulty_device_neither_raises_nor_holds_the_loop(seed: int) -> None:
     with bare_line() as (master, line):
         path = os.ttyname(line.fileno())
         line.close()
         os.set_blocking(master, False)
         stop = threading.Event()
-        device = threading.Thread(target=gone_mad, args=(master, seed, stop.is_set))
+        device = threading.Thread(target=faulty_device, args=(master, seed, stop.is_set))
         device.start()
         try:
             with listening(Pn532Reader(path)) as listener:

@@ -1,6 +1,12 @@
-"""Readers on simulated devices, each a real process on a pty, with a hand that moves cards; and a loop that listens like the lane.
+"""The rigs of the reader contract: each reader with its simulated device, and a loop to drive it.
 
-A reader joins the contract by a class with the shape of ReaderRig and a line in RIGS. Nothing here knows a device's protocol.
+A new reader joins the contract in three steps:
+
+1. a simulated device that runs as a process, takes verbs and reports events (simulator.py);
+2. a class with the methods of `ReaderRig`, which moves cards and plugs of that device;
+3. a line in `RIGS`, which names the faults of the device and what the reader can know.
+
+Nothing here knows a device's protocol.
 """
 
 import gc
@@ -12,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.contracts.board_rig import BoardRig, open_board
+from tests.contracts.boards.rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
@@ -22,8 +28,9 @@ from validator.lane.readers.pn532.reader import Pn532Reader
 
 
 def threads_and_descriptors() -> tuple[int, int]:
-    """How many of each this process has, once the threads that are about to end have ended and what others dropped is gone."""
-    gc.collect()  # the file that an earlier test has left in a circle would else be closed in the middle of this one
+    """Return how many threads and descriptors this process has, once ending threads have ended."""
+    # Else a file that an earlier test has left in a reference cycle is closed during this test.
+    gc.collect()
     for thread in threading.enumerate():
         if thread.daemon:
             thread.join(1.0)
@@ -31,37 +38,42 @@ def threads_and_descriptors() -> tuple[int, int]:
 
 
 class ReaderRig(Protocol):
-    """One device, the readers opened on it, and the hand in front of it. Times are monotonic, in ns."""
+    """One device, the readers opened on it, and the hand in front of it. Times are monotonic ns."""
 
     path: str
     simulator: Simulator
 
     def reader(self) -> Reader:
-        """A new reader on this device; the caller closes it."""
+        """Return a new reader on this device; the caller closes it."""
 
     def present(self, uid: str, leaves: str = "") -> int:
-        """Put a card on the reader, `uid` in hex; it goes away by itself at the stage `leaves`. Returns when it came."""
+        """Put a card on the reader and return the time.
+
+        Args:
+            uid: in hex.
+            leaves: the stage of the exchange at which the card leaves by itself; "" for never.
+        """
 
     def remove(self) -> None:
-        """Take every card away. One that has left by itself is no error."""
+        """Take all cards away. It is no error if there is none."""
 
     def clash(self, first: str, second: str) -> int:
-        """Put two cards on the reader in one moment. Returns when they came."""
+        """Put two cards on the reader at once and return the time."""
 
     def unplug(self) -> int:
-        """Pull the plug. Returns when."""
+        """Unplug the device and return the time."""
 
     def replug(self) -> int:
-        """Put it back, behind the same path. Returns when."""
+        """Plug the device in, behind the same path, and return the time."""
 
     def brown_out(self) -> int:
-        """Let the device's supply dip: it restarts, the port stays. Returns when."""
+        """Let the device's supply dip and return the time: it restarts, the port stays."""
 
     def fault(self, text: str) -> None:
         """Switch a named fault on, such as `dropped=1`; `none` switches all off."""
 
     def close(self) -> None:
-        """End the device."""
+        """End the device's process."""
 
 
 class Pn532Rig:
@@ -107,7 +119,7 @@ class Pn532Rig:
 
 
 class LoneBoardReader(BoardReader):
-    """A board's own reader, with a line that nobody else needs: it is closed with the reader."""
+    """A board's own reader, on a line of its own, which is closed with the reader."""
 
     def __init__(self, path: str) -> None:
         self._line = open_board(path)
@@ -128,7 +140,7 @@ class BoardReaderRig(BoardRig):
         return LoneBoardReader(self.path)
 
     def present(self, uid: str, leaves: str = "") -> int:
-        assert not leaves, "a board's cards leave at no stage: it tells them whole"
+        assert not leaves, "a board's cards leave at no stage: it reports them whole"
         return self.say(f"present {uid}", "present")
 
     def remove(self) -> None:
@@ -141,15 +153,20 @@ class BoardReaderRig(BoardRig):
 
 @dataclass(frozen=True)
 class RigKind:
-    """How to start a device and open its reader, and what can happen to it.
+    """One reader: how to start its device and open it, its faults, and what it can know.
 
     Attributes:
-        passing_faults: in the words that `ReaderRig.fault` takes; they end by themselves, and a card held meanwhile is told.
-        lasting_faults: those that have to be ended.
-        stages: of an exchange, at which a card can leave, and what the reader tells then: None where its device cannot know.
-        tells_second: whether a card that joins another one is told.
-        knows_answered: whether a card that no lane has been told of is known as that by a lane that comes later.
-        bears_echo: whether it serves on a line that gives the lane back what it sends; else it is lost and says so.
+        start: makes the rig, with its link in a folder.
+        reader: opens the reader on a path.
+        passing_faults: names for `ReaderRig.fault`. These faults end by themselves, and a card that
+            is held meanwhile is reported.
+        lasting_faults: names of faults that last until `none`.
+        stages: of an exchange, at which a card can leave, with the event that the reader then
+            reports; None if its device cannot know.
+        reports_second: whether a card that joins another one is reported.
+        knows_answered: whether the device knows that no lane has answered a card yet.
+        bears_echo: whether the reader serves on a line that echoes what the lane sends. If not, it
+            reports ReaderLost with that reason.
     """
 
     start: Callable[[Path], ReaderRig]
@@ -157,7 +174,7 @@ class RigKind:
     passing_faults: tuple[str, ...]
     lasting_faults: tuple[str, ...]
     stages: Mapping[str, type[ReaderEvent] | None] = field(default_factory=dict)
-    tells_second: bool = False
+    reports_second: bool = False
     knows_answered: bool = False
     bears_echo: bool = False
 
@@ -193,13 +210,15 @@ PN532_LASTING = (
     "echo-cut",
     "dead",
 )
-# A PN532 that was told to try for ever (MxRtyPassiveActivation FF) answers InListPassiveTarget when it has a card, and with nothing else:
-# one that failed in the middle is a try like any other to it, and its next try forgets it. The reader knows no more than its chip.
+# A PN532 that tries for ever (MxRtyPassiveActivation FF) answers InListPassiveTarget only when it
+# has a card. An exchange that failed is one try like any other, and the next try drops it. The
+# reader knows no more than its chip.
 PN532_STAGES: dict[str, type[ReaderEvent] | None] = {
     "before-anticollision": None,
     "in-anticollision": None,
     "before-select": None,
-    "before-rats": None,  # assumed; should a chip list such a card without its ATS, that is LeftEarly (pn532_targets)
+    # Assumed. If a chip lists such a card without its ATS, it is LeftEarly (targets.py).
+    "before-rats": None,
     "before-reply": CardSeen,  # its whole UID was read
     "before-release": CardSeen,
 }
@@ -207,7 +226,7 @@ BOARD_PASSING = (
     "noise=1",
     "dropped=1",
     "dropped=3",
-    "dropped=4",  # one more than there are copies: the board gives the line up and begins a new session
+    "dropped=4",  # one more than the board's resends: it then begins a new session
     "truncated=1",
     "bad-checksum=1",
     "duplicate=1",
@@ -243,7 +262,7 @@ def _pn532(timing: str) -> RigKind:
         PN532_PASSING,
         PN532_LASTING,
         PN532_STAGES,
-        tells_second=True,
+        reports_second=True,
         bears_echo=False,
     )
 
@@ -270,12 +289,12 @@ class Listener(Loop[ReaderEvent]):
         self.reader = reader
 
     def armed_event(self, wait_s: float = 2.0) -> ReaderEvent | None:
-        """Arm, then the next event."""
+        """Arm the reader and return its next event."""
         self.timed(self.reader.arm)
         return self.event(wait_s)
 
     def back(self, wait_s: float = 10.0) -> ReaderBack:
-        """The next ReaderBack; only ReaderLost may come before it."""
+        """Return the next ReaderBack; only ReaderLost may come before it."""
         event = self.event(wait_s)
         while isinstance(event, ReaderLost):
             event = self.event(wait_s)
@@ -283,7 +302,7 @@ class Listener(Loop[ReaderEvent]):
         return event
 
     def uid(self, wait_s: float = 2.0, *, but: str = "") -> str:
-        """The UID of the next card other than `but`, in hex; lost, back and events without a card are skipped."""
+        """Return the UID of the next card other than `but`, in hex; skip all other events."""
         deadline = time.monotonic() + wait_s
         uid = but
         while uid == but:
@@ -294,5 +313,5 @@ class Listener(Loop[ReaderEvent]):
 
 
 def listening(reader: Reader) -> AbstractContextManager[Listener]:
-    """A listener whose reader is closed at the end; no call may have held the loop."""
+    """Serve a reader, close it at the end, and check that no call has held the loop."""
     return closing(Listener(reader))
