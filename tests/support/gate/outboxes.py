@@ -1,6 +1,7 @@
 """Outboxes in a folder of a test, and reports for them."""
 
 import itertools
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ SMALL = OutboxLimits(reports_max=1_000, reserve_bytes=0)
 
 
 def report(tap: int = 1) -> Report:
-    """The report of a tap."""
+    """Return the report of a tap."""
     return Report(
         ReportKind.DENIED_BOARDING,
         tap,
@@ -32,7 +33,7 @@ def report(tap: int = 1) -> Report:
 
 
 def seal(uid: bytes) -> tuple[str, str]:
-    """In place of the sealing to a key."""
+    """Return a text in place of a sealed UID."""
     return f"sealed {len(uid)}", "key 1"
 
 
@@ -43,8 +44,8 @@ def outbox(
     open_: bool = True,
     monotonic_s: Callable[[], float] = time.monotonic,
 ) -> DiskOutbox:
-    """The outbox of a folder."""
-    # It rehearses at 4, so that the first report is made at 5.
+    """Return the outbox of a folder, opened if `open_`."""
+    # `open` makes a report that is not kept, at 4. So the first report is made at 5.
     made = DiskOutbox(
         folder / "outbox",
         Origin("gate", 1, "boot 1"),
@@ -59,20 +60,28 @@ def outbox(
 
 
 def seqs(box: DiskOutbox, count_max: int = 10_000) -> list[int]:
-    """The numbers of the oldest reports."""
+    """Return the numbers of the oldest reports."""
     return [stored.seq for stored in box.oldest(count_max)]
 
 
 def ids(box: DiskOutbox, count_max: int = 10_000) -> list[str]:
-    """Their ids."""
+    """Return the ids of the oldest reports."""
     return [stored.report_id for stored in box.oldest(count_max)]
 
 
 def database(folder: Path) -> "closing[sqlite3.Connection]":
-    """Open the outbox as another program."""
+    """Open the database of an outbox as another program does."""
     return closing(sqlite3.connect(folder / "outbox" / "cache.db", isolation_level=None))
 
 
+def middle_of_garbage(path: Path) -> None:
+    """Overwrite a quarter of a file, from its middle on, with random bytes."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(os.urandom(size // 4))
+
+
 def nearly_full(_path: object) -> SimpleNamespace:
-    """What is left of a disk: less than a megabyte."""
+    """Return the figures of a disk with less than a megabyte of room."""
     return SimpleNamespace(f_bavail=255, f_frsize=4_096)

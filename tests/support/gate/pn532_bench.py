@@ -1,4 +1,4 @@
-"""A simulated chip without process or pty: frames in, replies out, a clock that the test moves."""
+"""A simulated PN532 without process and pty: frames in, replies out, and a clock of the test."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -28,7 +28,7 @@ def frame(command: str) -> bytes:
 
 @dataclass
 class Bench:
-    """A chip and a clock that only the test moves."""
+    """A chip, and a clock that only the test moves."""
 
     timing: Timing = IDEAL
     chip: Chip = field(init=False)
@@ -63,22 +63,25 @@ class Bench:
         self.outcomes += self.chip.advance(self.now_ns)
 
     def said(self) -> list[bytes]:
-        """The chip's output since the last call."""
-        said = [outcome.data for outcome in self.outcomes if isinstance(outcome, Say)]
+        """Return what the chip has sent since the last call."""
+        sent = [outcome.data for outcome in self.outcomes if isinstance(outcome, Say)]
         self.outcomes = [outcome for outcome in self.outcomes if not isinstance(outcome, Say)]
-        return said
+        return sent
 
     def events(self) -> list[str]:
         return [outcome.name for outcome in self.outcomes if isinstance(outcome, Event)]
 
     def answer(self, command: str) -> str:
-        """The response from its code on; `error` for the error frame, empty for silence."""
+        """Return the response to a command in hex, from its response code on.
+
+        `error` for the error frame, "" for silence.
+        """
         self.send(frame(command))
         if self.timing is REAL:
             self.pass_ms(100)
-        said = self.said()
-        assert said[0] == ACK
-        if len(said) == 1:
+        sent = self.said()
+        assert sent[0] == ACK
+        if len(sent) == 1:
             return ""
-        assert len(said) == 2
-        return "error" if said[1] == ERROR else said[1][6:-2].hex()
+        assert len(sent) == 2
+        return "error" if sent[1] == ERROR else sent[1][6:-2].hex()

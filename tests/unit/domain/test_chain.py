@@ -1,4 +1,4 @@
-"""Which pieces bring a table forward at the least cost."""
+"""Which pieces bring a table to the newest version at the least cost."""
 
 from itertools import chain as chained
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from validator.domain.chain import cheapest_chain
 
 
 class Piece(NamedTuple):
-    """A span and what it costs."""
+    """A span and its cost."""
 
     from_version: int
     to_version: int
@@ -38,11 +38,11 @@ def test_a_new_table_begins_at_the_snapshot() -> None:
     assert cheapest_chain(0, [SNAPSHOT, HOUR, *MINUTES]) == (SNAPSHOT, HOUR)
 
 
-def test_a_table_that_no_piece_reaches_begins_anew() -> None:
+def test_a_table_that_no_piece_reaches_begins_at_the_snapshot() -> None:
     assert cheapest_chain(2, [SNAPSHOT, HOUR, *MINUTES]) == (SNAPSHOT, HOUR)
 
 
-def test_a_table_that_stands_at_the_newest_needs_nothing() -> None:
+def test_a_table_at_the_newest_version_needs_nothing() -> None:
     assert cheapest_chain(9, [SNAPSHOT, HOUR, *MINUTES]) == ()
     assert cheapest_chain(12, [SNAPSHOT, HOUR, *MINUTES]) == ()
 
@@ -85,7 +85,7 @@ def test_the_chain_is_as_cheap_as_the_cheapest_of_all_that_can_be_tried(
 
 
 def _all_ways(at: int, newest: int, offers: list[Piece]) -> "list[tuple[Piece, ...]]":
-    """Every way to the newest, by trying: a piece from 0 applies to anything, any other within its span."""
+    """Return every chain: a piece from 0 always applies, any other within its span."""
     if at >= newest:
         return [()]
     applies = [

@@ -1,4 +1,4 @@
-"""Below what was accepted before nothing signed is accepted again, unless a newer root replaced the keys."""
+"""Nothing older than what was accepted is accepted, unless a newer root replaced the keys."""
 
 import pytest
 
@@ -37,12 +37,12 @@ def test_what_is_newer_in_every_role_becomes_the_floor() -> None:
         (seen(2, 31, 21, 11, signed=999), "signed time 999"),
     ],
 )
-def test_whatever_is_older_in_one_respect_is_a_replay(replayed: Floor, what: str) -> None:
+def test_what_is_older_in_one_respect_is_a_replay(replayed: Floor, what: str) -> None:
     with pytest.raises(BelowFloorError, match=what):
         raised(FLOOR, replayed)
 
 
-def test_a_fast_forward_is_healed_by_replacing_the_key_of_that_role_alone() -> None:
+def test_a_fast_forward_is_over_once_the_key_of_that_role_alone_is_replaced() -> None:
     stolen = seen(2, 10**12, 20, 10, signed=10**10, era=1)
     with pytest.raises(BelowFloorError):
         raised(stolen, seen(3, 31, 20, 10))

@@ -21,11 +21,11 @@ def test_a_percentile_is_never_below_the_true_one_and_at_most_a_sixteenth_above(
     assert (histogram.count, histogram.max_ns) == (len(values), max(values))
 
 
-def test_nothing_added_is_nothing_told() -> None:
+def test_an_empty_histogram_is_all_zeros() -> None:
     assert LatencyHistogram().summary_us() == {"count": 0, "p50": 0, "p99": 0, "p999": 0, "max": 0}
 
 
-def test_a_clock_that_stood_still_counts_as_no_time() -> None:
+def test_a_clock_that_went_back_counts_as_no_time() -> None:
     histogram = LatencyHistogram()
     histogram.add(-5)
     assert (histogram.count, histogram.percentile_ns(50)) == (1, 0)

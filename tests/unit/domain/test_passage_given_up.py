@@ -1,4 +1,7 @@
-"""What is recorded of somebody who was admitted and given up, since the lane stood still: a report counts only where one was filed."""
+"""The record of an admitted passenger who was given up, since the lane did not run for a while.
+
+It names a report only if one was filed.
+"""
 
 import pytest
 
@@ -23,7 +26,7 @@ def staff(number: int) -> Card:
 
 
 def decide(_card: Card) -> Decision:
-    """A staff card: admitted, and each use is reported."""
+    """Admit a staff card, whose every use is reported."""
     return Decision(
         Verdict.ADMIT,
         Ground.IN_TABLE,
@@ -51,21 +54,21 @@ def recorded(effects: list[PassageEffect]) -> list[tuple[Outcome, bool]]:
     ]
 
 
-def test_whoever_was_not_let_in_has_no_report_since_that_comes_after_the_gate(
+def test_a_passenger_who_was_not_let_in_has_no_report_which_comes_after_the_gate(
     passage: Passage,
 ) -> None:
     passage.handle(CardSeen(staff(1), 2 * S))
     assert recorded(passage.handle(StoodStill(1, 10 * S))) == [(Outcome.TRY_AGAIN, False)]
 
 
-def test_whoever_waited_was_reported_when_the_card_was_read(passage: Passage) -> None:
+def test_a_passenger_who_waited_was_reported_when_the_card_was_read(passage: Passage) -> None:
     passage.handle(CardSeen(staff(1), 2 * S))
     effects = passage.handle(CardSeen(staff(2), 3 * S))
     assert [type(effect) for effect in effects] == [FileReport]
     assert recorded(passage.handle(StoodStill(0, 10 * S))) == [(Outcome.TRY_AGAIN, True)]
 
 
-def test_so_was_whoever_waited_and_was_not_let_in_when_the_way_was_free(passage: Passage) -> None:
+def test_so_was_one_who_waited_and_was_not_let_in_when_the_way_was_free(passage: Passage) -> None:
     passage.handle(CardSeen(staff(1), 2 * S))
     passage.handle(CardSeen(staff(2), 3 * S))
     passage.handle(Passed(1, 700, 4 * S))

@@ -1,4 +1,4 @@
-"""Time on a machine without a battery clock: suspensions may end late, never early, and no clock can expire everything."""
+"""Time without a battery clock: suspensions may end late, never early; no clock expires all."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ SIGNED = 1_780_000_000
 Y1970, Y2038 = 60, 2**31
 
 
-def test_a_synchronised_clock_at_or_above_the_floor_is_believed() -> None:
+def test_a_synchronised_clock_at_or_above_the_floor_is_used() -> None:
     clock = SystemClock(SIGNED + 5, synchronised=True, boottime_ns=9 * S)
     assert trusted_now(clock, TimeFloor(SIGNED, 4 * S)) == Now(SIGNED + 5, synchronised=True)
 
@@ -20,12 +20,12 @@ def test_a_boot_in_1970_counts_from_the_floor() -> None:
     assert trusted_now(clock, TimeFloor(SIGNED, 40 * S)) == Now(SIGNED + 60, synchronised=False)
 
 
-def test_a_clock_in_2038_that_nobody_vouches_for_expires_nothing() -> None:
+def test_an_unsynchronised_clock_in_2038_expires_nothing() -> None:
     clock = SystemClock(Y2038, synchronised=False, boottime_ns=100 * S)
     assert trusted_now(clock, TimeFloor(SIGNED, 40 * S)) == Now(SIGNED + 60, synchronised=False)
 
 
-def test_a_clock_below_the_floor_is_not_believed_even_when_the_kernel_vouches_for_it() -> None:
+def test_a_clock_below_the_floor_is_not_used_even_if_it_is_synchronised() -> None:
     clock = SystemClock(SIGNED - 1, synchronised=True, boottime_ns=100 * S)
     assert trusted_now(clock, TimeFloor(SIGNED, 100 * S)) == Now(SIGNED, synchronised=False)
 

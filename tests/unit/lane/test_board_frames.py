@@ -1,4 +1,4 @@
-"""The gate's codec of the board's frames against the golden frames that the simulated board's codec meets too."""
+"""The gate's codec against the golden frames, which the simulated board's has to match, too."""
 
 import json
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_any_flipped_bit_is_counted_and_skipped(golden: dict[str, Any]) -> None:
         assert decoder.errors > 0
 
 
-def test_an_endless_frame_is_one_error_and_the_next_frame_is_heard() -> None:
+def test_an_endless_frame_is_one_error_and_the_next_frame_is_decoded() -> None:
     decoder = f.FrameDecoder()
     for _ in range(100):
         assert decoder.feed(b"\x01" * 1000) == []
@@ -67,11 +67,11 @@ def test_an_endless_frame_is_one_error_and_the_next_frame_is_heard() -> None:
     assert decoder.feed(b"\x00" + f.encode(f.ForcedFrame(), 3)) == [(3, f.ForcedFrame())]
 
 
-def test_what_does_not_fit_is_our_mistake() -> None:
+def test_a_text_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="at most 46 bytes"):
         f.encode(f.Hello(1, 1, bytes(8), "x" * 47), 0)
 
 
 @pytest.mark.parametrize("frame", [f.OpenFrame(1, 2, 5), f.ShowFrame(8, 5, 0)])
-def test_a_value_that_the_page_does_not_name_is_no_frame(frame: f.Frame) -> None:
+def test_a_value_outside_the_protocol_is_no_frame(frame: f.Frame) -> None:
     assert f.decode(f.encode(frame, 0)[:-1]) is None

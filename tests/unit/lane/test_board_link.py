@@ -1,4 +1,4 @@
-"""The lane's end of the board protocol, rule by rule of docs/board-protocol.md, with the board's side played by hand."""
+"""The lane's end of docs/board-protocol.md, rule by rule; the test plays the board."""
 
 import pytest
 
@@ -24,7 +24,7 @@ BOARD = f.Hello(2, 77, b"board001", "test board")
 
 
 class Line:
-    """A lane's link with a clock, and what it has sent since the last look."""
+    """A lane's link, a clock, and the frames that the link has sent since the last `sent`."""
 
     def __init__(self) -> None:
         self.now_ns = 5_000 * MS
@@ -37,22 +37,22 @@ class Line:
         self.link.outgoing.clear()
         return frames
 
-    def hears(self, *frames: f.Frame, seq: int = 0) -> list[LinkEvent]:
-        """What the lane makes of these frames of the board; `seq` is that of its events."""
+    def receives(self, *frames: f.Frame, seq: int = 0) -> list[LinkEvent]:
+        """Give the lane frames of the board, with `seq` for its events; return its events."""
         shared = f.Hello | f.Ack | f.Heartbeat
-        said = [
+        encoded = [
             f.encode(frame, f.BOARD_SEQ if isinstance(frame, shared) else seq) for frame in frames
         ]
-        return self.link.receive(b"".join(said), self.now_ns)
+        return self.link.receive(b"".join(encoded), self.now_ns)
 
     def echoes(self) -> list[LinkEvent]:
-        """What the lane makes of everything that it has sent since the last look, when the line gives it back."""
-        said = bytes(self.link.outgoing)
+        """Return to the lane all that it has sent since the last `sent`; return its events."""
+        sent = bytes(self.link.outgoing)
         self.link.outgoing.clear()
-        return self.link.receive(said, self.now_ns)
+        return self.link.receive(sent, self.now_ns)
 
     def after(self, ms: int) -> list[LinkEvent]:
-        """Let time go by as the loop does: from deadline to deadline."""
+        """Let time go by as the loop does, from deadline to deadline; return the events."""
         end_ns = self.now_ns + ms * MS
         events: list[LinkEvent] = []
         while not self.link.lost and self.link.deadline_ns <= end_ns:
@@ -64,14 +64,14 @@ class Line:
 
 @pytest.fixture
 def line() -> Line:
-    """A link that has just said HELLO."""
+    """A link that has just sent HELLO."""
     return Line()
 
 
 @pytest.fixture
 def session(line: Line) -> Line:
     """A link in session with the board."""
-    assert line.hears(BOARD) == [BoardBack(line.now_ns)]
+    assert line.receives(BOARD) == [BoardBack(line.now_ns)]
     line.sent()
     return line
 
@@ -80,37 +80,37 @@ def beat(state: int) -> f.Heartbeat:
     return f.Heartbeat(1_000, state)
 
 
-def test_hello_is_said_at_once_and_again_until_it_is_answered(line: Line) -> None:
+def test_hello_is_sent_at_once_and_again_until_it_is_answered(line: Line) -> None:
     hello = (0, f.Hello(2, 1234, b"lane0001", "turnike"))
     assert line.sent() == [hello]
     line.after(1_100)
     assert line.sent() == [hello, hello]
 
 
-def test_a_new_session_is_always_greeted_back_and_a_known_one_not_within_100_ms(line: Line) -> None:
+def test_a_new_session_always_gets_a_hello_and_a_known_one_not_within_100_ms(line: Line) -> None:
     line.sent()
-    line.hears(BOARD)
+    line.receives(BOARD)
     assert [type(frame) for _, frame in line.sent()] == [f.Hello]
-    line.hears(BOARD)
+    line.receives(BOARD)
     assert line.sent() == []
 
 
-def test_a_board_that_greets_again_is_answered_and_is_no_new_session(session: Line) -> None:
+def test_a_second_hello_of_a_session_is_answered_and_begins_no_new_one(session: Line) -> None:
     session.after(200)
     session.sent()
-    assert session.hears(BOARD) == []
+    assert session.receives(BOARD) == []
     assert [type(frame) for _, frame in session.sent()] == [f.Hello]
 
 
 def test_before_the_boards_hello_everything_is_ignored(line: Line) -> None:
     line.sent()
-    assert line.hears(f.PassedFrame(1, 2), beat(1)) == []
+    assert line.receives(f.PassedFrame(1, 2), beat(1)) == []
     line.link.send(f.OpenFrame(1, 0, 5_000), line.now_ns)
     assert line.sent() == []
 
 
 def test_another_protocol_is_board_lost_with_a_clear_reason(line: Line) -> None:
-    assert line.hears(f.Hello(3, 77, b"board001", "")) == [
+    assert line.receives(f.Hello(3, 77, b"board001", "")) == [
         BoardLost("speaks protocol 3, this lane speaks 2; update this lane", line.now_ns)
     ]
 
@@ -122,7 +122,7 @@ def test_a_board_of_protocol_1_is_board_lost_with_what_to_do(line: Line) -> None
     ]
 
 
-def test_our_own_hello_echoed_is_no_board(line: Line) -> None:
+def test_the_lanes_own_hello_is_no_board(line: Line) -> None:
     assert line.echoes() == []
     line.after(600)
     assert line.echoes() == []
@@ -131,33 +131,34 @@ def test_our_own_hello_echoed_is_no_board(line: Line) -> None:
 
 def test_what_an_earlier_session_of_the_lane_has_sent_is_no_board(session: Line) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    session.hears(f.ForcedFrame(), seq=0)
+    session.receives(f.ForcedFrame(), seq=0)
     session.after(600)
     late = bytes(session.link.outgoing)
     reopened = BoardLink(4321, b"lane0001", "turnike", session.now_ns)
     assert reopened.receive(late, session.now_ns) == []
     assert f.FrameDecoder().feed(bytes(reopened.outgoing)) == [
         (0, f.Hello(2, 4321, b"lane0001", "turnike"))
-    ], "it greets, and answers nobody"
+    ], "it sends HELLO, and no answer"
 
 
 def test_a_silent_board_on_a_line_that_echoes_is_lost_as_soon_as_on_any_other(
     session: Line,
 ) -> None:
-    session.hears(beat(0))
+    session.receives(beat(0))
     events: list[LinkEvent] = []
     for _ in range(150):
         events += session.after(10)
         events += session.echoes()
     assert events == [
         BoardLost(
-            "the line echoes what this lane sends, and the board is silent; is it wired and powered?",
+            "the line echoes what this lane sends, and the board is silent;"
+            " is it wired and powered?",
             session.now_ns,
         )
     ]
 
 
-def test_a_line_that_echoes_without_a_board_says_so_from_the_start(line: Line) -> None:
+def test_a_line_that_echoes_without_a_board_is_reported_as_that(line: Line) -> None:
     events: list[LinkEvent] = []
     for _ in range(200):
         events += line.after(10) + line.echoes()
@@ -165,50 +166,51 @@ def test_a_line_that_echoes_without_a_board_says_so_from_the_start(line: Line) -
     assert "echoes" in str(events[0])
 
 
-def test_an_own_acknowledgement_that_comes_back_acknowledges_no_open(session: Line) -> None:
+def test_the_lanes_own_acknowledgement_acknowledges_no_open(session: Line) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    session.hears(
-        f.PassedFrame(8, 100), seq=0
-    )  # acknowledged by the lane with the seq of its own OPEN
+    # The lane acknowledges it with the seq of its own OPEN.
+    session.receives(f.PassedFrame(8, 100), seq=0)
     assert session.echoes() == []
-    assert session.hears(beat(0b1000)) != [Passed(9, 0, session.now_ns)], "the board knows no tap 9"
+    assert session.receives(beat(0b1000)) != [Passed(9, 0, session.now_ns)], (
+        "the board knows no tap 9"
+    )
     lost = session.after(300)
     assert "did not acknowledge OPEN" in str(lost)
 
 
-def test_an_own_heartbeat_that_comes_back_ends_no_emergency(session: Line) -> None:
-    session.hears(beat(0b1))
+def test_the_lanes_own_heartbeat_ends_no_emergency(session: Line) -> None:
+    session.receives(beat(0b1))
     for _ in range(3):
         assert session.after(400) == []
         assert session.echoes() == []
-        assert session.hears(beat(0b1)) == []
+        assert session.receives(beat(0b1)) == []
 
 
-def test_an_open_that_waited_while_the_lane_stood_still_is_not_sent(session: Line) -> None:
+def test_an_open_that_waited_while_the_lane_did_not_run_is_not_sent(session: Line) -> None:
     session.link.send(f.ShowFrame(0, 0, 0), session.now_ns)
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     session.sent()
     session.now_ns += 8_000 * MS
-    assert session.hears(f.Ack(0)) == []
+    assert session.receives(f.Ack(0)) == []
     late = "was not sent OPEN in time, since this lane did not run; is the machine overloaded?"
     assert session.link.tick(session.now_ns) == [BoardLost(late, session.now_ns)]
     assert f.OpenFrame(9, 0, 5_000) not in [frame for _, frame in session.sent()]
 
 
-def test_an_open_that_was_lost_on_the_line_is_not_sent_again_after_the_lane_stood_still(
+def test_a_lost_open_is_not_sent_again_after_the_lane_did_not_run(
     session: Line,
 ) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     session.sent()
     session.now_ns += 8_000 * MS
-    session.hears(beat(0))
+    session.receives(beat(0))
     assert [type(event) for event in session.link.tick(session.now_ns)] == [BoardLost]
     assert f.OpenFrame(9, 0, 5_000) not in [frame for _, frame in session.sent()]
 
 
-def test_a_lane_that_stood_still_with_nothing_to_say_keeps_its_board(session: Line) -> None:
+def test_a_lane_that_did_not_run_and_has_no_command_keeps_its_board(session: Line) -> None:
     session.now_ns += 8_000 * MS
-    session.hears(beat(0))
+    session.receives(beat(0))
     assert session.link.tick(session.now_ns) == []
 
 
@@ -217,7 +219,7 @@ def test_commands_go_one_at_a_time_in_order(session: Line) -> None:
     session.link.send(open_, session.now_ns)
     session.link.send(show, session.now_ns)
     assert session.sent() == [(0, open_)]
-    session.hears(f.Ack(0))
+    session.receives(f.Ack(0))
     assert session.sent() == [(1, show)]
 
 
@@ -238,33 +240,33 @@ def test_no_ack_in_50_ms_is_sent_again_three_times_with_the_same_seq_then_lost(
     ]
 
 
-def test_an_ack_of_something_else_is_not_ours(session: Line) -> None:
+def test_an_ack_of_another_seq_acknowledges_nothing(session: Line) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     session.link.send(f.ShowFrame(1, 1_500, 0), session.now_ns)
     session.sent()
-    session.hears(f.Ack(200))
+    session.receives(f.Ack(200))
     assert session.sent() == []
 
 
 def test_every_copy_of_an_event_is_acknowledged_and_acted_on_once(session: Line) -> None:
-    assert session.hears(f.PassedFrame(9, 700), seq=5) == [Passed(9, 700, session.now_ns)]
-    assert session.hears(f.PassedFrame(9, 700), seq=5) == []
+    assert session.receives(f.PassedFrame(9, 700), seq=5) == [Passed(9, 700, session.now_ns)]
+    assert session.receives(f.PassedFrame(9, 700), seq=5) == []
     assert session.sent() == [(0, f.Ack(5)), (0, f.Ack(5))]
-    assert session.hears(f.ForcedFrame(), seq=6) == [Forced(session.now_ns)]
-    assert session.hears(f.ForcedFrame(), seq=6) == []
+    assert session.receives(f.ForcedFrame(), seq=6) == [Forced(session.now_ns)]
+    assert session.receives(f.ForcedFrame(), seq=6) == []
 
 
-def test_a_new_session_of_the_board_forgets_what_was_under_way(session: Line) -> None:
+def test_a_new_session_of_the_board_drops_the_commands_of_the_last_one(session: Line) -> None:
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
     session.link.send(f.ShowFrame(1, 1_500, 0), session.now_ns)
-    session.hears(f.ForcedFrame(), seq=0)
+    session.receives(f.ForcedFrame(), seq=0)
     session.sent()
-    assert session.hears(f.Hello(2, 78, b"board001", "")) == [BoardBack(session.now_ns)]
+    assert session.receives(f.Hello(2, 78, b"board001", "")) == [BoardBack(session.now_ns)]
     session.after(400)
     assert [
         frame for _, frame in session.sent() if not isinstance(frame, f.Hello | f.Heartbeat)
     ] == []
-    assert session.hears(f.ForcedFrame(), seq=0) == [Forced(session.now_ns)]
+    assert session.receives(f.ForcedFrame(), seq=0) == [Forced(session.now_ns)]
 
 
 def test_heartbeats_every_500_ms_and_three_missed_are_board_lost(session: Line) -> None:
@@ -277,96 +279,98 @@ def test_heartbeats_every_500_ms_and_three_missed_are_board_lost(session: Line) 
 def test_any_valid_frame_shows_life(session: Line) -> None:
     for _ in range(5):
         assert session.after(1_400) == []
-        session.hears(beat(0))
+        session.receives(beat(0))
     assert not session.link.lost
 
 
-def test_a_heartbeat_heals_a_lost_event(session: Line) -> None:
-    session.hears(beat(0))
+def test_a_heartbeat_makes_good_for_a_lost_passed(session: Line) -> None:
+    session.receives(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    assert session.hears(beat(0b1000)) == [], (
-        "it was sent before our OPEN was heard: it speaks of an earlier tap"
+    assert session.receives(beat(0b1000)) == [], (
+        "the board sent it before it received OPEN: it is about an earlier tap"
     )
-    session.hears(f.Ack(0))
-    assert session.hears(beat(0b1000)) == [Passed(9, 0, session.now_ns)]
-    assert session.hears(beat(0b1000)) == []
+    session.receives(f.Ack(0))
+    assert session.receives(beat(0b1000)) == [Passed(9, 0, session.now_ns)]
+    assert session.receives(beat(0b1000)) == []
 
 
-def test_a_heartbeat_heals_a_lost_not_passed(session: Line) -> None:
-    session.hears(beat(0))
+def test_a_heartbeat_makes_good_for_a_lost_not_passed(session: Line) -> None:
+    session.receives(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    session.hears(f.Ack(0))
-    assert session.hears(beat(0b100)) == []
-    assert session.hears(beat(0b10000)) == [NotPassed(9, session.now_ns)]
+    session.receives(f.Ack(0))
+    assert session.receives(beat(0b100)) == []
+    assert session.receives(beat(0b10000)) == [NotPassed(9, session.now_ns)]
 
 
-def test_an_end_that_comes_before_the_ack_of_its_open_is_not_told_again_by_a_heartbeat(
+def test_an_end_that_comes_before_the_ack_of_its_open_is_reported_once(
     session: Line,
 ) -> None:
-    session.hears(beat(0))
+    session.receives(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    assert session.hears(f.PassedFrame(9, 700), seq=0) == [Passed(9, 700, session.now_ns)]
-    session.hears(f.Ack(0))
-    assert session.hears(beat(0b1000)) == []
+    assert session.receives(f.PassedFrame(9, 700), seq=0) == [Passed(9, 700, session.now_ns)]
+    session.receives(f.Ack(0))
+    assert session.receives(beat(0b1000)) == []
 
 
-def test_an_end_that_a_heartbeat_healed_is_acknowledged_and_not_told_again(session: Line) -> None:
-    session.hears(beat(0))
+def test_the_late_event_of_an_end_that_a_heartbeat_brought_is_acknowledged_and_not_reported(
+    session: Line,
+) -> None:
+    session.receives(beat(0))
     for tap in (8, 9):
         session.link.send(f.OpenFrame(tap, 0, 5_000), session.now_ns)
-        session.hears(f.Ack(tap - 8))
-        assert session.hears(beat(0b1000)) == [Passed(tap, 0, session.now_ns)]
+        session.receives(f.Ack(tap - 8))
+        assert session.receives(beat(0b1000)) == [Passed(tap, 0, session.now_ns)]
     session.sent()
-    assert session.hears(f.PassedFrame(8, 700), seq=0) == []
-    assert session.hears(f.PassedFrame(9, 700), seq=1) == []
+    assert session.receives(f.PassedFrame(8, 700), seq=0) == []
+    assert session.receives(f.PassedFrame(9, 700), seq=1) == []
     assert session.sent() == [(0, f.Ack(0)), (0, f.Ack(1))]
 
 
-def test_an_event_before_the_first_heartbeat_tells_of_nothing_else(session: Line) -> None:
+def test_an_event_before_the_first_heartbeat_reports_its_own_bit_alone(session: Line) -> None:
     now_ns = session.now_ns
-    assert session.hears(f.EmergencyFrame(on=True), seq=0) == [Emergency(on=True, at_ns=now_ns)]
+    assert session.receives(f.EmergencyFrame(on=True), seq=0) == [Emergency(on=True, at_ns=now_ns)]
     lost = ReaderLost("it reports that its card reader does not work", now_ns)
-    assert session.hears(beat(0b100011)) == [Tamper(on=True, at_ns=now_ns), lost]
+    assert session.receives(beat(0b100011)) == [Tamper(on=True, at_ns=now_ns), lost]
 
 
 def test_a_new_session_of_the_board_does_not_end_the_passage_of_the_last_one(session: Line) -> None:
-    session.hears(beat(0))
+    session.receives(beat(0))
     session.link.send(f.OpenFrame(9, 0, 5_000), session.now_ns)
-    session.hears(f.Ack(0))
-    session.hears(f.Hello(2, 78, b"board001", ""))
-    assert NotPassed(9, session.now_ns) not in session.hears(beat(0b10000))
+    session.receives(f.Ack(0))
+    session.receives(f.Hello(2, 78, b"board001", ""))
+    assert NotPassed(9, session.now_ns) not in session.receives(beat(0b10000))
 
 
 def test_a_new_session_of_the_board_may_end_the_taps_of_the_last_one_again(session: Line) -> None:
-    session.hears(f.PassedFrame(9, 700), seq=0)
-    session.hears(f.Hello(2, 78, b"board001", ""))
-    assert session.hears(f.NotPassedFrame(9), seq=0) == [NotPassed(9, session.now_ns)]
+    session.receives(f.PassedFrame(9, 700), seq=0)
+    session.receives(f.Hello(2, 78, b"board001", ""))
+    assert session.receives(f.NotPassedFrame(9), seq=0) == [NotPassed(9, session.now_ns)]
 
 
-def test_state_that_matters_is_told_once_by_event_or_heartbeat(session: Line) -> None:
+def test_each_state_is_reported_once_by_event_or_heartbeat(session: Line) -> None:
     now_ns = session.now_ns
-    assert session.hears(beat(0)) == [
+    assert session.receives(beat(0)) == [
         Emergency(on=False, at_ns=now_ns),
         Tamper(on=False, at_ns=now_ns),
         ReaderBack(now_ns),
     ]
-    assert session.hears(f.EmergencyFrame(on=True), seq=1) == [Emergency(on=True, at_ns=now_ns)]
-    assert session.hears(beat(0b01)) == []
-    assert session.hears(beat(0b10)) == [
+    assert session.receives(f.EmergencyFrame(on=True), seq=1) == [Emergency(on=True, at_ns=now_ns)]
+    assert session.receives(beat(0b01)) == []
+    assert session.receives(beat(0b10)) == [
         Emergency(on=False, at_ns=now_ns),
         Tamper(on=True, at_ns=now_ns),
     ]
     lost = ReaderLost("it reports that its card reader does not work", now_ns)
-    assert session.hears(beat(0b100010)) == [lost]
+    assert session.receives(beat(0b100010)) == [lost]
 
 
 def test_a_board_that_reads_cards_itself(session: Line) -> None:
     uid = bytes.fromhex("04a1b2c3d4e5f6")
-    seen = session.hears(f.CardFrame(1, False, 0x20, 0x0344, uid), seq=1)
+    seen = session.receives(f.CardFrame(1, False, 0x20, 0x0344, uid), seq=1)
     card = CardSeen(Card(CardUid(uid), 0x0344, 0x20), session.now_ns)
     assert seen == [card]
-    assert session.hears(f.CardFrame(1, True, 0x20, 0x0344, uid), seq=3) == [OldCard(card)]
-    assert session.hears(f.CardFrame(2, False, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
+    assert session.receives(f.CardFrame(1, True, 0x20, 0x0344, uid), seq=3) == [OldCard(card)]
+    assert session.receives(f.CardFrame(2, False, 0, 0, b""), seq=2) == [Clash(session.now_ns)]
 
 
 def test_a_line_that_takes_nothing_is_lost_before_memory_is(session: Line) -> None:

@@ -95,7 +95,7 @@ def test_a_report_that_could_not_be_answered_is_made_again() -> None:
     assert is_repeat_after_reset(held, FIRST)
 
 
-def test_a_card_that_arrived_again_while_the_lane_stood_still_is_no_repeat() -> None:
+def test_a_card_that_arrived_again_while_the_lane_did_not_run_is_no_repeat() -> None:
     held = HeldCards()
     held.reported(FIRST)
     held.reported(Clash(0))

@@ -1,22 +1,19 @@
-"""An outbox that was damaged: told from an empty one, saved as far as it can be read, and nothing in it believed that no outbox wrote."""
+"""A damaged outbox: distinguished from an empty one, and rescued as far as it can be read.
 
-import errno
+Rows, settings and triggers that no outbox wrote have no effect.
+"""
+
 import os
 import pickle
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support.gate.outboxes import database, ids, outbox, report, seqs
+from tests.support.gate.outboxes import database, ids, middle_of_garbage, outbox, report, seqs
 from validator.lane.outbox.folder import PAGE_BYTES
 from validator.lane.outbox.outbox import OutboxLimits
-from validator.lane.outbox.wal import read_log
 from validator.reports.stored_report import StoredReport, decode
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -30,19 +27,12 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
-def middle_of_garbage(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(size // 2)
-        file.write(os.urandom(size // 4))
-
-
 def no_database(path: Path) -> None:
     path.write_bytes(b"this is not a database" * 500)
 
 
 @pytest.mark.parametrize("damage", [cut_to_nothing, gone, middle_of_garbage, no_database])
-def test_damage_is_told_from_emptiness_and_a_new_outbox_is_begun(
+def test_damage_is_distinguished_from_emptiness_and_a_new_outbox_is_begun(
     damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
     box = outbox(tmp_path)
@@ -109,20 +99,6 @@ def test_a_damaged_outbox_on_a_full_disk_is_saved_when_there_is_room(
     assert again.oldest(10) == before
 
 
-def test_garbage_in_the_log_becomes_no_report(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
-    for tap in range(50):
-        box.append(report(tap))
-    before = {stored.report_id for stored in box.oldest(100)}
-    middle_of_garbage(tmp_path / "outbox" / "cache.db-wal")
-    shutil.copytree(
-        tmp_path / "outbox", tmp_path / "copy" / "outbox"
-    )  # as it stands after a power cut
-    again = outbox(tmp_path / "copy", open_=False)
-    assert again.open()
-    assert {stored.report_id for stored in again.oldest(100)} <= before
-
-
 def test_a_planted_pickle_is_removed_unread(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.append(report())
@@ -134,12 +110,12 @@ def test_a_planted_pickle_is_removed_unread(tmp_path: Path) -> None:
         insert = (
             "INSERT INTO Cache (key, raw, mode, filename, value, size) VALUES (?, ?, ?, ?, ?, 0)"
         )
-        opened.execute(insert, (2, 1, 4, None, bomb))  # a value that would be unpickled
+        opened.execute(insert, (2, 1, 4, None, bomb))  # a value that diskcache unpickles
         opened.execute(insert, (3, 1, 4, "bomb.val", None))
-        opened.execute(insert, (bomb, 0, 1, None, "x"))  # a key that would be
+        opened.execute(insert, (bomb, 0, 1, None, "x"))  # a key that it unpickles
         opened.execute(
             insert, (4, 1, 3, "../../../etc/hostname", None)
-        )  # a file that would be read, and deleted
+        )  # a file that it reads and deletes
         opened.execute(insert, (5, 1, None, None, None))
     again = outbox(tmp_path)
     assert (again.waiting, seqs(again)) == (1, [1])
@@ -156,7 +132,7 @@ class _Bomb:
         return (os.mkdir, (str(self.witness),))
 
 
-def test_a_record_that_rots_or_is_planted_while_it_runs_is_put_aside_and_the_others_are_told(
+def test_a_record_that_rots_or_is_planted_in_use_is_quarantined_and_the_others_are_returned(
     tmp_path: Path,
 ) -> None:
     box = outbox(tmp_path)
@@ -172,66 +148,12 @@ def test_a_record_that_rots_or_is_planted_while_it_runs_is_put_aside_and_the_oth
         )  # a pickle
     assert seqs(box) == [1, 4]
     assert "4 reports cannot be read any more" in box.news[0]
-    assert box.rejected == 2, "what is text is kept for a person to look at"
+    assert box.rejected == 2, "texts are kept for the operator"
     assert (seqs(box), box.trouble, len(box.news)) == ([1, 4], "", 1)
     assert box.append(report())
     box.close()
     again = outbox(tmp_path)
     assert (seqs(again), again.waiting, again.rejected) == ([1, 4, 6], 3, 2)
-
-
-# Rot in the log: one bit, somewhere, on a disk that had all of it
-
-FRAME_BYTES = 24 + 1_024
-
-
-def _log_of(folder: Path, *, delivered: int = 0) -> tuple[dict[str, int], str, bytes]:
-    """The log after twelve appends, what was acknowledged and not delivered, and the outbox it belongs to."""
-    outbox(folder).close()
-    box = outbox(folder)
-    for tap in range(12):
-        assert box.append(report(tap))
-        if tap == 6 and delivered:
-            box.forget(ids(box, delivered))
-    waiting = {stored.report_id: stored.seq for stored in box.oldest(100)}
-    shutil.copytree(folder / "outbox", folder / "left" / "outbox")
-    log = (folder / "outbox" / "cache.db-wal").read_bytes()
-    return waiting, box.oldest(1)[0].outbox_id, log
-
-
-def _after_a_power_cut(folder: Path, log: bytes, into: Path) -> Path:
-    shutil.copytree(folder / "left" / "outbox", into / "outbox")
-    (into / "outbox" / "cache.db-wal").write_bytes(log)
-    return into
-
-
-def _last_transaction(log: bytes) -> int:
-    """Where it begins."""
-    frames = range(32, len(log), FRAME_BYTES)
-    commits = [at for at in frames if any(log[at + 4 : at + 8])]
-    assert len(commits) >= 12
-    return commits[-2] + FRAME_BYTES
-
-
-@pytest.mark.parametrize("delivered", [0, 4])
-def test_no_bit_that_rots_in_the_log_hides_a_report_or_gives_a_number_twice(
-    tmp_path: Path, delivered: int
-) -> None:
-    waiting, outbox_id, log = _log_of(tmp_path, delivered=delivered)
-    last = _last_transaction(log)
-    places = [*range(0, 32, 4), *range(32, last, 331)]
-    assert len(places) > 100
-    for place in places:
-        rotten = bytearray(log)
-        rotten[place] ^= 4
-        box = outbox(_after_a_power_cut(tmp_path, bytes(rotten), tmp_path / f"{place}"))
-        found = {stored.report_id: stored for stored in box.oldest(100)}
-        assert len(waiting.keys() - found.keys()) <= 1, "but for the one report in which the bit is"
-        assert box.append(report())
-        newest = box.oldest(100)[-1]
-        assert "is damaged, and not at its end" in box.news[0]
-        assert (newest.seq, newest.outbox_id != outbox_id) == (1, True)
-        box.close()
 
 
 def _kept(folder: Path) -> list[StoredReport]:
@@ -244,7 +166,10 @@ def _kept(folder: Path) -> list[StoredReport]:
 
 @pytest.mark.parametrize("bit", range(8))
 def test_a_record_of_which_any_bit_rots_costs_no_other_report(bit: int, tmp_path: Path) -> None:
-    """The highest makes a text of no characters, which SQLite tells as an error of the whole query: it once closed the outbox at each look."""
+    """The highest bit makes a byte that is no UTF-8, for which sqlite3 fails the whole query.
+
+    That error once closed the outbox at each use.
+    """
     box = outbox(tmp_path)
     for tap in range(5):
         box.append(report(tap))
@@ -264,7 +189,7 @@ def test_a_record_of_which_any_bit_rots_costs_no_other_report(bit: int, tmp_path
 def test_a_page_that_is_lost_behind_thousands_that_were_delivered_costs_only_its_own_reports(
     tmp_path: Path,
 ) -> None:
-    """Rows are numbered on: the first that waits may be far from the first there ever was."""
+    """Row numbers only rise: the first row that waits may have a high one."""
     box = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
     with box._database.cache.transact():
         for tap in range(5_200):
@@ -294,75 +219,6 @@ def test_a_rescue_leaves_no_log_as_large_as_what_it_saved(tmp_path: Path) -> Non
     assert (tmp_path / "outbox" / "cache.db-wal").stat().st_size == 0
 
 
-def test_a_log_that_ends_in_the_middle_of_its_last_transaction_is_no_damage(tmp_path: Path) -> None:
-    waiting, outbox_id, log = _log_of(tmp_path)
-    last = _last_transaction(log)
-    torn = [log[:end] for end in range(last, len(log), 97)]
-    torn += [log[:at] + bytes(512) + log[at + 512 :] for at in range(last, len(log) - 512, 512)]
-    for number, left in enumerate(one for one in torn if one != log):
-        box = outbox(_after_a_power_cut(tmp_path, left, tmp_path / f"{number}"))
-        assert (box.news, seqs(box)) == ([], list(range(1, 12)))
-        assert {stored.outbox_id for stored in box.oldest(100)} == {outbox_id}
-        assert {stored.report_id for stored in box.oldest(100)} < waiting.keys()
-        box.close()
-
-
-def test_what_a_torn_transaction_left_is_gone_before_another_is_written(tmp_path: Path) -> None:
-    _, _, log = _log_of(tmp_path)
-    last = _last_transaction(log)
-    torn = log[:last] + bytes(24) + log[last + 24 :]
-    folder = _after_a_power_cut(tmp_path, torn, tmp_path / "torn")
-    with pytest.MonkeyPatch.context() as stopped:
-        stopped.setattr("validator.lane.outbox.rescue._opened", _not_now)
-        assert not outbox(folder, open_=False).open()
-    assert (folder / "outbox" / "cache.db-wal").read_bytes() == log[:last]
-
-
-def _not_now(path: Path) -> sqlite3.Connection:
-    raise OSError(errno.EIO, "Input/output error", str(path))
-
-
-def test_a_rescue_of_a_rotten_log_that_is_cut_short_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waiting, _, log = _log_of(tmp_path)
-    rotten = bytearray(log)
-    rotten[32 + 2 * FRAME_BYTES + 40] ^= 1
-    folder = _after_a_power_cut(tmp_path, bytes(rotten), tmp_path / "cut")
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as failing:
-        failing.setattr(
-            "validator.lane.outbox.folder.replace_file", full
-        )  # after all was read, and the log is gone
-        again = outbox(folder, open_=False)
-        assert not again.open()
-    assert again.open()
-    assert waiting.keys() <= set(ids(again))
-
-
-@pytest.mark.parametrize(
-    "log", [b"", bytes(31), bytes(32), bytes(5_000), b"\x37\x7f\x06\x82" + b"\xff" * 3_000]
-)
-def test_a_log_that_is_none_is_not_read(tmp_path: Path, log: bytes) -> None:
-    (tmp_path / "log").write_bytes(log)
-    assert read_log(tmp_path / "log") == (0, None)
-    assert read_log(tmp_path / "gone") == (0, None)
-
-
-@given(st.binary(max_size=3_000), st.booleans())
-def test_nothing_planted_in_the_place_of_a_log_ends_the_reading_of_it(
-    garbage: bytes, begins_well: bool
-) -> None:
-    header = b"\x37\x7f\x06\x82\x00\x2d\xe2\x18\x00\x00\x02\x00" if begins_well else b""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "log"
-        path.write_bytes(header + garbage)
-        assert read_log(path).behind_the_rot in (None, [])
-
-
 @pytest.mark.parametrize(
     "planted",
     [
@@ -371,7 +227,10 @@ def test_nothing_planted_in_the_place_of_a_log_ends_the_reading_of_it(
         "INSERT OR REPLACE INTO Settings VALUES (x'6162', 'x')",
         "INSERT OR REPLACE INTO Settings VALUES ('set', 'x')",
         "INSERT OR REPLACE INTO Settings VALUES ('sqlite_synchronous', 0)",
-        "CREATE TRIGGER mine AFTER INSERT ON Cache BEGIN DELETE FROM Cache WHERE rowid = new.rowid; END",
+        (
+            "CREATE TRIGGER mine AFTER INSERT ON Cache"
+            " BEGIN DELETE FROM Cache WHERE rowid = new.rowid; END"
+        ),
     ],
 )
 def test_what_was_planted_among_the_settings_or_as_a_trigger_does_nothing(
@@ -389,7 +248,7 @@ def test_what_was_planted_among_the_settings_or_as_a_trigger_does_nothing(
     assert again.forget(ids(again)) == 4
 
 
-def test_what_was_planted_in_the_next_place_gives_way_to_the_next_report(tmp_path: Path) -> None:
+def test_a_row_that_was_planted_in_the_next_place_is_overwritten(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.append(report(1))
     with database(tmp_path) as opened:
@@ -413,7 +272,7 @@ def test_a_planted_index_costs_no_report_that_waits(tmp_path: Path) -> None:
     before = again.oldest(9)
     assert not again.append(report())
     assert "UNIQUE" in again.trouble
-    assert again.open(), "what is planted stays in what is put aside"
+    assert again.open(), "the planted index stays in the quarantined outbox"
     assert (again.oldest(9), again.append(report())) == (before, True)
     assert (again.waiting, again.refused) == (2, 1)
 

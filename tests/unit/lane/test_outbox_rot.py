@@ -1,4 +1,4 @@
-"""Rot in an outbox's rows: whatever column it is in, whatever is asked next, the clerk gets an answer and the counts are right."""
+"""Rot in an outbox's rows: whatever the column and the next request, the counts stay right."""
 
 import itertools
 import random
@@ -59,8 +59,8 @@ def rejected(box: DiskOutbox) -> None:
 REQUESTS: dict[str, Callable[[DiskOutbox, list[str]], object]] = {
     "reports": lambda box, _: box.oldest(20),
     "reports after some": lambda box, _: box.oldest(20, 2),
-    "delivered": lambda box, told: box.forget(told),
-    "rejected": lambda box, told: [box.reject(report_id, "why") for report_id in told],
+    "delivered": lambda box, handed_out: box.forget(handed_out),
+    "rejected": lambda box, handed_out: [box.reject(report_id, "why") for report_id in handed_out],
     "retry": lambda box, _: box.retry(20),
     "status": lambda box, _: (
         box.waiting,
@@ -74,36 +74,36 @@ REQUESTS: dict[str, Callable[[DiskOutbox, list[str]], object]] = {
 
 
 def rot_row(opened: sqlite3.Connection, rot: str, key: int) -> None:
-    """Let this rot in the row of this key."""
+    """Let a column rot in the row of a key."""
     opened.execute(f"UPDATE Cache SET {rot} WHERE key = ?", (key,))  # noqa: S608 — a constant
 
 
 def rows(folder: Path) -> tuple[int, int]:
-    """How many rows wait and how many were put aside, as anybody else counts them."""
+    """Count the rows that wait and those that were rejected, as another program does."""
     with database(folder) as opened:
         (waiting,) = opened.execute(
             "SELECT count(*) FROM Cache WHERE typeof(key) = 'integer'"
         ).fetchone()
-        (aside,) = opened.execute(
+        (rejected_rows,) = opened.execute(
             "SELECT count(*) FROM Cache WHERE key LIKE 'rejected/%'"
         ).fetchone()
-        return waiting, aside
+        return waiting, rejected_rows
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("rot", ROT)
-def test_whatever_rots_in_a_row_that_was_told_every_request_is_answered_and_the_counts_are_right(
+def test_whatever_rots_in_a_row_every_request_is_answered_and_the_counts_are_right(
     rot: str, request_: str, tmp_path: Path
 ) -> None:
     box = outbox(tmp_path)
     for tap in range(6):
         box.append(report(tap))
     rejected(box)
-    told = ids(box)
+    handed_out = ids(box)
     with database(tmp_path) as opened:
         rot_row(opened, ROT[rot], 3)
-    REQUESTS[request_](box, told)
-    box.oldest(20)  # only reading shows that a record is none
+    REQUESTS[request_](box, handed_out)
+    box.oldest(20)  # only reading shows that a record is unreadable
     assert (box.waiting, box.rejected) == rows(tmp_path)
     for name in (*REQUESTS, *reversed(REQUESTS)):
         REQUESTS[name](box, ids(box))
@@ -117,7 +117,7 @@ def test_whatever_rots_in_a_row_that_was_told_every_request_is_answered_and_the_
 
 @pytest.mark.parametrize("rot", READABLE)
 @pytest.mark.parametrize("is_restarted", [False, True])
-def test_a_report_whose_record_is_whole_is_told_whatever_stands_beside_it(
+def test_a_report_whose_record_is_whole_is_returned_whatever_rots_beside_it(
     rot: str, is_restarted: bool, tmp_path: Path
 ) -> None:
     box = outbox(tmp_path)
@@ -136,18 +136,18 @@ def test_a_report_whose_record_is_whole_is_told_whatever_stands_beside_it(
 
 
 @pytest.mark.parametrize("rot", UNREADABLE)
-def test_a_record_that_rots_between_the_telling_and_the_rejection_is_put_aside_once(
+def test_a_record_that_rots_between_its_return_and_its_rejection_is_quarantined_once(
     rot: str, tmp_path: Path
 ) -> None:
-    """A TypeError ended the clerk's thread here, and `waiting` was one less than waited."""
+    """A TypeError once ended the clerk's thread here, and `waiting` was one too low."""
     box = outbox(tmp_path)
     for tap in range(3):
         box.append(report(tap))
-    told = ids(box)
+    handed_out = ids(box)
     with database(tmp_path) as opened:
         rot_row(opened, UNREADABLE[rot], 2)
-    assert len(box.oldest(9)) == 2, "it is given up, and the others are told"
-    assert [box.reject(report_id, "why") for report_id in told] == [1, 0, 1]
+    assert len(box.oldest(9)) == 2, "it is quarantined, and the others are returned"
+    assert [box.reject(report_id, "why") for report_id in handed_out] == [1, 0, 1]
     assert (box.waiting, box.rejected) == rows(tmp_path)
     assert box.waiting == 0
     assert box.retry(9) == 2
@@ -175,7 +175,7 @@ def test_a_head_that_rots_gives_no_number_twice(tmp_path: Path) -> None:
     ]
 
 
-def test_a_head_as_older_versions_wrote_it_is_believed(tmp_path: Path) -> None:
+def test_a_head_as_older_versions_wrote_it_is_read(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     for tap in range(3):
         box.append(report(tap))
@@ -190,7 +190,7 @@ def test_a_head_as_older_versions_wrote_it_is_believed(tmp_path: Path) -> None:
 
 
 def test_damage_that_only_a_use_meets_is_rescued_at_the_next_opening(tmp_path: Path) -> None:
-    """A column's name rots in the schema: all that waits is whole, and no report could be kept ever after."""
+    """A column's name rots in the schema: all reports are whole, but none can be appended."""
     box = outbox(tmp_path)
     for tap in range(3):
         box.append(report(tap))
@@ -213,8 +213,8 @@ def test_damage_that_only_a_use_meets_is_rescued_at_the_next_opening(tmp_path: P
 FILE_FLIPS = 400
 
 
-def standing(folder: Path) -> tuple[bytes, dict[str, StoredReport]]:
-    """The database of eight reports, two of them put aside, as it stands on the disk; and what it holds."""
+def database_and_reports(folder: Path) -> tuple[bytes, dict[str, StoredReport]]:
+    """Return the database file of eight reports, two of them rejected, and the reports."""
     box = outbox(folder)
     for tap in range(8):
         box.append(report(tap))
@@ -226,20 +226,23 @@ def standing(folder: Path) -> tuple[bytes, dict[str, StoredReport]]:
 
 
 def flips(content: bytes) -> Iterator[int]:
-    """Bits to flip, drawn evenly among those that are not in the middle of a free page."""
+    """Yield bits to flip, drawn evenly, none in the middle of a free page."""
     used = [at for at in range(len(content)) if any(content[max(at - 8, 0) : at + 8])]
     draw = random.Random(17)  # the same sample each time
     return (8 * at + draw.randrange(8) for at in draw.sample(used, FILE_FLIPS))
 
 
 def outcome(folder: Path, content: bytes, bit: int, held: dict[str, StoredReport]) -> None:
-    """Flip one bit, start, use it in every way, start again: at most the reports of one page are lost, and never without a word."""
+    """Flip one bit, start, use the outbox in every way, and start again.
+
+    At most the reports of one page are lost, and each loss is in the news.
+    """
     rotten = bytearray(content)
     rotten[bit // 8] ^= 1 << bit % 8
     (folder / "outbox" / "cache.db").write_bytes(rotten)
     box = outbox(folder, open_=False)
     found: dict[str, StoredReport] = {}
-    for _ in range(4):  # the first use may meet it, and the next opening rescues
+    for _ in range(4):  # the first use may meet the bit, and the next opening rescues
         with suppress(OutboxError):
             if box.open():
                 box.retry(20)
@@ -266,7 +269,7 @@ def outcome(folder: Path, content: bytes, bit: int, held: dict[str, StoredReport
 def test_no_bit_that_rots_in_the_database_ends_the_clerk_or_loses_more_than_its_page(
     tmp_path: Path,
 ) -> None:
-    content, held = standing(tmp_path / "first")
+    content, held = database_and_reports(tmp_path / "first")
     for number, bit in enumerate(flips(content)):
         folder = tmp_path / f"{number}"
         shutil.copytree(tmp_path / "first", folder)
@@ -276,21 +279,21 @@ def test_no_bit_that_rots_in_the_database_ends_the_clerk_or_loses_more_than_its_
 
 @pytest.mark.parametrize("bit", range(8))
 def test_no_bit_that_rots_under_a_running_outbox_ends_the_clerk(bit: int, tmp_path: Path) -> None:
-    """SQLite checks no page that it reads again; its memory of them is emptied here, as a long queue does."""
-    content, _ = standing(tmp_path / "first")
+    """SQLite checks no page that it reads again. Its cache is emptied, as a long queue does."""
+    content, _ = database_and_reports(tmp_path / "first")
     used = [at for at in range(100, len(content)) if any(content[max(at - 8, 0) : at + 8])]
     for number, at in enumerate(itertools.islice(used, bit * 13, None, len(used) // 12)):
         folder = tmp_path / f"{number}"
         shutil.copytree(tmp_path / "first", folder)
         box = outbox(folder)
-        told = ids(box)
+        handed_out = ids(box)
         with (folder / "outbox" / "cache.db").open("r+b") as file:
             file.seek(at)
             file.write(bytes([content[at] ^ 1 << bit]))
         box._database.cache._con.execute("PRAGMA shrink_memory")
         for name in ("reports", "rejected", "delivered", "retry", "status", "another report"):
             with suppress(OutboxError):
-                REQUESTS[name](box, told)
+                REQUESTS[name](box, handed_out)
         box.close()
         again = outbox(folder, open_=False)
         while not again.open():

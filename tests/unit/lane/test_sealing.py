@@ -1,4 +1,4 @@
-"""Sealing a UID: whoever has the private key opens it, with libsodium's own sealed box, and nobody can tell two seals of one card apart."""
+"""A sealed UID: the private key alone opens it, and no two seals of a card are alike."""
 
 import itertools
 from base64 import b64decode
@@ -36,12 +36,12 @@ def test_what_is_sealed_here_is_opened_by_libsodiums_sealed_box(
     assert key_id == sealing_key_id(bytes(private.public_key)).hex()
 
 
-def test_a_card_that_is_sealed_twice_is_not_known_again() -> None:
+def test_two_seals_of_one_card_have_nothing_in_common() -> None:
     box = sealer(PrivateKey.generate())
     seals = []
     for _ in range(50):
         box.prepare()
-        box.prepare()  # asked again before it was used
+        box.prepare()  # a second time before the first was used
         seals += [box.seal(UID)[0], box.seal(UID)[0]]
     assert len({seal[:43] for seal in seals}) == len(seals), "an ephemeral key was used twice"
     assert all(one != other for one, other in itertools.combinations(seals, 2))
@@ -71,7 +71,7 @@ def test_a_key_of_another_length_is_refused() -> None:
 
 
 @pytest.mark.parametrize("weak", [bytes(32), b"\x01" + bytes(31)])
-def test_to_a_key_that_anybody_could_open_nothing_is_sealed_and_nothing_fails(weak: bytes) -> None:
+def test_nothing_is_sealed_to_a_key_that_anyone_could_open(weak: bytes) -> None:
     box = Sealer()
     box.seal_to(weak)
     box.prepare()

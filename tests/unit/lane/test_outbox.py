@@ -1,6 +1,8 @@
-"""The outbox on the disk: what it keeps, in which order, what it refuses, and what becomes of a disk that fails. Damage is test_outbox_damage.py."""
+"""The outbox: which reports it keeps, in which order and with which numbers, and which it refuses.
 
-import errno
+Its disk is in test_outbox_disk.py, damage in test_outbox_damage.py, _log.py and _rot.py.
+"""
+
 import shutil
 import signal
 import sqlite3
@@ -18,7 +20,6 @@ from tests.support.gate.outboxes import (
     UID,
     database,
     ids,
-    nearly_full,
     outbox,
     report,
     seal,
@@ -27,13 +28,12 @@ from tests.support.gate.outboxes import (
 from tests.support.gate.reports import stored
 from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
 from validator.lane.outbox.recording import Origin
-from validator.lane.ports import OutboxError
 from validator.reports.ids import uuid7
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def test_a_report_is_kept_with_all_that_it_says(tmp_path: Path) -> None:
+def test_a_report_is_kept_with_all_of_its_fields(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     assert box.append(report(3))
     (kept,) = box.oldest(20)
@@ -60,14 +60,14 @@ def test_the_oldest_come_first_and_a_drained_outbox_goes_on_counting(tmp_path: P
     assert seqs(box) == [31]
 
 
-def test_what_was_delivered_out_of_order_is_not_told_again(tmp_path: Path) -> None:
+def test_what_was_delivered_out_of_order_is_not_returned_again(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     for tap in range(5):
         box.append(report(tap))
-    told = ids(box)
-    assert box.forget([told[3], told[1]]) == 2
+    handed_out = ids(box)
+    assert box.forget([handed_out[3], handed_out[1]]) == 2
     assert (seqs(box), box.waiting) == ([1, 3, 5], 3)
-    assert box.forget([told[1], "never heard of"]) == 0
+    assert box.forget([handed_out[1], "an unknown id"]) == 0
 
 
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_restart_after_a_drain_uses_no_number_twice(tmp_path: Path) -> None:
     assert seqs(again) == [2]
 
 
-def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_says_how_many(
+def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_has_their_number(
     tmp_path: Path,
 ) -> None:
     box = outbox(tmp_path, OutboxLimits(reports_max=2, reserve_bytes=0))
@@ -106,7 +106,7 @@ def test_a_full_outbox_refuses_the_newest_and_the_next_kept_one_says_how_many(
 
 
 @pytest.mark.parametrize("ends_well", [True, False])
-def test_how_many_were_refused_outlives_a_restart_and_is_told_once(
+def test_how_many_were_refused_outlives_a_restart_and_is_reported_once(
     tmp_path: Path, *, ends_well: bool
 ) -> None:
     two = OutboxLimits(reports_max=2, reserve_bytes=0)
@@ -116,9 +116,8 @@ def test_how_many_were_refused_outlives_a_restart_and_is_told_once(
         if ends_well:
             box.close()
         else:
-            shutil.copytree(
-                tmp_path / "outbox", tmp_path / "cut" / "outbox", dirs_exist_ok=True
-            )  # as kill -9 leaves it
+            # As kill -9 leaves the folder.
+            shutil.copytree(tmp_path / "outbox", tmp_path / "cut" / "outbox", dirs_exist_ok=True)
             box.close()
             shutil.rmtree(tmp_path / "outbox")
             (tmp_path / "cut" / "outbox").rename(tmp_path / "outbox")
@@ -141,8 +140,8 @@ def test_a_report_whose_failed_commit_was_done_all_the_same_is_not_counted_as_re
     kept = Cache._sql.fget
 
     def kept_and_failed(self: Cache) -> Callable[..., None]:
-        def execute(*told: object) -> None:
-            kept(self)(*told)
+        def execute(*arguments: object) -> None:
+            kept(self)(*arguments)
             raise sqlite3.OperationalError("disk I/O error")
 
         return execute
@@ -165,7 +164,7 @@ def test_a_machine_that_has_been_up_for_years_reports_all_the_same(tmp_path: Pat
     assert [stored.boottime_ns for stored in box.oldest(1)] == [years_ns]
 
 
-def test_what_nobody_could_read_again_is_not_promised(tmp_path: Path) -> None:
+def test_a_report_that_could_not_be_read_again_is_refused(tmp_path: Path) -> None:
     box = DiskOutbox(tmp_path / "outbox", Origin("g" * 65, 1, "boot 1"), seal, lambda: 5)
     assert box.open()
     assert not box.append(report())
@@ -173,19 +172,7 @@ def test_what_nobody_could_read_again_is_not_promised(tmp_path: Path) -> None:
     assert (box.waiting, box.refused) == (0, 1)
 
 
-def test_the_reserve_of_the_disk_is_not_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
-    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", nearly_full)
-    box.prepare()
-    assert not box.append(report())
-    assert "the disk is full" in box.trouble
-    monkeypatch.undo()
-    assert box.append(report())
-
-
-def test_a_rejected_report_is_put_aside_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_a_rejected_report_is_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     for tap in range(3):
         box.append(report(tap))
@@ -290,72 +277,16 @@ def test_kill_9_at_any_time_loses_nothing_that_was_acknowledged(tmp_path: Path) 
             for _ in range(round_ * 7 + 1):
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
-            told = process.stdout.read().count("\n") + round_ * 7 + 1
+            printed = process.stdout.read().count("\n") + round_ * 7 + 1
         box = outbox(tmp_path)
-        acknowledged += told
+        acknowledged += printed
         assert box.waiting is not None
-        assert (
-            acknowledged <= box.waiting <= acknowledged + 1
-        )  # one may have been committed and not told
+        # One more may have been committed and not printed.
+        assert acknowledged <= box.waiting <= acknowledged + 1
         acknowledged = box.waiting
         assert seqs(box) == list(range(1, acknowledged + 1))
         assert box.news == []
         box.close()
-
-
-def test_a_disk_that_fails_is_told_once_and_recovers_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    box = outbox(tmp_path, monotonic_s=lambda: clock[0])
-    assert box.append(report(1))
-
-    def broken(_path: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    with monkeypatch.context() as failing:
-        failing.setattr("validator.lane.outbox.folder.os.statvfs", broken)
-        box.prepare()
-        assert [box.append(report(tap)) for tap in range(3)] == [False] * 3
-        assert "Input/output error" in box.trouble
-        assert len(box.oldest(1)) == 1, "what can be read is told all the same"
-    assert len(box.news) == 1
-    assert not box.append(report(5)), "it is not tried again before a second has gone by"
-    clock[0] += 1.1
-    assert box.append(report(6))
-    assert (box.trouble, box.refused) == ("", 4)
-    assert [(stored.seq, stored.refused_before) for stored in box.oldest(9)] == [(1, 0), (2, 4)]
-
-
-def test_a_disk_that_cannot_be_looked_at_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    box = outbox(tmp_path, monotonic_s=lambda: clock[0])
-    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", _gone)
-    box.prepare()
-    for _ in range(5):
-        clock[0] += 1.1
-        assert not box.append(report())
-    assert len(box.news) == 1
-
-
-def test_opening_writes_little_however_many_wait(tmp_path: Path) -> None:
-    box = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
-    with box._database.cache.transact():  # one sync for all
-        for tap in range(5_000):
-            assert box.append(report(tap))
-    box.close()
-    before = _written_bytes()
-    again = outbox(tmp_path, OutboxLimits(reserve_bytes=0))
-    assert again.waiting == 5_000
-    assert _written_bytes() - before < 150_000, "an index made anew would be twice that"
-
-
-def _written_bytes() -> int:
-    """By this process, so far (proc_pid_io(5))."""
-    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(counts["wchar"])
 
 
 def test_an_outbox_with_the_index_that_diskcache_makes_gets_the_smaller_one_and_keeps_its_reports(
@@ -385,17 +316,6 @@ def test_a_clock_far_ahead_makes_reports_that_can_be_read(tmp_path: Path) -> Non
     assert [stored.unix_s for stored in box.oldest(1)] == [furthest_s]
 
 
-def test_two_lanes_never_share_an_outbox(tmp_path: Path) -> None:
-    first, second = outbox(tmp_path), outbox(tmp_path, open_=False)
-    assert not second.open()
-    assert "another lane keeps its reports here" in second.trouble
-    assert not second.append(report())
-    assert first.append(report())
-    first.close()
-    assert second.open()
-    assert seqs(second) == [1]
-
-
 def test_it_writes_nothing_that_names_the_card(tmp_path: Path) -> None:
     box = outbox(tmp_path)
     box.append(report())
@@ -404,150 +324,3 @@ def test_it_writes_nothing_that_names_the_card(tmp_path: Path) -> None:
         content = path.read_bytes()
         assert UID not in content
         assert UID.hex().encode() not in content.lower()
-
-
-def test_trouble_is_over_when_there_is_room_again_also_before_the_next_denial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = outbox(tmp_path, OutboxLimits(reports_max=9, reserve_bytes=1 << 20))
-    with monkeypatch.context() as full:
-        full.setattr("validator.lane.outbox.folder.os.statvfs", nearly_full)
-        box.prepare()
-        assert not box.append(report())
-        box.try_again()
-        assert "the disk is full" in box.trouble
-    box.try_again()
-    assert box.trouble == ""
-
-
-def test_how_much_room_there_is_can_be_asked_and_need_not_be_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = outbox(tmp_path)
-    assert (box.free_bytes() or 0) > 0
-    monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", _gone)
-    assert box.free_bytes() is None
-
-
-def _gone(_path: object) -> None:
-    raise OSError(errno.EIO, "Input/output error")
-
-
-def emptied(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-
-
-def removed(folder: Path) -> None:
-    shutil.rmtree(folder)
-
-
-def log_removed(folder: Path) -> None:
-    (folder / "cache.db-wal").unlink()
-
-
-def moved_away(folder: Path) -> None:
-    folder.rename(folder.with_name("moved"))
-
-
-@pytest.mark.parametrize("gone", [emptied, removed, log_removed, moved_away])
-def test_reports_whose_files_are_removed_under_the_lane_are_kept_again(
-    gone: Callable[[Path], None], tmp_path: Path
-) -> None:
-    """SQLite goes on in files that have no name any more, and all of it is gone when the lane ends."""
-    box = outbox(tmp_path)
-    for tap in range(5):
-        assert box.append(report(tap))
-    box.reject(ids(box)[0], "for a test")
-    gone(tmp_path / "outbox")
-    assert box.append(report(7)), "SQLite has noticed nothing"
-    before = box.oldest(9)
-    assert len(before) == 5
-    box.prepare()  # as the clerk does first
-    box.try_again()
-    assert box.trouble == ""
-    assert "were removed or replaced while the lane ran" in box.news[0]
-    assert (box.waiting, box.rejected, box.oldest(9)) == (5, 1, before)
-    assert box.append(report(8))
-    box.try_again()
-    assert len(box.news) == 1
-    after = box.oldest(9)
-    shutil.copytree(tmp_path / "outbox", tmp_path / "left" / "outbox")  # as a power cut leaves it
-    again = outbox(tmp_path / "left")
-    assert (again.news, again.oldest(9), again.rejected) == ([], after, 1)
-
-
-def test_a_report_is_deleted_by_its_id_also_after_its_place_has_changed(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
-    for tap in range(5):
-        assert box.append(report(tap))
-    box.forget(ids(box, 2))
-    first, second, third = ids(box)  # in places 3 to 5
-    removed(tmp_path / "outbox")
-    box.try_again()  # in places 1 to 3
-    box.forget([first])
-    assert ids(box)[-2:] == [second, third]
-    box.forget([first])
-    assert ids(box) == [second, third]
-
-
-def read_only(*_: object) -> None:
-    raise OSError(errno.EROFS, "Read-only file system")
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_on_a_disk_that_takes_nothing_the_reports_that_wait_still_reach_the_city(
-    is_restarted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = outbox(tmp_path)
-    for tap in range(30):
-        box.append(report(tap))
-    box.reject(ids(box)[0], "for a test")
-    before = box.oldest(100)
-    files = {path.name: path.read_bytes() for path in (tmp_path / "outbox").iterdir()}
-    with monkeypatch.context() as failing:
-        failing.setattr("validator.lane.outbox.folder.OutboxFolder.require_writable", read_only)
-        failing.setattr("validator.lane.outbox.folder.OutboxFolder.lock", read_only)
-        if is_restarted:
-            left = tmp_path / "left" / "outbox"
-            shutil.copytree(tmp_path / "outbox", left)  # its log is not in the database yet
-            box = outbox(tmp_path / "left", open_=False)
-            assert not box.open()
-            assert (box.waiting, box.rejected) == (None, None), "not known is not 0"
-            files = {path.name: path.read_bytes() for path in left.iterdir()}
-        box.try_again()
-        assert "Read-only file system" in box.trouble
-        assert (box.waiting, box.rejected) == (29, 1)
-        assert box.oldest(100) == before
-        assert box.forget(ids(box, 20)) == 20
-        assert box.oldest(100) == before[20:]
-        assert box.reject(before[20].report_id, "why") == 1
-        assert (box.waiting, box.rejected) == (8, 2)
-        assert not box.append(report(99))
-        assert box.refused == 1
-    folder = tmp_path / "left" / "outbox" if is_restarted else tmp_path / "outbox"
-    if is_restarted:
-        assert files == {path.name: path.read_bytes() for path in folder.iterdir()}, (
-            "nothing was written"
-        )
-    assert box.open()
-    assert (box.waiting, box.rejected, box.trouble) == (29, 1, ""), (
-        "what could not be kept was not claimed"
-    )
-    assert box.oldest(100) == before
-
-
-def test_an_outbox_that_is_too_large_for_memory_is_left_alone_on_such_a_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    box = outbox(tmp_path)
-    box.append(report())
-    box.close()
-    monkeypatch.setattr("validator.lane.outbox.view.VIEW_BYTES_MAX", 1_000)
-    monkeypatch.setattr("validator.lane.outbox.folder.OutboxFolder.lock", read_only)
-    box = outbox(tmp_path, open_=False)
-    assert not box.open()
-    box.try_again()
-    assert (box.waiting, box.rejected) == (None, None)
-    with pytest.raises(OutboxError, match="Read-only file system"):
-        box.oldest(1)
