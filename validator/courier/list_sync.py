@@ -197,7 +197,7 @@ class ListSync:
         """
         held = self._lists.held
         refused = self._lanes.refused(*held) if held[1] else ""
-        damaged = self._lists.mend(doubted=bool(refused) and refused != self._refused)
+        damaged = self._lists.mend(suspect=bool(refused) and refused != self._refused)
         self._refused = refused
         self.mended += self._store.mend()
         self.mended += [f"{name}: damaged, and replaced" for name in damaged]

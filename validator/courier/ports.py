@@ -1,6 +1,8 @@
-"""What the courier needs from the world, as Protocols. One contract suite in tests/contracts runs on every implementation.
+"""What the courier needs from the world, as Protocols.
 
-What goes wrong on the way is a RemoteError with the state of the source that it means; the list on the gate is untouched by it.
+tests/contracts/test_courier_ports.py runs on each real adapter and on the stand-ins of the tests.
+A failure on the way is a RemoteError; its state says what it means for the source of lists. The
+list that the gate holds stays untouched by it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,11 +21,15 @@ from validator.reports.stored_report import StoredReport
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What the city's signed metadata says, verified. Not yet held against what this gate has accepted before.
+    """The city's signed metadata, verified, but not yet compared with what the gate accepted.
 
-    `signed_unix_s` is when the timestamp was signed (Unix seconds), 0 if it does not say.
-    `manifest` has the signed length and hash. `root` is the newest root, to begin with next time.
-    `expires_unix_s` is when the first of the four roles expires.
+    Attributes:
+        versions: The version of each role.
+        keys: The ids of the keys of each role.
+        signed_unix_s: When the timestamp was signed; 0 if it does not say.
+        manifest: The manifest, of the signed length and hash.
+        root: The newest root; the next question begins with it.
+        expires_unix_s: When the first of the four roles expires.
     """
 
     versions: RoleVersions
@@ -39,13 +45,18 @@ class MetadataSource(Protocol):
 
     @property
     def root(self) -> bytes:
-        """The newest root that was verified, also by a question that failed later."""
+        """The newest root that was verified, even if the rest of that question failed."""
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """Ask now. Raises RemoteError.
+        """Fetch and verify the newest metadata and manifest.
 
-        Expiry is judged by `now_unix_s`, or by the time without `basis` if the newest root makes
-        that void; never by the system's clock.
+        Args:
+            now_unix_s: The time by which expiry is judged; never the system's clock.
+            basis: What that time rests on. If the newest root makes it void, the time without it
+                counts.
+
+        Raises:
+            RemoteError: The city is out of reach, or what it serves is not valid.
         """
 
 
@@ -53,101 +64,118 @@ class Pieces(Protocol):
     """Where published files come from, by their hash."""
 
     def fetch(self, entry: PieceEntry) -> Path:
-        """The wire file of this piece: size and sha256 are right, and it is on the disk. Resumes what was begun. Raises RemoteError."""
+        """Return the wire file of this piece: on the disk, of the right size and sha256.
+
+        A download that broke off is resumed. Raises RemoteError.
+        """
 
     def index(self, bytes_: int, sha256: str) -> bytes:
-        """The index of this size and hash. Raises RemoteError."""
+        """Return the index of this size and hash. Raises RemoteError."""
 
     def held(self) -> Mapping[str, Sequence[PieceEntry]]:
-        """What has been fetched and kept, by rule: enough to go on without a network after a power cut."""
+        """The pieces that are kept here, by rule: after a power cut they need no network."""
 
     def keep_only(self, sha256s: Collection[str]) -> None:
-        """Let go of every piece but these."""
+        """Delete every other piece. Raises RemoteError."""
 
 
 class CourierClock(Protocol):
-    """Wall time by the floor rule, as the one who raises the floor sees it."""
+    """Wall time by the floor rule (domain/trusted_time.py), for the process that raises the floor."""
 
     def now(self) -> Now:
         """The time to judge by."""
 
     def system(self) -> SystemClock:
-        """What the system says, whatever was signed."""
+        """The system's own clock, whatever was signed."""
 
     def boot(self) -> tuple[str, int]:
-        """The id of this boot, and the ns since it."""
+        """The id of this boot, and the ns since it began."""
 
     def begin_with(self, accepted: Accepted) -> None:
-        """Count from this signed time: from when it was accepted if that was in this boot, else from the boot."""
+        """Count from this signed time.
+
+        It counts from when it was accepted if that was in this boot, else from the boot.
+        """
 
 
 class Fetched(NamedTuple):
-    """A piece on the disk: what the manifest says of it, and where its wire file stands."""
+    """A piece on the disk: its entry in the manifest or index, and its wire file."""
 
     entry: PieceEntry
     path: Path
 
 
 class ListStore(Protocol):
-    """The lists that this gate holds, and their only writer."""
+    """The lists that this gate holds. The courier is their only writer."""
 
     @property
     def held(self) -> tuple[int, int]:
-        """Era and version of the list that the lane finds here; (0, 0) when there is none."""
+        """Era and version of the list that the lane finds; (0, 0) if there is none."""
 
-    def mend(self, *, doubted: bool = False) -> Sequence[str]:
-        """Delete what is damaged of that list, or write it again if it is known.
+    def mend(self, *, suspect: bool = False) -> Sequence[str]:
+        """Repair the held list: write damaged files again, or delete them so that they are fetched.
 
-        What is deleted is fetched again. Returns the names of the files.
+        Args:
+            suspect: Read every file. Else only files whose status changed are read.
 
-        Only what looks as if it was touched is read, or all of it if it is `doubted`. Raises
-        OSError and RemoteError.
+        Returns:
+            The names of the damaged files.
+
+        Raises:
+            OSError: The disk does not answer.
+            RemoteError: The list cannot be written again.
         """
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:
-        """The list version at which the table of this rule stands, made under that key in that era; 0 if it must begin at a snapshot."""
+        """The list version of this rule's table, made under that key in that era.
+
+        0 if there is none: the table must begin at a snapshot.
+        """
 
     def kept(self, rule: str) -> int:
-        """The list version of this rule's table that survives a power cut; pieces above it must be kept."""
+        """The list version of this rule's table that survives a power cut.
+
+        The pieces above it must be kept.
+        """
 
     def install(
         self, manifest: PublishedManifest, era: int, chains: Mapping[str, Sequence[Fetched]]
     ) -> None:
-        """Apply each rule's pieces, in order, and install the list: all or nothing. Raises RemoteError."""
+        """Apply each rule's pieces in order and install the list, all or nothing.
+
+        Raises RemoteError.
+        """
 
 
 class AcceptedStore(Protocol):
-    """Where it is written what was accepted; durable when `accept` returns."""
+    """What the gate has accepted from its city, on its disk."""
 
     @property
     def accepted(self) -> Accepted | None:
         """What was accepted last; None on a new gate."""
 
     def mend(self) -> Sequence[str]:
-        """Write again what is on the disk with other bytes than were written, and say it in one line for each. Raises OSError."""
+        """Write each damaged file again. Returns one line for each. Raises OSError."""
 
     def keep_root(self, root: bytes) -> None:
-        """Write down the newest root, to begin with after a power cut. Raises OSError."""
+        """Store the newest root, to begin with after a power cut. Raises OSError."""
 
     def accept(self, accepted: Accepted) -> None:
-        """Write down what is accepted. Raises OSError."""
+        """Store what is accepted; durable when this returns. Raises OSError."""
 
 
 class Lanes(Protocol):
-    """The lanes of this gate, as far as they say what they can use."""
+    """The lanes of this gate. A lane that does not answer counts as one that has nothing to say."""
 
     def refused(self, era: int, list_version: int) -> str:
-        """Which lane does not use this list, in one line.
-
-        Empty if none says so. A lane that does not answer says nothing.
-        """
+        """Which lane does not use this list, and why, in one line; empty if none says so."""
 
     def list_changed(self) -> None:
-        """Let each lane check for the list that was just installed; one that does not answer is ignored."""
+        """Let each lane check for the list that was just installed."""
 
 
 class Result(Enum):
-    """What the back office says of one report."""
+    """What the back office answers for one report."""
 
     STORED = "stored"
     ALREADY = "already"
@@ -155,31 +183,39 @@ class Result(Enum):
 
 
 class ReportAnswer(NamedTuple):
-    """The same, with its reason if it was rejected."""
+    """The result for one report, and the reason if it was rejected."""
 
     result: Result
     reason: str = ""
 
 
 class BatchError(RemoteError):
-    """The back office cannot take these reports together, and would not take them tomorrow: too large, or one among them is wrong."""
+    """The back office refuses this batch and would refuse it tomorrow.
+
+    It is too large, or one of its reports is wrong.
+    """
 
 
 class LaneReports(Protocol):
-    """The reports of one lane. Every method raises LaneGoneError."""
+    """The reports that wait in one lane's outbox. Every method raises LaneGoneError."""
 
     def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
-        """The reports that have waited longest, after so many of them."""
+        """At most `count_max` reports, oldest first, after the `skipped` oldest."""
 
     def delivered(self, report_ids: Sequence[str]) -> None:
-        """These are in the city."""
+        """Let the lane forget these reports: the city has them."""
 
     def rejected(self, report_id: str, reason: str) -> None:
-        """This one will never be."""
+        """Let the lane quarantine this report: the city will never take it."""
 
 
 class ReportReceiver(Protocol):
-    """The back office."""
+    """The back office's receiver of reports."""
 
     def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
-        """What it says of each report, by id. Raises RemoteError, BatchError."""
+        """Send a batch. Returns the answer for each report by its id.
+
+        Raises:
+            BatchError: This batch will never be taken.
+            RemoteError: The back office is out of reach or did not answer.
+        """

@@ -65,9 +65,9 @@ class SimListStore:
         """See courier.ports.ListStore."""
         return self.list.era, self.list.version
 
-    def mend(self, *, doubted: bool = False) -> Sequence[str]:
+    def mend(self, *, suspect: bool = False) -> Sequence[str]:
         """See courier.ports.ListStore. This card forgets nothing."""
-        assert not doubted
+        assert not suspect
         return ()
 
     def standing(self, rule: str, fingerprint_key: str | None, era: int) -> int:

@@ -226,8 +226,8 @@ class FakeListStore:
 
     damaged: list[str] = field(default_factory=list)
 
-    def mend(self, *, doubted: bool = False) -> Sequence[str]:
-        if doubted:
+    def mend(self, *, suspect: bool = False) -> Sequence[str]:
+        if suspect:
             self.world.do("doubt")
         damaged, self.damaged = self.damaged, []
         if damaged:

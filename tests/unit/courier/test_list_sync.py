@@ -459,8 +459,8 @@ def test_a_repair_that_fails_keeps_no_list_away_and_is_logged(
     world = in_step()
     world.publish(11, MINUTES[5])
 
-    def refuses(*, doubted: bool = False) -> list[str]:
-        del doubted
+    def refuses(*, suspect: bool = False) -> list[str]:
+        del suspect
         raise OSError(30, "Read-only file system", "base.seg")
 
     monkeypatch.setattr(world.lists, "mend", refuses)

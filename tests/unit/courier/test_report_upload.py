@@ -1,14 +1,13 @@
 """The report upload against lanes and back offices that refuse, lie, break off, or are gone."""
 
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.gate.memory_uploads import MemoryLane, MemoryReceiver, Rule
 from tests.support.gate.reports import stored
 from validator.courier.ports import BatchError, ReportAnswer, Result
 from validator.courier.report_upload import (
@@ -23,67 +22,7 @@ from validator.courier.report_upload import (
     StatusTimes,
 )
 from validator.errors import LaneGoneError, RemoteError, SourceState
-from validator.ipc.requests import BATCH_MAX as ASKED_MAX
-from validator.ipc.requests import SKIP_MAX
 from validator.reports.stored_report import StoredReport
-
-
-@dataclass
-class Lane:
-    """A lane's outbox in memory; it counts the ids of reports that it does not have."""
-
-    reports: list[StoredReport] = field(default_factory=list)
-    aside: dict[str, str] = field(default_factory=dict)
-    is_gone: bool = False
-
-    def oldest(self, count_max: int, skipped: int) -> Sequence[StoredReport]:
-        """See LaneReports."""
-        if self.is_gone:
-            raise LaneGoneError("lane 1 does not answer")
-        assert count_max <= ASKED_MAX
-        assert skipped <= SKIP_MAX
-        return self.reports[skipped : skipped + count_max]
-
-    def delivered(self, report_ids: Sequence[str]) -> None:
-        """See LaneReports."""
-        assert len(report_ids) <= ASKED_MAX
-        assert set(report_ids) <= {report.report_id for report in self.reports}
-        self.reports = [
-            report for report in self.reports if report.report_id not in set(report_ids)
-        ]
-
-    def rejected(self, report_id: str, reason: str) -> None:
-        """See LaneReports."""
-        self.delivered([report_id])
-        self.aside[report_id] = reason
-
-
-Rule = Callable[[Sequence[StoredReport]], Mapping[str, ReportAnswer]]
-
-
-@dataclass
-class Office:
-    """A back office that stores by id; each call meets one of `rules`, until they are used up."""
-
-    rules: list[Rule] = field(default_factory=list)
-    stored: dict[str, StoredReport] = field(default_factory=dict)
-    sent: list[int] = field(default_factory=list)
-    copies: Counter[str] = field(default_factory=Counter)
-
-    def send(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
-        """See courier.ports.ReportReceiver."""
-        self.sent.append(len(reports))
-        return self.rules.pop(0)(reports) if self.rules else self.take(reports)
-
-    def take(self, reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
-        """Store them, as it does when it is well."""
-        answers = {}
-        for report in reports:
-            known = report.report_id in self.stored
-            self.copies[report.report_id] += 1
-            self.stored.setdefault(report.report_id, report)
-            answers[report.report_id] = ReportAnswer(Result.ALREADY if known else Result.STORED)
-        return answers
 
 
 def failing(state: SourceState = SourceState.UNREACHABLE, retry_after_s: float = 0.0) -> Rule:
@@ -93,12 +32,12 @@ def failing(state: SourceState = SourceState.UNREACHABLE, retry_after_s: float =
     return rule
 
 
-def carrier(lane: Lane, office: Office, *more: Lane) -> ReportUpload:
+def carrier(lane: MemoryLane, office: MemoryReceiver, *more: MemoryLane) -> ReportUpload:
     return ReportUpload([lane, *more], office, random.Random(1).random)
 
 
 def test_the_oldest_go_first_two_hundred_at_a_time_until_none_waits() -> None:
-    lane, office = Lane([stored(seq) for seq in range(450)]), Office()
+    lane, office = MemoryLane([stored(seq) for seq in range(450)]), MemoryReceiver()
     carrying = carrier(lane, office)
     told = [carrying.round() for _ in range(4)]
     assert office.sent == [BATCH_MAX, BATCH_MAX, 50]
@@ -110,14 +49,14 @@ def test_the_oldest_go_first_two_hundred_at_a_time_until_none_waits() -> None:
 
 
 def test_the_same_report_sent_twice_is_forgotten_once_it_is_known() -> None:
-    lane, office = Lane([stored(1)]), Office()
+    lane, office = MemoryLane([stored(1)]), MemoryReceiver()
     office.take(lane.reports)
     state, _ = carrier(lane, office).round()
     assert (state.delivered, lane.reports, len(office.stored)) == (1, [], 1)
 
 
 def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else() -> None:
-    lane, office = Lane([stored(seq) for seq in range(3)]), Office()
+    lane, office = MemoryLane([stored(seq) for seq in range(3)]), MemoryReceiver()
 
     def lost(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         office.take(reports)
@@ -134,8 +73,8 @@ def test_an_answer_that_is_lost_on_the_way_costs_a_second_copy_and_nothing_else(
 
 def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
     lane, office = (
-        Lane([stored(1)]),
-        Office([lambda _reports: {stored(99).report_id: ReportAnswer(Result.STORED)}]),
+        MemoryLane([stored(1)]),
+        MemoryReceiver([lambda _reports: {stored(99).report_id: ReportAnswer(Result.STORED)}]),
     )
     state, wait_s = carrier(lane, office).round()
     assert (state.state, len(lane.reports)) == (SourceState.NOT_OURS, 1)
@@ -143,14 +82,14 @@ def test_an_answer_for_the_wrong_ids_forgets_nothing() -> None:
 
 
 def test_a_report_that_is_not_answered_for_stays() -> None:
-    lane = Lane([stored(seq) for seq in range(4)])
-    office = Office([lambda reports: {reports[2].report_id: ReportAnswer(Result.STORED)}])
+    lane = MemoryLane([stored(seq) for seq in range(4)])
+    office = MemoryReceiver([lambda reports: {reports[2].report_id: ReportAnswer(Result.STORED)}])
     carrier(lane, office).round()
     assert [report.seq for report in lane.reports] == [0, 1, 3]
 
 
 def test_a_rejected_report_is_quarantined_and_the_rest_go_on() -> None:
-    lane, office = Lane([stored(seq) for seq in range(3)]), Office()
+    lane, office = MemoryLane([stored(seq) for seq in range(3)]), MemoryReceiver()
 
     def rejecting(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
         return {
@@ -163,7 +102,7 @@ def test_a_rejected_report_is_quarantined_and_the_rest_go_on() -> None:
     assert (state.delivered, state.rejected, list(lane.aside.values())) == (2, 1, ["unknown gate"])
 
 
-def choking(office: Office, poison: str) -> Rule:
+def choking(office: MemoryReceiver, poison: str) -> Rule:
     """Of a back office, or a proxy in front of it, that takes no batch with this report in it."""
 
     def rule(reports: Sequence[StoredReport]) -> Mapping[str, ReportAnswer]:
@@ -175,7 +114,7 @@ def choking(office: Office, poison: str) -> Rule:
 
 
 def test_one_report_that_poisons_its_batch_is_found_and_quarantined() -> None:
-    lane, office = Lane([stored(seq) for seq in range(300)]), Office()
+    lane, office = MemoryLane([stored(seq) for seq in range(300)]), MemoryReceiver()
     poison = lane.reports[77].report_id
 
     office.rules = [choking(office, poison)] * 60
@@ -190,8 +129,8 @@ def test_one_report_that_poisons_its_batch_is_found_and_quarantined() -> None:
 def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(
     first: bool, others: int
 ) -> None:
-    poisoned = Lane([stored(seq, outbox_id="1" * 32) for seq in range(others + 1)])
-    well, office = Lane([stored(seq) for seq in range(400)]), Office()
+    poisoned = MemoryLane([stored(seq, outbox_id="1" * 32) for seq in range(others + 1)])
+    well, office = MemoryLane([stored(seq) for seq in range(400)]), MemoryReceiver()
     poison = poisoned.reports[others // 2].report_id
     office.rules = [choking(office, poison)] * 100
     carrying = carrier(poisoned, office, well) if first else carrier(well, office, poisoned)
@@ -204,31 +143,34 @@ def test_the_report_of_one_lane_that_is_not_taken_holds_up_no_other_lane(
 
 
 def test_a_lane_that_does_not_answer_is_not_tried_again_at_once_while_another_drains() -> None:
-    class Deaf(Lane):
+    class Deaf(MemoryLane):
         def delivered(self, report_ids: Sequence[str]) -> None:
             del report_ids
             raise LaneGoneError("lane 1 does not answer")
 
-    deaf, well = Deaf([stored(1, outbox_id="1" * 32)]), Lane([stored(seq) for seq in range(1_000)])
-    carrying = carrier(deaf, Office(), well)
+    deaf, well = (
+        Deaf([stored(1, outbox_id="1" * 32)]),
+        MemoryLane([stored(seq) for seq in range(1_000)]),
+    )
+    carrying = carrier(deaf, MemoryReceiver(), well)
     waits = [carrying.round()[1] for _ in range(4)]
     assert all(wait_s > 0 for wait_s in waits)
 
 
 def test_the_wait_grows_and_is_drawn_whole_and_ends_with_the_fault() -> None:
-    lane, office = Lane([stored(1)]), Office([failing()] * 12)
+    lane, office = MemoryLane([stored(1)]), MemoryReceiver([failing()] * 12)
     drawn = ReportUpload([lane], office, lambda: 0.999_999)
     waits = [drawn.round()[1] for _ in range(12)]
     assert waits[:4] == pytest.approx([2, 4, 8, 16], rel=1e-3)
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
     assert drawn.round()[1] == LOOK_S
-    least = ReportUpload([Lane([stored(1)])], Office([failing()] * 3), lambda: 0.0)
+    least = ReportUpload([MemoryLane([stored(1)])], MemoryReceiver([failing()] * 3), lambda: 0.0)
     assert [least.round()[1] for _ in range(3)] == [0.1] * 3, "never a busy loop"
 
 
 def test_what_the_server_asks_for_is_waited_at_least_but_not_for_ever() -> None:
-    lane = Lane([stored(1)])
-    office = Office([failing(SourceState.BUSY, 120.0), failing(SourceState.BUSY, 1e9)])
+    lane = MemoryLane([stored(1)])
+    office = MemoryReceiver([failing(SourceState.BUSY, 120.0), failing(SourceState.BUSY, 1e9)])
     carrying = carrier(lane, office)
     assert 120 <= carrying.round()[1] <= 122
     assert RETRY_AFTER_S_MAX <= carrying.round()[1] <= RETRY_AFTER_S_MAX + 4
@@ -277,7 +219,11 @@ def test_a_server_that_is_too_busy_gets_fewer_statuses_until_it_bears_more() -> 
 
 
 def test_a_lane_that_is_gone_does_not_hold_up_the_other() -> None:
-    gone, well, office = Lane([stored(1)], is_gone=True), Lane([stored(2)]), Office()
+    gone, well, office = (
+        MemoryLane([stored(1)], is_gone=True),
+        MemoryLane([stored(2)]),
+        MemoryReceiver(),
+    )
     carrying = carrier(gone, office, well)
     state, _ = carrying.round()
     assert (well.reports, state.state, state.problem) == (
@@ -298,7 +244,7 @@ faults = st.sampled_from(["ok", "gone", "lost answer", "half", "rejects", "wrong
 def test_whatever_the_network_does_nothing_is_lost_and_nothing_counts_twice(
     plan: list[str], count: int, drawn: random.Random
 ) -> None:
-    lane, office = Lane([stored(seq) for seq in range(count)]), Office()
+    lane, office = MemoryLane([stored(seq) for seq in range(count)]), MemoryReceiver()
     sent = {report.report_id for report in lane.reports}
 
     def played(fault: str) -> Rule:

@@ -99,9 +99,9 @@ class DiskListStore:
             self._list = self._newest()
         return (self._list.era, self._list.manifest.list_version) if self._list else (0, 0)
 
-    def mend(self, *, doubted: bool = False) -> tuple[str, ...]:
+    def mend(self, *, suspect: bool = False) -> tuple[str, ...]:
         """See courier.ports.ListStore."""
-        if doubted:
+        if suspect:
             self._scrub.doubt()
         damaged = tuple(self._delete_damaged())
         held = self._list
@@ -110,7 +110,7 @@ class DiskListStore:
                 self._restore(held)
             if self._newest([self.disk]) is None:
                 self._restore(held._replace(folder=self.disk))
-            if doubted and not damaged:
+            if suspect and not damaged:
                 self._show_again(held)
         return damaged
 

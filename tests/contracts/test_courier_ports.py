@@ -1,0 +1,456 @@
+"""Each port of the courier: the real adapter and the stand-ins of tests keep the same promises.
+
+What a stand-in simplifies is left out here and tested on the real adapter alone: damage, full
+disks, hostile bytes, broken connections.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.applications import Starlette
+
+from backoffice.receiver.app import Receiver
+from backoffice.reports.store import ReportStore
+from tests.simulation.fleet.city import EPOCH_UNIX_S, City, CityPlan, PieceIs
+from tests.simulation.fleet.list_store import Held, SimListStore
+from tests.simulation.fleet.lives import Kind, Life, Span, steady
+from tests.simulation.fleet.ports import (
+    Line,
+    SimAcceptedStore,
+    SimClock,
+    SimLanes,
+    SimMetadata,
+    SimPieces,
+)
+from tests.simulation.fleet.tally import Load, Of, Tally
+from tests.support.city.list_making import KEY
+from tests.support.city.town import uid, wire
+from tests.support.city.tuf_making import NOW_UNIX_S as TUF_UNIX_S
+from tests.support.city.tuf_making import TufRepository
+from tests.support.gate.console_lane import fake_lane, status_line
+from tests.support.gate.courier_world import (
+    KEYS,
+    NOW_UNIX_S,
+    VERSIONS,
+    FakeAcceptedStore,
+    FakeClock,
+    FakeListStore,
+    FakeMetadata,
+    FakePieces,
+    World,
+)
+from tests.support.gate.memory_uploads import MemoryLane, MemoryReceiver
+from tests.support.gate.outboxes import ids, outbox, report
+from tests.support.gate.reports import stored
+from tests.support.web.web_server import Fault, WebServer
+from validator.courier.lane_lists import LaneLists
+from validator.courier.metadata import TufMetadata
+from validator.courier.ports import (
+    AcceptedStore,
+    CourierClock,
+    Fetched,
+    Lanes,
+    ListStore,
+    MetadataSource,
+    Pieces,
+    ReportReceiver,
+    Result,
+)
+from validator.courier.receiver_client import ReceiverClient
+from validator.courier.store.accepted_store import DiskAcceptedStore
+from validator.courier.store.list_store import DiskListStore
+from validator.courier.store.piece_cache import PieceCache
+from validator.courier.web.client import Web
+from validator.domain.floor import Floor
+from validator.domain.rules import Effect
+from validator.errors import RemoteError, SourceState
+from validator.host.clock import Clock
+from validator.ipc.accepted import Accepted
+from validator.lists.fingerprint_keys import key_id
+from validator.lists.manifest import Manifest, PieceEntry, RuleEntry
+from validator.lists.piece_index import PieceIndex
+from validator.lists.piece_index import decode as decode_index
+from validator.lists.piece_index import encode as encode_index
+from validator.lists.segment import NO_END
+
+KEY_HEX = key_id(KEY).hex()
+RULE = "suspended"
+KINDS = ["real", "world", "fleet"]
+"""The adapter of a gate, the stand-in of the courier's own tests, and that of the fleet."""
+
+
+def a_line(life: Life | None = None) -> Line:
+    return Line(life or steady(), Tally([[0] * len(Of)], [True]), Load(10))
+
+
+@pytest.fixture(scope="module")
+def city() -> City:
+    return City(CityPlan(days=0.01, history_days=1))
+
+
+def accepted(list_version: int, signed_unix_s: int = NOW_UNIX_S - 5) -> Accepted:
+    floor = Floor(VERSIONS, KEYS, list_version, signed_unix_s, era=1)
+    return Accepted.of(floor, b'{"list_version":7}', "boot", 5_000)
+
+
+# --- where it is written down what was accepted ---
+
+
+@pytest.fixture(params=KINDS)
+def accepted_store(request: pytest.FixtureRequest, tmp_path: Path) -> AcceptedStore:
+    made: dict[str, Callable[[], AcceptedStore]] = {
+        "real": lambda: DiskAcceptedStore(tmp_path),
+        "world": lambda: FakeAcceptedStore(World()),
+        "fleet": lambda: SimAcceptedStore(a_line()),
+    }
+    return made[request.param]()
+
+
+def test_a_new_accepted_store_has_nothing_and_needs_no_repair(
+    accepted_store: AcceptedStore,
+) -> None:
+    assert accepted_store.accepted is None
+    assert list(accepted_store.mend()) == []
+
+
+def test_an_accepted_store_gives_back_what_was_accepted_last(
+    accepted_store: AcceptedStore,
+) -> None:
+    for version in (7, 9, 8):  # the floor decides which may follow which
+        accepted_store.keep_root(f"root {version}".encode())
+        accepted_store.accept(accepted(version))
+        assert accepted_store.accepted == accepted(version)
+    assert list(accepted_store.mend()) == [], "nothing was damaged"
+    assert accepted_store.accepted == accepted(8)
+
+
+# --- the lists that a gate holds ---
+
+
+@dataclass
+class Lists:
+    """A list store, and pieces as it takes them."""
+
+    store: ListStore
+    piece: Callable[[int, int], Fetched]
+
+    def bring(self, from_version: int, to_version: int, era: int = 1) -> None:
+        fetched = self.piece(from_version, to_version)
+        rule = RuleEntry(RULE, Effect.REFUSE, (fetched.entry,))
+        times = (NOW_UNIX_S, NOW_UNIX_S + 500_000)
+        manifest = Manifest(to_version, *times, (rule,), fingerprint_key=KEY_HEX)
+        self.store.install(manifest, era, {RULE: [fetched]})
+
+    def at(self, *, key: str = KEY_HEX, era: int = 1, rule: str = RULE) -> int:
+        return self.store.standing(rule, key, era)
+
+
+@pytest.fixture(params=KINDS)
+def lists(request: pytest.FixtureRequest, tmp_path: Path) -> Lists:
+    for made in ("disk", "pieces"):
+        (tmp_path / made).mkdir()
+    of_city = SimpleNamespace(pieces={}, plan=SimpleNamespace(cards=0))
+
+    def real(from_version: int, to_version: int) -> Fetched:
+        cards = {uid(number): NO_END for number in range(40 if from_version == 0 else 2)}
+        content = wire(cards, from_version, to_version, rule=RULE, key=KEY)
+        path = tmp_path / "pieces" / f"{from_version}-{to_version}.wire"
+        path.write_bytes(content)
+        digest = sha256(content).hexdigest()
+        of_city.pieces[digest] = PieceIs(RULE, len(cards))
+        return Fetched(PieceEntry(from_version, to_version, len(content), digest), path)
+
+    def named(from_version: int, to_version: int) -> Fetched:
+        entry = real(from_version, to_version).entry
+        return Fetched(entry, Path(entry.sha256))
+
+    simulated: Any = of_city  # as much of a city as the simulated store reads
+    stores: dict[str, Callable[[], Lists]] = {
+        "real": lambda: Lists(DiskListStore(tmp_path / "disk", tmp_path / "memory"), real),
+        "world": lambda: Lists(FakeListStore(World()), named),
+        "fleet": lambda: Lists(SimListStore(simulated, a_line().count, Held()), named),
+    }
+    return stores[request.param]()
+
+
+def test_an_empty_list_store_holds_nothing(lists: Lists) -> None:
+    assert lists.store.held == (0, 0)
+    assert (lists.at(), lists.store.kept(RULE)) == (0, 0)
+    assert list(lists.store.mend()) == []
+
+
+def test_a_snapshot_stands_under_its_rule_key_and_era_and_survives_a_power_cut(
+    lists: Lists,
+) -> None:
+    lists.bring(0, 5)
+    assert lists.store.held == (1, 5)
+    assert (lists.at(), lists.store.kept(RULE)) == (5, 5)
+    assert lists.at(rule="another") == 0
+    assert lists.at(key="0" * 16) == 0
+    assert lists.at(era=2) == 0
+    assert list(lists.store.mend()) == []
+
+
+def test_a_small_change_moves_the_table_on_and_its_pieces_have_to_be_kept(lists: Lists) -> None:
+    lists.bring(0, 5)
+    lists.bring(5, 6)
+    assert lists.store.held == (1, 6)
+    assert (lists.at(), lists.store.kept(RULE)) == (6, 5)
+
+
+def test_a_list_of_a_new_era_replaces_one_of_a_higher_version(lists: Lists) -> None:
+    lists.bring(0, 5)
+    lists.bring(0, 3, era=2)
+    assert lists.store.held == (2, 3)
+    assert (lists.at(era=2), lists.at(era=1)) == (3, 0)
+
+
+# --- published files by their hash ---
+
+
+@dataclass
+class Offer:
+    """A source of pieces, two that it offers under one rule, and its index."""
+
+    pieces: Pieces
+    rule: str
+    first: PieceEntry
+    second: PieceEntry
+    index: tuple[int, str]
+
+
+def _real_offer(folder: Path, server: WebServer, web: Web) -> Offer:
+    entries = []
+    for version in (1, 2):
+        content = wire({uid(version): NO_END}, 0, version, rule=RULE, key=KEY)
+        entry = PieceEntry(0, version, len(content), sha256(content).hexdigest())
+        server.files[f"segments/{entry.file_name}"] = content
+        entries.append(entry)
+    index = encode_index(PieceIndex({RULE: tuple(entries)}))
+    digest = sha256(index).hexdigest()
+    server.files[f"indexes/{digest}.json"] = index
+    cache = PieceCache(folder, server.url, web)
+    return Offer(cache, RULE, entries[0], entries[1], (len(index), digest))
+
+
+def _world_offer() -> Offer:
+    world = World()
+    first, second, *_ = world.offered[RULE]
+    named = world.manifest().index
+    assert named is not None
+    return Offer(FakePieces(world), RULE, first, second, (named.bytes, named.sha256))
+
+
+def _fleet_offer(city: City) -> Offer:
+    tally = Tally([[0] * len(Of)], [True])
+    public = city.published[-1]
+    index = city.index(public)
+    rule = "suspended"
+    first, *_, second = decode_index(index).rules[rule]
+    line = Line(steady(), tally, Load(10))
+    pieces = SimPieces(city, line, tally)
+    return Offer(pieces, rule, first, second, (public.index_bytes, public.index_sha256))
+
+
+@pytest.fixture(params=KINDS)
+def offer(
+    request: pytest.FixtureRequest, tmp_path: Path, server: WebServer, web: Web, city: City
+) -> Offer:
+    made: dict[str, Callable[[], Offer]] = {
+        "real": lambda: _real_offer(tmp_path / "pieces", server, web),
+        "world": _world_offer,
+        "fleet": lambda: _fleet_offer(city),
+    }
+    return made[request.param]()
+
+
+def held(offer: Offer) -> set[str]:
+    return {entry.sha256 for entry in offer.pieces.held().get(offer.rule, ())}
+
+
+def test_a_piece_is_kept_under_its_rule_until_it_is_given_up(offer: Offer) -> None:
+    assert held(offer) == set()
+    path = offer.pieces.fetch(offer.first)
+    offer.pieces.fetch(offer.second)
+    assert offer.first.sha256 in path.name
+    assert held(offer) == {offer.first.sha256, offer.second.sha256}
+    offer.pieces.keep_only({offer.second.sha256})
+    assert held(offer) == {offer.second.sha256}
+    offer.pieces.keep_only(set())
+    assert held(offer) == set()
+
+
+def test_a_piece_that_is_kept_is_given_again_from_the_same_path(offer: Offer) -> None:
+    assert offer.pieces.fetch(offer.first) == offer.pieces.fetch(offer.first)
+    assert held(offer) == {offer.first.sha256}
+
+
+def test_the_index_names_every_piece_on_offer(offer: Offer) -> None:
+    offered = decode_index(offer.pieces.index(*offer.index)).rules[offer.rule]
+    assert {offer.first, offer.second} <= set(offered)
+
+
+# --- the signed metadata ---
+
+
+@dataclass
+class Source:
+    """A metadata source, its time, and how it becomes unreachable."""
+
+    source: MetadataSource
+    now_unix_s: int
+    breaks: Callable[[], object]
+
+
+def _real_source(folder: Path, server: WebServer, web: Web) -> Source:
+    repository = TufRepository(folder / "published")
+    server.folder = repository.folder
+
+    def breaks() -> None:
+        server.faults["*"] = Fault.RESET
+
+    source = TufMetadata(folder / "memory", server.url, web, repository.root)
+    return Source(source, TUF_UNIX_S, breaks)
+
+
+def _world_source() -> Source:
+    world = World()
+    gone = RemoteError(SourceState.UNREACHABLE, "no network")
+    return Source(FakeMetadata(world), NOW_UNIX_S, lambda: world.fails.update(ask=gone))
+
+
+def _fleet_source(city: City) -> Source:
+    life = Life(Kind.STEADY, (Span(500.0, 900.0),), (), 0.0)
+    line = a_line(life)
+    source = SimMetadata(city, line)
+    return Source(source, EPOCH_UNIX_S, lambda: setattr(line, "now_s", 600.0))
+
+
+@pytest.fixture(params=KINDS)
+def source(
+    request: pytest.FixtureRequest, tmp_path: Path, server: WebServer, web: Web, city: City
+) -> Source:
+    made: dict[str, Callable[[], Source]] = {
+        "real": lambda: _real_source(tmp_path, server, web),
+        "world": _world_source,
+        "fleet": lambda: _fleet_source(city),
+    }
+    return made[request.param]()
+
+
+def test_what_is_signed_is_the_same_until_something_is_published(source: Source) -> None:
+    assert source.source.root, "the one to begin with"
+    signed = source.source.signed(source.now_unix_s)
+    assert source.source.signed(source.now_unix_s) == signed
+    assert signed.root == source.source.root
+    assert signed.expires_unix_s > source.now_unix_s
+    assert min(signed.versions) > 0
+    assert all(signed.keys)
+
+
+def test_a_source_that_is_out_of_reach_says_so_and_keeps_its_root(source: Source) -> None:
+    root = source.source.signed(source.now_unix_s).root
+    source.breaks()
+    with pytest.raises(RemoteError) as caught:
+        source.source.signed(source.now_unix_s)
+    assert caught.value.state is SourceState.UNREACHABLE
+    assert source.source.root == root
+
+
+# --- the lanes of the gate ---
+
+
+@pytest.fixture(params=KINDS)
+def lanes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lanes]:
+    if request.param != "real":
+        yield World().lanes if request.param == "world" else SimLanes()
+        return
+    with fake_lane(tmp_path / "lane.sock") as lane:
+        yield LaneLists([lane.path])
+
+
+def test_a_lane_that_uses_its_list_refuses_none(lanes: Lanes) -> None:
+    version = status_line()["status"]["list_version"]
+    lanes.list_changed()
+    assert lanes.refused(1, version) == ""
+
+
+# --- the clock ---
+
+
+@pytest.fixture(params=KINDS)
+def clock(request: pytest.FixtureRequest) -> CourierClock:
+    made: dict[str, Callable[[], CourierClock]] = {
+        "real": Clock,
+        "world": lambda: FakeClock(World()),
+        "fleet": lambda: SimClock(a_line()),
+    }
+    return made[request.param]()
+
+
+def test_the_clock_never_falls_below_a_time_that_was_signed(clock: CourierClock) -> None:
+    signed_unix_s = clock.now().unix_s - 5
+    clock.begin_with(accepted(7, max(signed_unix_s, EPOCH_UNIX_S)))
+    assert clock.now().unix_s >= signed_unix_s
+
+
+def test_the_boot_stays_the_same_and_its_time_goes_on(clock: CourierClock) -> None:
+    first, second = clock.boot(), clock.boot()
+    assert first[0] == second[0] != ""
+    assert 0 < first[1] <= second[1]
+    assert clock.system().boottime_ns >= first[1]
+
+
+# --- the reports of a lane, and who takes them ---
+
+GATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+
+
+@pytest.fixture(params=["real", "memory"])
+def receiver(
+    request: pytest.FixtureRequest, tmp_path: Path, server: WebServer, web: Web
+) -> Iterator[ReportReceiver]:
+    if request.param == "memory":
+        yield MemoryReceiver()
+        return
+    with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
+        token = store.invite("gate", NOW_UNIX_S)
+        store.enrol("gate", token, GATE_KEY.public_key().public_bytes_raw(), NOW_UNIX_S)
+        server.app = Starlette(routes=Receiver(store, now_unix_s=lambda: NOW_UNIX_S).routes)
+        yield ReceiverClient(server.url, web, "gate", GATE_KEY, lambda: NOW_UNIX_S)
+
+
+def test_a_receiver_answers_for_each_report_and_stores_it_once(receiver: ReportReceiver) -> None:
+    first, second, third = (stored(seq) for seq in range(1, 4))
+    answers = receiver.send([first, second])
+    assert {report_id: answer.result for report_id, answer in answers.items()} == {
+        first.report_id: Result.STORED,
+        second.report_id: Result.STORED,
+    }
+    answers = receiver.send([second, third])
+    assert answers[second.report_id].result is Result.ALREADY
+    assert answers[third.report_id].result is Result.STORED
+
+
+def test_a_lane_in_memory_hands_out_its_reports_as_a_lanes_outbox_does(tmp_path: Path) -> None:
+    """LaneReports: LaneClient only carries what the outbox of the lane answers (docs/lane-socket.md)."""
+    box = outbox(tmp_path)
+    for tap in range(5):
+        assert box.append(report(tap))
+    memory = MemoryLane(list(box.oldest(20)))
+    for skipped in (0, 2, 5):
+        assert memory.oldest(2, skipped) == list(box.oldest(2, skipped))
+    gone = ids(box)[:2]
+    memory.delivered(gone)
+    assert box.forget(gone) == 2
+    poison = memory.reports[0].report_id
+    memory.rejected(poison, "422")
+    assert box.reject(poison, "422") == 1
+    assert memory.oldest(20, 0) == list(box.oldest(20))
+    assert memory.aside == {poison: "422"}
