@@ -141,10 +141,10 @@ class NotedFolder(ListFolder):
 
     looks: list[tuple[int, int]]
 
-    def looking(self) -> Scan:
+    def scan_in_steps(self) -> Scan:
         """See ListFolder."""
         started_ns = time.monotonic_ns()
-        adopted = yield from super().looking()
+        adopted = yield from super().scan_in_steps()
         if adopted is not None:
             self.looks.append((started_ns, time.monotonic_ns()))
         return adopted
@@ -172,7 +172,7 @@ def main() -> None:
     log = QuietLog(os.open(os.devnull, os.O_WRONLY))
     clerk = NotedClerk(
         tally=Tally("bench", 1, "bench"),
-        scan=source.looking,
+        scan=source.scan_in_steps,
         signed_time=TimeFile(folder / "lists" / SIGNED_TIME_FILE).look,
         lists=lists,
         outbox=DiskOutbox(

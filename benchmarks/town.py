@@ -63,7 +63,7 @@ class Town:
 
     def rules(self) -> RuleSet:
         """The list as the lane would hold it: mapped from the folder, verified and warm."""
-        adopted = ListFolder(self.lists, held_keys(self.folder / "keys")).look()
+        adopted = ListFolder(self.lists, held_keys(self.folder / "keys")).scan()
         if adopted is None or adopted.rules is None:
             raise RuntimeError(
                 f"{self.lists}: no usable list; this benchmark built a wrong one: {adopted}"

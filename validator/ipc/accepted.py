@@ -1,7 +1,8 @@
-"""The file `accepted.json`: what the courier has accepted from the city, written before it acts on it. Only its bytes; the rule is domain/floor.py.
+"""The bytes of `accepted.json`: what the courier has accepted from the city, and its copy.
 
-The lane reads three of its fields as the time floor (signed_time.py); the courier begins with all of it after a power cut, so that what
-was accepted can be installed again from the pieces on the disk, without a network.
+The courier writes it before it acts on it; the rule is domain/floor.py. After a power cut it
+begins with all of it, and installs what was accepted from the pieces on the disk, without a
+network. The lane reads three of its fields as the time floor (signed_time.py).
 """
 
 from typing import Annotated
@@ -15,10 +16,8 @@ from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.lists.manifest import MANIFEST_BYTES_MAX
 
-ACCEPTED_FILE, ACCEPTED_COPY_FILE = (
-    "accepted.json",
-    "accepted.copy.json",
-)  # the same bytes: either may rot
+ACCEPTED_FILE = "accepted.json"
+ACCEPTED_COPY_FILE = "accepted.copy.json"  # the same bytes, as either file may rot
 ACCEPTED_BYTES_MAX = 1 << 14  # versions, three key ids or some more, and a manifest
 FORMAT = 1
 
@@ -31,10 +30,14 @@ class AcceptedError(InvalidBytes):
 
 
 class Accepted(Struct, frozen=True):
-    """What was accepted last: the versions and keys of the roles, the signed time and when it was accepted, and the published manifest.
+    """What was accepted last.
 
-    `installed` is the published manifest of the list that the gate held then, if that is another one (empty: it is not, or there was none): until
-    the accepted one is installed, that is what a power cut must not take away.
+    It has the versions and keys of the roles, the signed time with the boot time at which it was
+    accepted, and the published manifest.
+
+    `installed` is the published manifest of the list that the gate held then, empty if it is the
+    same one or there was none. A power cut must not take that list away before the accepted one is
+    installed.
     """
 
     root: _Version
@@ -60,7 +63,7 @@ class Accepted(Struct, frozen=True):
 
     @classmethod
     def of(cls, floor: Floor, manifest: bytes, boot_id: str, boottime_ns: int) -> "Accepted":
-        """The same from its parts."""
+        """Return what was accepted, from the floor and the rest."""
         return cls(
             *floor.versions,
             *floor.keys,
@@ -74,7 +77,7 @@ class Accepted(Struct, frozen=True):
 
     @property
     def floor(self) -> Floor:
-        """What the next one is held against."""
+        """The floor that the next update must not go below."""
         return Floor(
             RoleVersions(self.root, self.timestamp, self.snapshot, self.targets),
             RoleKeys(self.timestamp_keys, self.snapshot_keys, self.targets_keys),
@@ -88,7 +91,11 @@ _decoder = msgspec.json.Decoder(Accepted, strict=True)
 
 
 def decode(content: bytes) -> Accepted:
-    """What stands in the file. Raises AcceptedError, and nothing else."""
+    """Decode the file.
+
+    Raises:
+        AcceptedError: it is not what the courier wrote. No other error is raised.
+    """
     if len(content) > ACCEPTED_BYTES_MAX:
         raise AcceptedError(f"longer than {ACCEPTED_BYTES_MAX} bytes")
     try:
@@ -100,5 +107,5 @@ def decode(content: bytes) -> Accepted:
 
 
 def encode(accepted: Accepted) -> bytes:
-    """The bytes of the file, and of its copy."""
+    """Return the bytes of the file and of its copy."""
     return stamped(msgspec.json.encode(accepted), ACCEPTED_FILE)

@@ -68,7 +68,7 @@ class CourierHealth(Struct, frozen=True, kw_only=True):
     upload: UploadStatus | None = None
     """None: no [upload], not begun yet, or a lane older than this field."""
     silent: bool | None
-    """True: no poll for longer than a poll may take. None: the file's age does not tell."""
+    """True: no poll for longer than a poll may take. None: the file's age means nothing."""
     asks_within_s: Count | None = None
     """The next poll is due this many seconds after `polled_unix_s`. None: as `silent`, or a lane
     older than this field."""
@@ -116,7 +116,7 @@ class LaneStatus(Struct, frozen=True, kw_only=True):
 
 
 class ListStatus(Struct, frozen=True):
-    """The keys of a status about the list, for the courier, which must read lanes of any version."""
+    """The keys of a status about the list, for a courier that reads lanes of any version."""
 
     list_version: int | None = None
     list_problems: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class ListStatus(Struct, frozen=True):
 
 
 class OutboxStatus(Struct, frozen=True):
-    """The keys of a status about reports, for a reader that must read lanes of any version."""
+    """The keys of a status about reports, for a program that reads lanes of any version."""
 
     reports_waiting: int | None = None
     reports_rejected: int | None = None

@@ -1,4 +1,12 @@
-"""The lane socket from the courier's side: courier.ports.LaneReports on a Unix socket. docs/lane-socket.md describes what is said."""
+"""A lane's socket, for the other programs of its gate: courier.ports.LaneReports and more.
+
+    lane = LaneClient(Path("/run/turnike/lane-1.sock"))
+    lane.status().list_version      # connects at the first request
+    lane.close()
+
+Every method raises LaneGoneError for a lane that does not answer, in time and in full. The next
+call connects again. docs/lane-socket.md describes requests and answers.
+"""
 
 import socket
 import time
@@ -25,8 +33,8 @@ from validator.ipc.answers import (
 )
 from validator.reports.stored_report import StoredReport
 
-ANSWER_BYTES_MAX = 1 << 18  # twenty reports are 14 KB, a status 2 KB
-ANSWER_S = 5.0  # for a whole answer: a clerk that adopts a list on a slow disk answers late
+ANSWER_BYTES_MAX = 1 << 18  # twenty reports take 14 KB, a status 2 KB
+ANSWER_S = 5.0  # for a whole answer: a clerk that reads a slow disk answers late
 
 
 class _ListStatusAnswer(msgspec.Struct):
@@ -59,7 +67,7 @@ _outbox_status = msgspec.json.Decoder(_OutboxStatusAnswer, strict=True)
 
 
 class LaneClient:
-    """One lane, connected when it is asked something. For one thread."""
+    """One lane, connected at the first request. For one thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,7 +78,7 @@ class LaneClient:
         request = {"request": "reports", "max": count_max, "skip": skipped}
         reports = self._answer(_reports, request).reports
         if len(reports) > count_max:
-            raise self._gone(f"told {len(reports)} reports where {count_max} are the most")
+            raise self._gone(f"sent {len(reports)} reports where {count_max} are the most")
         return reports
 
     def delivered(self, report_ids: Sequence[str]) -> None:
@@ -85,10 +93,17 @@ class LaneClient:
         """See courier.ports.LaneReports."""
         request = {"request": "rejected", "id": report_id, "reason": reason[:200]}
         if not self._answer(_put_aside, request).put_aside:
-            raise self._gone("has not put aside a report that the back office does not take")
+            raise self._gone("has not quarantined a report that the back office does not take")
 
     def retry(self) -> int:
-        """Let some reports wait again that were put aside; how many. Raises LaneGoneError."""
+        """Let some quarantined reports wait again.
+
+        Returns:
+            How many; 0 once none is left.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
         return self._answer(_waiting_again, {"request": "retry"}).waiting_again
 
     def status(self) -> LaneStatus:
@@ -138,7 +153,7 @@ class LaneClient:
         self._answer(_looking, {"request": "list_changed"})
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -146,7 +161,7 @@ class LaneClient:
     def _answer(
         self, decoder: msgspec.json.Decoder[_Answer], request: Mapping[str, Any]
     ) -> _Answer:
-        """What it answers. Raises LaneGoneError."""
+        """Send a request and decode the answer. Raises LaneGoneError."""
         return self._decoded(decoder, self._ask(request))
 
     def _decoded(self, decoder: msgspec.json.Decoder[_Answer], line: bytes) -> _Answer:
@@ -156,7 +171,7 @@ class LaneClient:
             raise self._gone(f"its answer cannot be read ({one_line(error)})") from error
 
     def _ask(self, request: Mapping[str, Any]) -> bytes:
-        """The line that answers. Raises LaneGoneError; asked again later, it connects anew."""
+        """Send a request and return the line that answers. Raises LaneGoneError."""
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -172,7 +187,7 @@ class LaneClient:
         return line
 
     def _line(self, lane: socket.socket) -> bytes:
-        """One line, whole in time and alone."""
+        """Receive one line, in full, in time and alone."""
         received, ends_s = bytearray(), time.monotonic() + ANSWER_S
         while not received.endswith(b"\n"):
             left_s = ends_s - time.monotonic()
@@ -186,7 +201,7 @@ class LaneClient:
             if len(received) > ANSWER_BYTES_MAX:
                 raise OSError(0, f"an answer of more than {ANSWER_BYTES_MAX} bytes")
         if received.count(b"\n") > 1:
-            raise OSError(0, "it said more than it was asked")
+            raise OSError(0, "it answered more than it was asked")
         return bytes(received[:-1])
 
     def _gone(self, why: str) -> LaneGoneError:

@@ -1,4 +1,7 @@
-"""The file `courier.json`: how the source of lists looks from this gate. The courier writes it after each poll, `turnike check` reads it."""
+"""The file `courier.json`: the state of the source of lists, seen from this gate.
+
+The courier writes it after each poll; `turnike check` and the lane read it.
+"""
 
 from collections.abc import Mapping
 from math import ceil
@@ -11,14 +14,11 @@ from validator.errors import InvalidBytes, one_line
 from validator.formats.checked import ChecksumError, checked, stamped
 from validator.reports.gate_status import BUSY
 
-COURIER_STATUS_FILE = (
-    "courier.json"  # in the memory-backed list folder, or, where there is none, in that on the disk
-)
+COURIER_STATUS_FILE = "courier.json"  # in the memory-backed list folder if any, else on the disk
 COURIER_STATUS_BYTES_MAX = 1 << 14
-POLL_S_MAX = 900  # so long one poll may take: the largest list at 1 Mbit/s
-ASKED_WAIT_S_MAX = (
-    4_500  # the longest between two polls: 3,600 s because the server asks for it, and a fifth
-)
+POLL_S_MAX = 900  # for one poll: the largest list at 1 Mbit/s
+# The longest wait between two polls: 3,600 s if the server asks for it, and jitter of a fifth.
+ASKED_WAIT_S_MAX = 4_500
 
 _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 40)]
 
@@ -28,14 +28,18 @@ class CourierStatusError(InvalidBytes):
 
 
 class UploadStatus(Struct, frozen=True):
-    """How the way of reports to the back office stands, and what is wrong with it."""
+    """The state of the upload of reports to the back office, and its problem."""
 
     state: Annotated[str, Meta(max_length=64)]
     problem: Annotated[str, Meta(max_length=2_000)]
 
 
 class CourierStatus(Struct, frozen=True):
-    """The state of the source since when, what is wrong, when it was asked last (Unix seconds), and the list version held here: 0 if none, None if not known."""
+    """The state of the source of lists, since when, and its problem.
+
+    `polled_unix_s` is the last poll. `list_version` is the version held here: 0 for none, None if
+    unknown.
+    """
 
     state: Annotated[str, Meta(max_length=64)]
     problem: Annotated[str, Meta(max_length=2_000)]
@@ -43,14 +47,18 @@ class CourierStatus(Struct, frozen=True):
     polled_unix_s: _UnixSeconds
     list_version: Annotated[int, Meta(ge=0, lt=1 << 53)] | None
     upload: UploadStatus | None = None
-    """None of a gate without [upload], and of an older courier."""
+    """None: no [upload] on this gate, or an older courier."""
 
 
 _decoder = msgspec.json.Decoder(CourierStatus, strict=True)
 
 
 def decode(content: bytes) -> CourierStatus:
-    """The status in these bytes. Raises CourierStatusError, and nothing else, for whatever is none."""
+    """Decode the file.
+
+    Raises:
+        CourierStatusError: the bytes are no status. No other error is raised.
+    """
     if len(content) > COURIER_STATUS_BYTES_MAX:
         raise CourierStatusError(f"longer than {COURIER_STATUS_BYTES_MAX} bytes")
     try:
@@ -64,15 +72,20 @@ def decode(content: bytes) -> CourierStatus:
 
 
 def silence_s_max(state: str, poll_s: float) -> float:
-    """How long a courier in this state that asks every `poll_s` seconds may say nothing, in seconds."""
+    """Return after how many seconds without a poll a courier counts as silent.
+
+    Args:
+        state: the state that it reported last.
+        poll_s: seconds between its polls.
+    """
     return POLL_S_MAX + wait_s_max(state, poll_s)
 
 
 def wait_s_max(state: str, poll_s: float) -> int:
-    """How long it waits at most between two polls, in whole seconds."""
+    """Return the longest wait between two polls, in whole seconds; see `silence_s_max`."""
     return ASKED_WAIT_S_MAX if state == BUSY else ceil(1.2 * poll_s)
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:
-    """The bytes of the file, of these fields and more."""
+    """Return the bytes of the file: the fields of CourierStatus, and others that readers ignore."""
     return stamped(msgspec.json.encode(fields), COURIER_STATUS_FILE)

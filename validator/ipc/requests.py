@@ -1,8 +1,9 @@
-"""What a program of the gate may ask its lane, a JSON object a line. Bytes may be hostile; who asks is lane/lane_socket.py, who answers clerk.py.
+"""What a program of the gate may ask its lane: one JSON object a line, whose bytes may be hostile.
 
     parse(b'{"request":"reports","max":20}')  # Reports(max=20)
 
-docs/lane-socket.md gives each answer.
+lane/lane_socket.py receives requests, lane/clerk.py answers them by the structs of answers.py.
+docs/lane-socket.md describes each.
 """
 
 from typing import Annotated
@@ -12,7 +13,7 @@ from msgspec import Meta, Struct
 
 from validator.errors import InvalidBytes, one_line
 
-LINE_BYTES_MAX = 4_096  # `delivered` with twenty ids is 900
+LINE_BYTES_MAX = 4_096  # `delivered` with twenty ids takes 900
 SKIP_MAX = 180  # an upload has two hundred at most
 BATCH_MAX = 20  # reports in an answer: what the clerk reads while the interpreter is not the loop's
 
@@ -24,15 +25,15 @@ class RequestError(InvalidBytes):
 
 
 class Status(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="status"):
-    """How the lane fares."""
+    """Ask for everything that the lane reports of itself."""
 
 
 class Watch(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="watch"):
-    """Every event from now on."""
+    """Ask for every event from now on."""
 
 
 class Reports(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="reports"):
-    """The reports that have waited longest, after the first `skip` of them."""
+    """Ask for the reports that have waited longest, after the first `skip` of them."""
 
     max: Annotated[int, Meta(ge=1, le=BATCH_MAX)] = BATCH_MAX
     skip: Annotated[int, Meta(ge=0, le=SKIP_MAX)] = 0
@@ -41,7 +42,7 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True, tag_field="reques
 class Delivered(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="delivered"
 ):
-    """These reports are in the city: forget them."""
+    """Delete these reports: they are in the city."""
 
     ids: Annotated[tuple[_Id, ...], Meta(max_length=BATCH_MAX)]
 
@@ -49,14 +50,14 @@ class Delivered(
 class Rejected(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="rejected"
 ):
-    """The city will never take this report: put it aside."""
+    """Quarantine this report: the city will never take it."""
 
     id: _Id
     reason: Annotated[str, Meta(max_length=200)]
 
 
 class Retry(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="retry"):
-    """Let reports wait again that were put aside."""
+    """Let quarantined reports wait again."""
 
     max: Annotated[int, Meta(ge=1, le=BATCH_MAX)] = BATCH_MAX
 
@@ -64,13 +65,13 @@ class Retry(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request"
 class Histograms(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="histograms"
 ):
-    """Every duration since the start, counted by size."""
+    """Ask for every duration since the lane's start, counted by bucket."""
 
 
 class ListChanged(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="list_changed"
 ):
-    """A list was installed: look now, not within a second."""
+    """Scan the list folder now, not within a second: a list was installed."""
 
 
 Request = Status | Watch | Reports | Delivered | Rejected | Retry | Histograms | ListChanged
@@ -79,7 +80,11 @@ _decoder = msgspec.json.Decoder(Request, strict=True)
 
 
 def parse(line: bytes) -> Request:
-    """The request in this line. Raises RequestError, and nothing else."""
+    """Decode a line.
+
+    Raises:
+        RequestError: it is no request. No other error is raised.
+    """
     if len(line) > LINE_BYTES_MAX:
         raise RequestError(f"a request has at most {LINE_BYTES_MAX} bytes")
     try:

@@ -1,6 +1,7 @@
-"""The time floor in the courier's file `accepted.json`: three of its fields, and whose signature it was. The rest of it is the courier's (accepted.py).
+"""The time floor in the courier's file `accepted.json`: three of its fields, and the signing keys.
 
-A lane must not fail over what a later courier adds, so everything else in the file is passed over.
+accepted.py has the whole file. A lane must not fail over a field that a later courier adds, so
+this module ignores all others.
 """
 
 from typing import Annotated, NamedTuple
@@ -18,11 +19,14 @@ SIGNED_TIME_BYTES_MAX = 1 << 14  # the whole file: versions, key ids, and a mani
 
 
 class SignedTimeError(InvalidBytes):
-    """Bytes that tell no signed time; the message is one clear line."""
+    """Bytes without a signed time; the message is one clear line."""
 
 
 class SignedTime(Struct, frozen=True):
-    """A signed time (Unix seconds), in which boot and at how many ns of boot time it was accepted, and the ids of the keys that may sign it."""
+    """A signed time in Unix seconds, and when it was accepted: boot id and ns of boot time.
+
+    `timestamp_keys` are the ids of the keys that may sign it.
+    """
 
     signed_unix_s: Annotated[int, Meta(ge=0, lt=SIGNED_UNIX_S_END)]
     boot_id: Annotated[str, Meta(max_length=64)]
@@ -31,7 +35,7 @@ class SignedTime(Struct, frozen=True):
 
 
 class Order(NamedTuple):
-    """Of two times that were accepted, the greater is the newer.
+    """The order of two accepted times: the greater is the newer.
 
     A timestamp's version begins again only under a newer root.
     """
@@ -50,7 +54,11 @@ _versions = msgspec.json.Decoder(_Versions, strict=True)
 
 
 def decode(content: bytes) -> SignedTime:
-    """The signed time in these bytes. Raises SignedTimeError, and nothing else, for whatever holds none."""
+    """Decode the file.
+
+    Raises:
+        SignedTimeError: the bytes have no signed time. No other error is raised.
+    """
     if len(content) > SIGNED_TIME_BYTES_MAX:
         raise SignedTimeError(f"longer than {SIGNED_TIME_BYTES_MAX} bytes")
     try:
@@ -62,7 +70,7 @@ def decode(content: bytes) -> SignedTime:
 
 
 def order(content: bytes) -> Order:
-    """Which of several files is the newest. Raises nothing for what `decode` takes."""
+    """Return the order of a file among several. Raises nothing for bytes that `decode` takes."""
     try:
         versions = _versions.decode(content)
     except msgspec.MsgspecError:

@@ -1,1 +1,1 @@
-"""The lane process: it reads cards and opens the gate. loop.py is its main thread, clerk.py the second."""
+"""The lane process, which reads cards and opens the gate: loop.py main thread, clerk.py second."""

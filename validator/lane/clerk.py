@@ -213,7 +213,7 @@ class Clerk:
             self._step()
 
     def _turn(self) -> bool:
-        """Wait unless something is under way, then serve the queue, a client and the scan once each.
+        """Wait unless work is under way; then serve the queue, a client and the scan once each.
 
         The queue comes first after the wait: it may hold a report, for which a passenger waits.
         """

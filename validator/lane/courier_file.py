@@ -1,6 +1,7 @@
-"""What the courier says of the source of lists, for the lane's status: `courier.json`, looked at every second and read when it is another.
+"""The courier's health for the lane's status, from the file `courier.json` that it writes.
 
-The courier may be dead, and its last word would be read for ever; so it is told when it has not asked for longer than a poll may take.
+The clerk asks at each status; the file is read when it has changed. A courier that died leaves
+its last report behind, so a report older than a poll may take is marked as silent.
 """
 
 from pathlib import Path
@@ -30,21 +31,26 @@ UNHEARD = CourierHealth(
 
 
 class CourierFile:
-    """One such file. For one thread; it never writes."""
+    """The file `courier.json`. For one thread; it never writes."""
 
     def __init__(self, path: Path, poll_s: float | None) -> None:
-        """`poll_s` is how often the courier asks; None where the file is written only when there is news: silence says nothing then."""
+        """Nothing is read before the first `look`.
+
+        Args:
+            path: the file.
+            poll_s: seconds between two polls of the courier. None where the courier writes the
+                file only when something changed, so that its age means nothing.
+        """
         self._path = path
         self._poll_s = poll_s
         self._read: tuple[int, ...] | None = None
         self._found: CourierStatus | None = None
 
     def look(self, now_unix_s: int) -> CourierHealth:
-        """The courier's last word, and what follows from its age. Never raises.
+        """Return the courier's last report, and what follows from its age. Never raises.
 
-        Beside the fields of the file: `silent` (None: nobody can tell), and `asks_within_s`, how soon after `polled_unix_s` it
-        means to have asked again unless a large list is on its way (None likewise). If nothing can be read, the state is
-        "unknown", the problem says why, and the rest is None.
+        If no report can be read, the state is "unknown", the problem is the reason, and the
+        rest is None.
         """
         problem = ""
         try:

@@ -1,16 +1,20 @@
-"""The lane socket: a Unix stream socket on which the gate's other programs ask the clerk. docs/lane-socket.md describes what they may say.
+"""The lane socket: a Unix stream socket on which the gate's other programs ask the clerk.
 
-    socket = LaneSocket(path)
-    socket.wait(1.0)                     # until somebody asks, `wake` is called from another thread, or the limit
-    while asked := socket.take():        # (Client, Request), whole and valid
-        socket.answer(asked.client, {"looking": True})
-    socket.tell({"event": "tap", ...})   # to whoever watches
+    clients = LaneSocket(path)
+    clients.wait(1.0)                     # for a request, for `wake` from another thread, or 1 s
+    while asked := clients.take():        # Asked(client, request), whole and valid
+        clients.answer(asked.client, Looking())
+    clients.tell({"event": "tap", ...})   # to each client that watches
 
-The socket's file may be removed or replaced while the lane runs (a cleaned /run, a hand): it is looked at every second and
-made again, since nobody could reach the lane any more. What is no socket, or is another process's, is not taken away: `news` says so.
+docs/lane-socket.md describes requests and answers.
 
-One thread, the clerk's, but for `wake`. Nobody can hold it up: nothing here blocks, a client that does not read is dropped, one that sends
-rubbish is told so and dropped, and events that a slow watcher does not take are counted instead of kept.
+A cleaned /run or a hand may remove or replace the socket's file while the lane runs. No client
+could connect any more, so the file is checked every second and made again. A file that is no
+socket, or another process's socket, stays; `news` has a line about it.
+
+All but `wake` is for one thread, the clerk's. No client can delay it: no call blocks, a client
+that does not read is dropped, one that sends invalid bytes gets an error and is dropped, and
+events that a slow watcher does not read are counted instead of kept.
 """
 
 import errno
@@ -33,10 +37,10 @@ from validator.ipc.answers import Answer, Refusal
 from validator.ipc.requests import LINE_BYTES_MAX, RequestError, Watch, parse
 from validator.lane.ports import Asked
 
-CLIENTS_MAX = 8  # the courier, a console, a person or two; for one more, who has asked nothing for the longest time must go
-UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a watcher further behind loses events
+CLIENTS_MAX = 8  # courier, console, a person or two; one more replaces the one silent longest
+UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a slower watcher loses events
 MODE = 0o660  # only the service's group may connect
-LOOK_S = 1.0  # how often it is looked whether the socket's file is still there
+CHECK_S = 1.0  # between two checks of the socket's file
 _READ_BYTES = 4_096
 _encoder = msgspec.json.Encoder()
 
@@ -49,31 +53,39 @@ class Client:
     received: bytearray = field(default_factory=bytearray)
     unsent: bytearray = field(default_factory=bytearray)
     watches: bool = False
-    dropped: int = 0  # events since the last that was told
-    ends: bool = False  # when all is sent
+    dropped: int = 0  # events since the last one sent
+    ends: bool = False  # once all is sent
     asked: int = 0  # the number of its last request
 
     @property
     def awaited(self) -> int:
-        """What is waited for: that it takes answers, else more requests, unless enough of them wait already."""
+        """The poll events to wait for: room for answers, else requests, unless enough wait."""
         if self.unsent:
             return select.POLLOUT
         return select.POLLIN if len(self.received) <= LINE_BYTES_MAX else 0
 
 
 class LaneSocket:
-    """The listening side. Without a path nobody can ask, and `wait` only waits."""
+    """The lane's end: ports.LaneClients. Without a path no client can connect."""
 
     def __init__(
         self, path: Path | None, monotonic_s: Callable[[], float] = time.monotonic
     ) -> None:
-        """Listen there, in place of whatever an earlier process left. Raises OSError, also if a living process listens there."""
+        """Listen at `path`, in place of a socket that an ended process left.
+
+        Args:
+            path: the socket's file, or None for none.
+            monotonic_s: the clock for the checks of the file, in seconds.
+
+        Raises:
+            OSError: no socket can be made there, or a running process listens there.
+        """
         self.news: list[str] = []
-        """What a person should hear of the socket, a line each; whoever tells it empties it."""
+        """Lines for the operator about the socket. The clerk removes a line that it logs."""
         self._path = path
         self._trouble = ""
         self._monotonic_s = monotonic_s
-        self._look_s = monotonic_s() + LOOK_S
+        self._check_s = monotonic_s() + CHECK_S
         self._wakened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener = _listening(path) if path else None
         self._file = _file(path) if path else None
@@ -82,32 +94,32 @@ class LaneSocket:
         self._numbers = count(1)  # of requests
 
     def wake(self) -> None:
-        """End the `wait` under way, or the next one. Any thread may call it."""
+        """End the wait under way, or the next one. Any thread may call it."""
         with suppress(BlockingIOError):
             os.eventfd_write(self._wakened, 1)
 
     def wait(self, limit_s: float) -> None:
-        """Until somebody has asked something, or `wake`, or the limit. Takes what has come, and sends what can be sent."""
-        if self._path is not None and self._monotonic_s() >= self._look_s:
-            self._look_s = self._monotonic_s() + LOOK_S
-            self._stay(self._path)
+        """Wait for a request, `wake` or the limit. Receives and sends what can be."""
+        if self._path is not None and self._monotonic_s() >= self._check_s:
+            self._check_s = self._monotonic_s() + CHECK_S
+            self._check_file(self._path)
         poll = select.poll()
         poll.register(self._wakened, select.POLLIN)
         if self._listener is not None:
             poll.register(self._listener, select.POLLIN)
         for number, client in self._clients.items():
             poll.register(number, client.awaited)
-        # What was taken while somebody else was attended to is to be answered now.
+        # A request that came while another client was served is answered without a wait.
         for number, _ in poll.poll(0 if self._asked else max(limit_s, 0.0) * 1_000):
             if number == self._wakened:
                 os.eventfd_read(self._wakened)
             elif number in self._clients:
-                self._attend(self._clients[number])
+                self._serve(self._clients[number])
             else:
                 self._accept()
 
     def take(self) -> Asked | None:
-        """The next request that has come, or None."""
+        """Return the next request, or None."""
         while self._asked:
             asked = self._asked.popleft()
             if asked.client.socket.fileno() in self._clients:
@@ -115,12 +127,12 @@ class LaneSocket:
         return None
 
     def answer(self, client: Client, answer: Answer) -> None:
-        """Answer a request."""
+        """Answer a request, and take the client's next line."""
         self._send(client, answer)
         self._take_line(client)
 
     def tell(self, event: Mapping[str, Any]) -> None:
-        """Tell an event to whoever watches."""
+        """Send an event to each client that watches."""
         for client in [client for client in self._clients.values() if client.watches]:
             if len(client.unsent) > UNSENT_BYTES_MAX // 2:
                 client.dropped += 1
@@ -131,7 +143,7 @@ class LaneSocket:
             self._send(client, event)
 
     def close(self) -> None:
-        """Hang up, and take the socket away."""
+        """Disconnect all clients, and remove the socket's file."""
         for client in list(self._clients.values()):
             self._hang_up(client)
         if self._listener is not None and self._path is not None:
@@ -141,8 +153,8 @@ class LaneSocket:
                     self._path.unlink()
         os.close(self._wakened)
 
-    def _stay(self, path: Path) -> None:
-        """Listen anew if the file is not the one that was made. Who is connected stays connected."""
+    def _check_file(self, path: Path) -> None:
+        """Listen again if the file is not the one that was made. Connected clients stay."""
         try:
             if _file(path) == self._file:
                 self._trouble = ""
@@ -160,15 +172,15 @@ class LaneSocket:
         self.news.append(f"{path}: was removed or replaced, and is made again")
 
     def _accept(self) -> None:
-        assert self._listener is not None  # noqa: S101 — only it is registered besides
-        with suppress(OSError):  # whoever called may have gone
-            called, _ = self._listener.accept()
-            called.setblocking(False)
+        assert self._listener is not None  # noqa: S101  # only a listener is registered besides
+        with suppress(OSError):  # the client may have gone
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
             if len(self._clients) >= CLIENTS_MAX:
                 self._hang_up(min(self._clients.values(), key=lambda client: client.asked))
-            self._clients[called.fileno()] = Client(called)
+            self._clients[connection.fileno()] = Client(connection)
 
-    def _attend(self, client: Client) -> None:
+    def _serve(self, client: Client) -> None:
         if client.unsent:
             self._flush(client)
             if not client.unsent:
@@ -187,7 +199,7 @@ class LaneSocket:
         self._take_line(client)
 
     def _take_line(self, client: Client) -> None:
-        """Put the client's next line among what is asked, one at a time: nobody is answered twice while others wait."""
+        """Queue the client's next request, one at a time: clients are served in turn."""
         if client.unsent or client.ends or any(asked.client is client for asked in self._asked):
             return
         line, end, rest = client.received.partition(b"\n")
@@ -204,8 +216,8 @@ class LaneSocket:
         client.watches = client.watches or isinstance(request, Watch)
         self._asked.append(Asked(client, request))
 
-    def _send(self, client: Client, told: Answer | Mapping[str, Any]) -> None:
-        client.unsent += _encoder.encode(told) + b"\n"
+    def _send(self, client: Client, line: Answer | Mapping[str, Any]) -> None:
+        client.unsent += _encoder.encode(line) + b"\n"
         self._flush(client)
         if len(client.unsent) > UNSENT_BYTES_MAX:
             self._hang_up(client)
@@ -235,7 +247,7 @@ def _listening(path: Path) -> socket.socket:
     try:
         with suppress(FileNotFoundError):
             _take_away(path)
-        # Nobody can connect before the mode is right: it listens only then.
+        # No client can connect before the mode is right: it listens only then.
         listening.bind(str(path))
         path.chmod(MODE)
         listening.listen(CLIENTS_MAX)
@@ -246,11 +258,13 @@ def _listening(path: Path) -> socket.socket:
 
 
 def _take_away(path: Path) -> None:
-    """Remove what an ended process left. Raises OSError if somebody answers, or if it is no socket."""
+    """Remove the socket that an ended process left.
+
+    Raises:
+        OSError: it is no socket, or a process listens on it.
+    """
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise OSError(
-            errno.EEXIST, "is no socket, and stands where the lane's should be", str(path)
-        )
+        raise OSError(errno.EEXIST, "is no socket, and is where the lane's should be", str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))
@@ -258,12 +272,16 @@ def _take_away(path: Path) -> None:
             path.unlink()
             return
         except BlockingIOError:
-            pass  # somebody listens, and has much to do
+            pass  # a process listens, and is busy
     raise OSError(errno.EADDRINUSE, "another process listens here", str(path))
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """Which file stands there; None if there is none. Raises OSError."""
+    """Return the device and inode of the file, or None if there is none.
+
+    Raises:
+        OSError: it cannot be checked.
+    """
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):

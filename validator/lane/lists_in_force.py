@@ -1,11 +1,14 @@
-"""The list folder, as the lane reads it: the newest complete list, mapped and warm. Nothing here writes; that is courier/store/installer.py.
+"""The list folder as the lane reads it: the newest complete list, mapped and warm.
 
-    folder = ListFolder(Path("/var/lib/turnike/lists"), keyring(keys), recent=Path("/run/turnike/lists"))
-    adopted = folder.look()  # at start, then every second: None when nothing has changed, which costs two scandirs
+    folder = ListFolder(disk, keyring(keys), recent=memory)
+    adopted = folder.scan()  # at start, then every second; None: no change, for two scandirs
 
-A list is complete when each segment that its manifest names stands in one of the two folders, whole, and was made under a key that this
-gate holds. The newest complete one is used; what is wrong with a newer one is told in one line. A list in memory is never given up for an
-older one or for none: its mapped files stay valid even when they are deleted. `looking` does the same in steps, for who has other work.
+Nothing here writes; courier/store/installer.py does.
+
+A list is complete when each segment that its manifest names is in one of the two folders, whole,
+and was made under a key that this gate holds. The newest complete one is used. What is wrong with
+a newer one is reported in one line. A list in memory is never given up for an older one or for
+none: its mapped files stay valid even when they are deleted.
 """
 
 import mmap
@@ -41,35 +44,36 @@ from validator.lists.manifest import (
 from validator.lists.names import ListName
 from validator.lists.segment import HEADER_BYTES, Header, MappedTable, Segment, SegmentError
 
-PROBLEMS_MAX = 8  # lines a look tells; the newest lists come first
-RETRY_LOOKS = 30  # a disk that could not be read may be readable again
-RETIRED_LOOKS = 10  # so long an old list stays mapped: unmapping is the clerk's work, not that of a tap which still pins it
+PROBLEMS_MAX = 8  # lines of a scan; the newest lists come first
+RETRY_SCANS = 30  # a disk that could not be read may be readable again
+# An old list stays mapped this long, so that the clerk unmaps it and not a tap that still uses it.
+RETIRED_SCANS = 10
 
 _PUBLISHER = "tell the publisher of the list"
 
 
 class _Loaded(NamedTuple):
     name: ListName
-    content: bytes  # of the manifest, and where that stands
-    path: str
+    content: bytes  # of the manifest
+    path: str  # of the manifest
     rules: RuleSet
-    segments: frozenset[SeenFile]  # as they were when they were verified
+    segments: frozenset[SeenFile]  # as of their verification
     cards: int
 
     def damaged(self, seen: Seen) -> str | None:
-        """The name of a mapped file that was written to in place, or None."""
+        """Return the name of a mapped file that was written to in place, or None."""
         for file in self.segments:
             if any(file.was_written_to(now) for now in seen.copies(file.name)):
                 return file.name
         return None
 
     def is_same(self, other: "_Loaded") -> bool:
-        """Whether it is the same manifest and the same files."""
+        """Return whether the manifest and the files are the same."""
         return (self.content, self.segments) == (other.content, other.segments)
 
 
 class _Wrong:
-    """What one look finds wrong: each line, with the error behind it if there is one."""
+    """What a scan finds wrong: each line, with the error behind it if there is one."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         self.lines: dict[str, Exception | None] = dict.fromkeys(lines)
@@ -84,12 +88,15 @@ class _Wrong:
         self.add(line, why)
 
     def of(self, kind: type[Exception]) -> set[str]:
-        """The lines of this kind of error."""
+        """Return the lines of this kind of error."""
         return {line for line, error in self.lines.items() if isinstance(error, kind)}
 
 
 class ListFolder:
-    """The folder on the disk, a memory-backed one if there is one, and the keys held. For one thread; what a look returns may be used by any."""
+    """A folder on the disk, and a memory-backed one if there is one.
+
+    For one thread. Any thread may use what a scan returns.
+    """
 
     def __init__(
         self,
@@ -99,31 +106,37 @@ class ListFolder:
         *,
         read_keys: Callable[[], Mapping[bytes, bytes]] | None = None,
     ) -> None:
-        """Nothing is read before the first look, and `recent` need not be there.
+        """Nothing is read before the first scan.
 
-        `read_keys` is asked when a key is missing, for all that are held then; it may raise FingerprintKeyError.
+        Args:
+            path: the folder on the disk.
+            keys: the fingerprint keys held, by key id.
+            recent: the memory-backed folder, which need not exist.
+            read_keys: returns all keys held now; called when one is missing. May raise
+                FingerprintKeyError.
         """
         self._path = path
         self._recent = recent
         self._keys = dict(keys)
         self._read_keys = read_keys
         self._keys_problem = ""
-        self._missed: set[bytes] = set()  # ids of the keys that the last adoption would have needed
+        self._missed: set[bytes] = set()  # ids of keys that the last scan lacked
         self._seen: Seen | None = None
         self._current: _Loaded | None = None
-        self._told: Adopted | None = None
-        self._told_name: ListName | None = None
-        self._moving: set[str] = (
-            set()
-        )  # lines of the last look that may only be the courier at work
+        self._last: Adopted | None = None  # returned by the last scan
+        self._last_name: ListName | None = None
+        self._moving: set[str] = set()  # lines of the last scan that the courier's work may explain
         self._segments: dict[SeenFile, Segment] = {}  # mapped and verified
         self._refused: dict[SeenFile, str] = {}  # verified, and why it did not pass
-        self._retired: list[tuple[int, object]] = []  # until which look, what
-        self._looks = self._retry_at = self._keys_read_at = 0
+        self._retired: list[tuple[int, object]] = []  # until which scan, what
+        self._scans = self._retry_at = self._keys_read_at = 0
 
-    def look(self) -> Adopted | None:
-        """The list to use and what is wrong, or None when neither has changed since the last look. Never raises for what it finds."""
-        steps = self.looking()
+    def scan(self) -> Adopted | None:
+        """Return the list to use and what is wrong, or None when neither has changed.
+
+        Never raises for what it finds.
+        """
+        steps = self.scan_in_steps()
         while True:
             try:
                 next(steps)
@@ -132,25 +145,31 @@ class ListFolder:
                 return found
 
     def settled(self) -> Adopted:
-        """What stands here, for who asks once: it is looked twice when what is wrong may only be the courier at work."""
-        found = self.look()
-        if self._retry_at == self._looks + 1:
-            found = self.look() or found
-        return found or self._told or Adopted(None)
+        """Return the list to use and what is wrong, for a program that scans once.
 
-    def looking(self) -> Scan:
-        """The same as `look`, step by step. One look at a time; one that is closed before its end has adopted nothing."""
-        self._looks += 1
-        self._retired = [kept for kept in self._retired if kept[0] > self._looks]
+        Scans twice if the courier at work may explain what is wrong.
+        """
+        found = self.scan()
+        if self._retry_at == self._scans + 1:
+            found = self.scan() or found
+        return found or self._last or Adopted(None)
+
+    def scan_in_steps(self) -> Scan:
+        """Do as `scan` does, in steps of at most 1 MiB read, for a thread with other work.
+
+        One scan at a time. A scan that is closed before its end has adopted nothing.
+        """
+        self._scans += 1
+        self._retired = [kept for kept in self._retired if kept[0] > self._scans]
         seen = Seen.of(self._path, self._recent)
-        if seen == self._seen and self._looks != self._retry_at and not self._keys_changed():
+        if seen == self._seen and self._scans != self._retry_at and not self._keys_changed():
             return None
-        self._seen = None  # until this look has come to its end
+        self._seen = None  # until this scan has ended
         adopted = yield from self._adopt(seen)
         self._seen = seen
-        if adopted == self._told:
+        if adopted == self._last:
             return None
-        self._told = adopted
+        self._last = adopted
         return adopted
 
     def _adopt(self, seen: Seen) -> Generator[None, None, Adopted]:
@@ -177,44 +196,41 @@ class ListFolder:
         return self._found(self._lasting(wrong), wrong)
 
     def _found(self, problems: tuple[str, ...], wrong: _Wrong) -> Adopted:
-        current, before = self._current, self._told
+        current, before = self._current, self._last
         rules, name = (current.rules, current.name) if current else (None, None)
         if rules is not None and problems:
             rules = replace(rules, is_fallback=True)
-        is_same = (
-            before is not None and name == self._told_name and problems == before.problems == ()
-        )
-        self._told_name = name
-        refused = tuple(
-            dict.fromkeys(wrong.refused[line] for line in problems if line in wrong.refused)
-        )
+        is_clean = before is not None and problems == before.problems == ()
+        is_same = is_clean and name == self._last_name
+        self._last_name = name
+        named = (wrong.refused[line] for line in problems if line in wrong.refused)
+        refused = tuple(dict.fromkeys(named))
         cards = current.cards if current else 0
         return Adopted(rules, problems, cards, is_news=not is_same, refused=refused)
 
     def _lasting(self, wrong: _Wrong) -> tuple[str, ...]:
-        """The lines to tell. What the courier's work may explain is told when it was so in the last look too."""
+        """Return the lines to report. One that the courier's work may explain must come twice."""
         moving = wrong.of(MovingError)
-        passing = moving - self._moving
-        self._moving = moving
+        passing, self._moving = moving - self._moving, moving
         if passing:
-            self._retry_at = self._looks + 1
+            self._retry_at = self._scans + 1
         elif wrong.of(UnreadableError):
-            self._retry_at = self._looks + RETRY_LOOKS
+            self._retry_at = self._scans + RETRY_SCANS
         *lines, last = [line for line in wrong.lines if line not in passing] or [""]
-        return (*lines[: PROBLEMS_MAX - 1], *filter(None, [last]))  # the last says what comes of it
+        return (*lines[: PROBLEMS_MAX - 1], *filter(None, [last]))  # the last names the result
 
     def _put_in_force(self, loaded: _Loaded | None) -> None:
         if self._current and loaded and loaded.is_same(self._current):
             return
         if self._current:
-            self._retired.append((self._looks + RETIRED_LOOKS, self._current))
+            self._retired.append((self._scans + RETIRED_SCANS, self._current))
         self._current = loaded
 
     def _forget(self, seen: set[SeenFile]) -> None:
-        """Let go of what stands in the folders no more."""
+        """Retire segments whose files were removed."""
         self._refused = {file: why for file, why in self._refused.items() if file in seen}
         if gone := [self._segments.pop(file) for file in set(self._segments) - seen]:
-            self._retired.append((self._looks + RETIRED_LOOKS, gone))
+            self._retired.append((self._scans + RETIRED_SCANS, gone))
 
     def _newest_complete(self, seen: Seen, wrong: _Wrong) -> Generator[None, None, _Loaded | None]:
         lists = seen.lists()
@@ -232,7 +248,7 @@ class ListFolder:
         return None
 
     def _is_not_in_force(self, file: SeenFile) -> bool:
-        """If both folders hold a list, both say the same: the one in force is asked first, so that nothing is mapped anew."""
+        """Sort key of a list's equal manifests: the one in force first, to map nothing again."""
         return self._current is None or self._current.path != file.path
 
     def _load(self, name: ListName, file: SeenFile, seen: Seen) -> Generator[None, None, _Loaded]:
@@ -240,7 +256,9 @@ class ListFolder:
             content = os.read(fd, INSTALLED_BYTES_MAX + 1)
         manifest = _decoded(file.name, content)
         if manifest.list_version != name.version:
-            raise UnusableError(f"{file.name}: it says version {manifest.list_version}; {AGAIN}")
+            raise UnusableError(
+                f"{file.name}: its content is version {manifest.list_version}; {AGAIN}"
+            )
         used: set[SeenFile] = set()
         rules, cards = [], 0
         for entry in manifest.rules:
@@ -262,9 +280,8 @@ class ListFolder:
         if entry.segments[-1].from_version or any(
             newer.from_version > older.to_version for newer, older in pairwise(entry.segments)
         ):
-            raise UnusableError(
-                f"rule {entry.name}: its segments do not join from version 0 on; {AGAIN}"
-            )
+            gap = "its segments do not join from version 0 on"
+            raise UnusableError(f"rule {entry.name}: {gap}; {AGAIN}")
         segments = []
         for part in entry.segments:
             file, segment = yield from self._segment(entry.name, part, seen)
@@ -278,7 +295,7 @@ class ListFolder:
     def _segment(
         self, rule: str, entry: SegmentEntry, seen: Seen
     ) -> Generator[None, None, tuple[SeenFile, Segment]]:
-        """A whole copy of the segment, if there is one in either folder; one that is mapped already before any other."""
+        """Return a whole copy of the segment from either folder, preferably one mapped already."""
         errors: list[UnusableError] = []
         for file in sorted(
             seen.copies(entry.file_name), key=lambda file: file not in self._segments
@@ -294,7 +311,7 @@ class ListFolder:
         )
 
     def _verify(self, file: SeenFile, entry: SegmentEntry) -> Generator[None, None, None]:
-        """Put it among the mapped segments, unless it is there; what was refused stays so until the file is another."""
+        """Map the segment unless it is. A refused file stays refused until it changes."""
         if file in self._refused:
             raise UnusableError(self._refused[file])
         if file in self._segments:
@@ -308,11 +325,11 @@ class ListFolder:
             raise
 
     def _mapped(self, file: SeenFile, entry: SegmentEntry) -> Generator[None, None, Segment]:
-        """Cheap checks first, then one pass that verifies the body and warms the page cache, then the map."""
+        """Check size and header, read the body once to verify and warm it, then map it."""
         with opened(file) as fd:
             if file.size != entry.bytes:
                 raise UnusableError(
-                    f"{file.name}: {file.size} bytes, its manifest says {entry.bytes}; {AGAIN}"
+                    f"{file.name}: {file.size} bytes, and {entry.bytes} by its manifest; {AGAIN}"
                 )
             try:
                 header = Header.parse(os.pread(fd, HEADER_BYTES, 0))
@@ -329,12 +346,12 @@ class ListFolder:
         if key_id not in self._keys:
             self._missed.add(key_id)
             raise NoKeyError(
-                f"{file.name}: made under fingerprint key {key_id.hex()}, which this gate does not hold; "
-                "put that key into list.keys, or check that the list is this fleet's"
+                f"{file.name}: made under fingerprint key {key_id.hex()}, which this gate does not"
+                " hold; put that key into list.keys, or check that the list is this fleet's"
             )
 
     def _keys_changed(self) -> bool:
-        """Whether a key that was missed is here now, or something else is wrong with the keys."""
+        """Return whether a missing key is held now, or the problem with the keys changed."""
         if self._keys and not self._missed:
             return False
         before = self._keys_problem
@@ -342,10 +359,10 @@ class ListFolder:
         return self._keys_problem != before or not self._missed.isdisjoint(self._keys)
 
     def _read_keys_again(self) -> None:
-        """At most once a look. A key that is held stays held: what is in force may have been made under it."""
-        if self._read_keys is None or self._keys_read_at == self._looks:
+        """Read the keys, at most once a scan. Held keys stay: the list in force may need one."""
+        if self._read_keys is None or self._keys_read_at == self._scans:
             return
-        self._keys_read_at = self._looks
+        self._keys_read_at = self._scans
         try:
             self._keys |= self._read_keys()
             self._keys_problem = ""

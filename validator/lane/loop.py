@@ -1,7 +1,8 @@
-"""The lane's loop: waits for reader and board with one poll(), asks the passage what to do, and does it. One thread, the main one.
+"""The lane's loop: waits for reader and board with one poll(), and does what the passage decides.
 
-Nothing here decides: the passage does. Nothing here opens a file, logs or talks to a network: the clerk does, after the passenger
-was told. docs/one-tap.md walks one tap through.
+It runs in the main thread, alone. It decides nothing: the passage does. It opens no file, logs
+nothing and uses no network: the clerk does, after the passenger was told. docs/one-tap.md follows
+one tap through it.
 """
 
 import gc
@@ -44,18 +45,15 @@ from validator.ipc.answers import Figures, Percentiles
 from validator.lane.ports import Board, ListInForce, Note, Reader, TapDone, TapTimes
 
 NS_PER_MS = 1_000_000
-WAIT_MAX_NS = (
-    1_000 * NS_PER_MS
-)  # nothing is due so late, but a clock that jumps must not hang the loop
+WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due later; a clock that jumps must not hang the loop
 ALIVE_NS = 1_000 * NS_PER_MS
-# Between two turns, or between a turn's beginning and an OPEN. A turn takes 0.3 s at most, and the wait before it one second.
+# The loop stood still if this passed between two turns. A turn takes 0.3 s at most, the wait
+# before it 1 s.
 STILL_NS = 1_500 * NS_PER_MS
-LATE_NS = 500 * NS_PER_MS
-LATE_PICTURE_NS = (
-    2_000 * NS_PER_MS
-)  # a refusal shown later than that would meet the passenger behind
-WAKE_BYTES_MAX = 512  # a byte for each signal; what is left is read in the next turn
-GARBAGE_MAX = 20_000  # new objects that may pile up before a collection, which runs only when a poll found nothing to do
+LATE_NS = 500 * NS_PER_MS  # a card read longer ago may have left: do not open for it
+LATE_PICTURE_NS = 2_000 * NS_PER_MS  # a denial shown later would meet the next passenger
+WAKE_BYTES_MAX = 512  # one byte a signal; the next turn reads the rest
+GARBAGE_MAX = 20_000  # new objects before a collection, which runs only after an idle poll
 
 DEVICE_NEWS = (ReaderLost, ReaderBack, BoardLost, BoardBack, Emergency, Forced, Tamper)
 
@@ -79,10 +77,25 @@ class Lane:
         alive: Callable[[], None] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`wake_fd` is a descriptor whose input only wakes the loop (signals write to it), or -1; `alive` is called every second."""
+        """Nothing is sent to a device before `run` or `turn`.
+
+        Args:
+            reader: the card reader.
+            board: the turnstile controller.
+            file: hands a report to the clerk and waits for its commit, at most the budget.
+            note: hands bookkeeping to the clerk; never waits.
+            lists: the list in force, which the clerk swaps.
+            now: the wall time to decide by (domain/trusted_time.py).
+            passage_policy: the operator's choices for arms, pictures and guards.
+            list_policy: the operator's choices for a list that is old or missing.
+            token_key: the secret of this run's card tokens.
+            wake_fd: a descriptor whose input only wakes the loop (signals write to it), or -1.
+            alive: called every second.
+            monotonic_ns: the clock for everything but wall time, in ns.
+        """
         self.told_before_durable = 0
         self.decided = LatencyHistogram()  # reader's event to decision
-        self.told = LatencyHistogram()  # reader's event to the passenger told
+        self.told = LatencyHistogram()  # reader's event to the passenger being told
         self.filed = LatencyHistogram()  # the wait for a report's commit
         self.passage = Passage(passage_policy, self._decide, token_key)
         self._reader = reader
@@ -97,13 +110,13 @@ class Lane:
         self._alive = alive
         self._alive_ns = 0
         self._stopping = False
-        self._reader_news = self._board_news = False  # there may be more to take
-        self._awake_ns = monotonic_ns()  # when the loop last began to look for what is new
+        self._reader_news = self._board_news = False  # `take` may return more
+        self._awake_ns = monotonic_ns()  # when the last turn began its work
         self._polled: tuple[int, ...] = ()
         self._poll = select.poll()
 
     def figures(self) -> Figures:
-        """What the loop has measured since its start, for the log; any thread may ask."""
+        """Return what the loop has measured since its start. Any thread may call it."""
         return Figures(
             Percentiles(**self.decided.summary_us()),
             Percentiles(**self.told.summary_us()),
@@ -112,15 +125,15 @@ class Lane:
         )
 
     def histograms(self) -> dict[str, LatencyHistogram]:
-        """The same in full: any thread may read them."""
+        """Return every duration behind `figures`, by stage. Any thread may read them."""
         return {"decided": self.decided, "filed": self.filed, "told": self.told}
 
     def stop(self) -> None:
-        """Ask `run` to return after this turn; for a signal handler."""
+        """Let `run` return after this turn. A signal handler may call it."""
         self._stopping = True
 
     def run(self) -> None:
-        """Serve until `stop`, then say "out of service" and let both devices go."""
+        """Serve until `stop`, then show "out of service" and release both devices."""
         try:
             while not self._stopping:
                 self.turn()
@@ -130,7 +143,7 @@ class Lane:
             self._board.close()
 
     def turn(self) -> None:
-        """Wait until something is due, and do all of it: the reader first, a card is what everything else waits for."""
+        """Wait until something is due, and do all of it: the reader first, as a passenger waits."""
         ready = self._wait()
         if self._wake_fd in ready:
             os.read(self._wake_fd, WAKE_BYTES_MAX)
@@ -143,9 +156,9 @@ class Lane:
             or self._reader.fileno() in ready
             or now_ns >= self._reader.deadline_ns()
         ):
-            self._hear_reader()
+            self._take_reader()
         if self._board_news or self._board.fileno() in ready or now_ns >= self._board.deadline_ns():
-            self._hear_board()
+            self._take_board()
         due_ns = self.passage.deadline_ns
         if due_ns is not None and now_ns >= due_ns:
             self._handle(Tick(now_ns))
@@ -177,9 +190,9 @@ class Lane:
         if self.passage.deadline_ns is not None:
             yield self.passage.deadline_ns
 
-    # One event of each device in a turn: a reader that always has news must not keep the board's acknowledgements waiting.
+    # One event of each device a turn: a busy reader must not delay the board's acknowledgements.
 
-    def _hear_reader(self) -> None:
+    def _take_reader(self) -> None:
         event = self._reader.take()
         self._reader_news = event is not None
         if event is not None:
@@ -188,7 +201,7 @@ class Lane:
                 self._reader.forget()
             self._arm()
 
-    def _hear_board(self) -> None:
+    def _take_board(self) -> None:
         event = self._board.take()
         self._board_news = event is not None
         if event is not None:
@@ -196,7 +209,7 @@ class Lane:
             self._arm()
 
     def _arm(self) -> None:
-        # A reader tells a card once: one read while nobody can be answered would lie there unheard.
+        # A reader reports a card once: one read while no card can be answered would be lost.
         if self.passage.hears_cards:
             self._reader.arm()
 
@@ -205,7 +218,7 @@ class Lane:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, CardSeen) and self._is_late(LATE_NS, min(event.at_ns, self._awake_ns)):
-            self._reader.forget()  # not decided: it may have left
+            self._reader.forget()  # not decided: the card may have left
             return
         effects = self.passage.handle(event)
         decided_ns = self._monotonic_ns() - event.at_ns
@@ -225,7 +238,8 @@ class Lane:
                     self._board.open(effect.tap, effect.direction, effect.hold_ms)
                     told_ns = self._monotonic_ns() - at_ns
                 case Show() if effect.hold_ms and self._is_late(LATE_PICTURE_NS, self._awake_ns):
-                    # A card that lies there is decided again and shown then; one that was opened for is not opened for again.
+                    # A card that still lies there is decided again and shown then. A card for
+                    # which the gate opened is not: it must not open twice.
                     if told_ns is None:
                         self._reader.forget()
                 case Show():
@@ -245,16 +259,20 @@ class Lane:
                     assert_never(effect)
 
     def _is_late(self, limit_ns: int, since_ns: int) -> bool:
-        """Whether the loop has stood still since then: what it knows may be as old as that."""
+        """Return whether the loop stood still since then: its knowledge may be as old."""
         return self._monotonic_ns() - since_ns > limit_ns
 
     def _give_up(self, unopened: int) -> None:
-        """Let nobody in whose card may have left. If it still lies there, it is told again and decided anew."""
+        """Admit no card that may have left. One that lies there still is decided again."""
         self._handle(StoodStill(unopened, self._monotonic_ns()))
         self._reader.forget()
 
     def _report(self, effect: FileReport) -> int:
-        """Make the report durable; returns how long that took, in ns. Past the budget the passenger is told all the same."""
+        """Make the report durable. Past the commit budget the passenger is told all the same.
+
+        Returns:
+            How long the loop waited, in ns.
+        """
         started_ns = self._monotonic_ns()
         now = self._now()
         decision = effect.decision
@@ -272,13 +290,13 @@ class Lane:
         if not self._file(report) and denied:
             self.told_before_durable += 1
         took_ns = self._monotonic_ns() - started_ns
-        self._awake_ns += min(took_ns, LATE_NS)  # a disk that is slow is no lane that stood still
+        self._awake_ns += min(took_ns, LATE_NS)  # a slow disk is not a loop that stood still
         return took_ns
 
     def _keep(self, tap: RecordTap, times: TapTimes, *, was_told: bool) -> None:
-        if not tap.waited:  # decided earlier, and told when the passenger ahead was through
+        if not tap.waited:  # decided earlier, shown when the passenger ahead was through
             self.decided.add(times.decided_ns)
-            if was_told:  # else it would have been too late
+            if was_told:  # else it was too late
                 self.told.add(times.told_ns)
         if times.report_ns:
             self.filed.add(times.report_ns)

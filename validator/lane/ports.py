@@ -93,7 +93,7 @@ class Board(Protocol):
         """
 
     def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
-        """Release the arms for one passage. Ignored while the board is lost (BoardLost said so)."""
+        """Release the arms for one passage. Does nothing while the board is lost."""
 
     def show(self, outcome: Outcome, hold_ms: int, date: int) -> None:
         """Show an outcome.
@@ -136,7 +136,7 @@ Note = TapDone | RecordPassage | DeviceNote
 
 
 class ListInForce:
-    """The reference to the list in force. The clerk swaps it; a tap under way keeps the old list."""
+    """The reference to the list in force. The clerk swaps it; a tap keeps what it began with."""
 
     def __init__(self) -> None:
         self.current: RuleSet | None = None
@@ -201,7 +201,7 @@ class Outbox(Protocol):
 
     @property
     def news(self) -> list[str]:
-        """Lines for the operator. Whoever logs a line removes it."""
+        """Lines for the operator. The clerk removes a line that it logs."""
 
     def open(self) -> bool:
         """Check and open the outbox, in the thread that will own it.
@@ -282,7 +282,7 @@ class LaneClients(Protocol):
 
     @property
     def news(self) -> list[str]:
-        """Lines for the operator about the connection. Whoever logs a line removes it."""
+        """Lines for the operator about the connection. The clerk removes a line that it logs."""
 
     def wait(self, limit_s: float) -> None:
         """Wait for a request, for `wake`, or for the limit."""

@@ -50,7 +50,7 @@ class Tally:
             gate_id: the gate's name.
             lane: the lane's number at the gate.
             version: the program's version.
-            with_grounds: whether a tap's event says why it was decided so. Without it the event
+            with_grounds: whether a tap's event has the ground of its decision. Without it the event
                 also lacks what only a reported denial has: its report, and the longer time until
                 the passenger was told.
             monotonic_s: the clock for `uptime_s`, in seconds.

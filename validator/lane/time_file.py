@@ -1,6 +1,6 @@
-"""The file in which the courier leaves the newest signed time that it accepted, and its copy.
+"""The newest signed time that the courier accepted, read from its file and the file's copy.
 
-Checked every second, read when it changed.
+The clerk checks both every second; they are read when one has changed.
 """
 
 from pathlib import Path
@@ -18,32 +18,35 @@ from validator.lane.ports import FoundTime
 
 
 class TimeFile:
-    """One such file. For one thread; it never writes."""
+    """The courier's `accepted.json`, and its copy. For one thread; it never writes."""
 
     def __init__(self, path: Path, copy: Path | None = None) -> None:
-        """`copy` has the same content.
+        """Nothing is read before the first `look`.
 
-        It counts where the file is damaged, or older. Nothing is read before the first look.
+        Args:
+            path: the file.
+            copy: a file of the same content, which counts where `path` is damaged or older.
         """
         self._paths = (path,) if copy is None else (path, copy)
-        self._read: tuple[object, ...] | None = (
-            None  # what the files looked like before they were read
-        )
+        self._read: tuple[object, ...] | None = None  # stat of both files before they were read
         self._found: FoundTime | None = None
 
     def look(self) -> FoundTime | None:
-        """What the file tells, or None when that has not changed since the last look. A file that is not there tells nothing. Never raises."""
-        status = tuple(_looks(path) for path in self._paths)
+        """Return the signed time, or None if it has not changed since the last call.
+
+        Missing files hold no time and are no problem. Never raises.
+        """
+        status = tuple(_state(path) for path in self._paths)
         if status == self._read:
             return None
         self._read = status
-        found = self._look()
+        found = self._read_both()
         if found is None or found == self._found:
             return None
         self._found = found
         return found
 
-    def _look(self) -> FoundTime | None:
+    def _read_both(self) -> FoundTime | None:
         found: list[tuple[Order, SignedTime]] = []
         problems = []
         for path in self._paths:
@@ -66,8 +69,8 @@ class TimeFile:
         return FoundTime(newest, problems[0] if problems else "")
 
 
-def _looks(path: Path) -> tuple[int, ...] | None:
-    """What tells one state of the file from another; None if it is not there."""
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return the parts of stat(2) that change with the content; None if there is no file."""
     try:
         status = path.lstat()
     except OSError:

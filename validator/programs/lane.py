@@ -111,7 +111,7 @@ def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
         tally=Tally(
             config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds
         ),
-        scan=list_folder(config).looking,
+        scan=list_folder(config).scan_in_steps,
         signed_time=time_file(config).look,
         lists=lists,
         outbox=outbox,

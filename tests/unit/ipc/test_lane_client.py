@@ -250,14 +250,14 @@ def test_an_answer_without_an_end_is_cut_off(
 
 def test_more_reports_than_were_asked_for_are_none(tmp_path: Path) -> None:
     with lane(tmp_path, saying(TOLD)) as (_, client):
-        with pytest.raises(LaneGoneError, match="told 3 reports where 2 are the most"):
+        with pytest.raises(LaneGoneError, match="sent 3 reports where 2 are the most"):
             client.oldest(2, 0)
         assert len(client.oldest(3, 0)) == 3
 
 
 def test_a_second_answer_is_not_taken_for_that_to_the_next_question(tmp_path: Path) -> None:
     with lane(tmp_path, saying(b'{"forgotten":1}\n{"forgotten":1}\n')) as (_, client):
-        assert gone(client, "delivered") == "it said more than it was asked"
+        assert gone(client, "delivered") == "it answered more than it was asked"
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

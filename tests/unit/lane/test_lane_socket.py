@@ -246,7 +246,7 @@ def test_a_file_in_its_place_is_not_removed(tmp_path: Path) -> None:
 
 def turned(lane: LaneSocket) -> None:
     """A turn at which the lane checks that its file is there."""
-    lane._look_s = 0.0
+    lane._check_s = 0.0
     lane.wait(0.0)
 
 
@@ -296,7 +296,7 @@ def test_a_file_in_the_place_of_a_removed_socket_is_logged_once_and_not_removed(
     for _ in range(3):
         turned(lane)
     assert lane.news == [
-        f"{path}: the lane cannot be asked: is no socket, and stands where the lane's should be"
+        f"{path}: the lane cannot be asked: is no socket, and is where the lane's should be"
     ]
     path.unlink()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:

@@ -82,7 +82,7 @@ def test_an_empty_folder_is_a_missing_list(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_reported_and_found_again(tmp_path: Path) -> None:
     lists = opened(tmp_path / "lists")
     assert "No such file or directory" in looked(lists).problems[0]
-    assert lists.look() is None
+    assert lists.scan() is None
     (tmp_path / "lists").mkdir()
     install(tmp_path / "lists", 1, (OLD,))
     assert held(looked(lists)) == [1, 2]
@@ -94,7 +94,7 @@ def test_a_scan_of_an_unchanged_folder_reads_nothing(
     lists = opened(two_lists)
     looked(lists)
     monkeypatch.setattr(os, "open", pytest.fail)
-    assert [lists.look() for _ in range(100)] == [None] * 100
+    assert [lists.scan() for _ in range(100)] == [None] * 100
 
 
 def test_a_new_version_reuses_what_is_mapped_and_verified(
@@ -120,7 +120,7 @@ def test_unrelated_files_and_names_are_ignored(two_lists: Path) -> None:
         "x" * 200,
     ):
         (two_lists / name).write_bytes(b"?")
-    assert lists.look() is None
+    assert lists.scan() is None
 
 
 Fault = Callable[[Path], None]
@@ -250,7 +250,7 @@ def test_a_manifest_without_a_checksum_is_used_as_an_earlier_version_wrote_it(
     (two_lists / "9.manifest.json").write_bytes(without)
     assert looked(opened(two_lists)).problems == (
         (
-            "list version 9 is not used: 9.manifest.json: it says version 3; "
+            "list version 9 is not used: 9.manifest.json: its content is version 3; "
             "delete the file, and the courier fetches it again"
         ),
     )
@@ -283,7 +283,7 @@ def test_a_list_in_memory_is_not_given_up_for_an_older_one_or_none(two_lists: Pa
     assert adopted.rules == replace(first.rules, is_fallback=True)
     assert adopted.problems[-1] == "list version 2 stays in force, from memory, until a restart"
     install(two_lists, 1, (OLD,))
-    lists.look()
+    lists.scan()
     assert held(first) == [2, 3]
     install(two_lists, 2, (CHANGE, OLD), (STAFF,))
     adopted = looked(lists)
@@ -328,8 +328,8 @@ def test_old_lists_are_unmapped_some_scans_after_their_end(tmp_path: Path) -> No
     install(tmp_path, 2, (STAFF,))
     looked(lists)
     assert lists._retired
-    for _ in range(list_folder.RETIRED_LOOKS):
-        lists.look()
+    for _ in range(list_folder.RETIRED_SCANS):
+        lists.scan()
     assert not lists._retired
     assert len(lists._segments) == 1
 
@@ -351,7 +351,7 @@ def test_a_disk_that_does_not_answer_is_reported_and_asked_again(
     assert version(adopted) == 1
     assert os.strerror(error) in adopted.problems[0]
     failing[0] = False
-    later = [found for found in (lists.look() for _ in range(list_folder.RETRY_LOOKS)) if found]
+    later = [found for found in (lists.scan() for _ in range(list_folder.RETRY_SCANS)) if found]
     assert [(version(found), found.problems) for found in later] == [(2, ())]
 
 

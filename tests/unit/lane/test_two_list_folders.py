@@ -75,7 +75,7 @@ def test_memory_that_is_empty_or_not_there_after_a_boot_is_not_worth_a_line(
     found = looked(lists)
     assert (version(found), found.problems) == (1, ())
     recent.mkdir(parents=True)
-    assert lists.look() is None
+    assert lists.scan() is None
     install(recent, 2, (TOP, BASE), also=disk)
     assert held(looked(lists)) == [1, 2, 3]
 
@@ -106,7 +106,7 @@ def test_the_same_list_in_the_other_folder_changes_nothing(
     first = looked(lists)
     monkeypatch.setattr(list_folder, "body_crc32", pytest.fail)
     install(disk, 2, (FOLDED,))
-    assert lists.look() is None
+    assert lists.scan() is None
     assert looked(lists).rules is first.rules
 
 
@@ -114,16 +114,16 @@ def test_what_is_in_force_moves_to_the_disk_without_a_line(disk: Path, memory: P
     lists = opened(disk, recent=memory)
     looked(lists)
     install(disk, 2, (FOLDED,))
-    assert lists.look() is None
+    assert lists.scan() is None
     ListInstaller(disk).prune()
     ListInstaller(memory, also=disk).prune()
     (memory / "2.manifest.json").unlink()
     (memory / seg(TOP)).unlink()
-    found = adopted(lists.look())
+    found = adopted(lists.scan())
     assert (version(found), held(found), found.problems, found.is_news) == (2, [1, 2, 3], (), False)
-    assert lists.look() is None
+    assert lists.scan() is None
     install(memory, 3, (NEXT, FOLDED), also=disk)
-    assert adopted(lists.look()).is_news
+    assert adopted(lists.scan()).is_news
 
 
 def test_a_copy_that_is_damaged_does_not_matter_while_the_other_is_whole(
@@ -207,10 +207,10 @@ def test_a_list_that_is_pruned_between_scan_and_opening_is_not_reported(
 
     install(memory, 3, (NEXT, TOP, BASE), also=disk)
     monkeypatch.setattr(os, "open", pruned)
-    assert lists.look() is None
-    assert lists.look() is None
+    assert lists.scan() is None
+    assert lists.scan() is None
     install(disk, 3, (NEXT, FOLDED))
-    assert version(adopted(lists.look())) == 3
+    assert version(adopted(lists.scan())) == 3
 
 
 def test_what_is_missing_is_reported_when_it_lasts(disk: Path, memory: Path) -> None:
@@ -219,10 +219,10 @@ def test_what_is_missing_is_reported_when_it_lasts(disk: Path, memory: Path) -> 
     assert first.rules is not None
     install(disk, 3, (NEXT, FOLDED))
     (disk / seg(NEXT)).unlink()
-    assert lists.look() is None
+    assert lists.scan() is None
     missing = f"list version 3 is not used: {seg(NEXT)}: missing; the courier fetches it"
-    assert lists.look() == Adopted(replace(first.rules, is_fallback=True), (missing,))
-    assert [lists.look() for _ in range(100)] == [None] * 100
+    assert lists.scan() == Adopted(replace(first.rules, is_fallback=True), (missing,))
+    assert [lists.scan() for _ in range(100)] == [None] * 100
     (disk / seg(NEXT)).write_bytes(NEXT)
     assert looked(lists).problems == ()
 
@@ -230,8 +230,8 @@ def test_what_is_missing_is_reported_when_it_lasts(disk: Path, memory: Path) -> 
 def test_what_is_missing_at_the_start_does_not_hold_the_start_up(disk: Path, memory: Path) -> None:
     (memory / seg(TOP)).unlink()
     lists = opened(disk, recent=memory)
-    assert adopted(lists.look()).rules is not None
-    assert "missing; the courier fetches it" in adopted(lists.look()).problems[0]
+    assert adopted(lists.scan()).rules is not None
+    assert "missing; the courier fetches it" in adopted(lists.scan()).problems[0]
 
 
 # In steps
@@ -243,7 +243,7 @@ def test_a_scan_in_steps_pauses_after_each_mebibyte_and_returns_what_a_whole_sca
     large = segment_bytes(dict.fromkeys(range(250_000), NO_END), to_version=5)
     install(disk, 5, (large,))
     lists = opened(disk)
-    steps = lists.looking()
+    steps = lists.scan_in_steps()
     assert sum(1 for _ in steps) >= len(large) >> 20
     assert version(lists.settled()) == 5
 
@@ -252,11 +252,11 @@ def test_a_scan_that_is_given_up_halfway_is_begun_again(disk: Path) -> None:
     lists = opened(disk)
     gc.collect()  # what earlier tests dropped
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    steps = lists.looking()
+    steps = lists.scan_in_steps()
     next(steps)
     steps.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    assert version(adopted(lists.look())) == 1
+    assert version(adopted(lists.scan())) == 1
 
 
 # Keys
@@ -301,7 +301,7 @@ def test_a_key_that_is_there_already_is_used_at_once(
 ) -> None:
     lists, keys = rotated
     keys.keys = [OTHER_KEY]
-    found = adopted(lists.look())
+    found = adopted(lists.scan())
     assert (version(found), found.problems, keys.reads) == (2, (), 1)
 
 
@@ -309,15 +309,15 @@ def test_a_key_that_comes_later_is_used_without_a_restart(
     rotated: tuple[ListFolder, KeysFolder],
 ) -> None:
     lists, keys = rotated
-    found = adopted(lists.look())
+    found = adopted(lists.scan())
     assert version(found) == 1
     assert "which this gate does not hold; put that key into list.keys" in found.problems[0]
-    assert [lists.look() for _ in range(5)] == [None] * 5
+    assert [lists.scan() for _ in range(5)] == [None] * 5
     assert keys.reads == 6
     keys.keys.append(OTHER_KEY)
-    found = adopted(lists.look())
+    found = adopted(lists.scan())
     assert (version(found), found.problems) == (2, ())
-    assert lists.look() is None
+    assert lists.scan() is None
     assert keys.reads == 7
 
 
@@ -326,7 +326,7 @@ def test_a_key_is_asked_for_once_a_scan_however_many_segments_lack_it(
 ) -> None:
     lists, keys = rotated
     install(disk, 3, (segment_bytes({8: NO_END}, to_version=3, key=bytes(32)),))
-    assert version(adopted(lists.look())) == 1
+    assert version(adopted(lists.scan())) == 1
     assert keys.reads == 1
 
 
@@ -335,10 +335,10 @@ def test_keys_that_cannot_be_read_are_reported_and_the_last_good_list_serves(
 ) -> None:
     lists, keys = rotated
     keys.problem = "/keys/next.key: line 1 of the key file is not 64 hex digits"
-    found = adopted(lists.look())
+    found = adopted(lists.scan())
     assert (version(found), found.problems[-1]) == (1, keys.problem)
-    assert lists.look() is None
+    assert lists.scan() is None
     keys.problem = ""
-    assert keys.problem not in adopted(lists.look()).problems
+    assert keys.problem not in adopted(lists.scan()).problems
     keys.keys.append(OTHER_KEY)
-    assert version(adopted(lists.look())) == 2
+    assert version(adopted(lists.scan())) == 2
