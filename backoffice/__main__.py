@@ -1,10 +1,10 @@
-"""`python -m backoffice` is the `turnike-backoffice` command, and `main` what the command starts with."""
+"""The `turnike-backoffice` command: `main` is its entry point, and `python -m backoffice` runs it."""
 
 import sys
 
 
 def main() -> None:
-    """Run it. Ctrl-C while it is still being read is one line too."""
+    """Run the command. Ctrl-C during the imports ends in one line too."""
     try:
         from backoffice.cli.program import main as command  # noqa: PLC0415 as it says
     except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backoffice.home.steps import finished
 from backoffice.signing import roles
 from benchmarks.as_unit import MB
 from tests.support.city.backoffice_rig import City
@@ -89,7 +90,7 @@ class Published:
             index=IndexEntry(len(index), sha256),
             fingerprint_key=key_id(self.key).hex(),
         )
-        roles.sign_publication(self.city.office, encode(manifest), now_unix_s)
+        finished(roles.publication_steps(self.city.office, encode(manifest), now_unix_s))
 
 
 class Server:

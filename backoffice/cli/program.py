@@ -16,8 +16,8 @@ EXTRAS = dict.fromkeys(("sqlalchemy", "psycopg", "starlette", "uvicorn"), "backo
 # Where each command is. In the order in which a city needs them.
 COMMANDS = {
     "init": "keys",
-    "root-key": "keys",
-    "root": "keys",
+    "root-key": "roots",
+    "root": "roots",
     "import": "imports",
     "publish": "publish",
     "serve": "publish",

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backoffice.home.config import Config
-    from backoffice.reports.store import OutboxView, ReportStore
+    from backoffice.reports.outboxes import OutboxView
+    from backoffice.reports.store import ReportStore
 
 GAPS_SHOWN_MAX = 8
 WHO_CHARACTERS_MAX = 128

@@ -1,6 +1,7 @@
-"""The back office's configuration: backoffice.toml in its home, to one frozen Config, checked once. Every error names the file, the key and the mend.
+"""The back office's configuration: backoffice.toml in its home, read into one frozen Config.
 
-An unknown key is refused, since a misspelt one would silently do nothing. backoffice.example.toml explains each key.
+Every error names the file, the key and what to do. An unknown key is refused, since a misspelt one
+would silently do nothing. backoffice.example.toml explains each key.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ HOUR_S = 3_600
 
 
 class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of [[rules]]: what the manifest says of a rule, and the unit in which its segments keep an end."""
+    """One of [[rules]]: what the manifest holds of a rule, and the unit of its segments' ends."""
 
     name: RuleName
     effect: Effect
@@ -44,11 +45,11 @@ class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.effect is not Effect.REQUIRE and (self.notice or self.scope != ScopeEntry()):
             raise ValueError('only a rule with effect = "require" has a scope or a notice')
         if not 0 <= self.in_force_from_unix_s < 1 << 40:
-            raise ValueError("in_force_from is no time that a gate can keep")
+            raise ValueError("in_force_from is out of range")
 
     @property
     def in_force_from_unix_s(self) -> int:
-        """The start date; 0 if it has none."""
+        """When the rule begins to decide, in Unix seconds; 0: always."""
         return 0 if self.in_force_from is None else int(self.in_force_from.timestamp())
 
 
@@ -62,7 +63,7 @@ class ExpiryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ScheduleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[schedule]: how long pieces are kept on offer, and when a new snapshot is made."""
+    """[schedule]: how long pieces are offered, and when a new snapshot is made."""
 
     minute_pieces_hours: Annotated[int, Meta(ge=1, le=24)] = 2
     hour_pieces_hours: Annotated[int, Meta(ge=24, le=24 * 7)] = 48
@@ -72,16 +73,16 @@ class ScheduleConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class ReportsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[reports]: to which key gates seal the UID of a report, and how long reports are kept."""
+    """[reports]: the key to which gates seal UIDs, and how long reports are kept."""
 
     sealing_key: str = ""
     retention_days: Annotated[int, Meta(ge=1, le=3_660)] = 30
 
 
 class ReceiverConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[receiver]: by which addresses gates call it, and where reports and gates are kept."""
+    """[receiver]: the addresses that gates call, and the database of reports and gates."""
 
-    database: str = ""  # empty: with the registry
+    database: str = ""  # empty: the registry's
     addresses: Annotated[tuple[str, ...], Meta(max_length=ADDRESSES_MAX)] = ()
 
 
@@ -98,7 +99,7 @@ class FileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Config(FileConfig, frozen=True, kw_only=True):
-    """The whole file, and the home that it was found in."""
+    """The whole file, and the home that it is in."""
 
     home: Path
 
@@ -114,7 +115,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
 
     @property
     def office(self) -> Office:
-        """The folders, and how long what is signed there is valid."""
+        """The home's folders, and how long its signatures are valid."""
         expiry = self.expiry
         expiries = Expiries(
             root_s=expiry.root_days * DAY_S,
@@ -126,21 +127,21 @@ class Config(FileConfig, frozen=True, kw_only=True):
 
     @property
     def receiver_names(self) -> ReceiverNames:
-        """By which addresses gates call the receiver, this machine's own names apart."""
+        """The addresses that gates call, besides this machine's own names."""
         return ReceiverNames(parse_address(each) for each in self.receiver.addresses)
 
     @property
     def manifest_valid_s(self) -> int:
-        """How long a manifest is valid."""
+        """How long a manifest is valid, in seconds."""
         return self.expiry.manifest_hours * HOUR_S
 
     @property
     def sealing_key_file(self) -> Path | None:
-        """Where the public part of the sealing key is; None: gates seal to none."""
+        """The file of the sealing key's public half; None if reports are not sealed."""
         return self.home / self.reports.sealing_key if self.reports.sealing_key else None
 
     def rule(self, name: str) -> RuleConfig:
-        """The rule of this name. ConfigError if there is none."""
+        """The rule of this name. Raises ConfigError if there is none."""
         for rule in self.rules:
             if rule.name == name:
                 return rule
@@ -153,7 +154,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
 
 
 def example() -> str:
-    """The text of a backoffice.toml that explains each key, to begin with."""
+    """The text of the example, which explains each key."""
     return (files("backoffice.home") / EXAMPLE).read_text(encoding="utf-8")
 
 
@@ -166,18 +167,19 @@ def load(home: Path) -> Config:
             values = table_of(config_bytes(file))
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{named}: is not there; name a home with --home, or make one with turnike-backoffice init"
+            f"{named}: is not there; name a home with --home, or make one with"
+            " turnike-backoffice init"
         ) from error
     except OSError as error:
         raise ConfigError(f"{named}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise ConfigError(f"{named}: {error}") from error
-    told = [f"{fault}; see {EXAMPLE}" for fault in faults(values, FileConfig)]
-    if not told:
+    found = [f"{fault}; see {EXAMPLE}" for fault in faults(values, FileConfig)]
+    if not found:
         config = msgspec.convert({**values, "home": home.resolve()}, Config)
-        told = list(_check_together(config))
-    if told:
-        raise ConfigError("\n".join(f"{named}: {fault}" for fault in told))
+        found = list(_check_together(config))
+    if found:
+        raise ConfigError("\n".join(f"{named}: {fault}" for fault in found))
     return config
 
 
@@ -194,9 +196,9 @@ def _check_together(config: Config) -> Iterator[str]:
             yield f"{key}: has a zero byte"
         name = url.removeprefix(_SQLITE)
         if name not in {"", url} and not name.startswith("/"):
-            # Another file from each place: the service, which stands in /, would begin an empty one.
-            told = shown(f"{_SQLITE}{config.home / name}")
-            yield f"{key}: names no absolute path (four slashes); write {told}"
+            # A relative path is another file in each working folder; a service works in /.
+            absolute = shown(f"{_SQLITE}{config.home / name}")
+            yield f"{key}: names no absolute path (four slashes); write {absolute}"
     if "\0" in config.reports.sealing_key:
         yield "reports.sealing_key: names no file"
     if not config.published or "\0" in config.published:

@@ -1,11 +1,16 @@
-"""Where the back office keeps what it has, who may write there, and how a file is put: durable, and never half.
+"""The home of a back office: its folders, its lock, and durable files.
 
     office = Office(home, published)
     with office.hold():  # one command at a time writes
         put(office.metadata / "2.root.json", content)
 
-The folders of a home: `keys/online` (targets.pem, snapshot.pem, timestamp.pem), `keys/fingerprint` (<key id>.key, current, next),
-`keys/retired`, `root` (N.root.json and drafts), `versions.json` (the highest version of each role that was ever used).
+A home holds:
+
+    keys/online         targets.pem, snapshot.pem, timestamp.pem
+    keys/fingerprint    <key id>.key, current, next
+    keys/retired
+    root                N.root.json, and drafts
+    versions.json       the highest version of each role that was ever used
 """
 
 import fcntl
@@ -21,14 +26,12 @@ from validator.errors import OperatorError
 from validator.host.durable import TEMPORARY, replacing, sync_folder
 from validator.host.plain_files import SECRET_MODE
 
-PUBLIC_MODE = 0o644  # whatever the umask of a tired operator: the web server reads it
-_READABLE = 0o444  # what everybody needs of a published file
-_ENTERABLE = 0o555  # and of a published folder
+PUBLIC_MODE = 0o644  # whatever the operator's umask: the web server must read the file
+_READABLE = 0o444  # the bits of a published file
+_ENTERABLE = 0o555  # the bits of a published folder
 
 DAY_S = 86_400
-CLOCK_UNIX_S_MIN = (
-    1_767_225_600  # 2026: this program is younger, so a clock that says less was never set
-)
+CLOCK_UNIX_S_MIN = 1_767_225_600  # 2026: a clock before this program was written was never set
 
 
 class Expiries(NamedTuple):
@@ -42,7 +45,7 @@ class Expiries(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """One back office: its home folder, the folder that the world sees, and how long what it signs is valid."""
+    """One back office: its home, its published folder, and the validity of what it signs."""
 
     home: Path
     published: Path
@@ -55,17 +58,17 @@ class Office:
 
     @property
     def fingerprint_keys(self) -> Path:
-        """The folder of the keys under which fingerprints are made."""
+        """The folder of the keys that make fingerprints."""
         return self.home / "keys" / "fingerprint"
 
     @property
     def retired_keys(self) -> Path:
-        """The folder of keys that are not used any more."""
+        """The folder of keys that are no longer used."""
         return self.home / "keys" / "retired"
 
     @property
     def roots(self) -> Path:
-        """The folder of root metadata: N.root.json is in force or was, N.root.draft.json waits for signatures."""
+        """The folder of roots: N.root.json was accepted, N.root.draft.json waits for signatures."""
         return self.home / "root"
 
     @property
@@ -80,9 +83,13 @@ class Office:
 
     @contextmanager
     def hold(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Be the one who writes here. Waits for whoever does already, and calls `waiting` first if there is somebody.
+        """Hold the home's lock for a block: one command at a time writes.
 
-        The hold ends with the process, however it dies. Not to be held twice by one process. Raises OperatorError without a home.
+        Calls `waiting` before it waits for another command. The lock ends with the process, however
+        it dies. One process must not hold it twice.
+
+        Raises:
+            OperatorError: The folder is no home.
         """
         try:
             fd = os.open(self.home / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
@@ -102,10 +109,10 @@ class Office:
 
 
 def make_public_folder(folder: Path) -> None:
-    """Make a folder that the web server hands out, and any above it that is missing; an existing one is opened to all. Raises OSError.
+    """Make a folder that the web server serves, and its missing parents. Raises OSError.
 
-    Whatever the umask is: it may be 077 of a careful operator, or 000 of a careless one, and what was made so once stays so.
-    Whether the group may write is left as it is; others may not.
+    Everybody may read it whatever the umask is, 077 or 000; an existing folder too. Others may not
+    write; whether the group may is left as it is.
     """
     missing = [each for each in folder.parents if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +121,10 @@ def make_public_folder(folder: Path) -> None:
 
 
 def open_public_files(folder: Path) -> None:
-    """Let everybody read the files of a published folder, as they are made; some may have been put there by a hand. Raises OSError."""
+    """Let everybody read the files of a published folder, also those put there by hand.
+
+    Raises OSError.
+    """
     for path in folder.iterdir():
         if stat.S_ISREG(path.lstat().st_mode) and not path.name.startswith(TEMPORARY):
             _open_to_all(path, _READABLE)
@@ -124,12 +134,12 @@ def _open_to_all(path: Path, bits: int) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     wanted = (mode | bits) & ~stat.S_IWOTH
     if mode != wanted:
-        with suppress(PermissionError):  # another's, or a stick without modes
+        with suppress(PermissionError):  # another user's, or a memory stick without modes
             path.chmod(wanted)
 
 
 def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:
-    """Put these bytes, which are no secret, at `path`, step by step: after any, the old file stands there or the new. Raises OSError."""
+    """`put` in steps: after each, `path` holds the old file or the new one. Raises OSError."""
     with replacing(path, PUBLIC_MODE) as new:
         new.file.write(content)
         new.file.flush()
@@ -144,9 +154,10 @@ def put_steps(path: Path, content: bytes) -> Generator[str, None, None]:
 
 
 def _date_after(before: Path, fd: int) -> None:
-    """Let a file be at least a second younger than the one it is to replace.
+    """Date a file at least a second after the one that it replaces.
 
-    nginx makes an ETag of the second and the size: a gate that asks for timestamp.json as another one than it has would not get the next.
+    nginx makes an ETag of the second and the size. With equal ones a gate that asks for a changed
+    timestamp.json would get "not modified".
     """
     with suppress(FileNotFoundError):
         second = int(before.stat().st_mtime) + 1
@@ -155,16 +166,17 @@ def _date_after(before: Path, fd: int) -> None:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Put these bytes, which are no secret, at `path`, durably. Raises OSError, and leaves the old file then."""
+    """Write a file that is no secret, durably. Raises OSError, and leaves the old file then."""
     for _ in put_steps(path, content):
         pass
 
 
 def secret_mode(folder: Path) -> int:
-    """The mode of a secret that is made in this folder: its owner's alone, unless the folder is one that a group shares.
+    """The mode for a secret file in this folder: 0600, unless the folder is shared with a group.
 
-    It is one if it has the set-group-ID bit, by which what is made there gets its group: the owner decided so. The group
-    may then do to a file what it may do to the folder, and others nothing. Raises OSError.
+    A shared folder has the set-group-ID bit, by which its files get its group: the owner decided
+    so. The group may then do to a file what it may do to the folder, and others nothing. Raises
+    OSError.
     """
     mode = folder.stat().st_mode
     if not mode & stat.S_ISGID:
@@ -173,7 +185,10 @@ def secret_mode(folder: Path) -> int:
 
 
 def make_file(path: Path, content: bytes, mode: int) -> None:
-    """Make a file that was not there, durably. Raises OperatorError if it is there, OSError if it cannot be made: then nothing is."""
+    """Make a new file, durably. Raises OperatorError if it exists, OSError if it cannot be made.
+
+    Leaves no file when it fails.
+    """
     try:
         fd = os.open(
             path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
@@ -182,7 +197,7 @@ def make_file(path: Path, content: bytes, mode: int) -> None:
         raise OperatorError(f"{path}: is there already, and a key is never overwritten") from None
     try:
         with os.fdopen(fd, "wb") as out:
-            if mode & 0o070:  # asked for, whatever the umask says
+            if mode & 0o070:  # the umask must not take the group's bits away
                 os.fchmod(fd, mode)
             out.write(content)
             out.flush()

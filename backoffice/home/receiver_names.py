@@ -1,12 +1,12 @@
-"""By which addresses gates call this receiver: what a Host header may say, and what a gate has signed if it called so.
+"""The addresses of a receiver: which Host headers it accepts, and what a gate signed under each.
 
     names = ReceiverNames(["https://reports.example.org/turnike/"])
     names.urls("reports.example.org", "http", "/turnike/", "v1/reports")
     # ('https://reports.example.org/turnike/v1/reports',)
 
-A gate signs the host and the path that it sends. The web server in front may take a path's prefix
-away, so the receiver knows its prefixes, and puts back what is missing. Whatever was signed for
-another host is no request of ours: a test city's cannot be sent to the real one.
+A gate signs the host and the path that it sends. The web server in front may strip a path's prefix,
+so the receiver knows its prefixes and restores what is missing. A request signed for another host
+is refused: a request to a test city cannot be replayed to the real one.
 """
 
 from collections.abc import Iterable
@@ -19,30 +19,45 @@ from validator.formats.web_address import (
     split_authority,
 )
 
-ADDRESSES_MAX = 16  # each may cost a signature check where two differ in their path alone
+ADDRESSES_MAX = 16  # each may cost a signature check, where two differ only in their path
 
 
 class UnknownHostError(Exception):
-    """Nobody calls this receiver so."""
+    """The Host header is no address of this receiver."""
 
 
 class ReceiverNames:
     """The addresses of one receiver."""
 
     def __init__(self, addresses: Iterable[WebAddress], *, any_host: bool = False) -> None:
-        """`any_host`: whatever a Host header says is believed. This machine's own names always are."""
+        """Take the addresses; this machine's own names are always accepted.
+
+        Args:
+            addresses: The configured addresses.
+            any_host: Accept every Host header.
+        """
         self._addresses = tuple(addresses)
         self._any_host = any_host
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """The paths under which requests may come, "/" first: the web server in front may take the others away."""
+        """The path prefixes of requests, "/" first.
+
+        The web server in front may strip the others.
+        """
         return ("/", *sorted({each.path for each in self._addresses} - {"/"}))
 
     def urls(self, host: str, scheme: str, prefix: str, rest: str) -> tuple[str, ...]:
-        """What a gate may have signed whose request came under this Host header, prefix and rest of the path.
+        """The URLs that a gate may have signed for a request.
 
-        Raises UnknownHostError.
+        Args:
+            host: The Host header.
+            scheme: "http" or "https".
+            prefix: One of `prefixes`, under which the request came.
+            rest: The rest of the path.
+
+        Raises:
+            UnknownHostError: The host is no address of this receiver.
         """
         found = [
             f"{each}{rest}"

@@ -13,14 +13,16 @@ import fcntl
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from backoffice.home.config import Config, RuleConfig
+from backoffice.home.config import Config
 from backoffice.home.folder import DAY_S
+from backoffice.home.steps import finished
 from backoffice.publishing.collisions import Comparison
 from backoffice.publishing.epochs import epoch
 from backoffice.publishing.fingerprints import Hash, hasher
 from backoffice.publishing.naming import Offered, index_of, manifest_of, says
+from backoffice.publishing.offers import Offer, Offers
 from backoffice.publishing.piece_building import Press, Say, silent
 from backoffice.publishing.pieces import (
     HOUR_S,
@@ -77,16 +79,6 @@ class Outcome:
     files: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A rule and its pieces: those that can be fetched, and those whose files are gone. `why` says why there are none."""
-
-    rule: RuleConfig
-    there: tuple[Piece, ...] = ()
-    lost: tuple[Piece, ...] = ()
-    why: str = "begins anew"
-
-
 class BusyError(OperatorError):
     """Another publisher of this home is at work."""
 
@@ -111,6 +103,7 @@ class Publisher:
         self._folder = PublicFolder(config.office)
         self._registry = registry
         self._log = registry.publications
+        self._offers = Offers(config.rules, registry, self._folder)
         self._say = say
         self._hashing = hashing
         schedule = config.schedule
@@ -146,13 +139,7 @@ class Publisher:
 
     def publish(self, now_unix_s: int) -> Outcome:
         """Publish if there is a reason to; else sign again what is due, which may be nothing."""
-        steps = self.steps(now_unix_s)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                outcome: Outcome = done.value
-                return outcome
+        return finished(self.steps(now_unix_s))
 
     def steps(self, now_unix_s: int) -> Generator[str, None, Outcome]:
         """The same, step by step, so that a test can kill between any two."""
@@ -169,7 +156,7 @@ class Publisher:
             )
         yield from self._settle(public)
         key = current_fingerprint_key(self._office)
-        offers = self._offers(public, key, now_unix_s)
+        offers = self._offers.now(public, key.id, now_unix_s)
         why = self._why(public, offers, now_unix_s)
         if why:
             return (yield from self._publish(public, offers, key, why, now_unix_s))
@@ -229,47 +216,8 @@ class Publisher:
             for entry in entries
         )
 
-    def _offers(
-        self, public: PublishedManifest | None, key: FingerprintKey, now_unix_s: int
-    ) -> list[_Offer]:
-        """Each rule with its pieces. Without any, it begins anew: the rule is new, or its key, its unit or the registry is another."""
-        if public is not None and not self._knows(public):
-            return [_Offer(rule) for rule in self._config.rules]
-        return [self._offer(rule, key, now_unix_s) for rule in self._config.rules]
-
-    def _knows(self, public: PublishedManifest) -> bool:
-        """Whether the registry is the one that this list was made from, and no older copy of it: then its versions say nothing to gates."""
-        known = self._log.newest()
-        newest = min(known.version if known else 0, self._registry.claimed())
-        return newest >= public.list_version
-
-    def _offer(self, rule: RuleConfig, key: FingerprintKey, now_unix_s: int) -> _Offer:
-        pieces = self._log.offered(rule.name) if self._log.key_ids(rule.name) == {key.id} else ()
-        if any(self._has_forgotten_ends(piece, now_unix_s) for piece in pieces):
-            return _Offer(rule, why="begins anew: some of it was built by a clock that ran ahead")
-        # Ages are counted from now on if that clock was not so far ahead.
-        pieces = tuple(
-            replace(piece, made_unix_s=min(piece.made_unix_s, now_unix_s)) for piece in pieces
-        )
-        there = tuple(piece for piece in pieces if self._folder.has(piece))
-        if there:
-            header = self._folder.header(there[-1])
-            if header is None or header.until_unit_s != rule.until_unit_s:
-                return _Offer(rule)
-        return _Offer(rule, there, tuple(piece for piece in pieces if piece not in there))
-
-    def _has_forgotten_ends(self, piece: Piece, now_unix_s: int) -> bool:
-        """Whether it may call a card removed whose end has not come: it was built later than now.
-
-        Whoever has it has folded it into older pieces, whose ends are gone then too. So a snapshot alone puts that right.
-        """
-        if piece.made_unix_s <= now_unix_s + STEP_S_MAX:
-            return False
-        header = self._folder.header(piece)
-        return header is None or header.epoch_unix_s > now_unix_s
-
     def _why(
-        self, public: PublishedManifest | None, offers: Sequence[_Offer], now_unix_s: int
+        self, public: PublishedManifest | None, offers: Sequence[Offer], now_unix_s: int
     ) -> tuple[str, ...]:
         """The reasons to publish."""
         if public is None:
@@ -278,7 +226,7 @@ class Publisher:
         reasons = {
             f"{pending} changed": pending > 0,
             "a list was begun": building is not None,
-            "the registry does not know the public list": not self._knows(public),
+            "the registry does not know the public list": not self._offers.knows(public),
             "the rules changed": not says(public, self._config.rules),
             "the sealing key changed": public.sealing_key != published_sealing_key(self._config),
             "the index is gone": self._folder.index(public.index) is None,
@@ -300,40 +248,18 @@ class Publisher:
     def _publish(
         self,
         public: PublishedManifest | None,
-        offers: Sequence[_Offer],
+        offers: Sequence[Offer],
         key: FingerprintKey,
         why: tuple[str, ...],
         now_unix_s: int,
     ) -> Generator[str, None, Outcome]:
-        if public is not None and not self._knows(public):
+        if public is not None and not self._offers.knows(public):
             self._folder.date(self._folder.index(public.index), now_unix_s)
         version = self._begin(public, now_unix_s)
         yield f"begun {version}"
         changes = self._registry.claim(version)
         yield f"claimed {version}"
-        hashed = self._hashing(key.key)
-        comparison = Comparison(
-            self._registry, self._office.home / _FINGERPRINTS, bytes.fromhex(key.id), hashed
-        )
-        compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
-        yield "compared"
-        press = Press(
-            self._registry,
-            self._folder,
-            version,
-            now_unix_s,
-            bytes.fromhex(key.id),
-            hashed,
-            self._say,
-        )
-        offered: dict[str, tuple[Piece, ...]] = {}
-        built: list[tuple[str, Piece]] = []
-        for offer in offers:
-            name = offer.rule.name
-            pieces, made = yield from self._pieces(press, offer)
-            offered[name] = pieces
-            built += [(name, piece) for piece in made]
-        self._folder.sync()
+        offered, built, compared = yield from self._build(version, offers, key, now_unix_s)
         index = yield from self._folder.put_index(index_of(offered), now_unix_s)
         self._folder.sync()
         yield "folders synced"
@@ -365,8 +291,40 @@ class Publisher:
         version = max(seen, known.version if known else 0, self._registry.claimed()) + 1
         return self._log.begin(version, issued_unix_s).version
 
+    def _build(
+        self, version: int, offers: Sequence[Offer], key: FingerprintKey, now_unix_s: int
+    ) -> Generator[str, None, tuple[dict[str, tuple[Piece, ...]], list[tuple[str, Piece]], int]]:
+        """Compare new cards, and build the pieces that are due.
+
+        Returns what is offered of each rule then, what was built, and how many cards were compared.
+        """
+        hashed = self._hashing(key.key)
+        comparison = Comparison(
+            self._registry, self._office.home / _FINGERPRINTS, bytes.fromhex(key.id), hashed
+        )
+        compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
+        yield "compared"
+        press = Press(
+            self._registry,
+            self._folder,
+            version,
+            now_unix_s,
+            bytes.fromhex(key.id),
+            hashed,
+            self._say,
+        )
+        offered: dict[str, tuple[Piece, ...]] = {}
+        built: list[tuple[str, Piece]] = []
+        for offer in offers:
+            name = offer.rule.name
+            pieces, made = yield from self._pieces(press, offer)
+            offered[name] = pieces
+            built += [(name, piece) for piece in made]
+        self._folder.sync()
+        return offered, built, compared
+
     def _pieces(
-        self, press: Press, offer: _Offer
+        self, press: Press, offer: Offer
     ) -> Generator[str, None, tuple[tuple[Piece, ...], list[Piece]]]:
         """Build what is due of a rule; what is offered of it then, and what was built."""
         changed = self._registry.changed_rules(newest(offer.there))
@@ -380,16 +338,12 @@ class Publisher:
         )
         built = []
         for one in missing(offer.there, wanted):
-            piece = yield from press.build(offer.rule, one, self._cards(offer, one.kind))
+            piece = yield from press.build(
+                offer.rule, one, self._offers.cards_expected(offer, one.kind)
+            )
             built.append(piece)
         pieces = joined(offer.there, wanted, built, press.now_unix_s)
         return kept(pieces, press.now_unix_s, self._schedule), built
-
-    def _cards(self, offer: _Offer, kind: Kind) -> int:
-        """About how many cards a snapshot will have: as many as the last one. 0: nobody knows."""
-        snapshots = [piece for piece in offer.there if piece.kind is Kind.SNAPSHOT]
-        header = self._folder.header(snapshots[-1]) if snapshots and kind is Kind.SNAPSHOT else None
-        return header.count if header else 0
 
     # Afterwards
 

@@ -6,17 +6,15 @@ Whoever sends is a stranger until the signature says otherwise (validator/report
 unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
 """
 
-import asyncio
 import time
-import zlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,14 +23,22 @@ from starlette.routing import Route
 
 from backoffice.home.folder import CLOCK_UNIX_S_MIN
 from backoffice.home.receiver_names import ReceiverNames, UnknownHostError
+from backoffice.receiver.bodies import Places, TooManyError, read_body, unpacked
 from backoffice.receiver.key_delivery import KeyDelivery, sealed_to
+from backoffice.receiver.messages import (
+    Kept,
+    answer_fields,
+    held_keys,
+    read_batch,
+    read_enrolment,
+    read_reports,
+    read_status,
+)
 from backoffice.receiver.openapi import OPENAPI
 from backoffice.receiver.refusals import RefusedError, path_of, refusal
 from backoffice.registry.database import RegistryError
-from backoffice.reports.store import REJECTED, Answer, EnrolmentError, ReportStore
-from validator.errors import one_line
+from backoffice.reports.store import EnrolmentError, ReportStore
 from validator.reports.receiver_answer import MARK, MARK_VALUE, Reason, plain
-from validator.reports.sealed_keys import SealedKey
 from validator.reports.signed_request import (
     PublicKeyOf,
     SignatureError,
@@ -40,10 +46,7 @@ from validator.reports.signed_request import (
     UnknownGateError,
     verify,
 )
-from validator.reports.stored_report import StoredReport
 
-GATE_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
-REPORT_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 RETRY_AFTER_S = 30
 
 
@@ -63,38 +66,6 @@ class ReceiverLimits:
     )
     gates_remembered: int = 100_000
 
-
-class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of an enrolment."""
-
-    gate_id: Annotated[str, Meta(pattern=GATE_ID)]
-    token: Annotated[str, Meta(min_length=1, max_length=128)]
-    public_key: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-
-
-class _Named(Struct, frozen=True):
-    """As much of a report as an answer needs."""
-
-    report_id: Annotated[str, Meta(pattern=REPORT_ID)]
-
-
-class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
-    reports: tuple[msgspec.Raw, ...]
-
-
-class _Kept(Struct, frozen=True):
-    """The answer to a status. Without `fingerprint_keys` none are given out from here."""
-
-    kept: bool
-    fingerprint_keys: list[SealedKey] | UnsetType = UNSET
-    next_nonce: str | UnsetType = UNSET
-
-
-_batch = msgspec.json.Decoder(_Batch, strict=True)
-_named = msgspec.json.Decoder(_Named, strict=True)
-_report = msgspec.json.Decoder(StoredReport, strict=True)
-_enrolment = msgspec.json.Decoder(Enrolment, strict=True)
-_object = msgspec.json.Decoder(dict[str, Any], strict=True)
 
 Endpoint = Callable[[Request, bytes], Awaitable[Response]]
 Guarded = Callable[[Request], Awaitable[Response]]
@@ -125,7 +96,7 @@ class Receiver:
         self._keys = keys
         self._limits = limits
         self._now_unix_s = now_unix_s
-        self._in_work, self._coming = _Places(limits.requests_max), _Places(limits.bodies_max)
+        self._in_work, self._coming = Places(limits.requests_max), Places(limits.bodies_max)
         self._asked: OrderedDict[str, tuple[int, int]] = (
             OrderedDict()
         )  # gate → minute, requests in it
@@ -158,10 +129,7 @@ class Receiver:
         A gate signs this too, with the key that it enrols (older ones do not): what a proxy changes on the way it would
         change of every report, and so nothing is enrolled.
         """
-        try:
-            told = _enrolment.decode(body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no enrolment: {one_line(error)}") from None
+        told = read_enrolment(body)
         public_key = bytes.fromhex(told.public_key)
         if "signature" in request.headers:
             self._verified(
@@ -179,21 +147,20 @@ class Receiver:
     async def reports(self, request: Request, packed: bytes) -> Response:
         """Take a batch of reports; the answer says what became of each."""
         speaker = await self._speaker(request, packed)
-        content = self._unpacked(request, packed)
-        try:
-            raw = _batch.decode(content).reports
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no batch of reports: {one_line(error)}") from None
+        content = unpacked(request, packed, self._limits.body_bytes_max)
+        raw = read_batch(content)
         if len(raw) > self._limits.batch_max:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {self._limits.batch_max} reports"
             )
-        good, answers = _parsed(raw)
+        good, answers = read_reports(raw)
         if good:
             answers |= await run_in_threadpool(
                 self._store.add, speaker.gate_id, good, self._now_unix_s()
             )
-        results = [{"id": report_id, **_told(answer)} for report_id, answer in answers.items()]
+        results = [
+            {"id": report_id, **answer_fields(answer)} for report_id, answer in answers.items()
+        ]
         return JSONResponse({"results": results})
 
     async def status(self, request: Request, packed: bytes) -> Response:
@@ -201,30 +168,27 @@ class Receiver:
         speaker = await self._speaker(request, packed)
         if speaker.gate_id != request.path_params["gate_id"]:
             raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
-        content = self._unpacked(request, packed)
+        content = unpacked(request, packed, self._limits.body_bytes_max)
         if len(content) > self._limits.status_bytes_max:
             raise HTTPException(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"more than {self._limits.status_bytes_max} bytes",
             )
-        try:
-            told = _object.decode(content)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"no status: {one_line(error)}") from None
+        told = read_status(content)
         kept = await run_in_threadpool(self._keep, speaker, told)
         return Response(msgspec.json.encode(kept), media_type="application/json")
 
-    def _keep(self, speaker: Speaker, told: dict[str, Any]) -> _Kept:
+    def _keep(self, speaker: Speaker, told: dict[str, Any]) -> Kept:
         status = msgspec.json.encode(told).decode()
         heard = self._store.keep_status(speaker, self._now_unix_s(), status)
         next_nonce = UNSET if heard.next_nonce is None else heard.next_nonce
-        keys = self._keys.lacking(_held(told)) if self._keys else None
+        keys = self._keys.lacking(held_keys(told)) if self._keys else None
         if not keys:
-            return _Kept(heard.kept, UNSET if keys is None else [], next_nonce)
+            return Kept(heard.kept, UNSET if keys is None else [], next_nonce)
         public_key = self._store.public_key(
             speaker.gate_id
         )  # asked again: it may have been struck off since
-        return _Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
+        return Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
 
     def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
         """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again.
@@ -245,7 +209,7 @@ class Receiver:
                 return _later("this server's clock is not set")
             try:
                 request.state.urls = self._called(request, prefix)
-                body = await self._body(request, bytes_max)
+                body = await read_body(request, bytes_max, self._limits.body_s, self._coming)
                 with self._in_work:
                     return await endpoint(request, body)
             except RefusedError as error:
@@ -256,34 +220,12 @@ class Receiver:
                 )
             except RegistryError:
                 return _later("the database is away")
-            except _TooManyError:
+            except TooManyError:
                 return _later("too many at once")
             except ClientDisconnect:
                 return Response(status_code=HTTPStatus.BAD_REQUEST)  # for nobody
 
         return guarded
-
-    async def _body(self, request: Request, bytes_max: int) -> bytes:
-        """The bytes of the body, never more than so many in memory, nor for longer than it may take."""
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > bytes_max:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
-        body = bytearray()
-        with self._coming:
-            try:
-                async with asyncio.timeout(self._limits.body_s):
-                    async for part in request.stream():
-                        body += part
-                        if len(body) > bytes_max:
-                            raise HTTPException(
-                                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes"
-                            )
-            except TimeoutError:
-                headers = {"connection": "close"}
-                raise HTTPException(
-                    HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers
-                ) from None
-        return bytes(body)
 
     async def _speaker(self, request: Request, packed: bytes) -> Speaker:
         """Which gate has signed this."""
@@ -338,81 +280,13 @@ class Receiver:
             self._asked.popitem(last=False)
         return count > self._limits.requests_per_minute
 
-    def _unpacked(self, request: Request, packed: bytes) -> bytes:
-        """The body as JSON text, never more than the limit whatever it is packed from."""
-        if request.headers.get("content-encoding", "identity") != "gzip":
-            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is packed with gzip")
-        inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            content = inflate.decompress(packed, self._limits.body_bytes_max + 1)
-        except zlib.error as error:
-            raise _bad(f"not gzip: {one_line(error)}") from None
-        if len(content) > self._limits.body_bytes_max:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"more than {self._limits.body_bytes_max} bytes",
-            )
-        if not inflate.eof or inflate.unused_data:
-            raise _bad("not one whole gzip stream")
-        return content
-
-
-class _TooManyError(Exception):
-    """There is no place for one more."""
-
-
-class _Places:
-    """So many requests at once. For one event loop."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-
-    def __enter__(self) -> None:
-        """Take a place. Raises _TooManyError, at once."""
-        if self._free <= 0:
-            raise _TooManyError
-        self._free -= 1
-
-    def __exit__(self, *exception: object) -> None:
-        self._free += 1
-
 
 def _later(error: str) -> Response:
     headers = {"retry-after": str(RETRY_AFTER_S)}
     return JSONResponse({"error": error}, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
-def _parsed(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str, Answer]]:
-    """The reports that are some, and an answer for each that is none but has an id. Raises HTTPException for one without: nothing can be said of it."""
-    good: list[StoredReport] = []
-    answers: dict[str, Answer] = {}
-    for each in raw:
-        try:
-            named = _named.decode(each)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _bad(f"a report without an id: {one_line(error)}") from None
-        try:
-            good.append(_report.decode(each))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            answers[named.report_id] = Answer(REJECTED, f"no report: {one_line(error)}")
-    return good, answers
-
-
-def _told(answer: Answer) -> Mapping[str, str]:
-    return {"result": answer.result, **({"reason": answer.reason} if answer.reason else {})}
-
-
-def _held(status: Mapping[str, Any]) -> set[str]:
-    """The ids of the fingerprint keys that a gate says it holds; none, if what it says is no list."""
-    told = status.get("fingerprint_keys")
-    return {each for each in told if isinstance(each, str)} if isinstance(told, list) else set()
-
-
 def _key_id(signature_input: str) -> str:
     """The gate that a signature names, to look its key up; whether it has signed is seen then."""
     _, found, rest = signature_input.partition(';keyid="')
     return rest.partition('"')[0][:64] if found else ""
-
-
-def _bad(text: str) -> HTTPException:
-    return HTTPException(HTTPStatus.BAD_REQUEST, text)

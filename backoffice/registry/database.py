@@ -1,8 +1,11 @@
-"""The registry's database: how it is opened, who may write, and how a batch gets in. What the tables mean is registry.py's affair.
+"""The registry's database: how it is opened, who may write, and how a batch is loaded.
 
-One writer at a time, over all processes, and readers that wait for nobody. On SQLite a writer holds a lock on a file beside the database:
-SQLite up to 3.51.2 can lose commits when one connection checkpoints a WAL while another writes (sqlite.org/wal.html#walresetbug), and a
-commit is where both happen. On PostgreSQL a writer locks one row. So what happens in a writing transaction has one order on both.
+What the tables mean is in registry.py.
+
+There is one writer at a time over all processes, and readers never wait. On SQLite a writer locks a
+file beside the database: SQLite up to 3.51.2 can lose commits when one connection checkpoints a WAL
+while another writes (sqlite.org/wal.html#walresetbug), and a commit does both. On PostgreSQL a
+writer locks one row. So writing transactions have one order on both.
 """
 
 import fcntl
@@ -29,7 +32,7 @@ LOCK_WAIT_S = 30.0  # an import holds the lock for a second or two a batch
 _LOCK_POLL_S = 0.01
 _CACHE_KIB = (
     256 * 1024
-)  # the pages that a batch of an import touches; less writes some of them twice
+)  # the pages that a batch of an import touches; with less, some are written twice
 _WAL_BYTES_KEPT = 64 << 20
 _FETCHED_ROWS = 20_000  # of a long read at a time: some megabytes
 
@@ -44,20 +47,22 @@ IncomingRow = tuple[bytes, int | None, int | None, bool | None]
 
 
 class RegistryError(OperatorError):
-    """The registry cannot be used; the message is one clear line for the operator and names no card."""
+    """The registry cannot be used. The message is one line that names no card."""
 
 
 class Database:
-    """A database with the registry's tables. Raises RegistryError from each of its methods."""
+    """A database with the registry's tables. Its methods raise RegistryError."""
 
     def __init__(self, url: str) -> None:
-        """Open what SQLAlchemy's `url` names (sqlite:////path/registry.db, postgresql+psycopg://…), and make the tables if it is new."""
+        """Open the database of this SQLAlchemy URL, and make its tables if it is new.
+
+        The URL is like sqlite:////path/registry.db or postgresql+psycopg://….
+        """
         self._url = _checked(url)
         self._name = self._url.render_as_string(hide_password=True)
         self.is_sqlite = self._url.drivername == "sqlite"
-        self._turn = (
-            threading.Lock()
-        )  # the threads of this process, before the lock that is between processes
+        # The threads of this process wait here, before the lock between processes.
+        self._turn = threading.Lock()
         self._engine = sa.create_engine(
             self._url,
             hide_parameters=True,
@@ -70,7 +75,7 @@ class Database:
         sa.event.listen(self._engine, "begin", _begin)
         if self.is_sqlite:
             _make_secret(str(self._url.database))
-        with self._told():
+        with self._one_line():
             self._create()
 
     @property
@@ -80,15 +85,18 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection whose statements each see one state of the database, whatever is written meanwhile."""
-        with self._told(), self._engine.connect() as connection:
+        """A connection for reading. Each statement sees one state of the database."""
+        with self._one_line(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self, *, keep: bool = True) -> Iterator[sa.Connection]:
-        """A transaction, the only writing one of all processes; durable when the block ends, undone if it raises or with `keep=False`."""
+        """A writing transaction, the only one of all processes.
+
+        It is durable when the block ends; undone if the block raises, or with `keep=False`.
+        """
         with (
-            self._told(),
+            self._one_line(),
             self._locked(),
             self._writer() as connection,
         ):
@@ -103,19 +111,22 @@ class Database:
 
     @contextmanager
     def adding(self) -> Iterator[sa.Connection]:
-        """A transaction that only adds rows of its own: on PostgreSQL it waits for no other writer. Durable when the block ends."""
+        """A transaction that only adds rows, durable when the block ends.
+
+        On PostgreSQL it waits for no other writer.
+        """
         if self.is_sqlite:
             with self.writing() as connection:
                 yield connection
             return
-        with self._told(), self._writer() as connection:
+        with self._one_line(), self._writer() as connection:
             yield connection
             connection.commit()
 
     def stream(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any]
     ) -> Generator[Sequence[Any], None, None]:
-        """The rows of a long read, in bounded memory; it sees one state of the database however long it takes."""
+        """The rows of a long read, in bounded memory, all from one state of the database."""
         with self.reading() as connection:
             result = connection.execution_options(yield_per=_FETCHED_ROWS).execute(statement)
             for rows in result.partitions():
@@ -124,10 +135,14 @@ class Database:
     def batches(
         self, statement: sa.Select[Any] | sa.CompoundSelect[Any]
     ) -> Iterator[Sequence[Any]]:
-        """As `stream`, but many rows at a time, and each a plain tuple of the driver's: a tenth of the time. SQLite's booleans are 0 and 1."""
+        """As `stream`, but thousands of plain tuples at a time, ten times as fast.
+
+        SQLite's booleans are 0 and 1 in them.
+        """
         with self.reading() as connection:
-            # The driver's own cursor: SQLAlchemy's rows cost most of the time, and it keeps some of them back from whoever goes around it.
-            literal = {"literal_binds": True}  # numbers alone
+            # The driver's own cursor: SQLAlchemy's rows cost most of the time. Its cursor must not
+            # be shared, since SQLAlchemy buffers rows of it.
+            literal = {"literal_binds": True}  # they are numbers
             text = str(statement.compile(dialect=connection.dialect, compile_kwargs=literal))
             connection.exec_driver_sql("SELECT 1")  # which begins the transaction
             driver: Any = connection.connection
@@ -138,7 +153,10 @@ class Database:
                     yield rows
 
     def stage(self, connection: sa.Connection, rows: Iterable[IncomingRow]) -> None:
-        """Put a batch into `incoming`, in a writing transaction. What was there before is gone."""
+        """Load a batch into `incoming`, in place of the one before.
+
+        `connection` is one of `writing`.
+        """
         if self.is_sqlite:
             connection.exec_driver_sql("DELETE FROM incoming")
             cursor: Any = connection.connection.cursor()
@@ -150,13 +168,16 @@ class Database:
             copy.set_types(["bytea", "int8", "int8", "bool"])
             for row in rows:
                 copy.write_row(row)
-        connection.exec_driver_sql(
-            "ANALYZE incoming"
-        )  # else a batch is joined as if it were the whole city
+        # Else the planner joins a batch as if it were as large as the city.
+        connection.exec_driver_sql("ANALYZE incoming")
 
     def close(self) -> None:
-        """Give the database up. On SQLite the last one to leave writes the WAL back, and nobody writes meanwhile."""
-        with self._told(), self._locked():
+        """Close the database.
+
+        On SQLite the last connection to close writes the WAL back, while the lock keeps writers
+        out.
+        """
+        with self._one_line(), self._locked():
             self._engine.dispose()
 
     def _writer(self) -> sa.Connection:
@@ -169,9 +190,8 @@ class Database:
             self._writer() as connection,
         ):
             if not self.is_sqlite:
-                connection.exec_driver_sql(
-                    "SELECT pg_advisory_xact_lock(8427)"
-                )  # two first starts at once
+                # Two programs may start for the first time at once.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(8427)")
             metadata.create_all(connection)
             start = {OPEN_VERSION: 1, CARDS_ADDED: 0, CARDS_CHECKED: 0, _SCHEMA: SCHEMA_VERSION}
             fresh = self.insert(counters).on_conflict_do_nothing()
@@ -181,7 +201,8 @@ class Database:
             found = counter(connection, _SCHEMA)
             if found != SCHEMA_VERSION:
                 raise RegistryError(
-                    f"{self._name}: its tables are of version {found}, this program's of version {SCHEMA_VERSION}"
+                    f"{self._name}: its tables are of version {found},"
+                    f" this program's of version {SCHEMA_VERSION}"
                 )
             connection.commit()
 
@@ -191,7 +212,8 @@ class Database:
             yield
             return
         path = f"{self._url.database}.lock"
-        # A file's lock wakes nobody, it can only be asked for again: threads that did so would leave it idle most of the time.
+        # A file's lock wakes no waiter; it has to be polled. Threads that polled it would leave it
+        # idle most of the time.
         if not self._turn.acquire(timeout=LOCK_WAIT_S):
             raise _is_held(path)
         try:
@@ -201,13 +223,13 @@ class Database:
             self._turn.release()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say in one line what the database says, without the statement and its values."""
+    def _one_line(self) -> Iterator[None]:
+        """Turn a database's error into one line, without the statement and its values."""
         try:
             yield
         except DBAPIError as error:
-            told = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
-            raise RegistryError(f"{self._name}: {told}") from error
+            line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
+            raise RegistryError(f"{self._name}: {line}") from error
         except SQLAlchemyError as error:
             raise RegistryError(f"{self._name}: {str(error).splitlines()[0]}") from error
 
@@ -230,27 +252,30 @@ def _checked(text: str) -> URL:
         url = make_url(text)
     except ArgumentError:  # its message holds the text, and the text may hold a password
         raise RegistryError(
-            "the registry's URL is none: sqlite:////path/registry.db, for example"
+            "database in backoffice.toml is no URL; write for example sqlite:////path/registry.db"
         ) from None
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:" or url.query:
             raise RegistryError(
-                "the registry's URL names no file: sqlite:////path/registry.db, for example"
+                "database in backoffice.toml names no file;"
+                " write for example sqlite:////path/registry.db"
             )
         if not Path(url.database).parent.is_dir():
-            raise RegistryError(f"{url.database}: its folder is not there")
+            raise RegistryError(f"{url.database}: its folder is not there; make the folder")
     elif url.drivername != _POSTGRES:
         raise RegistryError(
-            f"the registry is kept on sqlite or {_POSTGRES}, not on {url.drivername}: mend the URL"
+            f"database in backoffice.toml names {url.drivername}; use sqlite or {_POSTGRES}"
         )
     return url
 
 
 def _make_secret(path: str) -> None:
-    """Let a file that SQLite is about to make be its owner's alone, as are then those that SQLite puts beside it: it tells who is suspended.
+    """Make a database file that its owner alone can read: it names the suspended.
 
-    One that is there is not opened: to close it would let go of the locks of every connection that this process has to it, another process
-    would take itself for the last one and remove the WAL, and neither would see what the other commits (sqlite.org/howtocorrupt.html, 2.2).
+    SQLite, which would make it otherwise, gives the files beside it the same mode. An existing file
+    is not opened: closing it would release the locks of every connection that this process has to
+    it. Another process would take itself for the last one and remove the WAL, and neither would see
+    what the other commits (sqlite.org/howtocorrupt.html, 2.2).
     """
     try:
         os.close(_made_secret(path))
@@ -261,7 +286,10 @@ def _make_secret(path: str) -> None:
 
 
 def _made_secret(path: str) -> int:
-    """A file that was not there, open; its group's too in a folder that is one (office.secret_mode). Raises OSError."""
+    """Make and open a new file; in a shared folder for its group too (`secret_mode`).
+
+    Raises OSError.
+    """
     mode = secret_mode(Path(path).parent)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, SECRET_MODE)
     os.fchmod(fd, mode)
@@ -276,7 +304,7 @@ def _connection_options(url: URL) -> dict[str, Any]:
 
 def _sqlite_session(connection: Any, record: object) -> None:
     del record
-    connection.isolation_level = None  # the driver begins nothing by itself
+    connection.isolation_level = None  # the driver must not begin transactions
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode only FULL syncs at each commit
@@ -321,12 +349,13 @@ def _lock_file(path: str) -> Iterator[None]:
         _wait_for(fd, path)
         yield
     finally:
-        os.close(fd)  # which lets go of the lock, as the end of the process does
+        os.close(fd)  # releases the lock, as the end of the process does
 
 
 def _is_held(path: str) -> RegistryError:
     return RegistryError(
-        f"{path}: another command has been writing for {LOCK_WAIT_S:.0f} s; try again when it is done"
+        f"{path}: another command has been writing for {LOCK_WAIT_S:.0f} s;"
+        " try again when it has ended"
     )
 
 

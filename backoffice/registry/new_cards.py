@@ -1,9 +1,10 @@
-"""Which cards were added since all of them were last compared, so that a look for collisions need not read 34 million each minute.
+"""The cards added since the last search for collisions, which then need not read all 34 million.
 
     added, checked, uids = registry.new_cards.since()
     registry.new_cards.checked(added)
 
-A record of the few new ones is kept while they are few; an import of a whole city is not worth one.
+The record is kept while the new cards are few. After an import of a whole city, all cards are
+compared again.
 """
 
 from typing import NamedTuple
@@ -13,11 +14,14 @@ import sqlalchemy as sa
 from backoffice.registry.database import CARDS_ADDED, CARDS_CHECKED, Database, counter, set_counter
 from backoffice.registry.schema import new_cards
 
-RECORDED_MAX = 200_000  # beyond, comparing all cards anew is quicker
+RECORDED_MAX = 200_000  # beyond, comparing all cards again is quicker
 
 
 class NewCards(NamedTuple):
-    """How many cards were ever added, how many of those were compared, and the UIDs of the others; None if they were too many to record."""
+    """How many cards were ever added, how many of them were compared, and the UIDs of the rest.
+
+    `uids` is None if they were too many to record.
+    """
 
     added: int
     checked: int
@@ -29,7 +33,10 @@ class NewCards(NamedTuple):
 
 
 class NewCardsRecord:
-    """The record of cards that were not compared yet. Every method is one transaction, can be repeated, and raises RegistryError."""
+    """The record of cards not yet compared. Each method is one transaction and may be repeated.
+
+    Every method raises RegistryError.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +53,7 @@ class NewCardsRecord:
             return NewCards(added, checked, uids if len(uids) == added - checked else None)
 
     def checked(self, added: int) -> None:
-        """So many cards, the first that were added, have been compared."""
+        """Record that the first `added` cards have been compared."""
         with self._database.writing() as connection:
             connection.execute(sa.delete(new_cards).where(new_cards.c.place <= added))
             set_counter(connection, CARDS_CHECKED, added)
@@ -55,7 +62,14 @@ class NewCardsRecord:
 def record(
     connection: sa.Connection, database: Database, unissued: sa.Select[tuple[bytes]], added: int
 ) -> None:
-    """Within the writing transaction that adds so many cards, and before it does: count them, and note which they are."""
+    """Count and record cards, in the transaction that adds them and before it does.
+
+    Args:
+        connection: The writing transaction.
+        database: Where it writes.
+        unissued: Selects the cards that the transaction will add.
+        added: How many they are.
+    """
     before, checked = (counter(connection, name) for name in (CARDS_ADDED, CARDS_CHECKED))
     if before + added - checked <= RECORDED_MAX:
         rows = unissued.add_columns(sa.literal(before + added))

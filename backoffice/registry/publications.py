@@ -1,8 +1,10 @@
-"""What was published: list versions, and the pieces on offer. Only the record; the files are the publisher's, and what is due is pieces.py's.
+"""The record of what was published: list versions, and the pieces on offer.
 
-log.begin(42, now)  # then claim, build, sign, put; each can be done again after a kill
-log.offer("suspended", pieces, key_id, now)
-log.finish(42)
+    log.begin(42, now)  # then claim, build, sign, put; each can be done again after a kill
+    log.offer("suspended", pieces, key_id, now)
+    log.finish(42)
+
+The files are the publisher's; publishing/pieces.py decides what is due.
 """
 
 from collections.abc import Iterable
@@ -27,7 +29,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece that was made; `bytes` and `sha256` are those of its wire file."""
+    """A piece that was made. `bytes` and `sha256` are those of its wire file."""
 
     kind: Kind
     from_version: int
@@ -38,7 +40,7 @@ class Piece:
 
 
 class Publication(NamedTuple):
-    """A list version: when it was issued, in Unix seconds, and whether it has been published or is still being built."""
+    """A list version: when it was issued, in Unix seconds, and whether it is published yet."""
 
     version: int
     issued_unix_s: int
@@ -46,7 +48,7 @@ class Publication(NamedTuple):
 
 
 class Retired(NamedTuple):
-    """A piece that is offered no more, of which rule, and since when (Unix seconds)."""
+    """A piece no longer on offer, its rule, and since when, in Unix seconds."""
 
     rule: str
     piece: Piece
@@ -54,7 +56,10 @@ class Retired(NamedTuple):
 
 
 class Publications:
-    """The record of what was published. Every method is one transaction, can be repeated, and raises RegistryError."""
+    """The record of what was published. Each method is one transaction and may be repeated.
+
+    Every method raises RegistryError.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,11 +69,15 @@ class Publications:
         return self._newest(publications.c.is_published)
 
     def building(self) -> Publication | None:
-        """The list version that was begun and is not finished: there is at most one."""
+        """The list version that was begun and is not finished; there is at most one."""
         return self._newest(sa.not_(publications.c.is_published))
 
     def begin(self, version: int, issued_unix_s: int) -> Publication:
-        """Begin a list version; if it was begun before, what was begun then. ValueError if another is being built or it is not a new one."""
+        """Begin a list version, or return it as it was begun before.
+
+        Raises:
+            ValueError: Another version is being built, or the version is not a new one.
+        """
         with self._database.writing() as connection:
             newest = connection.execute(_BY_VERSION).first()
             if newest is not None and not newest.is_published:
@@ -82,7 +91,10 @@ class Publications:
             return begun
 
     def finish(self, version: int) -> None:
-        """Say that this list version, which was begun, has been published. ValueError if it was not begun."""
+        """Record that a list version which was begun is published.
+
+        Raises ValueError if it was not begun.
+        """
         with self._database.writing() as connection:
             done = (
                 sa.update(publications)
@@ -101,7 +113,10 @@ class Publications:
             return tuple(_piece(row) for row in connection.execute(chosen))
 
     def key_ids(self, rule: str) -> frozenset[str]:
-        """The ids (hex) of the fingerprint keys under which the offered pieces of a rule were made: one, or none before the first."""
+        """The ids, in hex, of the fingerprint keys of a rule's pieces on offer.
+
+        One, or none before the first list.
+        """
         chosen = sa.select(pieces.c.key_id).where(
             pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None)
         )
@@ -115,7 +130,10 @@ class Publications:
             return frozenset(connection.scalars(chosen))
 
     def offer(self, rule: str, offered: Iterable[Piece], key_id: str, now_unix_s: int) -> None:
-        """Offer these pieces of a rule, made under this key, and no others: those are retired now. A piece is known by its span."""
+        """Offer these pieces of a rule, made under this key; retire all others of the rule.
+
+        A piece is identified by its span.
+        """
         with self._database.writing() as connection:
             retire = sa.update(pieces).where(
                 pieces.c.rule == rule, pieces.c.retired_unix_s.is_(None)
@@ -137,17 +155,17 @@ class Publications:
             ]
             if rows:
                 insert = self._database.insert(pieces)
-                told = ("kind", "bytes", "sha256", "key_id", "made_unix_s", "retired_unix_s")
+                renewed = ("kind", "bytes", "sha256", "key_id", "made_unix_s", "retired_unix_s")
                 connection.execute(
                     insert.on_conflict_do_update(
                         index_elements=["rule", "from_version", "to_version"],
-                        set_={name: insert.excluded[name] for name in told},
+                        set_={name: insert.excluded[name] for name in renewed},
                     ),
                     rows,
                 )
 
     def retired(self, before_unix_s: int) -> tuple[Retired, ...]:
-        """The pieces that were retired before this time and not forgotten yet. Another one on offer may be of the same file."""
+        """The pieces retired before a time. A piece on offer may have the same file."""
         chosen = sa.select(pieces).where(pieces.c.retired_unix_s < before_unix_s)
         with self._database.reading() as connection:
             return tuple(
@@ -156,13 +174,16 @@ class Publications:
             )
 
     def date_retired(self, now_unix_s: int) -> None:
-        """Let every piece that is offered no more count as retired now."""
+        """Date every retired piece as retired now."""
         chosen = sa.update(pieces).where(pieces.c.retired_unix_s.is_not(None))
         with self._database.writing() as connection:
             connection.execute(chosen.values(retired_unix_s=now_unix_s))
 
     def forget(self, gone: Iterable[Retired]) -> None:
-        """Drop the record of retired pieces, once their files are deleted. One that is on offer again stays."""
+        """Drop the record of retired pieces whose files are deleted.
+
+        A piece on offer again stays.
+        """
         with self._database.writing() as connection:
             for rule, piece, _ in gone:
                 connection.execute(

@@ -1,14 +1,16 @@
-"""The registry: which cards are issued, and which of them stand under which rule. One city has one; docs/decisions/0013-registry.md says why so.
+"""The registry: which cards are issued, and which of them are under which rule.
 
     registry = Registry.open("sqlite:////var/lib/turnike/city/registry.db")
-    registry.set_state("suspended", uid, ends_unix_s=1_612_137_600)
+    registry.set_states("suspended", [State(uid, is_in=True, ends_unix_s=1_612_137_600)])
     carried = registry.claim(42)  # what changed until now is list version 42
-    for state in registry.states("suspended", after=41, up_to=42): ...
+    for states in registry.state_batches("suspended", after=41, up_to=42): ...
 
-A *state* is the last word about a card under a rule: in until an end or without one, or taken out. Each change is *pending* until a list
-version claims it. What a claimed version carries can be read, always the same, until the next claim, whatever changes meanwhile.
+A city has one; docs/decisions/0013-registry.md says why it is so. A *state* is the last word about
+a card under a rule: in until an end or without one, or taken out. Each change is *pending* until a
+list version claims it. What a claimed version carries reads the same until the next claim, whatever
+changes meanwhile.
 
-Cards go in as UIDs and come out as UIDs; no message and no repr shows one. Every method raises RegistryError.
+Cards are UIDs; no message and no repr shows one. Every method raises RegistryError.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,22 +37,22 @@ __all__ = ["Counts", "IssuedCard", "Outcome", "Registry", "RegistryError", "Stat
 
 
 class Registry:
-    """The registry of one city. Safe for several processes at once, and for several threads of one."""
+    """The registry of one city. Safe for several processes and threads at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.publications = Publications(database)
-        """What was published of it; see there."""
+        """What was published; see publications.py."""
         self.new_cards = NewCardsRecord(database)
-        """Which cards were not compared with all others yet; see there."""
+        """Which cards were not compared yet; see new_cards.py."""
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open it, and make its tables if there are none."""
+        """Open the database of this URL, and make its tables if it has none."""
         return cls(Database(url))
 
     def close(self) -> None:
-        """Give it up. Nothing is lost without: what a method has done is durable when it returns."""
+        """Close the registry. What a method has done is durable when it returns."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -67,10 +69,14 @@ class Registry:
     # Cards issued
 
     def add_cards(self, batch: Sequence[IssuedCard], *, keep: bool = True) -> Outcome:
-        """Issue these cards, in one transaction. `keep=False` only tells what would become of it.
+        """Issue these cards, in one transaction.
 
-        Refused are those whose number another card has, here or earlier in the batch. A card that is issued already gets the number it
-        is given here; without one it keeps the one it has. A UID stands once in a batch, which is quickest if sorted by UID.
+        A card is refused if another card has its number, here or earlier in the batch. A card that
+        is issued already gets the number given here, and keeps its number if none is given.
+
+        Args:
+            batch: Each UID once; sorted by UID is quickest.
+            keep: False: change nothing, and return what would become of the batch.
         """
         with self._database.writing(keep=keep) as connection:
             taken = _second_uses(batch)
@@ -85,13 +91,16 @@ class Registry:
             return Outcome(changed, frozenset(taken), added)
 
     def unissued(self, uids: Iterable[bytes]) -> frozenset[bytes]:
-        """Those of these that are no issued card's."""
+        """Those of these UIDs that no issued card has."""
         with self._database.reading() as connection:
             self._database.stage(connection, ((uid, None, None, None) for uid in uids))
             return staged.unissued(connection)
 
     def uids_by_number(self, numbers: Iterable[int]) -> dict[int, bytes]:
-        """The UIDs of the cards that have these printed numbers; a number that no card has is left out."""
+        """The UIDs of the cards with these printed numbers.
+
+        A number that no card has is left out.
+        """
         with self._database.reading() as connection:
             self._database.stage(connection, ((b"", number, None, None) for number in numbers))
             found = connection.execute(
@@ -109,12 +118,8 @@ class Registry:
         """The issued card with this printed number."""
         return self._card(cards.c.number == number)
 
-    def cards(self) -> Iterator[bytes]:
-        """The UIDs of all issued cards, in bounded memory."""
-        return (uid for batch in self.card_batches() for uid in batch)
-
     def card_batches(self) -> Iterator[list[bytes]]:
-        """The same, thousands at a time."""
+        """The UIDs of all issued cards, thousands at a time."""
         return (
             [uid for (uid,) in batch] for batch in self._database.batches(sa.select(cards.c.uid))
         )
@@ -124,7 +129,10 @@ class Registry:
         return self._scalar(sa.select(sa.func.count()).select_from(cards))
 
     def cards_added(self) -> int:
-        """A number that rises whenever a card is added, and only then: while it stands, no new collision can be among them."""
+        """A counter that rises whenever a card is added.
+
+        While it is unchanged, there is no new collision.
+        """
         with self._database.reading() as connection:
             return counter(connection, CARDS_ADDED)
 
@@ -141,12 +149,19 @@ class Registry:
         shorten: bool = True,
         is_whole: bool = False,
     ) -> Outcome:
-        """Give these cards these states, in one transaction. `keep=False` only tells what would become of it.
+        """Give these cards these states, in one transaction.
 
-        Refused are cards that are not issued, unless `issue` issues them. A state that a card has already is no change, nor is taking
-        out what was never in. With `now_unix_s` it is found out which cards are in and get an earlier end; unless `shorten`, they keep
-        the one they have. With `is_whole` nothing is changed if that or a refusal happens to any card. A UID stands once in a batch,
-        which is quickest if sorted by UID.
+        A card that is not issued is refused, unless `issue` issues it. A state that a card has
+        already is no change, nor is taking out what was never in.
+
+        Args:
+            rule: The rule's name.
+            batch: Each UID once; sorted by UID is quickest.
+            issue: Issue the cards that are not issued.
+            keep: False: change nothing, and return what would become of the batch.
+            now_unix_s: Find the cards that are in and get an earlier end; None: do not.
+            shorten: False: those cards keep the end that they have.
+            is_whole: Change nothing if any card is refused or would be shortened.
         """
         with self._database.writing(keep=keep) as connection:
             self._database.stage(connection, ((s.uid, None, s.ends_unix_s, s.is_in) for s in batch))
@@ -172,16 +187,8 @@ class Registry:
             changed = staged.change(connection, self._database, number)
             return Outcome(changed, refused, added, removed, shorter)
 
-    def set_state(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> bool:
-        """Put one issued card in, until this time if one is given; whether that changed anything. RegistryError if it is not issued."""
-        return self._set_one(rule, State(uid, is_in=True, ends_unix_s=ends_unix_s))
-
-    def remove_state(self, rule: str, uid: bytes) -> bool:
-        """Take one issued card out; whether that changed anything. RegistryError if it is not issued."""
-        return self._set_one(rule, State(uid, is_in=False))
-
     def standings(self, uid: bytes) -> tuple[UnderRule, ...]:
-        """How a card stands, by rule; a rule that never had it is left out."""
+        """The state of a card under each rule; a rule that never had it is left out."""
         with self._database.reading() as connection:
             open_version = counter(connection, OPEN_VERSION)
             found = connection.execute(
@@ -195,16 +202,11 @@ class Registry:
                 for rule, is_in, ends, version in found
             )
 
-    def members(self, rule: str) -> Iterator[State]:
-        """Every card that is in, by its last state, pending ones included, by rising UID; in bounded memory."""
-        chosen = sa.select(states.c.uid, states.c.ends_unix_s).where(
-            states.c.rule == self._known_rule(rule), states.c.is_in
-        )
-        for uid, ends_unix_s in self._database.stream(chosen.order_by(states.c.uid)):
-            yield State(uid, is_in=True, ends_unix_s=ends_unix_s)
-
     def counts(self) -> tuple[Counts, ...]:
-        """Of each rule that ever had a card, how many are in and how many states are pending. Reads every state."""
+        """How many cards are in and how many states are pending, for each rule.
+
+        Reads every state.
+        """
         with self._database.reading() as connection:
             open_version = counter(connection, OPEN_VERSION)
             pending = sa.case((states.c.version >= open_version, 1), else_=0)
@@ -233,9 +235,10 @@ class Registry:
             return counter(connection, OPEN_VERSION) - 1
 
     def claim(self, version: int) -> int:
-        """Make everything that is pending part of this list version; how many states that were.
+        """Make everything that is pending part of this list version. Returns how many states.
 
-        Claiming the newest claimed version again changes nothing and returns 0: what changed since stays pending. ValueError for a lower one.
+        Claiming the newest claimed version again changes nothing and returns 0: what changed since
+        stays pending. Raises ValueError for a lower version.
         """
         with self._database.writing() as connection:
             newest = counter(connection, OPEN_VERSION) - 1
@@ -249,7 +252,7 @@ class Registry:
             return carried
 
     def changed_rules(self, after: int) -> set[str]:
-        """The rules of which the newest claimed version carries a state that was not in version `after`."""
+        """The rules of which the newest claimed version has a state that `after` has not."""
         with self._database.reading() as connection:
             newest = counter(connection, OPEN_VERSION) - 1
             known = connection.execute(sa.select(rules.c.id, rules.c.name)).all()
@@ -264,27 +267,20 @@ class Registry:
                 ).scalar_one()
             }
 
-    def states(self, rule: str, after: int, up_to: int) -> Iterator[State]:
-        """The last state of every card that changed after version `after` up to `up_to`, in no order and in bounded memory.
+    def state_batches(self, rule: str, after: int, up_to: int) -> Iterator[Sequence[StateRow]]:
+        """The states that changed after a version, thousands at a time, in no order.
 
-        `up_to` is the newest claimed version (of what older ones said, only what still holds is kept): ValueError for another.
+        They are those of versions above `after` up to `up_to`, and memory is bounded. `up_to` must
+        be the newest claimed version, else ValueError: of older ones only what still holds is kept.
         Ended suspensions are among them, as in.
         """
-        return _each(self.state_batches(rule, after, up_to))
-
-    def state_batches(self, rule: str, after: int, up_to: int) -> Iterator[Sequence[StateRow]]:
-        """The same, thousands at a time, each a bare tuple: what tens of thousands of states a second are too slow for."""
         return self._read(rule, up_to, lambda table, number: _span(table, number, after, up_to))
 
-    def snapshot(self, rule: str, up_to: int) -> Iterator[State]:
-        """Every card that is in at version `up_to`, the newest claimed one; as `states`."""
-        return _each(self.snapshot_batches(rule, up_to))
-
     def snapshot_batches(self, rule: str, up_to: int) -> Iterator[Sequence[StateRow]]:
-        """The same, thousands at a time; as `state_batches`."""
+        """The cards that are in at version `up_to`, as `state_batches`."""
 
         def chosen(table: sa.Table, number: int) -> sa.Select[Any]:
-            # `+ 0`: the way through the index on versions would jump to and fro over the whole table.
+            # `+ 0` keeps the planner from the index on versions, which reads the table at random.
             return sa.select(table.c.uid, table.c.is_in, table.c.ends_unix_s).where(
                 table.c.rule == number, table.c.version + 0 <= up_to, table.c.is_in
             )
@@ -292,10 +288,12 @@ class Registry:
         return self._read(rule, up_to, chosen)
 
     def forget(self, rule: str, up_to: int, ended_before_unix_s: int = 0) -> int:
-        """Drop what no piece will have to say any more: states of versions up to `up_to` that are out, or ended before that time; how many.
+        """Delete states that no piece will have to carry again. Returns how many.
 
-        To be called only when every gate that stands at `up_to` or below has to begin with a snapshot: no piece on offer, and none to
-        come, has a `from` below `up_to`. What ended is deleted by this time alone, so it is to be one that gates confirm.
+        These are states of versions up to `up_to` that are out, or ended before
+        `ended_before_unix_s`. Call it only when every gate at `up_to` or below must begin with a
+        snapshot: no piece on offer, and none to come, has a `from` below `up_to`. The time alone
+        deletes what ended, so pass one that gates confirm.
         """
         with self._database.writing() as connection:
             gone = sa.delete(states).where(
@@ -308,7 +306,7 @@ class Registry:
     # Notes
 
     def get_meta(self, name: str) -> str | None:
-        """What was noted under this name, of at most 64 characters."""
+        """The note of this name, of at most 64 characters; None if there is none."""
         with self._database.reading() as connection:
             found = connection.execute(
                 sa.select(notes.c.text).where(notes.c.name == name)
@@ -316,7 +314,7 @@ class Registry:
             return None if found is None else str(found)
 
     def set_meta(self, name: str, text: str) -> None:
-        """Note something, in place of what was there."""
+        """Keep a note, in place of the one before."""
         with self._database.writing() as connection:
             row = self._database.insert(notes).values(name=name, text=text)
             connection.execute(
@@ -330,12 +328,6 @@ class Registry:
             ).one_or_none()
             return None if found is None else IssuedCard(*found)
 
-    def _set_one(self, rule: str, state: State) -> bool:
-        outcome = self.set_states(rule, [state])
-        if outcome.refused:
-            raise RegistryError("no such card is issued")
-        return outcome.changed > 0
-
     def _rule_id(self, connection: sa.Connection, rule: str) -> int:
         known: dict[str, int] = {row.name: row.id for row in connection.execute(sa.select(rules))}
         if rule not in known:
@@ -344,7 +336,7 @@ class Registry:
         return known[rule]
 
     def _known_rule(self, rule: str) -> int:
-        """The number of a rule; 0, which no rule has, if it never had a card."""
+        """The id of a rule; 0, which no rule has, if it never had a card."""
         with self._database.reading() as connection:
             return int(
                 connection.scalars(sa.select(rules.c.id).where(rules.c.name == rule)).one_or_none()
@@ -357,24 +349,17 @@ class Registry:
         newest = self.claimed()
         if up_to != newest:
             raise ValueError(
-                f"the registry tells of list version {newest}, the newest claimed, not of {up_to}"
+                f"list version {up_to} cannot be read: {newest} is the newest that was claimed"
             )
         number = self._known_rule(rule)
-        # A state that changed since the claim stands in `outdated` as it was, and in `states` under a version above `up_to`.
+        # A state that changed since the claim is in `outdated` as it was, and in `states` under a
+        # version above `up_to`.
         both = sa.union_all(chosen(states, number), chosen(outdated, number))
         return self._database.batches(both)
 
     def _scalar(self, statement: sa.Select[int]) -> int:
         with self._database.reading() as connection:
             return connection.execute(statement).scalar_one()
-
-
-def _each(batches: Iterable[Sequence[StateRow]]) -> Iterator[State]:
-    return (
-        State(uid, bool(is_in), ends_unix_s)
-        for batch in batches
-        for uid, is_in, ends_unix_s in batch
-    )
 
 
 def _span(table: sa.Table, rule: int, after: int, up_to: int) -> sa.Select[Any]:
@@ -384,7 +369,7 @@ def _span(table: sa.Table, rule: int, after: int, up_to: int) -> sa.Select[Any]:
 
 
 def _count_after(connection: sa.Connection, version: int) -> int:
-    # By rule, since the index is.
+    # By rule, as the index is.
     found = sa.select(sa.func.count()).where(
         states.c.rule.in_(sa.select(rules.c.id)), states.c.version > version
     )
@@ -392,7 +377,7 @@ def _count_after(connection: sa.Connection, version: int) -> int:
 
 
 def _second_uses(batch: Sequence[IssuedCard]) -> set[bytes]:
-    """The UIDs of which the number stands earlier in the batch, with another UID."""
+    """The UIDs whose number another UID has earlier in the batch."""
     first: dict[int, bytes] = {}
     return {
         card.uid

@@ -1,7 +1,8 @@
-"""The registry's tables, the same on SQLite and PostgreSQL. What they mean, and who may write what, is told in registry.py and publications.py.
+"""The registry's tables, the same on SQLite and PostgreSQL.
 
-The keys are the UID's own bytes: on SQLite the tables are WITHOUT ROWID, so that a card stands once in the file and a sorted batch is written
-in the order of the pages. Times are Unix seconds.
+registry.py and publications.py say what they mean, and who may write what. The keys are the UID's
+own bytes. On SQLite the tables are WITHOUT ROWID: a card is in the file once, and a sorted batch is
+written in the order of the pages. Times are Unix seconds.
 """
 
 from sqlalchemy import (
@@ -16,7 +17,7 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION = 1  # a registry of another one is refused, never guessed at
+SCHEMA_VERSION = 1  # a registry with another version is refused
 
 metadata = MetaData()
 
@@ -46,9 +47,7 @@ def _states(name: str) -> Table:
         Column("rule", SmallInteger, primary_key=True, autoincrement=False),
         Column("uid", LargeBinary, primary_key=True),
         Column("ends_unix_s", BigInteger),  # NULL: no end
-        Column(
-            "is_in", Boolean, nullable=False
-        ),  # false: was taken out, and a gate must be told so
+        Column("is_in", Boolean, nullable=False),  # false: taken out; gates must receive that
         Column("version", BigInteger, nullable=False),  # the list version that carries it, or will
         sqlite_with_rowid=False,
     )
@@ -65,14 +64,12 @@ new_cards = Table(
     "new_cards",
     metadata,
     Column("uid", LargeBinary, primary_key=True),
-    Column(
-        "place", BigInteger, nullable=False
-    ),  # cards_added when it was added, with its whole batch
+    Column("place", BigInteger, nullable=False),  # cards_added after its batch was added
     sqlite_with_rowid=False,
 )
 
-# open_version: the version that will carry what changes now; cards_added: how many cards were ever added; cards_checked: how many of them
-# new_cards leaves out; schema.
+# open_version: the list version that will carry what changes now. cards_added: how many cards were
+# ever added. cards_checked: how many of them are compared. schema: SCHEMA_VERSION.
 counters = Table(
     "counters",
     metadata,
@@ -113,7 +110,8 @@ pieces = Table(
     sqlite_with_rowid=False,
 )
 
-# A batch on its way into the tables: private to one connection and empty between transactions. It has no index, so that a join begins with it.
+# A batch on its way into the tables: private to one connection, and empty between transactions. It
+# has no index, so that a join begins with it.
 incoming = Table(
     "incoming",
     MetaData(),

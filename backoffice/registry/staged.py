@@ -1,6 +1,7 @@
-"""What becomes of a batch that is staged in `incoming`: the statements of registry.py that bring it into the tables, on either database.
+"""The statements that bring a batch from `incoming` into the tables, on either database.
 
-Each drives from `incoming`, a look into a large table a row. All of them run within one writing transaction.
+Each joins from `incoming`, one lookup in a large table a row. All run within one writing
+transaction.
 """
 
 from typing import Any
@@ -19,19 +20,23 @@ _UNISSUED = (
 
 
 def unissued(connection: sa.Connection) -> frozenset[bytes]:
-    """The UIDs that are no issued card's."""
+    """The staged UIDs that no issued card has."""
     return frozenset(connection.scalars(_UNISSUED))
 
 
 def with_numbers_of_others(connection: sa.Connection) -> set[bytes]:
-    """The UIDs of which the number is another card's."""
+    """The staged UIDs whose number another card has."""
     joined = incoming.outerjoin(cards, cards.c.number == incoming.c.number)
     of_another = sa.func.coalesce(cards.c.uid, incoming.c.uid) != incoming.c.uid
     return set(connection.scalars(sa.select(incoming.c.uid).select_from(joined).where(of_another)))
 
 
 def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
-    """Issue what is staged; how many cards were added, and how many rows changed something, these among them."""
+    """Issue the staged cards.
+
+    Returns:
+        How many cards were added, and how many rows changed anything, the added ones included.
+    """
     added: int = connection.scalars(
         sa.select(sa.func.count()).select_from(_UNISSUED.subquery())
     ).one()
@@ -50,17 +55,17 @@ def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
 
 
 def newly_in(connection: sa.Connection, rule: int) -> int:
-    """How many of what is staged will be in, and are not."""
+    """How many staged cards will be in and are not."""
     return _count_staged(connection, rule, incoming.c.is_in & ~_IS_IN)
 
 
 def newly_out(connection: sa.Connection, rule: int) -> int:
-    """How many of what is staged will be out, and are in."""
+    """How many staged cards will be out and are in."""
     return _count_staged(connection, rule, ~incoming.c.is_in & _IS_IN)
 
 
 def shorter(connection: sa.Connection, rule: int, now_unix_s: int) -> frozenset[bytes]:
-    """The UIDs of which the staged end is earlier than the one that they have, if that has not passed yet."""
+    """The staged UIDs whose end is earlier than the one in force."""
     is_in_force = states.c.ends_unix_s.is_(None) | (states.c.ends_unix_s > now_unix_s)
     is_earlier = states.c.ends_unix_s.is_(None) | (incoming.c.ends_unix_s < states.c.ends_unix_s)
     chosen = sa.select(incoming.c.uid).select_from(_with_states(rule))
@@ -68,7 +73,7 @@ def shorter(connection: sa.Connection, rule: int, now_unix_s: int) -> frozenset[
     return frozenset(connection.scalars(chosen.where(is_in_force, is_earlier)))
 
 
-# coalesce, so that no planner takes this for an inner join and begins with the states.
+# coalesce keeps a planner from an inner join that begins with the states.
 _IS_IN = sa.func.coalesce(states.c.is_in, sa.false())
 
 
@@ -82,10 +87,13 @@ def _count_staged(connection: sa.Connection, rule: int, condition: sa.ColumnElem
 
 
 def change(connection: sa.Connection, database: Database, rule: int) -> int:
-    """Bring what is staged into the states, and put aside what the newest claimed version said instead."""
+    """Write the staged states.
+
+    Keeps what the newest claimed version carries of them in `outdated`.
+    """
     open_version = counter(connection, OPEN_VERSION)
     if open_version > 1:
-        connection.execute(_put_aside(database, rule, open_version))
+        connection.execute(_keep_outdated(database, rule, open_version))
     had = sa.exists().where(states.c.rule == rule, states.c.uid == incoming.c.uid)
     fresh = sa.select(
         sa.literal(rule),
@@ -103,9 +111,9 @@ def change(connection: sa.Connection, database: Database, rule: int) -> int:
     return connection.execute(row).rowcount
 
 
-def _put_aside(database: Database, rule: int, open_version: int) -> sa.Insert:
+def _keep_outdated(database: Database, rule: int, open_version: int) -> sa.Insert:
     joined = _with_states(rule)
-    # coalesce for the same reason as above
+    # coalesce for the same reason as in _IS_IN
     is_claimed = sa.func.coalesce(states.c.version, open_version) < open_version
     claimed = sa.select(*states.c).select_from(joined).where(is_claimed, _differs(states, incoming))
     insert: sa.Insert = (

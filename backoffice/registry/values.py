@@ -1,16 +1,16 @@
-"""What the registry takes and tells: cards, their states, and what became of a batch. Values alone; none of them shows a card in its repr."""
+"""What the registry takes and returns. Values alone; none shows a card in its repr."""
 
 from typing import NamedTuple
 
 
 class IssuedCard(NamedTuple):
-    """A card of the scheme: its UID and the number printed on it, 0 … 10^16 - 1, if it is known."""
+    """A card of the scheme: its UID, and its printed number, 0 … 10^16 - 1, if that is known."""
 
     uid: bytes
     number: int | None = None
 
     def __repr__(self) -> str:
-        """Hide the card: a repr ends up in logs and tracebacks."""
+        """Hide the card: a repr is logged and is part of tracebacks."""
         return f"IssuedCard({len(self.uid)} bytes)"
 
 
@@ -31,7 +31,10 @@ StateRow = tuple[bytes, bool, int | None]
 
 
 class UnderRule(NamedTuple):
-    """How one card stands under one rule; `version` is the list version that carries this, None while it is pending."""
+    """The state of one card under one rule.
+
+    `version` is the list version that carries it, None while it is pending.
+    """
 
     rule: str
     is_in: bool
@@ -40,7 +43,7 @@ class UnderRule(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Of one rule: cards that are in (ended ones included), and states that no list version carries yet."""
+    """The cards of one rule that are in (ended ones included), and its pending states."""
 
     rule: str
     in_: int
@@ -48,10 +51,11 @@ class Counts(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a batch: how many rows changed something, and the UIDs that were refused; all others were so already.
+    """What became of a batch: how many rows changed anything, and which UIDs were refused.
 
-    `added` of those that changed something were not issued before, or not in; `removed` were in and are out. `shorter` are the UIDs whose new
-    end is earlier than the one in force, if the caller asked for them.
+    All others had the state already. Of the changed ones, `added` were not issued before, or not
+    in, and `removed` were in and are out. `shorter` are the UIDs whose new end is earlier than the
+    one in force, if the caller asked for them.
     """
 
     changed: int

@@ -1,11 +1,16 @@
-"""The file in which reports go to an authority: JSON Lines, signed by the exporter, sealed to the authority. docs/runbook.md describes it for whoever reads it.
+"""The file format of an export: JSON Lines, signed by the exporter, sealed to the authority.
 
-    magic 8 bytes · the file's key in a libsodium sealed box, 80 bytes · secretstream header, 24 bytes · chunks
-    chunk: 65,536 bytes of the text, and 17 that crypto_secretstream_xchacha20poly1305 adds; the last is shorter and tagged FINAL
-    text: a header line, a line for each report, and {"signature": "<hex>"}: Ed25519 over SIGNED and the SHA-512 of every byte before that line
+docs/runbook.md describes the format for those who read it.
 
-Both directions take bounded memory. The header line names the authority's key as well, so that no authority can pass the file on as if it had been
-exported for another.
+    magic, 8 bytes · the file's key in a libsodium sealed box, 80 bytes
+    secretstream header, 24 bytes · chunks
+    chunk: 65,536 bytes of the text, and 17 that crypto_secretstream_xchacha20poly1305 adds;
+        the last is shorter and tagged FINAL
+    text: a header line, a line for each report, and {"signature": "<hex>"}: Ed25519 over
+        SIGNED and the SHA-512 of every byte before that line
+
+Writing and reading take bounded memory. The header line names the authority's key as well: an
+authority cannot pass the file on as if it had been exported for another.
 """
 
 import hashlib
@@ -39,11 +44,14 @@ _UnixSeconds = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 
 class ExportError(OperatorError):
-    """A file is no export that may be believed; the message is one clear line that shows nothing of it."""
+    """A file is no valid export. The message is one line that shows nothing of the file."""
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """The first line: the reports that were received in [from, up to), how many, and who exported them when for whom."""
+    """The first line: the period, how many reports, and who exported them, when, for whom.
+
+    The period is [from, up to), by the time at which reports were received.
+    """
 
     format: str = FORMAT
     exporter: _Hex32
@@ -64,10 +72,16 @@ _signature = msgspec.json.Decoder(_Signature, strict=True)
 
 
 class ExportWriter:
-    """Writes one export. Nothing that it writes can be read by anybody but the authority, and by nobody at all before `release`."""
+    """Writes one export. Only the authority can read it, and not before `release`."""
 
     def __init__(self, out: BinaryIO, to: bytes, signing: Ed25519PrivateKey) -> None:
-        """`to` is the public half of the authority's X25519 key; `out` is empty and can be sought."""
+        """Begin the file.
+
+        Args:
+            out: An empty, seekable file.
+            to: The public half of the authority's X25519 key, 32 bytes.
+            signing: The exporter's key.
+        """
         self._out = out
         self._signing = signing
         self._said = hashlib.sha512()
@@ -77,7 +91,7 @@ class ExportWriter:
         key = bindings.crypto_secretstream_xchacha20poly1305_keygen()
         self._box = SealedBox(PublicKey(to)).encrypt(key)
         self._written.update(MAGIC + self._box)
-        self._out.write(MAGIC + bytes(_BOX_BYTES))  # the file's key comes last
+        self._out.write(MAGIC + bytes(_BOX_BYTES))  # `release` writes the file's key
         self._put(bindings.crypto_secretstream_xchacha20poly1305_init_push(self._state, key))
 
     def line(self, fields: Any) -> None:
@@ -87,14 +101,14 @@ class ExportWriter:
         self._add(content)
 
     def end(self) -> str:
-        """Sign, and end the text; returns the sha256 that the file will have."""
+        """Sign the text and end it. Returns the sha256 that the file will have, in hex."""
         signature = self._signing.sign(SIGNED + self._said.digest()).hex()
         self._add(msgspec.json.encode(_Signature(signature)) + b"\n")
         self._put(self._pushed(bytes(self._waiting), _FINAL))
         return self._written.hexdigest()
 
     def release(self) -> None:
-        """Put the file's key in: from here on the authority can read it. Nothing is synced."""
+        """Write the file's key: from now on the authority can read the file. Syncs nothing."""
         self._out.seek(len(MAGIC))
         self._out.write(self._box)
 
@@ -113,9 +127,17 @@ class ExportWriter:
 
 
 def read_export(source: BinaryIO, opening: bytes, signer: Ed25519PublicKey) -> Iterator[bytes]:
-    """The lines of an export, the header first, the signature left out. The whole file is read and checked before the first is given.
+    """The lines of an export, header first, without the signature line.
 
-    `opening` is the private half of the authority's key. Raises ExportError, also in the end if the file has changed meanwhile.
+    Reads and checks the whole file before it yields the first line.
+
+    Args:
+        source: A seekable file.
+        opening: The private half of the authority's X25519 key, 32 bytes.
+        signer: The exporter's public key.
+
+    Raises:
+        ExportError: The file is no valid export, or changed while it was read.
     """
     checked = _check(source, opening, signer)
     source.seek(0)
@@ -128,7 +150,7 @@ def read_export(source: BinaryIO, opening: bytes, signer: Ed25519PublicKey) -> I
 
 
 def read_header(line: bytes) -> Header:
-    """The header in the first line. Raises ExportError."""
+    """Decode the first line. Raises ExportError."""
     try:
         header = _header.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -139,7 +161,7 @@ def read_header(line: bytes) -> Header:
 
 
 def _check(source: BinaryIO, opening: bytes, signer: Ed25519PublicKey) -> bytes:
-    """Read it through; the SHA-512 of what is signed. Raises ExportError."""
+    """Check the whole file. Returns the SHA-512 of its signed bytes; raises ExportError."""
     digest, count, header, last = hashlib.sha512(), -1, None, b""
     for line in _lines(source, opening):
         if last:
@@ -158,12 +180,12 @@ def _check(source: BinaryIO, opening: bytes, signer: Ed25519PublicKey) -> bytes:
     if header is None or header.to != own or header.exporter != signer.public_bytes_raw().hex():
         raise ExportError("it was exported for another authority, and passed on")
     if header.reports != count:
-        raise ExportError(f"it says that it has {header.reports} reports, and has {count}")
+        raise ExportError(f"its header counts {header.reports} reports, and it has {count}")
     return digest.digest()
 
 
 def _signed_lines(source: BinaryIO, opening: bytes) -> Iterator[bytes]:
-    """All lines but the last."""
+    """All lines but the last, which is the signature."""
     lines = _lines(source, opening)
     before = next(lines, b"")
     for line in lines:
@@ -183,7 +205,7 @@ def _lines(source: BinaryIO, opening: bytes) -> Iterator[bytes]:
 
 
 def _chunks(source: BinaryIO, opening: bytes) -> Iterator[bytes]:
-    """The text, chunk by chunk, each as it was written, to the one that was written last. Raises ExportError."""
+    """The text in chunks, as they were written, up to the one tagged FINAL. Raises ExportError."""
     start = source.read(len(MAGIC) + _BOX_BYTES + _HEADER_BYTES)
     if not start.startswith(MAGIC) or len(start) != len(MAGIC) + _BOX_BYTES + _HEADER_BYTES:
         raise ExportError("is no export of reports")

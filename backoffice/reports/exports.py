@@ -1,9 +1,10 @@
-"""Takes reports out for the authority: opens what is sealed, writes the file that the authority alone can read, and writes down who took what.
+"""Exports reports for the authority, and logs who exported what.
 
     done = export(store, Opener(keys), order, path)      # raises OperatorError, OSError
 
-The log is written before the file gets its key and its name: there is no export that it does not know. Killed before, there is at most a file
-`.new-…` that nobody can read, or one that the log knows; the next export into that folder removes it.
+The log is written before the file gets its key and its name, so the log knows every export. A
+killed export leaves at most a file `.new-…` that is unreadable or logged; the next export into that
+folder removes it.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.home.folder import DAY_S
+from backoffice.home.steps import finished
 from backoffice.reports.export_file import ExportWriter, Header
 from backoffice.reports.keys import CannotOpenError, Opener
 from backoffice.reports.store import Export, ReportStore
@@ -28,9 +30,10 @@ from validator.host.plain_files import SECRET_MODE
 from validator.reports.sealing_keys import sealing_key_id
 
 SETTLED_S = 300
-"""How long after a moment no report can come any more that was received before it: ten times the wait for the database's lock.
+"""The age in seconds from which on every report of a period is stored.
 
-Otherwise a report that is being written while its period is exported would be in no export ever.
+It is ten times the wait for the database's lock. A report that is being stored while its period is
+exported would be missing from every export.
 """
 SAY_EACH = 5_000
 _DRAWN_BYTES = 4
@@ -40,7 +43,11 @@ Say = Callable[[str, int, int], None]
 
 
 class Order(NamedTuple):
-    """What to export: reports received in [from, up to), by whom, signed with which key, for whom, sealed to which key. Times in Unix seconds."""
+    """What to export: reports received in [from, up to), in Unix seconds, and by and for whom.
+
+    `who` is the exporter's name and `signing` the exporter's key; `to` is the authority's public
+    key and `to_name` its name.
+    """
 
     from_unix_s: int
     up_to_unix_s: int
@@ -52,7 +59,7 @@ class Order(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An export: its row of the log, and how many reports went without a UID, by the reason."""
+    """A finished export: its row of the log, and how many reports lack a UID, by the reason."""
 
     logged: Export
     without: Mapping[str, int]
@@ -65,14 +72,8 @@ def export(
     path: Path,
     say: Say = lambda _what, _done, _all: None,
 ) -> Done:
-    """Export to a file that was not there. Raises OperatorError, OSError; then there is none."""
-    steps = export_steps(store, opener, order, path, say)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: Done = done.value
-            return result
+    """Export to a new file. Raises OperatorError, OSError, and leaves no file then."""
+    return finished(export_steps(store, opener, order, path, say))
 
 
 def export_steps(
@@ -82,19 +83,21 @@ def export_steps(
     path: Path,
     say: Say = lambda _what, _done, _all: None,
 ) -> Generator[str, None, Done]:
-    """The same, step by step, so that a test can kill between any two."""
+    """`export` in steps, so that a test can kill it between any two."""
     if order.up_to_unix_s > order.made_unix_s - SETTLED_S:
         raise OperatorError(
-            f"reports of the last {SETTLED_S // 60} minutes are not exported yet: more of that time may be coming in"
+            f"--up-to: reports of the last {SETTLED_S // 60} minutes cannot be exported yet:"
+            " more of them may be arriving; end the period earlier"
         )
     if order.from_unix_s >= order.up_to_unix_s:
-        raise OperatorError("the period ends before it begins")
+        raise OperatorError("the period ends before it begins: --from must be before --up-to")
     witnessed_unix_s = store.witnessed().best_unix_s
     if witnessed_unix_s is not None and order.up_to_unix_s > witnessed_unix_s + DAY_S:
-        # By a clock that runs ahead: what comes until that time would be in no export, since the next one begins there.
+        # This clock runs ahead. The next export begins where this one ends, so reports that arrive
+        # until then would be in no export.
         raise OperatorError(
-            "the period ends more than a day after any gate has spoken last: set the clock, or end the period earlier"
-            " (--up-to)"
+            "the period ends more than a day after the last status of any gate:"
+            " set the clock, or end the period earlier (--up-to)"
         )
     _refuse_if_there(path)
     without: Counter[str] = Counter()
@@ -131,7 +134,7 @@ def _write(
     without: Counter[str],
     say: Say,
 ) -> int:
-    """The header and a line for each report; returns how many reports."""
+    """Write the header and a line for each report. Returns how many reports."""
     with closing(store.select(order.from_unix_s, order.up_to_unix_s)) as rows:
         return _write_rows(writer, rows, opener, order, without, say)
 
@@ -165,7 +168,10 @@ def _write_rows(
 
 
 def _told(row: Mapping[str, Any], opener: Opener, without: Counter[str]) -> dict[str, Any]:
-    """What the authority gets of a report: the UID in hex in place of what was sealed, or why there is none."""
+    """What the authority gets of a report.
+
+    It has the UID in hex instead of the sealed one, or why there is none.
+    """
     left_out = ("sealed", "sealed_to", "selected")
     told: dict[str, Any] = {name: value for name, value in row.items() if name not in left_out}
     try:
@@ -184,23 +190,23 @@ def _log(store: ReportStore, order: Order, count: int, sha256: str) -> Export:
 
 
 def _begin(path: Path) -> tuple[Path, int]:
-    """A new file beside this one that this process alone is at; what killed exports left there is gone."""
+    """Make a new locked file beside `path`, and remove what killed exports left there."""
     for left in path.parent.glob(_LEFT):
         _remove_if_left(left)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
-        drawn = secrets.token_hex(_DRAWN_BYTES)  # two may be at it
+        drawn = secrets.token_hex(_DRAWN_BYTES)  # two exports may run at once
         temporary = path.with_name(f"{TEMPORARY}{drawn}-{path.name}")
         fd = os.open(temporary, flags, SECRET_MODE)
-        with suppress(OSError):  # where nobody can lock, nobody removes
+        with suppress(OSError):  # where locks fail, _remove_if_left removes nothing
             fcntl.flock(fd, fcntl.LOCK_EX)
         if temporary.exists():
             return temporary, fd
-        os.close(fd)  # another export came before our lock, and took it for one that was left
+        os.close(fd)  # another export removed it before it was locked
 
 
 def _remove_if_left(temporary: Path) -> None:
-    """Remove it if no process is at it: the lock of an export ends with its process, however that ends."""
+    """Remove a file that no process writes: the lock of an export ends with its process."""
     with suppress(OSError):
         fd = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -211,13 +217,13 @@ def _remove_if_left(temporary: Path) -> None:
 
 
 def _take_name(temporary: Path, path: Path) -> None:
-    """A rename, but for a name that somebody else may have taken meanwhile."""
+    """Rename, but fail if another program has made `path` meanwhile."""
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         _refuse_if_there(path)
         raise
-    except OSError:  # a stick's file system may have no second names
+    except OSError:  # a memory stick's file system may have no hard links
         _refuse_if_there(path)
         temporary.rename(path)
     else:

@@ -1,11 +1,12 @@
-"""What each gate said last of itself: kept once, in the order in which the back office heard it, whatever the gate's clock says.
+"""The last status of each gate: each status is kept once, in the order of arrival.
 
     heard = keep_status(database, Speaker("kadikoy-03", created_unix_s, nonce), now_unix_s, "{...}")
     heard.kept, heard.next_nonce
 
-A signed status may be sent again by whoever sees it on its way, and must then neither stand over a newer one nor count as a sign of life. The
-gate's clock cannot tell the two apart: it may have been ahead, or have begun again in 1970. So each status is signed with a nonce that was
-given out here with the answer to the one before, and that is good once. docs/decisions/0016 says what else was thought of.
+An attacker on the way can send a signed status again. It must neither replace a newer one nor count
+as a sign of life. The gate's clock cannot tell the two apart: it may have been ahead, or have begun
+again in 1970. So each status is signed with a nonce, which came with the answer to the one before
+and is good once. docs/decisions/0016 names the alternatives.
 """
 
 import secrets
@@ -17,22 +18,25 @@ from backoffice.registry.database import Database
 from backoffice.reports.schema import nonces, statuses
 from validator.reports.signed_request import Speaker
 
-AHEAD_S_MAX = (
-    86_400  # how far a gate's clock may be ahead of this one before it is taken for this one
-)
-NONCE_S = 3_600  # a gate speaks four times in it at least; a status that is held back on its way is worth nothing after it
+AHEAD_S_MAX = 86_400  # a gate's time further ahead of this clock counts as now plus a day
+# How long a nonce is good. A gate sends four statuses in that time at least; one that is held back
+# for longer is worthless.
+NONCE_S = 3_600
 _NONCE_BYTES = 16
 
 
 class Heard(NamedTuple):
-    """Whether a status was kept, and the nonce for the next one; None for a gate whose program knows of none."""
+    """Whether a status was kept, and the nonce for the next one.
+
+    The nonce is None for a gate whose program has no nonces.
+    """
 
     kept: bool
     next_nonce: str | None = None
 
 
 def keep_status(database: Database, speaker: Speaker, now_unix_s: int, status: str) -> Heard:
-    """Keep what a gate says of itself, unless it was said before. Raises RegistryError."""
+    """Keep a gate's status, unless it was received before. Raises RegistryError."""
     created_unix_s = min(speaker.created_unix_s, now_unix_s + AHEAD_S_MAX)
     row = {"created_unix_s": created_unix_s, "received_unix_s": now_unix_s, "status": status}
     insert = database.insert(statuses).values(gate_id=speaker.gate_id, **row)
@@ -40,7 +44,7 @@ def keep_status(database: Database, speaker: Speaker, now_unix_s: int, status: s
         if not speaker.nonce:
             if connection.execute(_HAS_USED_ONE, {"gate_id": speaker.gate_id}).first() is not None:
                 return Heard(kept=False)
-            # A program of before there were nonces: only its own clock can tell.
+            # An old program without nonces: only its own clock can order its statuses.
             newer = statuses.c.created_unix_s < created_unix_s
             kept = insert.on_conflict_do_update(index_elements=["gate_id"], set_=row, where=newer)
             return Heard(kept=bool(connection.execute(kept).rowcount))
@@ -55,11 +59,14 @@ def keep_status(database: Database, speaker: Speaker, now_unix_s: int, status: s
 
 
 def _take(connection: sa.Connection, speaker: Speaker, following: str, now_unix_s: int) -> bool:
-    """Spend the nonce, if it is the one that was given out, and put the following one in its place. Of two at once, one is taken."""
+    """Replace the nonce if it is the one that was given out.
+
+    Of two statuses at once, one succeeds.
+    """
     statement = (
         sa.update(nonces)
         .where(nonces.c.gate_id == speaker.gate_id, nonces.c.nonce == speaker.nonce)
-        # One of the future was given out by a clock that ran ahead.
+        # A nonce of the future was given out by a clock that ran ahead.
         .where(nonces.c.issued_unix_s.between(now_unix_s - NONCE_S, now_unix_s))
         .values(nonce=following, issued_unix_s=now_unix_s, is_used=True)
     )
@@ -69,7 +76,11 @@ def _take(connection: sa.Connection, speaker: Speaker, following: str, now_unix_
 def _open_nonce(
     database: Database, connection: sa.Connection, gate_id: str, now_unix_s: int
 ) -> str:
-    """The nonce that is good now. It stays the same for a while: a replay must not spoil the one that the gate is about to use."""
+    """The nonce that is good now.
+
+    It stays the same for half of NONCE_S: a replay must not replace the one that the gate is about
+    to use.
+    """
     renewed = {"nonce": secrets.token_hex(_NONCE_BYTES), "issued_unix_s": now_unix_s}
     insert = database.insert(nonces).values(gate_id=gate_id, is_used=False, **renewed)
     is_old = sa.not_(nonces.c.issued_unix_s.between(now_unix_s - NONCE_S // 2, now_unix_s))

@@ -1,7 +1,9 @@
-"""How each gate fares, from what it said last of itself. What a gate sends is anybody's who has stolen it: it is checked, and made fit for a terminal.
+"""The view of each gate's last status, for operators.
 
-for view in views(store.gate_rows(), now_unix_s):
-    print(view.gate_id, view.troubles)
+    for view in views(store.gate_rows(), now_unix_s):
+        print(view.gate_id, view.troubles)
+
+A stolen gate sends anything: every field is checked, and every text made safe for a terminal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,11 +14,10 @@ from msgspec import Meta, Struct
 
 from validator.reports.gate_status import FRESH
 
-SILENT_AFTER = 3  # statuses that did not come: a gate that cannot, or may not
-EVERY_S, EVERY_S_MAX = (
-    60,
-    900,
-)  # how often a gate says how it fares: less often when this server was too busy
+SILENT_AFTER = 3  # so many missing statuses make a gate silent
+# The interval of statuses, which a gate lengthens when this server was too busy.
+EVERY_S = 60
+EVERY_S_MAX = 900
 READY = "ready"
 TROUBLE_CHARACTERS_MAX = 200
 
@@ -57,7 +58,7 @@ class _Status(Struct, frozen=True):
 
     @property
     def silent_s(self) -> int:
-        """How long it may be silent before that is a trouble."""
+        """The silence after which the gate is in trouble, in seconds."""
         return SILENT_AFTER * min(max(self.every_s, EVERY_S), EVERY_S_MAX)
 
 
@@ -65,7 +66,10 @@ _decoder = msgspec.json.Decoder(_Status, strict=True)
 
 
 class GateView(NamedTuple):
-    """One gate. Times in Unix seconds, None if there is none; of several lanes the one with the oldest list counts."""
+    """One gate.
+
+    Times are Unix seconds, None if unknown; of several lanes, the oldest list counts.
+    """
 
     gate_id: str
     enrolled_unix_s: int
@@ -75,10 +79,10 @@ class GateView(NamedTuple):
     list_issued_unix_s: int | None
     devices: tuple[Mapping[str, str], ...]
     reports_waiting: int | None
-    """Of all lanes together; None if one of them does not know, or is not heard."""
+    """Of all lanes; None if one of them does not report it."""
     troubles: tuple[str, ...]
     fingerprint_keys: tuple[str, ...] | None
-    """The ids of those that it holds; None if it cannot read its own folder of them."""
+    """The ids of its keys; None if it cannot read its folder of keys."""
 
 
 def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateView]:
@@ -87,7 +91,7 @@ def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateVi
 
 
 def span(seconds: int) -> str:
-    """A span of time as people say it."""
+    """A span of time for people, such as "10 min"."""
     for unit_s, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * unit_s:
             return f"{seconds // unit_s} {name}"
@@ -95,7 +99,7 @@ def span(seconds: int) -> str:
 
 
 def shown(text: str) -> str:
-    """A gate's text, fit for a terminal: one line, nothing that moves a cursor."""
+    """A gate's text, safe for a terminal: one line, without characters that move a cursor."""
     return "".join(each if each.isprintable() else "?" for each in text)[:TROUBLE_CHARACTERS_MAX]
 
 
@@ -110,9 +114,7 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
             troubles.append("what it says of itself cannot be understood")
         if now_unix_s - heard_unix_s >= status.silent_s:
             troubles.insert(0, f"silent for {span(now_unix_s - heard_unix_s)}")
-        elif (
-            heard_unix_s - now_unix_s >= status.silent_s
-        ):  # it would not be called silent until then
+        elif heard_unix_s - now_unix_s >= status.silent_s:  # else it would not be silent until then
             ahead = span(heard_unix_s - now_unix_s)
             troubles.insert(0, f"not heard since the clock here ran {ahead} ahead")
     troubles += _troubles(status)
@@ -145,7 +147,10 @@ def _troubles(status: _Status) -> Iterator[str]:
         if way.problem or way.state != FRESH:
             yield f"{name}: {way.problem or way.state}"
     if status.fingerprint_keys is None:
-        yield "it cannot read its fingerprint keys; list.keys must be a folder that its courier can read"
+        yield (
+            "it cannot read its fingerprint keys; list.keys must be a folder that its courier can"
+            " read"
+        )
     for place, lane in enumerate(status.lanes, start=1):
         of = f"lane {place}: " if len(status.lanes) > 1 else ""
         yield from (f"{of}{trouble}" for trouble in _lane_troubles(lane))
@@ -170,4 +175,4 @@ def _lane_troubles(lane: _Lane) -> Iterator[str]:
     if lane.reports_refused:
         yield f"{lane.reports_refused} reports refused: its outbox was full, or its disk failed"
     if lane.reports_rejected:
-        yield f"{lane.reports_rejected} reports put aside, since they were rejected here"
+        yield f"{lane.reports_rejected} reports quarantined, since they were rejected here"

@@ -1,7 +1,8 @@
-"""The keys of reports: the sealing key, to which gates seal a UID, and what an export needs: the authority's key and the exporter's.
+"""The keys of reports: the gates' sealing key, and the keys of an export.
 
-The private half of a sealing key stays with the exporter, off the back office's machine and off every web server: what lies in the database opens
-nothing. The file formats are those of keys.py; a sealing key and an authority's are X25519, an exporter's is Ed25519.
+The private half of a sealing key stays with the exporter, off the back office's machine and off
+every web server: the database alone opens nothing. The file formats are those of signing/keys.py. A
+sealing key and an authority's are X25519, an exporter's is Ed25519.
 """
 
 from base64 import b64decode
@@ -29,21 +30,24 @@ DAMAGED = "sealed, but not to a UID"
 
 
 def make_sealing_key(folder: Path, name: str, passphrase: str | None) -> str:
-    """Make an X25519 key as `<name>.pem` and `<name>.pub`; returns its id. Raises KeyFileError, OperatorError."""
+    """Make an X25519 key as `<name>.pem` and `<name>.pub`.
+
+    Returns its id; raises KeyFileError, OperatorError.
+    """
     key = X25519PrivateKey.generate()
     make_key_files(folder, name, key, passphrase)
     return sealing_key_id(key.public_key().public_bytes_raw()).hex()
 
 
 def make_signing_key(folder: Path, name: str, passphrase: str | None) -> str:
-    """Make an exporter's Ed25519 key likewise; returns its public part in hex."""
+    """Make an exporter's Ed25519 key in the same way. Returns its public half in hex."""
     key = Ed25519PrivateKey.generate()
     make_key_files(folder, name, key, passphrase)
     return key.public_key().public_bytes_raw().hex()
 
 
 def read_sealing_key(path: Path) -> bytes:
-    """The public half of an X25519 key that something can be sealed to. Raises KeyFileError."""
+    """Read the public half of an X25519 key to seal to. Raises KeyFileError."""
     key = public_key_in(path)
     if not isinstance(key, X25519PublicKey):
         raise KeyFileError(
@@ -52,13 +56,13 @@ def read_sealing_key(path: Path) -> bytes:
     public = key.public_bytes_raw()
     try:
         SealedBox(PublicKey(public)).encrypt(b"")
-    except CryptoError:  # a point of small order: whatever is sealed to it, everybody opens
+    except CryptoError:  # a point of small order: anybody could open what is sealed to it
         raise KeyFileError(f"{path}: is a weak key; make another") from None
     return public
 
 
 def read_opening_key(path: Path, passphrase: Passphrase | None = None) -> bytes:
-    """The private half of an X25519 key. Raises KeyFileError."""
+    """Read the private half of an X25519 key, 32 bytes. Raises KeyFileError."""
     key = private_key_in(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
         raise KeyFileError(
@@ -68,7 +72,7 @@ def read_opening_key(path: Path, passphrase: Passphrase | None = None) -> bytes:
 
 
 def read_signing_key(path: Path, passphrase: Passphrase | None = None) -> Ed25519PrivateKey:
-    """An exporter's key. Raises KeyFileError."""
+    """Read an exporter's private key. Raises KeyFileError."""
     key = private_key_in(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(
@@ -78,7 +82,7 @@ def read_signing_key(path: Path, passphrase: Passphrase | None = None) -> Ed2551
 
 
 def read_signer(path: Path) -> Ed25519PublicKey:
-    """The public half of an exporter's key. Raises KeyFileError."""
+    """Read the public half of an exporter's key. Raises KeyFileError."""
     key = public_key_in(path)
     if not isinstance(key, Ed25519PublicKey):
         raise KeyFileError(
@@ -88,30 +92,36 @@ def read_signer(path: Path) -> Ed25519PublicKey:
 
 
 def published_sealing_key(config: Config) -> str | None:
-    """The key to which gates are to seal, in hex, as a manifest says it; None if none is configured. Raises KeyFileError."""
+    """The sealing key in hex, as the manifest names it; None if none is configured.
+
+    Raises KeyFileError.
+    """
     path = config.sealing_key_file
     return None if path is None else read_sealing_key(path).hex()
 
 
 class CannotOpenError(Exception):
-    """A sealed UID cannot be opened; the message says why and shows nothing of it."""
+    """A sealed UID cannot be opened. The message says why and shows nothing of the UID."""
 
 
 class Opener:
-    """Opens sealed UIDs with the keys that somebody holds. Old reports name old keys: that is why there may be several."""
+    """Opens sealed UIDs. It holds several keys, since old reports name old keys."""
 
     def __init__(self, private_keys: Sequence[bytes]) -> None:
-        """Private X25519 keys, 32 bytes each."""
+        """Take private X25519 keys of 32 bytes each."""
         keys = [PrivateKey(each) for each in private_keys]
         self._boxes = {sealing_key_id(bytes(key.public_key)).hex(): SealedBox(key) for key in keys}
 
     @property
     def key_ids(self) -> frozenset[str]:
-        """The ids of the keys held."""
+        """The ids of the keys."""
         return frozenset(self._boxes)
 
     def uid(self, sealed: str, sealed_to: str) -> bytes:
-        """The UID in a report's `sealed`. Raises CannotOpenError: a gate that was stolen may have sealed anything."""
+        """Open a report's `sealed`. Returns the UID.
+
+        Raises CannotOpenError: a stolen gate may have sealed anything.
+        """
         if not sealed:
             raise CannotOpenError(NOT_SEALED)
         box = self._boxes.get(sealed_to)
@@ -127,6 +137,6 @@ class Opener:
 
 
 def _shown(key_id: str) -> str:
-    """A key id as a gate sent it, if it is one."""
+    """A key id as a gate sent it, if it has the form of one."""
     is_id = len(key_id) == 16 and set(key_id) <= set("0123456789abcdef")  # noqa: PLR2004 — 8 bytes in hex
     return key_id if is_id else "no key that there could be"

@@ -1,6 +1,7 @@
-"""Moves reports and gates out of the registry's database into the receiver's own, once: `turnike-backoffice reports move`.
+"""Moves reports and gates from the registry's database into the receiver's: `reports move`.
 
-Killed anywhere, the same command again finishes it: rows are deleted where they were only when they stand where they go.
+After a kill the same command finishes the move: rows are deleted only once they are at the new
+place.
 """
 
 from contextlib import closing
@@ -27,7 +28,10 @@ TABLES = (gates, enrolments, reports, forgotten, forgotten_numbers, statuses, no
 
 
 def move(from_url: str, to_url: str) -> int:
-    """Move them; how many reports there were. What stands at the new place already stays as it is there. Raises OperatorError."""
+    """Move all rows. Returns how many reports moved; raises OperatorError.
+
+    A row that the new place has already stays there as it is.
+    """
     with_registry = OperatorError(
         "reports are with the registry, and stay there until [receiver] database in backoffice.toml"
         " names another database than the registry's: nothing was moved"
@@ -49,8 +53,8 @@ def move(from_url: str, to_url: str) -> int:
 
 
 def _are_one(source: Database, target: Database) -> bool:
-    """Whether both are one database, under two names: what was moved would be deleted there."""
-    # A link, another spelling of a path, another name of a host: only a row tells them all.
+    """Whether two URLs name one database: then the move would delete what it moved."""
+    # A link, another spelling of a path, another name of a host: only a row finds them all.
     name = f"?{token_hex(16)}"  # no gate's id has a question mark
     mark = nonces.c.gate_id == name
     row = {"gate_id": name, "nonce": "", "issued_unix_s": 0, "is_used": True}

@@ -1,6 +1,7 @@
-"""Deletes reports when their time is over, exported or not. What a gate's outbox had missing is remembered (ReportStore.forget); of whom, nothing.
+"""Deletes reports at the end of retention, exported or not; which numbers were missing is kept.
 
-The publisher does it, of which a city has one: `publish --watch` each hour, and each `publish` without it. `reports forget` does it by hand.
+The publisher deletes: `publish --watch` each hour, and each `publish` without it. `reports forget`
+does it by hand.
 """
 
 from backoffice.home.config import Config
@@ -9,19 +10,17 @@ from backoffice.registry.database import RegistryError
 from backoffice.reports.store import ReportStore
 from validator.errors import OperatorError
 
-AHEAD_S = DAY_S  # how far this clock may be ahead of what gates have said last before it is doubted
-SLICE_S = (
-    3_600  # of reports that are deleted at once: a gate that sends meanwhile waits for no more
-)
+AHEAD_S = DAY_S  # a clock further ahead of the gates' last statuses is suspect
+SLICE_S = 3_600  # of reports deleted in one transaction: a gate that uploads waits for one slice
 
 
 def ends_unix_s(config: Config, now_unix_s: int) -> int:
-    """Reports that were received before this are to be deleted now."""
+    """The time before which received reports are to be deleted now, in Unix seconds."""
     return now_unix_s - config.reports.retention_days * DAY_S
 
 
 def forget(store: ReportStore, before_unix_s: int, now_unix_s: int) -> int:
-    """Delete the reports that came before, an hour of them at a time; how many."""
+    """Delete the reports that came before a time, an hour of them at a time. Returns how many."""
     forgotten = 0
     while (oldest := store.oldest_unix_s(before_unix_s, now_unix_s)) is not None:
         forgotten += store.forget(min(oldest + SLICE_S, before_unix_s), now_unix_s)
@@ -29,9 +28,10 @@ def forget(store: ReportStore, before_unix_s: int, now_unix_s: int) -> int:
 
 
 def confirmed_unix_s(config: Config) -> int:
-    """The newest time that a gate with a synchronised clock has signed, in Unix seconds; 0 if none has, or the database is away.
+    """The newest time signed by a gate with a synchronised clock, in Unix seconds.
 
-    What is deleted by it alone can wait: of the registry, at most a row for each card.
+    0 if there is none, or while the database is unavailable. What is deleted by this time alone can
+    wait: at most one row of the registry for each card.
     """
     try:
         with ReportStore.open(config.reports_url) as store:
@@ -41,10 +41,11 @@ def confirmed_unix_s(config: Config) -> int:
 
 
 def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False) -> int:
-    """Delete the reports of this city whose time is over; how many. Raises OperatorError.
+    """Delete the reports whose retention is over. Returns how many; raises OperatorError.
 
-    A clock that runs ahead would delete what nobody has exported yet. The gates' are the witnesses: each signs the time at which it says how it fares. With
-    none of the last day nothing is deleted, unless a person says that the clock is right.
+    A clock that runs ahead would delete reports that were not exported yet. Each gate signs the
+    time of its status, so the gates are the witnesses: without a status of the last day nothing is
+    deleted, unless the operator confirms the clock.
     """
     with ReportStore.open(config.reports_url) as store:
         before = ends_unix_s(config, now_unix_s)
@@ -53,7 +54,8 @@ def forget_due(config: Config, now_unix_s: int, *, is_clock_right: bool = False)
         witnessed = store.witnessed().best_unix_s
         if not is_clock_right and (witnessed is None or now_unix_s > witnessed + AHEAD_S):
             raise OperatorError(
-                "no report is deleted: no gate has spoken since a day before what this clock says. Set the clock; or, if it is"
-                " right, say so: turnike-backoffice reports forget --clock-is-right"
+                "no report is deleted: no gate has sent a status in the day before this clock's"
+                " time. Set the clock; or, if it is right:"
+                " turnike-backoffice reports forget --clock-is-right"
             )
         return forget(store, before, now_unix_s)

@@ -1,6 +1,7 @@
-"""The tables of reports, in the registry's database: which gates may speak, what they reported, and who took it out. reports/store.py says what they mean.
+"""The tables of reports: the gates, their reports, and the exports. store.py explains them.
 
-No table has a UID: `sealed` is opened by whoever holds the private half of the sealing key, which is not kept here.
+No table has a UID. Only the private half of the sealing key opens `sealed`, and it is not kept
+here.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table
@@ -17,7 +18,7 @@ gates = Table(
     sqlite_with_rowid=False,
 )
 
-# A token enrols one gate, once. Only its hash is kept: whoever reads the database enrols nobody.
+# A token enrols one gate, once. Only its hash is kept: the database enrols no gate.
 enrolments = Table(
     "enrolments",
     metadata,
@@ -47,11 +48,12 @@ reports = Table(
     Column("sealed_to", String(64), nullable=False),
     Column("received_unix_s", BigInteger, nullable=False),
 )
-# An outbox gives a number once: two reports with one number are a gate that was copied, or lies.
+# An outbox gives a number once: two reports with one number come from a copied or lying gate.
 Index("reports_by_seq", reports.c.gate_id, reports.c.outbox_id, reports.c.seq, unique=True)
 Index("reports_by_time", reports.c.received_unix_s)
 
-# What was forgotten when its time had come, by outbox, so that a gap is told from what is deleted: numbers up to `seq`, and how many of them.
+# Reports deleted at the end of retention, by outbox: numbers up to `seq`, and how many of them. It
+# keeps a gap apart from what was deleted.
 forgotten = Table(
     "forgotten_reports",
     metadata,
@@ -63,7 +65,8 @@ forgotten = Table(
     sqlite_with_rowid=False,
 )
 
-# Which numbers those were, without gaps from `first_seq` to `last_seq`: a gate that sends one of them again has not heard that it was received.
+# Which numbers those were, from `first_seq` to `last_seq`: a gate that sends one again has not
+# received the answer.
 forgotten_numbers = Table(
     "forgotten_numbers",
     metadata,

@@ -1,8 +1,8 @@
-"""The gates as witnesses of the time: what is deleted for its age is deleted by their clocks too, never by the back office's alone.
+"""The gates as witnesses of the time: no clock of the back office alone deletes anything by age.
 
-Each gate signs the time at which it sends a status. A gate whose clock the kernel does not call synchronised counts its time from what
-this city has signed, so it repeats a wrong time of the city. Where the law wants something deleted it is believed if no gate is
-synchronised; where nothing is lost by waiting it is not.
+Each gate signs the time of its status. A gate whose clock the kernel does not call synchronised
+counts its time from what this city has signed, so it repeats a wrong time of the city. Such a gate
+is believed only if no gate is synchronised, and only where the law requires the deletion.
 """
 
 from contextlib import closing
@@ -28,19 +28,22 @@ _decoder = msgspec.json.Decoder(_Status)
 
 
 class Witnessed(NamedTuple):
-    """The newest time that a gate has signed, in Unix seconds, by a synchronised clock and by any; None: no such gate ever has."""
+    """The newest times that gates have signed, in Unix seconds; None: no such gate.
+
+    `any_unix_s` is by any clock, `synchronised_unix_s` by one that the kernel calls synchronised.
+    """
 
     synchronised_unix_s: int | None
     any_unix_s: int | None
 
     @property
     def best_unix_s(self) -> int | None:
-        """The synchronised one, else any."""
+        """The synchronised time, else the time of any gate."""
         return self.any_unix_s if self.synchronised_unix_s is None else self.synchronised_unix_s
 
 
 def witnessed(database: Database) -> Witnessed:
-    """What the gates that may speak have said of the time. Raises RegistryError."""
+    """The newest times that the enrolled gates have signed. Raises RegistryError."""
     chosen = (
         sa.select(statuses.c.created_unix_s, statuses.c.status)
         .outerjoin(gates, gates.c.gate_id == statuses.c.gate_id)
@@ -57,7 +60,10 @@ def witnessed(database: Database) -> Witnessed:
 
 
 def _is_synchronised(status: str) -> bool:
-    """Whether a lane of the gate says so. What a gate sends is anybody's who has stolen it: what cannot be read says nothing."""
+    """Whether a lane of the gate reports a synchronised clock.
+
+    An unreadable status reports nothing: a stolen gate sends anything.
+    """
     try:
         return any(lane.clock_synchronised for lane in _decoder.decode(status).lanes)
     except (msgspec.MsgspecError, RecursionError):

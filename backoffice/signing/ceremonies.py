@@ -12,6 +12,7 @@ from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 
 from backoffice.home.folder import Office, make_public_folder, put
+from backoffice.home.steps import finished
 from backoffice.signing.clock import check_not_ahead
 from backoffice.signing.keys import (
     ONLINE_ROLES,
@@ -93,13 +94,7 @@ def found_for_development(office: Office, now_unix_s: int) -> None:
 
 def accept(office: Office, drafts: Sequence[Path], now_unix_s: int) -> Root:
     """Put a signed draft into force; the caller signs the other roles again. The office is held. Raises RootError, OSError."""
-    steps = accept_steps(office, drafts, now_unix_s)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            root: Root = done.value
-            return root
+    return finished(accept_steps(office, drafts, now_unix_s))
 
 
 def rotate(

@@ -1,7 +1,8 @@
 """Signs what is published: targets names the manifest, snapshot names targets, timestamp names snapshot. Roots are made in roots.py.
 
     with office.hold():
-        sign_publication(office, encode(manifest), now_unix_s)  # all that the manifest names must stand in the published folder already
+        # First put all that the manifest names into the published folder.
+        finished(publication_steps(office, encode(manifest), now_unix_s))
         sign_timestamp(office, now_unix_s)  # when nothing changed: does nothing until something is due
 
 `timestamp.json` is the truth about what is public, and it is put last, by rename: killed anywhere before, the world sees what it saw. Every
@@ -28,6 +29,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 
 from backoffice.home.folder import Office, put_steps
+from backoffice.home.steps import finished
 from backoffice.signing.clock import time_to_sign
 from backoffice.signing.keys import ONLINE_ROLES, online_signer, settle_steps
 from backoffice.signing.roots import publish_steps, required_root
@@ -63,15 +65,13 @@ class Publication(NamedTuple):
     files: Mapping[str, int]
 
 
-def sign_publication(office: Office, manifest: bytes, now_unix_s: int) -> Publication:
-    """Publish this manifest, and sign again whatever is due. The office is held. Raises OperatorError, OSError."""
-    return _finished(publication_steps(office, manifest, now_unix_s))
-
-
 def publication_steps(
     office: Office, manifest: bytes, now_unix_s: int
 ) -> Generator[str, None, Publication]:
-    """The same, step by step, so that a test can kill between any two; done again, it finishes what was begun."""
+    """Publish this manifest, and sign again whatever is due. Done again after a kill, it finishes.
+
+    The caller holds the office. Raises OperatorError, OSError.
+    """
     return _steps(office, manifest, now_unix_s)
 
 
@@ -81,21 +81,12 @@ def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
     Timestamp is due after a third of its validity, snapshot and targets after half. Before the first publication nothing is, and the
     versions are 0. Raises OperatorError, OSError; RoleError if the published metadata is damaged: the next publication mends that.
     """
-    return _finished(timestamp_steps(office, now_unix_s))
+    return finished(timestamp_steps(office, now_unix_s))
 
 
 def timestamp_steps(office: Office, now_unix_s: int) -> Generator[str, None, Publication]:
     """The same, step by step."""
     return _steps(office, None, now_unix_s)
-
-
-def _finished(steps: Generator[str, None, Publication]) -> Publication:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            published: Publication = done.value
-            return published
 
 
 def _steps(

@@ -32,6 +32,8 @@ from tests.support.city.publishing_rig import (
     SocketlessGate,
     view,
 )
+from tests.support.city.registry_reads import members
+from tests.support.city.statuses import set_status
 from tests.support.city.town import uid
 from validator.domain.decision import Verdict
 from validator.errors import SourceState
@@ -221,7 +223,7 @@ class ClocksMachine(RuleBasedStateMachine):
         synchronised = "true" if now.synchronised else "false"
         status = f'{{"lanes": [{{"clock_synchronised": {synchronised}}}]}}'
         with ReportStore.open(self.town.config.database_url) as store:
-            store.set_status(f"gate-{number}", now.unix_s, self.town.now_unix_s, status)
+            set_status(store, f"gate-{number}", now.unix_s, self.town.now_unix_s, status)
 
     # The repair
 
@@ -273,7 +275,7 @@ class ClocksMachine(RuleBasedStateMachine):
         held = {
             (each.name, state.uid): state.ends_unix_s
             for each in self.town.rules
-            for state in self.town.registry.members(each.name)
+            for state in members(self.town.registry, each.name)
         }
         for key, end in self.town.states.items():
             if end is None or end > self.now_unix_s:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from backoffice.cli.program import main
 from backoffice.home.folder import Office
+from backoffice.home.steps import finished
 from backoffice.signing import roles
 from tests.support.city.backoffice_rig import Client, manifest
 from validator.lists.fingerprint_keys import key_id, parse_key_file
@@ -136,7 +137,7 @@ def test_a_development_city_is_ready_at_once_and_says_what_it_is(desk: Desk) -> 
     said = desk.types("init", "city", "--development")
     assert "FOR DEVELOPMENT ONLY" in said
     office = Office(desk.city, desk.city / "published")
-    roles.sign_publication(office, manifest(1, 1_600_000_000), 1_600_000_000)
+    finished(roles.publication_steps(office, manifest(1, 1_600_000_000), 1_600_000_000))
     assert (
         desk.shown()["fingerprint_key"]
         == key_id(
@@ -253,7 +254,7 @@ def test_every_online_key_is_rotated_in_one_ceremony(founded: Desk, tmp_path: Pa
     desk = founded
     office = Office(desk.city, desk.city / "published")
     now_unix_s = int(office.roots.stat().st_mtime)
-    roles.sign_publication(office, manifest(1, now_unix_s), now_unix_s)
+    finished(roles.publication_steps(office, manifest(1, now_unix_s), now_unix_s))
     client = Client(office, tmp_path / "gate")
     before = client.refresh(now_unix_s)
     desk.types("rotate", "timestamp", "snapshot", "targets", "--home", "city")

@@ -24,6 +24,7 @@ from backoffice.home.folder import DAY_S
 from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import IssuedCard, Registry
 from tests.support.city.publishing_rig import is_whole, view
+from tests.support.city.registry_reads import set_state
 from tests.support.city.town import uid
 from tests.support.machine.programs import Program, program
 
@@ -42,7 +43,7 @@ class Home:
 
     def suspend(self, number: int) -> None:
         """A change."""
-        self.registry.set_state("suspended", uid(number))
+        set_state(self.registry, "suspended", uid(number))
 
     def publish(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """One run to its end."""

@@ -14,7 +14,7 @@ def suspend_by_another_process(url: str, uid: bytes) -> None:
     program = f"""
 from backoffice.registry.registry import Registry
 with Registry.open({url!r}) as registry:
-    assert registry.set_state("suspended", {uid!r}, None)
+    assert registry.set_states("suspended", [State({uid!r}, is_in=True)]).changed == 1
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 

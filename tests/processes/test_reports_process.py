@@ -14,12 +14,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from backoffice.home.config import load
-from backoffice.reports.store import OutboxView, ReportStore
+from backoffice.reports.store import ReportStore
 from tests.support.machine.programs import Program
+
+if TYPE_CHECKING:
+    from backoffice.reports.outboxes import OutboxView
 
 DENIALS = 10_000
 KILLS = 24

@@ -13,6 +13,7 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # lik
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
 from backoffice.home.folder import Expiries, Office, put
+from backoffice.home.steps import finished
 from backoffice.signing import clock as office_clock
 from backoffice.signing import keys, roles, roots
 from validator.domain.floor import RoleVersions
@@ -119,7 +120,7 @@ class City:
     def publish(self, list_version: int, now_unix_s: int = NOW_UNIX_S) -> roles.Publication:
         """Publish a list."""
         self.say_right(now_unix_s)
-        return roles.sign_publication(self.office, manifest(list_version), now_unix_s)
+        return finished(roles.publication_steps(self.office, manifest(list_version), now_unix_s))
 
 
 class Seen(NamedTuple):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from backoffice.cli.program import main
 from backoffice.home.config import FILE_NAME, example
 from backoffice.registry.registry import IssuedCard, Registry, State
+from tests.support.city.registry_reads import members
 
 SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
 A, B, C = (bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number]) for number in (0xA1, 0xB2, 0xC3))
@@ -47,4 +48,4 @@ class Desk:
 
     def members(self, rule: str = "suspended") -> list[State]:
         with self.registry() as registry:
-            return list(registry.members(rule))
+            return list(members(registry, rule))

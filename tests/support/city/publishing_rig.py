@@ -28,6 +28,7 @@ from backoffice.registry.registry import IssuedCard, Registry
 from backoffice.registry.schema import pieces, publications
 from backoffice.signing import keys
 from tests.support.city.backoffice_rig import NOW_UNIX_S, City
+from tests.support.city.registry_reads import issued_uids, remove_state, set_state
 from tests.support.gate import gate_courier
 from tests.support.gate.gate_courier import Gate, SetClock
 from validator.courier.list_sync import SyncStatus
@@ -103,12 +104,12 @@ class PublishingOffice:
 
     def change(self, rule: str, uid: bytes, ends_unix_s: int | None = None) -> None:
         """Put a card in."""
-        self.registry.set_state(rule, uid, ends_unix_s)
+        set_state(self.registry, rule, uid, ends_unix_s)
         self.states[rule, uid] = ends_unix_s
 
     def remove(self, rule: str, uid: bytes) -> None:
         """Take a card out."""
-        self.registry.remove_state(rule, uid)
+        remove_state(self.registry, rule, uid)
         self.states.pop((rule, uid), None)
 
     def rotate_fingerprint_key(self) -> None:
@@ -240,7 +241,7 @@ class PublishingOffice:
         assert [rule.name for rule in rules.rules] == [rule.name for rule in said.rules]
         for configured, rule in zip(said.rules, rules.rules, strict=True):
             assert rule.effect is configured.effect
-            for uid in self.registry.cards():
+            for uid in issued_uids(self.registry):
                 end = said.end(configured, uid)
                 fingerprint = rule.table.fingerprint(uid)
                 ends = [] if end is None else [each for each in (end - 1, end) if each > now_unix_s]

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 from backoffice.home.folder import Expiries
+from backoffice.home.steps import finished
 from backoffice.signing import roles
 from tests.support.city.backoffice_rig import EXPIRIES, NOW_UNIX_S, City
 from tests.support.city.list_making import KEY, segment_bytes
@@ -123,14 +124,14 @@ class Town:
     def sign(self, manifest: PublishedManifest) -> None:
         """Sign and publish a manifest. Days may have gone by: the clock is right, or it is a thief's."""
         self.city.say_right(self.now_unix_s)
-        roles.sign_publication(self.city.office, encode(manifest), self.now_unix_s)
+        finished(roles.publication_steps(self.city.office, encode(manifest), self.now_unix_s))
 
     def sign_unseen(self, content: bytes) -> None:
         """Sign whatever it is, as somebody who has the keys and another program."""
         self.city.say_right(self.now_unix_s)
         versions = iter([Mock(list_version=1, issued_unix_s=0), Mock(list_version=0)])
         with patch.object(roles, "decode", lambda _content: next(versions)):
-            roles.sign_publication(self.city.office, content, self.now_unix_s)
+            finished(roles.publication_steps(self.city.office, content, self.now_unix_s))
 
     def gate(self, name: str = "gate", *keys: bytes, ca_file: str | None = None) -> Gate:
         """A new gate that was given root 1."""

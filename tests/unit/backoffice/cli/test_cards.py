@@ -14,6 +14,7 @@ import pytest
 
 from backoffice.registry.registry import State
 from tests.support.city.desk import NOBODY, NUMBER, SHELVES, A, B, C, Desk
+from tests.support.city.registry_reads import set_state
 
 FAR = "2035-01-01T00:00Z"
 
@@ -181,7 +182,7 @@ def test_show_tells_how_the_registry_and_a_card_stand(desk: Desk) -> None:
 
 def test_a_registry_is_its_owners_alone(desk: Desk) -> None:
     with desk.registry() as registry:
-        registry.set_state("suspended", A)
+        set_state(registry, "suspended", A)
         files = list(desk.home.glob("registry.db*"))
         assert {path.name: path.stat().st_mode & 0o777 for path in files} == dict.fromkeys(
             ("registry.db", "registry.db-wal", "registry.db-shm", "registry.db.lock"), 0o600

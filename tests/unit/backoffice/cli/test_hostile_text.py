@@ -21,6 +21,7 @@ from nacl.public import PrivateKey
 
 from backoffice.reports.export_file import ExportWriter, Header
 from backoffice.reports.store import ReportStore
+from tests.support.city.statuses import set_status
 from tests.support.gate.console_lane import fake_lane, status_line
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.machine.programs import lane_config
@@ -198,8 +199,8 @@ def test_what_stands_in_the_receivers_database_is_harmless_to_an_operator(tmp_pa
     name = HOSTILE[:60]
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
         store.enrol(name, store.invite(name, NOW_UNIX_S), bytes(32), NOW_UNIX_S)
-        store.set_status(
-            name, NOW_UNIX_S, NOW_UNIX_S, json.dumps({"lanes": [{"problem": HOSTILE}]})
+        set_status(
+            store, name, NOW_UNIX_S, NOW_UNIX_S, json.dumps({"lanes": [{"problem": HOSTILE}]})
         )
         store.add(name, [stored(1, gate_id=name, outbox_id=OVERRIDE * 8)], NOW_UNIX_S)
     for arguments in (("gates",), ("gates", "--json"), ("reports", "list"), ("reports", "log")):

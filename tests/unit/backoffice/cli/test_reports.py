@@ -22,6 +22,7 @@ from backoffice.reports.gate_views import views
 from backoffice.reports.store import EnrolmentError, ReportStore
 from backoffice.signing.keys import KeyFileError
 from tests.support.city.publishing_rig import PublishingOffice, SocketlessGate, view
+from tests.support.city.statuses import set_status
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.machine.programs import Program
 from validator.errors import ConfigError, SourceState
@@ -272,7 +273,7 @@ def test_gates_shows_how_each_fares(city: Desk) -> None:
     ):
         enrolled(city, gate_id)
         if told:
-            city.store.set_status(gate_id, 1, NOW_UNIX_S - ago_s, told)
+            set_status(city.store, gate_id, 1, NOW_UNIX_S - ago_s, told)
     assert city.types("gates").splitlines() == [
         "a  heard 20 s ago, list 7 (10 min old), board ready, reader ready, 3 reports wait",
         "b  heard 20 s ago, list 7 (10 min old), board ready, reader lost, 3 reports wait",
@@ -299,7 +300,7 @@ def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_when_three_of_
     }
     for gate_id, (every_s, ago_s) in said.items():
         enrolled(city, gate_id)
-        city.store.set_status(gate_id, 1, NOW_UNIX_S - ago_s, status(every_s))
+        set_status(city.store, gate_id, 1, NOW_UNIX_S - ago_s, status(every_s))
     silent = {view.gate_id for view in views(city.store.gate_rows(), NOW_UNIX_S) if view.troubles}
     assert silent == {"gone", "liar", "off"}
 
@@ -326,7 +327,7 @@ HOSTILE = {
 def test_whatever_a_gate_says_of_itself_is_harmless_to_a_terminal(city: Desk) -> None:
     enrolled(city, "a")
     for created, (told, seen) in enumerate(HOSTILE.items(), start=1):
-        city.store.set_status("a", created, NOW_UNIX_S, told)
+        set_status(city.store, "a", created, NOW_UNIX_S, told)
         said = city.types("gates")
         assert seen in said, told
         assert "\x1b" not in said
@@ -413,7 +414,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((*SIGNED, "out", "--from", "yesterday"), "--from 'yesterday': give a time such as"),
     ((*SIGNED, "out", "--from", "2026-12-01"), "give a time such as"),
     ((*SIGNED, "out", "--from", "9" * 40), "give a time such as"),
-    ((*SIGNED, "out", "--up-to", str(NOW_UNIX_S)), "are not exported yet"),
+    ((*SIGNED, "out", "--up-to", str(NOW_UNIX_S)), "cannot be exported yet"),
     ((*EXPORT, "--sign", "exporter.pem", "--who", "a\nb", "out"), "--who: a name has"),
     ((*EXPORT, "--sign", "report-a.pem", "--who", "a", "out"), "report-a.pem: is no Ed25519 key"),
     ((*EXPORT, "--who", "a", "out"), "Missing option '--sign'"),
@@ -486,7 +487,7 @@ def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk)
     exporter.store.add(
         "gate", [stored(99, unix_s=NOW_UNIX_S - 31 * DAY_S)], NOW_UNIX_S - 31 * DAY_S
     )
-    exporter.store.set_status("gate", NOW_UNIX_S - DAY_S, NOW_UNIX_S, status())
+    set_status(exporter.store, "gate", NOW_UNIX_S - DAY_S, NOW_UNIX_S, status())
     assert exporter.types("reports", "forget").startswith(
         "1 reports deleted: received before 2026-12-16"
     )
@@ -496,11 +497,13 @@ def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk)
 def test_a_clock_that_runs_ahead_of_all_gates_deletes_nothing_until_a_person_says_that_it_is_right(
     exporter: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exporter.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, status())
+    set_status(exporter.store, "gate", NOW_UNIX_S, NOW_UNIX_S, status())
     for module in ("publish", "reports"):
         monkeypatch.setattr(f"backoffice.cli.{module}.now_unix_s", lambda: NOW_UNIX_S + 365 * DAY_S)
-    assert "no report is deleted: no gate has spoken" in exporter.refused("reports", "forget")
-    assert "no report is deleted: no gate has spoken" in exporter.run("publish").stderr
+    assert "no report is deleted: no gate has sent a status" in exporter.refused(
+        "reports", "forget"
+    )
+    assert "no report is deleted: no gate has sent a status" in exporter.run("publish").stderr
     assert exporter.store.count() == 8
     assert exporter.types("reports", "forget", "--clock-is-right").startswith("8 reports deleted")
 
@@ -509,7 +512,7 @@ def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_mad
     exporter: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backoffice.cli.publish.now_unix_s", lambda: NOW_UNIX_S + 21 * DAY_S)
-    exporter.store.set_status("gate", NOW_UNIX_S + 21 * DAY_S, NOW_UNIX_S + 21 * DAY_S, status())
+    set_status(exporter.store, "gate", NOW_UNIX_S + 21 * DAY_S, NOW_UNIX_S + 21 * DAY_S, status())
     (exporter.city / "keys/online/targets.pem").rename(exporter.folder / "targets.pem")
     ended = exporter.run("publish")
     assert ended.exit_code == 2, ended.output
@@ -519,7 +522,7 @@ def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_mad
 
 def test_publish_watch_deletes_them_as_well(city: Desk) -> None:
     city.store.add("gate", [stored(seq) for seq in (1, 2)], 0)
-    city.store.set_status("gate", int(time.time()), int(time.time()), status())
+    set_status(city.store, "gate", int(time.time()), int(time.time()), status())
     watch = Program("backoffice", "publish", "--home", str(city.city), "--watch", "--json")
     try:
         watch.event("forgotten", reports=2)

@@ -16,6 +16,8 @@ from backoffice.reports.store import ReportStore
 from backoffice.signing.clock import ClockError
 from backoffice.signing.roles import RoleError, sign_timestamp
 from tests.support.city.publishing_rig import PublishingOffice, named_files, view
+from tests.support.city.registry_reads import members, remove_state
+from tests.support.city.statuses import set_status
 from tests.support.city.town import uid
 from tests.support.gate.gate_courier import Gate
 from validator.domain.decision import Verdict
@@ -170,10 +172,10 @@ def test_a_lost_timestamp_does_not_let_a_jump_pass(town: PublishingOffice) -> No
 
 def snapshot_ahead(town: PublishingOffice, ahead_s: int) -> int:
     """A publication ahead that makes a snapshot of each rule; how many rows it deleted."""
-    held = sum(1 for each in town.rules for _ in town.registry.members(each.name))
+    held = sum(1 for each in town.rules for _ in members(town.registry, each.name))
     town.rotate_fingerprint_key()
     published_ahead(town, ahead_s)
-    return held - sum(1 for each in town.rules for _ in town.registry.members(each.name))
+    return held - sum(1 for each in town.rules for _ in members(town.registry, each.name))
 
 
 def test_no_row_is_deleted_by_a_clock_that_no_gate_confirms(town: PublishingOffice) -> None:
@@ -184,7 +186,7 @@ def test_no_row_is_deleted_by_a_clock_that_no_gate_confirms(town: PublishingOffi
 
 def test_no_row_is_deleted_by_a_clock_ahead_of_all_gates(town: PublishingOffice) -> None:
     with ReportStore.open(town.config.database_url) as store:
-        store.set_status("gate", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
+        set_status(store, "gate", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
     assert snapshot_ahead(town, 40 * DAY_S) == 0
 
 
@@ -193,8 +195,8 @@ def test_a_gate_that_counts_from_the_citys_wrong_time_is_no_witness_beside_one_t
 ) -> None:
     wrong_unix_s = town.now_unix_s + 40 * DAY_S
     with ReportStore.open(town.config.database_url) as store:
-        store.set_status("right", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
-        store.set_status("wrong", wrong_unix_s, wrong_unix_s, COUNTED)
+        set_status(store, "right", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
+        set_status(store, "wrong", wrong_unix_s, wrong_unix_s, COUNTED)
         assert store.witnessed() == (town.now_unix_s, wrong_unix_s)
     assert snapshot_ahead(town, 40 * DAY_S) == 0
 
@@ -204,14 +206,14 @@ def test_gates_that_all_count_from_the_citys_wrong_time_confirm_nothing(
 ) -> None:
     wrong_unix_s = town.now_unix_s + 40 * DAY_S
     with ReportStore.open(town.config.database_url) as store:
-        store.set_status("wrong", wrong_unix_s, wrong_unix_s, COUNTED)
+        set_status(store, "wrong", wrong_unix_s, wrong_unix_s, COUNTED)
     assert snapshot_ahead(town, 40 * DAY_S) == 0
 
 
 def test_what_ended_is_deleted_when_gates_confirm_the_time(town: PublishingOffice) -> None:
     town.now_unix_s += 40 * DAY_S
     with ReportStore.open(town.config.database_url) as store:
-        store.set_status("gate", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
+        set_status(store, "gate", town.now_unix_s, town.now_unix_s, SYNCHRONISED)
     assert snapshot_ahead(town, 0) == 3
 
 
@@ -361,7 +363,7 @@ def test_what_a_wrong_clock_has_dated_goes_a_day_after_the_clock_is_right(
     town.city.rotate("timestamp", now_unix_s=town.now_unix_s)
     for card in CARDS[3:5]:
         town.rotate_fingerprint_key()
-        town.registry.remove_state("suspended", CARDS[0])
+        remove_state(town.registry, "suspended", CARDS[0])
         town.change("suspended", card)
         town.rules = tuple(replace(each, until_unit_s=DAY_S) for each in town.rules)
         town.city.say_right(town.now_unix_s)

@@ -35,6 +35,7 @@ from backoffice.reports.export_file import (
 from backoffice.reports.exports import SETTLED_S, Done, Order, export, export_steps
 from backoffice.reports.keys import Opener
 from backoffice.reports.store import ReportStore
+from tests.support.city.statuses import set_status
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from validator.domain.rules import Effect
 from validator.errors import OperatorError
@@ -452,7 +453,7 @@ def test_an_export_is_never_overwritten_and_a_failed_one_leaves_nothing(full: De
 
 def test_a_period_that_reports_may_still_be_written_into_is_not_exported(desk: Desk) -> None:
     for up_to in (EXPORT_UNIX_S, EXPORT_UNIX_S - SETTLED_S + 1):
-        with pytest.raises(OperatorError, match="the last 5 minutes are not exported yet"):
+        with pytest.raises(OperatorError, match="the last 5 minutes cannot be exported yet"):
             desk.export(up_to_unix_s=up_to)
     with pytest.raises(OperatorError, match="ends before it begins"):
         desk.export(from_unix_s=100, up_to_unix_s=100)
@@ -462,7 +463,7 @@ def test_no_export_ends_after_any_gate_has_spoken_since_the_next_one_begins_ther
     desk: Desk,
 ) -> None:
     desk.add(1, UIDS[0])
-    desk.store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
+    set_status(desk.store, "gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
     ahead_unix_s = NOW_UNIX_S + 40 * DAY_S
     with pytest.raises(OperatorError, match="set the clock, or end the period earlier"):
         desk.export(up_to_unix_s=ahead_unix_s, made_unix_s=ahead_unix_s + SETTLED_S)
@@ -493,14 +494,14 @@ def test_retention_ends_on_a_date(desk: Desk) -> None:
     for seq, day in enumerate((0, 1, 1, 29), start=1):
         desk.add(seq, UIDS[seq], now_unix_s=NOW_UNIX_S + day * DAY_S, unix_s=NOW_UNIX_S)
     ended = NOW_UNIX_S + 30 * DAY_S
-    desk.store.set_status("gate", ended + DAY_S, ended + DAY_S, "{}")
+    set_status(desk.store, "gate", ended + DAY_S, ended + DAY_S, "{}")
     assert retention.forget_due(config, ended) == 0
     assert retention.forget_due(config, ended + 1) == 1
     assert retention.forget_due(config, ended + DAY_S + 1) == 2
     assert [row["seq"] for row in desk.store.select(0, 1 << 40)] == [4]
     (view,) = desk.store.outboxes()
     assert (view.received, view.missing) == (4, 0)
-    with pytest.raises(OperatorError, match="no gate has spoken"):
+    with pytest.raises(OperatorError, match="no gate has sent a status"):
         retention.forget_due(config, ended + 400 * DAY_S)
     assert retention.forget_due(config, ended + 400 * DAY_S, is_clock_right=True) == 1
     assert desk.store.count() == 0
@@ -518,7 +519,7 @@ def test_a_server_clock_that_was_in_1970_deletes_nothing_of_then_when_it_is_righ
     desk.add(2, UIDS[1], now_unix_s=NOW_UNIX_S - 40 * DAY_S)  # a clock that was weeks behind
     for days, left in ((1, 2), (29, 2), (31, 0)):
         now_unix_s = NOW_UNIX_S + days * DAY_S
-        desk.store.set_status("gate", now_unix_s, now_unix_s, "{}")
+        set_status(desk.store, "gate", now_unix_s, now_unix_s, "{}")
         retention.forget_due(config, now_unix_s)
         assert desk.store.count() == left, days
 

@@ -10,6 +10,7 @@ from backoffice.registry.database import Database
 from backoffice.reports import schema as report_schema
 from backoffice.reports.moving import TABLES, move
 from backoffice.reports.store import ReportStore
+from tests.support.city.statuses import set_status
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from validator.errors import ConfigError, OperatorError
 
@@ -22,7 +23,7 @@ def filled(url: str) -> None:
         store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
         store.invite("another", NOW_UNIX_S)
         store.add("gate", [stored(seq) for seq in range(1, 30)], NOW_UNIX_S)
-        store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
+        set_status(store, "gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
         store.forget(NOW_UNIX_S + 1)
         store.add("gate", [stored(seq) for seq in range(40, 50)], NOW_UNIX_S)
 

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from backoffice.home.folder import DAY_S
+from backoffice.reports.outboxes import Gap
 from backoffice.reports.schema import forgotten_numbers
 from backoffice.reports.store import (
     ALREADY,
@@ -15,9 +16,9 @@ from backoffice.reports.store import (
     STORED,
     EnrolmentError,
     Export,
-    Gap,
     ReportStore,
 )
+from tests.support.city.statuses import set_status
 from tests.support.gate.reports import NOW_UNIX_S, OUTBOX, stored
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -133,9 +134,9 @@ def test_a_gate_that_is_enrolled_anew_is_heard_whatever_time_the_old_one_had(
     store: ReportStore,
 ) -> None:
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
-    assert store.set_status("gate", NOW_UNIX_S + 50, NOW_UNIX_S, "{}")
+    assert set_status(store, "gate", NOW_UNIX_S + 50, NOW_UNIX_S, "{}")
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), OTHER, NOW_UNIX_S)
-    assert store.set_status("gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
+    assert set_status(store, "gate", NOW_UNIX_S, NOW_UNIX_S, "{}")
 
 
 def test_a_token_is_spent_also_by_the_gate_that_is_enrolled_already(store: ReportStore) -> None:
@@ -221,9 +222,9 @@ def test_a_stolen_gate_is_struck_off_and_its_key_cannot_enrol_it_again(store: Re
 
 def test_an_older_status_that_is_sent_again_changes_nothing(store: ReportStore) -> None:
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
-    assert store.set_status("gate", 10, NOW_UNIX_S, '{"list_version": 2}')
-    assert not store.set_status("gate", 10, NOW_UNIX_S, '{"list_version": 1}')
-    assert store.set_status("gate", 11, NOW_UNIX_S, '{"list_version": 3}')
+    assert set_status(store, "gate", 10, NOW_UNIX_S, '{"list_version": 2}')
+    assert not set_status(store, "gate", 10, NOW_UNIX_S, '{"list_version": 1}')
+    assert set_status(store, "gate", 11, NOW_UNIX_S, '{"list_version": 3}')
     (row,) = store.gate_rows()
     assert row["status"] == '{"list_version": 3}'
 

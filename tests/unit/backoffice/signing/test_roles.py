@@ -12,6 +12,7 @@ from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, Repo
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
 from backoffice.home.folder import Expiries, Office, put
+from backoffice.home.steps import finished
 from backoffice.signing import keys, roles, roots, standing
 from backoffice.signing.clock import ClockError
 from backoffice.signing.keys import KeyFileError
@@ -38,7 +39,7 @@ def client(city: City, tmp_path: Path) -> Client:
 
 def test_before_the_first_root_nothing_is_signed(tmp_path: Path) -> None:
     with pytest.raises(RootError, match="no root is in force yet"):
-        roles.sign_publication(City(tmp_path).office, manifest(1), NOW_UNIX_S)
+        finished(roles.publication_steps(City(tmp_path).office, manifest(1), NOW_UNIX_S))
 
 
 def test_what_is_published_is_what_a_gate_sees(city: City, client: Client) -> None:
@@ -367,18 +368,22 @@ def test_the_list_version_never_falls(city: City) -> None:
     city.publish(7)
     for version in (6, 7):
         with pytest.raises(RoleError, match=f"list {version} would follow list 7"):
-            roles.sign_publication(city.office, manifest(version, NOW_UNIX_S + 1), NOW_UNIX_S + 1)
+            finished(
+                roles.publication_steps(
+                    city.office, manifest(version, NOW_UNIX_S + 1), NOW_UNIX_S + 1
+                )
+            )
 
 
 def test_what_is_no_manifest_is_not_published(city: City) -> None:
     with pytest.raises(RoleError, match="not a manifest"):
-        roles.sign_publication(city.office, b"{}", NOW_UNIX_S)
+        finished(roles.publication_steps(city.office, b"{}", NOW_UNIX_S))
     assert sorted(path.name for path in city.office.published.rglob("*.json")) == ["1.root.json"]
 
 
 def test_a_list_that_is_issued_after_it_is_signed_is_not_published(city: City) -> None:
     with pytest.raises(RoleError, match="issued later than it is signed, which every gate refuses"):
-        roles.sign_publication(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S)
+        finished(roles.publication_steps(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S))
 
 
 def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(
