@@ -1,8 +1,10 @@
-"""One row of an import: its fields as text, the card and state that they mean, or why it is refused. Pure: no file, no clock.
+"""One row of an import: its fields as text, and what they mean or why the row is refused.
 
-    row = meant(7, Fields(uid="04:11:22:33:44:55:66", ends="2021-02-01T00:00+03:00"), limits)  # raises Refused
+    fields = Fields(uid="04:11:22:33:44:55:66", ends="2021-02-01T00:00+03:00")
+    row = meant(7, fields, limits)  # raises Refused
 
-A refusal may be read by anybody who reads a log, so it never holds what could be a UID or a printed number.
+Pure: no file, no clock. Anybody who reads a log may read a refusal, so it never holds what could be
+a UID or a printed number.
 """
 
 import math
@@ -15,9 +17,9 @@ from typing import NamedTuple
 from validator.domain.cards import RANDOM_UID_FIRST_BYTE, UID_LENGTHS
 
 NUMBER_DIGITS = 16
-CASCADE_TAG = 0x88  # goes before a part of a longer UID and is no part of it, ISO/IEC 14443-3 6.5.4
+CASCADE_TAG = 0x88  # precedes a part of a longer UID and is no part of it, ISO/IEC 14443-3 6.5.4
 MAKER_MAX = 0x80  # UIDs of 7 and 10 bytes begin with their maker; 81 to FE are not allowed, 6.5.4
-UNIX_S_MAX = (1 << 40) - 1  # as far as a manifest goes
+UNIX_S_MAX = (1 << 40) - 1  # the highest time that a manifest can hold
 YEAR_2000_UNIX_S = 946_684_800  # older than any list of cards: a day number of a spreadsheet is
 
 # Every pair of digits apart from the next by one and the same separator, or no pair. nfc-list
@@ -36,13 +38,15 @@ _NUMBER = re.compile(
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?E\+?[0-9]{1,3}", re.ASCII | re.IGNORECASE)
 _DECIMALS = re.compile(r"[0-9][0-9 :;,./-]*", re.ASCII)
 _GROUPED = re.compile(r"[0-9a-f]{1,2}(?:[ :;,./-]+[0-9a-f]{1,2}){3,}", re.ASCII | re.IGNORECASE)
-_ODD = re.compile(
-    r"(?:0x)?[0-9a-f]+", re.ASCII | re.IGNORECASE
-)  # of digits: an even number is a UID's
+# An odd number of digits, since an even number of them matches _UID.
+_ODD = re.compile(r"(?:0x)?[0-9a-f]+", re.ASCII | re.IGNORECASE)
 _UNIX_S = re.compile(r"[0-9]{1,15}\Z", re.ASCII)
-# What may be told of a field: a time, or a small number. No more digits than that, which could be a card's; and no words, which could be a person's.
-_TELLABLE = re.compile(
-    r"(?:19|20|21)[0-9]{2}-[01]?[0-9]-[0-3]?[0-9](?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?\Z|-?[0-9]{1,5}\Z",
+# What a refusal may show of a field: a time, or a small number. More digits could be a card's, and
+# words could be a person's.
+_SHOWABLE = re.compile(
+    r"(?:19|20|21)[0-9]{2}-[01]?[0-9]-[0-3]?[0-9]"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?\Z"
+    r"|-?[0-9]{1,5}\Z",
     re.ASCII,
 )
 
@@ -63,7 +67,10 @@ class Reason(StrEnum):
     UID_GROUPS = (
         "not in pairs of hex digits, all apart by the same colon, dash or blank, or by nothing"
     )
-    UID_DECIMAL = "bytes in decimal, or a zero lost in front; export the column as text, two hex digits a byte"
+    UID_DECIMAL = (
+        "bytes in decimal, or a zero lost in front;"
+        " export the column as text, two hex digits a byte"
+    )
     UID_IS_NUMBER = "16 digits, which is a printed number; call the column number"
     UID_LENGTH = "not 4, 7 or 10 bytes, that is 8, 14 or 20 hex digits; a zero in front may be lost"
     UID_RANDOM = "a random UID: 4 bytes that begin with 08 are another card at every tap"
@@ -89,18 +96,18 @@ class Reason(StrEnum):
     TWICE = "the card stands earlier in the file, otherwise"
 
 
-class Refused(Exception):  # noqa: N818 as one says it
-    """A row that is not taken: which field, why, and its text as far as that names no card."""
+class Refused(Exception):  # noqa: N818 the row is refused; the program has no error
+    """A refused row: the field, the reason, and the field's text if it can name no card."""
 
     def __init__(self, field: str, reason: Reason, text: str = "") -> None:
         super().__init__(f"{field}: {reason}" if field else str(reason))
         self.field = field
         self.reason = reason
-        self.text = text if _TELLABLE.match(text) else ""
+        self.text = text if _SHOWABLE.match(text) else ""
 
 
 class Fields(NamedTuple):
-    """A row as text. An empty field says nothing."""
+    """A row as text. An empty field is one that the row does not have."""
 
     uid: str = ""
     number: str = ""
@@ -109,7 +116,10 @@ class Fields(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What a row means: a card by UID or printed number or both, and its state. For a list of cards the number is theirs."""
+    """What a row means: a card, by UID or printed number or both, and its state.
+
+    In a list of cards the number is the card's own.
+    """
 
     line: int
     uid: bytes | None
@@ -123,14 +133,17 @@ class Row(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Between which times an end may lie, in Unix seconds: after the first, and up to the second."""
+    """The times in which an end may lie, in Unix seconds: after the first, up to the second."""
 
     after_unix_s: int
     up_to_unix_s: int = UNIX_S_MAX
 
 
 def meant(line: int, fields: Fields, limits: Limits) -> Row:
-    """The row that these fields mean. Raises Refused. The end of a card that is out is not looked at."""
+    """The row that these fields mean.
+
+    Raises Refused. The end of a card that is out is not checked.
+    """
     uid = read_uid(fields.uid) if fields.uid else None
     number = read_number(fields.number) if fields.number else None
     if uid is None and number is None:
@@ -141,9 +154,10 @@ def meant(line: int, fields: Fields, limits: Limits) -> Row:
 
 
 def read_uid(text: str) -> bytes:
-    """A UID in hex: pairs of digits, all apart by the same colon, dash or blanks, or by nothing.
+    r"""Read a UID in hex: pairs of digits, with a separator or without.
 
-    Also with 0x, or as PostgreSQL prints bytes. Raises Refused, also for what no card can have as its UID.
+    The pairs are apart by the same colon, dash or blanks everywhere. 0x and \x in front are taken
+    too. Raises Refused, also for a UID that no card can have.
     """
     uid = spelt_uid(text)
     if uid is None:
@@ -157,7 +171,7 @@ def read_uid(text: str) -> bytes:
 
 
 def spelt_uid(text: str) -> bytes | None:
-    """The bytes that are spelt as a UID is, however many and whichever they are; None for anything else."""
+    """The bytes of a text that is spelt as a UID, of any length; None for any other text."""
     found = _UID.fullmatch(text)
     return None if found is None else bytes.fromhex(found["plain"] or _NOT_DIGITS.sub("", text))
 
@@ -193,20 +207,20 @@ def _impossible(uid: bytes) -> Reason | None:
 
 
 def read_number(text: str) -> int:
-    """A printed number of 16 digits, in four groups or in none. Raises Refused."""
+    """Read a printed number of 16 digits, in four groups or in none. Raises Refused."""
     if _NUMBER.fullmatch(text) is None:
         if _EXPONENT.fullmatch(text):
             raise Refused("number", Reason.EXPONENT)
         is_short = text.isascii() and text.isdecimal() and len(text) < NUMBER_DIGITS
         raise Refused("number", Reason.NUMBER_SHORT if is_short else Reason.BAD_NUMBER)
     number = int(text.replace(" ", "").replace("-", ""))
-    if number == 0:  # what a number file holds before it is written
+    if number == 0:  # a card's number file before it is written
         raise Refused("number", Reason.NUMBER_ZERO)
     return number
 
 
 def read_state(text: str) -> bool:
-    """Whether the card is in: "in", or nothing; "out" otherwise. Raises Refused."""
+    """Whether the card is in: True for "in" or an empty text, False for "out". Raises Refused."""
     match text.lower():
         case "" | "in":
             return True
@@ -217,7 +231,7 @@ def read_state(text: str) -> bool:
 
 
 def read_end(text: str, limits: Limits) -> int:
-    """An end in Unix seconds, a part of a second rounded up. Raises Refused."""
+    """Read an end in Unix seconds, a part of a second rounded up. Raises Refused."""
     ends_unix_s = _unix_s(text)
     if ends_unix_s <= limits.after_unix_s:
         is_day = ends_unix_s < YEAR_2000_UNIX_S

@@ -1,14 +1,15 @@
-"""Imports: from a file of any bytes to the registry, so that each of its rows is in effect or refused, and told.
+"""Imports a file of any bytes into the registry: each row is in effect, or refused and reported.
 
     with Scratch() as scratch:
         done = Import(registry, scratch, Limits(0), rule="suspended").run(opened(file, COLUMNS))
         for refusal in scratch.refusals(): ...
 
-First the whole file is read and put in order, in a file of SQLite's own, and nothing is changed: a file that ends in the middle imports nothing.
-Then batches of cards, by rising UID, each a transaction of its own. One transaction for all would keep every other command out of the registry
-for minutes, and at 34 million cards would be undone by whatever happens in the last second. Batches can be cut off anywhere, and the import be run
-again: a row that is in effect already changes nothing, and what is refused follows from the file and from what the registry holds at the end, not
-from the order in which batches came.
+First the whole file is read and sorted in a file of SQLite's own, and nothing is changed: a file
+that is cut off imports nothing. Then batches of cards follow, by rising UID, each a transaction.
+One transaction for all would keep every other command out of the registry for minutes, and at 34
+million cards would be undone by anything that happens in the last second. An import can be killed
+between batches and run again: a row already in effect changes nothing. What is refused follows from
+the file and from what the registry holds at the end, not from the order of the batches.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -24,20 +25,22 @@ from validator.errors import OperatorError
 
 BATCH_CARDS = 50_000  # a second or two of the registry's lock
 READ_LINES = 20_000
-ASKED_ABOVE_MIN = 20  # cards: a handful is typed, or looked through
+ASKED_ABOVE_MIN = 20  # cards: the operator types so few, or has checked them
 CARD_COLUMNS = ("uid", "number")
 STATE_COLUMNS = ("uid", "number", "ends", "state")
 
 _ItemT = TypeVar("_ItemT")
 
 Say = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much (0: nobody knows)."""
+"""Takes what is being done, how much of it is done, and of how much (0: unknown)."""
 
 
 class Imported(NamedTuple):
-    """What became of a file's rows; `added`, `changed`, `unchanged` and `refused` are all of them. `ended` cards are in, until a time that has passed.
+    """What became of a file's rows.
 
-    Of the changed ones, `removed` were in and are out, and `shortened` end earlier than before.
+    `added`, `changed`, `unchanged` and `refused` are all rows. `ended` cards are in, until a time
+    that has passed. Of the changed ones, `removed` were in and are out, and `shortened` end earlier
+    than before.
     """
 
     rows: int
@@ -52,20 +55,28 @@ class Imported(NamedTuple):
 
 
 class ImprobableError(OperatorError):
-    """The file looks like a mistake of the program that wrote it; nothing was changed. The message is one line that names no card."""
+    """The file looks like a mistake of the program that wrote it; nothing was changed.
+
+    The message is one line that names no card.
+    """
 
 
 Allow = Callable[[int, int], None]
-"""Is called with how many cards would come under the rule, and how many would go or end earlier; raises if that is not to be."""
+"""Takes how many cards would come under the rule, and how many would go or end earlier; raises to
+stop.
+"""
 
 
 class Import:
-    """One import of cards (`rule` None) or of states under a rule. What was refused stands in the scratch afterwards.
+    """One import of cards (`rule` None) or of states under a rule.
 
-    An end has to lie within `limits`. With `keep=False` the registry is left as it is, and only told what would become of it.
-    A file that is improbable in another way than it is `meant` to be is refused. If the rule `refuses` its cards, one that is under it
-    does not get an earlier end unless `shorten` is said. If more than `asked_above` cards would change, and more than
-    ASKED_ABOVE_MIN, `allow` is asked first.
+    The scratch keeps what was refused.
+
+    A file that is improbable in another way than it is `meant` to be is refused. If the rule
+    `refuses` its cards, a card under it gets no earlier end unless `shorten` is set. `allow` is
+    asked first if more than `asked_above` cards would change, and more than ASKED_ABOVE_MIN. Ends
+    must lie within `limits`. With `keep=False` nothing changes, and the result is what would become
+    of the file.
     """
 
     def __init__(
@@ -104,9 +115,11 @@ class Import:
         self._added = self._changed = self._ended = self._removed = self._shortened = 0
 
     def run(self, rows: Rows) -> Imported:
-        """Import these. Raises RowFileError, ImprobableError, OSError and what `allow` raises before anything is changed.
+        """Import these rows.
 
-        Raises RegistryError and sqlite3.Error, after which it can be run again.
+        Raises:
+            RowFileError, ImprobableError, OSError, and what `allow` raises: Nothing was changed.
+            RegistryError, sqlite3.Error: Run it again.
         """
         for batch in _batches(rows.lines, READ_LINES):
             self._take_in(batch, rows.parse)
@@ -149,17 +162,18 @@ class Import:
             if count > 1
             else "a printed number is"
         )
-        text = f"{what} in the file more than once (line {first} and line {again}): a list names a card once"
         return Doubt(
-            Mistake.TWICE, f"{text}, so it was put together wrongly, or filled down, or rounded"
+            Mistake.TWICE,
+            f"{what} in the file more than once (line {first} and line {again}): a list names a card"
+            " once, so it was put together wrongly, or filled down, or rounded",
         )
 
     def _are_by_chance(self, twice: int) -> bool:
-        """Whether these UIDs are all of 4 bytes, and no more than honest cards have in common."""
+        """Whether only UIDs of 4 bytes are in the file twice, and so few that it may be chance."""
         return self._survey.are_by_chance(twice) and not self._scratch.has_long_twice()
 
     def _ask(self) -> None:
-        """Find out what would become of it, if that may be so much that somebody should say so."""
+        """Ask `allow` if many cards would change."""
         if self._allow is None or not self._keep:
             return
         asked_above = (
@@ -196,7 +210,7 @@ class Import:
         self._say("reading rows", self._rows, 0)
 
     def _by_number(self, rows: Sequence[Row], refusals: list[Refusal]) -> Iterator[Row]:
-        """These rows with the UIDs that their printed numbers stand for."""
+        """The rows with the UIDs of their printed numbers."""
         numbers = {row.number for row in rows if row.number is not None}
         holders = self._registry.uids_by_number(numbers) if numbers else {}
         for row in rows:
@@ -212,13 +226,14 @@ class Import:
 
     def _store(self) -> None:
         moved = self._pass(unwanted=False)
-        # A number is free once the card that had it was given another, which may have come later in the order. Each such card moves once.
+        # A number is free once its card was given another one, which may be later in the order.
+        # Each such card moves once.
         while moved and self._keep and self._scratch.count("unwanted"):
             moved = self._pass(unwanted=True)
         self._scratch.refuse_unwanted()
 
     def _pass(self, *, unwanted: bool) -> bool:
-        """Go through the rows once; whether an issued card was changed."""
+        """Store the rows once. Returns whether an issued card was changed."""
         total = self._scratch.count("unwanted" if unwanted else "rows")
         what = "giving numbers that became free" if unwanted else "importing cards"
         changed_before, done = self._changed, 0
@@ -226,21 +241,24 @@ class Import:
             outcome = self._stored(batch)
             self._count(batch, outcome)
             if unwanted:
-                self._scratch.take_back(
+                self._scratch.remove_unwanted(
                     row.uid for row in batch if row.uid and row.uid not in outcome.refused
                 )
             if self._rule is None:
-                self._scratch.put_aside(outcome.refused, "number", Reason.NUMBER_TAKEN)
+                self._scratch.add_unwanted(outcome.refused, "number", Reason.NUMBER_TAKEN)
             else:
-                self._scratch.put_aside(outcome.refused, "uid", Reason.UNKNOWN_CARD)
+                self._scratch.add_unwanted(outcome.refused, "uid", Reason.UNKNOWN_CARD)
             if not self._shorten:
-                self._scratch.put_aside(outcome.shorter, "ends", Reason.SHORTER)
+                self._scratch.add_unwanted(outcome.shorter, "ends", Reason.SHORTER)
             done += len(batch)
             self._say(what, done, total)
         return self._changed > changed_before
 
     def _cards(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """One row for each card: what its rows agree about. The first one stands, and those that say otherwise are refused."""
+        """One row for each card.
+
+        Rows that agree become one; the others are refused but for the first.
+        """
         card: Row | None = None
         refusals: list[Refusal] = []
         for row in rows:
@@ -291,7 +309,7 @@ class Import:
 
 
 def _with_uid(rows: Sequence[Row], refusals: list[Refusal]) -> Iterator[Row]:
-    """Those of these that name a UID: a card cannot be issued without."""
+    """The rows that name a UID: a card cannot be issued without one."""
     for row in rows:
         if row.uid is None:
             refusals.append(Refusal(row.line, "uid", Reason.NO_CARD))

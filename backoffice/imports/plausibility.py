@@ -1,11 +1,12 @@
-"""Whether a whole file of cards can be what it says: what no single row shows, and what spreadsheets, readers and exports do to a column. Pure.
+"""Whether a whole file of cards can be right. Pure.
 
     survey = Survey()
     for line, fields in ...: survey.see(line, fields, uid)   # uid None: the row was refused
     doubts = survey.doubts()
 
-A doubt is about chance. Each limit below is met by a file of honest cards once in ten thousand or less, so whoever is asked knows
-that there is a reason. What was seen is told by counts, lines and a form in which every digit that could name a card is hidden.
+Spreadsheets, readers and exports spoil whole columns, and no single row shows it. So a doubt is
+about chance: a file of honest cards meets each limit below once in ten thousand times or less. The
+operator is shown counts, lines and a form in which every digit that could name a card is hidden.
 """
 
 import re
@@ -25,7 +26,7 @@ TEXT = "format the column as text before the cards go into it, and export it aga
 FORM_MAX = 40
 UIDS_MIN = 20  # of a form that a few honest UIDs may have by chance
 CHANCE = 1e-4  # what happens less often is taken for a mistake
-SHORT_UIDS = 1 << 32  # of 4 bytes; makers give them out more than once
+SHORT_UIDS = 1 << 32  # UIDs of 4 bytes; makers use them more than once
 SECONDS_MIN = 4  # second bytes: a box of consecutive UIDs of 4 bytes has one or two
 _PADDING = bytes(3)
 _DIGIT = re.compile(r"[0-9a-fA-F]")
@@ -34,7 +35,7 @@ _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?E\+?[0-9]{1,3}", re.ASCII | r
 
 
 class Mistake(StrEnum):
-    """What a file may look like by a mistake; also what --meant takes."""
+    """The mistakes that a file may show; also what --meant takes."""
 
     EXPONENT = "exponent"
     DECIMAL = "decimal"
@@ -45,18 +46,18 @@ class Mistake(StrEnum):
     TWICE = "twice"
 
 
-CANNOT_BE_MEANT = frozenset({Mistake.EXPONENT})  # no row of these is a card
+CANNOT_BE_MEANT = frozenset({Mistake.EXPONENT})  # no such row names a card
 
 
 class Doubt(NamedTuple):
-    """One thing that is improbable of a file: what it is called, and what was seen, in a sentence that names no card."""
+    """One improbable thing of a file: its name, and a sentence about it that names no card."""
 
     mistake: Mistake
     text: str
 
 
 class _Seen:
-    """How often something was seen, in which lines first, and in which form."""
+    """How often something was seen, the first lines, and the form of the first."""
 
     __slots__ = ("count", "example", "form", "lines")
 
@@ -73,7 +74,7 @@ class _Seen:
             self.example = self.example or self.form(text)
 
     def where(self, besides: int = 0) -> str:
-        """The lines, and the form of the first; `besides` others were seen otherwise."""
+        """The lines, and the form of the first; `besides` counts others that are not shown."""
         shown = ", ".join(map(str, self.lines))
         left = self.count + besides - len(self.lines)
         more = f" and {left:,} more" if left else ""
@@ -82,9 +83,9 @@ class _Seen:
 
 
 class _Apart:
-    """Whether UIDs are of many places, and not of one box: a factory's are consecutive.
+    """Whether UIDs come from many boxes of cards: the UIDs of one box are consecutive.
 
-    The UIDs of a box are the same but for a byte or two, and so have a letter or none together.
+    They differ in a byte or two, and so have a letter or none together.
     """
 
     __slots__ = ("_begins", "_ends")
@@ -103,7 +104,7 @@ class _Apart:
 
 
 class Survey:
-    """Looks at every row of a file once. Bounded memory."""
+    """Sees every row of a file once, in bounded memory."""
 
     def __init__(self) -> None:
         self._uids = self._numbers = self._long = self._short = self._not_nxp = 0
@@ -116,7 +117,7 @@ class Survey:
         self._ends_nxp, self._short_nxp, self._padded = _Seen(_but_04), _Seen(), _Seen()
 
     def see(self, line: int, fields: Fields, uid: bytes | None) -> None:
-        """Take in a row as text, and its UID if it could be read."""
+        """See a row as text, and its UID if it is valid."""
         if fields.uid:
             self._uids += 1
             self._see_uid(line, fields.uid, uid)
@@ -166,12 +167,15 @@ class Survey:
                 self._big_even.add(line, "")
 
     def doubts(self) -> list[Doubt]:
-        """What is improbable of the rows seen, the worst first."""
+        """The doubts about the rows seen, the worst first."""
         found = (self._of_exponents(), self._of_decimals(), self._of_rounding(), self._of_order())
         return [doubt for doubt in (*found, self._of_cuts(), self._of_padding()) if doubt]
 
     def are_by_chance(self, twice: int) -> bool:
-        """Whether so many UIDs of 4 bytes may be in an honest file twice: makers draw them."""
+        """Whether an honest file may hold so many UIDs of 4 bytes twice.
+
+        Makers draw them at random.
+        """
         expected = self._short * self._short / (2 * SHORT_UIDS)
         return expected >= CHANCE and twice <= expected + 6 * sqrt(expected) + 1
 
@@ -182,11 +186,15 @@ class Survey:
         return Doubt(
             Mistake.EXPONENT,
             f"{self._exponents.count:,} of {named:,} cards are numbers with an exponent"
-            f" ({self._exponents.where()}): a spreadsheet took them for numbers and dropped digits; {TEXT}",
+            f" ({self._exponents.where()}): a spreadsheet took them for numbers and dropped"
+            f" digits; {TEXT}",
         )
 
     def _of_decimals(self) -> Doubt | None:
-        """Honest UIDs of 7 bytes have no letter once in 280; all of a file have none only if it is in decimal."""
+        """Whether the UIDs are in decimal.
+
+        One honest UID of 7 bytes in 280 has no letter; a whole file of such UIDs is in decimal.
+        """
         certain, by_chance = self._refused_decimals, self._decimals
         both = certain.count + by_chance.count
         is_certain = certain.count and by_chance.count and 10 * both >= 9 * self._uids
@@ -209,21 +217,22 @@ class Survey:
         if zeros > 0.1 * numbers + 5 * sqrt(0.09 * numbers) + 0.5:
             return Doubt(
                 Mistake.ROUNDED,
-                f"{zeros:,} of {numbers:,} numbers end in 0 ({self._zeros.where()}): a spreadsheet keeps"
-                f" 15 digits and makes the 16th a 0, and these are other people's cards then; {TEXT}",
+                f"{zeros:,} of {numbers:,} numbers end in 0 ({self._zeros.where()}): a spreadsheet"
+                " keeps 15 digits and makes the 16th a 0, and these are other people's cards then;"
+                f" {TEXT}",
             )
         big, even = self._big.count, self._big_even.count
         if big >= UIDS_MIN and big == even:
             return Doubt(
                 Mistake.ROUNDED,
-                f"all {big:,} numbers above 9007199254740992 are even ({self._big_even.where()}): a program"
-                " kept them as floating-point numbers, and these are other people's cards then;"
-                " let it keep them as text, and export them again",
+                f"all {big:,} numbers above 9007199254740992 are even ({self._big_even.where()}): a"
+                " program kept them as floating-point numbers, and these are other people's cards"
+                " then; let it keep them as text, and export them again",
             )
         return None
 
     def _of_order(self) -> Doubt | None:
-        told = (
+        advice = (
             "the bytes are in reversed order; let the reader's program export them as they are read"
         )
         seen = self._ends_nxp
@@ -231,14 +240,15 @@ class Survey:
         if seen.count >= LINES_SHOWN_MAX and seen.count * 256 > 10 * self._not_nxp:
             return Doubt(
                 Mistake.REVERSED,
-                f"{seen.count:,} UIDs end in 04 and begin otherwise ({seen.where()}): 04 is the maker NXP,"
-                f" which stands first, so {told}",
+                f"{seen.count:,} UIDs end in 04 and begin otherwise ({seen.where()}): 04 is the"
+                f" maker NXP, which stands first, so {advice}",
             )
         if self._long >= UIDS_MIN and self._first[SWAPPED_NXP] * 20 >= 19 * self._long:
             return Doubt(
                 Mistake.REVERSED,
-                f"{self._first[SWAPPED_NXP]:,} of {self._long:,} UIDs begin with 40: 04, the maker NXP, with its"
-                " two digits swapped; let the reader's program export them as they are read",
+                f"{self._first[SWAPPED_NXP]:,} of {self._long:,} UIDs begin with 40: 04, the maker"
+                " NXP, with its two digits swapped; let the reader's program export them as they"
+                " are read",
             )
         common = max(self._last)
         if (
@@ -248,7 +258,8 @@ class Survey:
         ):
             return Doubt(
                 Mistake.REVERSED,
-                f"{common:,} of {self._long:,} UIDs end in the same byte, and begin with many: {told}",
+                f"{common:,} of {self._long:,} UIDs end in the same byte, and begin with many:"
+                f" {advice}",
             )
         return None
 
@@ -259,8 +270,8 @@ class Survey:
             return None
         return Doubt(
             Mistake.CUT,
-            f"{seen.count:,} of {self._short:,} UIDs of 4 bytes begin with 04 ({seen.where()}): so begin those"
-            " of 7 bytes, and these may be their first four; export the whole UID",
+            f"{seen.count:,} of {self._short:,} UIDs of 4 bytes begin with 04 ({seen.where()}): so"
+            " begin those of 7 bytes, and these may be their first four; export the whole UID",
         )
 
     def _of_padding(self) -> Doubt | None:
@@ -269,13 +280,16 @@ class Survey:
             return None
         return Doubt(
             Mistake.PADDED,
-            f"{seen.count:,} of {self._long:,} UIDs end in 000000 ({seen.where()}): a program has filled"
-            " shorter ones up; export them in their own length",
+            f"{seen.count:,} of {self._long:,} UIDs end in 000000 ({seen.where()}): a program has"
+            " filled shorter ones up; export them in their own length",
         )
 
 
 def told(doubts: Collection[Doubt]) -> str:
-    """These doubts in one line: what was seen of the first, what else there is, and how to say that it is meant."""
+    """The doubts in one line.
+
+    It has the first in full, the names of the others, and the flags that accept them.
+    """
     first, *others = doubts
     also = f" Also: {', '.join(other.mistake for other in others)}." if others else ""
     flags = " ".join(
@@ -286,7 +300,7 @@ def told(doubts: Collection[Doubt]) -> str:
 
 
 def hidden(text: str) -> str:
-    """The form of a text: each digit that could be a card's is a dot."""
+    """The form of a text: a dot for each digit that could be a card's."""
     return _DIGIT.sub(".", text[:FORM_MAX])
 
 
@@ -299,6 +313,6 @@ def _but_04(text: str) -> str:
 
 
 def _exponent(text: str) -> str:
-    """Its first three digits and its exponent: many cards have these."""
+    """The first three digits and the exponent: many cards share these."""
     mantissa, sign, exponent = text.upper().partition("E")
     return f"{mantissa[:4]}{'…' if mantissa[4:] else ''}{sign}{exponent}"

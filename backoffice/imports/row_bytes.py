@@ -1,6 +1,7 @@
-"""The bytes of a file of rows, whatever program wrote it: unpacked, as UTF-8, with the line end that it has. Which rows they are is row_files.py.
+"""The bytes of a file of rows: unpacked, as UTF-8, with its line end.
 
-What holds no rows at all, such as a workbook or a PDF, is named in one line that says how to export it.
+row_files.py makes rows of them. A file that holds no rows, such as a workbook or a PDF, is named in
+one line that says how to export it.
 """
 
 import codecs
@@ -59,17 +60,21 @@ _OTHER_TEXTS = (
 
 
 class RowFileError(OperatorError):
-    """The file cannot be read as rows at all; the message is one clear line and shows nothing that stands in it but names of columns."""
+    """The file cannot be read as rows.
+
+    The message shows nothing of the file but names of columns.
+    """
 
 
 class Chunks:
-    """A file as pieces of UTF-8 of about a mebibyte: how it begins, and which byte ends its lines.
+    """A file as pieces of UTF-8 of about a mebibyte.
 
-    Taking pieces raises RowFileError and OSError.
+    It knows the first bytes, and the byte that ends lines. Iterating raises RowFileError and
+    OSError.
     """
 
     def __init__(self, file: BufferedReader, encoding: str | None) -> None:
-        """`encoding` is what a byte order mark says; None for UTF-8 or any other bytes."""
+        """`encoding` is that of the byte order mark; None for UTF-8 or any other bytes."""
         self._pieces = _read(file) if encoding is None else _transcoded(_read(file), encoding)
         self._first = b""
         for piece in self._pieces:
@@ -86,25 +91,25 @@ class Chunks:
 
 
 def begun(file: BufferedReader) -> Chunks:
-    """The pieces of an open file, packed by gzip or not. Raises RowFileError, OSError."""
+    """Open the pieces of a file, packed by gzip or not. Raises RowFileError, OSError."""
     if file.peek(len(_GZIP)).startswith(_GZIP):
         file = BufferedReader(gzip.GzipFile(fileobj=file))
     with _whole():
         begins = file.peek(BEGIN_BYTES)
     encoding = next((name for mark, name in _ENCODINGS if begins.startswith(mark)), None)
     if encoding is None:
-        told = next((told for mark, told in _OTHERS if begins.startswith(mark)), None)
-        if told is not None:
-            raise RowFileError(told)
+        kind = next((kind for mark, kind in _OTHERS if begins.startswith(mark)), None)
+        if kind is not None:
+            raise RowFileError(kind)
         if b"\0" in begins[:2]:
             raise RowFileError("is UTF-16 without a byte order mark, or no text; save it as UTF-8")
     return Chunks(file, encoding)
 
 
 def other_text(begins: bytes) -> str | None:
-    """What a text is that does not begin with the names of columns, if it is known."""
+    """What a text is, if it is a known kind other than rows with column names."""
     begins = begins.lstrip()
-    return next((told for mark, told in _OTHER_TEXTS if begins.startswith(mark)), None)
+    return next((kind for mark, kind in _OTHER_TEXTS if begins.startswith(mark)), None)
 
 
 def _read(file: BufferedReader) -> Iterator[bytes]:

@@ -1,10 +1,13 @@
-"""CSV and JSON Lines as rows of text fields, a line a row, whatever the bytes are: each line that is none is one refused row.
+"""CSV and JSON Lines as rows of text fields, a line a row.
 
-What spreadsheets write is read as it is meant: commas, semicolons, tabs or bars; `sep=;` before the names; UTF-16; lines that end in CR, LF or
-both; `="text"` and `'text`. A workbook is not read: it holds long numbers rounded to 15 digits, and nobody would see that.
+Each line that is no row is refused alone.
 
-A field of CSV cannot hold a line end here: no card does, and a quote that is never closed must not swallow the rest of the file.
-Memory stays within a chunk and a line, of however many and however long lines the file is.
+What spreadsheets write is read as it is meant: commas, semicolons, tabs or bars; `sep=;` before the
+names; UTF-16; lines that end in CR, LF or both; `="text"` and `'text`. A workbook is not read: it
+holds long numbers rounded to 15 digits, and the loss would not show.
+
+A CSV field here cannot hold a line end: no card does, and an unclosed quote must not take in the
+rest of the file. Memory is bounded by a chunk and a line, whatever the file is.
 """
 
 import csv
@@ -26,12 +29,16 @@ COLUMNS = Fields._fields
 SEPARATORS = ",;\t|"
 
 Parse = Callable[[bytes | None], Fields]
-"""The fields of a line, None if it was too long; raises Refused."""
+"""Takes a line, None if it was too long, and returns its fields; raises Refused."""
 
 _QUOTE = '"'
-_BLANK = b" ,;\t|"  # of a row that spreadsheets save for cells that were emptied, or only coloured
-# What copying from a phone or a web page leaves around a text: no width, or a direction of writing.
-_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_BLANK = b" ,;\t|"  # spreadsheets save such rows for cells that were emptied, or only coloured
+# Characters without width, or that set a direction of writing: copying from a phone or a web page
+# leaves them around a text.
+_INVISIBLE = (
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
+    "\ufeff"
+)
 _NOTHING = {"NULL", r"\N"}  # mysql --batch, and PostgreSQL's and MySQL's text files
 _SEP = re.compile(r'"?sep=([,;\t|])"?[,;\t| ]*', re.IGNORECASE)
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
@@ -45,7 +52,10 @@ class Format(StrEnum):
 
 
 class Line(NamedTuple):
-    """A line of a file: its number, from 1, and its bytes without the line end; None if it has more than LINE_BYTES_MAX."""
+    """A line of a file: its number, from 1, and its bytes without the line end.
+
+    The bytes are None if there are more than LINE_BYTES_MAX.
+    """
 
     number: int
     content: bytes | None
@@ -59,9 +69,10 @@ class Rows(NamedTuple):
 
 
 def opened(file: BufferedReader, columns: Sequence[str], format_: Format | None = None) -> Rows:
-    """The rows of a file, packed by gzip or not. Without a format it is JSON Lines if it begins with "{". Raises RowFileError, OSError.
+    """Open the rows of a file, packed by gzip or not.
 
-    So does taking its lines.
+    Without `format_` it is JSON Lines if it begins with "{", else CSV. Raises RowFileError and
+    OSError, as iterating the lines does.
     """
     chunks = begun(file)
     if format_ is None:
@@ -74,7 +85,10 @@ def opened(file: BufferedReader, columns: Sequence[str], format_: Format | None 
 
 
 def lines(chunks: Chunks) -> Iterator[Line]:
-    """The lines of a file that have more than separators on them. Raises RowFileError, OSError."""
+    """The lines of a file, without those that hold only separators.
+
+    Raises RowFileError, OSError.
+    """
     number, rest, is_long = 0, b"", False
     end = chunks.line_end
     for chunk in chunks:
@@ -98,7 +112,10 @@ def _line(number: int, content: bytes, is_long: bool) -> Iterable[Line]:
 
 
 def _parser(found: Iterator[Line], format_: Format, columns: Sequence[str]) -> Parse:
-    """How to parse these lines; of CSV, the first is taken for it. `columns` are the names it may have. Raises RowFileError."""
+    """The parser of these lines; for CSV it takes the first line, which names the columns.
+
+    `columns` are the allowed names. Raises RowFileError.
+    """
     if format_ is Format.JSONL:
         return _json_lines(columns)
     header = next(found, None)
@@ -123,13 +140,13 @@ def text_of(content: bytes | None) -> str:
 
 def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
     try:
-        said = _SEP.fullmatch(text_of(header.content))
-        if said:  # written for Excel alone, before the names
+        declared = _SEP.fullmatch(text_of(header.content))
+        if declared:  # a line for Excel alone, before the names
             header = next(found, header)
         first = text_of(header.content)
-        separator = said[1] if said else _separator(first)
+        separator = declared[1] if declared else _separator(first)
         names = [_name(name) for name in _split(first, separator)]
-        while len(names) > 1 and not names[-1]:  # empty columns behind, which spreadsheets save too
+        while len(names) > 1 and not names[-1]:  # spreadsheets save empty columns at the end
             names.pop()
     except Refused as error:
         raise RowFileError(f"line {header.number}: {error}; it should name the columns") from None
@@ -142,25 +159,31 @@ def _csv(header: Line, found: Iterator[Line], columns: Sequence[str]) -> Parse:
             values.pop()
         if len(values) != len(names):
             raise Refused("", Reason.WRONG_COLUMNS)
-        values.append("")  # the place of what the file has no column for
+        values.append("")  # for the fields that the file has no column for
         return Fields(*[values[place] for place in places])
 
     return parse
 
 
 def _name(text: str) -> str:
-    """A column's name as it is known; in Turkish the capital of uid is UİD, and the small one of UID is uıd."""
+    """A column's name in lower case.
+
+    Turkish writes uid as UİD in capitals, and UID as uıd in small letters.
+    """
     return text.replace("İ", "i").lower().replace("ı", "i")
 
 
 def _separator(header: str) -> str:
-    """What stands most often between the names: a separator of this file may stand in a name of another."""
+    """The most frequent separator of the header: a column's name may hold another one."""
     return max(SEPARATORS, key=header.count)
 
 
 def _check_names(line: int, names: Sequence[str], columns: Sequence[str]) -> None:
-    """Raises RowFileError; it shows only names of columns, since a file without names has cards in its first line."""
-    told = ", ".join(columns)
+    """Raise RowFileError unless these are columns' names.
+
+    The message shows known names alone: a file without a header has cards in its first line.
+    """
+    allowed = ", ".join(columns)
     unknown = [name for name in names if name not in columns]
     if unknown or not {"uid", "number"} & set(names):
         only = sum(name in columns for name in names)
@@ -170,7 +193,7 @@ def _check_names(line: int, names: Sequence[str], columns: Sequence[str]) -> Non
             if only
             else ""
         )
-        raise RowFileError(f"line {line}: should name the columns, which may be {told}{seen}")
+        raise RowFileError(f"line {line}: should name the columns, which may be {allowed}{seen}")
     if len(set(names)) != len(names):
         raise RowFileError(f"line {line}: names a column twice")
 
@@ -187,7 +210,10 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _unquoted(field: str) -> str:
-    """A field without what a spreadsheet or a database writes around a text: `="text"`, `'text`, `'text'`; NULL is nothing."""
+    """A field without what spreadsheets and databases write around a text.
+
+    That is `="text"`, `'text` or `'text'`. NULL becomes an empty text.
+    """
     field = field.strip()
     if not field.isascii():
         field = field.strip(_INVISIBLE).strip()
@@ -216,7 +242,10 @@ def _json_lines(columns: Sequence[str]) -> Parse:
 
 
 def _json_text(name: str, value: object) -> str:
-    """A value as the text that CSV would have. A printed number must be text: as a number it loses its zeros, or its last digit."""
+    """A JSON value as the text that CSV would have.
+
+    A printed number must be text: as a number it loses its leading zeros, or its last digit.
+    """
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,7 +1,8 @@
-"""Where an import keeps its rows while it puts them in order: a file of SQLite's own that nobody else can open, gone when it is closed.
+"""The rows of an import, sorted in a private temporary file.
 
-Sorted by UID, a card that stands twice in the file stands side by side, and the registry's pages are written one after another. SQLite sorts
-any number of rows in the memory it is given; the file lies where TMPDIR says, and is about as large as the import.
+The file is SQLite's own, about as large as the import, in the folder that TMPDIR names, and gone
+when it is closed. Sorted by UID, the rows of one card are side by side, and the registry's pages
+are written one after another. SQLite sorts any number of rows in the memory it is given.
 """
 
 import sqlite3
@@ -17,7 +18,7 @@ _FETCHED_ROWS = 10_000
 
 
 class Refusal(Refused):
-    """A refused row: its line in the file besides."""
+    """A refused row, with its line in the file."""
 
     def __init__(self, line: int, field: str, reason: Reason, text: str = "") -> None:
         super().__init__(field, reason, text)
@@ -25,7 +26,10 @@ class Refusal(Refused):
 
 
 class Scratch:
-    """The rows and refusals of one import. Raises sqlite3.Error, when the disk is full for example."""
+    """The rows and refusals of one import.
+
+    Raises sqlite3.Error, for example when the disk is full.
+    """
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
@@ -34,7 +38,10 @@ class Scratch:
             "PRAGMA synchronous = OFF",
             "PRAGMA temp_store = FILE",
             f"PRAGMA cache_size = -{_CACHE_KIB}",
-            "CREATE TABLE rows (line INTEGER PRIMARY KEY, uid BLOB, number INTEGER, ends INTEGER, is_in INTEGER)",
+            """
+            CREATE TABLE rows
+            (line INTEGER PRIMARY KEY, uid BLOB, number INTEGER, ends INTEGER, is_in INTEGER)
+            """,
             "CREATE TABLE refusals (line INTEGER PRIMARY KEY, field TEXT, reason TEXT, text TEXT)",
             "CREATE TABLE unwanted (uid BLOB PRIMARY KEY, field TEXT, reason TEXT) WITHOUT ROWID",
             "BEGIN",
@@ -53,7 +60,7 @@ class Scratch:
         self._db.close()
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Keep rows, each of a line of its own."""
+        """Keep rows of different lines."""
         self._db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
@@ -62,12 +69,15 @@ class Scratch:
         self._db.executemany("INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)", rows)
 
     def refuse_second_uses(self) -> None:
-        """Refuse every row whose number stands in an earlier line with another UID."""
+        """Refuse every row whose number an earlier line gives to another UID."""
         self._db.execute(
             """
             INSERT OR IGNORE INTO refusals
             SELECT rows.line, 'number', ?, ''
-            FROM (SELECT number, min(line) AS line FROM rows WHERE number IS NOT NULL GROUP BY number HAVING count(*) > 1) AS first
+            FROM (
+                SELECT number, min(line) AS line FROM rows WHERE number IS NOT NULL
+                GROUP BY number HAVING count(*) > 1
+            ) AS first
             JOIN rows AS holder ON holder.line = first.line
             JOIN rows ON rows.number = first.number AND rows.uid <> holder.uid
             """,
@@ -76,37 +86,47 @@ class Scratch:
         self._db.execute("DELETE FROM rows WHERE line IN (SELECT line FROM refusals)")
 
     def by_uid(self, *, unwanted: bool = False) -> Iterator[Row]:
-        """The rows that are left, by rising UID, those of one card in the order of the file; `unwanted` only those of cards put aside."""
+        """The rows that are not refused, by rising UID; those of one card in the order of the file.
+
+        `unwanted`: only the rows of unwanted cards.
+        """
         among = "JOIN unwanted USING (uid)" if unwanted else ""
         found = self._fetched(
-            f"SELECT line, uid, number, ends, is_in FROM rows {among} ORDER BY uid, line"  # noqa: S608 words of our own
+            f"SELECT line, uid, number, ends, is_in FROM rows {among} ORDER BY uid, line"  # noqa: S608 own words
         )
         return (
             Row(line, uid, number, ends, is_in=bool(is_in))
             for line, uid, number, ends, is_in in found
         )
 
-    def put_aside(self, uids: Iterable[bytes], field: str, reason: Reason) -> None:
-        """Note cards that the registry did not want, and why."""
+    def add_unwanted(self, uids: Iterable[bytes], field: str, reason: Reason) -> None:
+        """Record cards that the registry refused, and why."""
         rows = ((uid, field, reason.value) for uid in uids)
         self._db.executemany("INSERT OR IGNORE INTO unwanted VALUES (?, ?, ?)", rows)
 
-    def take_back(self, uids: Iterable[bytes]) -> None:
-        """Note that it wanted these after all."""
+    def remove_unwanted(self, uids: Iterable[bytes]) -> None:
+        """Record that the registry took these cards after all."""
         self._db.executemany("DELETE FROM unwanted WHERE uid = ?", ((uid,) for uid in uids))
 
     def refuse_unwanted(self) -> None:
-        """Refuse every row of the cards that are put aside."""
+        """Refuse every row of the unwanted cards."""
         self._db.execute(
             """
             INSERT OR IGNORE INTO refusals
-            SELECT rows.line, unwanted.field, unwanted.reason, '' FROM rows JOIN unwanted USING (uid)
+            SELECT rows.line, unwanted.field, unwanted.reason, ''
+            FROM rows JOIN unwanted USING (uid)
             """
         )
 
     def twice(self, column: str) -> tuple[int, int, int]:
-        """How many values of `column`, uid or number, are in several rows; the first such row, and the last with its value."""
-        grouped = f"SELECT min(line) AS first, max(line) AS last FROM rows WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"  # noqa: S608 the caller's own word
+        """How many values of `column` ("uid" or "number") are in several rows, and two such lines.
+
+        The lines are the first row with such a value, and the last row with the same value.
+        """
+        grouped = (
+            "SELECT min(line) AS first, max(line) AS last FROM rows"  # noqa: S608 a column's name
+            f" WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"
+        )
         # SQLite takes a bare column from the row that has the minimum (lang_select.html, 2.5).
         found = self._db.execute(f"SELECT count(*), min(first), last FROM ({grouped})").fetchone()  # noqa: S608 likewise
         count, first, last = found
@@ -121,8 +141,9 @@ class Scratch:
         return found.fetchone() is not None
 
     def count(self, table: str) -> int:
-        """How many `rows`, `refusals` or `unwanted` cards there are."""
-        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 the caller's own word
+        """How many rows a table has: "rows", "refusals" or "unwanted"."""
+        counted = self._db.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 a table's name
+        return int(counted.fetchone()[0])
 
     def refusals(self) -> Iterator[Refusal]:
         """The refusals, in the order of the file."""
@@ -132,7 +153,7 @@ class Scratch:
             yield Refusal(line, field, Reason(reason), text)
 
     def reasons(self) -> dict[str, int]:
-        """How many rows were refused for each reason, the commonest first."""
+        """How many rows were refused for each reason, the most frequent first."""
         counted = self._db.execute(
             "SELECT reason, count(*) FROM refusals GROUP BY reason ORDER BY 2 DESC, 1"
         )

@@ -1,8 +1,8 @@
-"""Makes sure that no two issued cards have one fingerprint: at a gate, one would be refused for what the other did.
+"""The search for collisions: two issued cards with one fingerprint, which a gate cannot tell apart.
 
-Among 34 million cards that happens once in a hundred keys, so it must be looked for. All cards are compared when the key is new; their
-fingerprints are then kept, sorted, in a file of the home, and only cards added since are compared with them. The file is a convenience:
-without it, or with one that does not fit the registry, all are compared again.
+Among 34 million cards one key in a hundred has a collision. All cards are compared when the key is
+new. Their fingerprints are then kept, sorted, in a file of the home, and only cards added since are
+compared with them. Without that file, or if it does not fit the registry, all are compared again.
 """
 
 import secrets
@@ -19,11 +19,11 @@ from validator.host.durable import replacing
 from validator.host.plain_files import SECRET_MODE
 
 NOTE = "fingerprints compared"  # in the registry: "<key id> <cards> <token of the file>"
-MERGED_MIN = 50_000  # so many new cards are put into the file; fewer are compared again each time, in 30 ms at most
+# So many new cards are merged into the file; fewer are compared again each time, in 30 ms at most.
+MERGED_MIN = 50_000
 
-_HEAD = struct.Struct(
-    "<8s8s16sQ"
-)  # magic, key id, token, count; then so many fingerprints, ascending
+# Magic, key id, token, count; then so many fingerprints, ascending.
+_HEAD = struct.Struct("<8s8s16sQ")
 _MAGIC = b"\x89TNKFPS\n"
 _TOKEN_BYTES = 16
 
@@ -34,14 +34,19 @@ class Comparison:
     """Compares the cards of one registry under one key."""
 
     def __init__(self, registry: Registry, folder: Path, key_id: bytes, hashed: Hash) -> None:
-        """`folder` keeps the fingerprints of the cards compared so far; it is made if it is not there."""
+        """`folder`, made if it is missing, keeps the fingerprints of the cards compared so far."""
         self._registry = registry
         self._path = folder / "compared.u64"
         self._key_id = key_id
         self._hashed = hashed
 
     def check(self, progress: Progress) -> int:
-        """Compare what was not compared yet; how many cards were. Raises CardsError for a collision, RegistryError, OSError."""
+        """Compare the cards that were not compared yet. Returns how many.
+
+        Raises:
+            CardsError: Two cards have one fingerprint.
+            RegistryError, OSError: The comparison could not be done.
+        """
         new = self._registry.new_cards.since()
         key, count, token = (*(self._registry.get_meta(NOTE) or "").split(), "", "", "")[:3]
         if (key, count) == (self._key_id.hex(), str(new.added)):
@@ -60,7 +65,7 @@ class Comparison:
         places = np.searchsorted(compared, fingerprints)
         inside = places < len(compared)
         if (compared[places[inside]] == fingerprints[inside]).any():
-            # It may be a card that was compared before: it was added while the others were being read.
+            # A card that was added while all were being read may have been compared already.
             return self._compare_all(new.added, progress)
         if len(uids) >= MERGED_MIN:
             self._keep(np.sort(np.concatenate((compared, fingerprints)), kind="stable"))
@@ -85,7 +90,7 @@ class Comparison:
         return count
 
     def _compared(self, token: bytes, new: NewCards) -> Fingerprints | None:
-        """The fingerprints that were kept, if they are those of the cards that the registry takes for compared."""
+        """The fingerprints that were kept, if they are those of the cards recorded as compared."""
         try:
             with self._path.open("rb") as file:
                 head = file.read(_HEAD.size)
@@ -98,7 +103,10 @@ class Comparison:
         return np.memmap(self._path, "<u8", "r", _HEAD.size, (new.checked,))
 
     def _keep(self, fingerprints: Fingerprints) -> None:
-        """Keep these as compared. Killed in between, the token does not fit, and all are compared again."""
+        """Keep these fingerprints as compared.
+
+        After a kill in between the token differs, and all are compared again.
+        """
         token = secrets.token_bytes(_TOKEN_BYTES)
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         with replacing(self._path, SECRET_MODE) as new:

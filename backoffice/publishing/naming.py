@@ -1,4 +1,7 @@
-"""The manifest and the index of a list version, from its rules and the pieces on offer. Not what is due (pieces.py), nor who signs (roles.py)."""
+"""The manifest and the index of a list version, made from its rules and the pieces on offer.
+
+pieces.py decides which pieces are due, and signing/roles.py signs.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -37,9 +40,12 @@ def manifest_of(
     fingerprint_key: str,
     sealing_key: str | None = None,
 ) -> bytes:
-    """The manifest, with as many recent pieces of each rule as it has room for: whoever needs another finds it in the index.
+    """Make the manifest, with as many recent pieces of each rule as fit; the index names the rest.
 
-    Both keys are in hex; without a sealing key reports name nobody. Raises OperatorError if there is no room for one of each.
+    Both keys are in hex. Without a sealing key, reports have no UID.
+
+    Raises:
+        OperatorError: Not even one piece of each rule fits.
     """
     refused = ""
     for count in range(SEGMENTS_MAX, 0, -1):
@@ -64,7 +70,7 @@ def manifest_of(
 
 
 def says(manifest: PublishedManifest, rules: Sequence[RuleConfig]) -> bool:
-    """Whether a manifest says of its rules what the configuration says now."""
+    """Whether a manifest describes its rules as the configuration does now."""
     return [_without_pieces(entry) for entry in manifest.rules] == [
         _entry(rule, ()) for rule in rules
     ]

@@ -1,6 +1,7 @@
-"""Builds one piece: from the registry's states to fingerprints, a segment, and its wire form in the published folder.
+"""Builds one piece: states of the registry, fingerprints, a segment, and a wire file.
 
-A piece is built while its list version is the newest claimed one, so the registry says exactly what that version says.
+A piece is built while its list version is the newest claimed one, so the registry holds exactly the
+states of that version.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -21,16 +22,16 @@ from validator.lists.segment_builder import Head, write_segment
 from validator.lists.wire import WireBuilt, encode
 
 Say = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, and of how much (0: nobody knows)."""
+"""Takes what is being done, how much of it is done, and of how much (0: unknown)."""
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """All that the pieces of one list version have in common."""
+    """What the pieces of one list version have in common."""
 
     registry: Registry
     folder: PublicFolder
@@ -41,7 +42,11 @@ class Press:
     say: Say = silent
 
     def build(self, rule: RuleConfig, one: Due, cards: int = 0) -> Generator[str, None, Piece]:
-        """Make a piece, step by step; `cards` is how many it will have, for whoever watches. Raises CardsError, RegistryError, OSError."""
+        """Make a piece, step by step.
+
+        `cards` is how many it will have, for the progress bar. Raises CardsError, RegistryError,
+        OSError.
+        """
         name = f"{rule.name}-{one.from_version}-{one.to_version}.wire"
         built = yield from self.folder.put_piece(
             name, lambda out: self._print(rule, one, cards, out), self.now_unix_s
@@ -51,11 +56,11 @@ class Press:
         )
 
     def _print(self, rule: RuleConfig, one: Due, cards: int, out: BinaryIO) -> WireBuilt:
-        def said(what: str) -> Callable[[int, int], None]:
+        def progress_of(what: str) -> Callable[[int, int], None]:
             return lambda done, total: self.say(f"{rule.name}: {what}", done, total)
 
-        with self._segment(rule, one, cards, said) as segment:
-            return encode(segment, out, progress=said("packing"))
+        with self._segment(rule, one, cards, progress_of) as segment:
+            return encode(segment, out, progress=progress_of("packing"))
 
     @contextmanager
     def _segment(
@@ -63,18 +68,18 @@ class Press:
         rule: RuleConfig,
         one: Due,
         cards: int,
-        said: Callable[[str], Callable[[int, int], None]],
+        progress_of: Callable[[str], Callable[[int, int], None]],
     ) -> Iterator[mmap]:
-        """The segment in a file without a name, mapped: it is as large as all the cards, and memory is not."""
+        """The segment, mapped from a file without a name: it is too large for memory."""
         is_snapshot = one.from_version == 0
-        # Up to the version now, which may be above the piece's `to`: then nothing has changed in between.
+        # Up to this version. If the piece's `to` is lower, nothing has changed in between.
         states = (
             self.registry.snapshot_batches(rule.name, self.version)
             if is_snapshot
             else self.registry.state_batches(rule.name, one.from_version, self.version)
         )
         epoch_unix_s = segment_epoch(self.now_unix_s, rule.until_unit_s)
-        reading = said("reading cards")
+        reading = progress_of("reading cards")
         fingerprints, until = table_of(
             states,
             self.hashed,
@@ -92,7 +97,7 @@ class Press:
             rule.until_unit_s,
         )
         with TemporaryFile(dir=self.folder.segments) as file:
-            write_segment(file, head, fingerprints, until, progress=said("writing"))
+            write_segment(file, head, fingerprints, until, progress=progress_of("writing"))
             del fingerprints, until
             file.flush()
             with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:

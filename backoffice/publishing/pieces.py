@@ -1,8 +1,9 @@
-"""Which pieces of a rule are due at a publication, which stay on offer, and which stand in the manifest. Pure: no disk, no clock.
+"""Which pieces of a rule are due, which stay on offer, and which the manifest names. Pure.
 
-A piece spans (from, to] in list versions: the last state of every card that changed after `from` up to `to` (docs/list-format.md).
-There are four tiers of them, each coarser than the one before, so that a gate that missed a minute, a day or a month finds a few pieces
-that bring what it missed and hardly anything else. docs/decisions/0011-pieces.md says why these.
+A piece spans (from, to] in list versions: the last state of every card that changed after `from` up
+to `to` (docs/list-format.md). There are four tiers, each coarser than the one before. A gate that
+missed a minute, a day or a month finds a few pieces that bring what it missed and hardly anything
+else. docs/decisions/0011-pieces.md gives the reasons.
 
     schedule = Schedule.of(rules=3)
     wanted = due(offered, version=42, now_unix_s=now, changed=True, schedule=schedule)
@@ -34,10 +35,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """When one piece of a kind follows another, how long they are worth keeping, and how many of them.
+    """A tier: when one piece of a kind follows another, how long pieces are kept, and how many.
 
-    `crowd` of them that no piece of the next tier spans yet make one due before its time, so that however often somebody publishes,
-    the index stays within its size.
+    When `crowd` pieces are not spanned by the next tier yet, its next piece is due early: the index
+    stays within its size however often the operator publishes.
     """
 
     period_s: int
@@ -48,7 +49,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The tiers below the snapshot, and when a snapshot is worn: its age, or the day pieces since, as a share of its bytes."""
+    """The tiers below the snapshot, and when a snapshot is worn.
+
+    That is at an age of `worn_s`, or when the day pieces since exceed `worn_share` of its bytes.
+    """
 
     tiers: Mapping[Kind, Tier]
     worn_s: int
@@ -64,7 +68,7 @@ class Schedule:
         worn_s: int = 30 * DAY_S,
         worn_share: float = 0.25,
     ) -> "Schedule":
-        """The schedule when so many rules share the index: minutes get what hours and days leave."""
+        """The schedule for so many rules in one index: minutes get what hours and days leave."""
         share = min(PIECES_MAX // rules, RULE_PIECES_MAX)
         hours, days = (
             min(kept_s // period_s + 16, share // 3)
@@ -80,7 +84,7 @@ class Schedule:
 
 
 def newest(offered: Iterable[Piece]) -> int:
-    """The list version up to which these pieces tell; 0 if there are none."""
+    """The newest list version that these pieces reach; 0 if there are none."""
     return max((piece.to_version for piece in offered), default=0)
 
 
@@ -93,26 +97,35 @@ def due(
     schedule: Schedule,
     lost: Sequence[Piece] = (),
 ) -> tuple[Due, ...]:
-    """The pieces of one rule that are wanted with this list version, by falling `from`, no two of them with one span.
+    """The pieces of one rule that are due with this list version, by falling `from`.
 
-    `offered` are those that can still be fetched, `lost` those that were on offer until their files went. `changed` says whether a card
-    of the rule changed after the newest `to` of `offered`. If none did, the state there is the state now, and what is due ends there: a
-    gate that stands there has nothing to fetch. Nothing offered means a new rule or a new key: a snapshot.
+    No two have the same span. If no card changed, the state at the newest `to` of `offered` is the
+    state now: what is due ends there, and a gate at that version has nothing to fetch. Nothing
+    offered means a new rule or a new key: a snapshot is due.
+
+    Args:
+        offered: The pieces that can be fetched.
+        version: The list version that is published.
+        now_unix_s: The time now.
+        changed: Whether a card of the rule changed after the newest `to` of `offered`.
+        schedule: The tiers.
+        lost: The pieces on offer whose files are gone.
     """
     last = newest(offered)
     to_version = version if changed or not last else last
-    anew = not any(piece.kind is Kind.SNAPSHOT for piece in offered)
-    is_day = anew or bool(lost) or _is_over(offered, Kind.DAY, now_unix_s, schedule)
+    begins = not any(piece.kind is Kind.SNAPSHOT for piece in offered)
+    is_day = begins or bool(lost) or _is_over(offered, Kind.DAY, now_unix_s, schedule)
     is_hour = is_day or _is_over(offered, Kind.HOUR, now_unix_s, schedule)
-    # A snapshot comes with a day piece alone: at night, and so that all tiers have a joint wherever one begins or ends.
-    is_snapshot = anew or (is_day and _is_worn(offered, now_unix_s, schedule))
+    # A snapshot comes only with a day piece: at night, and so that all tiers have a joint where it
+    # begins or ends.
+    is_snapshot = begins or (is_day and _is_worn(offered, now_unix_s, schedule))
     spans = {last: Kind.MINUTE} if changed else {}
     for kind, is_due in ((Kind.HOUR, is_hour), (Kind.DAY, is_day)):
         joint = newest(_of(offered, kind))
         if is_due and joint:
             spans[joint] = kind
     gone = [piece.from_version for piece in lost if piece.kind is not Kind.SNAPSHOT]
-    if gone:  # one piece from the first hole on applies wherever any of them would have
+    if gone:  # one piece from the first gap on replaces them all
         spans[min(gone)] = Kind.DAY
     if is_snapshot or any(piece.kind is Kind.SNAPSHOT for piece in lost):
         spans[0] = Kind.SNAPSHOT
@@ -125,7 +138,7 @@ def due(
 
 
 def missing(offered: Iterable[Piece], wanted: Iterable[Due]) -> tuple[Due, ...]:
-    """Of what is wanted, what must be built: there may be a piece of that span already, of a lower tier."""
+    """The due pieces that must be built: a piece of the same span may exist in a lower tier."""
     there = {_span(piece) for piece in offered}
     return tuple(one for one in wanted if (one.to_version, one.from_version) not in there)
 
@@ -133,7 +146,7 @@ def missing(offered: Iterable[Piece], wanted: Iterable[Due]) -> tuple[Due, ...]:
 def joined(
     offered: Iterable[Piece], wanted: Iterable[Due], built: Iterable[Piece], now_unix_s: int
 ) -> tuple[Piece, ...]:
-    """The pieces on offer with those that were built, each raised to the tier in which it is wanted."""
+    """The pieces on offer and the built ones, each raised to the tier in which it is due."""
     pieces = {_span(piece): piece for piece in (*offered, *built)}
     for one in wanted:
         span = (one.to_version, one.from_version)
@@ -142,15 +155,19 @@ def joined(
 
 
 def recalled(known: Sequence[Piece], from_version: int) -> Kind:
-    """The tier of a newer piece than these that was published by somebody who could not write down which it was: the highest it may be."""
+    """The tier of a piece newer than these, whose publisher was killed before it recorded the tier.
+
+    It is the highest tier possible.
+    """
     joints = {newest(_of(known, kind)): kind for kind in Kind if kind is not Kind.SNAPSHOT}
     return Kind.SNAPSHOT if from_version == 0 else joints.get(from_version, Kind.DAY)
 
 
 def kept(pieces: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> tuple[Piece, ...]:
-    """Of one rule's pieces, those that stay on offer, by rising (to, from), as the index has them.
+    """The pieces of one rule that stay on offer, by rising (to, from), as in the index.
 
-    What the next tier does not span yet stays, whatever its age: so from every version there is a way forward.
+    A piece that the next tier does not span yet stays at any age: so every version has a way
+    forward.
     """
     snapshots = sorted(
         (piece for piece in pieces if piece.kind is Kind.SNAPSHOT), key=_span, reverse=True
@@ -169,7 +186,7 @@ def kept(pieces: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> tuple[
 
 
 def recent(offered: Iterable[Piece], count_max: int = SEGMENTS_MAX) -> tuple[Piece, ...]:
-    """What the manifest names: the newest by falling `to`, the smallest of each `to`."""
+    """The pieces that the manifest names: the newest by falling `to`, the smallest of each `to`."""
     smallest: dict[int, Piece] = {}
     for piece in offered:
         known = smallest.get(piece.to_version)
@@ -183,7 +200,10 @@ def _span(piece: Piece) -> tuple[int, int]:
 
 
 def _of(pieces: Iterable[Piece], lowest: Kind) -> list[Piece]:
-    """The pieces of this tier and of those above it, by rising `to`: where the last ends, the next of this tier begins."""
+    """The pieces of this tier and above, by rising `to`.
+
+    The next piece of this tier begins where the last of them ends.
+    """
     return sorted((piece for piece in pieces if piece.kind >= lowest), key=_span)
 
 
@@ -193,9 +213,12 @@ def _unspanned(offered: Sequence[Piece], kind: Kind) -> list[Piece]:
 
 
 def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, schedule: Schedule) -> bool:
-    """Whether the hour or day (UTC) of the last piece of this tier is over, or too many pieces wait to be spanned by the next one."""
+    """Whether the next piece of this tier is due.
+
+    That is when its hour or day (UTC) is over, or too many pieces below wait for it.
+    """
     last = _of(offered, kind)[-1]
-    # Not "later than": a clock that ran ahead once must not hold up pieces until it is right.
+    # Another period, not a later one: a clock that ran ahead must not delay pieces.
     is_another = (
         now_unix_s // schedule.tiers[kind].period_s
         != last.made_unix_s // schedule.tiers[kind].period_s
@@ -205,7 +228,7 @@ def _is_over(offered: Sequence[Piece], kind: Kind, now_unix_s: int, schedule: Sc
 
 
 def _is_worn(offered: Sequence[Piece], now_unix_s: int, schedule: Schedule) -> bool:
-    """Whether the newest snapshot is old, or what a new gate has to fetch besides it has grown too large."""
+    """Whether the newest snapshot is old, or a new gate has too much to fetch besides it."""
     snapshot = _of(offered, Kind.SNAPSHOT)[-1]
     days = _unspanned(offered, Kind.DAY)
     return (

@@ -1,7 +1,8 @@
-"""The published folder's own files: pieces in `segments/`, indexes in `indexes/`. Manifests and metadata are put by roles.py.
+"""The published folder's pieces in `segments/` and indexes in `indexes/`.
 
-Each file is named by its sha256 and never changes; it is durable before anything names it. One process writes here (publisher.py holds the
-lock), so a file that is being written and has no writer was left by a crash.
+signing/roles.py puts manifests and metadata. Each file is named by its sha256 and never changes; it
+is durable before anything names it. One process writes here, under the lock of publisher.py, so a
+temporary file without a writer was left by a crash.
 """
 
 import hashlib
@@ -26,17 +27,17 @@ from validator.lists.piece_index import PieceIndex, decode, encode
 from validator.lists.segment import HEADER_BYTES, Header, SegmentError
 from validator.lists.wire import WIRE_HEADER_AT, WireBuilt
 
-KEPT_S = DAY_S  # a gate may be in the middle of what is offered no more
+KEPT_S = DAY_S  # a gate may still be fetching what is no longer on offer
 
 _PIECE_NAME = re.compile(r"([0-9a-f]{64})\.wire")
 _INDEX_NAME = re.compile(r"([0-9a-f]{64})\.json")
 
 Fill = Callable[[BinaryIO], WireBuilt]
-"""Writes a piece into an open file, and says what it wrote."""
+"""Writes a piece into an open file, and returns what it wrote."""
 
 
 class PublicFolder:
-    """Pieces and indexes of one back office. Every method raises OSError."""
+    """The pieces and indexes of one back office. Every method raises OSError."""
 
     def __init__(self, office: Office) -> None:
         self.segments = office.published / "segments"
@@ -50,7 +51,11 @@ class PublicFolder:
         )
 
     def prepare(self) -> None:
-        """Make what is missing of the folder, let the web server read all of it, and remove what a crash left half written."""
+        """Prepare the folder for a publication.
+
+        Makes missing folders, lets the web server read all files, and removes what a crash left
+        half written.
+        """
         for folder in self._folders:
             make_public_folder(folder)
             open_public_files(folder)
@@ -68,7 +73,7 @@ class PublicFolder:
         return found.st_size == piece.bytes
 
     def header(self, piece: Piece) -> Header | None:
-        """What a piece says of itself; None if that cannot be read."""
+        """The header of a piece; None if it cannot be read."""
         try:
             with self._path(piece).open("rb") as file:
                 return Header.parse(file.read(WIRE_HEADER_AT + HEADER_BYTES)[WIRE_HEADER_AT:])
@@ -76,7 +81,7 @@ class PublicFolder:
             return None
 
     def index(self, entry: IndexEntry | None) -> PieceIndex | None:
-        """The index that a manifest names; None if it is not there or not what was named."""
+        """The index that a manifest names; None if it is missing or another one."""
         if entry is None:
             return None
         try:
@@ -89,7 +94,7 @@ class PublicFolder:
         return None
 
     def put_piece(self, name: str, fill: Fill, now_unix_s: int) -> Generator[str, None, WireBuilt]:
-        """Put a piece, step by step; `name` is what the steps call it. Durable once `sync` is done."""
+        """Put a piece, step by step. It is durable after `sync`; the steps are named by `name`."""
         with replacing(self.segments / name, PUBLIC_MODE, syncs_folder=False) as new:
             built = fill(new.file)
             yield from _finish(new, now_unix_s)
@@ -99,7 +104,7 @@ class PublicFolder:
         return built
 
     def put_index(self, index: PieceIndex, now_unix_s: int) -> Generator[str, None, IndexEntry]:
-        """Put an index, step by step. Raises ManifestError for one that no gate would take."""
+        """Put an index, step by step. Raises ManifestError for one that gates would refuse."""
         content = encode(index)
         entry = IndexEntry(len(content), hashlib.sha256(content).hexdigest())
         path = self.indexes / f"{entry.sha256}.json"
@@ -111,19 +116,22 @@ class PublicFolder:
         return entry
 
     def date(self, index: PieceIndex | None, now_unix_s: int) -> None:
-        """Let the pieces of this index count as made now, since nobody else knows that they have been on offer until now."""
+        """Date the pieces of this index now.
+
+        The registry does not know that they were on offer until now.
+        """
         for entries in index.rules.values() if index else ():
             for entry in entries:
                 with suppress(FileNotFoundError):
                     os.utime(self.segments / f"{entry.sha256}.wire", (now_unix_s, now_unix_s))
 
     def date_all(self, now_unix_s: int) -> None:
-        """Let every file count as made now, since the clock by which they are dated was another than the one of now."""
+        """Date every file now: another clock dated them."""
         for path in (path for folder in self._folders for path in folder.iterdir()):
             os.utime(path, (now_unix_s, now_unix_s))
 
     def sync(self) -> None:
-        """Make the names of what was put durable."""
+        """Make the names of new pieces and indexes durable."""
         sync_folder(self.segments)
         sync_folder(self.indexes)
 
@@ -134,9 +142,16 @@ class PublicFolder:
         index_sha256: str,
         now_unix_s: int,
     ) -> Generator[str, None, None]:
-        """Remove, step by step, what nobody has been told of for a day: pieces by when they were retired, others by when they were made.
+        """Remove, step by step, what was not on offer for a day.
 
-        `offered` and `retired` are of hashes; a hash in both is offered. Indexes go a day after another one was made.
+        Pieces go a day after they were retired, or made if that is unknown; an index a day after
+        its successor was made.
+
+        Args:
+            offered: The hashes of the pieces on offer; they stay.
+            retired: When pieces were retired, in Unix seconds, by hash.
+            index_sha256: The index on offer.
+            now_unix_s: The time now.
         """
         before_unix_s = now_unix_s - KEPT_S
         for path, sha256 in _named(self.segments, _PIECE_NAME):
@@ -156,7 +171,7 @@ class PublicFolder:
 
 def _finish(new: NewFile, now_unix_s: int) -> Generator[str, None, None]:
     new.file.flush()
-    # The publisher's time and not the system's, since ages are counted by it.
+    # The publisher's time and not the system's: ages are counted by it.
     os.utime(new.file.fileno(), (now_unix_s, now_unix_s))
     yield f"written {new.temporary.name}"
     new.sync()
@@ -164,7 +179,7 @@ def _finish(new: NewFile, now_unix_s: int) -> Generator[str, None, None]:
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[tuple[Path, str]]:
-    """The files of such a name, and the hash in it."""
+    """The files whose names match, and the hash in each name."""
     found = ((path, pattern.fullmatch(path.name)) for path in folder.iterdir())
     return [(path, match[1]) for path, match in found if match]
 

@@ -1,12 +1,13 @@
-"""Publishes: gives what changed a list version, builds the pieces that are due, and signs the manifest that names them.
+"""The publisher: it claims a list version, builds the pieces that are due, and signs the manifest.
 
     publisher = Publisher(config, registry)
     with publisher.alone():
         outcome = publisher.publish(now_unix_s)
 
-What is public is what the published folder says, from timestamp.json on; the registry only records it. Files that never change are put first,
-durably, and timestamp.json last: killed anywhere, the world sees the list before or the list after, whole. The next run goes on: a list version
-that nobody has seen is built again, one that is public is written down as published.
+What is public is what the published folder holds, from timestamp.json on; the registry only records
+it. Files that never change are put first, durably, and timestamp.json last. After a kill anywhere,
+gates see the list before or the list after, whole. The next run continues: it builds a version
+again that no gate has seen, and records one as published that is public.
 """
 
 import fcntl
@@ -53,22 +54,19 @@ from validator.lists.manifest import (
     decode,
 )
 
-ISSUED_IN_A_LIFE = (
-    10  # a manifest is issued again after this part of its validity, with or without a change
-)
+ISSUED_IN_A_LIFE = 10  # a manifest is issued again after a tenth of its validity
 
 _EVER = 1 << 62  # later than any time
-_FINGERPRINTS = (
-    "fingerprints"  # the folder of the home where collisions.py keeps what it has compared
-)
+_FINGERPRINTS = "fingerprints"  # the home's folder for what collisions.py has compared
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run did. `version` is the list version that is public now, 0 if none is.
 
-    Without a reason in `why` no list was published; `files` then names what was signed again. `files` are sizes in bytes by name: the
-    manifest, the index, and each file of metadata. `built` are the pieces that were made, by rule.
+    If `why` is empty no list was published, and `files` names what was signed again. `files` has
+    sizes in bytes by name: the manifest, the index, and each file of metadata. `built` has the new
+    pieces by rule.
     """
 
     version: int
@@ -80,13 +78,14 @@ class Outcome:
 
 
 class BusyError(OperatorError):
-    """Another publisher of this home is at work."""
+    """Another publisher of this home is running."""
 
 
 class Publisher:
-    """The publisher of one back office. Whoever calls it is `alone`.
+    """The publisher of one back office. Its caller holds `alone`.
 
-    Raises OperatorError, CardsError, RegistryError and OSError, each one clear line that names no card; what was public then is public still.
+    Raises OperatorError, CardsError, RegistryError and OSError, each one line that names no card.
+    What was public before an error stays public.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Publisher:
         say: Say = silent,
         hashing: Callable[[bytes], Hash] = hasher,
     ) -> None:
-        """`say` is told what takes long; `hashing` makes fingerprints under a key."""
+        """`say` takes the progress of long work; `hashing` makes fingerprints under a key."""
         self._config = config
         self._office = config.office
         self._folder = PublicFolder(config.office)
@@ -118,7 +117,10 @@ class Publisher:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only publisher of this home, until the block or the process ends. Raises BusyError if there is another."""
+        """Be the only publisher of this home for a block.
+
+        Raises BusyError if another is running.
+        """
         home = self._office.home
         try:
             fd = os.open(home / ".publisher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
@@ -131,19 +133,19 @@ class Publisher:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BusyError(
-                    f"{home}: another publisher is at work; one is enough, it takes up every change"
+                    f"{home}: another publisher is running; one is enough, it publishes all changes"
                 ) from None
             yield
         finally:
             os.close(fd)
 
     def publish(self, now_unix_s: int) -> Outcome:
-        """Publish if there is a reason to; else sign again what is due, which may be nothing."""
+        """Publish if there is a reason to; else sign again what is due, if anything."""
         return finished(self.steps(now_unix_s))
 
     def steps(self, now_unix_s: int) -> Generator[str, None, Outcome]:
-        """The same, step by step, so that a test can kill between any two."""
-        # First of all: a clock that is refused claims no version and builds no piece.
+        """`publish` in steps, so that a test can kill it between any two."""
+        # Check the clock first: a clock that is refused must claim no version and build no piece.
         known = self._log.newest()
         time_to_sign(self._office, now_unix_s, issued_unix_s=known.issued_unix_s if known else 0)
         self._folder.prepare()
@@ -151,8 +153,9 @@ class Publisher:
         self._date(public, now_unix_s)
         if public is not None and not self._registry.claimed() and not self._registry.cards_added():
             raise OperatorError(
-                f"the registry is empty, though list {public.list_version} is public: with it, every card would be let in;"
-                " bring the registry back from its backup, or import the cards first (docs/runbook.md)"
+                f"the registry is empty, though list {public.list_version} is public: published, it"
+                " would let every card in; restore the registry from its backup, or import the"
+                " cards first (docs/runbook.md)"
             )
         yield from self._settle(public)
         key = current_fingerprint_key(self._office)
@@ -172,19 +175,23 @@ class Publisher:
             return None if content is None else decode(content)
         except ManifestError as error:
             raise OperatorError(
-                f"{self._office.targets}: the published manifest is not one of this program: {error}"
+                f"{self._office.targets}: the published manifest is not this program's: {error}"
             ) from error
 
     def _date(self, public: PublishedManifest | None, now_unix_s: int) -> None:
-        """Count the age of what is offered no more from now on, if the clock was another when that ended: it would go at once, or never."""
-        # A list is issued again after a part of its life: one that is older was issued by another clock, or nobody published since.
+        """Count the age of retired files from now, if another clock dated them.
+
+        They would be deleted at once, or never.
+        """
+        # A list is issued again after a part of its validity. An older one was issued by another
+        # clock, or no publisher has run since.
         oldest_s = self._config.manifest_valid_s // ISSUED_IN_A_LIFE + JUMP_S_MAX
         if public and not -STEP_S_MAX <= now_unix_s - public.issued_unix_s <= oldest_s:
             self._folder.date_all(now_unix_s)
             self._log.date_retired(now_unix_s)
 
     def _settle(self, public: PublishedManifest | None) -> Generator[str, None, None]:
-        """Write down what was published by a run that was killed before it could."""
+        """Record what a run published that was killed before it could record it."""
         building = self._log.building()
         if building is None or public is None or public.list_version < building.version:
             return
@@ -230,18 +237,19 @@ class Publisher:
             "the rules changed": not says(public, self._config.rules),
             "the sealing key changed": public.sealing_key != published_sealing_key(self._config),
             "the index is gone": self._folder.index(public.index) is None,
-            # Issued later than now: by a clock that ran ahead. Nothing that is signed now may name that.
+            # A list issued later than now is of a clock that ran ahead. What is signed now must not
+            # name it.
             "its time has come": not -STEP_S_MAX
             <= now_unix_s - public.issued_unix_s
             < self._config.manifest_valid_s // ISSUED_IN_A_LIFE,
         }
-        anew = [
+        begun = [
             f"{offer.rule.name} {offer.why}" for offer in offers if not (offer.there or offer.lost)
         ]
         lost = [
             f"{offer.rule.name} has lost {len(offer.lost)} pieces" for offer in offers if offer.lost
         ]
-        return (*(reason for reason, holds in reasons.items() if holds), *anew, *lost)
+        return (*(reason for reason, holds in reasons.items() if holds), *begun, *lost)
 
     # A publication
 
@@ -279,13 +287,17 @@ class Publisher:
         return Outcome(version, why, changes, compared, tuple(built), files)
 
     def _begin(self, public: PublishedManifest | None, issued_unix_s: int) -> int:
-        """The list version to publish: the one that was begun if nobody has seen it, else one above all that were ever used."""
+        """The list version to publish.
+
+        The begun one if no gate has seen it, else one above all that were used.
+        """
         seen = public.list_version if public else 0
         building, known = self._log.building(), self._log.newest()
         if building is not None:
             if public is not None or used_versions(self._office, standing(self._office)) == Used():
                 return building.version
-            # What was public is lost, so nobody can tell whether this version was: gates refuse two lists of one version.
+            # What was public is lost, so this version may have been public: gates refuse two lists
+            # of one version.
             self._log.finish(building.version)
             known = building
         version = max(seen, known.version if known else 0, self._registry.claimed()) + 1
@@ -326,7 +338,7 @@ class Publisher:
     def _pieces(
         self, press: Press, offer: Offer
     ) -> Generator[str, None, tuple[tuple[Piece, ...], list[Piece]]]:
-        """Build what is due of a rule; what is offered of it then, and what was built."""
+        """Build what is due of a rule. Returns what is offered of it then, and what was built."""
         changed = self._registry.changed_rules(newest(offer.there))
         wanted = due(
             offer.there,
@@ -359,7 +371,10 @@ class Publisher:
         index: IndexEntry,
         now_unix_s: int,
     ) -> Generator[str, None, None]:
-        """Remove files that nobody can be in the middle of any more, and states that no piece will have to say again."""
+        """Remove old files and states.
+
+        No gate can still be fetching the files, and no piece will carry the states again.
+        """
         retired = self._log.retired(_EVER)
         since = {
             one.piece.sha256: one.retired_unix_s
@@ -371,8 +386,8 @@ class Publisher:
         with self._office.hold():
             prune(self._office, now_unix_s)
         for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
-            # It costs a look at every card of the rule, as the snapshot did.
+            # Like the snapshot, it reads every card of the rule.
             begins = (piece.from_version or piece.to_version for piece in offered[rule])
             ended_before_unix_s = epoch(min(now_unix_s, confirmed_unix_s(self._config)), DAY_S)
             self._registry.forget(rule, min(begins), ended_before_unix_s)
-            yield f"forgot what {rule} has not to say any more"
+            yield f"forgot old states of {rule}"

@@ -1,10 +1,10 @@
-"""How `publish` asks the publisher that is at work to publish now, and hears what came of it: over a socket in the home.
+"""How `publish` asks a running publisher to publish now, over a socket in the home.
 
-    with Wishes.heard_in(home) as wishes:        # the publisher that watches
+    with Wishes.heard_in(home) as wishes:        # `publish --watch`
         for wish in wishes.wait(1.0): wish.answer({"error": "…"})
-    told = handed_over(home)                     # whoever asks; None: nobody listens, or the listener has gone
+    answer = handed_over(home)                   # `publish`; None: no publisher listens
 
-Who may write to the home may ask. Nothing is kept: a wish ends with the connection that it came by.
+Users who may write to the home may ask. Nothing is stored: a wish ends with its connection.
 """
 
 import json
@@ -16,27 +16,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-ANSWER_BYTES_MAX = 1 << 16  # fits the buffer of a socket: no publisher waits for whoever asked
+ANSWER_BYTES_MAX = 1 << 16  # fits a socket's buffer: a publisher never waits for a client
 WISHES_MAX = 64
 _NAME = ".publisher.sock"
 _OWNER_ONLY = 0o177
 
 
 class Wish:
-    """One who asked."""
+    """A client that asked the publisher to publish."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
-    def answer(self, told: dict[str, Any]) -> None:
-        """Say what came of it. Nobody need be there any more."""
+    def answer(self, result: dict[str, Any]) -> None:
+        """Send the result, if the client is still there."""
         with self._connection, suppress(OSError):
             self._connection.setblocking(False)
-            self._connection.sendall(json.dumps(told).encode() + b"\n")
+            self._connection.sendall(json.dumps(result).encode() + b"\n")
 
 
 class Wishes:
-    """Where wishes come in."""
+    """The socket on which wishes arrive."""
 
     def __init__(self, listener: socket.socket | None) -> None:
         self._listener = listener
@@ -44,7 +44,10 @@ class Wishes:
     @classmethod
     @contextmanager
     def heard_in(cls, home: Path) -> Iterator[Self]:
-        """Listen, for the length of a block. Only for the one publisher of this home; where there can be no socket, nobody is heard."""
+        """Listen for a block; for the one publisher of this home.
+
+        Where no socket can be made, no wish arrives.
+        """
         listener = _listener(home)
         try:
             yield cls(listener)
@@ -55,7 +58,7 @@ class Wishes:
                     (home / _NAME).unlink()
 
     def wait(self, seconds: float) -> list[Wish]:
-        """Those who have asked, as soon as somebody has; none when the time is over."""
+        """Wait for wishes at most so long. Returns as soon as there is one."""
         listener = self._listener
         if (
             not select.select([listener] if listener else [], [], [], seconds)[0]
@@ -70,7 +73,10 @@ class Wishes:
 
 
 def handed_over(home: Path) -> dict[str, Any] | None:
-    """Ask the publisher that listens, and wait for what it says; None if there is none, or it ended before it could say."""
+    """Ask the running publisher to publish, and wait for its answer.
+
+    None if no publisher listens, or it ended before it answered.
+    """
     with _reached(home) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         content = b""
         try:
@@ -80,10 +86,10 @@ def handed_over(home: Path) -> dict[str, Any] | None:
                 if not piece:
                     return None
                 content += piece
-            told: dict[str, Any] = json.loads(content)
+            answer: dict[str, Any] = json.loads(content)
         except (OSError, ValueError):
             return None
-        return told
+        return answer
 
 
 def _listener(home: Path) -> socket.socket | None:
@@ -108,7 +114,7 @@ def _listener(home: Path) -> socket.socket | None:
 
 @contextmanager
 def _reached(home: Path) -> Iterator[str]:
-    """The socket's path, short enough for its address (unix(7): 108 bytes) however deep the home lies."""
+    """The socket's path through /proc, short enough for its address (unix(7): 108 bytes)."""
     fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{fd}/{_NAME}"

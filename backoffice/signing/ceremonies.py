@@ -1,7 +1,8 @@
-"""What people decide together: founding a town's back office, and drafts of roots that name other keys. The commands are in cli/keys.py.
+"""What people decide together: founding a back office, and drafts of roots with other keys.
 
-A draft is written into the home; the root keys sign it elsewhere. While one waits, no other is made: two drafts of one version would be
-signed by some people each.
+cli/keys.py and cli/roots.py have the commands. A draft is written into the home, and the root keys
+sign it elsewhere. While a draft waits no other is made: else some people would sign the one and
+some the other.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ THRESHOLD = 2
 
 
 def require_enough(root_keys: Sequence[SSlibKey], threshold: int) -> None:
-    """Raise RootError if these keys cannot be those of a first root with this threshold."""
+    """Raise RootError if these cannot be the root keys of a first root with this threshold."""
     if not 1 <= threshold <= len(root_keys):
         raise RootError(f"a threshold of {threshold} with {len(root_keys)} root keys cannot be")
     if len({key.keyid for key in root_keys}) < len(root_keys):
@@ -51,9 +52,10 @@ def require_enough(root_keys: Sequence[SSlibKey], threshold: int) -> None:
 
 
 def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_unix_s: int) -> Path:
-    """Make the folders, the online keys, the first fingerprint key and the unsigned draft of root 1; returns where that is.
+    """Make the folders, the online keys, the first fingerprint key and the draft of root 1.
 
-    The home is there, without any of these. Raises RootError before anything is made if the root keys make no sense; OSError.
+    Returns the path of the draft. The home exists, without any of these. Raises RootError, before
+    anything is made, if the root keys make no sense; OSError.
     """
     require_enough(root_keys, threshold)
     secret = (
@@ -78,7 +80,7 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
 
 
 def found_for_development(office: Office, now_unix_s: int) -> None:
-    """The same with root keys that lie in the home, unprotected, and root 1 in force at once: for a demo and for tests."""
+    """`found` for a demo and for tests: root keys in the home, unprotected, and root 1 in force."""
     folder = office.home / DEVELOPMENT_KEYS
     folder.mkdir(mode=0o700)
     names = ("development-a", "development-b", "development-c")
@@ -93,7 +95,10 @@ def found_for_development(office: Office, now_unix_s: int) -> None:
 
 
 def accept(office: Office, drafts: Sequence[Path], now_unix_s: int) -> Root:
-    """Put a signed draft into force; the caller signs the other roles again. The office is held. Raises RootError, OSError."""
+    """Put a signed draft into force; the caller then signs the other roles again.
+
+    The caller holds the home. Raises RootError, OSError.
+    """
     return finished(accept_steps(office, drafts, now_unix_s))
 
 
@@ -106,27 +111,40 @@ def rotate(
     add: Sequence[SSlibKey] = (),
     threshold: int | None = None,
 ) -> Path:
-    """Draft the next root, with new keys for these online roles and these changes among the root keys; returns where it is.
+    """Draft the next root.
 
-    Without any of them it only renews the root. The office is held. Raises OperatorError, OSError.
+    Without any change it renews the root. The caller holds the home.
+
+    Args:
+        office: The home.
+        roles: The online roles that get new keys.
+        now_unix_s: The time now.
+        remove: Names, or first digits of ids, of root keys to remove.
+        add: Root keys to add.
+        threshold: How many root keys must sign from then on; None: as before.
+
+    Returns:
+        The draft's path.
+
+    Raises:
+        OperatorError, OSError: There is no new draft.
     """
     newest = required_root(office).signed
-    check_not_ahead(
-        office, now_unix_s
-    )  # a root that is drafted by a wrong clock would be valid for too long
+    check_not_ahead(office, now_unix_s)  # else the root would be valid for too long
     waiting = pending_draft(office)
     if waiting is not None:
         raise RootError(
-            f"{waiting}: waits already; have it signed and accept it, or give it up with root discard"
+            f"{waiting}: waits already; have it signed and accept it,"
+            " or give it up with root discard"
         )
     expires_unix_s = now_unix_s + office.expiries.root_s
     draft = partial(next_root, newest, expires_unix_s, remove=remove, add=add, threshold=threshold)
-    draft()  # what cannot be is said before a key is made for it
+    draft()  # raises before a key is made
     return _put_draft(office, draft(online={role: _following_key(office, role) for role in roles}))
 
 
 def _following_key(office: Office, role: str) -> SSlibKey:
-    """The key that is to follow: one that a crash left behind before any draft named it will do."""
+    """The next key of a role: a key that a crash left before any draft named it is used."""
     return online_key(office, role, following=True) or make_online_key(office, role, following=True)
 
 

@@ -1,10 +1,11 @@
-"""The key files: root keys (made and kept offline), online keys that sign every publication, and the fleet's fingerprint keys.
+"""The key files: root keys, made and kept offline; online keys, which sign; and fingerprint keys.
 
-A private key is an Ed25519 key as PKCS#8 in PEM, mode 0600, in a file that was not there before. Its public part is `<name>.pub`, a PEM
-SubjectPublicKeyInfo, so that openssl can make and read both. No private key is ever shown, in an error neither.
+A private key is an Ed25519 key as PKCS#8 in PEM, mode 0600, in a new file. Its public half is
+`<name>.pub`, a PEM SubjectPublicKeyInfo, so that openssl can make and read both. No private key is
+ever shown, in an error neither.
 
-An online key that is to replace another lies beside it (`timestamp.next.pem`) until a root names it. Which of the two signs is
-decided by the root in force and by nothing else.
+The next key of an online role is beside the current one (`timestamp.next.pem`) until a root names
+it. Only the root in force decides which of the two signs.
 """
 
 import re
@@ -41,7 +42,7 @@ from validator.lists.fingerprint_keys import (
 )
 
 ONLINE_ROLES = ("targets", "snapshot", "timestamp")
-NAME_FIELD = "x-turnike-name"  # in the root, beside a key: what people call it. Not part of its id
+NAME_FIELD = "x-turnike-name"  # in the root, beside a key: its name. Not part of the key's id
 KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 _PEM_BYTES_MAX = 4096  # an encrypted Ed25519 key has some 300
@@ -52,11 +53,14 @@ Passphrase = Callable[[], str]
 
 
 class KeyFileError(OperatorError):
-    """A key file is not usable; the message is one clear line with its path, and never shows any of it."""
+    """A key file cannot be used. The message names the file and shows nothing of it."""
 
 
 def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
-    """Make `<name>.pem` and `<name>.pub` in a folder; returns the public key. Raises KeyFileError, and OperatorError if one is there."""
+    """Make a root key as `<name>.pem` and `<name>.pub`. Returns the public key.
+
+    Raises KeyFileError, and OperatorError if a file exists.
+    """
     key = Ed25519PrivateKey.generate()
     make_key_files(folder, name, key, passphrase)
     return _named(SSlibKey.from_crypto(key.public_key()), name)
@@ -65,10 +69,14 @@ def make_root_key(folder: Path, name: str, passphrase: str | None) -> SSlibKey:
 def make_key_files(
     folder: Path, name: str, key: Ed25519PrivateKey | X25519PrivateKey, passphrase: str | None
 ) -> None:
-    """Put a new key into `<name>.pem` and its public part into `<name>.pub`. Raises KeyFileError, and OperatorError if one is there."""
+    """Write a new key to `<name>.pem` and its public half to `<name>.pub`.
+
+    Raises KeyFileError, and OperatorError if a file exists.
+    """
     if not KEY_NAME.fullmatch(name):
         raise KeyFileError(
-            f"{name[:40]!r} is no name for a key: at most 32 letters, digits, '.', '_' and '-', no path"
+            f"{name[:40]!r} is no name for a key: use at most 32 letters, digits, '.', '_' and '-',"
+            " no path"
         )
     public, private = folder / f"{name}.pub", folder / f"{name}.pem"
     if public.exists():
@@ -78,7 +86,7 @@ def make_key_files(
         try:
             content = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             make_file(public, content, PUBLIC_MODE)
-        except BaseException:  # Ctrl-C too: a key of which nobody has the public part is in the way
+        except BaseException:  # Ctrl-C too: a key without its public half would block its name
             private.unlink()
             raise
     except OSError as error:
@@ -86,7 +94,10 @@ def make_key_files(
 
 
 def read_public_key(path: Path) -> SSlibKey:
-    """The public key in a `.pub` file, called by the file's name. Raises KeyFileError."""
+    """Read the public key in a `.pub` file; the file's name becomes its name.
+
+    Raises KeyFileError.
+    """
     key = public_key_in(path)
     if not isinstance(key, Ed25519PublicKey):
         raise KeyFileError(f"{path}: is no Ed25519 key")
@@ -94,7 +105,7 @@ def read_public_key(path: Path) -> SSlibKey:
 
 
 def public_key_in(path: Path) -> object:
-    """The public key, of whatever kind, in a `.pub` file that is called as a key may be. Raises KeyFileError."""
+    """Read the public key of any kind in a `.pub` file with a valid name. Raises KeyFileError."""
     content = _read(path)
     if b"PRIVATE KEY" in content:
         raise KeyFileError(
@@ -111,7 +122,10 @@ def public_key_in(path: Path) -> object:
 
 
 def read_private_key(path: Path, passphrase: Passphrase | None = None) -> CryptoSigner:
-    """The key that signs, from its PEM file. Raises KeyFileError, also for one with a passphrase if there is no way to ask for it."""
+    """Read the private key that signs, from its PEM file.
+
+    Raises KeyFileError, also for a key with a passphrase if `passphrase` is None.
+    """
     key = private_key_in(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(f"{path}: is no Ed25519 key")
@@ -119,26 +133,29 @@ def read_private_key(path: Path, passphrase: Passphrase | None = None) -> Crypto
 
 
 def private_key_in(path: Path, passphrase: Passphrase | None = None) -> object:
-    """The private key, of whatever kind, in a PEM file. Raises KeyFileError."""
+    """Read the private key of any kind in a PEM file. Raises KeyFileError."""
     content = _read(path)
     if b"PUBLIC KEY" in content:
         raise KeyFileError(f"{path}: is the public part; this needs the private key made with it")
     try:
         return load_pem_private_key(content, None)
-    except TypeError:  # what the library says of a key that has a passphrase
+    except TypeError:  # the library's error for a key with a passphrase
         return _unlocked(path, content, passphrase)
     except (ValueError, UnsupportedAlgorithm):
         raise KeyFileError(f"{path}: is no private key in PEM") from None
 
 
 def key_name(key: object) -> str:
-    """What people call a key, or '' if nobody named it, or named it what no file could be called."""
+    """The name of a key; "" if it has none, or one that no file could have."""
     name = getattr(key, "unrecognized_fields", {}).get(NAME_FIELD)
     return name if isinstance(name, str) and KEY_NAME.fullmatch(name) else ""
 
 
 def make_online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey:
-    """Make the key of an online role, or the one that is to follow it; returns its public part. Raises KeyFileError."""
+    """Make the key of an online role, or its next key.
+
+    Returns the public half; raises KeyFileError.
+    """
     key = Ed25519PrivateKey.generate()
     try:
         make_file(_online_paths(office, role)[following], _pem(key, None), SECRET_MODE)
@@ -150,20 +167,20 @@ def make_online_key(office: Office, role: str, *, following: bool = False) -> SS
 
 
 def online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey | None:
-    """The public part of a role's key, or of the one that is to follow it; None if there is none. Raises KeyFileError."""
+    """The public half of a role's key, or of its next key; None if missing. Raises KeyFileError."""
     path = _online_paths(office, role)[following]
     return _read_online(path).public_key if path.exists() else None
 
 
 def online_key_ids(office: Office, role: str) -> set[str]:
-    """The ids of the keys of this role that could sign here, the following one included; a damaged file is passed over."""
+    """The ids of this role's keys here, the next one included; a damaged file is skipped."""
     return {_id(path) for path in _online_paths(office, role)}
 
 
 def online_signer(
     office: Office, role: str, key_ids: Collection[str], root_version: int
 ) -> CryptoSigner:
-    """The key of this role that the root names. Raises KeyFileError: a key that the root does not name signs nothing."""
+    """The key of this role that the root names: no other key may sign. Raises KeyFileError."""
     found = []
     for path in filter(Path.exists, _online_paths(office, role)):
         try:
@@ -176,14 +193,18 @@ def online_signer(
         found.append(f"{path.name} is {signer.public_key.keyid[:16]}")
     raise KeyFileError(
         f"{office.online_keys}: no key of {role} here is one that root {root_version} names"
-        f" ({', '.join(key[:16] for key in sorted(key_ids))}): {', '.join(found) or 'there is none'}"
+        f" ({', '.join(key[:16] for key in sorted(key_ids))}):"
+        f" {', '.join(found) or 'there is none'}"
     )
 
 
 def settle_steps(
     office: Office, key_ids: Mapping[str, Collection[str]]
 ) -> Generator[str, None, None]:
-    """Where the root in force names the following key: retire the one before, and call the following by the role. Raises OSError."""
+    """Where the root in force names the next key: retire the current one, and rename the next one.
+
+    Raises OSError.
+    """
     for role in ONLINE_ROLES:
         before, following = _online_paths(office, role)
         if _id(following) in key_ids[role]:
@@ -193,7 +214,7 @@ def settle_steps(
 
 
 def retire_following(office: Office, role: str) -> None:
-    """Give up a following key. Raises OSError."""
+    """Retire a next key that will not be used. Raises OSError."""
     _, following = _online_paths(office, role)
     if following.exists():
         for _ in _retire_steps(office, role, following):
@@ -201,25 +222,29 @@ def retire_following(office: Office, role: str) -> None:
 
 
 class FingerprintKey(NamedTuple):
-    """A key under which fingerprints are made, and its id in hex."""
+    """A fingerprint key, and its id in hex."""
 
     id: str
     key: bytes
 
 
 def make_fingerprint_key(office: Office) -> str:
-    """Make the first fingerprint key, and make it the current one; returns its id. Raises OSError."""
+    """Make the first fingerprint key, the current one. Returns its id; raises OSError."""
     made = _new_fingerprint_key(office)
     put(office.fingerprint_keys / "current", f"{made}\n".encode())
     return made
 
 
 def start_fingerprint_key(office: Office) -> str:
-    """Make the fingerprint key that is to be the next, for the gates to hold before it is used; returns its id. Raises OperatorError."""
+    """Make the next fingerprint key, which gates receive before it is used. Returns its id.
+
+    Raises OperatorError if there is a next key already.
+    """
     coming = next_fingerprint_key(office)
     if coming is not None:
         raise OperatorError(
-            f"{office.fingerprint_keys}: {coming}.key is the next one already; when the gates hold it, --switch"
+            f"{office.fingerprint_keys}: {coming}.key is the next one already;"
+            " when the gates hold it, --switch"
         )
     made = _new_fingerprint_key(office)
     put(office.fingerprint_keys / "next", f"{made}\n".encode())
@@ -227,7 +252,10 @@ def start_fingerprint_key(office: Office) -> str:
 
 
 def switch_fingerprint_key(office: Office) -> tuple[str, str]:
-    """Use the next fingerprint key from the next publication on; returns the ids of the one before and of this. Raises OperatorError."""
+    """Use the next fingerprint key from the next publication on.
+
+    Returns the ids of the key before and of this one; raises OperatorError if there is no next key.
+    """
     coming = next_fingerprint_key(office)
     if coming is None:
         raise OperatorError(
@@ -242,24 +270,24 @@ def switch_fingerprint_key(office: Office) -> tuple[str, str]:
 
 
 def current_fingerprint_key(office: Office) -> FingerprintKey:
-    """The key under which the next publication is made. Raises KeyFileError."""
+    """The current fingerprint key. Raises KeyFileError."""
     return _fingerprint_key(office, _pointer(office.fingerprint_keys / "current"))
 
 
 def next_fingerprint_key(office: Office) -> str | None:
-    """The id of the key that was started and is not used yet. Raises KeyFileError."""
+    """The id of the next fingerprint key; None if there is none. Raises KeyFileError."""
     path = office.fingerprint_keys / "next"
     if not path.exists():
         return None
     coming = _pointer(path)
-    # A crash inside a switch leaves both names for the same key: it is done then.
+    # A crash inside a switch leaves both names for the same key: then the switch is done.
     return None if coming == _pointer(office.fingerprint_keys / "current") else coming
 
 
 def fingerprint_keys_but(office: Office, held: Container[str]) -> list[FingerprintKey]:
-    """The current key and the one that is to follow, but for those with these ids. Raises KeyFileError.
+    """The current and the next fingerprint key, without those in `held`. Raises KeyFileError.
 
-    Only what is asked for is read: a receiver asks this at every status of every gate.
+    It reads only the keys that it returns: a receiver calls it at every status of every gate.
     """
     coming, current = next_fingerprint_key(office), _pointer(office.fingerprint_keys / "current")
     return [
@@ -274,9 +302,8 @@ def _new_fingerprint_key(office: Office) -> str:
         key, f"Turnike fingerprint key {name}: for the back office and the gates, nobody else"
     )
     folder = office.fingerprint_keys
-    make_file(
-        folder / f"{name}.key", content, secret_mode(folder)
-    )  # the receiver's too, if it is to bring them
+    # In a shared folder the receiver's group may read it too, to send it to gates.
+    make_file(folder / f"{name}.key", content, secret_mode(folder))
     return name
 
 
@@ -287,7 +314,7 @@ def _fingerprint_key(office: Office, name: str) -> FingerprintKey:
     except FingerprintKeyError as error:
         raise KeyFileError(f"{path}: {error}") from error
     if key_id(key).hex() != name:
-        raise KeyFileError(f"{path}: another key stands in it; its id is {key_id(key).hex()}")
+        raise KeyFileError(f"{path}: holds another key, with the id {key_id(key).hex()}")
     return FingerprintKey(name, key)
 
 
@@ -299,12 +326,12 @@ def _pointer(path: Path) -> str:
 
 
 def _online_paths(office: Office, role: str) -> tuple[Path, Path]:
-    """Where the key of a role is, and the one that is to follow it."""
+    """The files of a role's key and of its next key."""
     return office.online_keys / f"{role}.pem", office.online_keys / f"{role}.next.pem"
 
 
 def _id(path: Path) -> str:
-    """The id of an online key; what no root can name, for a file that is damaged or not there."""
+    """The id of an online key; "damaged", which no root names, for a damaged or missing file."""
     try:
         return _read_online(path).public_key.keyid
     except KeyFileError:
@@ -322,14 +349,14 @@ def _read_online(path: Path) -> CryptoSigner:
 
 
 def _retire_steps(office: Office, role: str, path: Path) -> Generator[str, None, None]:
-    """A damaged key is retired as well: replacing it is how it is mended."""
+    """Retire a key. A damaged one too: a new key replaces it."""
     office.retired_keys.mkdir(mode=0o700, exist_ok=True)
     yield from move_steps(path, office.retired_keys / f"{role}-{_id(path)[:16]}.pem")
 
 
 def _unlocked(path: Path, content: bytes, passphrase: Passphrase | None) -> object:
     if passphrase is None:
-        raise KeyFileError(f"{path}: has a passphrase, and nobody is here to give it")
+        raise KeyFileError(f"{path}: has a passphrase, and no terminal to ask for it")
     try:
         return load_pem_private_key(content, passphrase().encode())
     except (TypeError, ValueError, UnsupportedAlgorithm):

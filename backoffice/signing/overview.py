@@ -1,4 +1,4 @@
-"""How keys, roots and what is published stand: for the person who looks, and for programs."""
+"""An overview of keys, roots and what is published, for people and for programs."""
 
 from typing import Any, NamedTuple
 
@@ -16,18 +16,18 @@ from backoffice.signing.roots import ROLES, described, newest_root, pending_draf
 from backoffice.signing.standing import SIGNED_AT, published_manifest, standing
 from validator.lists.manifest import decode
 
-RENEW_DAYS = 60  # time enough to bring two people with their keys together
+RENEW_DAYS = 60  # enough time for two people to meet with their keys
 
 
 class Overview(NamedTuple):
-    """The same twice: fields for programs, lines for people."""
+    """The overview twice: fields for programs, lines for people."""
 
     fields: dict[str, Any]
     lines: list[str]
 
 
 def overview(office: Office, now_unix_s: int) -> Overview:
-    """Look at everything; nothing is changed. Raises OperatorError, OSError."""
+    """Read everything, and change nothing. Raises OperatorError, OSError."""
     parts = (
         _root(office, now_unix_s),
         _draft(office),
@@ -101,12 +101,13 @@ def _fingerprint(office: Office) -> Overview:
     lines = [f"fingerprint key {current}"]
     if coming:
         lines.append(
-            f"  {coming} is to follow: when every gate holds it (turnike-backoffice gates), rotate fingerprint-key --switch"
+            f"  {coming} is to follow: when every gate holds it (turnike-backoffice gates),"
+            " rotate fingerprint-key --switch"
         )
     return Overview({"fingerprint_key": current, "next_fingerprint_key": coming}, lines)
 
 
 def _left(signed: Signed, now_unix_s: int) -> dict[str, int]:
-    """When it expires, and in how many whole days; below 0 it has."""
+    """When metadata expires, and in how many whole days; below 0 if it has expired."""
     expires_unix_s = int(signed.expires.timestamp())
     return {"expires_unix_s": expires_unix_s, "days_left": (expires_unix_s - now_unix_s) // DAY_S}

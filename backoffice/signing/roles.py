@@ -1,13 +1,14 @@
-"""Signs what is published: targets names the manifest, snapshot names targets, timestamp names snapshot. Roots are made in roots.py.
+"""Signs what is published: targets names the manifest, snapshot names targets, timestamp snapshot.
 
     with office.hold():
         # First put all that the manifest names into the published folder.
         finished(publication_steps(office, encode(manifest), now_unix_s))
-        sign_timestamp(office, now_unix_s)  # when nothing changed: does nothing until something is due
+        sign_timestamp(office, now_unix_s)  # when nothing changed: signs what is due
 
-`timestamp.json` is the truth about what is public, and it is put last, by rename: killed anywhere before, the world sees what it saw. Every
-other file is named by its version or its hash and never changes. A version, once used, is written down in the home and not used again, so
-that versions rise even if the published folder is lost. What signs is what the newest root names, and nothing else.
+roots.py makes roots. `timestamp.json` decides what is public, and it is put last, by rename: after
+a kill before that, gates see what they saw. Every other file is named by its version or its hash
+and never changes. A used version is recorded in the home and not used again, so versions rise even
+if the published folder is lost. Only keys that the newest root names sign.
 """
 
 from collections.abc import Generator, Mapping
@@ -55,11 +56,11 @@ _RoleT = TypeVar("_RoleT", Targets, Snapshot, Timestamp)
 
 
 class RoleError(OperatorError):
-    """Nothing was signed, and the world sees what it saw; the message is one clear line."""
+    """Nothing was signed, and what is public has not changed. The message is one line."""
 
 
 class Publication(NamedTuple):
-    """What is public now, and the size in bytes of each file that was written to make it so."""
+    """What is public now, and the size in bytes of each file that was written."""
 
     versions: RoleVersions
     files: Mapping[str, int]
@@ -68,24 +69,28 @@ class Publication(NamedTuple):
 def publication_steps(
     office: Office, manifest: bytes, now_unix_s: int
 ) -> Generator[str, None, Publication]:
-    """Publish this manifest, and sign again whatever is due. Done again after a kill, it finishes.
+    """Publish this manifest, and sign again whatever is due, step by step.
 
-    The caller holds the office. Raises OperatorError, OSError.
+    Done again after a kill, it finishes. The caller holds the home. Raises OperatorError, OSError.
     """
     return _steps(office, manifest, now_unix_s)
 
 
 def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
-    """Sign again whatever is due, by its age or because the root names another key. The office is held.
+    """Sign again whatever is due, by its age or because the root names another key.
 
-    Timestamp is due after a third of its validity, snapshot and targets after half. Before the first publication nothing is, and the
-    versions are 0. Raises OperatorError, OSError; RoleError if the published metadata is damaged: the next publication mends that.
+    Timestamp is due after a third of its validity, snapshot and targets after half. Before the
+    first publication nothing is due, and the versions are 0. The caller holds the home.
+
+    Raises:
+        RoleError: The published metadata is damaged; the next publication repairs it.
+        OperatorError, OSError: Nothing was signed.
     """
     return finished(timestamp_steps(office, now_unix_s))
 
 
 def timestamp_steps(office: Office, now_unix_s: int) -> Generator[str, None, Publication]:
-    """The same, step by step."""
+    """`sign_timestamp` in steps."""
     return _steps(office, None, now_unix_s)
 
 
@@ -95,11 +100,13 @@ def _steps(
     root = required_root(office).signed
     if root.expires <= _moment(now_unix_s):
         raise RoleError(
-            f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root; if that day has not come yet, this clock is wrong"
+            f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root;"
+            " if that day has not come yet, this clock is wrong"
         )
     yield from publish_steps(office)
     yield from settle_steps(office, {role: root.roles[role].keyids for role in ONLINE_ROLES})
-    # After that, so that a rotated key is in its place also where this clock may sign nothing yet: another rotation makes another key.
+    # Check the clock after the keys are settled: a rotated key is then in its place even if this
+    # clock may not sign yet. Else another rotation would make another key.
     signing_unix_s = time_to_sign(office, now_unix_s)
     seen = standing(office)
     if manifest is None and seen.timestamp is None:
@@ -108,7 +115,7 @@ def _steps(
     versions = signing.renew(manifest)
     if manifest is not None:
         yield from _manifest_steps(office, seen, manifest, signing.now_unix_s)
-    if signing.files:  # the versions are spent before anybody can see them
+    if signing.files:  # record the versions as used before they are public
         yield from put_steps(office.home / "versions.json", msgspec.json.encode(signing.used))
     for name, content in signing.files.items():
         yield from put_steps(office.metadata / name, content)
@@ -118,7 +125,10 @@ def _steps(
 def _manifest_steps(
     office: Office, seen: Standing, manifest: bytes, now_unix_s: int
 ) -> Generator[str, None, None]:
-    """Put the manifest where targets is going to say, unless it is there. Raises RoleError for one that no gate would take."""
+    """Put the manifest where targets will name it, unless it is there.
+
+    Raises RoleError for a manifest that gates would refuse.
+    """
     before = published_manifest(office, seen)
     if before == manifest:
         return
@@ -128,20 +138,22 @@ def _manifest_steps(
         raise RoleError(str(error)) from error
     if coming.list_version <= newest:
         raise RoleError(
-            f"list {coming.list_version} would follow list {newest}, which is public already; list versions always rise"
+            f"list {coming.list_version} would follow list {newest}, which is public already;"
+            " list versions always rise"
         )
     if coming.issued_unix_s > now_unix_s:
         raise RoleError(
-            f"list {coming.list_version} is issued later than it is signed, which every gate refuses"
+            f"list {coming.list_version} is issued later than it is signed, which every gate"
+            " refuses"
         )
     yield from put_steps(office.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
 
 
 @dataclass(slots=True)
 class _Signing:
-    """One round: what the world sees, the versions used so far, and the files to be put over it, in this order.
+    """One round of signing: what is public, the used versions, and the new files in order.
 
-    Each role returns how the next is to name it: as before if nothing is due, else as what was made.
+    Each role returns how the next is to name it: as before if nothing is due, else as the new file.
     """
 
     office: Office
@@ -152,7 +164,10 @@ class _Signing:
     files: dict[str, bytes] = field(default_factory=dict)
 
     def renew(self, manifest: bytes | None) -> RoleVersions:
-        """Make what is due; returns the versions that are public once the files are in place. Raises RoleError, KeyFileError."""
+        """Make what is due. Returns the versions that are public once the files are in place.
+
+        Raises RoleError, KeyFileError.
+        """
         targets = self._targets(manifest)
         snapshot = self._snapshot(targets)
         return RoleVersions(
@@ -167,7 +182,8 @@ class _Signing:
             wanted = seen.signed.targets
         else:
             raise RoleError(
-                f"{self.office.metadata}: what timestamp.json names is gone or damaged; publish again"
+                f"{self.office.metadata}: what timestamp.json names is gone or damaged;"
+                " publish again"
             )
         if seen and snapshot and seen.signed.targets == wanted and not self._is_due(seen, HALF):
             return snapshot.signed.meta["targets.json"]
@@ -191,17 +207,22 @@ class _Signing:
         ).version
 
     def _is_due(self, role: Metadata[_RoleT], share: Fraction) -> bool:
-        """Whether less than this share of its validity is left, or more than all of it, or the root names another key."""
+        """Whether metadata is to be signed again.
+
+        It is if at most `share` of its validity is left, or more than all of it, as another clock
+        signs; or if the root names another key.
+        """
         validity_s = self._validity_s(role.signed.type)
         left_s = int(role.signed.expires.timestamp()) - self.now_unix_s
         return not is_signed(self.root, role) or not validity_s * share < left_s <= validity_s
 
     def _common(self, role: str) -> tuple[int, None, datetime]:
-        """The next version of a role, which is spent with this, and when it expires."""
+        """The next version of a role, which is used up with this, and when it expires."""
         version = getattr(self.used, role) + 1
         if version >= VERSION_END:
             raise RoleError(
-                f"{role} has reached the last version there is; the runbook says what to do about a stolen key"
+                f"{role} has reached the highest version; docs/runbook.md says what to do about a"
+                " stolen key"
             )
         self.used = msgspec.structs.replace(self.used, **{role: version})
         return version, None, _moment(self.now_unix_s + self._validity_s(role))

@@ -1,10 +1,12 @@
-"""Root metadata: drafts, what they say, their signatures, and which root is in force.
+"""Root metadata: drafts, their description, their signatures, and the root in force.
 
-Root N names the keys of every role, and is signed by enough root keys of N and of N - 1. It begins as `N.root.draft.json` in the home's
-`root` folder, travels to where the root keys are, comes back signed, and is accepted: then it is `N.root.json` there and in the
-published folder, and gates find it at their next poll.
+Root N names the keys of every role, and is signed by enough root keys of N and of N - 1. It begins
+as `N.root.draft.json` in the home's `root` folder, travels to where the root keys are, returns
+signed, and is accepted. Then it is `N.root.json` there and in the published folder, and gates find
+it at their next poll.
 
-A draft may come from anywhere, so all of it is checked, and it may say nothing that `described` does not show: people sign what they read.
+A draft may come from anywhere, so all of it is checked. It may hold nothing that `described` does
+not show: people sign what they read.
 """
 
 import re
@@ -33,7 +35,7 @@ from validator.host.durable import sync_folder
 
 ROOT_BYTES_MAX = 1 << 16  # a root with five keys has 2 KiB; a gate reads up to 500 KB
 ROOT_KEYS_MAX = 16
-KEY_ID_DIGITS_MIN = 8  # of an id that stands for a key on the command line
+KEY_ID_DIGITS_MIN = 8  # so many first digits of an id name a key on the command line
 ROLES = (Root.type, *ONLINE_ROLES)
 
 _ACCEPTED_NAME = re.compile(r"([1-9][0-9]{0,8})\.root\.json")
@@ -41,7 +43,7 @@ _DRAFT_NAME = re.compile(r"([1-9][0-9]{0,8})\.root\.draft\.json")
 
 
 class RootError(OperatorError):
-    """A root that cannot be used; the message is one clear line."""
+    """A root that cannot be used. The message is one line."""
 
 
 def newest_root(office: Office) -> Metadata[Root] | None:
@@ -106,7 +108,16 @@ def next_root(
     add: Sequence[SSlibKey] = (),
     threshold: int | None = None,
 ) -> Metadata[Root]:
-    """The unsigned root after `newest`: with these online keys, without and with these root keys. Raises RootError."""
+    """The unsigned root after `newest`. Raises RootError.
+
+    Args:
+        newest: The root in force.
+        expires_unix_s: When the new root expires.
+        online: New keys by online role.
+        remove: Names, or first digits of ids, of root keys to remove.
+        add: Root keys to add.
+        threshold: How many root keys must sign from then on; None: as before.
+    """
     root = deepcopy(newest)
     root.version, root.expires = newest.version + 1, _moment(expires_unix_s)
     for role, key in (online or {}).items():
@@ -126,7 +137,7 @@ def next_root(
 
 
 def read_root(path: Path) -> Metadata[Root]:
-    """A root or a draft, all of it checked but its signatures. Raises RootError."""
+    """Read a root or a draft, and check all of it but the signatures. Raises RootError."""
     try:
         with path.open("rb") as file:
             content = file.read(ROOT_BYTES_MAX + 1)
@@ -149,7 +160,10 @@ def draft_bytes(draft: Metadata[Root]) -> bytes:
 
 
 def sign_root(draft: Metadata[Root], signer: CryptoSigner, previous: Metadata[Root] | None) -> None:
-    """Add this key's signature. Raises RootError for a key that neither root names, or a `previous` that is not the one before."""
+    """Add this key's signature.
+
+    Raises RootError for a key that neither root names, or a `previous` that is not the root before.
+    """
     named = set(draft.signed.roles[Root.type].keyids)
     if previous is not None:
         _require_previous(draft, previous)
@@ -163,19 +177,22 @@ def sign_root(draft: Metadata[Root], signer: CryptoSigner, previous: Metadata[Ro
 
 
 def merged(drafts: Sequence[Metadata[Root]]) -> Metadata[Root]:
-    """One draft with the signatures of all of them. Raises RootError if they do not say the same."""
+    """One draft with the signatures of all of them. Raises RootError if they differ otherwise."""
     first, *others = drafts
     for other in others:
         if other.signed_bytes != first.signed_bytes:
             raise RootError(
-                "the drafts do not say the same; accept one of them, with the signatures made for it"
+                "the drafts differ; accept one of them, with the signatures made for it"
             )
         first.signatures |= other.signatures
     return first
 
 
 def unmet(root: Metadata[Root], previous: Root | None) -> str:
-    """What is missing for this root to be signed by enough of its own keys and, if given, of the previous root's; '' if nothing is."""
+    """The signatures that this root lacks, for people; "" if it lacks none.
+
+    It needs enough of its own root keys and, if given, of the previous root's.
+    """
     lines = []
     for judge in (root.signed, *([previous] if previous else [])):
         result = judge.get_verification_result(Root.type, root.signed_bytes, root.signatures)
@@ -190,7 +207,10 @@ def unmet(root: Metadata[Root], previous: Root | None) -> str:
 def accept_steps(
     office: Office, paths: Sequence[Path], now_unix_s: int
 ) -> Generator[str, None, Root]:
-    """Put a signed draft, or copies of it with some signatures each, into force, and publish it. Repeatable. Raises RootError, OSError."""
+    """Put a signed draft into force and publish it, step by step; it may be repeated.
+
+    `paths` are copies of one draft with some signatures each. Raises RootError, OSError.
+    """
     draft = merged([read_root(path) for path in paths])
     newest = newest_root(office)
     if newest is None or draft.signed_bytes != newest.signed_bytes:
@@ -206,7 +226,10 @@ def accept_steps(
 
 
 def publish_steps(office: Office) -> Generator[str, None, None]:
-    """Publish every accepted root that is not there, as it should be, already. Raises OSError."""
+    """Publish every accepted root that is missing or different in the published folder.
+
+    Raises OSError.
+    """
     for version in accepted_versions(office):
         name = f"{version}.root.json"
         content, path = (office.roots / name).read_bytes(), office.metadata / name
@@ -215,7 +238,10 @@ def publish_steps(office: Office) -> Generator[str, None, None]:
 
 
 def discard_draft(office: Office) -> Path:
-    """Give up the pending draft and the online keys made for it; returns where it was. Raises RootError if none is pending."""
+    """Delete the pending draft, and retire the online keys made for it. Returns its path.
+
+    Raises RootError if no draft is pending.
+    """
     draft = pending_draft(office)
     if draft is None:
         raise RootError(f"{office.roots}: no draft waits here")
@@ -227,7 +253,7 @@ def discard_draft(office: Office) -> Path:
 
 
 def described(root: Root, previous: Root | None = None) -> list[str]:
-    """All that a root says, and what it changes, as lines for the person who is to sign it."""
+    """All that a root holds and changes, as lines for the person who is to sign it."""
     lines = [f"root {root.version}, valid until {root.expires:%Y-%m-%d %H:%M} UTC"]
     for role in ROLES:
         keys, threshold = root.roles[role].keyids, root.roles[role].threshold
@@ -275,17 +301,19 @@ def _require_acceptable(
         )
     if draft.signed.expires <= _moment(now_unix_s):
         raise RootError(
-            f"root {version} has expired already ({draft.signed.expires:%Y-%m-%d}); make a new draft"
+            f"root {version} has expired already ({draft.signed.expires:%Y-%m-%d});"
+            " make a new draft"
         )
     for role in ONLINE_ROLES:
         if not online_key_ids(office, role) & set(draft.signed.roles[role].keyids):
             raise RootError(
-                f"root {version} names a key of {role} that is not in {office.online_keys}; nothing could be signed"
+                f"root {version} names a key of {role} that is not in {office.online_keys};"
+                " nothing could be signed"
             )
 
 
 def _clean(draft: Metadata[Root], newest: Metadata[Root] | None) -> Metadata[Root]:
-    """The draft with the signatures that count, and with nothing else that is not signed."""
+    """The draft with the signatures that count, and without anything else that is unsigned."""
     result = draft.signed.get_root_verification_result(
         newest.signed if newest else None, draft.signed_bytes, draft.signatures
     )
@@ -295,7 +323,8 @@ def _clean(draft: Metadata[Root], newest: Metadata[Root] | None) -> Metadata[Roo
 def _require_previous(draft: Metadata[Root], previous: Metadata[Root]) -> None:
     if previous.signed.version != draft.signed.version - 1:
         raise RootError(
-            f"--previous is root {previous.signed.version}, and the draft is root {draft.signed.version}"
+            f"--previous is root {previous.signed.version},"
+            f" and the draft is root {draft.signed.version}"
         )
     if unmet(previous, None):
         raise RootError(
@@ -314,7 +343,8 @@ def _root_key_id(root: Root, called: str) -> str:
     if len(found) != 1:
         known = ", ".join(_short(root.keys[key]) for key in ids)
         raise RootError(
-            f"{called[:80]!r} is {'no' if not found else 'more than one'} root key of root {root.version}: {known}"
+            f"{called[:80]!r} is {'no' if not found else 'more than one'} root key"
+            f" of root {root.version}: {known}"
         )
     return found[0]
 
@@ -328,7 +358,10 @@ def _checked(root: Metadata[Root], where: str) -> Metadata[Root]:
 
 
 def _require_sound(root: Root) -> None:
-    """Raise ValueError for a root that says more than people are shown, or that lets one key count twice."""
+    """Raise ValueError for a root that no person may sign.
+
+    It holds more than people are shown, or lets one key count twice.
+    """
     if type(root.version) is not int or not root.consistent_snapshot or root.unrecognized_fields:
         raise ValueError("says something that this program does not understand")
     users = [key for role in ROLES for key in root.roles[role].keyids]

@@ -1,6 +1,7 @@
-"""What the world sees of the signed metadata, read back from the published folder, and what nobody asks for any more.
+"""The public signed metadata, read back from the published folder, and its old files.
 
-The published folder is open to a web server, so nothing in it is believed that a key of an accepted root has not signed.
+The published folder is open to a web server, so nothing in it is believed without a signature by a
+key of an accepted root.
 """
 
 import re
@@ -28,9 +29,7 @@ from validator.errors import OperatorError
 from validator.host.durable import TEMPORARY
 
 MANIFEST = "manifest.json"  # the one target
-SIGNED_AT = (
-    "signed_unix_s"  # in the signed part of timestamp: when it was signed, the gates' time floor
-)
+SIGNED_AT = "signed_unix_s"  # in timestamp: when it was signed, the gates' time floor
 KEPT_S = DAY_S  # a gate, or a cache on the way, may still ask for what an older timestamp names
 
 _Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -42,7 +41,10 @@ _RoleT = TypeVar("_RoleT", Targets, Snapshot, Timestamp)
 
 
 class Standing(NamedTuple):
-    """What the world sees, as far as it is whole and ours: each is None if it, or what leads to it, is not."""
+    """What is public, as far as it is whole and ours.
+
+    None stands for metadata that is not, and for what it names.
+    """
 
     timestamp: Metadata[Timestamp] | None = None
     snapshot: Metadata[Snapshot] | None = None
@@ -50,7 +52,7 @@ class Standing(NamedTuple):
 
 
 class Used(msgspec.Struct, frozen=True):
-    """The highest version of each role that was ever used; the file versions.json in the home."""
+    """The highest version of each role that was ever used: versions.json in the home."""
 
     timestamp: _Version = 0
     snapshot: _Version = 0
@@ -58,7 +60,7 @@ class Used(msgspec.Struct, frozen=True):
 
 
 def standing(office: Office) -> Standing:
-    """What is public now, under whichever accepted root it was signed. Raises RootError."""
+    """What is public now, under any accepted root. Raises RootError."""
     timestamp = _read(office.metadata / "timestamp.json", Timestamp)
     if timestamp is None or not _is_ours(office, timestamp):
         return Standing()
@@ -75,12 +77,15 @@ def standing(office: Office) -> Standing:
 
 
 def is_signed(root: Root, role: Metadata[_RoleT]) -> bool:
-    """Whether this metadata is signed as the root says that its role must be."""
+    """Whether metadata is signed as the root requires of its role."""
     return bool(root.get_verification_result(role.signed.type, role.signed_bytes, role.signatures))
 
 
 def used_versions(office: Office, seen: Standing) -> Used:
-    """The versions that must not be used again, from what the home remembers and what the world sees. Raises OperatorError."""
+    """The versions that must not be used again: the home's record, or what is public if higher.
+
+    Raises OperatorError.
+    """
     path = office.home / "versions.json"
     remembered = Used()
     try:
@@ -90,12 +95,14 @@ def used_versions(office: Office, seen: Standing) -> Used:
             _NUMBERED.fullmatch(name.name) for name in office.metadata.iterdir()
         ):
             raise OperatorError(
-                f"{path} is gone, and so is timestamp.json in {office.metadata}: versions would fall, and no gate would follow;"
-                " put one of them back from a backup or from the web server"
+                f"{path} is gone, and so is timestamp.json in {office.metadata}: versions would"
+                " fall, and no gate would follow; put one of them back from a backup or from the"
+                " web server"
             ) from None
     except (OSError, msgspec.MsgspecError) as error:
         raise OperatorError(
-            f"{path}: cannot be read; put it back from a backup, or remove it if timestamp.json is whole"
+            f"{path}: cannot be read; put it back from a backup, or remove it if timestamp.json is"
+            " whole"
         ) from error
     if seen.timestamp is None:
         return remembered
@@ -109,7 +116,10 @@ def used_versions(office: Office, seen: Standing) -> Used:
 
 
 def published_manifest(office: Office, seen: Standing | None = None) -> bytes | None:
-    """The manifest that the world sees; None before the first publication, or if the published folder is damaged. Raises RootError."""
+    """The public manifest; None before the first publication, or if the folder is damaged.
+
+    Raises RootError.
+    """
     targets = (seen or standing(office)).targets
     if targets is None:
         return None
@@ -119,13 +129,14 @@ def published_manifest(office: Office, seen: Standing | None = None) -> bytes | 
 
 
 def prune(office: Office, now_unix_s: int) -> list[str]:
-    """Remove metadata and manifests that nothing has named for a day, and what a crash left half written; returns their names.
+    """Remove metadata and manifests that were not named for a day. Returns their names.
 
-    Roots stay for ever. The office is held, so nobody is writing any more what is half written. Raises RootError, OSError.
+    Also what a crash left half written: the caller holds the home, so no program is writing it.
+    Roots stay for ever. Raises RootError, OSError.
     """
     seen = standing(office)
     if seen.snapshot is None or seen.targets is None:
-        return []  # what is public cannot be told, so nothing goes
+        return []  # what is public is unknown, so nothing is removed
     kept = {
         f"{seen.snapshot.signed.version}.snapshot.json",
         f"{seen.targets.signed.version}.targets.json",
@@ -149,7 +160,7 @@ def _removed(path: Path, older_than_unix_s: int) -> bool:
 
 
 def _is_ours(office: Office, timestamp: Metadata[Timestamp]) -> bool:
-    """Whether any root that was ever in force names a key that signed it: the newest may have been accepted a moment ago."""
+    """Whether a key of any accepted root signed it: the newest may have been accepted just now."""
     required_root(office)
     roots = (
         read_root(office.roots / f"{version}.root.json")
@@ -159,7 +170,7 @@ def _is_ours(office: Office, timestamp: Metadata[Timestamp]) -> bool:
 
 
 def _read(path: Path, role: type[_RoleT], named: MetaFile | None = None) -> Metadata[_RoleT] | None:
-    """The metadata in a file if it is that role's and, where it was named, exactly what was named."""
+    """The metadata in a file, if it is of that role and matches `named`, where that is given."""
     content = _content(path)
     with suppress(DeserializationError, LengthOrHashMismatchError):
         if content is not None:
@@ -172,7 +183,7 @@ def _read(path: Path, role: type[_RoleT], named: MetaFile | None = None) -> Meta
 
 
 def _is_whole(signed: Signed) -> bool:
-    """Whether it names what this back office has its metadata name."""
+    """Whether metadata names what this back office lets it name."""
     match signed:
         case Snapshot():
             return "targets.json" in signed.meta

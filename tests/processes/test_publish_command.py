@@ -205,7 +205,7 @@ def test_another_configuration_is_taken_up_and_a_wrong_one_is_reported(
 def test_a_second_publisher_that_would_watch_is_sent_away(home: Home, watch: Program) -> None:
     second = home.publish("--watch")
     assert second.returncode == 2
-    assert "another publisher is at work" in second.stderr
+    assert "another publisher is running" in second.stderr
     assert second.stderr.count("\n") == 1
     home.suspend(1)
     watch.event("published", list_version=2)

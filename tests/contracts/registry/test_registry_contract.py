@@ -160,7 +160,7 @@ def test_a_version_carries_what_was_pending_when_it_was_claimed(city: Registry) 
     assert sorted(snapshot(city, RULE, 5)) == [is_in(A), is_in(C, 80)]
     with pytest.raises(ValueError, match="cannot be claimed"):
         city.claim(4)
-    with pytest.raises(ValueError, match="the newest claimed"):
+    with pytest.raises(ValueError, match="5 is the newest that was claimed"):
         list(states(city, RULE, 0, 1))
 
 

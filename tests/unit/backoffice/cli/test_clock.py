@@ -17,7 +17,7 @@ from tests.support.city.town import uid
 HOUR_S = 3_600
 CARD = uid(1).hex()
 AHEAD = "publish --clock-is-right"
-BEHIND = "later than this clock says"
+BEHIND = "later than this clock shows"
 
 
 class Home:

@@ -100,7 +100,7 @@ def test_a_sealing_key_has_a_passphrase_unless_somebody_says_otherwise(desk: Des
     assert "at least 20 characters" in desk.refused(*make, "--passphrase-file", "short")
     assert not (desk.folder / "a.pem").exists()
     desk.types(*make, "--passphrase-file", "words")
-    with pytest.raises(KeyFileError, match="nobody is here to give it"):
+    with pytest.raises(KeyFileError, match="no terminal to ask for it"):
         report_keys.read_opening_key(desk.folder / "a.pem")
     assert report_keys.read_opening_key(
         desk.folder / "a.pem", lambda: "correct horse battery staple"

@@ -214,7 +214,7 @@ def test_a_clock_that_is_set_back_publishes_nothing(public: PublishingOffice) ->
     before = seen(public)
     public.now_unix_s -= DAY_S
     public.change("suspended", CARDS[3])
-    with pytest.raises(ClockError, match="later than this clock says: set the clock"):
+    with pytest.raises(ClockError, match="later than this clock shows: set the clock"):
         public.publish()
     assert seen(public) == before
     public.now_unix_s += DAY_S + 60
@@ -370,7 +370,7 @@ def test_another_unit_begins_the_rule_anew_and_no_other(public: PublishingOffice
     gate.poll()
     before = seen(public)
     public.rules = (replace(SUSPENDED, until_unit_s=300), STAFF, MATCHED)
-    assert public.publish().why == ("suspended begins anew",)
+    assert public.publish().why == ("suspended begins again",)
     assert spans(seen(public)) == [(0, 3)]
     assert spans(seen(public), "matched") == spans(before, "matched")
     assert gate.poll().state is SourceState.FRESH
@@ -383,7 +383,7 @@ def test_another_fingerprint_key_begins_every_rule_anew(public: PublishingOffice
     gate.poll()
     public.rotate_fingerprint_key()
     outcome = public.publish()
-    assert outcome.why == tuple(f"{rule.name} begins anew" for rule in public.rules)
+    assert outcome.why == tuple(f"{rule.name} begins again" for rule in public.rules)
     assert outcome.compared == len(CARDS)
     assert [spans(seen(public), rule.name) for rule in public.rules] == [[(0, 3)]] * 3
     assert (gate.poll().state, gate.version) == (SourceState.NO_KEY, 2)
@@ -564,7 +564,7 @@ def test_a_card_taken_out_is_told_to_whoever_may_still_hold_it_and_then_forgotte
 def test_a_second_publisher_is_refused(public: PublishingOffice) -> None:
     first, second = (Publisher(public.config, public.registry) for _ in range(2))
     with first.alone():
-        with pytest.raises(OperatorError, match="another publisher is at work"), second.alone():
+        with pytest.raises(OperatorError, match="another publisher is running"), second.alone():
             pass
         first.publish(public.now_unix_s)
     with second.alone():

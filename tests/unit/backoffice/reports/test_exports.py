@@ -313,7 +313,7 @@ def test_an_authority_cannot_pass_an_export_on_as_if_it_were_anothers(desk: Desk
 
 
 def test_what_an_exporter_wrote_wrongly_is_refused(desk: Desk) -> None:
-    assert "says that it has 2 reports, and has 1" in refused(
+    assert "its header counts 2 reports, and it has 1" in refused(
         desk, written(desk, header_of(desk, 2), [{}])
     )
     assert "no header" in refused(desk, written(desk, {}, []))

@@ -170,7 +170,7 @@ def test_a_passphrase_is_asked_for_when_there_is_one_and_must_be_right(tmp_path:
     assert len(asked) == 1
     with pytest.raises(KeyFileError, match="the passphrase is not right"):
         keys.read_private_key(tmp_path / "shut.pem", lambda: "another")
-    with pytest.raises(KeyFileError, match="nobody is here to give it"):
+    with pytest.raises(KeyFileError, match="no terminal to ask for it"):
         keys.read_private_key(tmp_path / "shut.pem")
 
 
@@ -268,9 +268,7 @@ def test_a_fingerprint_key_under_another_ones_name_is_noticed(office: Office) ->
     (office.fingerprint_keys / f"{first}.key").write_bytes(
         (office.fingerprint_keys / f"{coming}.key").read_bytes()
     )
-    with pytest.raises(
-        KeyFileError, match=f"{first}.key: another key stands in it; its id is {coming}"
-    ):
+    with pytest.raises(KeyFileError, match=f"{first}.key: holds another key, with the id {coming}"):
         keys.current_fingerprint_key(office)
 
 

@@ -469,7 +469,7 @@ def test_rotating_timestamp_alone_does_not_heal_what_was_done_with_the_key_of_sn
 
 def test_the_last_version_there_is_is_said_and_not_passed(city: City) -> None:
     (city.office.home / "versions.json").write_text(f'{{"timestamp":{(1 << 53) - 1}}}')
-    with pytest.raises(RoleError, match="timestamp has reached the last version there is"):
+    with pytest.raises(RoleError, match="timestamp has reached the highest version"):
         city.publish(1)
 
 

@@ -229,7 +229,7 @@ def test_copies_signed_in_two_places_are_accepted_together(city: City) -> None:
 def test_copies_that_do_not_say_the_same_are_refused(city: City) -> None:
     one = city.signed(roots.next_root(city.root, LATER_UNIX_S), "a")
     two = city.signed(roots.next_root(city.root, LATER_UNIX_S + 1), "b")
-    with pytest.raises(RootError, match="the drafts do not say the same"):
+    with pytest.raises(RootError, match="the drafts differ"):
         city.accept(one, two)
 
 
