@@ -1,7 +1,8 @@
-"""The gate's configuration: one TOML file to one frozen Config, checked once. Every error names the file, the key and the mend.
+"""The gate's configuration: one TOML file, checked once, as one frozen Config.
 
-An unknown key is refused, since a misspelt one would silently do nothing. config/validator.example.toml explains each key.
-Nothing here opens a device or a list.
+Every error names the file, the key and what to do. An unknown key is refused: a misspelt key would
+silently have no effect. config/validator.example.toml explains each key. Nothing here opens a
+device or a list.
 """
 
 import re
@@ -13,10 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from validator.errors import ConfigError
-from validator.formats.shown import shown
-from validator.formats.text_files import config_bytes
-from validator.formats.toml_struct import faults, table_of
+from validator.formats.config_file import KeyFault, read_values, refuse
 from validator.formats.web_address import AddressError, parse_address, parse_proxy
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -26,7 +24,8 @@ DeviceId = Annotated[
     str,
     msgspec.Meta(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}\Z",
-        description="letters, digits, dots, underscores and hyphens, at most 32, the first a letter or digit",
+        description="at most 32 letters, digits, dots, underscores and hyphens, "
+        "the first a letter or digit",
     ),
 ]
 HostName = Annotated[
@@ -39,10 +38,10 @@ HostName = Annotated[
 
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[reader]: which driver reads cards. There is no fallback from one to another."""
+    """[reader]: the driver that reads cards. No driver falls back to another."""
 
     driver: Literal["pn532", "serial"]
-    device: str = ""  # of pn532; a serial reader is the board's own
+    device: str = ""  # for pn532; the reader of the driver serial is on the board
     max_targets: Literal[1, 2] = 2
     baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
 
@@ -54,19 +53,17 @@ class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[list]: where lists and fingerprint keys lie, and what to do when the list is not what it should be."""
+    """[list]: where lists and fingerprint keys are, and what to do without a valid list."""
 
     folder: str
-    recent: str = (
-        ""  # a memory-backed folder for what changed lately; empty: all of it goes to `folder`
-    )
+    recent: str = ""  # a memory-backed folder for small changes; empty: they too go to `folder`
     keys: str
     stale: Literal["decide", "deny"]
     missing: Literal["admit", "deny"]
 
 
 class PassageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[passage]: how long arms, pictures and guards last."""
+    """[passage]: how long the arms stay open, a picture is shown and a card is not admitted again."""
 
     direction: Literal["entry", "exit"] = "entry"
     hold_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] = 5_000
@@ -76,27 +73,30 @@ class PassageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ReportsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[reports]: where reports wait, how many may, how long a passenger waits for the disk, and who may ask for them."""
+    """[reports]: the outbox and its limits, and the socket on which the courier fetches reports."""
 
     folder: str
-    socket: str = ""  # empty: nobody can ask this lane, and its reports stay
+    socket: str = ""  # empty: no process can ask this lane, and its reports stay
     reserve_mb: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 32
     denial_commit_budget_ms: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 150
     reports_max: Annotated[int, msgspec.Meta(ge=1_000, le=10_000_000)] = 500_000
 
 
 class CourierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[courier]: where lists come from, and whom to believe."""
+    """[courier]: where lists come from, and which signatures and certificates to trust."""
 
     url: str
     root: str
     poll_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 30
-    ca_file: str = ""  # empty: the authorities that come with the requests package
-    proxy: str = ""  # empty: none; what the environment says is never asked
+    ca_file: str = ""  # empty: the certificate authorities of the requests package
+    proxy: str = ""  # empty: none; the environment's proxies are never used
 
 
 class UploadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[upload]: where reports go, with which key, and from which lanes. The courier's web settings hold for it too."""
+    """[upload]: where reports go, with which key, and from which lanes.
+
+    The web settings of [courier] apply here too.
+    """
 
     url: str
     key: str
@@ -104,7 +104,7 @@ class UploadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[console]: where the status page is served, by which names browsers may call it, and which lanes it shows."""
+    """[console]: the address of the status page, its names for browsers, and the lanes that it shows."""
 
     listen: str = "127.0.0.1:8021"  # port 0 takes a free one
     names: Annotated[tuple[HostName, ...], msgspec.Meta(max_length=16)] = ()  # besides loopback's
@@ -114,20 +114,24 @@ class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port to listen on. Raises ValueError; a configuration that was loaded does not."""
+        """Host and port to listen on.
+
+        Raises:
+            ValueError: `listen` is not an address and a port; load() has excluded that.
+        """
         host, _, port = self.listen.rpartition(":")
         if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > PORT_MAX:
             raise ValueError("no port")
         is_bracketed = host.startswith("[") and host.endswith("]")
         if ip_address(host[1:-1] if is_bracketed else host).version != (6 if is_bracketed else 4):
-            raise ValueError("an IPv6 address stands in brackets, and no other")
+            raise ValueError("an IPv6 address is in brackets, and no other is")
         return host.strip("[]"), int(port)
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[log]: what the lane's log and `watch` say of a tap."""
+    """[log]: what the lane's log and `watch` contain about a tap."""
 
-    grounds: bool = False  # why a card was refused is health data: for a test bench only
+    grounds: bool = False  # the ground of a denial is health data: for a test bench only
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -150,51 +154,49 @@ def load(path: Path) -> Config:
     """Read and check the file at `path`.
 
     Raises:
-        ConfigError: one line for each fault, each with the path of the file, the key and what to do.
+        ConfigError: one line for each fault: the file, the key, what is wrong and what to do.
     """
-    named = shown(str(path))
-    try:
-        with path.open("rb") as file:
-            values = table_of(config_bytes(file))
-    except OSError as error:
-        raise ConfigError(
-            f"{named}: cannot be read ({error.strerror}); name another with --config"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{named}: {error}") from error
-    told = [f"{fault}; see config/validator.example.toml" for fault in faults(values, Config)]
-    if not told:
-        config = msgspec.convert(values, Config)
-        told = list(_check_together(config))
-    if told:
-        raise ConfigError("\n".join(f"{named}: {fault}" for fault in told))
+    values = read_values(
+        path,
+        Config,
+        example="config/validator.example.toml",
+        unreadable="name another with --config",
+    )
+    config = msgspec.convert(values, Config)
+    refuse(path, _faults_between_keys(config))
     return config
 
 
-def _check_together(config: Config) -> Iterator[str]:
-    if config.reader.driver == "pn532" and not config.reader.device:
-        yield "reader.device is missing: the driver pn532 needs the path of its serial line"
-    if config.reader.driver == "serial" and config.reader.device:
-        yield "reader.device is set: the driver serial hears cards from the board at board.device"
+def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
+    device = config.reader.device
+    if config.reader.driver == "pn532" and not device:
+        yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
+    if config.reader.driver == "serial" and device:
+        told = "is set; remove it, since the driver serial reads cards through board.device"
+        yield KeyFault("reader.device", told)
     for key, value in _paths(config):
         if value and not value.startswith("/"):
-            yield f"{key}: {value!r} is not an absolute path"
+            yield KeyFault(key, f"{value!r} is not an absolute path")
         if "\0" in value:
-            yield f"{key}: a path has no zero byte"
+            yield KeyFault(key, "has a zero byte; no path has one")
     if config.list.recent and normpath(config.list.recent) == normpath(config.list.folder):
-        yield "list.recent and list.folder are the same folder"
+        yield KeyFault("list.recent", "is the same folder as list.folder; name another or none")
     if config.courier is not None:
-        yield from _check_courier(config.courier)
+        yield from _courier_faults(config.courier)
     if config.upload is not None:
-        yield from _check_upload(config.upload)
+        yield from _server_faults("upload.url", config.upload.url)
     if config.console is not None:
-        yield from _check_console(config.console)
-    if config.reader.device == config.board.device:
-        yield "reader.device and board.device are the same line"
+        yield from _console_faults(config.console)
+    if device == config.board.device:
+        yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
 
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:
-    """Every key that is a path. None may be relative: the programs are started by systemd in / and by a person anywhere, and each place would have an outbox of its own."""
+    """Every key that is a path, with its value.
+
+    A relative path is refused: systemd starts the programs in /, a person starts them anywhere, and
+    the lane would have another outbox in each place.
+    """
     yield "reader.device", config.reader.device
     yield "board.device", config.board.device
     yield "list.folder", config.list.folder
@@ -212,39 +214,40 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
         yield from (("console.lanes", lane) for lane in config.console.lanes)
 
 
-def _check_courier(courier: CourierConfig) -> Iterator[str]:
-    """Lists are signed, but who asks for them is private: without TLS only this machine may be asked."""
-    yield from _check_server("courier.url", courier.url)
+def _courier_faults(courier: CourierConfig) -> Iterator[KeyFault]:
+    yield from _server_faults("courier.url", courier.url)
     if courier.proxy:
         try:
             parse_proxy(courier.proxy)
         except AddressError as error:
-            yield f"courier.proxy: {error}"
+            yield KeyFault("courier.proxy", str(error))
 
 
-def _check_upload(upload: UploadConfig) -> Iterator[str]:
-    """Reports name nobody, but when and where a card was refused is private, and only TLS says who receives them."""
-    yield from _check_server("upload.url", upload.url)
-
-
-def _check_console(console: ConsoleConfig) -> Iterator[str]:
-    """What is served beyond this machine is called by a name that it has to know: see console/guard.py."""
+def _console_faults(console: ConsoleConfig) -> Iterator[KeyFault]:
+    """A page that other machines may open needs the names they use: see console/guard.py."""
     try:
         host, _ = console.address
     except ValueError:
-        yield f"console.listen: {console.listen!r} is not an address and a port; write 127.0.0.1:8021"
+        told = f"{console.listen!r} is not an address and a port; write 127.0.0.1:8021"
+        yield KeyFault("console.listen", told)
     else:
         if host not in LOOPBACK and not console.names:
-            yield f"console.names is empty: say by which names or addresses browsers call {console.listen}"
+            told = f"is empty; list the names or addresses by which browsers call {console.listen}"
+            yield KeyFault("console.names", told)
     if len({*console.lanes}) < len(console.lanes):
-        yield "console.lanes: the same lane twice"
+        yield KeyFault("console.lanes", "has the same lane twice")
 
 
-def _check_server(key: str, value: str) -> Iterator[str]:
+def _server_faults(key: str, value: str) -> Iterator[KeyFault]:
+    """An address that the gate must not send to: without TLS, only this machine is allowed.
+
+    Lists are signed and reports name no card. But anyone on the way could read which gate asks, and
+    when and where a card was refused, and only TLS proves who receives it.
+    """
     try:
         address = parse_address(value)
     except AddressError as error:
-        yield f"{key}: {error}"
+        yield KeyFault(key, str(error))
         return
     if address.scheme == "http" and not address.is_loopback:
-        yield f"{key}: http:// only for this machine itself; write https://"
+        yield KeyFault(key, "http:// is only for this machine itself; write https://")

@@ -18,9 +18,8 @@ from backoffice.home.folder import DAY_S, Expiries, Office
 from backoffice.home.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.errors import ConfigError
+from validator.formats.config_file import KeyFault, read_values, refuse
 from validator.formats.shown import shown
-from validator.formats.text_files import config_bytes
-from validator.formats.toml_struct import faults, table_of
 from validator.formats.web_address import AddressError, parse_address
 from validator.lists.manifest import EXPIRES_AFTER_S_MIN, RULES_MAX, RuleName, ScopeEntry
 
@@ -159,56 +158,50 @@ def example() -> str:
 
 
 def load(home: Path) -> Config:
-    """Read and check the backoffice.toml of this home. Raises ConfigError."""
+    """Read and check the backoffice.toml of this home.
+
+    Raises:
+        ConfigError: one line for each fault: the file, the key, what is wrong and what to do.
+    """
     path = home / FILE_NAME
-    named = shown(str(path))
-    try:
-        with path.open("rb") as file:
-            values = table_of(config_bytes(file))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{named}: is not there; name a home with --home, or make one with"
-            " turnike-backoffice init"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"{named}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ConfigError(f"{named}: {error}") from error
-    found = [f"{fault}; see {EXAMPLE}" for fault in faults(values, FileConfig)]
-    if not found:
-        config = msgspec.convert({**values, "home": home.resolve()}, Config)
-        found = list(_check_together(config))
-    if found:
-        raise ConfigError("\n".join(f"{named}: {fault}" for fault in found))
+    values = read_values(
+        path,
+        FileConfig,
+        example=EXAMPLE,
+        absent="is not there; name a home with --home, or make one with turnike-backoffice init",
+    )
+    config = msgspec.convert({**values, "home": home.resolve()}, Config)
+    refuse(path, _faults_between_keys(config))
     return config
 
 
-def _check_together(config: Config) -> Iterator[str]:
+def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
     names = [rule.name for rule in config.rules]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
-        yield f"rules[{twice}].name: two rules have this name"
-    for key, url in (
-        ("database", config.database),
-        ("receiver.database", config.receiver.database),
-    ):
-        if "\0" in url:
-            yield f"{key}: has a zero byte"
-        name = url.removeprefix(_SQLITE)
-        if name not in {"", url} and not name.startswith("/"):
-            # A relative path is another file in each working folder; a service works in /.
-            absolute = shown(f"{_SQLITE}{config.home / name}")
-            yield f"{key}: names no absolute path (four slashes); write {absolute}"
+        yield KeyFault(f"rules[{twice}].name", "two rules have this name")
+    yield from _database_faults("database", config.database, config.home)
+    yield from _database_faults("receiver.database", config.receiver.database, config.home)
     if "\0" in config.reports.sealing_key:
-        yield "reports.sealing_key: names no file"
+        yield KeyFault("reports.sealing_key", "names no file")
     if not config.published or "\0" in config.published:
-        yield "published: names no folder"
+        yield KeyFault("published", "names no folder")
     elif (config.home / config.published).resolve() in (config.home, *config.home.parents):
-        yield "published: the world would see the keys; name a folder of its own"
+        yield KeyFault("published", "would publish the keys; name a folder of its own")
     for address in config.receiver.addresses:
         try:
             parse_address(address)
         except AddressError as error:
-            yield f"receiver.addresses: {error}"
+            yield KeyFault("receiver.addresses", str(error))
     if config.expiry.timestamp_hours >= 24 * config.expiry.metadata_days:
-        yield "expiry.timestamp_hours: is not below expiry.metadata_days"
+        yield KeyFault("expiry.timestamp_hours", "is not below expiry.metadata_days")
+
+
+def _database_faults(key: str, url: str, home: Path) -> Iterator[KeyFault]:
+    """A relative path is refused: the service, which runs in /, would begin an empty database."""
+    if "\0" in url:
+        yield KeyFault(key, "has a zero byte")
+    name = url.removeprefix(_SQLITE)
+    if name not in {"", url} and not name.startswith("/"):
+        absolute = shown(f"{_SQLITE}{home / name}")
+        yield KeyFault(key, f"names no absolute path (four slashes); write {absolute}")

@@ -54,8 +54,8 @@ def test_help_of_each_command_shows_an_example(command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("[board]", "[bord]"), "bord is not a key"),
-        (('stale = "decide"', ""), "list.stale is missing and has no default"),
+        (("[board]", "[bord]"), "bord: is not a key"),
+        (('stale = "decide"', ""), "list.stale: is missing and has no default"),
         (('missing = "deny"', "missing = deny"), "is not TOML"),
     ],
 )
@@ -79,7 +79,7 @@ def test_all_faults_of_a_configuration_are_reported_at_once_a_line_each(config: 
     lines = ended.stderr.splitlines()
     assert (ended.returncode, ended.stdout, len(lines)) == (2, "", 2)
     assert all(line.startswith(f"turnike: {config}: ") for line in lines)
-    assert "bord is not a key of the configuration; did you mean board?" in lines[0]
+    assert "bord: is not a key of the configuration; did you mean board?" in lines[0]
     assert (
         'list.stale: must be "decide" or "deny", not "decided"; did you mean "decide"?' in lines[1]
     )

@@ -1,10 +1,10 @@
-"""A TOML file checked against a msgspec Struct: every fault at once, each in one line with its key.
+"""A TOML file checked against a msgspec Struct: all faults at once, each as `KEY: what is wrong`.
 
-    values = table_of(path.read_bytes())       # raises ValueError: what is wrong with the file
-    told = faults(values, Config)              # [] when msgspec.convert(values, Config) succeeds
+    values = table_of(path.read_bytes())       # raises ValueError: the file is not TOML
+    lines = faults(values, Config)             # [] when msgspec.convert(values, Config) succeeds
 
-msgspec reports the first fault only and names no allowed words; an operator who edits a file by hand
-wants all of them. The words for a key with a pattern are the `description` of its `msgspec.Meta`.
+msgspec reports the first fault only and names no allowed words; an operator who edits a file by
+hand wants all of them. A key with a pattern is explained by the `description` of its `msgspec.Meta`.
 """
 
 import re
@@ -27,19 +27,25 @@ def table_of(content: bytes) -> dict[str, Any]:
     """Parse a TOML file, in any encoding that text_of() knows.
 
     Raises:
-        ValueError: it is not TOML; the text is one line that says what to do.
+        ValueError: the file is not TOML; the text is one line that says what to do.
     """
     text = text_of(content)
     if "\r" in text and "\n" not in text:
         raise ValueError("ends its lines with CR alone; save it with LF or CRLF")
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number or a nesting beyond reason is one too
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also a number of too many digits, and too deep a nesting
         raise ValueError(f"is not TOML: {error}") from error
 
 
 def faults(values: Mapping[str, Any], kind: type[msgspec.Struct]) -> list[str]:
-    """Every fault of `values` as a `kind`, in the order of the keys; at most FAULTS_MAX, then "and N more"."""
+    """Return every fault of `values` as a `kind`, in the order of the keys.
+
+    The lines after the first FAULTS_MAX become one: "and N more".
+    """
     found = list(_of_struct(values, kind, "", _places(kind)))
     if len(found) > FAULTS_MAX:
         found[FAULTS_MAX:] = [f"and {len(found) - FAULTS_MAX} more"]
@@ -59,7 +65,7 @@ def _of_struct(
             is_sound = False
             meant = get_close_matches(name, [each for each in fields if each not in values], 1)
             misspelt.update(meant)
-            yield f"{_key(at, name)} is not a key of the configuration{_hint(name, at, meant, places)}"
+            yield f"{_key(at, name)}: is not a key of the configuration{_hint(name, at, meant, places)}"
     for name, field in fields.items():
         if name in values:
             for fault in _of_value(values[name], field.type, _key(at, name), places):
@@ -67,8 +73,8 @@ def _of_struct(
                 yield fault
         elif field.required and name not in misspelt:
             is_sound = False
-            yield f"{_key(at, name)} is missing and has no default"
-    if is_sound:  # what the struct itself checks, once its parts are right
+            yield f"{_key(at, name)}: is missing and has no default"
+    if is_sound:  # the checks of the struct itself, which need valid parts
         try:
             msgspec.convert(values, kind)
         except msgspec.ValidationError as error:
@@ -114,7 +120,7 @@ def _must_be(info: Any) -> str:
             return words
         case inspect.Metadata(type=inner):
             return _must_be(inner)
-        case inspect.UnionType(types=types):  # the other one is None, which TOML cannot say
+        case inspect.UnionType(types=types):  # the other one is None, for which TOML has no word
             return _must_be(next(each for each in types if not isinstance(each, inspect.NoneType)))
         case inspect.LiteralType() | inspect.EnumType():
             *most, last = map(_quoted, _words_of(info))
@@ -158,13 +164,13 @@ def _bare(info: Any) -> Any:
 
 
 def _item_in(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct that each entry of a list of this type is, if it is one."""
+    """The struct of each entry, if the type is a list of structs."""
     kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     return _struct_in(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct that a value of this type is, if it is one: `Struct`, or `Struct | None`."""
+    """The struct itself, if the type is `Struct` or `Struct | None`."""
     kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(kind) in {UnionType, Union}:
         kind = next((each for each in get_args(kind) if each is not type(None)), None)
@@ -195,7 +201,7 @@ def _hint(name: str, at: str, meant: Sequence[str], places: Mapping[str, Sequenc
 
 
 def _called(entry: object, number: int) -> str:
-    """How an entry of a list is named in a message: by its name if it has a good one, else by its number."""
+    """The name of a list's entry in a message: its `name` if that is printable, else its number."""
     name = entry.get("name") if isinstance(entry, Mapping) else None
     return (
         name if isinstance(name, str) and re.fullmatch(r"[a-z0-9_-]{1,32}", name) else str(number)

@@ -96,15 +96,15 @@ def told(**changes: Any) -> list[str]:
         ),
         (
             {"power": {"volts": 5, "mod": "mains"}},
-            "power.mod is not a key of the configuration; did you mean mode?",
+            "power.mod: is not a key of the configuration; did you mean mode?",
         ),
         (
             {"power": {"volts": 5, "title": "a"}},
-            "power.title is not a key of the configuration; it belongs at the top of the file, above the first [table]",
+            "power.title: is not a key of the configuration; it belongs at the top of the file, above the first [table]",
         ),
         (
             {"volts": 5},
-            "volts is not a key of the configuration; it belongs under [power] or [extra]",
+            "volts: is not a key of the configuration; it belongs under [power] or [extra]",
         ),
         ({"lamps": []}, "lamps: must be a list [...] of 1 to 3 entries, not []"),
         ({"lamps": "one"}, 'lamps: must be a list [...] of 1 to 3 entries, not "one"'),
@@ -114,7 +114,7 @@ def told(**changes: Any) -> list[str]:
         ),
         (
             {"lamps": [{"name": "two"}]},
-            "lamps[two].colour is missing and has no default",
+            "lamps[two].colour: is missing and has no default",
         ),
         (
             {"lamps": [{"name": "green", "colour": "red"}]},
@@ -124,7 +124,7 @@ def told(**changes: Any) -> list[str]:
             {"lamps": [{"name": "a", "colour": "red", "since": "soon"}]},
             'lamps[a].since: must be a date and a time with its offset, such as 2021-01-15T00:00:00+03:00, not "soon"',
         ),
-        ({"a\nb": 1}, "'a\\nb' is not a key of the configuration"),
+        ({"a\nb": 1}, "'a\\nb': is not a key of the configuration"),
     ],
     ids=str,
 )
@@ -134,11 +134,11 @@ def test_a_fault_names_its_key_and_what_is_allowed(change: dict[str, Any], says:
 
 def test_every_fault_of_a_file_is_reported_at_once_and_a_misspelt_key_is_not_missing_too() -> None:
     assert faults({"titel": "a", "power": {"volts": 90, "watts": 1}, "lamps": [{}]}, Machine) == [
-        "titel is not a key of the configuration; did you mean title?",
-        "power.watts is not a key of the configuration",
+        "titel: is not a key of the configuration; did you mean title?",
+        "power.watts: is not a key of the configuration",
         "power.volts: must be a whole number from 5 to 24, not 90",
-        "lamps[1].name is missing and has no default",
-        "lamps[1].colour is missing and has no default",
+        "lamps[1].name: is missing and has no default",
+        "lamps[1].colour: is missing and has no default",
     ]
 
 

@@ -51,17 +51,23 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (('stale = "decide"', ""), "list.stale is missing and has no default"),
-        (('missing = "deny"', ""), "list.missing is missing and has no default"),
+        (('stale = "decide"', ""), "list.stale: is missing and has no default"),
+        (('missing = "deny"', ""), "list.missing: is missing and has no default"),
         (
             ('missing = "deny"', 'missing = "maybe"'),
             'list.missing: must be "admit" or "deny", not "maybe"',
         ),
-        (('gate_id = "a"', ""), "gate_id is missing and has no default"),
+        (('gate_id = "a"', ""), "gate_id: is missing and has no default"),
         (('gate_id = "a"', 'gate_id = "a b"'), "gate_id: "),
-        (('keys = "/k"', 'keys = "/k"\nkeyz = 1'), "list.keyz is not a key of the configuration"),
-        (('device = "/dev/r"', ""), "reader.device is missing"),
-        (('driver = "pn532"', 'driver = "serial"'), "reader.device is set"),
+        (('keys = "/k"', 'keys = "/k"\nkeyz = 1'), "list.keyz: is not a key of the configuration"),
+        (
+            ('device = "/dev/r"', ""),
+            "reader.device: is missing; the driver pn532 needs its serial line",
+        ),
+        (
+            ('driver = "pn532"', 'driver = "serial"'),
+            "reader.device: is set; remove it, since the driver serial reads cards through board.device",
+        ),
         (
             ('driver = "pn532"', 'driver = "acr122"'),
             'reader.driver: must be "pn532" or "serial", not "acr122"',
@@ -70,7 +76,10 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
             ('device = "/dev/b"', 'device = "dev/b"'),
             "board.device: 'dev/b' is not an absolute path",
         ),
-        (('device = "/dev/b"', 'device = "/dev/r"'), "are the same line"),
+        (
+            ('device = "/dev/b"', 'device = "/dev/r"'),
+            "reader.device: is the same line as board.device; each needs its own",
+        ),
         (("[board]", "[board"), "is not TOML"),
         (
             ("[board]", "[passage]\nhold_ms = 10\n[board]"),
@@ -78,7 +87,7 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_a_fault_is_one_line_with_file_and_key(
     tmp_path: Path, change: tuple[str, str], told: str
 ) -> None:
     path = written(tmp_path, GOOD.replace(*change, 1))
@@ -90,7 +99,7 @@ def test_what_is_wrong_is_told_in_one_line(
     assert "\n" not in message
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"nothing\.toml: cannot be read \(No such file or directory\)"
     ):
@@ -129,8 +138,11 @@ def test_reports_go_over_tls_or_to_this_machine(tmp_path: Path, url: str) -> Non
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("http://reports.example.org/", "http:// only for this machine itself; write https://"),
-        ("http://localhost.example.org/", "http:// only for this machine itself; write https://"),
+        ("http://reports.example.org/", "http:// is only for this machine itself; write https://"),
+        (
+            "http://localhost.example.org/",
+            "http:// is only for this machine itself; write https://",
+        ),
         ("http://127.0.0.1@example.org/", "an address without user, ? and #, please"),
         ("https://reports.example.org/?gate=1", "an address without user, ? and #, please"),
         ("reports.example.org", "is not an address; write https://host/path/"),
@@ -139,9 +151,7 @@ def test_reports_go_over_tls_or_to_this_machine(tmp_path: Path, url: str) -> Non
         ("", "is not an address; write https://host/path/"),
     ],
 )
-def test_reports_that_anybody_on_the_way_could_read_are_refused_in_one_line(
-    tmp_path: Path, url: str, told: str
-) -> None:
+def test_an_address_without_tls_is_refused_in_one_line(tmp_path: Path, url: str, told: str) -> None:
     path = written(tmp_path, WITH_UPLOAD.format(url=url))
     with pytest.raises(ConfigError) as caught:
         load(path)
@@ -195,14 +205,14 @@ def test_the_console_listens_on_an_address_and_a_port(
         ),
         (
             'listen = "0.0.0.0:8021"',
-            "console.names is empty: say by which names or addresses browsers call 0.0.0.0:8021",
+            "console.names: is empty; list the names or addresses by which browsers call 0.0.0.0:8021",
         ),
         ('names = ["a/b"]', "console.names[0]: "),
         ('names = ["a:80"]', "console.names[0]: "),
         ("lanes = []", "console.lanes: "),
         ('lanes = ["lane.sock"]', "console.lanes: 'lane.sock' is not an absolute path"),
-        ('lanes = ["/a.sock", "/a.sock"]', "console.lanes: the same lane twice"),
-        ("port = 1", "console.port is not a key of the configuration"),
+        ('lanes = ["/a.sock", "/a.sock"]', "console.lanes: has the same lane twice"),
+        ("port = 1", "console.port: is not a key of the configuration"),
     ],
 )
 def test_a_console_that_could_not_be_reached_or_would_show_nothing_is_refused(
@@ -250,5 +260,8 @@ def test_no_path_may_depend_on_where_a_program_is_started(
 
 
 def test_a_folder_in_other_words_is_the_same_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"list\.recent and list\.folder are the same folder"):
+    with pytest.raises(
+        ConfigError,
+        match=r"list\.recent: is the same folder as list\.folder; name another or none$",
+    ):
         load(written(tmp_path, GOOD.replace('keys = "/k"', 'keys = "/k"\nrecent = "/x/../l/"')))

@@ -192,7 +192,7 @@ def test_the_table_of_reports_is_checked(desk: Desk) -> None:
     for line, told in (
         ("retention_days = 0", "reports.retention_days"),
         ('sealing_key = "a\\u0000"', "reports.sealing_key: names no file"),
-        ("days = 1", "reports.days is not a key"),
+        ("days = 1", "reports.days: is not a key"),
     ):
         path.write_text(text.replace("retention_days = 30 ", f"{line} "))
         with pytest.raises(ConfigError, match=told):
