@@ -1,4 +1,4 @@
-"""`turnike-backoffice batch`: one process runs commands one after the other, each as its own process would."""
+"""`turnike-backoffice batch`: one process runs commands in turn, each as its own process would."""
 
 import json
 import os
@@ -119,7 +119,7 @@ def test_a_command_that_reads_its_input_does_not_eat_the_commands_to_come(tmp_pa
     assert right["code"] == 0
 
 
-def test_a_fault_of_a_command_is_told_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_fault_of_a_command_is_reported_and_the_next_one_runs(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import backoffice.cli.cards as it\nit.show.callback = lambda **_: 1 // 0\n"
     )
@@ -137,7 +137,7 @@ def test_a_fault_of_a_command_is_told_and_the_next_one_runs(tmp_path: Path) -> N
     assert (right["id"], right["code"]) == ("b", 0)
 
 
-def test_whoever_reads_the_answers_gone_it_ends_without_a_traceback() -> None:
+def test_with_the_reader_of_its_answers_gone_it_ends_without_a_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as out:

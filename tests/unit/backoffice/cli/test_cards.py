@@ -1,4 +1,4 @@
-"""The commands about cards as people meet them: import, suspend, lift, add, remove and show, and one clear line for whatever is wrong."""
+"""The commands about cards: import, suspend, lift, add, remove, show; one line for each error."""
 
 import errno
 import gzip
@@ -41,7 +41,9 @@ def test_a_card_is_suspended_and_lifted(desk: Desk) -> None:
     assert desk.members() == []
 
 
-def test_a_suspension_ends_when_it_is_told_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspension_ends_at_the_end_that_was_given(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("backoffice.cli.cards.now_unix_s", lambda: 1_612_000_000)
     assert "2021-02-09 09:46:40 UTC" in desk.types("suspend", A.hex(), "--for", "10d")
     desk.types("suspend", B.hex(), "--until", "2021-02-01T03:00+03:00")
@@ -71,7 +73,7 @@ def test_several_cards_are_suspended_and_lifted_or_none_is(desk: Desk) -> None:
     assert desk.members() == []
 
 
-def test_a_shorter_suspension_replaces_no_longer_one_unless_that_is_said(
+def test_a_shorter_suspension_replaces_no_longer_one_without_the_option(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_612_000_000
@@ -148,14 +150,12 @@ def test_any_rule_takes_cards_in_and_lets_them_go(desk: Desk) -> None:
         (("publish", "--every", "5"), "--every goes with --watch; without it publish runs once"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
-    desk: Desk, arguments: tuple[str, ...], told: str
-) -> None:
+def test_what_is_wrong_is_one_line(desk: Desk, arguments: tuple[str, ...], told: str) -> None:
     assert told in desk.types(*arguments, code=2)
     assert desk.members() == []
 
 
-def test_show_tells_how_the_registry_and_a_card_stand(desk: Desk) -> None:
+def test_show_prints_the_state_of_the_registry_and_of_a_card(desk: Desk) -> None:
     desk.types("suspend", A.hex(), "--for", "10d")
     desk.types("add", "staff", A.hex())
     with desk.registry() as registry:
@@ -192,8 +192,11 @@ def test_a_registry_is_its_owners_alone(desk: Desk) -> None:
 # Files
 
 
-def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk) -> None:
-    rows = f"uid,number,ends,state\n{A.hex()},,,\n,9,,\n{NOBODY.hex()},,,\n{B.hex()},{NUMBER},,\n{C.hex()},,{FAR},\n,{NUMBER},,out\n"
+def test_the_good_rows_of_a_file_are_imported_and_the_others_reported(desk: Desk) -> None:
+    rows = (
+        f"uid,number,ends,state\n{A.hex()},,,\n,9,,\n{NOBODY.hex()},,,\n"
+        f"{B.hex()},{NUMBER},,\n{C.hex()},,{FAR},\n,{NUMBER},,out\n"
+    )
     path = desk.file("today.csv", rows)
     assert "a card is in the file more than once (line 2 and line 7)" in desk.types(
         "import", "suspended", str(path), code=2
@@ -207,7 +210,8 @@ def test_what_a_file_says_is_imported_and_what_it_cannot_say_is_told(desk: Desk)
         {
             "line": 3,
             "field": "number",
-            "reason": "under 16 digits: a spreadsheet drops zeros in front; export the column as text",
+            "reason": "under 16 digits: a spreadsheet drops zeros in front; "
+            "export the column as text",
         },
         {"line": 4, "field": "uid", "reason": "no such card is issued"},
         {"line": 5, "field": "number", "reason": "not the number of this card"},
@@ -275,7 +279,7 @@ def test_standard_input_may_be_packed(desk: Desk) -> None:
         check=True,
     )
     assert ended.stdout.startswith(b"rows 1: added 1")
-    assert ended.stderr == b"", "nobody is watching"
+    assert ended.stderr == b"", "no terminal is there"
     assert desk.members("staff") == [State(B, is_in=True)]
 
 
@@ -299,7 +303,7 @@ def test_a_report_never_takes_the_place_of_something_else(desk: Desk) -> None:
     )
 
 
-def test_a_report_that_has_no_room_says_what_was_imported(
+def test_a_report_that_has_no_room_names_what_was_imported(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = desk.file("today.csv", f"uid\n{A.hex()}\n{NOBODY.hex()}\n")

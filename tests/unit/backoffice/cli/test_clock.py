@@ -1,4 +1,4 @@
-"""Commands of the back office that count from now: none believes a clock that jumped ahead or went back, or one that nobody has set."""
+"""Commands that count from now: none believes a clock that jumped, went back, or was never set."""
 
 import time
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Home:
     ]
 )
 def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Home, str]]:
-    """A home on a machine whose clock is wrong by the last signature, and what is to be said of it."""
+    """A home on a machine whose clock is wrong by the last signature, and the line about it."""
     signed_ago_s, said = request.param
     home = Home(tmp_path / "city", signed_ago_s)
     yield home, said
@@ -89,7 +89,7 @@ def test_a_root_is_drafted_by_a_clock_that_was_set_back_and_by_none_that_jumped_
         assert home.run("rotate", "timestamp").exit_code == 0
 
 
-def test_a_clock_that_nobody_has_set_is_one_line(
+def test_a_clock_that_was_never_set_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path / "city", 0)

@@ -1,4 +1,4 @@
-"""Text that others wrote, on a terminal and in a log: nothing of it moves a cursor, turns a line around, or begins a line of its own."""
+"""Text of others on a terminal and in a log: it moves no cursor, turns no line, begins no line."""
 
 import json
 import os
@@ -86,7 +86,7 @@ def test_one_entry_of_a_log_is_one_line_of_json(fields: dict[str, str]) -> None:
     assert json.loads(line) == fields
 
 
-def test_top_shows_what_a_lane_says_and_does_nothing_of_it(
+def test_top_shows_a_lanes_text_and_obeys_nothing_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("lists", "keys"):
@@ -104,7 +104,7 @@ def test_top_shows_what_a_lane_says_and_does_nothing_of_it(
         shown_ = capsys.readouterr().out
         assert is_harmless(shown_)
         assert "\\x1b[2J" in "".join(shown_.split())
-        assert "[red]" in shown_, "what a lane says is no markup"
+        assert "[red]" in shown_, "a lane's text is no markup"
         lane.answers = lambda _: json.dumps({"error": HOSTILE}).encode() + b"\n"
         top(config, once=True)
         assert is_harmless(capsys.readouterr().out)
@@ -182,7 +182,8 @@ def test_whatever_a_command_of_the_back_office_prints_is_harmless(tmp_path: Path
     """Also what no command has thought of: it is escaped where it is written."""
     script = tmp_path / "prints.py"
     script.write_text(
-        f"from validator.command_line.output import guard\nguard(escapes=True)\nprint({HOSTILE!r})\n"
+        "from validator.command_line.output import guard\n"
+        f"guard(escapes=True)\nprint({HOSTILE!r})\n"
     )
     said = command("prints", cwd=tmp_path)
     assert said.returncode == 0, said.stderr
@@ -193,8 +194,8 @@ def test_whatever_a_command_of_the_back_office_prints_is_harmless(tmp_path: Path
 RULES = '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
 
 
-def test_what_stands_in_the_receivers_database_is_harmless_to_an_operator(tmp_path: Path) -> None:
-    """Whoever has broken into the receiver writes there what he likes."""
+def test_the_content_of_the_receivers_database_is_harmless_to_an_operator(tmp_path: Path) -> None:
+    """An attacker who has broken into the receiver writes there what he likes."""
     (tmp_path / "backoffice.toml").write_text(RULES)
     name = HOSTILE[:60]
     with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:

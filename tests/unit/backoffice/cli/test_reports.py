@@ -1,4 +1,4 @@
-"""The commands about reports and gates, as people type them: one clear line for whatever is wrong, and no UID on a terminal."""
+"""The commands about reports and gates: one line for each error, and no UID on a terminal."""
 
 import json
 import os
@@ -34,7 +34,7 @@ SECRET = re.compile(r"PRIVATE KEY|-----BEGIN")
 
 
 class Desk:
-    """A folder in which somebody types commands, in this process."""
+    """A folder in which a person types commands, in this process."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,13 +42,13 @@ class Desk:
         self.store: ReportStore
 
     def types(self, *arguments: str, answers: str = "") -> str:
-        """Run a command to its end; what it said on standard output."""
+        """Run a command to its end. Returns its standard output."""
         ended = self.run(*arguments, answers=answers)
         assert ended.exit_code == 0, f"{arguments}: {ended.output}"
         return str(ended.stdout)
 
     def run(self, *arguments: str, answers: str = "") -> Result:
-        """Run a command to its end. Whatever it says is checked for private keys."""
+        """Run a command to its end; its output is checked for private keys."""
         ended = CliRunner(catch_exceptions=False).invoke(main, arguments, input=answers)
         assert not SECRET.search(ended.output)
         return ended
@@ -63,7 +63,7 @@ class Desk:
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """An empty desk, in a folder that costs no disk."""
+    """An empty folder for commands, in memory."""
     with (
         tempfile.TemporaryDirectory(prefix="reports-", dir=SHELVES) as folder,
         monkeypatch.context() as patched,
@@ -92,7 +92,7 @@ def test_a_sealing_key_is_made_where_the_exporter_is_and_read_by_its_owner_alone
     }
 
 
-def test_a_sealing_key_has_a_passphrase_unless_somebody_says_otherwise(desk: Desk) -> None:
+def test_a_sealing_key_has_a_passphrase_unless_an_option_declines_it(desk: Desk) -> None:
     (desk.folder / "words").write_text("correct horse battery staple\n")
     (desk.folder / "short").write_text("horse\n")
     make = ("report-key", "make", "a", "--out", ".")
@@ -134,7 +134,7 @@ def test_a_weak_key_to_which_nothing_can_be_sealed_is_refused(desk: Desk) -> Non
 
 @pytest.fixture
 def town() -> Iterator[PublishingOffice]:
-    """A town that has published a list without a sealing key."""
+    """A city that has published a list without a sealing key."""
     with tempfile.TemporaryDirectory(prefix="reports-", dir=SHELVES) as folder:
         made = PublishingOffice(Path(folder) / "town")
         made.publish()
@@ -176,7 +176,7 @@ def test_another_sealing_key_is_a_reason_to_publish_and_comes_to_the_gates(
     gate.web.close()
 
 
-def test_a_sealing_key_that_is_not_there_stops_publishing_and_says_so(
+def test_a_sealing_key_that_is_not_there_stops_publishing_with_one_line(
     town: PublishingOffice,
 ) -> None:
     town.config = replace(town.config, reports=ReportsConfig(sealing_key="gone.pub"))
@@ -214,7 +214,7 @@ def city(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 
 def status(every_s: int = 60, **lane: object) -> str:
-    """What a gate with one lane says of itself."""
+    """The status of a gate with one lane."""
     well: dict[str, object] = {
         "list_version": 7,
         "list_issued_unix_s": NOW_UNIX_S - 600,
@@ -258,7 +258,7 @@ def test_a_stolen_gate_is_struck_off_by_one_command(city: Desk) -> None:
     assert "STRUCK OFF 2027-01-15" in city.types("gates")
 
 
-def test_gates_shows_how_each_fares(city: Desk) -> None:
+def test_gates_shows_the_status_of_each(city: Desk) -> None:
     for gate_id, told, ago_s in (
         ("a", status(), 20),
         (
@@ -288,7 +288,7 @@ def test_gates_shows_how_each_fares(city: Desk) -> None:
     assert (first["gate_id"], first["list_version"], first["reports_waiting"]) == ("a", 7, 3)
 
 
-def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_when_three_of_its_statuses_did_not_come(
+def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_after_three_missed_statuses(
     city: Desk,
 ) -> None:
     said = {
@@ -305,11 +305,12 @@ def test_a_gate_that_a_busy_server_has_slowed_down_is_silent_only_when_three_of_
     assert silent == {"gone", "liar", "off"}
 
 
+UNKNOWN = "it is not known how many reports wait"
 HOSTILE = {
-    "{}": "it is not known how many reports wait",
+    "{}": UNKNOWN,
     '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": 3}]}': "5 reports wait",
-    '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": null}]}': "it is not known how many reports wait",
-    '{"lanes": [{"reports_waiting": 2}, {"problem": "gone"}]}': "it is not known how many reports wait",
+    '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": null}]}': UNKNOWN,
+    '{"lanes": [{"reports_waiting": 2}, {"problem": "gone"}]}': UNKNOWN,
     '{"lanes": 3}': "TROUBLE what it says of itself cannot be understood",
     '{"lanes": [{"problem": "\\u001b[2J\\nall well"}]}': "TROUBLE ?[2J?all well",
     '{"lanes": [{"list_version": 1, "devices": {"\\u001b": "\\u0007"}}]}': "TROUBLE ? ?",
@@ -324,7 +325,7 @@ HOSTILE = {
 }
 
 
-def test_whatever_a_gate_says_of_itself_is_harmless_to_a_terminal(city: Desk) -> None:
+def test_any_status_of_a_gate_is_harmless_to_a_terminal(city: Desk) -> None:
     enrolled(city, "a")
     for created, (told, seen) in enumerate(HOSTILE.items(), start=1):
         set_status(city.store, "a", created, NOW_UNIX_S, told)
@@ -379,7 +380,7 @@ SIGNED = (*EXPORT, "--sign", "exporter.pem", "--who", "Ayşe Kaya")
 OPEN = ("reports", "open", "out", "--key", "ministry.pem", "--signer", "exporter.pub")
 
 
-def test_an_export_goes_from_the_city_to_the_authority_and_names_nobody_on_the_way(
+def test_an_export_goes_from_the_city_to_the_authority_and_names_no_card_on_the_way(
     exporter: Desk,
 ) -> None:
     said = exporter.types(*SIGNED, "out")
@@ -399,7 +400,7 @@ def test_an_export_goes_from_the_city_to_the_authority_and_names_nobody_on_the_w
     assert json.loads(exporter.types("reports", "log", "--json"))[0]["sha256"] in log
 
 
-def test_an_export_with_one_key_of_two_says_what_it_lacks(exporter: Desk) -> None:
+def test_an_export_with_one_key_of_two_names_what_it_lacks(exporter: Desk) -> None:
     one = (*SIGNED[:4], *SIGNED[6:])
     said = exporter.types(
         *one, "out", "--from", "2026-12-01T00:00:00+03:00", "--up-to", str(NOW_UNIX_S - 300)
@@ -435,7 +436,9 @@ def test_what_cannot_be_is_one_line(exporter: Desk) -> None:
     assert exporter.store.export_log() == []
 
 
-def test_an_export_for_somebody_else_or_by_somebody_else_is_not_opened(exporter: Desk) -> None:
+def test_an_export_for_another_authority_or_by_another_exporter_is_not_opened(
+    exporter: Desk,
+) -> None:
     exporter.types(*SIGNED, "out")
     exporter.types("report-key", "make", "other", "--out", ".", "--no-passphrase", "--signing")
     wrong_key = exporter.refused(*OPEN[:3], "--key", "report-a.pem", "--signer", "exporter.pub")
@@ -443,7 +446,7 @@ def test_an_export_for_somebody_else_or_by_somebody_else_is_not_opened(exporter:
     assert "do not believe it" in exporter.refused(*OPEN[:5], "--signer", "other.pub")
 
 
-def test_list_shows_what_is_missing_refused_and_begun_anew(city: Desk) -> None:
+def test_list_shows_what_is_missing_refused_and_begun_again(city: Desk) -> None:
     reports = [stored(seq, refused_before=2 if seq == 5 else 0) for seq in (1, 2, 5)]
     later = [stored(seq, outbox_id="f" * 32, unix_s=NOW_UNIX_S + 99) for seq in (1, 2)]
     far = stored(1, gate_id="mad", unix_s=(1 << 53) - 1)
@@ -466,7 +469,7 @@ def test_list_shows_what_is_missing_refused_and_begun_anew(city: Desk) -> None:
     ]
 
 
-def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_said(
+def test_the_outbox_that_came_later_is_the_new_one_whatever_the_gates_clock_was(
     city: Desk,
 ) -> None:
     city.store.add("gate", [stored(1, unix_s=NOW_UNIX_S + 365 * DAY_S)], NOW_UNIX_S)
@@ -483,7 +486,7 @@ def test_an_empty_city_has_no_reports_gates_and_exports(city: Desk) -> None:
     assert city.types("reports", "log") == "0 exports\n"
 
 
-def test_forget_deletes_what_is_older_than_retention_and_says_so(exporter: Desk) -> None:
+def test_forget_deletes_what_is_older_than_retention_and_prints_how_many(exporter: Desk) -> None:
     exporter.store.add(
         "gate", [stored(99, unix_s=NOW_UNIX_S - 31 * DAY_S)], NOW_UNIX_S - 31 * DAY_S
     )

@@ -1,4 +1,4 @@
-"""The runbook is read at night: every command in it exists, with these options, and every link leads somewhere."""
+"""The runbook is read at night: each command in it exists, with its options, and each link."""
 
 import re
 import shlex
@@ -28,7 +28,7 @@ COMMANDS = sorted(
 
 
 def parsed(group: click.Command, arguments: list[str], parent: click.Context | None = None) -> str:
-    """The name of the command that these arguments reach; raises click's UsageError if it would not take them."""
+    """The name of the command that these arguments reach. Raises click's UsageError."""
     context = group.make_context(arguments[0], arguments[1:], parent)
     if not isinstance(group, click.Group):
         return str(context.command_path)
@@ -40,9 +40,7 @@ def parsed(group: click.Command, arguments: list[str], parent: click.Context | N
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_can_be_typed_as_it_stands(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_can_be_typed_as_it_is(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNIKE_HOME", "city")
     arguments = shlex.split(command)
     assert command.startswith(parsed(main, arguments))

@@ -1,4 +1,4 @@
-"""Whatever the umask of who publishes: the web server reads all that is published, and nobody else reads a key."""
+"""Under any umask the web server reads all that is published, and no other user reads a key."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ UID = CardUid(bytes.fromhex("04a1b2c3d4e5f6"))
 
 @pytest.fixture
 def tired_operator() -> Iterator[None]:
-    """One whose umask lets nobody else see anything."""
+    """A home under a umask that lets no other user see anything."""
     before = os.umask(0o077)
     yield
     os.umask(before)
@@ -41,7 +41,7 @@ def test_what_is_founded_and_published_under_umask_077_can_be_served(tmp_path: P
     assert closed(office.published) == []
 
 
-def test_nobody_else_can_write_what_is_published_under_umask_000(tmp_path: Path) -> None:
+def test_no_other_user_can_write_what_is_published_under_umask_000(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         office = PublishingOffice(tmp_path)

@@ -1,6 +1,7 @@
-"""Card lists as people have them: files that are wrong as a whole, though each row could be right, and files that change very much.
+"""Card lists as people have them: wrong as a whole though each row could be right, or far-reaching.
 
-Nothing of such a file is imported until somebody says that it is meant; each message says what was seen, without naming a card.
+Nothing of such a file is imported until a person confirms it; each message names what was seen,
+and no card.
 """
 
 import json
@@ -235,7 +236,7 @@ HONEST = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_file_is_not_doubted(desk: Desk, name: str) -> None:
+def test_an_honest_file_is_not_suspect(desk: Desk, name: str) -> None:
     rows = HONEST[name]
     done = json.loads(desk.types("import", "cards", str(table(desk, rows)), "--json"))
     assert done["added"] == len(rows)
@@ -261,7 +262,7 @@ def test_uids_of_4_bytes_may_be_twice_in_a_long_list_by_chance(desk: Desk) -> No
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 300])
-def test_honest_numbers_are_not_doubted(desk: Desk, count: int) -> None:
+def test_honest_numbers_are_not_suspect(desk: Desk, count: int) -> None:
     # Of three, all may end in 0 by chance.
     numbers = NUMBERS if count > 3 else [rounded(number) for number in NUMBERS[:count]]
     rows = [f"{uid.hex()},{number}" for uid, number in zip(UIDS[:count], numbers, strict=False)]
@@ -287,7 +288,7 @@ def issue(desk: Desk) -> None:
         ("matched", "out"),
     ],
 )
-def test_a_file_that_changes_much_is_not_imported_before_somebody_says_so(
+def test_a_file_that_changes_much_is_not_imported_before_a_person_confirms_it(
     desk: Desk, rule: str, state: str
 ) -> None:
     issue(desk)
@@ -349,7 +350,7 @@ def on_a_terminal(desk: Desk, answer: bytes, *arguments: str) -> tuple[int, byte
         while select.select([terminal], [], [], 60)[0]:
             try:
                 shown += os.read(main, 4_096)
-            except OSError:  # what Linux says when the last program has closed its side
+            except OSError:  # Linux's answer when the last program has closed its side
                 break
             if answer and b"Import it?" in shown:
                 terminal.write(answer)
@@ -371,7 +372,7 @@ def test_on_a_terminal_it_asks(desk: Desk, answer: bytes) -> None:
 # Ends that would come earlier
 
 
-def test_an_import_shortens_no_suspension_unless_that_is_said(desk: Desk) -> None:
+def test_an_import_shortens_no_suspension_without_the_option(desk: Desk) -> None:
     soon, later, over = 1_900_000_000, 1_900_086_400, 1_600_000_000
     issue(desk)
     a, b, c, d, e = sorted(UIDS[:5])

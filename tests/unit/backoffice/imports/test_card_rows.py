@@ -76,7 +76,7 @@ def parsed(content: bytes, format_: Format | None = None) -> list[Fields | str]:
             True,
         ),
         (Fields("04112233445566", ends="2021-02-01T00:00:00.25Z"), UID, None, 1_612_137_601, True),
-        (Fields("04112233445566", ends="never looked at", state="out"), UID, None, None, False),
+        (Fields("04112233445566", ends="never read", state="out"), UID, None, None, False),
     ],
 )
 def test_what_a_row_means(
@@ -144,7 +144,7 @@ def test_4_bytes_may_begin_with_almost_anything(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        # Bytes in decimal, as MFRC522 sketches, its Python library and access controllers print them
+        # Bytes in decimal, as MFRC522 sketches, their Python port and access controllers print
         ("4-17-34-51-68-85-102", Reason.UID_DECIMAL),
         ("4 17 34 51 68 85 102", Reason.UID_DECIMAL),
         ("4:17:34:51:68:85:102", Reason.UID_DECIMAL),
@@ -185,7 +185,7 @@ def test_4_bytes_may_begin_with_almost_anything(text: str) -> None:
         ("０４a12b3c4d5e6f", Reason.UID_NOT_HEX),
         ("04\u2011a1\u20112b\u20113c\u20114d\u20115e\u20116f", Reason.UID_NOT_HEX),
         ("04 a1\t2b 3c 4d 5e 6f", Reason.UID_NOT_HEX),
-        # Lengths: with the check byte, the status word, the cascade tag, FeliCa's and vicinity cards'
+        # Lengths: with check byte, status word or cascade tag, FeliCa's and vicinity cards'
         ("04a12b3c5a", Reason.UID_LENGTH),
         ("4a12b3c4d5e6f", Reason.UID_LENGTH),  # without the zero in front
         ("0x4a12b3c4d5e6f", Reason.UID_LENGTH),
@@ -246,7 +246,7 @@ def test_a_spreadsheets_day_is_no_end() -> None:
         meant(1, Fields("04a12b3c4d5e6f", ends="44211"), Limits(YEAR_2000_UNIX_S))
 
 
-def test_no_end_is_beyond_what_a_manifest_can_say() -> None:
+def test_no_end_is_beyond_what_a_manifest_can_hold() -> None:
     assert meant(1, Fields("04112233", ends=str(UNIX_S_MAX)), Limits(0)).ends_unix_s == UNIX_S_MAX
     with pytest.raises(Refused, match="further away"):
         meant(1, Fields("04112233", ends=str(UNIX_S_MAX + 1)), Limits(0))

@@ -1,4 +1,4 @@
-"""How late a card's end may be: the same at every hour of the day, and never too late for whoever publishes it."""
+"""How late a card's end may be: the same at each hour of the day, and never too late to publish."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ def rule(unit_s: int) -> RuleConfig:
 
 
 @given(st.integers(0, 1 << 39), st.integers(1, DAY_S), st.integers(-HOUR_S, 60 * DAY_S))
-def test_an_end_that_is_taken_can_be_published_by_a_clock_that_is_an_hour_behind_and_at_any_time_after(
+def test_an_end_that_is_taken_can_be_published_by_a_clock_an_hour_behind_and_any_time_after(
     now_unix_s: int, unit_s: int, later_s: int
 ) -> None:
     latest = latest_end_unix_s(rule(unit_s), now_unix_s)
@@ -37,7 +37,7 @@ def test_an_end_that_is_taken_can_be_published_by_a_clock_that_is_an_hour_behind
 @pytest.mark.parametrize(
     ("unit_s", "days"), [(60, 44), (HOUR_S, 7 * 365)], ids=["suspended", "staff"]
 )
-def test_what_the_example_says_of_ends_is_true_at_every_hour_of_the_day(
+def test_the_examples_sentence_about_ends_is_true_at_every_hour_of_the_day(
     unit_s: int, days: int
 ) -> None:
     example = msgspec.toml.decode(

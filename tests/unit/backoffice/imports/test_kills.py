@@ -17,7 +17,8 @@ SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundr
 RULE = "suspended"
 UIDS = [bytes([4, 0, 0, 0, 0, 0, number]) for number in range(6)]
 
-# Cards that pass their numbers on against the order of the batches, new ones, one whose number is taken, and one that is none.
+# Cards that pass their numbers on against the order of the batches, new ones, one whose number is
+# taken, and one that is none.
 CARDS = "uid,number\n" + "".join(
     f"{UIDS[place].hex()},{number}\n"
     for place, number in [

@@ -1,4 +1,7 @@
-"""The look for cards with one fingerprint: each pair is compared once, whatever is lost or killed in between, and no card is ever named."""
+"""The search for cards with one fingerprint: each pair is compared once, also after a kill.
+
+No card is ever named.
+"""
 
 import stat
 from collections.abc import Iterator, Sequence
@@ -20,7 +23,7 @@ from validator.lists.fingerprint_keys import key_id
 
 @dataclass
 class Cards:
-    """A registry, and a comparison of its cards. `twins` have the fingerprint of another card; `hashed` are all that were looked at."""
+    """A registry and the comparison of its cards. `twins` share a fingerprint."""
 
     folder: Path
     registry: Registry
@@ -39,7 +42,7 @@ class Cards:
         return comparison.check(lambda done, total: self.told.append((done, total)))
 
     def refused(self) -> None:
-        """Compare, and hear of a collision in one line that names no card."""
+        """Compare. Returns the line about a collision, which names no card."""
         with pytest.raises(
             CardsError, match="has the fingerprint of another card, so nothing is published"
         ) as error:
@@ -77,7 +80,7 @@ def test_all_are_compared_once_and_then_only_what_is_new(cards: Cards) -> None:
     assert cards.check() == 0
 
 
-def test_a_town_without_a_card_has_nothing_to_compare(tmp_path: Path) -> None:
+def test_a_city_without_a_card_has_nothing_to_compare(tmp_path: Path) -> None:
     with Registry.open(f"sqlite:///{tmp_path / 'registry.db'}") as registry:
         town = Cards(tmp_path, registry)
         assert (town.check(), town.check()) == (0, 0)
@@ -219,7 +222,7 @@ def test_cards_that_are_added_while_the_others_are_read_are_compared_too(
     assert cards.check() == 1
 
 
-def test_nobody_else_may_read_what_is_kept(cards: Cards) -> None:
+def test_no_other_user_may_read_what_is_kept(cards: Cards) -> None:
     cards.check()
     assert stat.S_IMODE(cards.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(cards.file.parent.stat().st_mode) == 0o700

@@ -1,4 +1,7 @@
-"""Fingerprints by the million: the same as one card's, in the segment's order, and never an end that moves or a card that is named."""
+"""Fingerprints by the million: the same as one card's, in the segment's order.
+
+No end moves, and no card is named.
+"""
 
 from collections.abc import Sequence
 
@@ -39,7 +42,7 @@ def test_many_fingerprints_are_those_of_single_cards(cards: list[bytes], key: by
 
 
 @given(rows, st.integers(0, 40), st.sampled_from([60, 3_600]), st.booleans())
-def test_a_table_says_of_each_card_what_it_would_say_of_it_alone(
+def test_a_table_has_of_each_card_what_a_table_of_it_alone_has(
     states: list[Row], cut: int, unit_s: int, is_snapshot: bool
 ) -> None:
     batches = [batch for batch in (states[:cut], states[cut:]) if batch]
@@ -51,7 +54,7 @@ def test_a_table_says_of_each_card_what_it_would_say_of_it_alone(
     assert (str(fingerprints.dtype), str(until.dtype)) == ("uint64", "uint16")
 
 
-def test_a_change_tells_who_was_taken_out_or_has_ended_and_a_snapshot_leaves_them_out() -> None:
+def test_a_change_lists_what_was_taken_out_or_has_ended_and_a_snapshot_leaves_it_out() -> None:
     states = [(uid(1), False, None), (uid(2), True, EPOCH_UNIX_S), (uid(3), True, EPOCH_UNIX_S + 1)]
     change = table_of([states], hasher(KEY), EPOCH_UNIX_S, 60, is_snapshot=False)
     assert sorted(change[1].tolist()) == [REMOVED, REMOVED, 1]
@@ -95,7 +98,7 @@ def test_two_cards_with_one_fingerprint_are_refused_without_a_name() -> None:
         check_distinct(np.array([1, 2, 2], np.uint64))
 
 
-def test_progress_is_told_by_cards() -> None:
+def test_progress_is_counted_in_cards() -> None:
     told: list[int] = []
     batches = [[(uid(1), True, None)], [(uid(2), True, None), (uid(3), False, None)]]
     table_of(batches, hasher(KEY), EPOCH_UNIX_S, 60, is_snapshot=False, progress=told.append)

@@ -1,4 +1,4 @@
-"""The publisher in a real home: what it publishes, what a kill leaves, what it does about what is lost, and when it begins anew."""
+"""The publisher in a real home: its publications, kills, losses, and when it begins again."""
 
 import dataclasses
 import os
@@ -45,7 +45,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def town(folder: Path) -> Iterator[PublishingOffice]:
-    """A town with some cards, of which nothing is published yet."""
+    """A city with some cards, of which nothing is published yet."""
     made = PublishingOffice(folder / "town")
     made.issue(*CARDS)
     made.change("suspended", CARDS[0], made.now_unix_s + 10 * DAY_S)
@@ -84,7 +84,7 @@ def spans(found: View, rule: str = "suspended") -> list[tuple[int, int]]:
 
 
 def assert_followed(town: PublishingOffice, name: str = "a new gate") -> None:
-    """A new gate gets what the registry says."""
+    """A new gate gets what the registry holds."""
     gate = town.gate(name)
     assert gate.poll().state is SourceState.FRESH
     assert gate.rules is not None
@@ -102,7 +102,7 @@ def names(town: PublishingOffice) -> set[str]:
 
 
 def prepared(town: PublishingOffice) -> None:
-    """A publication of everything at once is due: a new day, two rules that changed, a piece that is lost, a file to be removed."""
+    """All is due at once: a new day, two changed rules, a lost piece, a file to be removed."""
     for card in CARDS[3:5]:
         later(town, card, seconds=HOUR_S)
     later(town, CARDS[5], seconds=2 * DAY_S - town.now_unix_s % DAY_S - 600)
@@ -202,7 +202,7 @@ def test_without_a_change_nothing_is_published_and_the_timestamp_is_signed_in_ti
     assert seen(public).timestamp_expires_unix_s == public.now_unix_s + 6 * HOUR_S
 
 
-def test_a_list_is_issued_anew_long_before_it_expires(public: PublishingOffice) -> None:
+def test_a_list_is_issued_again_long_before_it_expires(public: PublishingOffice) -> None:
     before = seen(public)
     public.now_unix_s += 12 * HOUR_S
     assert public.publish().why == ("its time has come",)
@@ -251,7 +251,7 @@ def test_an_empty_registry_beside_a_public_list_publishes_nothing(public: Publis
     assert seen(public) == before
 
 
-def test_an_older_registry_put_back_begins_anew_above_what_is_public(
+def test_an_older_registry_put_back_begins_again_above_what_is_public(
     public: PublishingOffice,
 ) -> None:
     backup = public.back_up()
@@ -267,7 +267,7 @@ def test_an_older_registry_put_back_begins_anew_above_what_is_public(
     assert gate.poll().state is SourceState.FRESH
     assert gate.rules is not None
     public.assert_says(gate.rules)
-    assert not gate.holds("suspended", CARDS[3]), "the registry does not say so any more"
+    assert not gate.holds("suspended", CARDS[3]), "the registry no longer has it"
     later(public, CARDS[6])
     assert spans(seen(public)) == [(0, 5), (5, 6)]
 
@@ -289,7 +289,7 @@ def test_a_registry_copied_while_a_list_was_begun_loses_no_change_when_put_back(
     assert gate.holds("suspended", CARDS[4])
 
 
-def test_a_lost_record_of_publications_begins_anew(public: PublishingOffice) -> None:
+def test_a_lost_record_of_publications_begins_again(public: PublishingOffice) -> None:
     gate = public.gate()
     gate.poll()
     public.lose_publications()
@@ -326,7 +326,7 @@ def test_a_list_that_may_have_been_seen_is_not_made_again_when_the_folder_is_los
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_a_lost_piece_is_mended_by_the_next_run(public: PublishingOffice, place: int) -> None:
+def test_a_lost_piece_is_restored_by_the_next_run(public: PublishingOffice, place: int) -> None:
     gate = public.gate()
     gate.poll()
     found = later(public, CARDS[3])
@@ -341,7 +341,7 @@ def test_a_lost_piece_is_mended_by_the_next_run(public: PublishingOffice, place:
 
 
 @pytest.mark.parametrize("what", ["indexes", "targets", "metadata/timestamp.json"])
-def test_a_lost_index_manifest_or_timestamp_is_mended_by_the_next_run(
+def test_a_lost_index_manifest_or_timestamp_is_restored_by_the_next_run(
     public: PublishingOffice, what: str
 ) -> None:
     path = public.published / what
@@ -365,7 +365,7 @@ def test_other_rules_are_published_without_a_piece(public: PublishingOffice) -> 
     assert_followed(public)
 
 
-def test_another_unit_begins_the_rule_anew_and_no_other(public: PublishingOffice) -> None:
+def test_another_unit_begins_the_rule_again_and_no_other(public: PublishingOffice) -> None:
     gate = public.gate()
     gate.poll()
     before = seen(public)
@@ -378,7 +378,7 @@ def test_another_unit_begins_the_rule_anew_and_no_other(public: PublishingOffice
     public.assert_says(gate.rules)
 
 
-def test_another_fingerprint_key_begins_every_rule_anew(public: PublishingOffice) -> None:
+def test_another_fingerprint_key_begins_every_rule_again(public: PublishingOffice) -> None:
     gate = public.gate()
     gate.poll()
     public.rotate_fingerprint_key()
@@ -393,7 +393,7 @@ def test_another_fingerprint_key_begins_every_rule_anew(public: PublishingOffice
     public.assert_says(gate.rules)
 
 
-def test_a_rule_that_is_taken_away_and_given_back_begins_anew(public: PublishingOffice) -> None:
+def test_a_rule_that_is_taken_away_and_given_back_begins_again(public: PublishingOffice) -> None:
     gate = public.gate()
     gate.poll()
     public.rules = (SUSPENDED, MATCHED)
@@ -456,7 +456,7 @@ def test_two_cards_with_one_fingerprint_stop_the_list_until_the_key_is_another(
     assert_followed(public, "another gate")
 
 
-def test_an_end_beyond_the_reach_of_the_unit_stops_the_list_until_it_is_mended(
+def test_an_end_beyond_the_reach_of_the_unit_stops_the_list_until_it_is_fixed(
     public: PublishingOffice,
 ) -> None:
     before = seen(public)
@@ -497,7 +497,7 @@ def test_a_gate_in_the_middle_of_a_download_finds_its_files_for_a_day(
 
 
 @pytest.mark.parametrize("accident", ["the record is lost", "an older registry is put back"])
-def test_a_gate_in_the_middle_of_a_download_finds_its_files_though_nobody_knows_of_them(
+def test_a_gate_in_the_middle_of_a_download_finds_its_files_though_no_record_has_them(
     public: PublishingOffice, accident: str
 ) -> None:
     backup = public.back_up()
@@ -541,7 +541,7 @@ def test_what_a_killed_run_left_half_written_goes_with_the_next_and_what_it_name
     assert {path.stem for path in segments.iterdir()} == offered
 
 
-def test_a_card_taken_out_is_told_to_whoever_may_still_hold_it_and_then_forgotten(
+def test_a_card_taken_out_is_sent_to_all_that_may_still_hold_it_and_then_forgotten(
     public: PublishingOffice,
 ) -> None:
     gate = public.gate()
@@ -571,7 +571,7 @@ def test_a_second_publisher_is_refused(public: PublishingOffice) -> None:
         second.publish(public.now_unix_s)
 
 
-def test_a_home_that_is_none_is_said_to_be_none(public: PublishingOffice, tmp_path: Path) -> None:
+def test_a_home_that_is_none_is_refused_as_none(public: PublishingOffice, tmp_path: Path) -> None:
     nowhere = replace(public.config, home=tmp_path / "nowhere")
     with (
         pytest.raises(OperatorError, match="is no home of a back office"),

@@ -1,4 +1,7 @@
-"""The publisher's clock: a jump ahead publishes and deletes nothing, and what was built by a clock that ran ahead is built again."""
+"""The publisher's clock: a jump ahead publishes and deletes nothing.
+
+What was built by a clock that ran ahead is built again.
+"""
 
 import os
 import tempfile
@@ -32,7 +35,7 @@ COUNTED = '{"lanes": [{"clock_synchronised": false}]}'
 
 @pytest.fixture
 def town() -> Iterator[PublishingOffice]:
-    """A town with a staff card, a suspended one and a matched one, all with ends, of which a list is public."""
+    """A city with a staff, a suspended and a matched card, all with ends, and a public list."""
     with tempfile.TemporaryDirectory(prefix="clock-", dir=SHELVES) as folder:
         made = PublishingOffice(Path(folder))
         made.issue(*CARDS)
@@ -46,7 +49,7 @@ def town() -> Iterator[PublishingOffice]:
 
 
 def published_ahead(town: PublishingOffice, ahead_s: int) -> None:
-    """A publication by a clock that runs ahead by so much, and of which a person says that it is right; then the clock is right again."""
+    """Publish by a clock that is ahead and confirmed; then the clock is right again."""
     right_unix_s = town.now_unix_s
     town.now_unix_s += ahead_s
     town.city.say_right(town.now_unix_s)
@@ -55,7 +58,7 @@ def published_ahead(town: PublishingOffice, ahead_s: int) -> None:
 
 
 def repaired(town: PublishingOffice) -> None:
-    """What the runbook says is to be done when the clock is right again."""
+    """The runbook's steps for a clock that is right again."""
     town.city.rotate("timestamp", now_unix_s=town.now_unix_s)
     town.publish()
 
@@ -107,7 +110,7 @@ def test_a_clock_that_jumped_ahead_publishes_signs_and_claims_nothing(
     gates_say_what_the_registry_says(town)
 
 
-def test_what_a_refused_clock_says_is_the_same_line_all_day(town: PublishingOffice) -> None:
+def test_the_line_about_a_refused_clock_is_the_same_all_day(town: PublishingOffice) -> None:
     said = set()
     for seconds in (40 * DAY_S, 60, 5 * HOUR_S):
         town.now_unix_s += seconds
@@ -127,7 +130,7 @@ def test_a_city_that_slept_for_a_week_goes_on_when_a_person_says_that_its_clock_
     gates_say_what_the_registry_says(town)
 
 
-def test_that_a_clock_was_right_says_nothing_of_a_later_jump(town: PublishingOffice) -> None:
+def test_a_confirmed_clock_confirms_no_later_jump(town: PublishingOffice) -> None:
     town.now_unix_s += 7 * DAY_S
     town.city.say_right(town.now_unix_s)
     town.publish()
@@ -150,9 +153,9 @@ def test_that_a_wrong_clock_was_right_is_forgotten_when_it_is_set_back(
 def test_a_clock_that_takes_the_same_wrong_time_again_is_refused_again(
     town: PublishingOffice, later_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one whose battery clock is wrong by as much at each start: what was said of it before its repair says nothing."""
+    """A battery clock that is wrong at each start: a confirmation before its repair is void."""
     published_ahead(town, 40 * DAY_S)
-    with monkeypatch.context() as patched:  # nobody says anything of the clock in the ceremony
+    with monkeypatch.context() as patched:  # no person confirms the clock in the ceremony
         patched.setattr(town.city, "say_right", lambda _now_unix_s: None)
         repaired(town)
     town.now_unix_s += later_s + 40 * DAY_S
@@ -239,7 +242,7 @@ def test_a_card_suspended_for_hours_stays_suspended_though_the_clock_ran_ahead(
         followed.hold(town.key)
         missed.hold(town.key)
     town.change("suspended", CARDS[4], town.now_unix_s + 4 * HOUR_S)
-    town.city.rotate(now_unix_s=town.now_unix_s + ahead_s)  # somebody renews the root by that clock
+    town.city.rotate(now_unix_s=town.now_unix_s + ahead_s)  # a person renews the root by that clock
     published_ahead(town, ahead_s)
     followed.poll()
     wait(town, 600, followed, missed)
@@ -298,12 +301,12 @@ def test_two_jumps_that_are_each_less_than_a_day_are_found_and_what_they_built_i
     town.city.rotate("timestamp", now_unix_s=town.now_unix_s)
     why = town.publish().why
     assert "suspended begins again: some of it was built by a clock that ran ahead" in why
-    assert "matched begins again" not in " ".join(why), "nothing of it was built then"
+    assert "matched begins again" not in " ".join(why), "none of its pieces was built then"
     gates_say_what_the_registry_says(town, gate)
 
 
 @pytest.mark.parametrize("behind_s", [5 * HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S])
-def test_a_clock_that_went_back_and_was_believed_is_healed_by_saying_that_it_is_right_again(
+def test_a_clock_that_went_back_and_was_believed_is_healed_by_confirming_it_again(
     town: PublishingOffice, behind_s: int
 ) -> None:
     followed, missed = town.gate("followed"), town.gate("missed")
