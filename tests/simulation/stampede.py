@@ -21,7 +21,8 @@ import numpy as np
 from backoffice.receiver.app import RETRY_AFTER_S
 from tests.support.gate.reports import stored
 from validator.courier.ports import ReportAnswer, Result
-from validator.courier.report_upload import AWAY, LOOK_S, ReportUpload, StatusTimes
+from validator.courier.report_upload import AWAY, LOOK_S, ReportUpload
+from validator.courier.waits import StatusTimes
 from validator.errors import RemoteError, SourceState
 from validator.reports.stored_report import StoredReport
 
@@ -162,7 +163,7 @@ class Gate:
         except RemoteError as error:
             self._status.failed(now_s, error)
         else:
-            self._status.told(now_s, "well")
+            self._status.sent(now_s, "well")
 
     def _report_id(self, seq: int) -> str:
         return f"{self._number:08x}-0000-7000-8000-{seq:012x}"

@@ -23,12 +23,12 @@ from tests.simulation.fleet.ports import SimPieces
 from tests.simulation.fleet.report import as_json, report_of
 from tests.simulation.fleet.sizes import SNAPSHOTS, change_bytes
 from tests.simulation.fleet.tally import DOWN, Load, Of, Tally
-from validator.courier import list_sync as courier
+from validator.courier import waits
 from validator.domain.chain import PieceT, cheapest_chain
 
 HOUR_S = 3_600
 POLL_S = 30.0
-POLL_S_MAX = POLL_S * (1 + courier.JITTER)
+POLL_S_MAX = POLL_S * (1 + waits.JITTER)
 FOLLOWED = CityPlan(days=0.15, changes_a_day=4_000, history_days=5, cards=300)
 
 

@@ -21,13 +21,8 @@ from tests.support.gate.reports import NOW_UNIX_S
 from tests.support.web.web_server import Authority, Fault, WebServer
 from validator.courier.ports import ReportAnswer, Result
 from validator.courier.receiver_client import ReceiverClient
-from validator.courier.report_upload import (
-    DOUBTED_MAX,
-    RETRY_AFTER_S_MAX,
-    WAIT_S_MAX,
-    ReportUpload,
-    UploadStatus,
-)
+from validator.courier.report_upload import REFUSED_MAX, ReportUpload, UploadStatus
+from validator.courier.waits import RETRY_AFTER_S_MAX, WAIT_S_MAX
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
@@ -449,13 +444,13 @@ def test_a_server_that_takes_nothing_at_all_is_no_judge_of_reports(
     told = [world.carrier.round() for _ in range(300)]
     assert (world.lane.aside, world.box.waiting) == ({}, 100)
     assert {carried.state for carried, _ in told[30:]} == {SourceState.NOT_OURS}
-    assert f"answered {status}; none of {DOUBTED_MAX} was taken" in told[-1][0].problem
+    assert f"answered {status}; none of {REFUSED_MAX} was taken" in told[-1][0].problem
     at_once = [
         len(list(run))
         for wait_s, run in itertools.groupby(told, lambda each: each[1])
         if not wait_s
     ]
-    assert max(at_once) < DOUBTED_MAX + 10, "nor is it asked at full speed"
+    assert max(at_once) < REFUSED_MAX + 10, "nor is it asked at full speed"
     assert max(wait_s for _, wait_s in told) > WAIT_S_MAX / 2
     world.hears()
     assert world.drain().delivered == 100

@@ -6,7 +6,7 @@ import pytest
 
 from backoffice.receiver.app import RETRY_AFTER_S
 from tests.simulation.stampede import OUTAGE_S, Outcome, Plan, run, show
-from validator.courier.report_upload import STATUS_S, STATUS_S_MAX, WAIT_S_MAX
+from validator.courier.waits import STATUS_S, STATUS_S_MAX, WAIT_S_MAX
 
 GATES = 600
 # Gates that wait five minutes at most, each drawn whole, come every two and a half minutes on average, with a batch and a status.

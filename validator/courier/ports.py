@@ -80,7 +80,7 @@ class Pieces(Protocol):
 
 
 class CourierClock(Protocol):
-    """Wall time by the floor rule (domain/trusted_time.py), for the process that raises the floor."""
+    """Wall time by the floor rule (domain/trusted_time.py), for the process that raises it."""
 
     def now(self) -> Now:
         """The time to judge by."""

@@ -16,14 +16,9 @@ import msgspec
 from validator.config import UploadConfig
 from validator.courier.list_sync import where
 from validator.courier.receiver_client import ReceiverClient, gate_key
-from validator.courier.report_upload import (
-    AWAY,
-    WAIT_S_MAX,
-    ReportUpload,
-    StatusTimes,
-    UploadStatus,
-)
+from validator.courier.report_upload import AWAY, ReportUpload, UploadStatus
 from validator.courier.store.key_folder import KeyFolder
+from validator.courier.waits import WAIT_S_MAX, StatusTimes
 from validator.courier.web.client import Web
 from validator.errors import LaneGoneError, RemoteError, SourceState
 from validator.host.clock import Clock
@@ -133,7 +128,7 @@ class UploadThread(threading.Thread):
             times.failed(time.monotonic(), error)
         else:
             self._unheard = None
-            times.told(now_s, notable)
+            times.sent(now_s, notable)
             self._take_keys(sealed)
 
     def _take_keys(self, sealed: Sequence[SealedKey]) -> None:

@@ -17,7 +17,8 @@ from tests.support.gate.courier_world import (
     in_step,
     state,
 )
-from validator.courier.list_sync import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX, SyncStatus
+from validator.courier.list_sync import SyncStatus
+from validator.courier.waits import BUSY_WAIT_S_MAX, JITTER, RETRY_AFTER_S_MAX
 from validator.domain.floor import RoleVersions
 from validator.domain.trusted_time import Now
 from validator.errors import RemoteError, SourceState

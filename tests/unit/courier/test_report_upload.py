@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 from tests.support.gate.memory_uploads import MemoryLane, MemoryReceiver, Rule
 from tests.support.gate.reports import stored
 from validator.courier.ports import BatchError, ReportAnswer, Result
-from validator.courier.report_upload import (
-    BATCH_MAX,
-    LOOK_S,
+from validator.courier.report_upload import BATCH_MAX, LOOK_S, ReportUpload
+from validator.courier.waits import (
     RETRY_AFTER_S_MAX,
     STATUS_LOOK_S,
     STATUS_S,
     STATUS_S_MAX,
     WAIT_S_MAX,
-    ReportUpload,
     StatusTimes,
 )
 from validator.errors import LaneGoneError, RemoteError, SourceState
@@ -179,11 +177,11 @@ def test_what_the_server_asks_for_is_waited_at_least_but_not_for_ever() -> None:
 def test_the_gates_status_is_sent_each_minute_and_soon_after_a_change() -> None:
     times = StatusTimes(lambda: 0.5)
     assert times.is_due(100, "well")
-    times.told(100, "well")
+    times.sent(100, "well")
     assert times.look_s == 100 + STATUS_LOOK_S
     assert not times.is_due(102, "well")
     assert times.is_due(104, "ill")
-    times.told(104, "ill")
+    times.sent(104, "ill")
     assert not times.is_due(104 + STATUS_S - 1, "ill")
     assert times.is_due(104 + STATUS_S, "ill")
 
@@ -199,7 +197,7 @@ def test_a_city_that_is_away_is_sent_statuses_less_and_less_often_though_no_repo
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
     times.failed(now_s, RemoteError(SourceState.BUSY, "503", 900.0))
     assert times.look_s >= now_s + 900
-    times.told(now_s := times.look_s, "well")
+    times.sent(now_s := times.look_s, "well")
     times.failed(now_s, RemoteError(SourceState.UNREACHABLE, "gone"))
     assert times.look_s == pytest.approx(now_s + 2, rel=1e-3)
 
@@ -209,12 +207,12 @@ def test_a_server_that_is_too_busy_gets_fewer_statuses_until_it_bears_more() -> 
     for _ in range(9):
         times.failed(now_s, RemoteError(SourceState.BUSY, "503", 30.0))
         now_s = times.due_s
-    times.told(now_s, "well")
+    times.sent(now_s, "well")
     assert STATUS_S < times.due_s - now_s <= STATUS_S_MAX
     assert times.is_due(now_s + STATUS_LOOK_S, "ill"), "a change is sent soon all the same"
     for _ in range(40):
         now_s = times.due_s
-        times.told(now_s, "well")
+        times.sent(now_s, "well")
     assert times.due_s == now_s + STATUS_S
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.support.gate.reports import stored
 from validator.courier.ports import ReportAnswer, Result
-from validator.courier.report_upload import LOOK_S, WAIT_S_MAX, ReportUpload
+from validator.courier.report_upload import LOOK_S, ReportUpload
+from validator.courier.waits import WAIT_S_MAX
 from validator.errors import LaneGoneError, SourceState
 from validator.ipc import client as lane_client
 from validator.ipc.answers import ListStatus
