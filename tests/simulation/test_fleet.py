@@ -23,7 +23,7 @@ from tests.simulation.fleet.ports import SimPieces
 from tests.simulation.fleet.report import as_json, report_of
 from tests.simulation.fleet.sizes import SNAPSHOTS, change_bytes
 from tests.simulation.fleet.tally import DOWN, Load, Of, Tally
-from validator.courier import waits
+from validator.courier import list_sync, waits
 from validator.domain.chain import PieceT, cheapest_chain
 
 HOUR_S = 3_600
@@ -202,7 +202,7 @@ def test_a_chain_that_leaves_out_a_piece_is_noticed(
         chain = cheapest_chain(held, offers, cost)
         return chain[1:] if chain and len(chain) > 1 else chain
 
-    monkeypatch.setattr(courier, "cheapest_chain", gapped)
+    monkeypatch.setattr(list_sync, "cheapest_chain", gapped)
     with pytest.raises(AssertionError):
         live(city, away_until(600, 3 * HOUR_S))
 

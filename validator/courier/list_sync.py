@@ -41,7 +41,7 @@ class SyncStatus(NamedTuple):
         problem: Why it is not FRESH, in one line.
         since_unix_s: Since when it has this state.
         polled_unix_s: When this poll ended.
-        list_version: The version of the held list; 0 without one, None if the disk does not tell.
+        list_version: The version of the held list; 0 without one, None if the disk cannot be read.
         accepted_version: The version of the list that was accepted last; 0 on a new gate.
     """
 
@@ -102,7 +102,7 @@ class ListSync:
     def replay(self) -> SyncStatus:
         """At the start: install the accepted list from the pieces on the disk, without a network.
 
-        Never raises; the status says what went wrong.
+        Never raises; the status names what went wrong.
         """
         accepted = self._store.accepted
         error = None
@@ -262,7 +262,7 @@ class ListSync:
             raise RemoteError(SourceState.REFUSED, str(error)) from None
         if missing := {rule.name for rule in manifest.rules} - set(rules):
             raise RemoteError(
-                SourceState.REFUSED, f"the index does not tell the pieces of {', '.join(missing)}"
+                SourceState.REFUSED, f"the index does not name the pieces of {', '.join(missing)}"
             )
         return rules
 

@@ -1,7 +1,7 @@
 """What the courier needs from the world, as Protocols.
 
 tests/contracts/test_courier_ports.py runs on each real adapter and on the stand-ins of the tests.
-A failure on the way is a RemoteError; its state says what it means for the source of lists. The
+A failure on the way is a RemoteError; its state gives the meaning for the source of lists. The
 list that the gate holds stays untouched by it.
 """
 
@@ -26,7 +26,7 @@ class Signed:
     Attributes:
         versions: The version of each role.
         keys: The ids of the keys of each role.
-        signed_unix_s: When the timestamp was signed; 0 if it does not say.
+        signed_unix_s: When the timestamp was signed; 0 if it is not given.
         manifest: The manifest, of the signed length and hash.
         root: The newest root; the next question begins with it.
         expires_unix_s: When the first of the four roles expires.
@@ -165,10 +165,10 @@ class AcceptedStore(Protocol):
 
 
 class Lanes(Protocol):
-    """The lanes of this gate. A lane that does not answer counts as one that has nothing to say."""
+    """The lanes of this gate. A lane that does not answer counts as one without a complaint."""
 
     def refused(self, era: int, list_version: int) -> str:
-        """Which lane does not use this list, and why, in one line; empty if none says so."""
+        """Which lane does not use this list, and why, in one line; empty if none refuses it."""
 
     def list_changed(self) -> None:
         """Let each lane check for the list that was just installed."""

@@ -1,7 +1,7 @@
 """The courier's second loop: it brings reports from the lanes' outboxes to the back office.
 
-One round takes each lane's oldest reports, sends them, and tells the lane which of them the city
-has. A lane forgets a report only when the back office answered for it by its id. Whatever else
+One round takes each lane's oldest reports, sends them, and reports to the lane which of them the
+city has. A lane forgets a report only when the back office answered for it by its id. Whatever else
 happens, the report stays in the outbox and is sent again. Sending twice is harmless: the id is the
 key on the other side.
 
@@ -167,7 +167,7 @@ class ReportUpload:
             raise RemoteError(SourceState.NOT_OURS, f"{suspects.why}; none of {count} was taken")
 
     def _acknowledge(self, lane: LaneReports, answers: Mapping[str, ReportAnswer]) -> None:
-        """Tell the lane what became of its reports. Raises LaneGoneError."""
+        """Pass the answers on to the lane. Raises LaneGoneError."""
         done = [
             report_id
             for report_id, answer in answers.items()

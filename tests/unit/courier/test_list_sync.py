@@ -333,7 +333,7 @@ def test_an_index_that_is_none_or_leaves_a_rule_out_or_leads_nowhere_is_refused(
     world.pieces.bad_index = b"[]"
     assert state(world)[0] is SourceState.REFUSED
     world.pieces.bad_index = encode_index(PieceIndex({"staff": (piece(0, 10),)}))
-    assert state(world) == (SourceState.REFUSED, "the index does not tell the pieces of suspended")
+    assert state(world) == (SourceState.REFUSED, "the index does not name the pieces of suspended")
     world.pieces.bad_index = encode_index(PieceIndex({RULE: (SNAPSHOT, DAY)}))
     assert state(world) == (SourceState.REFUSED, "the pieces on offer do not lead to list 10")
     assert world.lists.held == (0, 0)
