@@ -1,4 +1,4 @@
-"""`python -m firmware_sim` is the command `firmware-sim`, for a program that starts a device with its own interpreter."""
+"""`python -m firmware_sim`: the command `firmware-sim`, run by a chosen interpreter."""
 
 from firmware_sim.cli import main
 

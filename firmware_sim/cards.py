@@ -1,7 +1,8 @@
-"""Virtual cards: what a card shows during anticollision and what it answers afterwards. No radio states, no time, no chip.
+"""Virtual cards: what a card shows during anticollision, and what it answers afterwards.
 
-Modelled: DESFire EV1 with the one application a transit card has (written from the public command set), a phone with a
-random identifier, a MIFARE Classic that never authenticates anybody. Not modelled: any cryptography.
+Modelled: DESFire EV1 with the one application of a transit card (from the public command set), a
+phone with a random UID, and a MIFARE Classic that rejects every authentication. Not modelled: any
+cryptography. Radio states are in pn532/field.py.
 """
 
 import re
@@ -13,8 +14,8 @@ from random import Random
 
 __all__ = ["Card", "Kind", "Session", "card_of", "parse_uid"]
 
-CASCADE_TAG = 0x88  # ISO/IEC 14443-3 6.5.4: no card could be selected by such a UID
-APPLICATION = bytes.fromhex("422201")  # as it stands in the SELECT command
+CASCADE_TAG = 0x88  # ISO/IEC 14443-3, 6.5.4: no card can be selected by such a UID
+APPLICATION = bytes.fromhex("422201")  # in the byte order of the SELECT command
 NUMBER_FILE = 2
 FILE_BYTES = 32
 NUMBER_DIGITS = 16
@@ -25,7 +26,7 @@ NO_APPLICATION, OUT_OF_FILE, NO_FILE = 0xA0, 0xBE, 0xF0
 
 
 class Kind(Enum):
-    """What a card is."""
+    """The kind of a card."""
 
     DESFIRE = "desfire"
     CLASSIC = "classic"
@@ -38,7 +39,7 @@ _ANSWERS = {
     Kind.CLASSIC: (bytes.fromhex("0004"), 0x08, b""),
     Kind.PHONE: (bytes.fromhex("0004"), 0x20, bytes.fromhex("78807002")),
 }
-_LONG_SENS_RES = bytes.fromhex("0384")  # the two bits that announce a triple-size identifier
+_LONG_SENS_RES = bytes.fromhex("0384")  # the two bits that announce a UID of triple size
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,10 @@ class Card:
     """One card.
 
     Attributes:
-        uid: 4, 7 or 10 bytes, as printed by a reader; for a phone, its name here: the field never sees it.
-        kind: what it answers.
-        given_number: the 16 digits printed on it, if somebody has said which.
+        uid: 4, 7 or 10 bytes, in a reader's order; a phone's names it here alone, and is never
+            shown to the field.
+        kind: decides what it answers.
+        given_number: the 16 digits printed on it, if they were given.
     """
 
     uid: bytes
@@ -57,7 +59,10 @@ class Card:
 
     @property
     def number(self) -> str:
-        """The 16 digits printed on it. When nobody said which: the same in every run, and not to be read off the UID."""
+        """The 16 digits printed on it.
+
+        Without a given number: the same in every run, and not visible in the UID.
+        """
         if self.given_number is not None:
             return self.given_number
         digest = blake2b(self.uid, digest_size=8, person=b"printed-number").digest()
@@ -65,38 +70,41 @@ class Card:
 
     @property
     def sens_res(self) -> bytes:
-        """ATQA, high byte first, as a PN532 reports it."""
+        """SENS_RES (ATQA), high byte first, as a PN532 reports it."""
         return _LONG_SENS_RES if len(self.uid) == 10 else _ANSWERS[self.kind][0]  # noqa: PLR2004
 
     @property
     def sel_res(self) -> int:
-        """SAK."""
+        """SEL_RES (SAK)."""
         return _ANSWERS[self.kind][1]
 
     @property
     def ats(self) -> bytes:
-        """The answer to RATS without its length byte; empty for a card that knows no ISO 14443-4."""
+        """The answer to RATS without its length byte; empty for a card without ISO 14443-4."""
         return _ANSWERS[self.kind][2]
 
     def shown_uid(self, random: Random) -> bytes:
-        """The identifier for one stay in a field: a phone draws a new one each time."""
+        """Return the UID for one stay in a field; a phone draws a new one each time."""
         return b"\x08" + random.randbytes(3) if self.kind is Kind.PHONE else self.uid
 
 
 # Pairs of hex digits, all apart by the same colon, dash or blank, or by nothing. Anything looser
 # takes bytes in decimal, which many readers print (4-17-34-51-68-85-102), for another card.
 _UID = re.compile(
-    r"(?:0x|\\x)?(?:[0-9a-f]{2})+|[0-9a-f]{2}(?P<apart>[:-]| +)[0-9a-f]{2}(?:(?P=apart)[0-9a-f]{2})*",
+    r"(?:0x|\\x)?(?:[0-9a-f]{2})+"
+    r"|[0-9a-f]{2}(?P<apart>[:-]| +)[0-9a-f]{2}(?:(?P=apart)[0-9a-f]{2})*",
     re.ASCII | re.IGNORECASE,
 )
 _NOT_DIGITS = re.compile(r"0x|[\\x:\- ]", re.IGNORECASE)
 
 
 def parse_uid(text: str) -> bytes:
-    """A UID in hex: 4, 7 or 10 pairs of digits, all apart by the same colon, dash or blank, or by nothing.
+    """Parse a UID in hex: 4, 7 or 10 pairs of digits.
+
+    Pairs are separated by the same colon, dash or blank throughout, or by nothing.
 
     Raises:
-        ValueError: it is spelt otherwise, has another length, or begins with the cascade tag.
+        ValueError: another spelling, another length, or the cascade tag as first byte.
     """
     if _UID.fullmatch(text.strip()) is None:
         raise ValueError(f"{text!r} is not a UID: write it in hex, such as 04a1b2c3d4e5f6")
@@ -111,10 +119,12 @@ def parse_uid(text: str) -> bytes:
 
 
 def card_of(uid: bytes, number: str | None = None) -> Card:
-    """The card that a UID of this shape most likely belongs to; without a number it gets one that stays the same.
+    """Return the kind of card to which a UID of this shape most likely belongs.
+
+    Without a `number`, `Card.number` makes one up.
 
     Raises:
-        ValueError: the number has not 16 digits.
+        ValueError: the number does not have 16 digits.
     """
     if number is not None and not (
         len(number) == NUMBER_DIGITS and number.isascii() and number.isdigit()
@@ -122,12 +132,15 @@ def card_of(uid: bytes, number: str | None = None) -> Card:
         raise ValueError(f"{number!r} is not a printed number: it has {NUMBER_DIGITS} digits")
     kind = Kind.DESFIRE
     if len(uid) == 4:  # noqa: PLR2004
-        kind = Kind.PHONE if uid[0] == 0x08 else Kind.CLASSIC  # noqa: PLR2004  (ISO 14443-3: 08 is a random identifier)
+        kind = Kind.PHONE if uid[0] == 0x08 else Kind.CLASSIC  # noqa: PLR2004  (ISO 14443-3: 08 is a random UID)
     return Card(uid, kind, number)
 
 
 class Session:
-    """One activation of a card at ISO 14443-4: what was selected lasts until the card is deselected or loses the field."""
+    """One activation of a card at ISO 14443-4.
+
+    The selected application lasts until the card is deselected or loses the field.
+    """
 
     def __init__(self, card: Card, shown_uid: bytes) -> None:
         self._card = card
@@ -137,7 +150,7 @@ class Session:
         self._chained = bytearray()
 
     def apdu(self, data: bytes) -> bytes:
-        """Answer one command APDU. Any bytes; the answer has at least the two status bytes."""
+        """Answer one command APDU, any bytes, with at least the two status bytes."""
         if self._card.kind is not Kind.DESFIRE:
             return bytes.fromhex("6a82")  # no such application: the phone carries none of ours
         if data[:2] == b"\x00\xa4":
@@ -148,7 +161,7 @@ class Session:
         return answer + bytes((0x91, status))
 
     def block(self, data: bytes) -> bytes | None:
-        """Answer one ISO 14443-4 block (no CID, no NAD), as a host sends it raw; None is silence."""
+        """Answer one raw ISO 14443-4 block without CID and NAD; None is silence."""
         match data[0] & 0xE2 if data else 0:
             case 0x02 if data[0] & 0x10:
                 self._chained = (self._chained + data[1:])[-4096:]
@@ -158,13 +171,14 @@ class Session:
                 self._chained.clear()
                 return bytes((0x02 | data[0] & 1,)) + answer
             case 0xA2:
-                # R(NAK) from a reader is its presence check; R(ACK) with the other number is the answer (7.5.4.3 rule 11).
+                # A reader's R(NAK) is its presence check; the answer is R(ACK) with the other
+                # number (7.5.4.3, rule 11).
                 return bytes((0xA2 | (data[0] & 1) ^ 1,)) if data[0] & 0x10 else None
             case _:
                 return None
 
     def _native(self, data: bytes) -> tuple[int, bytes]:
-        """A DESFire command wrapped as `90 INS 00 00 [Lc data] Le`."""
+        """Run a DESFire command wrapped as `90 INS 00 00 [Lc data] Le`; return status and data."""
         body = b""
         if len(data) > 5:  # noqa: PLR2004
             body = data[5:-1]
@@ -211,7 +225,7 @@ class Session:
         return OK, bytes.fromhex(self._card.number).ljust(FILE_BYTES, b"\x00")[offset:end]
 
     def _version(self) -> Iterator[bytes]:
-        """GetVersion's three frames: hardware 1.0, software 1.4, 4 KB; then UID and production data."""
+        """Yield GetVersion's frames: hardware 1.0, software 1.4, 4 KB; UID and production data."""
         yield bytes.fromhex("04010101001805")
         yield bytes.fromhex("04010101041805")
         yield self._uid[:7].ljust(7, b"\x00") + bytes.fromhex("ba654321002520")
@@ -220,5 +234,5 @@ class Session:
         frame = next(self._frames, None)
         if frame is None:
             return ILLEGAL_COMMAND, b""
-        last = len(frame) == 14  # noqa: PLR2004  (the third one is the long one)
+        last = len(frame) == 14  # noqa: PLR2004  (the third frame is the long one)
         return OK if last else MORE, frame

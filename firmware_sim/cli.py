@@ -1,4 +1,4 @@
-"""The command `firmware-sim`: one simulated device on a pty. Parses arguments and nothing else."""
+"""The command `firmware-sim`: parses arguments and starts one simulated device on a pty."""
 
 import sys
 import time
@@ -30,7 +30,7 @@ class CardType(click.ParamType[Card]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Card:
-        """Raises click's usage error for anything that is no UID."""
+        """Convert; click's usage error for anything that is no UID."""
         try:
             return card_of(parse_uid(str(value)))
         except ValueError as error:
@@ -45,7 +45,7 @@ class FaultType(click.ParamType[Fault]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Fault:
-        """Raises click's usage error for anything that is no fault."""
+        """Convert; click's usage error for anything that is no fault."""
         try:
             return parse_reader_fault(str(value))
         except ValueError as error:
@@ -53,13 +53,13 @@ class FaultType(click.ParamType[Fault]):
 
 
 def _fault_help() -> str:
-    lines = [f"  {name:<13} {kind.says}" for name, kind in READER_FAULTS.items()]
+    lines = [f"  {name:<13} {kind.help}" for name, kind in READER_FAULTS.items()]
     return "\b\nFaults:\n" + "\n".join(lines)
 
 
 PN532_HELP = f"""A PN532 card reader on a pty.
 
-The first line of output is the device path; then one JSON object a line for everything that happens.
+The first line of output is the device's path. Then one JSON object a line for each event.
 
 \b
   $ firmware-sim pn532 --link /tmp/reader
@@ -75,8 +75,8 @@ Verbs on standard input:
   fault NAME[=VALUE][/WHEN], fault none
   status, quit
 
-A UID of 7 or 10 bytes is a DESFire EV1, of 4 bytes a MIFARE Classic, of 4 bytes with 08 in front a phone that
-shows another identifier each time. number= is what is printed on the card.
+A UID of 7 or 10 bytes is a DESFire EV1; of 4 bytes, a MIFARE Classic; of 4 bytes that begin with
+08, a phone that shows another UID each time. number= is the number printed on the card.
 
 \b
 Stages: {", ".join(stage.value for stage in list(Stage)[:3])},
@@ -84,10 +84,12 @@ Stages: {", ".join(stage.value for stage in list(Stage)[:3])},
 
 {_fault_help()}
 
-A fault strikes every time; brownout and unplug only the next time. WHEN says otherwise: dropped=1 the next reply,
-dropped=0.1 one in ten; with a value of its own, delayed=200/3 the next three, leaves=before-reply/0.05.
+A fault strikes every time; brownout and unplug strike only the next time. WHEN changes that:
+dropped=1 is the next reply, dropped=0.1 one in ten; with a value, delayed=200/3 is the next three,
+leaves=before-reply/0.05 one in twenty.
 
-Ends on quit, SIGTERM, SIGINT, or when nobody reads its output any more; the end of standard input is no reason.
+Ends on quit, SIGTERM, SIGINT, or when the reader of its output has gone; goes on at the end of
+standard input.
 """
 
 
@@ -96,14 +98,14 @@ Ends on quit, SIGTERM, SIGINT, or when nobody reads its output any more; the end
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 def main() -> None:
-    """Simulated hardware of a transit gate, each device on a pty, for tests and for a laptop without a gate."""
+    """Simulate the hardware of a transit gate on ptys, for tests and laptops without a gate."""
 
 
 @main.command(cls=OneLineCommand, help=PN532_HELP)
 @click.option(
     "--link",
     type=click.Path(path_type=Path),
-    help="Keep this symlink on the device, across unplug and replug.",
+    help="Keep a symlink to the port at this path, across unplug and replug.",
 )
 @click.option(
     "--card",
@@ -117,7 +119,7 @@ def main() -> None:
     type=click.Choice(["ideal", "real"]),
     default="ideal",
     show_default=True,
-    help="How long things take.",
+    help="The timing of chip and line; ideal takes no time.",
 )
 @click.option(
     "--fault",
@@ -127,7 +129,11 @@ def main() -> None:
     help="A fault from the start; may be repeated.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of everything that is left to chance."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The seed of everything that is left to chance.",
 )
 def pn532(
     link: Path | None, cards: tuple[Card, ...], timing: str, faults: tuple[Fault, ...], seed: int

@@ -1,13 +1,14 @@
-"""A line that gives a program back what it sends, as a two-wire RS-485 adapter or crossed wires do: a fault of every simulated device.
+"""The fault of a line that echoes: a program receives what it sends.
 
-It carries bytes and knows no frames. It belongs to the line and not to the device: it goes on while the device has no power.
+A two-wire RS-485 adapter and crossed wires do so. The echo belongs to the line, not to the device:
+it goes on while the device has no power.
 """
 
 from collections import deque
 from random import Random
 
 from firmware_sim.faults import Faults
-from firmware_sim.outcomes import Say
+from firmware_sim.outcomes import Send
 
 __all__ = ["Echo"]
 
@@ -15,16 +16,16 @@ NS_PER_MS = 1_000_000
 
 
 class Echo:
-    """What is on its way back. Order is kept, whatever the delay of each piece."""
+    """The bytes on their way back; their order is kept, whatever the delay of each piece."""
 
     def __init__(self, faults: Faults, random: Random) -> None:
-        """`faults` says whether `echo` and `echo-cut` are on; `random` draws which part is cut out."""
+        """`faults` has `echo` and `echo-cut`; `random` draws the part that `echo-cut` returns."""
         self._faults = faults
         self._random = random
         self._back: deque[tuple[int, bytes]] = deque()
 
-    def hear(self, data: bytes, now_ns: int) -> None:
-        """Bytes that the program has sent in one piece."""
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Take bytes that the program has sent in one piece."""
         if not data:
             return
         if (fault := self._faults.strike("echo")) is not None:
@@ -37,13 +38,13 @@ class Echo:
             )
 
     def due_ns(self) -> int | None:
-        """When `take` has something; None when nothing is on its way."""
+        """Return when `take` returns bytes; None while none are on their way."""
         return self._back[0][0] if self._back else None
 
-    def take(self, now_ns: int) -> list[Say]:
-        """What has come back by now."""
-        said = []
+    def take(self, now_ns: int) -> list[Send]:
+        """Return what has come back by now."""
+        sent = []
         while self._back and self._back[0][0] <= now_ns:
             data = self._back.popleft()[1]
-            said += [Say(data)] if data else []
-        return said
+            sent += [Send(data)] if data else []
+        return sent

@@ -1,6 +1,6 @@
-"""Named faults of a simulated device: how they are written, and whether one strikes this time.
+"""Named faults of a simulated device: how they are parsed, and whether one strikes this time.
 
-What a fault does is done where it happens, in the device. The random generator is an argument.
+The device does what the fault does, where it happens. The random generator is an argument.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,19 @@ COUNT_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One name: what its value means (`ms`, `stage` or nothing), when it strikes if not told, and a line of help."""
+    """One kind of fault.
+
+    Attributes:
+        value: what its value means: `ms`, `stage`, or None without a value.
+        often: how often it strikes without a WHEN: ALWAYS or NEXT.
+        help: a line of help.
+        value_required: whether it needs a value.
+        stages: the values of a `stage`.
+    """
 
     value: str | None
     often: int
-    says: str
+    help: str
     value_required: bool = False
     stages: tuple[str, ...] = ()
 
@@ -29,7 +37,7 @@ LINE_FAULTS = {
     ),
     "echo-cut": Kind(None, ALWAYS, "the line gives the lane back a part of what it sends"),
     "dead": Kind(
-        None, ALWAYS, "the device hears nothing and says nothing; the line and its echo stay"
+        None, ALWAYS, "the device receives nothing and sends nothing; the line and its echo stay"
     ),
 }
 
@@ -41,7 +49,7 @@ class Fault:
     Attributes:
         name: a key of the device's faults.
         value: milliseconds, or a stage's name; None when the fault has none.
-        left: how often it strikes yet; `ALWAYS` for no end.
+        left: how many strikes are left; `ALWAYS` for no end.
         probability: of each strike, 0 to 1.
     """
 
@@ -52,10 +60,12 @@ class Fault:
 
 
 def parse(text: str, kinds: Mapping[str, Kind]) -> Fault:
-    """`NAME`, `NAME=WHEN`, `NAME=VALUE` or `NAME=VALUE/WHEN`; WHEN is a count (3: the next three) or a probability (0.1).
+    """Parse `NAME`, `NAME=WHEN`, `NAME=VALUE` or `NAME=VALUE/WHEN`.
+
+    WHEN is a count (3: the next three) or a probability (0.1).
 
     Raises:
-        ValueError: an unknown name, or a value that does not fit; the text says what would.
+        ValueError: an unknown name, or a value that does not fit; the text has those that do.
     """
     name, _, rest = text.partition("=")
     kind = kinds.get(name)
@@ -86,16 +96,19 @@ class Faults:
         self._on.clear()
 
     def names(self) -> list[str]:
-        """Those that are on."""
+        """Return the names of the faults that are on."""
         return list(self._on)
 
     def on(self, name: str) -> bool:
-        """Whether the fault is on and may strike yet."""
+        """Return whether the fault is on and has strikes left."""
         fault = self._on.get(name)
         return fault is not None and fault.left != 0
 
     def strike(self, name: str) -> Fault | None:
-        """Whether the fault strikes this time; a count goes down by one, and at its end the fault is off."""
+        """Draw whether the fault strikes this time; return the fault, or None.
+
+        A strike lowers the fault's count; at its end the fault is off.
+        """
         fault = self._on.get(name)
         if fault is None or fault.left == 0:
             return None
@@ -138,6 +151,7 @@ def _limit(fault: Fault, when: str) -> None:
         fault.probability = -1.0
     if not 0 < fault.probability <= 1:
         raise ValueError(
-            f"{fault.name}: {when!r} is neither a count up to {COUNT_MAX} nor a probability above 0 and up to 1"
+            f"{fault.name}: {when!r} is neither a count up to {COUNT_MAX} nor a probability above 0"
+            " and up to 1"
         )
     fault.left = ALWAYS

@@ -1,18 +1,18 @@
-"""What a simulated device tells its loop: bytes to say, events to print, its plug to pull. Values only; nothing acts here."""
+"""The outcomes of a simulated device, as values: bytes to send, events to print, plugs to pull."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Event", "Outcome", "RefusedError", "Say", "Unplug"]
+__all__ = ["Event", "Outcome", "RefusedError", "Send", "Unplug"]
 
 
 class RefusedError(ValueError):
-    """A verb that cannot be obeyed; its text goes out in one `error` event and nothing has changed."""
+    """A verb that the device cannot do; the text goes into one `error` event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """Bytes for the program at the other end of the wire."""
+class Send:
+    """Bytes to send to the program at the other end of the wire."""
 
     data: bytes
 
@@ -28,9 +28,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Unplug:
-    """The device asks for its own plug to be pulled; back by itself after `for_ns`, or by the verb `replug` when None."""
+    """The device's plug comes out: for `for_ns`, or until the verb `replug` if None."""
 
     for_ns: int | None
 
 
-Outcome = Say | Event | Unplug
+Outcome = Send | Event | Unplug

@@ -1,10 +1,12 @@
-"""The loop of every simulated device: one wait over the pty and standard input, verbs in, one JSON object a line out.
+"""The loop of every simulated device: waits for the pty and standard input, prints JSON lines.
 
-A device is a plain state machine with time as an argument (`Device`); this module owns the clock, the descriptors and the
-signals, and knows nothing of protocols. It ends on `quit`, SIGTERM, SIGINT, and when nobody can read its standard output
-any more: a program that started it and died does not leave it behind. (Not PR_SET_PDEATHSIG: that one follows the
-*thread* that started the child, and kills the device when a worker thread of a healthy program ends.) The end of
-standard input is no reason to stop: a service manager gives none.
+A device is a plain state machine with time as an argument (`Device`). This module has the clock,
+the descriptors and the signals.
+
+The loop ends on `quit`, SIGTERM, SIGINT, and when the reader of its standard output has gone: so a
+program that started it and died does not leave it behind. (PR_SET_PDEATHSIG would follow the
+*thread* that started the child, and kill the device when a worker thread of a healthy program
+ends.) It goes on at the end of standard input, since a service manager gives none.
 """
 
 import errno
@@ -19,91 +21,92 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Send, Unplug
 from firmware_sim.wires import Wire
 
-__all__ = ["Device", "Event", "Outcome", "RefusedError", "Say", "Unplug", "run"]
+__all__ = ["Device", "Event", "Outcome", "RefusedError", "Send", "Unplug", "run"]
 
 STDIN, STDOUT = 0, 1
-VERB_MAX_BYTES = 4096  # longer than any verb; a line without an end must not fill the memory
-LINES_WAITING_MAX = (
-    10_000  # when nobody reads us for a while: about an hour of taps, then the oldest go
-)
+VERB_MAX_BYTES = 4096  # longer than any verb: bounds a line without an end
+LINES_WAITING_MAX = 10_000  # for a reader that lags: about an hour of taps, then the oldest go
 PIPE_ATOMIC_BYTES = (
-    4096  # PIPE_BUF: a pipe that select calls writable takes this much without blocking
+    4096  # PIPE_BUF: what a pipe takes without blocking when select calls it writable
 )
 
 
 class OutputError(Exception):
-    """What the device says cannot be written; the text is one line."""
+    """Standard output cannot be written; the text is one line."""
 
 
 class Device(Protocol):
-    """What the loop drives. Inputs return nothing; `advance` is called after every input and at `due_ns`, and tells all.
+    """A simulated device, driven by the loop.
 
-    `now_ns` never goes back. One turn of the loop uses one `now_ns`, read right after the wait.
+    Inputs return nothing; the loop calls `advance` after every input and at `due_ns`. `now_ns`
+    never goes back. One turn of the loop uses one `now_ns`, read right after the wait.
     """
 
     @property
     def baud(self) -> int:
-        """The speed the device listens and speaks at now, bits a second."""
+        """The speed of the device now, in bits a second."""
 
     def host_speed(self, baud: int, now_ns: int) -> None:
-        """The program's speed, told before each piece of its bytes. Most devices do not care."""
+        """Take the program's speed, before each piece of its bytes. Most devices ignore it."""
 
-    def hear(self, data: bytes, now_ns: int) -> None:
-        """Bytes from the program. Any bytes: noise is counted and skipped, nothing raises."""
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Take any bytes from the program; noise is counted and skipped, and nothing raises."""
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
-        """A verb and its arguments, from standard input, other than `unplug`, `replug`, `status`, `quit`.
+        """Do a verb of standard input; the loop itself does unplug, replug, status and quit.
 
         Raises:
-            RefusedError: the verb or an argument is wrong; nothing has changed.
+            RefusedError: the verb or an argument is wrong; the state is unchanged.
         """
 
     def plugged(self, on: bool, now_ns: int) -> None:
-        """The plug was pulled, or is back. What that means for the power is the device's business."""
+        """Take that the plug was pulled, or is back in; the device decides about its power."""
 
     def advance(self, now_ns: int) -> Sequence[Outcome]:
-        """Do everything that is due by `now_ns`, in order, and tell what came of it."""
+        """Do everything that is due by `now_ns`, in order; return the outcomes."""
 
     def due_ns(self) -> int | None:
-        """When `advance` wants to be called next; None when it waits for an input."""
+        """Return when to call `advance` next; None when the device waits for an input."""
 
     def status(self) -> Mapping[str, object]:
-        """What the verb `status` prints."""
+        """Return the details of the `status` event."""
 
 
 class Lines:
-    """Standard output, one line at a time, never blocking the device: a reader that lags loses the oldest lines, counted."""
+    """Standard output by lines, without ever blocking the device.
+
+    A reader that lags loses the oldest lines; `lost` counts them.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._waiting: deque[bytes] = deque()
         self.lost = 0
         self.closed = False
-        self.error: OSError | None = (
-            None  # why nothing can be written any more, if not since the reader is gone
-        )
+        self.error: OSError | None = None
+        """Why writing failed; None also when the reader has gone."""
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something to write."""
+        """Whether there are lines to write."""
         return bool(self._waiting)
 
     def put(self, text: str) -> None:
-        """Add one line; it goes out at `flush`."""
+        """Add a line; `flush` writes it."""
         if len(self._waiting) >= LINES_WAITING_MAX:
             self._waiting.popleft()
             self.lost += 1
         self._waiting.append(text.encode("utf-8", "replace")[: PIPE_ATOMIC_BYTES - 1] + b"\n")
 
     def event(self, event: Event) -> None:
-        """Add one event."""
+        """Add an event."""
         self.put(json.dumps({"event": event.name, **event.details, "at_ns": event.at_ns}))
 
     def flush(self) -> None:
-        """Write as much as fits at once."""
+        """Write as much as the reader takes without blocking."""
         while (
             self._waiting and not self.closed and select.select((), (self._descriptor,), (), 0)[1]
         ):
@@ -130,10 +133,13 @@ class Loop:
         self._stop = False
 
     def serve(self, wake: int) -> None:
-        """Run until told to end. `wake` is a descriptor that becomes readable when a signal has come.
+        """Run until the end.
+
+        Args:
+            wake: a descriptor that becomes readable when a signal has come.
 
         Raises:
-            OutputError: standard output cannot be written; a reader that went away is no error.
+            OutputError: standard output cannot be written. A reader that has gone is no error.
         """
         self._lines.put(self._wire.path)
         self._lines.flush()
@@ -155,11 +161,15 @@ class Loop:
             ) from self._lines.error
 
     def _wait(self, wake: int) -> list[int]:
-        """Wait for anything to happen or to be due. select, not poll: its time-out has microseconds, and 0.5 ms matter."""
+        """Wait for an input, or until something is due; return the readable descriptors.
+
+        select, since its time-out has microseconds, poll's only milliseconds, and 0.5 ms matter.
+        """
         read = [wake]
         read += [self._wire.fileno()] if self._wire.plugged else []
         read += [self._stdin] if self._stdin >= 0 else []
-        # A pipe's writing end is "readable" once its reader is gone. A terminal would be readable when someone types.
+        # A pipe's writing end is "readable" once its reader has gone. A terminal would be readable
+        # at each key.
         read += [self._stdout] if self._watch_stdout else []
         write = [self._stdout] if self._lines.waiting else []
         due = [
@@ -171,10 +181,10 @@ class Loop:
         return select.select(read, write, (), left_s)[0]
 
     def _turn(self, now_ns: int) -> None:
-        """One step: bytes in, everything due, bytes out; events last, so that printing does not delay a reply."""
-        data = self._wire.heard(now_ns)
+        """Take bytes, do what is due, send bytes; print last, so that it delays no reply."""
+        data = self._wire.received(now_ns)
         if data:
-            self._device.hear(data, now_ns)
+            self._device.receive(data, now_ns)
         if self._replug_at_ns is not None and self._replug_at_ns <= now_ns:
             self._verb(["replug"], now_ns)
         outcomes = self._device.advance(now_ns)
@@ -186,8 +196,8 @@ class Loop:
 
     def _carry_out(self, outcome: Outcome, now_ns: int) -> None:
         match outcome:
-            case Say(data):
-                self._wire.say(data, now_ns)
+            case Send(data):
+                self._wire.send(data, now_ns)
             case Event():
                 self._lines.event(outcome)
             case Unplug(for_ns):
@@ -195,7 +205,7 @@ class Loop:
                 self._replug_at_ns = None if for_ns is None else now_ns + for_ns
 
     def _read_verbs(self, now_ns: int) -> None:
-        """Take what stands on standard input; at its end, or when it cannot be read, stop listening to it."""
+        """Do the verbs on standard input; stop reading it at its end or at an error."""
         try:
             data = os.read(self._stdin, VERB_MAX_BYTES)
         except OSError:
@@ -211,10 +221,10 @@ class Loop:
             whole, self._verbs = [*whole, rest], bytearray()  # a last verb without an end of line
         for line in whole:
             self._verb(line.decode("utf-8", "replace").split(), now_ns)
-            self._turn(now_ns)  # verbs in one write are obeyed one after the other, each to its end
+            self._turn(now_ns)  # verbs in one write are done one after the other, each to its end
 
     def _verb(self, words: Sequence[str], now_ns: int) -> None:
-        """Obey one verb, or say in one event why not."""
+        """Do one verb, or print one `error` event."""
         try:
             match words:
                 case []:
@@ -265,17 +275,19 @@ class Loop:
 
 
 def run(device: Device, wire: Wire) -> None:
-    """Serve `device` on `wire` with this process's standard input and output, until told to end. Leaves no link behind.
+    """Serve `device` on `wire`, with this process's standard input and output, until the end.
+
+    Closes the wire and removes its link.
 
     Raises:
         OutputError: standard output cannot be written.
     """
     gc.collect()
-    gc.freeze()  # what is loaded by now stays: a full collection later would hold a reply up by milliseconds
+    gc.freeze()  # a full collection of what is loaded now would delay a reply by milliseconds
     wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # In the background of a terminal, reading would stop the whole device; ignored, the read fails and is given up.
+    # In the background of a terminal, a read would stop the device; ignored, the read fails.
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)
     signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
     try:

@@ -1,10 +1,11 @@
-"""The wire between a simulated device and a program: a pty that behaves like a UART behind a stable name.
+"""The wire between a simulated device and a program: a pty that behaves like a UART.
 
-It knows speeds, wire time, unplugging and the symlink; it does not know what the bytes mean, and it has no clock: every
-method takes `now_ns`. The loop that drives it, together with standard input, is in `runner.py`.
+It has speeds, wire time, unplugging, and a symlink as stable name. It has no clock: every method
+takes `now_ns`; runner.py drives it.
 
-What a pty cannot do: parity, framing errors, modem lines; and bytes said while nobody has the port open wait for the next
-opener (programs flush the input when they open, so this is not seen in practice).
+What a pty cannot do: parity, framing errors, modem lines. And bytes sent while no program has the
+port open wait for the next one (programs flush the input when they open a port, so this is not
+seen in practice).
 """
 
 import contextlib
@@ -19,7 +20,8 @@ __all__ = ["Line", "Wire"]
 
 BITS_A_BYTE = 10  # 8N1: start, eight data, stop
 READ_MAX_BYTES = 4096  # what Linux keeps for a pty in one direction
-LINE_MAX_BYTES = 65536  # more than any device here says in a second; a real UART drops on overrun, and so does this
+# More than any device here sends in a second; on overrun it drops, as a real UART does.
+LINE_MAX_BYTES = 65536
 
 _CODES = {
     number: getattr(termios, f"B{number}")
@@ -30,10 +32,10 @@ _SPEEDS = {code: number for number, code in _CODES.items()}
 
 
 class Line:
-    """One direction of a serial line. Bytes pushed at once come out when a UART would have carried the last of them.
+    """One direction of a serial line.
 
-    A chunk stays whole: what was pushed together is popped together, at the time its last byte has arrived. Without
-    `real` pacing it arrives at once. Holds at most `LINE_MAX_BYTES`; what comes on top is dropped and counted.
+    A chunk stays whole: `pop` returns it when a UART would have carried its last byte, or at once
+    without `real` pacing. Holds at most LINE_MAX_BYTES; further bytes are dropped and counted.
     """
 
     def __init__(self, *, real: bool) -> None:
@@ -55,7 +57,7 @@ class Line:
         self._held_bytes += len(data)
 
     def pop(self, now_ns: int) -> bytes:
-        """What has arrived by `now_ns`, oldest first; empty when nothing has."""
+        """Return the bytes that have arrived by `now_ns`, oldest first."""
         arrived = bytearray()
         while self._queue and self._queue[0][0] <= now_ns:
             arrived += self._queue.popleft()[1]
@@ -63,27 +65,27 @@ class Line:
         return bytes(arrived)
 
     def due_ns(self) -> int | None:
-        """When the next chunk arrives; None when the line is quiet."""
+        """Return when the next chunk arrives; None when the line is empty."""
         return self._queue[0][0] if self._queue else None
 
     def clear(self) -> None:
-        """Forget what is under way."""
+        """Drop the bytes that are under way."""
         self._queue.clear()
         self._held_bytes = 0
         self._free_ns = 0
 
 
 class Wire:
-    """A pty and its name. `path` is what a program opens: the link if there is one, else the slave.
+    """A pty and its name.
 
     Args:
-        link: where to keep a symlink to the slave; replaced by rename, removed on unplug and on close.
-        real: pace both directions at the baud rate in force; otherwise bytes arrive at once.
+        link: where to keep a symlink to the slave; replaced by rename, removed at `unplug`.
+        real: pace both directions at the current baud rate; otherwise bytes arrive at once.
         random: draws the garbage that a wrong speed makes of bytes.
-        baud: the device's speed at start, bits a second. The device's loop keeps `baud` up to date.
+        baud: the device's speed at start, in bits a second; the loop keeps it up to date.
 
     Raises:
-        OSError: the link's folder does not exist or may not be written, or something that is no symlink stands there.
+        OSError: the link's folder is missing or not writable, or its path is no symlink.
     """
 
     def __init__(
@@ -101,25 +103,26 @@ class Wire:
 
     @property
     def path(self) -> str:
-        """What a program should open."""
+        """The path that a program opens: the link if there is one, else the slave."""
         return str(self._link) if self._link is not None else self._slave_path
 
     @property
     def plugged(self) -> bool:
-        """Whether there is a port at all."""
+        """Whether there is a port."""
         return self._master >= 0
 
     def fileno(self) -> int:
-        """The descriptor to wait on for bytes from the host; -1 while unplugged. Changes at every plug."""
+        """Return the descriptor to wait on; -1 while unplugged, and another at each `plug`."""
         return self._master
 
     def plug(self) -> None:
-        """Make a new pty behind the same link. Nothing happens when there is one."""
+        """Make a new pty behind the same link; do nothing if there is one."""
         if self.plugged:
             return
         master, slave = os.openpty()
         try:
-            # The slave stays open here, or the master would report a hang-up whenever no program has the port open.
+            # The slave stays open here: otherwise the master reports a hang-up while no program
+            # has the port open.
             tty.setraw(slave)
             _set_speed(slave, self.baud)
             os.set_blocking(master, False)
@@ -133,7 +136,7 @@ class Wire:
         self._master, self._slave = master, slave
 
     def unplug(self) -> None:
-        """Take the port away: whoever has it open sees a hang-up. Nothing happens when it is away."""
+        """Remove the port, which a program that has it open sees as a hang-up; or do nothing."""
         if not self.plugged:
             return
         self._remove_link()
@@ -146,14 +149,14 @@ class Wire:
     close = unplug
 
     def host_baud(self) -> int:
-        """The speed that the program at the other end has set, bits a second; 0 when unplugged or a speed without a name."""
+        """Return the program's speed in bits a second; 0 when unplugged, or without a name here."""
         if not self.plugged:
             return 0
         # On a pty's master, Linux answers with the slave's settings.
         return _SPEEDS.get(termios.tcgetattr(self._master)[5], 0)
 
     def fill(self, now_ns: int) -> None:
-        """Take from the pty what the program has written. Bytes sent at another speed than `baud` become garbage."""
+        """Read what the program has written; bytes at another speed than `baud` are garbled."""
         if not self.plugged:
             return
         with contextlib.suppress(BlockingIOError):
@@ -163,17 +166,20 @@ class Wire:
                 data = self._garbage(len(data), speed, self.baud)
             self._in.push(data, now_ns, speed or self.baud)
 
-    def heard(self, now_ns: int) -> bytes:
-        """What has arrived at the device by `now_ns`."""
+    def received(self, now_ns: int) -> bytes:
+        """Return the bytes that have arrived at the device by `now_ns`."""
         return self._in.pop(now_ns)
 
-    def say(self, data: bytes, now_ns: int) -> None:
-        """Put bytes on the way to the program, at the device's `baud`."""
+    def send(self, data: bytes, now_ns: int) -> None:
+        """Send bytes to the program, at the device's `baud`."""
         if self.plugged:
             self._out.push(data, now_ns, self.baud)
 
     def flush(self, now_ns: int) -> None:
-        """Hand to the program what has arrived at its end by `now_ns`. What it does not take is dropped, as a UART does."""
+        """Write to the pty what has arrived at the program by `now_ns`.
+
+        Bytes that the pty does not take are dropped, as by a UART.
+        """
         data = self._out.pop(now_ns)
         if not data or not self.plugged:
             return
@@ -184,30 +190,30 @@ class Wire:
             os.write(self._master, data)
 
     def due_ns(self) -> int | None:
-        """When `heard` or `flush` next have something to do; None when both directions are quiet."""
+        """Return when `received` or `flush` has something to do; None when the line is empty."""
         due = [at for at in (self._in.due_ns(), self._out.due_ns()) if at is not None]
         return min(due, default=None)
 
     def _garbage(self, count: int, sent_baud: int, read_baud: int) -> bytes:
-        """What `count` bytes look like at another speed: no zero among them, so nothing in it can start a frame."""
+        """Garble `count` bytes as another speed does; no zero, so that none can start a frame."""
         seen = max(1, min(count * (read_baud or 1) // (sent_baud or 1), READ_MAX_BYTES))
         return bytes(self._random.randrange(1, 256) for _ in range(seen))
 
     def _remove_link(self) -> None:
-        """Remove the link if it is still ours: another simulator may have taken the name over."""
+        """Remove the link unless another simulator has taken its name."""
         if self._link is None:
             return
         with contextlib.suppress(OSError):
-            if os.readlink(self._link) == self._slave_path:  # noqa: PTH115  (Path would tidy the name)
+            if os.readlink(self._link) == self._slave_path:  # noqa: PTH115  (Path would normalise the name)
                 self._link.unlink()
 
 
 def _point(link: Path, target: str) -> None:
-    """Make `link` a symlink to `target` in one step: no moment without a link, none with half of one."""
+    """Point the symlink `link` to `target` in one step, so that it always exists."""
     if link.exists() and not link.is_symlink():
-        raise FileExistsError(f"{link} is there and is not a symlink; name another path")
+        raise FileExistsError(f"{link} exists and is no symlink; name another path")
     if not link.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {link.parent} for the link; make it first")
+        raise FileNotFoundError(f"there is no folder {link.parent} for the link; create it first")
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
@@ -215,7 +221,7 @@ def _point(link: Path, target: str) -> None:
 
 
 def _set_speed(descriptor: int, baud: int) -> None:
-    """Start at the device's own speed, so that a program that sets none is understood."""
+    """Set the port to the device's own speed, for a program that sets none."""
     settings = termios.tcgetattr(descriptor)
     settings[4] = settings[5] = _CODES.get(baud, termios.B115200)
     termios.tcsetattr(descriptor, termios.TCSANOW, settings)

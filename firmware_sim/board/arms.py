@@ -1,7 +1,7 @@
-"""The arms of the simulated turnstile: released for one passage, locked again, free in an emergency. Pure: time is an argument.
+"""The arms of the simulated turnstile: released for a passage, locked, or free in an emergency.
 
-It knows passages and the emergency release, which is a hardware path: nothing here locks while that is on. It knows no frames
-on a wire and no lane; what it returns, board.py tells.
+Pure: time is an argument. The emergency release is a hardware path: nothing here locks the arms
+while it is on. board.py reports what these methods return.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ End = Passed | NotPassed
 
 @dataclass(slots=True)
 class Passage:
-    """One release of the arms. `walks_ns` is when somebody goes through, None when nobody does."""
+    """One release of the arms; `walks_ns` is when a passenger goes through, None for never."""
 
     tap: int
     released_ns: int
@@ -27,10 +27,16 @@ class Passage:
 
 
 class Arms:
-    """The arms from power-on to power-off; `emergency` outlives that, since it is a switch and not a memory."""
+    """The arms from power-on to power-off; `emergency` is a switch and outlives that."""
 
     def __init__(self, *, release_ms: int, walk_ms: int | None, emergency: bool = False) -> None:
-        """`release_ms` is what the solenoid needs; `walk_ms` is when somebody walks by himself after it, None for nobody."""
+        """Start with locked arms.
+
+        Args:
+            release_ms: what the solenoid needs to free the arms.
+            walk_ms: from then until a passenger walks through; None for only at `walk`.
+            emergency: the state of the switch.
+        """
         self.emergency = emergency
         self.passage: Passage | None = None
         self.last: End | None = None
@@ -39,7 +45,7 @@ class Arms:
 
     @property
     def locked(self) -> bool:
-        """Whether somebody who pushes now meets resistance."""
+        """Whether a push against the arms meets resistance."""
         return self.passage is None and not self.emergency
 
     @property
@@ -55,7 +61,11 @@ class Arms:
                 return bits
 
     def release(self, tap: int, hold_ms: int, now_ns: int) -> list[End]:
-        """Act on an OPEN; return the passages that ended by it: the one before, and in an emergency this one."""
+        """Act on OPEN.
+
+        Returns:
+            The passages that ended by it: an earlier one, and in an emergency this one too.
+        """
         ended: list[End] = [] if self.passage is None else [NotPassed(self.passage.tap)]
         if self.emergency:
             self.last = NotPassed(tap)
@@ -67,14 +77,14 @@ class Arms:
         return ended
 
     def walk(self, now_ns: int) -> bool:
-        """Somebody goes through the released arms as soon as they turn; False when no passage is open."""
+        """Let a passenger through as soon as the arms turn; return False without a passage."""
         if self.passage is None:
             return False
         self.passage.walks_ns = max(now_ns, self.passage.released_ns)
         return True
 
     def due_ns(self) -> int | None:
-        """When `advance` ends the passage; None when there is none."""
+        """Return when `advance` ends the passage; None without a passage."""
         passage = self.passage
         if passage is None:
             return None
@@ -85,7 +95,7 @@ class Arms:
         )
 
     def advance(self, now_ns: int) -> End | None:
-        """End the passage if it is due: by somebody who went through in time, else by its hold time."""
+        """End the passage if it is due: by a passenger who went through, else by its hold time."""
         passage, due_ns = self.passage, self.due_ns()
         if passage is None or due_ns is None or now_ns < due_ns:
             return None
@@ -98,10 +108,10 @@ class Arms:
         return self.last
 
     def forget(self) -> None:
-        """Another session: the passage ends without a word, and of the last one nothing is known."""
+        """Forget the passage and the last one, without an event, for a new session."""
         self.passage = self.last = None
 
     def switch_emergency(self, *, on: bool) -> None:
-        """The hardware's release. The passage in progress ends without an event."""
+        """Follow the hardware's release; the passage in progress ends without an event."""
         self.emergency = on
         self.passage = None

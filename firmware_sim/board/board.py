@@ -1,7 +1,8 @@
-"""The simulated turnstile board: arms, display, sensors, and perhaps a card reader of its own, behind its line to the lane.
+"""The simulated turnstile board: arms, display, sensors, and perhaps a card reader of its own.
 
-A pure state machine, driven by runner.py: bytes, verbs and `now_ns` in, bytes and events out. It refuses what a real board
-refuses, obeys the emergency release before anything else, and keeps a history that tests read. It decides about no card.
+A pure state machine, driven by runner.py: bytes, verbs and `now_ns` in, bytes and events out. It
+refuses what a real board refuses, obeys the emergency release before anything else, and keeps a
+history that tests read. It never decides about a card.
 """
 
 from collections import deque
@@ -25,6 +26,7 @@ from firmware_sim.board.frames import (
     Tamper,
 )
 from firmware_sim.board.line import (
+    BoardEvent,
     BoardLine,
     CardTaken,
     Command,
@@ -34,32 +36,32 @@ from firmware_sim.board.line import (
     LaneSpeaks,
     LineEvent,
     LineLost,
-    Told,
 )
-from firmware_sim.board.reader import OwnReader
+from firmware_sim.board.reader import BoardReader
 from firmware_sim.echo import Echo
-from firmware_sim.outcomes import Event, Outcome, RefusedError, Say, Unplug
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Send, Unplug
 
 BAUD = 115200
 FIRMWARE = "simulated board 1.0"
 TAPS_REMEMBERED = 32
-HISTORY_MAX = 10_000  # events; over an hour of taps, and a demo that runs for days does not grow
+HISTORY_MAX = 10_000  # events: over an hour of taps, and bounded in a demo that runs for days
 EMERGENCY_BIT, TAMPER_BIT, READER_BIT = 0x01, 0x02, 0x20
 VERBS = (
-    "pass, push, emergency on|off, tamper on|off, present UID, remove, clash UID UID, restart, brownout, "
-    "fault NAME[=VALUE][/WHEN], fault none, unplug, replug, status, quit"
+    "pass, push, emergency on|off, tamper on|off, present UID, remove, clash UID UID, restart,"
+    " brownout, fault NAME[=VALUE][/WHEN], fault none, unplug, replug, status, quit"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How this board is built, and who walks through it.
+    """How the board is built, and when its simulated passengers walk.
 
     Attributes:
-        reader: it reads cards by itself and sends CARD.
-        walk_ms: somebody walks through that long after the arms are released; None for only at the verb `pass`.
-        release_ms: what the arms need to come free.
-        read_ms: what its own reader needs for a card.
+        reader: the board reads cards by itself and sends CARD.
+        walk_ms: from the release of the arms until a passenger walks through; None for only at
+            the verb `pass`.
+        release_ms: from OPEN until the arms are free.
+        read_ms: from a card on the board's own reader until CARD.
     """
 
     reader: bool = False
@@ -80,12 +82,12 @@ class Board:
         self._device_id = random.randbytes(8)
         self._outcomes: list[Outcome] = []
         self._echo = Echo(faults, random)
-        self._own_reader = OwnReader(random, read_ms=setup.read_ms)
+        self._reader = BoardReader(random, read_ms=setup.read_ms)
         self._boot(now_ns, emergency=False)
 
     @property
     def baud(self) -> int:
-        """The one speed of the page."""
+        """The one speed of docs/board-protocol.md, in bits a second."""
         return BAUD
 
     @property
@@ -94,26 +96,25 @@ class Board:
         return self._off_until_ns is None and self._arms.locked
 
     def host_speed(self, baud: int, now_ns: int) -> None:
-        """The board does not notice; the wire makes garbage of another speed."""
+        """Do nothing: the board does not notice; the wire garbles another speed."""
 
     def plugged(self, on: bool, now_ns: int) -> None:
-        """Only the cable: the board has its own power, and learns of it by the lane's silence."""
+        """Do nothing: the board has its own power, and notices the lane's silence."""
 
-    def hear(self, data: bytes, now_ns: int) -> None:
-        """Bytes from the lane; any bytes."""
-        self._echo.hear(data, now_ns)
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Take any bytes from the lane."""
+        self._echo.receive(data, now_ns)
         if self._off_until_ns is not None or (data and self._is_deaf()):
             return
-        self._end_passage(now_ns)  # what was due before these bytes came first
+        self._end_passage(now_ns)  # it was due before these bytes came
         line = self._line
-        for event in line.hear(data, now_ns):
-            if (
-                self._off_until_ns is None and self._line is line
-            ):  # else it went down in the middle of these bytes
+        for event in line.receive(data, now_ns):
+            # Otherwise the board restarted or lost its power in the middle of these bytes.
+            if self._off_until_ns is None and self._line is line:
                 self._act(event, now_ns)
 
     def due_ns(self) -> int | None:
-        """When `advance` has something to do, at the latest."""
+        """Return when `advance` has something to do, at the latest."""
         if self._off_until_ns is not None:
             echo_ns = self._echo.due_ns()
             return self._off_until_ns if echo_ns is None else min(self._off_until_ns, echo_ns)
@@ -123,12 +124,12 @@ class Board:
             self._arms.due_ns(),
             self._display.until_ns,
             self._outgoing[0][0] if self._outgoing else None,
-            self._own_reader.due_ns() if self._line.lane is not None else None,
+            self._reader.due_ns() if self._line.lane is not None else None,
         )
         return min(at for at in due if at is not None)
 
     def advance(self, now_ns: int) -> Sequence[Outcome]:
-        """Do everything that is due, and hand over what came of it since the last call."""
+        """Do everything that is due; return the outcomes since the last call."""
         self._outcomes += self._echo.take(now_ns)
         if self._off_until_ns is not None and now_ns >= self._off_until_ns:
             self._boot(now_ns, emergency=self._arms.emergency)
@@ -144,7 +145,7 @@ class Board:
         return outcomes
 
     def status(self) -> Mapping[str, object]:
-        """The state in words a person reads."""
+        """Return the state in the words of the `status` event."""
         passage = self._arms.passage
         lane = self._line.lane
         return {
@@ -157,17 +158,18 @@ class Board:
             "shows": self._display.shown.name.lower(),
             "emergency": self._arms.emergency,
             "tamper": self.tamper,
-            "cards": self._own_reader.uids,
+            "cards": self._reader.uids,
             "events_waiting": self._line.waiting,
             "line_errors": self._line.errors,
             "faults": self._faults.names(),
         }
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
-        """A verb. See `VERBS`.
+        """Do one of VERBS.
 
         Raises:
-            RefusedError: not a verb, or not now; nothing has changed.
+            RefusedError: the words are no verb, or the verb cannot be done now. The state is
+                unchanged.
         """
         self._end_passage(now_ns)
         match words:
@@ -182,7 +184,7 @@ class Board:
             case ["clash", one, other]:
                 self._present((one, other), now_ns)
             case ["remove"]:
-                self._own_reader.remove()
+                self._reader.remove()
                 self._event("removed", now_ns)
             case _ if self._off_until_ns is not None:
                 raise RefusedError(f"{' '.join(words)}: the board has no power")
@@ -200,10 +202,10 @@ class Board:
                 )
 
     def _boot(self, now_ns: int, *, emergency: bool) -> None:
-        """Power-on. The switches are read anew: they are no memory."""
+        """Power on. The switches keep their state, since they are no memory."""
         self._blank(now_ns, emergency=emergency)
         self._off_until_ns: int | None = None
-        self._own_reader.power_on(now_ns)
+        self._reader.power_on(now_ns)
         self._event("started", now_ns, session=self._line.session)
         self._show(now_ns, 0, 0, by="board")
 
@@ -213,7 +215,7 @@ class Board:
         self._event("brownout", now_ns, off_ms=BROWNOUT_MS)
 
     def _blank(self, now_ns: int, *, emergency: bool) -> None:
-        """Everything that is a memory, as it is without any."""
+        """Reset everything that is memory."""
         self._booted_ns = now_ns
         self._arms = Arms(
             release_ms=self._setup.release_ms, walk_ms=self._setup.walk_ms, emergency=emergency
@@ -233,9 +235,9 @@ class Board:
                     self._show(now_ns, frame.hold_ms, frame.date, by="lane")
             case Command(Read(), copy):
                 if not copy:
-                    self._own_reader.tell_again()
+                    self._reader.report_again()
             case CardTaken(card):
-                self._own_reader.taken(card)
+                self._reader.taken(card)
             case LaneSession(hello):
                 self._event("session", now_ns, session=hello.session, firmware=hello.firmware)
                 self._forget(now_ns)
@@ -252,10 +254,13 @@ class Board:
                 self._forget(now_ns)
 
     def _forget(self, now_ns: int) -> None:
-        """A new session on either side: no passage, no taps, no card told, and out of service until somebody says what to show."""
+        """Start over for a new session of either side.
+
+        No passage, no taps, no card reported; out of service until the lane sends SHOW.
+        """
         self._arms.forget()
         self._taps.clear()
-        self._own_reader.new_session()
+        self._reader.new_session()
         self._display.show(Picture.OUT_OF_SERVICE, 0, now_ns)
         self._show(now_ns, 0, 0, by="board")
 
@@ -264,16 +269,16 @@ class Board:
             self._event("duplicate_open", now_ns, tap=frame.tap, copy=copy)
             return
         self._taps.append(frame.tap)
-        self._own_reader.opened()
+        self._reader.opened()
         direction = "exit" if frame.direction else "entry"
         name = "open_in_emergency" if self._arms.emergency else "open"
         self._event(name, now_ns, tap=frame.tap, direction=direction, hold_ms=frame.hold_ms)
         for end in self._arms.release(frame.tap, frame.hold_ms, now_ns):
-            self._tell_end(end, now_ns)
+            self._report_end(end, now_ns)
         self._fault_on_open(now_ns)
 
     def _fault_on_open(self, now_ns: int) -> None:
-        """The faults that wait for somebody to be on the way through."""
+        """Apply the faults that strike during a passage."""
         if self._faults.hits("restart-on-open"):
             self._boot(now_ns, emergency=self._arms.emergency)
         elif self._faults.hits("brownout-on-open"):
@@ -284,15 +289,15 @@ class Board:
     def _end_passage(self, now_ns: int) -> None:
         end = self._arms.advance(now_ns)
         if end is not None:
-            self._tell_end(end, now_ns)
+            self._report_end(end, now_ns)
 
-    def _tell_end(self, end: Passed | NotPassed, now_ns: int) -> None:
+    def _report_end(self, end: Passed | NotPassed, now_ns: int) -> None:
         match end:
             case Passed(tap, after_ms):
                 self._event("passed", now_ns, tap=tap, after_ms=after_ms)
             case NotPassed(tap):
                 self._event("not_passed", now_ns, tap=tap)
-        self._line.tell(end, now_ns)
+        self._line.report(end, now_ns)
 
     def _pass(self, now_ns: int) -> None:
         if not self._arms.walk(now_ns):
@@ -300,16 +305,16 @@ class Board:
 
     def _push(self, now_ns: int) -> None:
         if self._arms.passage is not None:
-            raise RefusedError("push: the arms are released, so this would be a passage; say pass")
+            raise RefusedError("push: the arms are released, so this would be a passage; use pass")
         self._turn(now_ns)
 
     def _turn(self, now_ns: int) -> None:
-        """Turn the arms without a passage: by force, or freely in an emergency, which nobody counts."""
+        """Turn the arms without a passage: by force, or freely in an emergency, uncounted."""
         if not self._arms.locked:
             self._event("walked_free", now_ns)
             return
         self._event("forced", now_ns)
-        self._line.tell(Forced(), now_ns)
+        self._line.report(Forced(), now_ns)
 
     def _switch_emergency(self, on: bool, now_ns: int) -> None:
         if on == self._arms.emergency:
@@ -319,31 +324,31 @@ class Board:
         self._event("emergency", now_ns, on=on)
         if self._off_until_ns is None:
             self._show(now_ns, 0, 0, by="board")
-        self._tell(Emergency(on), now_ns)
+        self._report_if_powered(Emergency(on), now_ns)
 
     def _switch_tamper(self, on: bool, now_ns: int) -> None:
         if on == self.tamper:
             raise RefusedError(f"tamper {'on' if on else 'off'}: it is so already")
         self.tamper = on
         self._event("tamper", now_ns, on=on)
-        self._tell(Tamper(on), now_ns)
+        self._report_if_powered(Tamper(on), now_ns)
 
-    def _tell(self, event: Told, now_ns: int) -> None:
+    def _report_if_powered(self, event: BoardEvent, now_ns: int) -> None:
         if self._off_until_ns is None:
-            self._line.tell(event, now_ns)
+            self._line.report(event, now_ns)
 
     def _present(self, texts: tuple[str, ...], now_ns: int) -> None:
         if not self._setup.reader:
             raise RefusedError("present: this board has no card reader; start it with --reader")
-        self._own_reader.present(texts, now_ns)
+        self._reader.present(texts, now_ns)
         self._event("present" if len(texts) == 1 else "clash", now_ns)
 
     def _read_card(self, now_ns: int) -> None:
         if self._line.lane is None:
-            return  # it would go nowhere; the session that comes is told of what lies there then
-        card = self._own_reader.read(now_ns)
+            return  # there is no session; the next one gets CARD for a card that lies there then
+        card = self._reader.read(now_ns)
         if card is not None and not self._faults.hits("reader-broken"):
-            self._line.tell(card, now_ns)
+            self._line.report(card, now_ns)
 
     def _heartbeat(self, now_ns: int) -> Heartbeat:
         state = self._arms.state
@@ -353,7 +358,7 @@ class Board:
         return Heartbeat((now_ns - self._booted_ns) // NS_PER_MS & 0xFFFF_FFFF, state)
 
     def _send(self, now_ns: int) -> None:
-        """Put what the line wants said through the faults; a delayed frame holds up those behind it, as a line does."""
+        """Put outgoing frames through the faults; a delayed frame delays those behind it."""
         for seq, frame in self._line.take():
             sent = self._faults.send(seq, frame)
             if sent.struck:
@@ -367,15 +372,15 @@ class Board:
         while self._outgoing and self._outgoing[0][0] <= now_ns:
             data = self._outgoing.popleft()[1]
             if data:
-                self._outcomes.append(Say(b"\x00" + data))
-                self._hear_itself(data, now_ns)
+                self._outcomes.append(Send(b"\x00" + data))
+                self._receive_own(data, now_ns)
 
     def _is_deaf(self) -> bool:
         return self._faults.hits("deaf") or self._faults.hits("dead")
 
-    def _hear_itself(self, data: bytes, now_ns: int) -> None:
+    def _receive_own(self, data: bytes, now_ns: int) -> None:
         if self._faults.hits("hears-itself"):
-            for event in self._line.hear(data, now_ns):
+            for event in self._line.receive(data, now_ns):
                 self._act(event, now_ns)
 
     def _set_fault(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""`firmware-sim board`: one simulated turnstile board on a pty. Arguments to a `Board` and a `Wire`, and nothing else."""
+"""`firmware-sim board`: makes a `Board` and a `Wire` of its arguments, and serves them."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fau
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
 from firmware_sim.wires import Wire
 
-# Assumptions, not measurements: what a solenoid needs to free the arms, and a reader to answer for a card.
+# Assumptions, not measurements: how long a solenoid frees the arms, and a reader reads a card.
 REAL_RELEASE_MS = 8
 REAL_READ_MS = 12
 WALK_MAX_MS = 60_000
@@ -19,56 +19,72 @@ WALK_MAX_MS = 60_000
 _EPILOG = """
 \b
 Verbs on standard input, one a line:
-  pass, push               somebody walks through; somebody turns locked arms
-  emergency on|off         the hardware's release
-  tamper on|off            the housing
-  present UID, remove      with --reader
-  clash UID UID            with --reader
+  pass, push               a passenger walks through; a passenger turns locked arms
+  emergency on|off         the hardware's release of the arms
+  tamper on|off            the housing is opened, or closed
+  present UID, remove      a card on its own reader (--reader)
+  clash UID UID            two cards at once (--reader)
   restart, brownout        the board forgets its passage and its session
   fault NAME[=VALUE][/WHEN]
-  fault none               ends all of them
+  fault none               ends all faults
   unplug, replug, status, quit
 
 \b
 Output after the first line, one JSON object a line with event and at_ns (monotonic):
-  session, lane_lost, lane_back           the lane
-  open, duplicate_open, show              what it says; open_in_emergency opens nothing
-  passed, not_passed, forced, walked_free what became of it
+  session, lane_lost, lane_back           the lane's session
+  open, duplicate_open, show              commands of the lane; open_in_emergency opens nothing
+  passed, not_passed, forced, walked_free what passengers did
   emergency, tamper, present, clash, removed, started, brownout, fault, error
 
-A fault strikes every time, one that ends in on-open only the next time. WHEN says otherwise: dropped=1 the next
-frame, dropped=0.1 one in ten; with a value of its own, delayed=200/3 the next three.
+A fault strikes every time; one that ends in on-open strikes only the next time. WHEN changes that:
+dropped=1 is the next frame, dropped=0.1 one in ten; with a value, delayed=200/3 is the next three.
 
 \b
 {faults}
 
 Example: firmware-sim board --link /tmp/board --passenger manual
-""".format(faults="\n".join(f"  {name:<17} {kind.says}" for name, kind in BOARD_FAULTS.items()))
+""".format(faults="\n".join(f"  {name:<17} {kind.help}" for name, kind in BOARD_FAULTS.items()))
 
 
 @click.command(cls=OneLineCommand, epilog=_EPILOG)
-@click.option("--link", type=click.Path(path_type=Path), help="Keep a symlink to the port here.")
-@click.option("--timing", type=click.Choice(["ideal", "real"]), default="ideal", show_default=True)
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of sessions, noise and phones."
+    "--link", type=click.Path(path_type=Path), help="Keep a symlink to the port at this path."
+)
+@click.option(
+    "--timing",
+    type=click.Choice(["ideal", "real"]),
+    default="ideal",
+    show_default=True,
+    help="The timing of line, arms and reader; ideal takes no time.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The seed of sessions, noise and phones' UIDs.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="NAME[=VALUE][/WHEN]",
-    help="In force from the start.",
+    help="A fault from the start; may be repeated.",
 )
 @click.option("--reader", is_flag=True, help="This board reads cards by itself.")
 @click.option(
-    "--passenger", type=click.Choice(["auto", "manual"]), default="auto", show_default=True
+    "--passenger",
+    type=click.Choice(["auto", "manual"]),
+    default="auto",
+    show_default=True,
+    help="auto: a passenger walks through after OPEN; manual: only at the verb pass.",
 )
 @click.option(
     "--walk-ms",
     type=click.IntRange(0, WALK_MAX_MS),
     default=300,
     show_default=True,
-    help="Somebody walks through that long after the arms are released (auto).",
+    help="From the release of the arms until a passenger walks through (auto).",
 )
 def board(
     *,
@@ -80,7 +96,7 @@ def board(
     passenger: str,
     walk_ms: int,
 ) -> None:
-    """Simulate a turnstile board; the first line printed is the path to open."""
+    """Simulate a turnstile board; the first line of output is the path of its port."""
     random = Random(seed)  # noqa: S311  (a run must repeat; nothing here is a secret)
     real = timing == "real"
     setup = Setup(

@@ -1,7 +1,7 @@
-"""What the passenger sees and hears on the simulated board: a resting picture, and one shown for a while in front of it.
+"""The simulated board's display: a resting picture, and one shown in front of it for a while.
 
-It says lamp, tone and text for each outcome, date written out. It does not decide what is shown when; the lane does, and
-board.py where the page gives the board a duty of its own.
+It has lamp, tone and text of each outcome. The lane decides what is shown when; board.py does
+where docs/board-protocol.md gives the board a duty of its own.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Look:
 LOOKS = {
     Picture.READY: Look("amber", None, "Kartınızı okutunuz", "Tap your card"),
     Picture.ADMITTED: Look("green", "one beep", "İyi yolculuklar", "Have a good trip"),
-    # Without a date; with one it is written out by `describe`.
+    # The text without a date; `describe` has the one with a date.
     Picture.ADMITTED_WITH_NOTICE: Look(
         "green", "two beeps", "Kartınızı eşleştiriniz", "Match your card"
     ),
@@ -40,17 +40,23 @@ LOOKS = {
         "red blink", "warning", "Bu kart desteklenmiyor", "Card not supported"
     ),
     Picture.OUT_OF_SERVICE: Look("off", None, "Hizmet dışı", "Out of service"),
-    # No tone: the building's alarm has to be heard.
+    # No tone: the building's alarm must stay audible.
     Picture.EMERGENCY: Look(
         "green blink", None, "Acil durum: geçiş serbest", "Emergency: walk through"
     ),
 }
 if LOOKS.keys() != set(Picture):
-    raise AssertionError("every picture has a look")
+    raise AssertionError("`LOOKS` has to have every Picture")
 
 
 def describe(picture: Picture, hold_ms: int, days: int) -> dict[str, object]:
-    """A picture as the details of a `show` event. `days` count from 2020-01-01; 0 is no date."""
+    """Return the details of a `show` event.
+
+    Args:
+        picture: what the display shows.
+        hold_ms: for how long; 0 for a resting picture.
+        days: the date in days since 2020-01-01; 0 for none.
+    """
     look = LOOKS[picture]
     day = FIRST_DAY + timedelta(days) if days else None
     texts = (look.text_tr, look.text_en)
@@ -71,9 +77,10 @@ def describe(picture: Picture, hold_ms: int, days: int) -> dict[str, object]:
 
 
 class Display:
-    """The picture on the display. Dark is not a state: a board without a lane shows out of service.
+    """The picture on the display; a board without a lane shows out of service, and is never dark.
 
-    An emergency comes before everything, since the arms hang free; then the lane's silence; then what the lane has asked for.
+    An emergency comes first, since the arms hang free; then the lane's silence; then the picture
+    that the lane has asked for.
     """
 
     def __init__(self, *, emergency: bool = False) -> None:
@@ -84,40 +91,43 @@ class Display:
 
     @property
     def shown(self) -> Picture:
-        """What stands there now."""
+        """The picture on the display now."""
         if self._emergency:
             return Picture.EMERGENCY
         return Picture.OUT_OF_SERVICE if self._silent else self._asked
 
     def show(self, picture: Picture, hold_ms: int, now_ns: int) -> None:
-        """The lane's wish: a picture for `hold_ms`, or for good with 0. An emergency that is over is not shown any more."""
+        """Show the lane's picture for `hold_ms`; with 0 it becomes the resting one.
+
+        An emergency that is over is shown as out of service.
+        """
         self._silent = False
         if picture is Picture.EMERGENCY and not self._emergency:
-            picture = Picture.OUT_OF_SERVICE  # "walk through" must not stand at locked arms
+            picture = Picture.OUT_OF_SERVICE  # locked arms must not show "walk through"
         self._asked = picture
         self.until_ns = now_ns + hold_ms * NS_PER_MS if hold_ms else None
         if not hold_ms:
             self._resting = picture
 
     def interrupt(self) -> None:
-        """The lane is silent; what it wants to rest on is kept."""
+        """Show that the lane is silent, and keep the resting picture."""
         self._silent = True
         self._asked = self._resting
         self.until_ns = None
 
     def resume(self) -> None:
-        """The lane speaks again."""
+        """Show the lane's picture again after its silence."""
         self._silent = False
 
     def switch_emergency(self, *, on: bool) -> None:
-        """The hardware's release. What the lane showed a passenger before it is over."""
+        """Follow the hardware's release; a picture shown for a while ends."""
         self._emergency = on
         if not on and self._resting is Picture.EMERGENCY:
-            self._resting = Picture.OUT_OF_SERVICE  # "walk through" must not stand at locked arms
+            self._resting = Picture.OUT_OF_SERVICE  # locked arms must not show "walk through"
         self._asked = self._resting
         self.until_ns = None
 
     def rest(self) -> None:
-        """Back to the resting picture."""
+        """Return to the resting picture."""
         self._asked = self._resting
         self.until_ns = None

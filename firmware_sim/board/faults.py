@@ -1,6 +1,7 @@
-"""The simulated board's faults: what they are called, and what they make of a frame on its way out.
+"""The simulated board's faults: their names, and what they do to a frame on its way out.
 
-How a fault is written and whether it strikes this time is faults.py's; failing in the middle of a passage is board.py's.
+firmware_sim/faults.py parses a fault and draws whether it strikes; board.py fails in the middle of
+a passage.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from firmware_sim.board.frames import Frame, Heartbeat, Hello, encode, stuff, un
 from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Faults, Kind, parse
 
 BROWNOUT_MS = 200  # a supply that dips and recovers
-UNPLUGGED_MS = 500  # somebody pulls the cable by mistake and puts it back
+UNPLUGGED_MS = 500  # a cable that was pulled by mistake and put back
 NOISE_MAX_BYTES = 12
 
 BOARD_FAULTS = {
@@ -27,12 +28,12 @@ BOARD_FAULTS = {
     ),
     "silent": Kind(None, ALWAYS, "a heartbeat is not sent"),
     "deaf": Kind(
-        None, ALWAYS, "bytes from the lane are not heard: nothing is done and nothing acknowledged"
+        None, ALWAYS, "bytes from the lane are lost: nothing is done and nothing acknowledged"
     ),
     "hears-itself": Kind(None, ALWAYS, "the line gives the board back what it sends"),
     **LINE_FAULTS,
     "reader-broken": Kind(
-        None, ALWAYS, "its own card reader does not work, and the heartbeat says so"
+        None, ALWAYS, "its own card reader does not work, and the heartbeat has the bit for it"
     ),
     "restart-on-open": Kind(None, NEXT, "it restarts in the middle of a passage"),
     "brownout-on-open": Kind(
@@ -45,7 +46,7 @@ BOARD_FAULTS = {
 
 
 def parse_board_fault(text: str) -> Fault:
-    """A fault of the board, as `faults.parse` has it.
+    """Parse a fault of the board; see `firmware_sim.faults.parse`.
 
     Raises:
         ValueError: an unknown name, or a value that does not fit.
@@ -55,7 +56,13 @@ def parse_board_fault(text: str) -> Fault:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What really goes out of one frame: perhaps nothing, perhaps spoilt, perhaps late; `struck` names the faults."""
+    """What leaves the board of one frame.
+
+    Attributes:
+        data: the bytes, perhaps spoilt, perhaps none.
+        delay_ms: how much later than due.
+        struck: the names of the faults that struck.
+    """
 
     data: bytes
     delay_ms: int
@@ -66,11 +73,11 @@ class BoardFaults(Faults):
     """The board's faults that are on."""
 
     def hits(self, name: str) -> bool:
-        """Whether it strikes this time."""
+        """Return whether the fault strikes this time."""
         return self.strike(name) is not None
 
     def send(self, seq: int, frame: Frame) -> Sent:
-        """What becomes of one frame on its way out. HELLO suffers only noise: it comes again by itself anyway."""
+        """Put one frame through the faults; HELLO suffers only noise, since it repeats anyway."""
         data = encode(frame, seq)
         if self.hits("dead"):
             return Sent(b"", 0, ("dead",))
@@ -109,5 +116,5 @@ def _noise(random: Random) -> bytes:
 def _with_wrong_crc(data: bytes) -> bytes:
     payload = unstuff(data[:-1])
     if payload is None:
-        raise AssertionError("we have just made this frame")
+        raise AssertionError("this frame was encoded here")
     return stuff(payload[:-1] + bytes((payload[-1] ^ 1,))) + b"\x00"

@@ -1,8 +1,9 @@
-"""The simulated board's codec: frames to bytes, any bytes to frames. Written from docs/board-protocol.md and from nothing else.
+"""The simulated board's codec: frames to bytes, any bytes to frames.
 
-It brings its own COBS and its own CRC on purpose. The gate has another codec; if both used one library, or one of them the
-other's tables, a mistake could hide on both sides. They meet only in tests/golden/board_frames.json. It knows no session,
-no acknowledgement and no time: board/line.py does.
+Written from docs/board-protocol.md alone, with a COBS and a CRC of its own. The gate has another
+codec: if both used one library, or one of them the other's tables, a mistake could hide on both
+sides. They meet only in tests/golden/board_frames.json. Sessions, acknowledgements and time are in
+board/line.py.
 """
 
 from collections.abc import Callable
@@ -23,11 +24,11 @@ FROM_LANE, FROM_BOARD = 0x00, 0x80  # the seq of HELLO, ACK and HEARTBEAT names 
 
 
 class FrameError(ValueError):
-    """A value that does not fit its frame. Bytes that are no frame are never an exception."""
+    """A value that does not fit its frame; bytes that are no frame raise nothing."""
 
 
 class Picture(IntEnum):
-    """What the board shows: the outcomes of the page, by their numbers."""
+    """What the board shows, by the outcome numbers of docs/board-protocol.md."""
 
     READY = 0
     ADMITTED = 1
@@ -41,7 +42,14 @@ class Picture(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks, in which session (never 0). `device_id` has 8 bytes, `firmware` at most 46 in UTF-8."""
+    """The sender and its session.
+
+    Attributes:
+        protocol: the version of the protocol.
+        session: never 0.
+        device_id: 8 bytes.
+        firmware: at most 46 bytes in UTF-8.
+    """
 
     protocol: int
     session: int
@@ -67,7 +75,13 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show a `Picture`, for `hold_ms` or, with 0, as the resting one. `date` counts days since 2020-01-01; 0 is none."""
+    """Show a `Picture`.
+
+    Attributes:
+        outcome: the Picture's number.
+        hold_ms: for how long; 0 for the resting picture.
+        date: in days since 2020-01-01; 0 for none.
+    """
 
     outcome: int
     hold_ms: int
@@ -76,12 +90,12 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Send what lies on the board's own reader once more."""
+    """Send the card on the board's own reader once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """Somebody went through, `after_ms` after the arms were released."""
+    """A passenger went through, `after_ms` after the arms were released."""
 
     tap: int
     after_ms: int
@@ -89,7 +103,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class NotPassed:
-    """The arms locked again before anyone went through."""
+    """The arms locked again before a passenger went through."""
 
     tap: int
 
@@ -115,9 +129,15 @@ class Tamper:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card the board itself has read; with `count` 2 there were several, and no UID.
+    """A card that the board itself has read.
 
-    `lay`: in an earlier session a lane has acknowledged it or opened after it, or it lay there when the board started.
+    Attributes:
+        count: 1, or 2 for several cards, which come without a UID.
+        lay: the card lay there before: in an earlier session a lane acknowledged it or opened
+            after it, or it was there when the board started.
+        sak: SEL_RES.
+        atqa: SENS_RES.
+        uid: 4, 7 or 10 bytes; empty for several cards.
     """
 
     count: int
@@ -129,7 +149,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life with the state that must not get lost. `uptime_ms` wraps after 49 days."""
+    """A sign of life, with the state bits; `uptime_ms` wraps after 49 days."""
 
     uptime_ms: int
     state: int
@@ -166,7 +186,8 @@ _TYPES: dict[type[Frame], int] = {
 }
 _BY_TYPE = {number: kind for kind, number in _TYPES.items()}
 
-# Bodies made of numbers only: for each field its size in bytes and its highest value, in the order of the class.
+# Bodies of numbers only: the size in bytes and the highest value of each field, in the class's
+# order.
 _U8, _U16, _U32 = (1, 0xFF), (2, 0xFFFF), (4, 0xFFFF_FFFF)
 _BIT = (1, 1)
 _NUMBERS: dict[type[Frame], tuple[tuple[int, int], ...]] = {
@@ -191,13 +212,15 @@ def _crc_of_byte(high: int) -> int:
     return crc & 0xFFFF
 
 
-_CRC_TABLE = tuple(
-    map(_crc_of_byte, range(256))
-)  # a bit at a time would cost more than the rest of a tap
+# Bit by bit, the CRC would take longer than the rest of a tap.
+_CRC_TABLE = tuple(map(_crc_of_byte, range(256)))
 
 
 def crc16(data: bytes) -> int:
-    """CRC-16/CCITT as the page has it: polynomial 1021, start FFFF, not reflected, nothing at the end."""
+    """Return CRC-16/CCITT as docs/board-protocol.md has it.
+
+    Polynomial 1021, start FFFF, not reflected, no final XOR.
+    """
     crc = CRC_START
     for byte in data:
         crc = (crc << 8 & 0xFFFF) ^ _CRC_TABLE[crc >> 8 ^ byte]
@@ -205,12 +228,15 @@ def crc16(data: bytes) -> int:
 
 
 def stuff(payload: bytes) -> bytes:
-    """COBS without the delimiter. Only for payloads under 254 bytes: each run of non-zeros fits one code byte."""
+    """Encode by COBS, without the delimiter.
+
+    `payload` has fewer than 254 bytes, so that each run without a zero fits one code byte.
+    """
     return b"".join(bytes((len(run) + 1,)) + run for run in payload.split(b"\x00"))
 
 
 def unstuff(encoded: bytes) -> bytes | None:
-    """What was stuffed, or None when a run reaches past the end. Never raises."""
+    """Decode COBS; None when a run reaches past the end. Never raises."""
     runs = []
     at = 0
     while at < len(encoded):
@@ -223,7 +249,7 @@ def unstuff(encoded: bytes) -> bytes | None:
 
 
 def encode(frame: Frame, seq: int) -> bytes:
-    """One frame with its delimiter.
+    """Return one frame with its delimiter.
 
     Raises:
         FrameError: a field does not fit.
@@ -263,7 +289,7 @@ def _numbers(frame: Frame) -> bytes:
 
 
 def decode(encoded: bytes) -> tuple[int, Frame] | None:
-    """The seq and the frame between two delimiters; None for whatever is not exactly a frame. Never raises."""
+    """Return seq and frame of the bytes between two delimiters; None for no frame. Never raises."""
     payload = unstuff(encoded)
     if payload is None or not PAYLOAD_MIN_BYTES <= len(payload) <= PAYLOAD_MAX_BYTES:
         return None
@@ -322,33 +348,36 @@ _READERS: dict[type[Frame], Callable[[bytes], Frame | None]] = {
 
 
 class FrameStream:
-    """Bytes in pieces of any size to (seq, frame) pairs. Holds at most 65 bytes; `errors` counts what was no frame."""
+    """Bytes in pieces of any size to pairs of seq and frame.
+
+    Holds at most 65 bytes; `errors` counts pieces that were no frame.
+    """
 
     def __init__(self) -> None:
         self.errors = 0
         self._held = bytearray()
-        self._deaf_until_zero = False
+        self._skips_until_zero = False
 
     @property
     def held_bytes(self) -> int:
-        """How much of an unfinished frame is held."""
+        """How many bytes of an unfinished frame are held."""
         return len(self._held)
 
     def feed(self, data: bytes) -> list[tuple[int, Frame]]:
-        """Take what came and return the frames it completed. Never raises."""
+        """Take bytes; return the frames that they complete. Never raises."""
         found = []
         for at, piece in enumerate(data.split(b"\x00")):
-            if at:  # a zero stood before this piece
+            if at:  # a zero came before this piece
                 found += self._finish()
             self._hold(piece)
         return found
 
     def _hold(self, piece: bytes) -> None:
-        if self._deaf_until_zero:
+        if self._skips_until_zero:
             return
         if len(self._held) + len(piece) > ENCODED_MAX_BYTES:
             self._held.clear()
-            self._deaf_until_zero = True
+            self._skips_until_zero = True
             self.errors += 1
             return
         self._held += piece
@@ -356,8 +385,8 @@ class FrameStream:
     def _finish(self) -> list[tuple[int, Frame]]:
         encoded = bytes(self._held)
         self._held.clear()
-        if self._deaf_until_zero or not encoded:
-            self._deaf_until_zero = False
+        if self._skips_until_zero or not encoded:
+            self._skips_until_zero = False
             return []
         found = decode(encoded)
         self.errors += found is None

@@ -1,6 +1,7 @@
-"""The card reader of a board that reads cards itself: what lies on it, and what of that is still to be told. Pure: time is an argument.
+"""The card reader of a board that reads cards itself: which card lies there, and what was reported.
 
-It knows no session and no power; board.py says when what lies there has to be told or read anew.
+Pure: time is an argument. board.py calls it at a new session and at power-on, when a card has to
+be reported or read again.
 """
 
 from dataclasses import dataclass, replace
@@ -14,97 +15,111 @@ NS_PER_MS = 1_000_000
 
 
 @dataclass(slots=True)
-class _Lying:
-    """One card, or two that came at once. `card` is what was read of it, None before that."""
+class _Presented:
+    """One card, or two that came at once.
+
+    Attributes:
+        uids: of the cards.
+        read_ns: when the reader has read them.
+        card: what was read; None before that.
+        reported: whether CARD was sent for it.
+        is_taken: a lane has acknowledged it, or may have before the power went.
+        lay: it was taken in an earlier session.
+    """
 
     uids: tuple[bytes, ...]
-    whole_ns: int
+    read_ns: int
     card: Card | None = None
-    told: bool = False
-    is_taken: bool = False  # acknowledged by a lane, or it may have been before the power went
-    lay: bool = False  # so in an earlier session
+    reported: bool = False
+    is_taken: bool = False
+    lay: bool = False
 
 
-class OwnReader:
-    """The reader from power-on to power-off and on: a card lies there with or without power."""
+class BoardReader:
+    """The board's own reader; a card lies there with or without power."""
 
     def __init__(self, random: Random, *, read_ms: int) -> None:
-        """`read_ms` is what it needs for a card; `random` draws the UIDs of phones."""
+        """`read_ms` is how long it reads a card; `random` draws the UIDs of phones."""
         self._random = random
         self._read_ns = read_ms * NS_PER_MS
-        self._lying: _Lying | None = None
+        self._there: _Presented | None = None
 
     @property
     def uids(self) -> list[str]:
-        """What lies there, in hex."""
-        return [uid.hex() for uid in self._lying.uids] if self._lying else []
+        """The UIDs of the cards that lie there, in hex."""
+        return [uid.hex() for uid in self._there.uids] if self._there else []
 
     def present(self, texts: tuple[str, ...], now_ns: int) -> None:
-        """Put one card there, or two in one moment.
+        """Put one card there, or two at once.
 
         Raises:
-            RefusedError: there is one already, or that is no UID.
+            RefusedError: a card is there already, or a text is no UID.
         """
-        if self._lying is not None:
-            raise RefusedError("present: there is a card already; remove it, or say clash UID UID")
+        if self._there is not None:
+            raise RefusedError("present: there is a card already; remove it, or use clash UID UID")
         try:
             uids = tuple(parse_uid(text) for text in texts)
         except ValueError as error:
             raise RefusedError(f"present: {error}") from error
-        self._lying = _Lying(uids, now_ns + self._read_ns)
+        self._there = _Presented(uids, now_ns + self._read_ns)
 
     def remove(self) -> None:
-        """Take everything away.
+        """Take all cards away.
 
         Raises:
-            RefusedError: there is nothing.
+            RefusedError: there is none.
         """
-        if self._lying is None:
+        if self._there is None:
             raise RefusedError("remove: there is no card")
-        self._lying = None
+        self._there = None
 
     def power_on(self, now_ns: int) -> None:
-        """What lies there is read anew."""
-        if self._lying is not None:
-            self._lying = _Lying(self._lying.uids, now_ns + self._read_ns, is_taken=True, lay=True)
+        """Read a card that lies there again."""
+        if self._there is not None:
+            self._there = _Presented(
+                self._there.uids, now_ns + self._read_ns, is_taken=True, lay=True
+            )
 
     def new_session(self) -> None:
-        """Whoever listens now has heard of nothing; what lies there lay there before."""
-        if self._lying is not None:
-            self._lying.lay = self._lying.is_taken
-        self.tell_again()
+        """Report a card that lies there to the new session, as one that lay there before."""
+        if self._there is not None:
+            self._there.lay = self._there.is_taken
+        self.report_again()
 
     def taken(self, card: Card) -> None:
-        """The lane has acknowledged this card."""
+        """Note that the lane has acknowledged this card."""
         if (
-            self._lying is not None
-            and self._lying.card is not None
-            and self._lying.card.uid == card.uid
+            self._there is not None
+            and self._there.card is not None
+            and self._there.card.uid == card.uid
         ):
-            self._lying.is_taken = True
+            self._there.is_taken = True
 
     def opened(self) -> None:
-        """The lane has opened for somebody: for this card, if it was told, though the acknowledgement may have been lost."""
-        if self._lying is not None and self._lying.told:
-            self._lying.is_taken = True
+        """Note that the lane has opened.
 
-    def tell_again(self) -> None:
-        """The lane has asked for what lies there, told or not."""
-        if self._lying is not None:
-            self._lying.told = False
+        If the card was reported, that was for this card, even if the ACK was lost.
+        """
+        if self._there is not None and self._there.reported:
+            self._there.is_taken = True
+
+    def report_again(self) -> None:
+        """Report a card that lies there, even if it was reported before."""
+        if self._there is not None:
+            self._there.reported = False
 
     def due_ns(self) -> int | None:
-        """When `read` has something to tell; None when it has not."""
-        return self._lying.whole_ns if self._lying and not self._lying.told else None
+        """Return when `read` returns a card; None if it does not."""
+        return self._there.read_ns if self._there and not self._there.reported else None
 
     def read(self, now_ns: int) -> Card | None:
-        """What has been read whole and not told yet; it counts as told from now on."""
-        lying = self._lying
-        if lying is None or lying.told or now_ns < lying.whole_ns:
+        """Return a card that was read and not reported; it counts as reported from now on."""
+        there = self._there
+        if there is None or there.reported or now_ns < there.read_ns:
             return None
-        lying.told = True
-        lying.card = lying.card or self._card(lying.uids)
-        return replace(lying.card, lay=lying.lay)
+        there.reported = True
+        there.card = there.card or self._card(there.uids)
+        return replace(there.card, lay=there.lay)
 
     def _card(self, uids: tuple[bytes, ...]) -> Card:
         if len(uids) > 1:

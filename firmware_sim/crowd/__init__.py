@@ -1,1 +1,1 @@
-"""A seeded crowd that taps at a gate and judges what it is shown."""
+"""A seeded crowd that taps at a gate and judges what the gate shows."""

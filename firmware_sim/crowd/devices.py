@@ -1,8 +1,8 @@
-"""The crowd's two devices as child processes, its own standard input, and one wait over all of them.
+"""The crowd's two devices as child processes, its own standard input, and one wait over all.
 
-What is read goes into the `Scene`; verbs on the crowd's own input go through to the devices. It plays nobody. A device is
-a child in a session of its own, so that Ctrl-C ends the crowd first, and the crowd its devices; if the crowd dies without
-that, the devices see their output closed and end by themselves.
+Events go into the `Scene`; verbs on the crowd's own input go to the devices. Each device has a
+session of its own, so that Ctrl-C ends the crowd first, and the crowd its devices. If the crowd is
+killed, the devices find their output closed and end by themselves.
 """
 
 import contextlib
@@ -24,30 +24,33 @@ from firmware_sim.crowd.plan import ASKED_MAX, KINDS_MAX, Asked, AskedError, rea
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 READ_BYTES = 65536
-LINE_MAX_BYTES = 65536  # a device's line is under 4096; what has no end must not fill the memory
+LINE_MAX_BYTES = 65536  # a device's line is under 4096: bounds a line without an end
 START_LIMIT_S = 10.0
 STOP_LIMIT_S = 5.0
 STDIN = 0
-# At least the shortest UID. No line of ours may carry one, not even a device's complaint about a verb.
+VERBS = (
+    "next UID OUTCOME REPORT, either KIND, reader VERB, board VERB, pause [TAP], step, resume, quit"
+)
+# At least the shortest UID. No printed line may have one, not even a device's error about a verb.
 _UIDS = re.compile(r"(?i)\b(?:[0-9a-f]{2}:?){4,10}\b")
 
-_ASKED_FOR = ("resume", "emergency")
+_WANTED = ("resume", "emergency")  # waits that a verb began; they have no limit
 
 
 class CrowdError(Exception):
-    """The crowd cannot go on; the text is one clear line. `status` is the exit status."""
+    """The crowd cannot go on; the text is one line. `status` is the exit status."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Stopped(Exception):  # noqa: N818  (it is no error: somebody said stop)
-    """The verb `quit`, or a signal."""
+class Stopped(Exception):  # noqa: N818  (it is no error: a verb or a signal)
+    """The crowd ends: the verb `quit`, a signal, or a reader that has gone."""
 
 
-def say(**fields: object) -> None:
-    """Print one line of the crowd's output.
+def print_line(**fields: object) -> None:
+    """Print one JSON object to standard output.
 
     Raises:
         Stopped: its reader has gone.
@@ -57,7 +60,7 @@ def say(**fields: object) -> None:
         sys.stdout.write(json.dumps(fields) + "\n")
         sys.stdout.flush()
     except OSError as error:
-        # What is still buffered would be tried again, and complained about, when the interpreter ends.
+        # Otherwise the interpreter would write the buffer at its end, and print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise Stopped from None
@@ -65,14 +68,14 @@ def say(**fields: object) -> None:
 
 
 class Lines:
-    """Bytes of a pipe to whole lines."""
+    """Whole lines of a pipe."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._rest = b""
 
     def read(self) -> list[str] | None:
-        """The lines that have come; None at the end of the pipe."""
+        """Read once; return the complete lines, or None at the end of the pipe."""
         data = os.read(self.descriptor, READ_BYTES)
         if not data:
             return None
@@ -82,7 +85,7 @@ class Lines:
 
 
 class Device:
-    """One simulated device, started and owned."""
+    """One simulated device, as a child process."""
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
         self.name = name
@@ -97,15 +100,15 @@ class Device:
         self.lines = Lines(self._process.stdout.fileno())
         self.path: str | None = None
 
-    def verb(self, words: str) -> None:
-        """Send one verb."""
+    def verb(self, line: str) -> None:
+        """Send one verb. Raises CrowdError when the device has ended."""
         try:
-            os.write(self._stdin, f"{words}\n".encode())
+            os.write(self._stdin, f"{line}\n".encode())
         except OSError as error:
             raise self.ended() from error
 
     def take(self) -> list[dict[str, Any]]:
-        """The events that have come. Raises CrowdError when the device has ended."""
+        """Return the events that have come. Raises CrowdError when the device has ended."""
         lines = self.lines.read()
         if lines is None:
             raise self.ended()
@@ -114,16 +117,18 @@ class Device:
         return [json.loads(line) for line in lines]
 
     def ended(self) -> CrowdError:
-        """Why there is no device any more."""
+        """Return the error for a device that has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_LIMIT_S)
         status = self._process.returncode
         if self.path is None:
-            return CrowdError(f"the simulated {self.name} did not start; it said why", status or 1)
+            return CrowdError(
+                f"the simulated {self.name} did not start; the reason is above", status or 1
+            )
         return CrowdError(f"the simulated {self.name} ended by itself, status {status}")
 
     def stop(self) -> None:
-        """End it and wait for it."""
+        """End it, and wait for its end."""
         self._process.terminate()
         try:
             self._process.wait(STOP_LIMIT_S)
@@ -137,23 +142,24 @@ class Device:
 
 
 class Devices:
-    """Reader, board, standard input and signals, waited for together. A `Gate` of passenger.py; a context manager."""
+    """Reader, board, standard input and signals, waited for together.
+
+    A `Gate` of passenger.py, and a context manager that ends the devices.
+    """
 
     def __init__(self, reader: Sequence[str], board: Sequence[str], *, wait_limit_s: float) -> None:
         self.scene = Scene()
-        self.asked: deque[Asked] = (
-            deque()
-        )  # passengers somebody asked for by the verb `next`, in order
-        self.either: set[str] = (
-            set()
-        )  # kinds of cards of which, by the verb `either`, either is right
+        self.asked: deque[Asked] = deque()
+        """The passengers of the verb `next` that have not come yet, in order."""
+        self.either: set[str] = set()
+        """The kinds of cards of the verb `either`: any verdict is right for them."""
         self._arguments = {"reader": reader, "board": board}
         self._wait_limit_ns = int(wait_limit_s * NS_PER_S)
         self._devices: dict[str, Device] = {}
         self._verbs: Lines | None = Lines(STDIN)
         self._paused = False
-        self._pause_at: int | None = None  # from this tap on nobody comes by himself
-        self._steps = 0  # how many come all the same
+        self._pause_at: int | None = None  # from this tap on, passengers wait for `step` or `next`
+        self._steps = 0  # how many `step` lets come
 
     def __enter__(self) -> Self:
         self._wake, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -170,7 +176,7 @@ class Devices:
         os.close(self._alarm)
 
     def start(self) -> dict[str, str]:
-        """Start both devices; return their paths."""
+        """Start both devices; return their paths. Raises CrowdError."""
         try:
             for name, arguments in self._arguments.items():
                 self._devices[name] = Device(name, arguments)
@@ -182,9 +188,9 @@ class Devices:
             raise CrowdError(f"the simulated devices did not start within {START_LIMIT_S:.0f} s")
         return {name: device.path or "" for name, device in self._devices.items()}
 
-    def verb(self, device: str, words: str) -> None:
+    def verb(self, device: str, line: str) -> None:
         """See `passenger.Gate`."""
-        self._devices[device].verb(words)
+        self._devices[device].verb(line)
 
     def wait(self, until: Callable[[], bool], limit_ms: int) -> bool:
         """See `passenger.Gate`."""
@@ -193,16 +199,19 @@ class Devices:
             left_ns = end_ns - time.monotonic_ns()
             if left_ns <= 0:
                 return False
-            self._hear(left_ns)
+            self._wait(left_ns)
         return True
 
     def wait_until(self, at_ns: int) -> None:
-        """Let things happen until this monotonic time."""
+        """Take events until this monotonic time."""
         while (left_ns := at_ns - time.monotonic_ns()) > 0:
-            self._hear(left_ns)
+            self._wait(left_ns)
 
     def wait_turn(self, tap: int) -> None:
-        """Let things happen until tap number `tap` may come: from the tap of `pause TAP` on, only who is asked for, or let come by `step`."""
+        """Take events until tap number `tap` may come.
+
+        From the tap of `pause TAP` on, only passengers of `next` and `step` come.
+        """
         is_held = False
         while self._pause_at is not None and tap >= self._pause_at:
             if self.asked:
@@ -212,22 +221,22 @@ class Devices:
                 break
             if not is_held:
                 is_held = True
-                say(event="waiting", **{"for": "resume"})
-            self._hear(NS_PER_S)
+                print_line(event="waiting", **{"for": "resume"})
+            self._wait(NS_PER_S)
 
     def wait_served(self) -> None:
-        """See `passenger.Gate`. Says what is waited for; time that somebody asked for by a verb is not limited.
+        """See `passenger.Gate`. Prints what it waits for; a wait that a verb began has no limit.
 
         Raises:
-            CrowdError: nobody serves the gate within the limit.
+            CrowdError: no lane serves the gate within the limit.
         """
-        said: str | None = None
+        printed: str | None = None
         since_ns = time.monotonic_ns()
         while (missing := self._missing()) is not None:
-            if missing != said:
-                say(event="waiting", **{"for": missing})
-                said = missing
-            if missing in _ASKED_FOR:
+            if missing != printed:
+                print_line(event="waiting", **{"for": missing})
+                printed = missing
+            if missing in _WANTED:
                 since_ns = time.monotonic_ns()
             left_ns = since_ns + self._wait_limit_ns - time.monotonic_ns()
             if left_ns <= 0:
@@ -235,15 +244,15 @@ class Devices:
                 raise CrowdError(
                     f"waited {limit_s:g} s for the {missing}; is a lane running on these devices?"
                 )
-            self._hear(left_ns)
-        if said is not None:
-            say(event="served")
+            self._wait(left_ns)
+        if printed is not None:
+            print_line(event="served")
 
     def _missing(self) -> str | None:
         return "resume" if self._paused else self.scene.missing
 
-    def _hear(self, limit_ns: int) -> None:
-        """Wait for whatever comes first, and take it in."""
+    def _wait(self, limit_ns: int) -> None:
+        """Wait for the first input, and take it."""
         sources = {device.lines.descriptor: device for device in self._devices.values()}
         verbs = [] if self._verbs is None else [self._verbs.descriptor]
         ready = select.select([*sources, *verbs, self._wake], (), (), limit_ns / NS_PER_S)[0]
@@ -258,7 +267,7 @@ class Devices:
     def _take(self, device: Device) -> None:
         for event in device.take():
             if event["event"] == "error":
-                say(
+                print_line(
                     event="error",
                     device=device.name,
                     message=_UIDS.sub("(uid)", str(event.get("message"))),
@@ -271,7 +280,7 @@ class Devices:
         except OSError:
             lines = None
         if lines is None:
-            self._verbs = None  # the end of standard input is no reason to stop
+            self._verbs = None  # the crowd goes on at the end of standard input
         for line in lines or ():
             self._obey(line.split())
 
@@ -292,19 +301,18 @@ class Devices:
             case ["either", kind] if len(self.either) < KINDS_MAX:
                 self.either.add(kind)
             case ["next", *_] if len(self.asked) >= ASKED_MAX:
-                _complain(f"next: {ASKED_MAX} passengers wait already; wait for their taps")
-            case ["next", *what]:
-                self._ask(what)
+                _print_error(f"next: {ASKED_MAX} passengers wait already; wait for their taps")
+            case ["next", *words_after]:
+                self._ask(words_after)
             case _:
-                known = "next UID OUTCOME REPORT, either KIND, reader VERB, board VERB, pause [TAP], step, resume, quit"
-                _complain(f"{' '.join(words)}: not a verb; write {known}")
+                _print_error(f"{' '.join(words)}: not a verb; write {VERBS}")
 
-    def _ask(self, what: Sequence[str]) -> None:
+    def _ask(self, words: Sequence[str]) -> None:
         try:
-            self.asked.append(read_asked(what))
+            self.asked.append(read_asked(words))
         except AskedError as error:
-            _complain(f"next: {error}")
+            _print_error(f"next: {error}")
 
 
-def _complain(message: str) -> None:
-    say(event="error", message=_UIDS.sub("(uid)", message))
+def _print_error(message: str) -> None:
+    print_line(event="error", message=_UIDS.sub("(uid)", message))

@@ -1,7 +1,8 @@
-"""The passengers, played: present, watch the display, walk, take the card away. One at a time, at a gate that is served.
+"""Plays the passengers, one at a time: present the card, watch the display, walk, take it away.
 
-It judges nothing (crowd/score.py) and starts nothing (crowd/devices.py): it sends verbs and watches the `Scene`, which is
-kept from the two devices' own events alone. So it sees what a passenger sees, and not what the lane says of itself.
+It sends verbs to the two devices and watches the `Scene`, which has their own events alone: so it
+sees what a passenger sees, and not what the lane logs. crowd/score.py judges, crowd/devices.py
+starts the devices.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,15 +12,13 @@ from firmware_sim.crowd.plan import VERDICTS, Play, Tap
 from firmware_sim.crowd.score import Sight
 
 NS_PER_MS = 1_000_000
-CARD_STAYS_MS = (
-    30  # after the answer; no hand is faster, and a reader takes leave of a card that is there
-)
-VERB_LIMIT_MS = 5_000  # a device that does not obey in so long hangs
-ANSWER_LIMIT_MS = 5_000  # ten times what a passenger accepts; past it, this tap has seen nothing
-PULLED_LIMIT_MS = 3_000  # until the reader has asked, and the card is gone
+CARD_STAYS_MS = 30  # after the answer: no hand is faster, and the reader still releases the card
+VERB_LIMIT_MS = 5_000  # a device that has not done a verb by then hangs
+ANSWER_LIMIT_MS = 5_000  # ten times what a passenger accepts; after it, the tap had no outcome
+PULLED_LIMIT_MS = 3_000  # until the reader has polled, and the card has left
 PULLED_ANSWER_MS = 300  # "try again" comes in this time or not at all
-HELD_MS = 2_500  # longer than a reader needs to look at a held card anew
-PASSAGE_SPARE_MS = 3_000  # on top of the hold time
+HELD_MS = 2_500  # longer than a reader takes to poll a held card again
+PASSAGE_SPARE_MS = 3_000  # added to the hold time
 SERVED_LIMIT_MS = 10_000
 TRIES_MAX = 5
 
@@ -27,7 +26,7 @@ Detail = Mapping[str, Any]
 
 
 class Scene:
-    """What can be seen at the gate now, and what has happened since this tap began."""
+    """What a passenger sees at the gate now, and saw since the tap began."""
 
     def __init__(self) -> None:
         self.lane = False
@@ -40,7 +39,7 @@ class Scene:
         self.begin()
 
     def begin(self) -> None:
-        """A new passenger, to whom nothing has happened yet."""
+        """Begin a new passenger."""
         self.sight = Sight()
         self.broken = False
         self.ignores_try_again = False
@@ -48,9 +47,9 @@ class Scene:
 
     @property
     def missing(self) -> str | None:
-        """What keeps the next passenger waiting; None when the gate is served and nobody is on the way through.
+        """What the next passenger waits for; None for a served gate with no passage under way.
 
-        What the last one was shown may still stand there: the next card may be read meanwhile.
+        The last passenger's picture may still be shown: the next card may be read meanwhile.
         """
         for device in ("reader", "board"):
             if device in self.unplugged:
@@ -130,18 +129,18 @@ class Scene:
 
 
 class Gate(Protocol):
-    """The devices as a passenger can use them."""
+    """The devices as a passenger uses them."""
 
     scene: Scene
 
-    def verb(self, device: str, words: str) -> None:
-        """Have a device do something; its events come into the scene while waiting."""
+    def verb(self, device: str, line: str) -> None:
+        """Send a verb to a device; its events come into the scene during a wait."""
 
     def wait(self, until: Callable[[], bool], limit_ms: int) -> bool:
-        """Let things happen until it is so, or the limit has passed; whether it is so."""
+        """Take events until `until` is true or the limit has passed; return whether it is true."""
 
     def wait_served(self) -> None:
-        """Let things happen until the gate is served."""
+        """Take events until the gate is served."""
 
 
 class Passenger:
@@ -152,7 +151,10 @@ class Passenger:
         self._scene = gate.scene
 
     def play(self, tap: Tap) -> Sight:
-        """One tap to its end. If a device or the lane went away before the verdict, the passenger comes again, as people do."""
+        """Play one tap to its end, and return what the passenger saw.
+
+        If a device or the lane went away before the verdict, the passenger comes again.
+        """
         sight = Sight()
         for tries in range(1, TRIES_MAX + 1):
             self._gate.wait_served()
@@ -183,7 +185,7 @@ class Passenger:
         self._gate.wait(lambda: scene.sight.present_ns is not None, VERB_LIMIT_MS)
 
     def _answered_before_gone(self, tap: Tap) -> bool:
-        """Pull the card away too early. True if the gate has given a verdict all the same: then that is what counts."""
+        """Pull the card away too early; return whether the gate gave a verdict all the same."""
         scene = self._scene
         self._present(tap, f" leaves={tap.leaves}")
         self._gate.wait(lambda: not scene.cards or scene.broken, PULLED_LIMIT_MS)
@@ -194,11 +196,11 @@ class Passenger:
         self._gate.wait(lambda: scene.missing is None or scene.broken, SERVED_LIMIT_MS)
         if not scene.broken:
             scene.begin()
-            scene.ignores_try_again = True  # the first answer, should it come this late
+            scene.ignores_try_again = True  # a late answer to the first try
         return scene.broken
 
     def _walk(self, tap: Tap) -> None:
-        """Walk through arms that are open, or stand there until they lock."""
+        """Walk through released arms, or wait until they lock."""
         scene = self._scene
         if scene.passage is None:
             return

@@ -1,7 +1,8 @@
-"""The crowd's plan: which passenger comes next, with which card, and what must happen to them. Pure and seeded; plays nothing.
+"""The crowd's plan: who comes next, with which card, and which outcome is right. Pure and seeded.
 
-A deck says what is true of each card. On top of it the plan makes up, itself, the people no deck knows: phones, two cards at
-once, a card pulled away too early or held for long, somebody who is let in and does not walk. passenger.py plays them.
+A deck has the right outcome of each card. The plan adds what no deck has: phones, two cards at
+once, a card pulled away too early or held for long, a passenger who is admitted and does not walk.
+passenger.py plays them.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -19,46 +20,53 @@ DENIED = "denied"
 VERDICTS = (*ADMITTED, DENIED)
 Expected = Literal["admitted", "admitted_with_notice", "denied", "try_again", "unsupported"]
 OUTCOMES = get_args(Expected)
-EITHER = "either"  # of an asked passenger: admitted or denied, while a new list is on its way to the gate
-ANY_VERDICT = "any_verdict"  # of a kind of which either is right: with a notice too
-KINDS_MAX = 100  # of which either is right
-ASKED_MAX = 1_000  # passengers who were asked for and have not come yet
+# Of a passenger of `next`: admitted or denied, while a new list is on its way to the gate.
+EITHER = "either"
+ANY_VERDICT = "any_verdict"  # of a kind of the verb `either`: also admitted with a notice
+KINDS_MAX = 100  # of the verb `either`
+ASKED_MAX = 1_000  # passengers of `next` who have not come yet
 DECK_CARDS_MAX = 1_000_000  # a deck is held in memory
 MADE_UP_UID_BYTES = 7
 WALK_MIN_MS, WALK_MAX_MS = 300, 900  # from the green lamp to the other side, at human pace
 
 
 class Play(Enum):
-    """How a passenger behaves."""
+    """The behaviour of a passenger."""
 
-    PLAIN = "plain"  # presents the card, does as told, takes it away
+    PLAIN = "plain"  # presents the card, follows the display, takes it away
     PHONE = "phone"  # a phone with a random UID
     CLASH = "clash"  # two cards at once
-    PULLED = (
-        "pulled"  # the card is gone before it has answered; presented again, and then it counts
-    )
+    PULLED = "pulled"  # pulls the card away before it has answered, then presents it again
     HELD = "held"  # walks through and leaves the card on the reader
     STAYS = "stays"  # is admitted and does not walk
 
 
-# Of a thousand taps; the rest is PLAIN. Enough of each in 200 taps to be met, few enough that a run does not wait for them.
+# Of a thousand taps; the others are PLAIN. Enough for 200 taps to have some of each, few enough
+# that a run does not wait for them.
 MIX_PER_MILLE = {Play.PHONE: 20, Play.CLASH: 15, Play.PULLED: 15, Play.HELD: 10, Play.STAYS: 10}
 
-# Where a card can leave so early that the reader tells nothing of it (the reader's stages of that name).
+# The reader's stages at which a card leaves so early that the reader reports nothing of it.
 EARLY_STAGES = ("before-anticollision", "in-anticollision", "before-select", "before-rats")
 
 
 class DeckError(ValueError):
-    """The deck cannot be used; the text is one clear line."""
+    """The deck cannot be used; the text is one line."""
 
 
 class AskedError(ValueError):
-    """No such passenger can be asked for; the text is one clear line, and may hold the card."""
+    """The words after `next` are wrong; the text is one line, and may have a UID."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeckCard:
-    """One card, and what the city knows to be right for it."""
+    """One card of the deck.
+
+    Attributes:
+        uid: in hex.
+        kind: any word.
+        expect: the outcome that is right.
+        report: whether the gate must report that outcome.
+    """
 
     uid: str
     kind: str
@@ -68,7 +76,18 @@ class DeckCard:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """One passenger. `uids` has two for a clash; `leaves` is a stage of the reader for PULLED; `n` counts from 1."""
+    """One passenger.
+
+    Attributes:
+        n: counts from 1.
+        play: the behaviour.
+        uids: in hex; two for a clash.
+        kind: of the card.
+        expect: the outcome that is right, EITHER or ANY_VERDICT.
+        report: whether the gate must report it.
+        leaves: for PULLED, the reader's stage at which the card leaves.
+        walk_after_ms: from OPEN until the passenger walks.
+    """
 
     n: int
     play: Play
@@ -82,7 +101,13 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A passenger somebody asks for. `expect` is an outcome or EITHER; with EITHER a report is due only of a denial."""
+    """A passenger of the verb `next`.
+
+    Attributes:
+        uid: in hex.
+        expect: an outcome, or EITHER.
+        report: whether a report is due; with EITHER, only of a denial.
+    """
 
     uid: str
     expect: str
@@ -90,7 +115,7 @@ class Asked:
 
 
 def read_asked(words: Sequence[str]) -> Asked:
-    """The words after the verb `next`. Raises AskedError."""
+    """Parse the words after the verb `next`. Raises AskedError."""
     if len(words) != len(("UID", "OUTCOME", "REPORT")):
         raise AskedError("write next UID OUTCOME REPORT")
     uid, expect, report = words
@@ -99,7 +124,7 @@ def read_asked(words: Sequence[str]) -> Asked:
             f"{expect} is not an outcome; write one of {', '.join((*OUTCOMES, EITHER))}"
         )
     if report not in {"true", "false"}:
-        raise AskedError(f"{report} does not say whether a report is due; write true or false")
+        raise AskedError(f"{report}: whether a report is due is true or false")
     try:
         return Asked(parse_uid(uid).hex(), expect, report == "true")
     except ValueError as error:
@@ -107,7 +132,7 @@ def read_asked(words: Sequence[str]) -> Asked:
 
 
 def in_place_of(tap: Tap, asked: Asked) -> Tap:
-    """The asked passenger comes instead of a planned one, and does as told."""
+    """Return the tap with the asked passenger in place of the planned one."""
     return replace(
         tap,
         play=Play.PLAIN,
@@ -120,15 +145,22 @@ def in_place_of(tap: Tap, asked: Asked) -> Tap:
 
 
 def either_for(tap: Tap, kinds: Collection[str]) -> Tap:
-    """As it is judged: of a card of these kinds any verdict is right. Who gets no verdict is judged as ever."""
+    """Return the tap as it is to be judged: for a card of these kinds any verdict is right.
+
+    A tap that must have no verdict stays as it is.
+    """
     return replace(tap, expect=ANY_VERDICT) if tap.kind in kinds and tap.expect in VERDICTS else tap
 
 
 def read_deck(text: str, name: str) -> list[DeckCard]:
-    """A deck in JSON Lines; empty lines are skipped.
+    """Read a deck in JSON Lines; empty lines are skipped.
+
+    Args:
+        text: the deck.
+        name: the file, for errors.
 
     Raises:
-        DeckError: no cards, too many, one twice, or a line that is none; the text names the line.
+        DeckError: no cards, too many, one twice, or a wrong line; the text names the line.
     """
     cards: dict[str, DeckCard] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -137,7 +169,7 @@ def read_deck(text: str, name: str) -> list[DeckCard]:
         card = _read_card(line, f"{name}:{number}")
         if card.uid in cards:
             raise DeckError(
-                f"{name}:{number}: this card is in the deck already; each may stand there once"
+                f"{name}:{number}: this card is in the deck already; remove one of the two"
             )
         cards[card.uid] = card
         if len(cards) > DECK_CARDS_MAX:
@@ -156,7 +188,7 @@ def _read_card(line: str, where: str) -> DeckCard:
 
 
 def plan(deck: Sequence[DeckCard], seed: int, *, human: bool) -> Iterator[Tap]:
-    """The passengers, without end. `human` gives everybody time to walk; otherwise they go through at once."""
+    """Yield passengers without end; with `human` each takes time to walk, otherwise none."""
     random = Random(seed)  # noqa: S311  (a run must repeat; nothing here is a secret)
     cards = _shuffled_without_end(deck, random)
     n = 0
@@ -187,7 +219,7 @@ def plan(deck: Sequence[DeckCard], seed: int, *, human: bool) -> Iterator[Tap]:
 
 def _with_card(n: int, play: Play, card: DeckCard, random: Random, walk_after_ms: int) -> Tap:
     if play in {Play.HELD, Play.STAYS} and card.expect not in ADMITTED:
-        play = Play.PLAIN  # only somebody who is let in can do these
+        play = Play.PLAIN  # only an admitted passenger can do these
     leaves = random.choice(EARLY_STAGES) if play is Play.PULLED else None
     return Tap(n, play, (card.uid,), card.kind, card.expect, card.report, leaves, walk_after_ms)
 
@@ -202,10 +234,10 @@ def _draw_play(random: Random) -> Play:
 
 
 def _shuffled_without_end(deck: Sequence[DeckCard], random: Random) -> Iterator[DeckCard]:
-    """Every card once; then again and again, but only those of which no report is due.
+    """Yield every card once; then again and again those of which no report is due.
 
-    A gate reports a card once in a while, however often it comes, so that a second round would make the number of
-    reports a matter of timing. A deck of nothing but such cards is used anyway.
+    A gate reports a card once in a while, however often it comes: a second round of the others
+    would make the number of reports a matter of timing. A deck of only such cards is repeated.
     """
     cards = list(deck)
     random.shuffle(cards)

@@ -1,6 +1,6 @@
-"""What the crowd saw, against what is right: the judgement of one tap, and the sum of a run. Pure; prints nothing.
+"""Compares what the crowd saw with what is right: one tap, and the sum of a run. Pure.
 
-No UID gets in here, so none can get out.
+No UID comes in here, so that none can get out.
 """
 
 from collections import deque
@@ -8,26 +8,24 @@ from dataclasses import dataclass
 
 from firmware_sim.crowd.plan import ADMITTED, ANY_VERDICT, DENIED, EITHER, VERDICTS, Play, Tap
 
-TAP_TIMES_MAX = 200_000  # the newest; two days at human pace
+TAP_TIMES_MAX = 200_000  # the newest: two days at human pace
 NS_PER_US = 1_000
 US_PER_MS = 1_000
-_RIGHT = {
-    EITHER: ("admitted", DENIED),
-    ANY_VERDICT: VERDICTS,
-}  # what may be seen when more than one outcome is right
+# The outcomes that are right, where there is more than one.
+_RIGHT = {EITHER: ("admitted", DENIED), ANY_VERDICT: VERDICTS}
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 
 @dataclass(slots=True)
 class Sight:
-    """What a passenger lived through. Times are the monotonic clock's; None is "did not happen".
+    """What a passenger saw. Times are of the monotonic clock; None for what did not happen.
 
     Attributes:
         saw: the first outcome shown.
         opens: how often the arms were released.
-        passed: True went through, False the arms locked again first, None neither.
-        tries: how often the passenger came, since devices went away before the verdict.
-        interrupted: a device or the lane went away after it, so that nobody knows how the passage ended.
+        passed: True if the passenger went through, False if the arms locked first, None if neither.
+        tries: how often the passenger came: once more each time a device went away first.
+        interrupted: a device or the lane went away, so that the passage's end is not known.
     """
 
     present_ns: int | None = None
@@ -41,7 +39,7 @@ class Sight:
 
 
 def is_right(tap: Tap, sight: Sight) -> bool:
-    """Whether everything that happened to this passenger is what had to happen, and nothing else did."""
+    """Return whether the passenger saw exactly what is right for the tap."""
     expect = sight.saw if sight.saw in _RIGHT.get(tap.expect, ()) else tap.expect
     admitted = expect in ADMITTED
     passed = (tap.play is not Play.STAYS) if admitted else None
@@ -92,7 +90,7 @@ class Score:
         }
 
     def summary(self) -> dict[str, object]:
-        """The last line of output. `retry` is every tap without a verdict."""
+        """Return the last line of output; `retry` counts the taps without a verdict."""
         return {
             "event": "summary",
             "taps": self.taps,

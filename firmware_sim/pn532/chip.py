@@ -1,7 +1,7 @@
-"""The simulated PN532, link level: bytes in, bytes and events out (UM0701-02 section 6.2). No I/O, no clock.
+"""The simulated PN532's link level: bytes in, bytes and events out (UM0701-02, section 6.2).
 
-Acknowledges, answers, aborts, sleeps, wakes and changes speed; what the commands do is in `pn532/firmware.py`, which
-cards there are in `pn532/field.py`, and the pty in `wires.py`.
+It acknowledges, answers, aborts, sleeps, wakes and changes speed. The commands are in
+pn532/firmware.py, the cards in pn532/field.py, the pty in wires.py. No I/O, no clock.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from random import Random
 
 from firmware_sim.cards import Card
 from firmware_sim.faults import Fault, Faults
-from firmware_sim.outcomes import Event, Outcome, Say, Unplug
+from firmware_sim.outcomes import Event, Outcome, Send, Unplug
 from firmware_sim.pn532.field import Field, Presence
 from firmware_sim.pn532.firmware import Firmware
 from firmware_sim.pn532.frames import (
@@ -39,7 +39,7 @@ MS = 1_000_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Departure:
-    """A frame and when it goes; `turn` keeps the order of equal times. Faults of replies leave ACKs alone."""
+    """A frame and when it leaves; `turn` orders equal times. Faults of replies spare ACKs."""
 
     due_ns: int
     turn: int
@@ -50,14 +50,15 @@ class Departure:
 class Chip:
     """A PN532 on a UART, with cards in its field.
 
-    Inputs (`hear`, `host_speed`, `enter`, `leave`, `plugged`, `brown_out`) take the time and return nothing. `advance(now_ns)`
-    does everything that is due and returns what came of it, in order: `Say(bytes)`, `Event`, `Unplug`. Call it after every
-    input and when `due_ns()` has come. `now_ns` never goes back. With equal inputs at equal times and an equally
-    seeded `random`, two chips say the same; how the bytes are cut into pieces makes no difference.
+    Inputs (`receive`, `host_speed`, `enter`, `leave`, `plugged`, `brown_out`) take the time and
+    return nothing. `advance` does everything that is due and returns the outcomes in order; call
+    it after every input and at `due_ns`. `now_ns` never goes back. With equal inputs at equal
+    times and an equally seeded `random`, two chips send the same; how the bytes are cut into
+    pieces makes no difference.
 
     Args:
-        random: draws everything that is left to chance; the chip has no other source.
-        timing: how long it takes to do things; wire time is the wire's.
+        random: draws everything that is left to chance.
+        timing: the durations of the chip; wire time is the wire's.
     """
 
     def __init__(self, random: Random, timing: Timing = IDEAL) -> None:
@@ -84,21 +85,24 @@ class Chip:
     # Inputs
 
     def host_speed(self, baud: int, now_ns: int) -> None:
-        """The host's port is at this speed now. Settles a change whose ACK was lost in the host's own buffers."""
+        """Take the speed of the host's port.
+
+        It completes a change of speed whose ACK was lost in the host's own buffers.
+        """
         if self._pending_baud is not None and baud == self._pending_baud:
             self._change_baud(now_ns)
 
-    def hear(self, data: bytes, now_ns: int) -> None:
-        """Bytes from the host, at the chip's speed. Any bytes."""
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Take any bytes from the host, sent at the chip's speed."""
         self._settle(now_ns)
-        self._decoder.push(self._awake(data))
+        self._decoder.push(self._past_wake_up(data))
         while (frame := self._decoder.next_frame()) is not None:
-            self._hear_frame(frame, now_ns)
+            self._receive_frame(frame, now_ns)
             self._settle(now_ns)
             if self._asleep:
-                self._decoder.push(self._awake(self._decoder.reset()))
+                self._decoder.push(self._past_wake_up(self._decoder.reset()))
 
-    def _hear_frame(self, frame: Frame, now_ns: int) -> None:
+    def _receive_frame(self, frame: Frame, now_ns: int) -> None:
         match frame:
             case Command(command):
                 self._begin(command, now_ns)
@@ -110,7 +114,7 @@ class Chip:
                 self.skipped_frames += 1
 
     def enter(self, now_ns: int, *cards: Card) -> list[Presence]:
-        """Cards come into the field, all in one moment: the chip cannot look between one and the next.
+        """Put cards into the field at once: the chip cannot poll between one and the next.
 
         Raises:
             ValueError: one is there already, or there is no room; then none has entered.
@@ -121,7 +125,7 @@ class Chip:
         return entered
 
     def leave(self, now_ns: int, *leaving: Presence) -> None:
-        """Cards are taken away, all in one moment."""
+        """Take cards out of the field, all at once."""
         self._settle(now_ns)
         for presence in leaving:
             self.field.leave(presence)
@@ -129,18 +133,18 @@ class Chip:
         self._report(now_ns)
 
     def plugged(self, on: bool, now_ns: int) -> None:
-        """The chip is powered through its plug: pulling it is a power cut, plugging it in a power-up."""
+        """Take that the plug, which powers the chip, was pulled or is back in."""
         self._settle(now_ns)
         self._powered = on
         self._reset()
 
     def brown_out(self, now_ns: int) -> None:
-        """The supply dips: the chip resets and sleeps."""
+        """Let the supply dip: the chip resets and sleeps."""
         self._settle(now_ns)
         self._reset()
 
     def stick(self, now_ns: int) -> None:
-        """Be at the speed at which a killed host has left the chip."""
+        """Go to the speed at which a killed host left the chip."""
         self._settle(now_ns)
         self.baud, self._pending_baud = BAUD_STUCK, None
         self._event("baud", now_ns, baud=self.baud)
@@ -148,20 +152,20 @@ class Chip:
     # Outputs
 
     def advance(self, now_ns: int) -> list[Outcome]:
-        """Do what is due by `now_ns`; tell everything that happened since the last call."""
+        """Do what is due by `now_ns`; return the outcomes since the last call."""
         self._settle(now_ns)
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
     def due_ns(self) -> int | None:
-        """When `advance` has something to do; None when the chip waits for an input."""
+        """Return when `advance` has something to do; None when the chip waits for an input."""
         due = [self._departures[0].due_ns] if self._departures else []
         if self._running is not None and self._wait.due_ns is not None:
             due.append(self._wait.due_ns)
         return min(due, default=None)
 
     def status(self) -> Mapping[str, object]:
-        """What a person wants to know, as JSON values."""
+        """Return the details of the `status` event."""
         return {
             "baud": self.baud,
             "asleep": self._asleep,
@@ -190,11 +194,11 @@ class Chip:
         self._pending_baud = None
         self._last_reply = b""
         self._field_changed = False
-        # A chip that is stuck stays so through everything but the end of the fault.
+        # A stuck chip stays so until the end of the fault.
         self.baud = BAUD_STUCK if self.faults.on("stuck-baud") else BAUD_AT_RESET
 
-    def _awake(self, data: bytes) -> bytes:
-        """What of the bytes an awake chip sees: while it sleeps they are lost, up to the fifth rising edge."""
+    def _past_wake_up(self, data: bytes) -> bytes:
+        """Return the bytes after the rising edge that wakes the chip; all when not asleep."""
         if not self._powered:
             return b""
         if not self._asleep:
@@ -222,7 +226,7 @@ class Chip:
     # Commands
 
     def _begin(self, data: bytes, now_ns: int) -> None:
-        """A command has come whole: acknowledge it; it takes the place of one that is still running (6.2.2.1)."""
+        """Acknowledge a command and start it, in place of one that still runs (6.2.2.1)."""
         self._stop()
         self._pending_baud = None
         self._code = data[0] if data else 0
@@ -234,7 +238,7 @@ class Chip:
         self._running = running
 
     def _life(self, data: bytes, start_ns: int) -> Run:
-        """A command from its start to the frame that answers it."""
+        """Run a command from its start to the frame that answers it."""
         now_ns = yield Wait(start_ns)
         try:
             result = self._firmware.run(data, now_ns)
@@ -244,7 +248,7 @@ class Chip:
         return encode(bytes(((self._code + 1) & 0xFF,)) + parameters)
 
     def _stop(self) -> None:
-        """Forget the running command and a reply that has not left."""
+        """Drop the running command and a reply that has not left."""
         running, self._running = self._running, None
         self._wait = Wait(None)
         self._code = 0
@@ -253,7 +257,7 @@ class Chip:
         self._departures.clear()
 
     def _acknowledged(self, now_ns: int) -> None:
-        """The host's ACK: it settles a change of speed, or aborts the running command; else it says thank you."""
+        """Take the host's ACK: it completes a change of speed, or aborts the running command."""
         if self._pending_baud is not None:
             self._change_baud(now_ns)
         elif self._running is not None or self._departures:
@@ -267,7 +271,7 @@ class Chip:
     # Time
 
     def _settle(self, now_ns: int) -> None:
-        """Everything that is due by `now_ns`, in order of time."""
+        """Do everything that is due by `now_ns`, in order of time."""
         while True:
             if self._field_changed:
                 self._field_changed = False
@@ -283,8 +287,8 @@ class Chip:
                 self._step(due_ns)
 
     def _step(self, now_ns: int) -> None:
-        """Let the running command go on; what it returns is its reply."""
-        assert self._running is not None  # noqa: S101  (both callers have looked)
+        """Resume the running command; what it returns is its reply."""
+        assert self._running is not None  # noqa: S101  (both callers have checked)
         try:
             self._wait = self._running.send(now_ns)
         except StopIteration as end:
@@ -300,18 +304,18 @@ class Chip:
         heappush(self._departures, Departure(due_ns, self._turn, frame, is_reply))
 
     def _leave_port(self, departure: Departure) -> None:
-        """A frame leaves the chip, or whatever its fault makes of it."""
+        """Send a frame, or what its fault makes of it."""
         now_ns = departure.due_ns
         frame = departure.frame
         if departure.is_reply:
             frame = self._spoil(frame, now_ns)
         if frame:
-            self._outcomes.append(Say(frame))
+            self._outcomes.append(Send(frame))
         if departure.is_reply:
             self._after_reply()
 
     def _after_reply(self) -> None:
-        """What the firmware asked of the link takes effect once the reply is out."""
+        """Do what the firmware asked of the link, once the reply has left."""
         if self._firmware.asked_baud is not None:
             self._pending_baud, self._firmware.asked_baud = self._firmware.asked_baud, None
         if self._firmware.asked_sleep is not None:
@@ -321,7 +325,7 @@ class Chip:
     # Faults and events
 
     def _spoil(self, frame: bytes, now_ns: int) -> bytes:
-        """The reply as it comes out of a chip with faults; empty when nothing does."""
+        """Put a reply through the faults; return the bytes that leave the chip."""
         if self._struck("brownout", now_ns) is not None:
             self._reset()
             return b""
@@ -348,7 +352,7 @@ class Chip:
         return fault
 
     def _report(self, now_ns: int) -> None:
-        """Turn what happened to cards into events."""
+        """Make events of what happened to cards."""
         for name, details in self._firmware.radio.happened:
             self._outcomes.append(Event(name, now_ns, details))
         self._firmware.radio.happened.clear()
@@ -361,6 +365,9 @@ class Chip:
 
 
 def _rising_edges(byte: int) -> int:
-    """Low-to-high changes on the line while one byte passes: start bit, eight bits with the lowest first, stop bit."""
+    """Count the rising edges of one byte on the line.
+
+    That is a start bit, eight bits with the lowest first, and a stop bit.
+    """
     bits = byte << 1 | 0x200
     return sum(1 for at in range(9) if bits >> at & 3 == 0b10)  # noqa: PLR2004

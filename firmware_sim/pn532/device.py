@@ -1,6 +1,6 @@
-"""The simulated reader as the loop sees it: the verbs of standard input on one side, the chip on the other.
+"""The simulated reader as a `Device` of the loop: the verbs of standard input, and the chip.
 
-It parses and refuses; what a verb means is done by the chip and its field. No I/O of its own, no clock.
+It parses verbs and refuses wrong ones; the chip and its field carry them out. No I/O, no clock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from random import Random
 from firmware_sim.cards import Card, Kind, card_of, parse_uid
 from firmware_sim.echo import Echo
 from firmware_sim.faults import Fault
-from firmware_sim.outcomes import Event, Outcome, RefusedError, Say
+from firmware_sim.outcomes import Event, Outcome, RefusedError, Send
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.faults import parse_reader_fault
 from firmware_sim.pn532.field import CARDS_MAX, Presence, Stage
@@ -27,9 +27,9 @@ LOOP_VERBS = "unplug, replug, status, quit"
 
 
 class Pn532:
-    """A `firmware_sim.runner.Device`: a chip that obeys verbs.
+    """A `firmware_sim.runner.Device`: a chip that takes verbs.
 
-    Every verb either raises `RefusedError` and changes nothing, or is done when it returns.
+    A verb either raises RefusedError and changes nothing, or is done when `obey` returns.
     """
 
     def __init__(self, chip: Chip, random: Random) -> None:
@@ -40,35 +40,35 @@ class Pn532:
 
     @property
     def baud(self) -> int:
-        """The chip's speed, bits a second."""
+        """The chip's speed, in bits a second."""
         return self.chip.baud
 
     def host_speed(self, baud: int, now_ns: int) -> None:
-        """Pass on."""
+        """Pass the program's speed on to the chip."""
         self.chip.host_speed(baud, now_ns)
 
-    def hear(self, data: bytes, now_ns: int) -> None:
-        """Pass on; a line that echoes gives it back first."""
-        self._echo.hear(data, now_ns)
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """Pass bytes on to the chip; a line that echoes returns them first."""
+        self._echo.receive(data, now_ns)
         if self.chip.faults.strike("dead") is None:
-            self.chip.hear(data, now_ns)
+            self.chip.receive(data, now_ns)
 
     def plugged(self, on: bool, now_ns: int) -> None:
-        """Pass on."""
+        """Pass the plug's state on to the chip."""
         self.chip.plugged(on, now_ns)
 
     def due_ns(self) -> int | None:
-        """When `advance` wants to be called."""
+        """Return when to call `advance` next; None when the chip waits for an input."""
         return min(
             (at for at in (self._echo.due_ns(), self.chip.due_ns()) if at is not None), default=None
         )
 
     def status(self) -> Mapping[str, object]:
-        """What the chip says of itself."""
+        """Return the chip's status."""
         return self.chip.status()
 
     def advance(self, now_ns: int) -> list[Outcome]:
-        """The verbs' own events first: a card is presented before it is answered for."""
+        """Return the outcomes, the verbs' own events first: a card comes before its answer."""
         events, self._events = self._events, []
         return [
             *events,
@@ -77,13 +77,13 @@ class Pn532:
         ]
 
     def _comes_out(self, outcome: Outcome) -> bool:
-        return not isinstance(outcome, Say) or self.chip.faults.strike("dead") is None
+        return not isinstance(outcome, Send) or self.chip.faults.strike("dead") is None
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
-        """One verb.
+        """Do one verb.
 
         Raises:
-            RefusedError: what is wrong, and what would be right.
+            RefusedError: the text has what is wrong, and what to write.
         """
         usage = VERBS.get(words[0])
         if usage is None:
@@ -132,7 +132,7 @@ class Pn532:
             self._event("present", now_ns, **_about(there))
 
     def _companion(self) -> list[Card]:
-        """The second card that a fault brings along, if there is room for two."""
+        """Return the second card that a fault adds, if there is room for two."""
         if (
             len(self.chip.field.present) + 2 > CARDS_MAX
             or self.chip.faults.strike("two-cards") is None
@@ -172,10 +172,10 @@ def _about(there: Presence) -> dict[str, object]:
 
 
 def _options(words: Sequence[str], usage: str) -> dict[str, str]:
-    """`key=value` words, each key once and known.
+    """Parse `key=value` words.
 
     Raises:
-        ValueError: anything else.
+        ValueError: an unknown key, one twice, or an unknown stage.
     """
     options: dict[str, str] = {}
     for word in words:
@@ -185,6 +185,7 @@ def _options(words: Sequence[str], usage: str) -> dict[str, str]:
         options[key] = value
     if "leaves" in options and options["leaves"] not in {stage.value for stage in Stage}:
         raise ValueError(
-            f"no stage is called {options['leaves']!r}; there are {', '.join(stage.value for stage in Stage)}"
+            f"no stage is called {options['leaves']!r};"
+            f" there are {', '.join(stage.value for stage in Stage)}"
         )
     return options

@@ -1,4 +1,4 @@
-"""The simulated reader's faults, by name. What each does is done where it happens, in the chip."""
+"""The simulated reader's faults by name; the chip does what each does, where it happens."""
 
 from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Kind, parse
 from firmware_sim.pn532.field import Stage
@@ -13,7 +13,7 @@ READER_FAULTS = {
     "stuck-baud": Kind(
         None,
         ALWAYS,
-        "the chip is at 921600 now and ignores being asked for another speed (=0: it obeys)",
+        "the chip is at 921600 now and ignores a command for another speed (=0: it obeys)",
     ),
     "brownout": Kind(
         None, NEXT, "instead of a reply the chip resets: 115200, asleep, configuration lost"
@@ -39,5 +39,5 @@ READER_FAULTS = {
 
 
 def parse_reader_fault(text: str) -> Fault:
-    """A fault of the reader, as faults.parse reads it. Raises ValueError with what would fit."""
+    """Parse a fault of the reader; see `firmware_sim.faults.parse`. Raises ValueError."""
     return parse(text, READER_FAULTS)

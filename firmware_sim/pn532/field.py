@@ -1,7 +1,7 @@
-"""The radio field of the simulated reader: which cards are in it and what state each is in (ISO 14443-3 and -4).
+"""The radio field of the simulated reader: the cards in it and their states (ISO 14443-3 and -4).
 
-A card is IDLE, READY while it is being selected, ACTIVE, in PROTOCOL once it answered RATS, or HALT. It knows nothing of
-frames or time. A halted card stays silent until the field is switched off and on: that is what makes one tap one event.
+A card is IDLE, READY while it is being selected, ACTIVE, in PROTOCOL once it answered RATS, or
+HALT. A halted card stays silent until the field is switched off and on: so one tap is one event.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ CARDS_MAX = 8  # a wallet; more is a mistake of the script
 
 
 class State(Enum):
-    """Where a card is in its life in the field."""
+    """The state of a card in the field."""
 
     IDLE = auto()
     ACTIVE = auto()
@@ -51,19 +51,22 @@ class Presence:
     left_at: Stage | None = field(default=None)
 
     def activate(self) -> bytes:
-        """RATS: the card's ATS without the length byte, and PROTOCOL from here on; empty when it knows no ISO 14443-4."""
+        """Send RATS: return the ATS without its length byte, and enter PROTOCOL.
+
+        Empty, and no change, for a card without ISO 14443-4.
+        """
         if self.card.ats:
             self.state = State.PROTOCOL
             self.session = Session(self.card, self.shown_uid)
         return self.card.ats
 
     def halt(self) -> None:
-        """HLTA or S(DESELECT)."""
+        """Send HLTA or S(DESELECT)."""
         self.state, self.session = State.HALT, None
 
 
 class Field:
-    """The cards in the field. `random` draws phones' identifiers and which of several cards answers first."""
+    """The cards in the field; `random` draws phones' UIDs and which card answers first."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -72,10 +75,10 @@ class Field:
         self.on = False
 
     def enter(self, *cards: Card) -> list[Presence]:
-        """Cards come into the field.
+        """Put cards into the field, all or none.
 
         Raises:
-            ValueError: one is there already, or there is no room; then none has entered.
+            ValueError: one is there already, or there is no room.
         """
         uids = [there.card.uid for there in self.present]
         for card in cards:
@@ -89,18 +92,18 @@ class Field:
         return entered
 
     def leave(self, presence: Presence, stage: Stage | None = None) -> None:
-        """A card leaves; `take_left` tells it."""
+        """Take a card out of the field; `take_left` returns it."""
         presence.gone, presence.left_at, presence.session = True, stage, None
         self.present.remove(presence)
         self._left.append(presence)
 
     def take_left(self) -> list[Presence]:
-        """The cards that have left since the last call, in order."""
+        """Return the cards that have left since the last call, in order."""
         left, self._left = self._left, []
         return left
 
     def power(self, *, on: bool) -> None:
-        """Switch the carrier. Switching it off resets every card; a phone comes back with another identifier."""
+        """Switch the RF field; off resets every card, and a phone draws another UID."""
         if self.on and not on:
             for presence in self.present:
                 presence.state, presence.session = State.IDLE, None
@@ -108,9 +111,13 @@ class Field:
         self.on = on
 
     def request(self) -> tuple[list[Presence], bool]:
-        """REQA: the cards that answer, in the order anticollision finds them; and whether asking again would find more.
+        """Send REQA.
 
-        An ACTIVE card does not answer but falls back to IDLE; HALT and PROTOCOL do not even listen.
+        An ACTIVE card does not answer and falls back to IDLE; HALT and PROTOCOL ignore REQA.
+
+        Returns:
+            The cards that answer, in the order of anticollision; and whether another REQA would
+            find more.
         """
         answering = [there for there in self.present if there.state is State.IDLE]
         stirred = [there for there in self.present if there.state is State.ACTIVE]
@@ -121,7 +128,11 @@ class Field:
         return answering, bool(stirred)
 
     def select(self, presence: Presence, *, rats: bool) -> bytes | None:
-        """Anticollision and SELECT, and RATS when asked for: the ATS (empty without), or None when the card left on the way."""
+        """Send anticollision and SELECT, and with `rats` RATS.
+
+        Returns:
+            The ATS, empty without RATS; None when the card left on the way.
+        """
         if presence.gone:
             return None
         if presence.leaves in _NEVER_SELECTED or (rats and presence.leaves is Stage.BEFORE_RATS):
@@ -134,7 +145,7 @@ class Field:
         return ats
 
     def wake(self, presence: Presence, *, rats: bool) -> bool:
-        """WUPA and SELECT of a card whose identifier is known, halted or not."""
+        """Send WUPA and SELECT to a card whose UID is known, halted or not; return its answer."""
         return not presence.gone and self.select(presence, rats=rats) is not None
 
     def release(self, presence: Presence) -> None:

@@ -1,6 +1,7 @@
-"""What a PN532 does with a command (UM0701-02 section 7): parameters in, response parameters out. No frames, no speeds.
+"""The commands of a PN532 (UM0701-02, section 7): parameters in, response parameters out.
 
-This file has the commands that need no radio (7.2); the others are in `pn532/radio.py`, the link in `pn532/chip.py`.
+This file has the commands that use no radio (7.2); pn532/radio.py has the others, pn532/chip.py
+the link.
 """
 
 from firmware_sim.faults import Faults
@@ -17,12 +18,13 @@ OK = 0x00
 
 
 class Firmware:
-    """The application level of the chip. `run` starts a command.
+    """The application level of the chip; `run` starts a command.
 
     Attributes:
-        asked_baud: what SetSerialBaudRate wants of the link once the reply is out, bits a second.
-        asked_sleep: PowerDown's wake-up sources, likewise.
-        low_vbat: how the chip starts, until SAMConfiguration.
+        asked_baud: the speed in bits a second that SetSerialBaudRate asks of the link, to change
+            to after the reply.
+        asked_sleep: the wake-up sources with which PowerDown asks for sleep after the reply.
+        low_vbat: the mode in which the chip starts, until SAMConfiguration.
     """
 
     def __init__(self, field: Field, timing: Timing, faults: Faults) -> None:
@@ -44,7 +46,7 @@ class Firmware:
         self.reset()
 
     def reset(self) -> None:
-        """Power-up: everything that a host has configured is lost."""
+        """Reset everything that a host has configured, as a power-up does."""
         self.asked_baud: int | None = None
         self.asked_sleep: int | None = None
         self.low_vbat = True
@@ -53,15 +55,22 @@ class Firmware:
         self.radio.reset()
 
     def run(self, data: bytes, now_ns: int) -> bytes | Run:
-        """Start a command: code and parameters.
+        """Start a command.
+
+        Args:
+            data: the command code and its parameters.
+            now_ns: the time.
+
+        Returns:
+            The response's parameters, or a run of the command that returns them.
 
         Raises:
-            BadCommandError: answer with the error frame.
+            BadCommandError: an unknown command, or wrong parameters.
         """
         code = data[0] if data else -1
         command = self._commands.get(code)
-        # C106 starts in Low Vbat and leaves it by SAMConfiguration (AN10609). Refusing radio commands until then is our
-        # assumption: a host that forgets it shall fail here, in plain sight.
+        # C106 starts in Low Vbat and leaves it by SAMConfiguration (AN10609). That it refuses radio
+        # commands until then is an assumption, so that a host that forgets it fails here visibly.
         if command is None and not self.low_vbat:
             command = self.radio.commands.get(code)
         if command is None:

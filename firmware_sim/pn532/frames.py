@@ -1,6 +1,7 @@
-"""The PN532's host frames as pure bytes <-> values (UM0701-02 section 6.2.1). It knows no command and keeps no time.
+"""The chip's codec of PN532 host frames: bytes to values and back (UM0701-02, section 6.2.1).
 
-Written from the manual alone, on the chip's side of the line: it decodes what a host sends and encodes what a chip sends.
+Written from the manual alone, for the chip's side of the line: it decodes what a host sends and
+encodes what a chip sends.
 """
 
 from dataclasses import dataclass
@@ -33,14 +34,14 @@ NORMAL_MAX_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A whole information frame from the host; `data` is the command code and its parameters, empty when there are none."""
+    """An information frame from the host; `data` is the command code and its parameters."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The host's ACK: it has the response, or it wants the running command aborted."""
+    """The host's ACK: it has received the response, or aborts the running command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that began like a frame and was none. The chip says nothing to it; the host's time-out sees it."""
+    """Bytes that began like a frame and were none; the chip does not answer them."""
 
     reason: str
 
@@ -59,7 +60,14 @@ Frame = Command | Ack | Nack | Skipped
 
 
 def encode(data: bytes) -> bytes:
-    """The chip's information frame around response code and parameters; extended when it does not fit a normal one."""
+    """Return the chip's information frame, an extended one if a normal one is too short.
+
+    Args:
+        data: the response code and its parameters.
+
+    Raises:
+        ValueError: `data` is longer than the chip's buffer.
+    """
     payload = bytes((FROM_CHIP,)) + data
     size = len(payload)
     if size > PAYLOAD_MAX_BYTES:
@@ -72,17 +80,20 @@ def encode(data: bytes) -> bytes:
 
 
 class Decoder:
-    """Bytes from the host in, frames out. Once `next_frame` has said None, at most one frame's worth is held."""
+    """Bytes from the host to frames.
+
+    Once `next_frame` has returned None, it holds at most the bytes of one frame.
+    """
 
     def __init__(self) -> None:
         self._held = bytearray()
 
     def push(self, data: bytes) -> None:
-        """More bytes from the host."""
+        """Add bytes from the host."""
         self._held += data
 
     def next_frame(self) -> Frame | None:
-        """The next frame that is complete, however its bytes came; None when more are needed."""
+        """Return the next complete frame; None when more bytes are needed."""
         while (step := self._next()) is not None:
             used, frame = step
             del self._held[:used]
@@ -91,16 +102,16 @@ class Decoder:
         return None
 
     def reset(self) -> bytes:
-        """Forget what is held, and give it back: a chip that falls asleep has not heard it."""
+        """Drop the held bytes and return them: a chip that falls asleep has not received them."""
         held = bytes(self._held)
         self._held.clear()
         return held
 
     def _next(self) -> tuple[int, Frame | None] | None:
-        """How many bytes to drop and the frame they were, if any; None when more bytes are needed."""
+        """Return how many bytes to drop and their frame, if any; None when more are needed."""
         start = self._held.find(START)
         if start < 0:
-            # A zero at the end may be the first half of a start code; everything before it is of no use.
+            # A zero at the end may be the first half of a start code; all before it can go.
             useless = len(self._held) - self._held.endswith(b"\x00")
             return (useless, None) if useless else None
         if start > 0:
@@ -110,7 +121,7 @@ class Decoder:
         return self._body()
 
     def _body(self) -> tuple[int, Frame | None] | None:
-        """What follows a start code at the front."""
+        """Decode what follows a start code at the front, as `_next` does."""
         length, check = self._held[2], self._held[3]
         match length, check:
             case 0x00, 0xFF:

@@ -1,7 +1,8 @@
-"""The commands of a PN532 that use the radio (UM0701-02 section 7.3), and the table of listed cards.
+"""The commands of a PN532 that use the radio (UM0701-02, section 7.3), and its listed cards.
 
-Commands that take radio time are generators: they yield a `Wait`, are resumed with the time, and return their response. So
-the whole firmware is one thread of plain code, and aborting a command is closing its generator.
+A command that takes radio time is a generator: it yields a `Wait`, is resumed with the time, and
+returns its response. So the firmware is one thread of plain code, and aborting a command is closing
+its generator.
 """
 
 from collections.abc import Callable, Generator
@@ -35,7 +36,7 @@ GENERIC_106A, MIFARE, ISO_14443_4A = 0x00, 0x10, 0x20  # InAutoPoll's target typ
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take, in ns. Assumptions, not measurements of a chip."""
+    """Durations in ns: assumptions, not measurements of a chip."""
 
     ack_ns: int
     processing_ns: int
@@ -55,7 +56,7 @@ REAL = Timing(
 
 
 class Wait(NamedTuple):
-    """What a running command waits for: a time, and with `card` also for a change in the field."""
+    """What a running command waits for: a time, or with `card` a change in the field too."""
 
     due_ns: int | None
     card: bool = False
@@ -67,27 +68,38 @@ Happening = tuple[str, dict[str, object]]
 
 
 class BadCommandError(Exception):
-    """An unknown command or parameters that do not fit: answered with the error frame."""
+    """An unknown command, or wrong parameters: the chip answers with the error frame."""
 
 
 @dataclass(slots=True)
 class Target:
-    """A listed card: its logical number, and the ATS without length byte when the chip has asked for it."""
+    """A listed card: its logical number, and its ATS without length byte if the chip asked."""
 
     number: int
     presence: Presence
     ats: bytes
 
     def data(self) -> bytes:
-        """TargetData of a type A card at 106 kbit/s (7.3.5)."""
+        """Return TargetData of a type A card at 106 kbit/s (7.3.5)."""
         card, uid = self.presence.card, self.presence.shown_uid
         ats = bytes((len(self.ats) + 1,)) + self.ats if self.ats else b""
         return bytes((self.number,)) + card.sens_res + bytes((card.sel_res, len(uid))) + uid + ats
 
 
 @dataclass(slots=True)
-class Look:
-    """How to look for cards: how many, whether with RATS, how often, how far apart, until when (None: for ever)."""
+class Poll:
+    """How a command polls for cards.
+
+    Attributes:
+        start_ns: the time of the first try.
+        step_ns: between two tries.
+        end_ns: when it gives up; None for never.
+        tries: after how many tries it gives up; None for never.
+        count: how many cards it takes at most.
+        rats: whether it sends RATS.
+        wanted: the UID it takes; empty for any.
+        misses_one: the fault `every-second`: a single card does not answer.
+    """
 
     start_ns: int
     step_ns: int
@@ -96,18 +108,20 @@ class Look:
     count: int
     rats: bool
     wanted: bytes = b""
-    deaf_to_one: bool = False
+    misses_one: bool = False
 
 
 class Radio:
     """The radio side of the firmware.
 
     Attributes:
-        commands: code -> handler of (parameters, time): the response's parameters at once, or a run of the command.
-        happened: what came of cards, for the chip to make events of.
+        commands: from code to the handler of parameters and time, which returns the response's
+            parameters at once, or a run of the command.
+        happened: what happened to cards, of which the chip makes events.
         targets: the listed cards by their logical number.
-        auto_rats: SetParameters bit 4; passive_retries: RFConfiguration item 5.
-        fifo: what stands in CIU_FIFOData: still the SENS_REQ when no card has answered it.
+        auto_rats: SetParameters, bit 4.
+        passive_retries: RFConfiguration, item 5.
+        fifo: the content of CIU_FIFOData: still SENS_REQ when no card has answered it.
         last_error: the status of the last command, for GetGeneralStatus.
     """
 
@@ -128,7 +142,7 @@ class Radio:
         self.reset()
 
     def reset(self) -> None:
-        """Power-up."""
+        """Reset everything, as a power-up does."""
         self.targets: dict[int, Target] = {}
         self.auto_rats = True
         self.passive_retries = FOREVER
@@ -139,13 +153,13 @@ class Radio:
         self.switch(on=False)
 
     def switch(self, *, on: bool) -> None:
-        """The carrier, on or off."""
+        """Switch the RF field on or off; off forgets the listed cards."""
         if not on:
             self.targets.clear()
         self.field.power(on=on)
 
     def attention(self, now_ns: int) -> Run:
-        """Diagnose 06: is the listed card still there (7.2.1)?"""
+        """Run Diagnose 06: whether the listed card is still there (7.2.1)."""
         yield Wait(now_ns + self.timing.exchange_ns)
         there = self._current()
         if there is None:
@@ -155,35 +169,34 @@ class Radio:
     def _list_passive(self, body: bytes, now_ns: int) -> bytes | Run:
         expect(len(body) >= 2 and 1 <= body[0] <= TARGETS_MAX and body[1] <= 4)  # noqa: PLR2004
         tries = None if self.passive_retries == FOREVER else self.passive_retries + 1
-        self._start_looking()
-        look = Look(
+        self._start_polling()
+        poll = Poll(
             start_ns=now_ns,
             step_ns=self.timing.try_ns,
             end_ns=None if tries is None else now_ns + tries * self.timing.try_ns,
             tries=tries,
-            count=body[0]
-            if body[1] == 0
-            else 0,  # the other speeds and types: no such card is ever here
+            # No card here has another speed or type.
+            count=body[0] if body[1] == 0 else 0,
             rats=self.auto_rats,
             wanted=_without_cascade_tags(body[2:]) if body[1] == 0 else b"",
-            deaf_to_one=body[0] == TARGETS_MAX and self._deaf_turn(),
+            misses_one=body[0] == TARGETS_MAX and self._misses_turn(),
         )
-        return self._list(look)
+        return self._list(poll)
 
-    def _deaf_turn(self) -> bool:
+    def _misses_turn(self) -> bool:
         self._every_second = not self._every_second
         return not self._every_second and self._faults.strike("every-second") is not None
 
-    def _list(self, look: Look) -> Run:
-        targets = yield from self._look(look)
+    def _list(self, poll: Poll) -> Run:
+        targets = yield from self._select_cards(poll)
         return bytes((len(targets),)) + b"".join(target.data() for target in targets)
 
     def _auto_poll(self, body: bytes, now_ns: int) -> bytes | Run:
         expect(3 <= len(body) <= 17 and body[0] > 0 and 1 <= body[1] <= 0x0F)  # noqa: PLR2004
         count, period_ns, types = body[0], body[1] * POLL_UNIT_NS, body[2:]
-        self._start_looking()
+        self._start_polling()
         rats = GENERIC_106A in types or ISO_14443_4A in types
-        look = Look(
+        poll = Poll(
             start_ns=now_ns,
             step_ns=period_ns if self.timing.try_ns else 0,
             end_ns=None if count == FOREVER else now_ns + count * len(types) * period_ns,
@@ -191,45 +204,45 @@ class Radio:
             count=TARGETS_MAX if rats or MIFARE in types else 0,
             rats=rats,
         )
-        return self._poll(look)
+        return self._auto_polled(poll)
 
-    def _poll(self, look: Look) -> Run:
-        targets = yield from self._look(look)
+    def _auto_polled(self, poll: Poll) -> Run:
+        targets = yield from self._select_cards(poll)
         found = bytearray((len(targets),))
         for target in targets:
             data = target.data()
             found += bytes((ISO_14443_4A if target.ats else MIFARE, len(data))) + data
         return bytes(found)
 
-    def _start_looking(self) -> None:
+    def _start_polling(self) -> None:
         self.targets.clear()
         self._chain.clear()
         self.fifo = SENS_REQ
         self.switch(on=True)
 
-    def _look(self, look: Look) -> Generator[Wait, int, list[Target]]:
-        """Ask for cards until some are selected or the tries are used up. A try in vain costs `step_ns`."""
-        now_ns, used = look.start_ns, 0
+    def _select_cards(self, poll: Poll) -> Generator[Wait, int, list[Target]]:
+        """Poll until cards are selected or the tries are used up; a try in vain takes `step_ns`."""
+        now_ns, used = poll.start_ns, 0
         while True:
             used += 1
-            answering, again = self.field.request() if look.count else ([], False)
-            chosen = [there for there in answering if look.wanted in {b"", there.shown_uid}][
-                : look.count
+            answering, again = self.field.request() if poll.count else ([], False)
+            chosen = [there for there in answering if poll.wanted in {b"", there.shown_uid}][
+                : poll.count
             ]
-            if chosen and not (look.deaf_to_one and len(answering) == 1):
+            if chosen and not (poll.misses_one and len(answering) == 1):
                 now_ns = yield Wait(now_ns + self.timing.anticollision_ns * len(chosen))
-                if self._choose(chosen, rats=look.rats):
+                if self._choose(chosen, rats=poll.rats):
                     return list(self.targets.values())
                 again = True
-            if again and not look.step_ns and (look.tries is None or used < look.tries):
+            if again and not poll.step_ns and (poll.tries is None or used < poll.tries):
                 continue
-            resumed_ns = yield from _next_try(look, now_ns, again=again)
+            resumed_ns = yield from _next_try(poll, now_ns, again=again)
             if resumed_ns is None:
                 return []
             now_ns = resumed_ns
 
     def _choose(self, chosen: list[Presence], *, rats: bool) -> bool:
-        """Select the cards that are still there; whether there is one."""
+        """Select the cards that are still there; return whether there is one."""
         for there in chosen:
             self.fifo = SDD_REQ
             ats = self.field.select(there, rats=rats)
@@ -259,7 +272,8 @@ class Radio:
             return self._status(TIMEOUT)
         if there.session is not None:
             return self._status(OK) + there.session.apdu(data)
-        # Layer 3: a card that does not understand says nothing and starts again; a Classic shows who has no key.
+        # Layer 3: a card that does not know the command is silent and starts again; a Classic
+        # rejects a wrong key.
         there.state = State.IDLE
         return self._status(
             NOT_AUTHENTICATED if data[:1] in {b"\x60", b"\x61"} and not there.card.ats else TIMEOUT
@@ -272,7 +286,7 @@ class Radio:
         return self._status(TIMEOUT) if answer is None else self._status(OK) + answer
 
     def _raw(self, there: Presence, data: bytes) -> bytes | None:
-        """A frame as the host made it, with the chip's CRC; None is silence."""
+        """Send a frame of the host to the card, with the chip's CRC; None is silence."""
         if there.session is not None:
             if data[:1] == b"\xc2":
                 self._let_go(there)
@@ -304,9 +318,7 @@ class Radio:
             self._let_go(self.targets[number].presence)
             if forget:
                 del self.targets[number]
-        return self._status(
-            OK
-        )  # also when a card has left meanwhile: a real one reports no error here
+        return self._status(OK)  # also when a card has left: a real chip reports no error here
 
     def _let_go(self, there: Presence) -> None:
         if there.state is not State.HALT and not there.gone:
@@ -333,26 +345,29 @@ class Radio:
         return bytes((code,))
 
 
-def _next_try(look: Look, now_ns: int, *, again: bool) -> Generator[Wait, int, int | None]:
-    """Wait for the next try: at once after a change in the field, or at the next step; None when they are used up.
+def _next_try(poll: Poll, now_ns: int, *, again: bool) -> Generator[Wait, int, int | None]:
+    """Wait for the next try: at once after a change in the field, else at the next step.
 
-    A quiet field is not asked in vain: with nothing that could answer, only a change is worth the next try.
+    A field in which no card can answer is not polled until it changes.
+
+    Returns:
+        The time of the next try; None when they are used up.
     """
-    end_ns = look.end_ns
-    if end_ns is not None and now_ns + look.step_ns >= end_ns:
+    end_ns = poll.end_ns
+    if end_ns is not None and now_ns + poll.step_ns >= end_ns:
         if now_ns < end_ns:
             yield from _until(end_ns, now_ns)
         return None
-    step_ns = look.step_ns
+    step_ns = poll.step_ns
     next_ns = (
         now_ns
         if not step_ns
-        else look.start_ns + ((now_ns - look.start_ns) // step_ns + 1) * step_ns
+        else poll.start_ns + ((now_ns - poll.start_ns) // step_ns + 1) * step_ns
     )
     if not again:
         now_ns = yield Wait(end_ns, card=True)
     if step_ns and now_ns > next_ns:
-        next_ns = look.start_ns - (look.start_ns - now_ns) // step_ns * step_ns
+        next_ns = poll.start_ns - (poll.start_ns - now_ns) // step_ns * step_ns
     if end_ns is not None and max(now_ns, next_ns) >= end_ns:
         yield from _until(end_ns, now_ns)
         return None
@@ -366,7 +381,7 @@ def _until(due_ns: int, now_ns: int) -> Generator[Wait, int, int]:
 
 
 def _without_cascade_tags(uid: bytes) -> bytes:
-    """A UID as a host asks for it: 88 stands in front of each part that goes on (ISO 14443-3, 6.5.4)."""
+    """Return a host's UID without 88, which precedes all parts but the last (ISO 14443-3)."""
     match len(uid):
         case 8:
             return uid[1:]
@@ -377,6 +392,6 @@ def _without_cascade_tags(uid: bytes) -> bytes:
 
 
 def expect(condition: bool) -> None:
-    """Refuse parameters that do not fit."""
+    """Raise BadCommandError unless the condition holds."""
     if not condition:
         raise BadCommandError

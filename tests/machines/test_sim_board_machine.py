@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from firmware_sim.board import frames as f
 from firmware_sim.board.board import Board, Setup
 from firmware_sim.board.faults import BoardFaults
-from firmware_sim.outcomes import RefusedError, Say
+from firmware_sim.outcomes import RefusedError, Send
 
 MS = 1_000_000
 taps = st.integers(1, 6)
@@ -33,7 +33,7 @@ class BoardMachine(RuleBasedStateMachine):
 
     def turn(self) -> None:
         for outcome in self.board.advance(self.now_ns):
-            if isinstance(outcome, Say):
+            if isinstance(outcome, Send):
                 for seq, frame in self.stream.feed(outcome.data):
                     self.hear(seq, frame)
 
@@ -54,7 +54,7 @@ class BoardMachine(RuleBasedStateMachine):
     board_session = 0
 
     def say(self, frame: f.Frame, seq: int) -> None:
-        self.board.hear(f.encode(frame, seq), self.now_ns)
+        self.board.receive(f.encode(frame, seq), self.now_ns)
         self.turn()
 
     def verb(self, words: str) -> None:

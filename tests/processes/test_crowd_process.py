@@ -102,7 +102,9 @@ def test_a_device_that_dies_ends_the_crowd(deck: Path) -> None:
     with program("firmware_sim", *arguments(deck, "--taps", "3")) as crowd:
         assert crowd.process.wait(WAIT_S) == 2
         assert crowd.process.stderr is not None
-        assert b"the simulated board did not start; it said why" in crowd.process.stderr.read()
+        assert (
+            b"the simulated board did not start; the reason is above" in crowd.process.stderr.read()
+        )
 
 
 def test_taps_at_a_lane_that_admits_everybody(deck: Path) -> None:
@@ -188,8 +190,8 @@ def test_held_from_a_tap_on_the_crowd_comes_only_when_it_is_let(deck: Path) -> N
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ([], "say either --taps N or --forever"),
-        (["--taps", "1", "--forever"], "say either --taps N or --forever"),
+        ([], "give either --taps N or --forever"),
+        (["--taps", "1", "--forever"], "give either --taps N or --forever"),
         (["--taps", "0"], "Invalid value for '--taps'"),
         (["--forever", "--pace-ms", "-1"], "Invalid value for '--pace-ms'"),
     ],

@@ -65,7 +65,7 @@ def outcomes(board: Board, chunks: list[bytes]) -> list[Outcome]:
     """All at one moment: only the cuts differ, and no time goes by between them."""
     out = list(board.advance(0))
     for chunk in chunks:
-        board.hear(chunk, 0)
+        board.receive(chunk, 0)
     return out + list(board.advance(0))
 
 
@@ -111,7 +111,7 @@ def test_any_bytes_at_any_time_never_raise(story: list[tuple[bytes, int]]) -> No
     board = new_board()
     now_ns = 0
     for stream, later_ns in story:
-        board.hear(stream, now_ns)
+        board.receive(stream, now_ns)
         board.advance(now_ns)
         now_ns += later_ns
         board.advance(now_ns)

@@ -78,10 +78,10 @@ def history(stream: bytes, cuts: list[int]) -> list[Outcome]:
     chip = Chip(Random(7))
     chip.faults.set(parse_reader_fault("noise=0.3"))
     chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")), card_of(bytes.fromhex("08000000")))
-    chip.hear(WAKE, 0)
+    chip.receive(WAKE, 0)
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
     for begin, end in pairwise(places):
-        chip.hear(stream[begin:end], 0)
+        chip.receive(stream[begin:end], 0)
     return chip.advance(0)
 
 
@@ -105,11 +105,11 @@ def test_no_bytes_at_no_time_with_no_fault_make_the_chip_raise(
         chip.faults.set(
             parse_reader_fault(f"{name}=/0.3" if READER_FAULTS[name].value else f"{name}=0.3")
         )
-    chip.hear(WAKE, 0)
+    chip.receive(WAKE, 0)
     chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")))
     now_ns = 0
     for data, later_ns in steps:
-        chip.hear(data, now_ns)
+        chip.receive(data, now_ns)
         now_ns += later_ns
         chip.advance(now_ns)
         due_ns = chip.due_ns()

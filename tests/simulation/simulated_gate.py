@@ -9,7 +9,7 @@ from firmware_sim.board.board import Board as SimulatedBoard
 from firmware_sim.board.board import Setup
 from firmware_sim.board.faults import BoardFaults
 from firmware_sim.outcomes import Event as BoardLine
-from firmware_sim.outcomes import Say
+from firmware_sim.outcomes import Send
 from validator.domain.cards import Card, CardUid
 from validator.domain.decision import ListPolicy, WhenMissing, WhenStale
 from validator.domain.events import (
@@ -176,13 +176,13 @@ class World:
             if not up and not down:
                 return
             if down:
-                self.device.hear(self.spoilt(down), self.now_ns)
+                self.device.receive(self.spoilt(down), self.now_ns)
             if up and self.link is not None:
                 self.hear(self.link.receive(self.spoilt(up), self.now_ns))
 
     def device_says(self) -> Iterator[bytes]:
         for outcome in self.device.advance(self.now_ns):
-            if isinstance(outcome, Say):
+            if isinstance(outcome, Send):
                 yield outcome.data
             elif isinstance(outcome, BoardLine):
                 self.lines.append(outcome)

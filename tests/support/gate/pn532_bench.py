@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from firmware_sim.cards import card_of
-from firmware_sim.outcomes import Event, Outcome, Say
+from firmware_sim.outcomes import Event, Outcome, Send
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.field import Presence, Stage
 from firmware_sim.pn532.frames import ACK, ERROR
@@ -45,7 +45,7 @@ class Bench:
         return self
 
     def send(self, data: bytes) -> None:
-        self.chip.hear(data, self.now_ns)
+        self.chip.receive(data, self.now_ns)
         self.outcomes += self.chip.advance(self.now_ns)
 
     def pass_ms(self, ms: float) -> None:
@@ -64,8 +64,8 @@ class Bench:
 
     def said(self) -> list[bytes]:
         """Return what the chip has sent since the last call."""
-        sent = [outcome.data for outcome in self.outcomes if isinstance(outcome, Say)]
-        self.outcomes = [outcome for outcome in self.outcomes if not isinstance(outcome, Say)]
+        sent = [outcome.data for outcome in self.outcomes if isinstance(outcome, Send)]
+        self.outcomes = [outcome for outcome in self.outcomes if not isinstance(outcome, Send)]
         return sent
 
     def events(self) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from firmware_sim.board import frames as f
 from firmware_sim.board.board import Board, Setup
 from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fault
-from firmware_sim.outcomes import Event, RefusedError, Say, Unplug
+from firmware_sim.outcomes import Event, RefusedError, Send, Unplug
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "board_frames.json").read_text())
 CLASSES: dict[str, type[Any]] = {
@@ -118,7 +118,7 @@ class Bench:
         """Collect what the board says, and acknowledge its events."""
         for outcome in self.board.advance(self.now_ns):
             match outcome:
-                case Say(data):
+                case Send(data):
                     self.raw.append(data)
                     self._hear(self._stream.feed(data))
                 case Unplug():
@@ -138,7 +138,7 @@ class Bench:
             is_command = isinstance(frame, f.Open | f.Show | f.Read)
             seq = self._seq if is_command else f.FROM_LANE
             self._seq += is_command
-        self.board.hear(f.encode(frame, seq % 256), self.now_ns)
+        self.board.receive(f.encode(frame, seq % 256), self.now_ns)
         self.turn()
         return seq
 
@@ -214,7 +214,7 @@ def test_the_own_greeting_on_a_line_that_echoes_is_no_lane() -> None:
     earlier = list(bench.raw)
     bench.verb("restart")
     for data in earlier + bench.raw:  # also that of a session before
-        bench.board.hear(data, bench.now_ns)
+        bench.board.receive(data, bench.now_ns)
     assert bench.board.status()["lane"] is None
 
 
@@ -224,7 +224,7 @@ def test_its_own_acknowledgement_that_comes_back_acknowledges_no_event() -> None
     bench.verb("present 04a1b2c3d4e5f6")
     bench.say(f.Open(1, 0, 5_000), 0)  # acknowledged with the seq that the card has
     assert bench.told() == [CARD, f.Ack(0)]
-    bench.board.hear(b"".join(bench.raw), bench.now_ns)
+    bench.board.receive(b"".join(bench.raw), bench.now_ns)
     bench.wait(60)
     assert bench.told() == [CARD], "it goes again, since no lane has acknowledged it"
 
@@ -234,7 +234,7 @@ def test_its_own_heartbeats_that_come_back_are_no_lane() -> None:
     for _ in range(20):
         bench.raw.clear()
         bench.wait(100, beating=False)
-        bench.board.hear(b"".join(bench.raw), bench.now_ns)
+        bench.board.receive(b"".join(bench.raw), bench.now_ns)
         bench.turn()
     assert bench.happened("lane_lost", "lane_back") == ["lane_lost"]
 
@@ -591,7 +591,7 @@ def test_what_cannot_be_obeyed_is_refused_and_changes_nothing(verb: str) -> None
 def test_restart_in_the_middle_of_a_passage() -> None:
     bench = Bench(fault="restart-on-open=1")
     session = bench.board.status()["session"]
-    bench.board.hear(
+    bench.board.receive(
         f.encode(f.Open(1, 0, 5000), 0) + f.encode(f.Show(1, 1500, 0), 1), bench.now_ns
     )
     bench.turn()

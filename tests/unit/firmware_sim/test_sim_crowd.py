@@ -151,7 +151,7 @@ def test_an_asked_passenger_takes_the_place_of_a_planned_one() -> None:
             ["04a1b2c3d4e5f6", "refused", "true"],
             "refused is not an outcome; write one of admitted, ",
         ),
-        (["04a1b2c3d4e5f6", "denied", "yes"], "yes does not say whether a report is due"),
+        (["04a1b2c3d4e5f6", "denied", "yes"], "yes: whether a report is due is true or false"),
         (["04a1", "denied", "true"], "has 2 bytes"),
     ],
 )

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from firmware_sim.outcomes import Event, RefusedError, Say
+from firmware_sim.outcomes import Event, RefusedError, Send
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.device import Pn532
 from firmware_sim.pn532.radio import REAL
@@ -30,17 +30,17 @@ def obey(device: Pn532, verb: str) -> None:
 def test_a_card_is_told_with_the_time_of_its_verb_before_the_chip_answers_for_it(
     device: Pn532,
 ) -> None:
-    device.hear(WAKE_AND_LIST, 1)
+    device.receive(WAKE_AND_LIST, 1)
     device.advance(1)
     obey(device, f"present {UID}")
     outcomes = device.advance(7)
     assert outcomes[0] == Event("present", 7, {"uid": UID, "shown": UID, "kind": "desfire"})
     assert outcomes[1] == Event("selected", 7, {"uid": UID, "shown": UID, "target": 1})
-    assert isinstance(outcomes[2], Say)
+    assert isinstance(outcomes[2], Send)
 
 
 def test_a_clash_is_one_moment(device: Pn532) -> None:
-    device.hear(WAKE_AND_LIST, 1)
+    device.receive(WAKE_AND_LIST, 1)
     device.advance(1)
     obey(device, f"clash {UID} 11:22:33:44")
     events = told(device)
@@ -69,7 +69,7 @@ def test_a_fault_can_bring_a_second_card_or_make_a_card_leave(device: Pn532) -> 
     obey(device, "fault leaves=before-reply/1")
     obey(device, f"present {UID}")
     assert len(device.chip.field.present) == 2
-    device.hear(WAKE_AND_LIST, 8)
+    device.receive(WAKE_AND_LIST, 8)
     assert "removed" in [name for name, _ in told(device)]
 
 
@@ -130,9 +130,9 @@ def test_nine_cards_do_not_fit_on_a_reader(device: Pn532) -> None:
 def test_the_chip_cannot_look_between_two_cards_of_one_moment(verbs: list[str]) -> None:
     random = Random(1)
     device = Pn532(Chip(random, REAL), random)
-    device.hear(WAKE_AND_LIST[:-11], 0)
+    device.receive(WAKE_AND_LIST[:-11], 0)
     device.advance(10**8)
-    device.hear(WAKE_AND_LIST[-11:], 10**8)
+    device.receive(WAKE_AND_LIST[-11:], 10**8)
     later_ns = 10**8 + 10**7  # the first look is overdue when the verbs come: it sees none of them
     for verb in verbs:
         device.obey(verb.split(), later_ns)

@@ -49,8 +49,8 @@ def test_bytes_pass_both_ways_at_equal_speeds(wire: Wire) -> None:
     with serial.Serial(wire.path, 115200, timeout=5) as port:
         port.write(b"\x00\xff\n\r")
         wire.fill(0)
-        assert wire.heard(0) == b"\x00\xff\n\r"
-        wire.say(b"\x11\x13\x7f\x00", 0)
+        assert wire.received(0) == b"\x00\xff\n\r"
+        wire.send(b"\x11\x13\x7f\x00", 0)
         wire.flush(0)
         assert port.read(4) == b"\x11\x13\x7f\x00"
 
@@ -60,10 +60,10 @@ def test_bytes_at_another_speed_are_garbage_without_a_zero(wire: Wire) -> None:
         assert wire.host_baud() == 921600
         port.write(bytes(80))
         wire.fill(0)
-        heard = wire.heard(0)
+        heard = wire.received(0)
         assert len(heard) == 10
         assert 0 not in heard
-        wire.say(bytes(2), 0)
+        wire.send(bytes(2), 0)
         wire.flush(0)
         assert 0 not in port.read(16)
 
@@ -72,7 +72,7 @@ def test_a_program_that_sets_no_speed_is_understood(wire: Wire) -> None:
     descriptor = os.open(wire.path, os.O_RDWR | os.O_NOCTTY)
     os.write(descriptor, b"x")
     wire.fill(0)
-    assert wire.heard(0) == b"x"
+    assert wire.received(0) == b"x"
     os.close(descriptor)
 
 
@@ -86,17 +86,17 @@ def test_a_pulled_plug_is_a_hang_up_and_the_link_comes_back_with_the_plug(wire: 
     with serial.Serial(wire.path, 115200, timeout=5) as port:
         port.write(b"again")
         wire.fill(0)
-        assert wire.heard(0) == b"again"
+        assert wire.received(0) == b"again"
 
 
 def test_what_was_under_way_is_lost_with_the_plug(tmp_path: Path) -> None:
     wire = Wire(tmp_path / "reader", real=True, random=Random(1))
-    wire.say(b"late", 0)
+    wire.send(b"late", 0)
     wire.unplug()
     assert wire.due_ns() is None
-    wire.say(b"too late", 0)
+    wire.send(b"too late", 0)
     wire.flush(10**12)
-    assert wire.heard(10**12) == b""
+    assert wire.received(10**12) == b""
 
 
 def test_an_old_link_is_taken_over_and_a_file_is_not(tmp_path: Path) -> None:
