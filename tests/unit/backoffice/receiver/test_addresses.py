@@ -1,4 +1,7 @@
-"""By which address a gate calls the receiver, and what stands between: what works is delivered, and what cannot says who answered and why."""
+"""By which address a gate calls the receiver, and through which proxies.
+
+What works is delivered; what cannot is reported with who answered and why.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -48,7 +51,7 @@ def path(of: str, to: str) -> Change:
 
 
 class World:
-    """A gate, a receiver, and what stands between."""
+    """A gate, a receiver, and a proxy between."""
 
     def __init__(self, folder: Path, store: ReportStore, server: WebServer) -> None:
         self.folder = folder
@@ -94,7 +97,7 @@ class World:
         return answer.result
 
     def refused(self, url: str = "http://{}/") -> StatusError:
-        """What the gate is told: one line, and nothing was stored."""
+        """The gate's error: one line, and nothing was stored."""
         with pytest.raises(StatusError) as caught:
             self.sends(url)
         assert str(caught.value).isprintable()
@@ -190,7 +193,7 @@ def test_a_host_is_the_same_in_any_case_and_with_its_own_port(world: World, name
         ),
     ],
 )
-def test_what_was_changed_on_the_way_is_told_with_both_spellings(
+def test_what_was_changed_on_the_way_is_reported_with_both_spellings(
     world: World, addresses: list[str], between: Change, told: str
 ) -> None:
     world.stands(addresses, between)
@@ -200,7 +203,7 @@ def test_what_was_changed_on_the_way_is_told_with_both_spellings(
     assert "enroll" not in str(error)
 
 
-def test_a_prefix_that_the_receiver_does_not_know_is_told(world: World) -> None:
+def test_a_prefix_that_the_receiver_does_not_know_is_reported(world: World) -> None:
     """The address that was accepted, enrolled, and never delivered a report."""
     world.stands([], path("/turnike/", "/"))
     token = world.store.invite("gate", NOW_UNIX_S)
@@ -214,7 +217,7 @@ def test_a_prefix_that_the_receiver_does_not_know_is_told(world: World) -> None:
     assert world.store.public_key("gate"), "the token was not used up"
 
 
-def test_a_host_that_is_none_of_its_own_is_refused_and_the_operator_is_told_once(
+def test_a_host_that_is_none_of_its_own_is_refused_and_logged_once(
     world: World,
 ) -> None:
     world.stands(["https://reports.example.org/"], host("attacker.example"))
@@ -232,7 +235,7 @@ def test_a_host_that_is_none_of_its_own_is_refused_and_the_operator_is_told_once
 
 
 def test_a_path_is_held_against_its_signature_as_its_bytes_came(world: World) -> None:
-    """`%72` is an r to whoever routes, and not to whoever has signed."""
+    """`%72` is an r to a router, and not to the signer."""
 
     def escaped(scope: Scope) -> None:
         scope["raw_path"] = b"/v1/%72eports"
@@ -253,7 +256,7 @@ def test_hosts_without_end_are_not_remembered_without_end(world: World) -> None:
     assert all(line.isprintable() and line.isascii() for line in world.said)
 
 
-def test_a_gate_that_is_not_known_is_told_to_enrol_and_one_with_another_key_too(
+def test_a_gate_that_is_not_known_is_asked_to_enrol_and_one_with_another_key_too(
     world: World,
 ) -> None:
     world.stands([])
@@ -283,7 +286,7 @@ EDGE = [
 
 
 @pytest.mark.parametrize("answer", EDGE, ids=lambda each: str(each.status_code))
-def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_keys(
+def test_an_answer_that_is_not_the_receivers_is_named_so_without_advice_about_keys(
     world: World, answer: Response
 ) -> None:
     world.server.app = answering(answer)
@@ -302,7 +305,9 @@ def test_an_answer_that_is_not_the_receivers_says_so_and_gives_no_advice_about_k
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":"ok"}', b"[]", b'{"results": 5}'])
-def test_a_good_answer_that_is_none_of_the_receivers_says_so_too(world: World, body: bytes) -> None:
+def test_a_good_answer_that_is_none_of_the_receivers_is_named_so_too(
+    world: World, body: bytes
+) -> None:
     world.server.app = answering(Response(body, 200, media_type="application/json"))
     with pytest.raises(
         RemoteError, match="something between, not the receiver, answered what no"
@@ -318,7 +323,8 @@ def test_an_address_that_no_gate_could_have_is_refused_in_the_configuration(
     tmp_path: Path, address: str
 ) -> None:
     (tmp_path / "backoffice.toml").write_text(
-        f'[receiver]\naddresses = ["{address}"]\n[[rules]]\nname = "a"\neffect = "refuse"\nuntil_unit_s = 60\n'
+        f'[receiver]\naddresses = ["{address}"]\n'
+        '[[rules]]\nname = "a"\neffect = "refuse"\nuntil_unit_s = 60\n'
     )
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
@@ -341,10 +347,13 @@ def answering(response: Response) -> ASGIApp:
         b"[" * 3_000,
         b'{"error": 5}',
         b'{"error": "\\u001b[2J\\u202e\\nforged", "reason": "no such", "checked": null}',
-        b'{"error": "", "checked": {"method": "POST", "authority": "\\u001b]0;x\\u0007", "path": "/\\n"}}',
+        (
+            b'{"error": "", "checked": {"method": "POST", '
+            b'"authority": "\\u001b]0;x\\u0007", "path": "/\\n"}}'
+        ),
     ],
 )
-def test_whatever_says_that_it_is_the_receiver_is_shown_in_one_printable_line(
+def test_any_answer_with_the_receivers_name_is_shown_in_one_printable_line(
     world: World, body: bytes
 ) -> None:
     world.server.app = answering(Response(body, 401, {"turnike-receiver": "1"}))

@@ -1,4 +1,4 @@
-"""Connections to the receiver that never finish what they began are ended, each in its time; those that do are left alone."""
+"""The receiver ends connections that never finish what they began, and leaves the others alone."""
 
 import asyncio
 import resource
@@ -140,7 +140,7 @@ def test_a_body_that_never_ends_is_not_waited_for(said: bytes) -> None:
 
 
 def test_a_body_that_goes_on_after_its_answer_is_not_waited_for() -> None:
-    """Whoever posts to where nothing is taken is answered before the body is there."""
+    """A post to a path that takes nothing is answered before its body is there."""
 
     async def test(served: Served) -> None:
         await served.is_ended(await served.call(HEAD.replace(b"POST / ", b"POST /none ")))
@@ -148,7 +148,7 @@ def test_a_body_that_goes_on_after_its_answer_is_not_waited_for() -> None:
     serve(replace(PATIENT, body_s=NEAR_S), test)
 
 
-def test_an_answer_that_nobody_takes_is_given_up() -> None:
+def test_an_answer_that_no_caller_takes_is_given_up() -> None:
     async def test(served: Served) -> None:
         with socket.create_connection(("127.0.0.1", served.port)) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -243,7 +243,7 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_it_is_needed(
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1_000 + FILES_KEPT
 
 
-def test_so_many_gates_need_so_many_connections_and_somebody_else_asks_too() -> None:
+def test_so_many_gates_need_so_many_connections_and_another_caller_asks_too() -> None:
     assert for_gates(GATES_MAX) == ConnectionLimits()
     assert for_gates(100).connections_max == 100 + CONNECTIONS_MAX - GATES_MAX
 

@@ -1,4 +1,4 @@
-"""The receiver against gates that are honest, hasty, mad, stolen, or none at all."""
+"""The receiver against gates that are honest, hasty, faulty, stolen, or none at all."""
 
 import asyncio
 import gzip
@@ -103,7 +103,7 @@ def test_a_gate_cannot_speak_for_another(city: City) -> None:
     assert city.store.count() == 0
 
 
-def test_a_stolen_gate_is_not_heard_any_more(city: City) -> None:
+def test_a_stolen_gate_is_refused(city: City) -> None:
     city.store.strike_off("gate", NOW_UNIX_S)
     assert city.upload(stored(1)).status == 401
 
@@ -124,7 +124,7 @@ def test_a_request_that_was_changed_on_the_way_is_refused(
     assert city.post("/v1/reports", b'{"reports":[]}', change=change).status == 401
 
 
-def test_a_server_whose_clock_nobody_has_set_dates_no_report(city: City) -> None:
+def test_a_server_whose_clock_was_never_set_dates_no_report(city: City) -> None:
     city.now_unix_s = 1_000
     answered = city.upload(stored(1))
     assert (answered.status, "retry-after" in answered.headers) == (503, True)
@@ -159,7 +159,7 @@ def test_one_report_that_is_none_is_rejected_and_the_rest_are_stored(city: City)
 @pytest.mark.parametrize(
     "extra", [{"uid": "04a1b2c3d4e5f6"}, {"kind": "theft"}, {"sealed": "x" * 500}, {"gate_id": 5}]
 )
-def test_a_report_that_says_more_or_other_than_one_may_is_rejected(
+def test_a_report_with_other_fields_or_values_than_allowed_is_rejected(
     extra: Mapping[str, Any], city: City
 ) -> None:
     assert results(city.upload(json.loads(stored(1).json()) | extra)) == ["rejected"]
@@ -213,7 +213,7 @@ def test_a_body_without_an_end_is_not_kept(city: City) -> None:
     assert answered.status == 413
 
 
-def test_a_body_that_says_that_it_is_too_large_is_not_read(city: City) -> None:
+def test_a_body_whose_length_is_declared_too_large_is_not_read(city: City) -> None:
     answered = ask(city.app, "POST", f"{HOST}/v1/reports", {"content-length": str(1 << 40)}, [])
     assert answered.status == 413
 
@@ -231,7 +231,7 @@ def test_an_unpacked_body_is_not_taken(city: City) -> None:
     assert ask(city.app, "POST", f"{HOST}/v1/reports", headers, b"{}").status == 415
 
 
-def test_a_gate_that_has_gone_mad_is_asked_to_wait_and_the_others_are_heard(city: City) -> None:
+def test_a_faulty_gate_is_asked_to_wait_and_the_others_are_answered(city: City) -> None:
     answers = [city.upload() for _ in range(LIMITS.requests_per_minute + 1)]
     assert [answered.status for answered in answers[-2:]] == [200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
@@ -255,7 +255,7 @@ def enrolment(city: City, **fields: str) -> Answered:
     return ask(city.app, "POST", f"{HOST}/v1/enrol", {}, json.dumps(fields).encode())
 
 
-def test_a_gate_enrols_with_its_token_and_is_heard(city: City) -> None:
+def test_a_gate_enrols_with_its_token_and_its_reports_are_taken(city: City) -> None:
     key = Ed25519PrivateKey.generate()
     token, public = city.store.invite("new", NOW_UNIX_S), key.public_key().public_bytes_raw().hex()
     assert enrolment(city, gate_id="new", token=token[1:], public_key=public).status == 403
@@ -341,7 +341,7 @@ def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_sto
     assert city.store.count() == 1
 
 
-def test_a_status_that_says_it_is_of_the_future_silences_no_later_one(city: City) -> None:
+def test_a_status_dated_in_the_future_silences_no_later_one(city: City) -> None:
     years_ahead = NOW_UNIX_S + 10 * 365 * 86_400
     assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=years_ahead).json["kept"]
     city.now_unix_s += 2 * 86_400
@@ -354,7 +354,7 @@ REQUEST = {"type": "http", "method": "POST", "headers": []}
 
 
 class _Sender:
-    """A client whose body comes when it is told to."""
+    """A client whose body comes when the test sends it."""
 
     def __init__(self) -> None:
         self.comes = asyncio.Event()
@@ -372,9 +372,7 @@ async def _settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_none_is_forgotten() -> (
-    None
-):
+def test_more_requests_at_once_than_it_can_work_on_are_asked_to_come_later() -> None:
     receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=2))
 
     async def overloaded() -> list[tuple[int, str | None]]:
@@ -400,7 +398,7 @@ def test_more_requests_at_once_than_it_can_work_on_are_told_to_come_later_and_no
     assert asyncio.run(overloaded()) == [(503, "30"), (200, None), (200, None), (200, None)]
 
 
-def test_bodies_that_dawdle_hold_up_nobody_and_are_not_waited_for_for_ever() -> None:
+def test_slow_bodies_block_no_other_gate_and_are_not_waited_for_for_ever() -> None:
     receiver = Receiver(cast("Any", None), ReceiverLimits(requests_max=1, bodies_max=4, body_s=0.2))
 
     async def dawdled() -> tuple[list[int], int, int, int]:

@@ -1,4 +1,4 @@
-"""How the processes of `turnike-backoffice serve` share what comes: tests/processes has them whole."""
+"""How the processes of `turnike-backoffice serve` share connections; whole in tests/processes."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from backoffice.receiver.serving import SharingServer, listener
 
 AT_ONCE = 32
 MORE = 100
-TURNS = 3  # of this process, before another one looks
+TURNS = 3  # of this process, before another one accepts
 LIMIT_S = 90.0
 
 
@@ -31,7 +31,7 @@ def test_a_process_leaves_connections_to_those_beside_it_and_the_queue_stays_lon
             for _ in range(TURNS):
                 await asyncio.sleep(0)
             for _ in range(MORE):
-                call()  # nobody accepts meanwhile: there is room, or this would hang
+                call()  # no process accepts meanwhile: there is room, or this would hang
             left = beside(stack, listening)
             for _ in range(AT_ONCE):
                 await asyncio.sleep(0)  # it ends only what it has begun

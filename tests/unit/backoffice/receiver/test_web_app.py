@@ -1,4 +1,4 @@
-"""The published folder as `serve` hands it out, spoken to in ASGI: ranges, tags, and nothing that is not meant for the world."""
+"""The published folder as `serve` hands it out, in ASGI: ranges, tags, and no other file."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """A published folder with one file of each kind, and things beside it that are nobody's business."""
+    """A published folder with one file of each kind, and files beside it that are not published."""
     folder = tmp_path / "published"
     for name in FOLDERS:
         (folder / name).mkdir(parents=True)
@@ -105,7 +105,7 @@ def test_other_files_have_a_tag_too(published: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/segments/a.wire", "/metadata/timestamp.json"])
-def test_the_head_says_what_the_whole_would(published: Path, path: str) -> None:
+def test_head_answers_as_get_would(published: Path, path: str) -> None:
     whole, head = (
         ask(published, path),
         ask(published, path, "HEAD"),

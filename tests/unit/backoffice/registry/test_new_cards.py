@@ -1,4 +1,4 @@
-"""The record of cards that were not compared yet, and reads of thousands of rows at a time: nothing is left out, nothing told twice."""
+"""The record of cards that were not compared yet, and reads of thousands of rows at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def cards(*numbers: int) -> list[IssuedCard]:
     return [IssuedCard(b"\x04" + number.to_bytes(6)) for number in numbers]
 
 
-def test_only_what_was_added_since_is_told(registry: Registry) -> None:
+def test_only_what_was_added_since_is_returned(registry: Registry) -> None:
     assert registry.new_cards.since() == (0, 0, ())
     registry.add_cards(cards(1, 2))
     registry.add_cards(cards(2, 3))
@@ -38,7 +38,7 @@ def test_an_undone_batch_leaves_no_trace(registry: Registry) -> None:
     assert registry.new_cards.since() == (0, 0, ())
 
 
-def test_too_many_are_not_recorded_and_that_is_told(
+def test_too_many_are_not_recorded_and_that_is_returned(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(new_cards, "RECORDED_MAX", 3)

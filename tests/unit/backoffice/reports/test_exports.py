@@ -1,4 +1,7 @@
-"""Exports for the authority: it alone reads them, it can tell who made them, and there is none that the log does not know. And retention."""
+"""Exports for the authority: it alone reads them, it knows who made them, and each is logged.
+
+And retention.
+"""
 
 import fcntl
 import hashlib
@@ -155,7 +158,7 @@ def test_only_what_was_received_in_the_period_is_exported(desk: Desk) -> None:
     assert [line["seq"] for line in desk.read()[1:]] == [2]
 
 
-def test_a_uid_whose_key_is_not_given_is_left_out_and_told(full: Desk) -> None:
+def test_a_uid_whose_key_is_not_given_is_left_out_and_reported(full: Desk) -> None:
     full.add_raw(41, sealed="", sealed_to="")
     done = export(full.store, full.opener(full.sealing[0]), full.order(), full.folder / "out")
     other = sealing_key_id(bytes(full.sealing[1].public_key)).hex()
@@ -212,7 +215,7 @@ def header_of(desk: Desk, reports: int, **more: Any) -> Header:
     )
 
 
-def test_the_file_is_what_the_runbook_says_to_whoever_reads_it_with_other_tools(full: Desk) -> None:
+def test_the_file_is_as_the_runbook_describes_it_for_other_tools(full: Desk) -> None:
     full.export()
     content = (full.folder / "out").read_bytes()
     assert content[:8] == bytes.fromhex("89 54 4E 4B 45 58 50 0A")
@@ -240,7 +243,7 @@ def refused(desk: Desk, content: bytes, *, authority: PrivateKey | None = None) 
     return str(caught.value)
 
 
-def test_whoever_is_not_the_authority_reads_nothing(full: Desk) -> None:
+def test_another_than_the_authority_reads_nothing(full: Desk) -> None:
     full.export()
     content = (full.folder / "out").read_bytes()
     assert "another key" in refused(full, content, authority=full.sealing[0])
@@ -298,7 +301,7 @@ def written(
     return out.getvalue()
 
 
-def test_an_export_that_somebody_else_signed_is_not_believed(desk: Desk) -> None:
+def test_an_export_that_another_exporter_signed_is_not_believed(desk: Desk) -> None:
     other = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
     assert "not that of this exporter" in refused(
         desk, written(desk, header_of(desk, 0), [], other)
@@ -429,7 +432,7 @@ def test_of_two_exports_to_one_name_the_later_is_refused_and_the_earlier_is_whol
     assert not list(full.folder.glob(".new-*"))
 
 
-def test_the_log_says_who_took_what_for_whom_and_which_file_it_was(full: Desk) -> None:
+def test_the_log_names_who_took_what_for_whom_and_which_file_it_was(full: Desk) -> None:
     logged = full.export().logged
     assert full.store.export_log() == [logged]
     assert (logged.number, logged.who, logged.reports) == (1, "Ayşe Kaya", 40)

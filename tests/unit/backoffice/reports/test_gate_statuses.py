@@ -1,4 +1,4 @@
-"""What a gate says of itself: heard whatever its clock and the city's do, and only once, whoever sends it again."""
+"""Gate statuses: taken whatever the clocks of gate and city do, and once, whoever repeats them."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ class Sent(NamedTuple):
 
 
 class Way(Web):
-    """The way to the receiver, without a socket. Somebody on it keeps what passes."""
+    """The way to the receiver, without a socket. An attacker on it keeps what passes."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class World:
         self.gate_unix_s += seconds
 
     def speaks(self) -> bool:
-        """The gate says something new; whether that is what the city has of it then."""
+        """Send a new status. Returns whether the city has it then."""
         self.said += 1
         self.office.tell_status({"said": self.said})
         return self.known() == (self.said, self.city_unix_s)
@@ -101,7 +101,7 @@ class World:
         return json.loads(row["status"])["said"], row["received_unix_s"]
 
     def again(self, sent: Sent) -> bool:
-        """Somebody sends that again; whether it is kept."""
+        """An attacker sends that again. Returns whether it is kept."""
         kept = ask(self.way.app, "POST", sent.url, sent.headers, sent.body).json["kept"]
         assert isinstance(kept, bool)
         return kept
@@ -119,7 +119,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S, -YEAR_S])
-def test_a_gate_whose_clock_was_wrong_is_heard_at_once_when_it_is_right(
+def test_the_status_of_a_gate_whose_clock_was_wrong_is_taken_at_once_when_it_is_right(
     world: World, ahead_s: int
 ) -> None:
     assert world.speaks()
@@ -133,7 +133,7 @@ def test_a_gate_whose_clock_was_wrong_is_heard_at_once_when_it_is_right(
 
 
 @pytest.mark.parametrize("gate_unix_s", [0, 60, NOW_UNIX_S - DAY_S, NOW_UNIX_S, 4_070_908_800])
-def test_a_gate_that_starts_again_is_heard_whatever_its_clock_says(
+def test_the_status_of_a_gate_that_starts_again_is_taken_whatever_its_clock_is(
     world: World, gate_unix_s: int
 ) -> None:
     assert world.speaks()
@@ -145,7 +145,7 @@ def test_a_gate_that_starts_again_is_heard_whatever_its_clock_says(
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR_S, YEAR_S])
-def test_a_gate_is_heard_when_the_citys_clock_was_wrong(world: World, ahead_s: int) -> None:
+def test_a_status_is_taken_when_the_citys_clock_was_wrong(world: World, ahead_s: int) -> None:
     world.city_unix_s += ahead_s
     assert world.speaks()
     world.city_unix_s -= ahead_s
@@ -156,7 +156,7 @@ def test_a_gate_is_heard_when_the_citys_clock_was_wrong(world: World, ahead_s: i
     assert world.view().troubles == ()
 
 
-def test_what_was_said_before_and_is_sent_again_stands_over_nothing_and_is_no_sign_of_life(
+def test_a_replayed_status_replaces_none_and_is_no_sign_of_life(
     world: World,
 ) -> None:
     for _ in range(4):
@@ -196,7 +196,7 @@ def test_of_two_copies_at_once_one_is_kept(world: World) -> None:
 
 
 @pytest.mark.parametrize("loses", [[True], [True, True], [False, True]])
-def test_a_gate_that_does_not_hear_the_answer_is_heard_the_next_time(
+def test_the_next_status_of_a_gate_that_missed_the_answer_is_taken(
     world: World, loses: list[bool]
 ) -> None:
     assert world.speaks()
@@ -216,7 +216,7 @@ def test_a_status_that_was_held_back_is_worth_nothing_an_hour_later(world: World
     assert world.speaks()
 
 
-def test_a_gate_that_was_away_for_days_is_heard_at_once(world: World) -> None:
+def test_the_status_of_a_gate_that_was_away_for_days_is_taken_at_once(world: World) -> None:
     assert world.speaks()
     world.pass_time(9 * DAY_S)
     assert world.speaks()
@@ -231,7 +231,7 @@ def raw(created_unix_s: int, said: int) -> Sent:
     )
 
 
-def test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows_of_them(
+def test_a_gate_from_before_there_were_nonces_is_ordered_by_its_clock_until_it_has_them(
     world: World,
 ) -> None:
     first, second = raw(NOW_UNIX_S, 1), raw(NOW_UNIX_S + 60, 2)
@@ -245,7 +245,9 @@ def test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows
     assert world.known()[0] == world.said
 
 
-def test_a_gate_that_is_enrolled_again_with_its_old_program_is_heard(world: World) -> None:
+def test_the_status_of_a_gate_that_is_enrolled_again_with_its_old_program_is_taken(
+    world: World,
+) -> None:
     assert world.speaks()
     world.store.strike_off("gate", world.city_unix_s)
     world.enrol()

@@ -1,4 +1,4 @@
-"""Reports and gates move out of the registry's database, all of them and once, also after a kill in between."""
+"""Reports and gates move out of the registry's database, each once, also after a kill."""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Reports in the city: each once, by its id; gaps are seen; a stolen gate is not heard; what has had its time is gone and not missing."""
+"""Reports in the city: each once, by its id; gaps are seen; a stolen gate is refused.
+
+What has had its time is gone and not missing.
+"""
 
 import random
 from collections.abc import Iterator
@@ -57,7 +60,7 @@ def test_a_gate_cannot_learn_or_take_the_id_of_another_gates_report(store: Repor
     assert store.add("gate", [copied], NOW_UNIX_S)[copied.report_id].result == REJECTED
 
 
-def test_two_reports_with_one_number_are_told(store: ReportStore) -> None:
+def test_two_reports_with_one_number_are_listed(store: ReportStore) -> None:
     store.add("gate", [stored(1)], NOW_UNIX_S)
     second = stored(1, report_id=stored(77).report_id)
     answer = store.add("gate", [second], NOW_UNIX_S)[second.report_id]
@@ -130,7 +133,7 @@ def test_the_numbers_that_were_forgotten_are_few_ranges(store: ReportStore) -> N
     assert kept == [(1, 39)]
 
 
-def test_a_gate_that_is_enrolled_anew_is_heard_whatever_time_the_old_one_had(
+def test_a_gate_that_is_enrolled_again_is_taken_whatever_time_the_old_one_had(
     store: ReportStore,
 ) -> None:
     store.enrol("gate", store.invite("gate", NOW_UNIX_S), KEY, NOW_UNIX_S)
@@ -147,7 +150,7 @@ def test_a_token_is_spent_also_by_the_gate_that_is_enrolled_already(store: Repor
         store.enrol("gate", token, OTHER, NOW_UNIX_S)
 
 
-def test_the_numbers_that_are_missing_are_told(store: ReportStore) -> None:
+def test_the_numbers_that_are_missing_are_listed(store: ReportStore) -> None:
     results(store, 2, 3, 7, now_unix_s=100)
     results(store, 8, 10, now_unix_s=200)
     results(store, 1, 2, gate_id="another", now_unix_s=200)

@@ -192,7 +192,7 @@ def test_an_online_key_that_others_may_read_signs_nothing(office: Office) -> Non
         keys.online_signer(office, "timestamp", [made.keyid], 1)
 
 
-def test_the_root_alone_says_which_online_key_signs(office: Office) -> None:
+def test_the_root_alone_decides_which_online_key_signs(office: Office) -> None:
     now = keys.make_online_key(office, "timestamp")
     then = keys.make_online_key(office, "timestamp", following=True)
     for named in (now, then):

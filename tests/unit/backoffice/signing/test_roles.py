@@ -1,4 +1,4 @@
-"""What is signed and published: whole after a kill anywhere, never falling, and by the keys that the newest root names."""
+"""What is signed and published: whole after any kill, never falling, by the newest root's keys."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # it does not re-export its public names
 from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
@@ -258,7 +258,7 @@ def test_a_key_that_the_root_does_not_name_signs_nothing(city: City, client: Cli
 
 
 @pytest.mark.parametrize("damage", ["not there", "empty", "readable by others"])
-def test_a_key_that_is_damaged_is_mended_by_rotating_it(
+def test_a_key_that_is_damaged_is_replaced_by_rotating_it(
     city: City, client: Client, damage: str
 ) -> None:
     city.publish(1)
@@ -298,7 +298,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_versions_never_fall_whatever_somebody_deletes(
+def test_versions_never_fall_whatever_a_person_deletes(
     city: City, client: Client, lost: str
 ) -> None:
     for number in range(1, 4):
@@ -311,7 +311,7 @@ def test_versions_never_fall_whatever_somebody_deletes(
     assert client.refresh().manifest == manifest(4)
 
 
-def test_versions_that_nobody_remembers_are_not_begun_anew(city: City) -> None:
+def test_versions_that_no_file_has_are_not_begun_again(city: City) -> None:
     city.publish(1)
     (city.office.home / "versions.json").unlink()
     (city.office.metadata / "timestamp.json").unlink()
@@ -332,7 +332,7 @@ def test_spoiled_remembered_versions_are_one_line(city: City, content: bytes) ->
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 496, b"[" * 50_000, b"x" * 100_000])
 @pytest.mark.parametrize("name", ["timestamp.json", "1.snapshot.json", "1.targets.json"])
-def test_damaged_metadata_is_mended_by_the_next_publication(
+def test_damaged_metadata_is_restored_by_the_next_publication(
     city: City, client: Client, name: str, damage: bytes
 ) -> None:
     city.publish(1)
@@ -342,7 +342,7 @@ def test_damaged_metadata_is_mended_by_the_next_publication(
     assert client.refresh().manifest == manifest(2)
 
 
-def test_damage_that_only_a_publication_can_mend_is_said(city: City) -> None:
+def test_damage_that_only_a_publication_can_repair_is_reported(city: City) -> None:
     city.publish(1)
     (city.office.metadata / "1.targets.json").unlink()
     with pytest.raises(
@@ -416,7 +416,7 @@ def floor_of(seen: Seen, list_version: int) -> Floor:
 
 
 def thief_publishes(city: City, version: int) -> dict[str, bytes]:
-    """What somebody signs who has all online keys: absurd versions of everything. Returns what the city had published."""
+    """A thief of all online keys signs absurd versions. Returns what the city had published."""
     office = city.office
     honest = tree(office.published)
     remembered = (office.home / "versions.json").read_bytes()
@@ -467,7 +467,7 @@ def test_rotating_timestamp_alone_does_not_heal_what_was_done_with_the_key_of_sn
         client.refresh()
 
 
-def test_the_last_version_there_is_is_said_and_not_passed(city: City) -> None:
+def test_the_last_version_there_is_is_reported_and_not_passed(city: City) -> None:
     (city.office.home / "versions.json").write_text(f'{{"timestamp":{(1 << 53) - 1}}}')
     with pytest.raises(RoleError, match="timestamp has reached the highest version"):
         city.publish(1)
@@ -501,7 +501,7 @@ def test_what_a_crash_left_half_written_goes_with_the_next_publication(city: Cit
     assert len(standing.prune(city.office, NOW_UNIX_S)) == 2
 
 
-def test_nothing_is_pruned_while_what_is_public_cannot_be_told(city: City) -> None:
+def test_nothing_is_pruned_while_what_is_public_cannot_be_read(city: City) -> None:
     city.publish(1)
     city.publish(2)
     (city.office.metadata / "2.snapshot.json").unlink()

@@ -1,4 +1,4 @@
-"""Roots: nothing comes into force that not enough people signed, and nobody signs what was not shown."""
+"""Roots: none comes into force without enough signatures, and no one signs what was not shown."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # it does not re-export its public names
 
 from backoffice.home.folder import put
 from backoffice.signing import keys, roots
@@ -48,7 +48,7 @@ def test_a_root_signed_by_removed_keys_is_refused(city: City) -> None:
     draft = roots.next_root(city.root, LATER_UNIX_S)
     with pytest.raises(RootError, match="is no root key of the draft"):
         city.signed(draft, "a")
-    draft.sign(private(city, "a"), append=True)  # somebody with other tools
+    draft.sign(private(city, "a"), append=True)  # a person with other tools
     draft.sign(private(city, "b"), append=True)
     with pytest.raises(RootError, match="of root 3's keys 1 of 2 signed"):
         city.accept(draft)
@@ -187,7 +187,7 @@ UNSOUND = [
 
 
 @pytest.mark.parametrize("change", UNSOUND, ids=lambda change: change.__name__)
-def test_a_draft_that_says_what_people_are_not_shown_is_not_even_read(
+def test_a_draft_with_fields_that_people_are_not_shown_is_not_even_read(
     city: City, tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
     draft = json.loads(roots.draft_bytes(city.following("timestamp")))
@@ -226,7 +226,7 @@ def test_copies_signed_in_two_places_are_accepted_together(city: City) -> None:
     assert in_force(city) == 2
 
 
-def test_copies_that_do_not_say_the_same_are_refused(city: City) -> None:
+def test_copies_that_differ_are_refused(city: City) -> None:
     one = city.signed(roots.next_root(city.root, LATER_UNIX_S), "a")
     two = city.signed(roots.next_root(city.root, LATER_UNIX_S + 1), "b")
     with pytest.raises(RootError, match="the drafts differ"):
@@ -289,7 +289,7 @@ def test_the_root_before_must_be_the_one_before_and_signed(city: City) -> None:
         roots.sign_root(draft, private(city, "a"), Metadata(city.root))
 
 
-def test_what_a_draft_says_and_changes_is_shown_whole(city: City) -> None:
+def test_the_content_and_changes_of_a_draft_are_shown_whole(city: City) -> None:
     before = city.root
     draft = roots.next_root(
         before,
