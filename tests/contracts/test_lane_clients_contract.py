@@ -1,4 +1,4 @@
-"""What validator.lane.ports.LaneClients promises, tried on the lane socket and on the two that stand in for it in tests."""
+"""What validator.lane.ports.LaneClients promises: the lane socket, and the two fakes of tests."""
 
 import json
 import socket
@@ -153,7 +153,7 @@ def test_a_wait_ends_at_its_limit_and_one_below_zero_at_once(rig: Rig) -> None:
         assert rig.clients.take() is None
 
 
-def test_events_go_to_those_who_watch_and_to_nobody_else(rig: Rig) -> None:
+def test_events_go_to_those_who_watch_and_to_no_other_client(rig: Rig) -> None:
     watcher, other = rig.connect(), rig.connect()
     rig.send(watcher, Watch())
     rig.clients.answer(taken(rig.clients).client, Watching())

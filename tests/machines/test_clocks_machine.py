@@ -1,8 +1,10 @@
-"""Clocks that jump, at the city and at gates, at any step: after the documented repair every gate decides what the registry says.
+"""Clocks that jump, at the city and at gates, between any two steps.
 
-The real publisher, real metadata and real couriers. The city's clock, and each gate's, is off by whatever the jumps add up to; the right time
-goes on beside them. A person believes a wrong clock (`--clock-is-right`, or a ceremony) as often as not. The repair is what docs/runbook.md
-says: set the clocks, and do what the commands say until one of them publishes.
+After the documented repair every gate decides as the registry has it. The publisher, the metadata
+and the couriers are the real ones. The clock of the city, and of each gate, is wrong by the sum of
+its jumps; the right time goes on beside them. The operator confirms a wrong clock
+(`--clock-is-right`, or a ceremony) as often as not. The repair is that of docs/runbook.md: set the
+clocks, and do what the commands ask for until one of them publishes.
 """
 
 import os
@@ -41,15 +43,15 @@ from validator.errors import SourceState
 HOUR_S, DAY_S = 3_600, 86_400
 YEAR_S = 365 * DAY_S
 GATES_MAX = 3
-OFF_S_MAX = 12 * YEAR_S  # two jumps of ten years the same way leave what Unix seconds can say
+OFF_S_MAX = 12 * YEAR_S  # two jumps of ten years in one direction leave the range of Unix seconds
 SIGNED_S_MAX = 2 * HOUR_S  # timestamp is signed again after a third of its six hours
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothing here outlives a test
+# Memory, if there is some: no file here outlives a test.
+SCRATCH = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108
 
 JUMPS = (5 * HOUR_S, 20 * HOUR_S, 40 * DAY_S, YEAR_S, 10 * YEAR_S)
 jumps = st.sampled_from([sign * jump for jump in JUMPS for sign in (1, -1)])
-wrong = st.sampled_from(
-    [*JUMPS, *JUMPS[:3], -5 * HOUR_S, -40 * DAY_S]
-)  # one that is ahead does the harm
+# More of them ahead, since those do the harm.
+wrong = st.sampled_from([*JUMPS, *JUMPS[:3], -5 * HOUR_S, -40 * DAY_S])
 cards = st.integers(0, 3).map(uid)
 names = st.sampled_from([SUSPENDED.name, SUSPENDED.name, STAFF.name, MATCHED.name])
 ends = st.sampled_from([None, 1, HOUR_S, 4 * HOUR_S, 4 * HOUR_S, 10 * DAY_S, 30 * DAY_S])
@@ -58,18 +60,17 @@ gates = st.integers(0, GATES_MAX - 1)
 
 
 class ClocksMachine(RuleBasedStateMachine):
-    """One town and its gates. `now_unix_s` is the right time; nobody here is shown it but through a clock."""
+    """One city and its gates. `now_unix_s` is the right time, which only clocks show."""
 
     @initialize(synchronised=st.booleans())
     def found(self, *, synchronised: bool) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="clocks-", dir=SHELVES))
+        self.folder = Path(tempfile.mkdtemp(prefix="clocks-", dir=SCRATCH))
         self.town = PublishingOffice(self.folder)
         self.town.clock_is_right = False
         self.town.issue(*map(uid, range(4)))
         self.now_unix_s = self.town.now_unix_s
-        self.off_s = self.furthest_s = (
-            0  # how far the city's clock is ahead, and the furthest by which it published
-        )
+        # How far the city's clock is ahead, and the furthest at which it published.
+        self.off_s = self.furthest_s = 0
         self.gates: list[SocketlessGate] = []
         self.numbers = count(1)
         self.town.publish()
@@ -112,7 +113,7 @@ class ClocksMachine(RuleBasedStateMachine):
 
     @rule(name=names, card=cards, end_s=st.just(0) | ends)
     def change(self, name: str, card: bytes, end_s: int | None) -> None:
-        """A card is put in until a time that a person typed, as the wall says it (0: it is taken out)."""
+        """Put a card in until a time that an operator typed, by the wall clock; 0 takes it out."""
         if end_s == 0:
             self.town.remove(name, card)
         else:
@@ -120,7 +121,7 @@ class ClocksMachine(RuleBasedStateMachine):
 
     @rule(believed=st.booleans(), with_snapshots=st.booleans())
     def publish(self, *, believed: bool, with_snapshots: bool = False) -> None:
-        """A person who is asked says that the clock is right, or does not. Every rule gets a snapshot now and then."""
+        """Publish; the operator confirms the clock or not. Now and then all rules get snapshots."""
         if with_snapshots:
             self.town.rotate_fingerprint_key()
             for gate in self.gates:
@@ -144,7 +145,7 @@ class ClocksMachine(RuleBasedStateMachine):
 
     @rule(roles=st.sampled_from([(), ("timestamp",), ("timestamp", "snapshot", "targets")]))
     def ceremony(self, roles: tuple[str, ...]) -> None:
-        """As `root accept` ends it: what is published is signed again, if this clock may sign."""
+        """Rotate roles as `root accept` does, and sign again if this clock may sign."""
         city, now_unix_s = self.town.city, self.town.now_unix_s
         try:
             path = ceremonies.rotate(city.office, roles, now_unix_s)
@@ -163,7 +164,7 @@ class ClocksMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.gates) < GATES_MAX)
     @rule(synchronised=st.booleans())
     def new_gate(self, *, synchronised: bool) -> None:
-        """A gate with a right clock, or one without a battery that wakes in 1970."""
+        """Add a gate with a right clock, or one without a battery that starts in 1970."""
         gate = self.town.gate(f"gate-{next(self.numbers)}")
         gate.clock.unix_s = self.now_unix_s if synchronised else 1_000
         gate.clock.synchronised = synchronised
@@ -173,28 +174,27 @@ class ClocksMachine(RuleBasedStateMachine):
     def poll(self, number: int) -> None:
         gate = self.gate(number)
         status = gate.poll()
-        self.speak(number)
+        self.send_status(number)
         event(f"polled: {status.state.value}")
         if gate.rules is not None and self.furthest_s <= JUMP_S_MAX:
-            # As far as a clock may be ahead before anybody asks, what it publishes is right at any time.
+            # While a clock is not further ahead than this, its lists are right at any time.
             self.town.assert_says(gate.rules, self.now_unix_s)
 
     def a_list_by_a_wrong_clock(
         self, number: int, card: bytes, seconds: int, *, with_snapshots: bool, polls: bool
     ) -> None:
-        """A card is suspended for hours and a gate knows it; then the clock jumps, and a list is published by it."""
+        """Suspend a card for hours, poll, let the clock jump, and publish a list by it."""
         self.change(SUSPENDED.name, card, 4 * HOUR_S)
         self.publish(believed=True)
         self.poll(number)
-        self.the_citys_clock_jumps(
-            seconds - self.off_s
-        )  # from the right time, so that small ones are not lost among large ones
+        # From the right time, so that small jumps are not lost among large ones.
+        self.the_citys_clock_jumps(seconds - self.off_s)
         self.change(SUSPENDED.name, uid(card[-1] ^ 1), 10 * DAY_S)
         self.publish(believed=True, with_snapshots=with_snapshots)
         if polls:
             self.poll(number)
 
-    # Twice, since a rule is drawn as often as any other and everything hangs on this one.
+    # Twice, since all rules are drawn equally often and this one matters most.
     _drawn = rule(
         number=gates, card=cards, seconds=wrong, with_snapshots=st.booleans(), polls=st.booleans()
     )
@@ -215,8 +215,12 @@ class ClocksMachine(RuleBasedStateMachine):
         else:
             self.gate(number).start()
 
-    def speak(self, number: int) -> None:
-        """A gate tells the city how it fares. Nobody guards against one whose clock the kernel calls synchronised and is wrong."""
+    def send_status(self, number: int) -> None:
+        """Send a gate's status to the city.
+
+        Not if its clock is wrong although the kernel calls it synchronised: nothing guards against
+        such a gate.
+        """
         now = self.gate(number).lane_clock.now()
         if now.synchronised and abs(now.unix_s - self.now_unix_s) > JUMP_S_MAX:
             return
@@ -247,7 +251,7 @@ class ClocksMachine(RuleBasedStateMachine):
             gate.web.close()
 
     def publish_as_the_commands_say(self) -> None:
-        """Each message names what is to be done, and none of it has to be done twice."""
+        """Publish, and do what each message asks for. Nothing has to be done twice."""
         done: list[str] = []
         while True:
             try:
@@ -269,7 +273,7 @@ class ClocksMachine(RuleBasedStateMachine):
                 event(f"repaired by: {', '.join(done) or 'nothing'}")
                 break
         if self.town.registry.pending():
-            self.town.publish()  # what was begun was finished first
+            self.town.publish()  # the first one only finished an earlier publication
 
     def the_registry_holds_what_was_put_in(self) -> None:
         held = {

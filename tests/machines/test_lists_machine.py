@@ -1,7 +1,9 @@
-"""Lists from the registry to the gate, whatever happens on the way: the real publisher and real couriers over simulated weeks.
+"""Lists from the registry to the gate over simulated weeks, whatever happens on the way.
 
-Cards change, publishers and gates are killed between any two steps, keys rotate, files are lost, a backup comes back. Whenever what is
-public is whole, a gate that polls follows, and its tables say exactly what the registry said when that list version was published.
+The publisher and the couriers are the real ones. Cards change, publishers and gates are killed
+between any two steps, keys rotate, files are lost, a backup is restored. Whenever the publication
+is whole, a gate that polls follows it, and its tables hold exactly what the registry held when that
+list version was published.
 """
 
 import os
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
 HOUR_S, DAY_S = 3_600, 86_400
 GATES_MAX = 3
 ROOT_RENEWED_S = 90 * DAY_S  # before it expires
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # nothing here outlives a test
+# Memory, if there is some: no file here outlives a test.
+SCRATCH = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108
 
 cards = st.integers(0, 5).map(uid)
 rules = st.sampled_from([SUSPENDED.name, SUSPENDED.name, MATCHED.name, STAFF.name])
@@ -60,11 +63,11 @@ gates = st.integers(0, GATES_MAX - 1)
 
 
 class ListsMachine(RuleBasedStateMachine):
-    """One town, its registry and its publisher, and up to three gates."""
+    """One city with its registry and its publisher, and up to three gates."""
 
     @initialize()
     def found(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="lists-", dir=SHELVES))
+        self.folder = Path(tempfile.mkdtemp(prefix="lists-", dir=SCRATCH))
         self.town = PublishingOffice(self.folder)
         self.town.issue(*map(uid, range(3)))
         self.gates: list[SocketlessGate] = []
@@ -138,7 +141,7 @@ class ListsMachine(RuleBasedStateMachine):
     @rule(roles=roles)
     def rotate_root(self, roles: list[str]) -> None:
         if not is_whole(self.town.published):
-            self.publish()  # else the ceremony says: publish again
+            self.publish()  # else the ceremony asks to publish again
         self.town.city.rotate(*roles, now_unix_s=self.town.now_unix_s)
 
     @rule(prompt=st.sets(gates))
@@ -183,7 +186,7 @@ class ListsMachine(RuleBasedStateMachine):
     @rule(again=st.booleans())
     def back_up_or_restore(self, again: bool) -> None:
         if not is_whole(self.town.published):
-            return  # with both lost nobody knows which list versions were used
+            return  # with both lost, no record is left of the list versions that were used
         if again and self.backup is not None:
             self.town.restore(self.backup)
             event("restored")
@@ -225,7 +228,7 @@ class ListsMachine(RuleBasedStateMachine):
     def an_everyday_minute_or_more(
         self, number: int, changes: list[tuple[str, bytes, int | None]]
     ) -> None:
-        """Each minute a card changes (0: it is taken out), and a gate follows."""
+        """Change a card each minute (0 takes it out), and let a gate follow."""
         for name, card, end_s in changes:
             if end_s == 0:
                 self.take_out(name, card)
@@ -235,17 +238,17 @@ class ListsMachine(RuleBasedStateMachine):
             self.publish_and_poll(number)
 
     @rule(number=gates)
-    def poll_while_a_lane_looks_at_every_step(self, number: int) -> None:
+    def poll_while_a_lane_starts_at_every_step(self, number: int) -> None:
         def poll(gate: Gate) -> SyncStatus:
-            with durable_steps(lambda: self.look(gate)):
+            with durable_steps(lambda: self.check_lane_start(gate)):
                 return gate.poll()
-            raise AssertionError("a look killed the gate")
+            raise AssertionError("a check killed the gate")
 
         self.polled(self.gate(number), poll)
 
     @rule(number=gates, after=st.integers(0, 8))
     def publish_in_the_middle_of_a_poll(self, number: int, after: int) -> None:
-        """What was public when the poll began stays there until it ends."""
+        """Publish during a poll: the files of its beginning stay until it ends."""
         gate, left = self.gate(number), count(after, -1)
 
         def asked(_path: str) -> None:
@@ -274,7 +277,7 @@ class ListsMachine(RuleBasedStateMachine):
         else:
             gate.start()
         assert gate.version >= before
-        self.look(gate)
+        self.check_lane_start(gate)
 
     @rule(number=gates)
     def power_cut(self, number: int) -> None:
@@ -287,7 +290,7 @@ class ListsMachine(RuleBasedStateMachine):
         number=gates, place=st.integers(0, 50), seed=st.integers(0, 1 << 20), when=st.integers(0, 3)
     )
     def bits_rot(self, number: int, place: int, seed: int, when: int) -> None:
-        """In one file that the gate believes; the next poll heals it, if the city can be followed."""
+        """Damage one file of the gate; the next poll repairs it, if the city can be followed."""
         gate = self.gate(number)
         folders = (gate.lists, gate.recent, gate.lists / "pieces")
         there = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
@@ -307,7 +310,7 @@ class ListsMachine(RuleBasedStateMachine):
         *,
         newest: bool = True,
     ) -> None:
-        """A poll, which follows what is public if that can be followed, and keeps what the gate has if not."""
+        """Poll: the gate follows the publication if it can, and keeps its list if not."""
         before, public = gate.version, self.followed(gate)
         status = poll(gate)
         event(f"polled: {status.state.value}")
@@ -330,7 +333,7 @@ class ListsMachine(RuleBasedStateMachine):
             self.town.assert_says(gate.rules)
 
     def followed(self, gate: SocketlessGate) -> int:
-        """The list version that the gate must reach by a poll now, 0 if nobody could."""
+        """Return the list version that the gate must reach by a poll now; 0 if no gate can."""
         if not is_whole(self.town.published):
             return 0
         seen = view(self.town.published)
@@ -343,8 +346,8 @@ class ListsMachine(RuleBasedStateMachine):
             return 0
         return seen.manifest.list_version
 
-    def look(self, gate: Gate) -> None:
-        """A lane that starts at this moment finds a whole list, or none."""
+    def check_lane_start(self, gate: Gate) -> None:
+        """Check that a lane that starts now finds a whole list, or none."""
         held = held_keys(gate.folder / "keys")
         found = ListFolder(gate.lists, held, gate.recent, read_keys=lambda: held).settled()
         assert found.rules is not None or gate.version == 0 or found.problems

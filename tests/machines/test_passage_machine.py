@@ -1,4 +1,7 @@
-"""The passage under any order of events: it never opens for a denied card, never twice for one tap, never where nobody can pass."""
+"""The passage under any order of events.
+
+It never opens for a denied card, never twice for one tap, and never where no passenger can pass.
+"""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -70,7 +73,7 @@ def decision(of: Card) -> Decision:
 
 
 class PassageMachine(RuleBasedStateMachine):
-    """Drives one passage, and keeps a model of what the board and the passengers know."""
+    """Drives one passage beside a model of what board and passengers know."""
 
     @initialize(same_card=st.sampled_from(SameCardAfterPassing))
     def start(self, same_card: SameCardAfterPassing) -> None:
@@ -79,31 +82,31 @@ class PassageMachine(RuleBasedStateMachine):
         self.same_card = same_card
         self.now_ns = 10 * S
         self.board = self.reader = self.emergency = False
-        self.has_spoken = False  # the board, of its release, since it came
+        self.release_known = False  # since it came, the board has sent the state of its release
         self.open_tap: int | None = None
         self.opened: dict[int, Card] = {}
-        self.waiting: Card | None = None  # admitted while the arms were open for somebody else
+        self.waiting: Card | None = None  # admitted while the arms were open for another passenger
         self.last_report_ns: dict[bytes, int] = {}
         self.last_passed_ns: dict[Card, int] = {}
 
     def step(self, event: Event, seen: Card | None = None) -> list[PassageEffect]:
         effects = self.passage.handle(event)
         for position, effect in enumerate(effects):
-            self.look_at(effect, effects[:position], seen)
+            self.check(effect, effects[:position], seen)
         return effects
 
-    def look_at(
-        self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None
-    ) -> None:
+    def check(self, effect: PassageEffect, before: list[PassageEffect], seen: Card | None) -> None:
         match effect:
             case Open(tap=tap, hold_ms=hold_ms):
                 of = seen if seen is not None else self.waiting
-                assert of is not None, "opened for nobody"
+                assert of is not None, "opened without a card"
                 if seen is None:
                     self.waiting = None
                 assert VERDICTS[of] is Verdict.ADMIT, "opened for a card that is not admitted"
                 assert tap not in self.opened, "opened twice for one tap"
-                assert self.open_tap is None, "opened while the arms were open for somebody else"
+                assert self.open_tap is None, (
+                    "opened while the arms were open for another passenger"
+                )
                 assert self.board, "opened a board that is away"
                 assert not self.emergency, "opened in an emergency"
                 assert hold_ms == HOLD_MS
@@ -115,21 +118,21 @@ class PassageMachine(RuleBasedStateMachine):
             case Show(outcome=outcome):
                 assert self.board, "shown on a board that is away"
                 if outcome is Outcome.EMERGENCY:
-                    assert self.emergency, "told to walk through locked arms"
-                    assert self.has_spoken, "told to walk through arms of which nothing is known"
+                    assert self.emergency, "sent a passenger through locked arms"
+                    assert self.release_known, "sent a passenger through arms of unknown state"
                 if outcome is Outcome.DENIED:
                     assert seen is not None
                     assert VERDICTS[seen] is Verdict.DENY
             case FileReport(uid=uid, decision=of_report):
                 if of_report.verdict is Verdict.DENY:
                     assert not any(isinstance(earlier, Show) for earlier in before), (
-                        "told before the report"
+                        "shown before the report was kept"
                     )
                     last_ns = self.last_report_ns.get(uid.raw, -GUARD_S * S)
                     assert self.now_ns - last_ns >= GUARD_S * S, "reported twice within the guard"
                     self.last_report_ns[uid.raw] = self.now_ns
             case RecordTap(outcome=Outcome.TRY_AGAIN, waited=True):
-                assert self.waiting is not None, "given up for nobody"
+                assert self.waiting is not None, "given up, and no passenger waited"
                 self.waiting = None
             case RecordTap():
                 assert any(isinstance(earlier, Show) for earlier in before), (
@@ -142,13 +145,13 @@ class PassageMachine(RuleBasedStateMachine):
     @rule(of=st.sampled_from(list(VERDICTS)))
     def present(self, of: Card) -> None:
         passed_ns = self.last_passed_ns.get(of, -GUARD_S * S)
-        someone_inside, nobody_waits = self.open_tap is not None, self.waiting is None
+        someone_inside, none_waits = self.open_tap is not None, self.waiting is None
         effects = self.step(CardSeen(of, self.now_ns), of)
         if not self.board or self.emergency:
             assert effects == []
         elif VERDICTS[of] is Verdict.DENY:
             assert Show(Outcome.DENIED, 1_500) in effects, (
-                "a denied card is shown anew at every tap"
+                "a denied card is shown again at every tap"
             )
         elif (
             self.same_card is SameCardAfterPassing.TRY_AGAIN
@@ -160,10 +163,10 @@ class PassageMachine(RuleBasedStateMachine):
         elif (
             VERDICTS[of] is Verdict.ADMIT
             and of is not self.opened[self.open_tap or 0]
-            and nobody_waits
+            and none_waits
         ):
             assert not any(isinstance(effect, Show) for effect in effects), (
-                "told before it is let in"
+                "shown before the passenger is let in"
             )
             self.waiting = of
         elif VERDICTS[of] is Verdict.ADMIT and of not in (
@@ -199,7 +202,7 @@ class PassageMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def board_comes_or_goes(self, on: bool) -> None:
-        self.board, self.has_spoken = on, False
+        self.board, self.release_known = on, False
         self.step(BoardBack(self.now_ns) if on else BoardLost("gone", self.now_ns))
         assert self.open_tap is None, "a passage outlived its board"
         assert self.waiting is None, "a tap was decided and never recorded"
@@ -213,12 +216,12 @@ class PassageMachine(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def emergency_release(self, on: bool) -> None:
-        changed, is_first = on != self.emergency, not self.has_spoken
-        self.emergency, self.has_spoken = on, True
+        changed, is_first = on != self.emergency, not self.release_known
+        self.emergency, self.release_known = on, True
         effects = self.step(Emergency(on, self.now_ns))
         if self.board and on and (changed or is_first):
             assert effects[-1] == Show(Outcome.EMERGENCY, 0), (
-                "a board that only shows what it is told"
+                "the board may show only what the lane asks for"
             )
         assert not changed or self.open_tap is None
         assert not changed or self.waiting is None, "a tap was decided and never recorded"
@@ -233,7 +236,7 @@ class PassageMachine(RuleBasedStateMachine):
         self.step(Tick(self.now_ns))
         due_ns = self.passage.deadline_ns
         assert due_ns is None or due_ns > self.now_ns, (
-            "a passage the board never ended goes on for ever"
+            "a passage that the board never ended goes on for ever"
         )
 
     @invariant()

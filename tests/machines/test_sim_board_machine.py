@@ -1,4 +1,7 @@
-"""The simulated board under any order of commands, verbs and time: a passage for each OPEN at most, never locked in an emergency."""
+"""The simulated board under any order of commands, verbs and time.
+
+It gives at most one passage for each OPEN, and its arms are never locked in an emergency.
+"""
 
 from random import Random
 
@@ -15,7 +18,7 @@ taps = st.integers(1, 6)
 
 
 class BoardMachine(RuleBasedStateMachine):
-    """A lane and passengers around one board. What the lane hears is compared with what the board did."""
+    """A lane and passengers around one board. Its frames are compared with what it did."""
 
     @initialize(walk_ms=st.sampled_from((None, 0, 300)))
     def build(self, walk_ms: int | None) -> None:

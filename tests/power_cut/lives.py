@@ -1,7 +1,8 @@
-"""What an outbox goes through on the recording file system, told as it happens: each life is a process that ends without a goodbye, as by kill -9.
+"""What an outbox goes through on the recording file system.
 
-Every step is told twice, before it is begun and when it is done (acknowledged); truth.py says what
-each of them makes certain.
+Each life is a process that ends without closing anything, as after kill -9. Each step is reported
+twice: before it begins, and when the outbox has acknowledged it. truth.py knows what each report
+makes certain.
 """
 
 import itertools

@@ -1,4 +1,7 @@
-"""The board link on any bytes at any time: it never raises, never grows without bound, and events do not depend on how bytes are cut."""
+"""The board link on any bytes at any time.
+
+It never raises and never grows without bound. Its events do not depend on how bytes are cut.
+"""
 
 import itertools
 

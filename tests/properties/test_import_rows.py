@@ -1,4 +1,7 @@
-"""A file of any bytes: each of its lines is in effect or refused, once, and what is told of a refused one names no card."""
+"""A file of any bytes: each of its lines takes effect or is refused, once.
+
+The message of a refused line names no card.
+"""
 
 import gzip
 import io
@@ -19,7 +22,8 @@ from backoffice.imports.row_files import LINE_BYTES_MAX, Format, RowFileError, o
 from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Registry
 
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # hundreds of fsyncs
+# Memory, if there is some: the tests call fsync hundreds of times.
+SCRATCH = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108
 UIDS = [
     b"\x04\x11\x22\x33",
     b"\x04\x11\x22\x33\x44\x55\x66",
@@ -64,7 +68,7 @@ files = st.lists(any_lines, max_size=12).map(b"\n".join)
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
     with (
-        TemporaryDirectory(dir=SHELVES) as folder,
+        TemporaryDirectory(dir=SCRATCH) as folder,
         Registry.open(f"sqlite:///{folder}/registry.db") as shelf,
     ):
         shelf.add_cards(
@@ -85,7 +89,7 @@ def run(
 
 
 def lines_of(content: bytes) -> list[int]:
-    """The numbers of the lines that have something on them."""
+    """Return the numbers of the lines that are not blank."""
     found = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     return [
         number
@@ -100,7 +104,7 @@ def lines_of(content: bytes) -> list[int]:
 def test_each_line_is_taken_or_refused_once(
     registry: Registry, body: bytes, format_: Format, rule: str | None
 ) -> None:
-    # Also of JSON Lines the first is given: what a whole file is, is told by how it begins.
+    # JSON Lines get a first line, too: how a file begins decides what it is.
     names = ",".join(STATE_COLUMNS if rule else CARD_COLUMNS).encode()
     header = (names if format_ is Format.CSV else b"{}") + b"\n"
     done, refusals = run(registry, header + body, rule, format_)
@@ -156,7 +160,7 @@ printed = st.builds(
 )
 @example("ABCDEFAB", "", "")
 @example("04:11:22:33:44:55:66", "2021-01-01T", "")
-def test_no_refusal_tells_what_could_be_a_card(card: str, before: str, after: str) -> None:
+def test_no_refusal_shows_what_could_be_a_card(card: str, before: str, after: str) -> None:
     plain = str.maketrans("", "", ":- ")
     for reason in Reason:
         told = Refused("ends", reason, before + card + after).text

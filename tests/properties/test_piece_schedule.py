@@ -1,4 +1,4 @@
-"""The piece schedule over simulated weeks, without a disk: whoever comes back finds a way forward, and a cheap one.
+"""The piece schedule over simulated weeks, without a disk: each gate finds a cheap way forward.
 
 A piece here costs what its cards do, as the real one: each card that changed in its span once.
 """
@@ -33,7 +33,7 @@ START_UNIX_S = 1_609_459_200  # midnight, UTC
 
 @dataclass
 class Rule:
-    """One rule's pieces as the publisher would offer them, and what really changed."""
+    """The pieces of one rule as the publisher offers them, and what really changed."""
 
     rules: int = 3
     now_unix_s: int = START_UNIX_S
@@ -46,7 +46,7 @@ class Rule:
     built: list[Due] = field(default_factory=list)
 
     def publish(self, after_s: int, cards: frozenset[int], lost: Sequence[Piece] = ()) -> None:
-        """Publish a list version so much later, in which these cards change."""
+        """Publish a list version later, in which `cards` change."""
         self.now_unix_s += after_s
         self.version += 1
         self.changes.append(cards)
@@ -65,28 +65,31 @@ class Rule:
         self.offered = kept(pieces, self.now_unix_s, Schedule.of(self.rules))
 
     def build(self, one: Due) -> Piece:
-        """A piece of the cards that changed in its span."""
+        """Return the piece of the cards that changed in a span."""
         cards = frozenset().union(*self.changes[one.from_version + 1 : one.to_version + 1])
         size = PIECE_BYTES + CARD_BYTES * len(cards)
         return Piece(one.kind, one.from_version, one.to_version, size, self.now_unix_s)
 
     def chain(self, held: int, offers: Sequence[Piece] | None = None) -> Sequence[Piece] | None:
-        """What a gate at this version fetches."""
+        """Return what a gate at a version fetches."""
         return cheapest_chain(held, self.offered if offers is None else offers)
 
     def missed_bytes(self, held: int) -> int:
-        """What a gate fetches that never missed a publication."""
+        """Return what a gate fetches that never missed a publication."""
         return sum(
             PIECE_BYTES + CARD_BYTES * len(cards) for cards in self.changes[held + 1 :] if cards
         )
 
     def in_step(self, ago_s: int) -> int:
-        """The list version that was the newest so long ago; 0 if there was none."""
+        """Return the list version that was the newest some time ago; 0 if there was none."""
         return sum(at <= self.now_unix_s - ago_s for at in self.published_unix_s[1:])
 
 
 def check_ways(rule: Rule, held: Sequence[int]) -> None:
-    """From each of these versions there is a way to the newest; without a snapshot, from where the oldest day piece begins."""
+    """Check that each version has a way to the newest.
+
+    Without a snapshot: each version from the start of the oldest day piece on.
+    """
     changes = [piece for piece in rule.offered if piece.kind is not Kind.SNAPSHOT]
     oldest_day = min(
         (piece.from_version for piece in changes if piece.kind is Kind.DAY), default=None
@@ -104,7 +107,7 @@ def check_ways(rule: Rule, held: Sequence[int]) -> None:
 
 
 def check_bytes(rule: Rule) -> None:
-    """Whoever was in step an hour ago pays for what it missed, and whoever polls every time for nothing twice."""
+    """Check that a gate pays for what it missed, and one that always polls for nothing twice."""
     polls = rule.chain(rule.version - 1)
     assert polls is not None
     assert len(polls) <= (1 if rule.changes[-1] else 0) or rule.version == 1
@@ -118,7 +121,7 @@ def check_bytes(rule: Rule) -> None:
 
 
 def check_size(rule: Rule) -> None:
-    """The index stays within its size, and the manifest names the newest, each `to` once."""
+    """Check that the index keeps its size, and that the manifest names each newest `to` once."""
     assert len(rule.offered) <= PIECES_MAX // rule.rules
     spans = [(piece.to_version, piece.from_version) for piece in rule.offered]
     assert spans == sorted(set(spans))

@@ -1,4 +1,4 @@
-"""Any bytes from a PN532's UART: frames are found in noise, answers become a card or a reason, and nothing raises."""
+"""Any bytes from a PN532: frames are found in noise, answers are a card or a reason, none raise."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ ANSWER_OF_A_DESFIRE = bytes.fromhex("0101034420070489ab12cd34ef067577810280")
 
 
 def frame_of(data: bytes) -> bytes:
-    """An information frame as the manual lays it out, extended when it has to be."""
+    """Return an information frame as in the manual, extended when it has to be."""
     if len(data) <= 255:
         head = bytes((len(data), -len(data) & 0xFF))
     else:
@@ -63,7 +63,7 @@ def test_no_bytes_raise_or_pile_up(stream: bytes) -> None:
 @given(st.integers(5, len(ANSWER_OF_A_DESFIRE) + 7))
 def test_a_frame_behind_a_cut_off_one_is_found_once_the_first_is_given_up(length: int) -> None:
     frame = frame_of(b"\xd5\x4b" + ANSWER_OF_A_DESFIRE)
-    assert length < len(frame) - 1  # the postamble says nothing
+    assert length < len(frame) - 1  # the postamble carries nothing
     splitter = FrameSplitter()
     splitter.feed(frame[:length] + frame)
     found = splitter.next_frame()
@@ -128,7 +128,7 @@ def test_why_there_is_no_card() -> None:
         "02" + ANSWER_OF_A_DESFIRE[1:].hex() * 2: NoCard.SEVERAL,
         "0101034420070489ab12cd34ef": NoCard.INCOMPLETE,  # it promised an ATS
         "0101034420070489ab12cd34ef00": NoCard.INCOMPLETE,  # an ATS counts itself
-        "01010004040488010203": NoCard.INCOMPLETE,  # SAK says that the UID goes on
+        "01010004040488010203": NoCard.INCOMPLETE,  # by its SAK the UID goes on
         "01010004080488010203": NoCard.INCOMPLETE,  # a cascade tag is no UID
         "010100040805" + "0102030405": NoCard.UNREADABLE,
         "010100040800": NoCard.UNREADABLE,

@@ -44,7 +44,7 @@ moments = st.integers(-70, 70_000 * 60).map(
 
 
 def asked(known: Mapping[int, int], others: list[int]) -> list[int]:
-    """Every card that is known, its neighbours, and others."""
+    """Return every known fingerprint, its neighbours, and others."""
     return [*known, *(card ^ 1 for card in known), *(card ^ 1 << 40 for card in known), *others]
 
 
@@ -79,7 +79,7 @@ def test_segments_newest_first_are_an_updated_dictionary_folded_or_not(
     after_s: int,
     from_the_start: bool,  # drawn by hypothesis
 ) -> None:
-    """`changes` oldest first, with epochs that rise; some of the newest are folded into one, or all of them."""
+    """`changes` come oldest first, with rising epochs. Some of the newest, or all, are folded."""
     segments: list[bytes] = []
     truth: dict[int, int | None] = {}  # card -> its end in Unix seconds, None for no end
     epoch_unix_s = EPOCH_UNIX_S
@@ -116,7 +116,7 @@ def _folded(segments: list[bytes], epoch_unix_s: int) -> bytes:
 
 
 def asked_without_raising(data: bytes, others: list[int]) -> None:
-    """Open what may be anything, and ask it."""
+    """Open a file of any content, and look up in it."""
     try:
         segment = Segment(data)
     except SegmentError:
@@ -131,16 +131,16 @@ def test_no_corruption_makes_a_lookup_raise(
     known: dict[int, int],
     bits: int,
     data: st.DataObject,
-    mended: bool,  # drawn by hypothesis
+    repaired: bool,  # drawn by hypothesis
     others: list[int],
 ) -> None:
-    """Any bytes anywhere, with the header's checksum mended or not: an attacker can compute it too."""
+    """Any bytes anywhere. If `repaired`, the header's checksum is right: attackers compute it."""
     torn = bytearray(segment_bytes(known, index_bits=bits))
     spots = st.integers(0, len(torn) - 1) | st.integers(0, min(len(torn), 700) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
         at, value = data.draw(spots), data.draw(st.binary(min_size=1, max_size=8))
         torn[at : at + len(value)] = value
-    if mended:
+    if repaired:
         torn[124:128] = crc32(torn[:124]).to_bytes(4, "little")
     asked_without_raising(bytes(torn), asked(known, others))
     cut = data.draw(st.integers(0, len(torn)))

@@ -1,4 +1,7 @@
-"""The simulated board on any bytes, in any pieces: never an exception, never more than one frame held, never another outcome."""
+"""The simulated board on any bytes, in any pieces.
+
+It never raises, never holds more than one frame, and the pieces never change the outcome.
+"""
 
 from itertools import pairwise
 from random import Random
@@ -62,7 +65,7 @@ def new_board() -> Board:
 
 
 def outcomes(board: Board, chunks: list[bytes]) -> list[Outcome]:
-    """All at one moment: only the cuts differ, and no time goes by between them."""
+    """Give all pieces at one moment: only the cuts differ."""
     out = list(board.advance(0))
     for chunk in chunks:
         board.receive(chunk, 0)

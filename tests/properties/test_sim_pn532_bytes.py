@@ -1,4 +1,4 @@
-"""The simulated chip under any bytes: it never raises, never grows, and hears the same however they are cut."""
+"""The simulated chip under any bytes: it never raises or grows, and cuts change nothing."""
 
 from itertools import pairwise
 from random import Random
@@ -74,7 +74,7 @@ streams = st.lists(pieces, max_size=20).map(b"".join)
 
 
 def history(stream: bytes, cuts: list[int]) -> list[Outcome]:
-    """Everything a chip with two cards and a fault tells about a stream that is cut at these places."""
+    """Return all outcomes of a chip with two cards and a fault, for a stream with these cuts."""
     chip = Chip(Random(7))
     chip.faults.set(parse_reader_fault("noise=0.3"))
     chip.enter(0, card_of(bytes.fromhex("04a1b2c3d4e5f6")), card_of(bytes.fromhex("08000000")))

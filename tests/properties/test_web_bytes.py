@@ -1,4 +1,4 @@
-"""Whatever bytes a server sends, the web adapter answers with a file or a RemoteError, and is whole afterwards."""
+"""Any bytes of a server give a file or a RemoteError, and the HTTP client goes on working."""
 
 import tempfile
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def web() -> Iterator[Web]:
 
 
 @given(sent=_answers | st.binary(max_size=300))
-def test_any_bytes_are_a_small_file_or_a_town_error(
+def test_any_bytes_are_a_small_file_or_a_remote_error(
     server: WebServer, web: Web, sent: bytes
 ) -> None:
     server.files["hostile"] = sent
@@ -100,7 +100,7 @@ def test_any_bytes_are_a_small_file_or_a_town_error(
 
 
 @given(sent=_answers, begun=st.sampled_from([0, 100]))
-def test_any_bytes_are_the_signed_file_or_a_town_error(
+def test_any_bytes_are_the_signed_file_or_a_remote_error(
     server: WebServer, web: Web, sent: bytes, begun: int
 ) -> None:
     server.files["hostile"] = sent

@@ -74,7 +74,7 @@ def test_a_damaged_wire_is_refused_or_decodes_to_the_same(
     except WireError as error:
         assert str(error).isprintable()  # noqa: PT017  # the other way out is checked too
     else:
-        # Not every bit of a deflated stream says something.
+        # Not every bit of a deflated stream has a meaning.
         assert found == segment
 
 
@@ -101,7 +101,7 @@ def test_every_truncation_and_every_flipped_byte_is_refused(known: dict[int, int
 
 @given(st.binary(max_size=300), st.integers(0, 1 << 32))
 def test_decoding_any_bytes_raises_nothing_but_a_wire_error(content: bytes, count: int) -> None:
-    """Behind a header that is right, and behind none."""
+    """Any bytes, behind a right header and without one."""
     head = bytearray(segment_bytes({})[:128])
     head[40:48] = count.to_bytes(8, "little")
     head[124:] = crc32(head[:124]).to_bytes(4, "little")
@@ -141,7 +141,7 @@ def test_folding_is_updating_a_dictionary(
     later: int,
     chunk_cards: int,
 ) -> None:
-    """`changes` oldest first, with epochs that rise; ends in units of 60 s after the last of them."""
+    """`changes` come oldest first, with rising epochs. Ends are in units of 60 s after the last."""
     segments: list[bytes] = []
     truth: dict[int, int] = {}
     last = sum(after for _, _, after in changes) + later

@@ -276,7 +276,8 @@ def _rowids(database: sqlite3.Connection) -> Sequence[int]:
     found: set[int] = set()
     for order in ("ASC", "DESC"):
         index = (
-            f"SELECT _rowid_ FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}, raw {order}"  # noqa: S608 — a constant
+            "SELECT _rowid_ FROM Cache INDEXED BY Cache_key_raw"  # noqa: S608 — a constant
+            f" ORDER BY key {order}, raw {order}"
         )
         with _damage_suppressed():
             found.update(rowid for (rowid,) in database.execute(index))
