@@ -2,7 +2,7 @@
 
 The client of The Update Framework forgets what it accepted when a power cut takes its files. Then
 an older, correctly signed list would pass. So the gate writes down every version before it acts on
-it (courier/store/accepted.py), and compares the next one with that.
+it (courier/store/accepted_store.py), and compares the next one with that.
 
 The floor of a role is void when a newer root replaces the keys of that role. So replacing a stolen
 key also overcomes an absurdly high version that the thief published with it. The root's own floor

@@ -8,7 +8,7 @@ import pytest
 
 from validator.lane.boards.serial import frames as f
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "board_frames.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "board_frames.json").read_text())
 CLASSES: dict[str, type[Any]] = {
     "HELLO": f.Hello,
     "ACK": f.Ack,

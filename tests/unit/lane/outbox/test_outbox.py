@@ -1,6 +1,7 @@
 """The outbox: which reports it keeps, in which order and with which numbers, and which it refuses.
 
-Its disk is in test_outbox_disk.py, damage in test_outbox_damage.py, _log.py and _rot.py.
+Its disk is in test_outbox_disk.py. Damage is in test_outbox_damage.py, test_outbox_log.py (rot in
+the log) and test_outbox_rot.py (rot in the rows).
 """
 
 import shutil
