@@ -74,11 +74,11 @@ def test_every_report_is_exported_on_postgresql(store: ReportStore, tmp_path: Pa
 @pytest.mark.parametrize(
     "behaviour",
     [
-        of_statuses.test_what_was_said_before_and_is_sent_again_stands_over_nothing_and_is_no_sign_of_life,
+        of_statuses.test_a_replayed_status_replaces_none_and_is_no_sign_of_life,
         of_statuses.test_replays_do_not_spoil_the_nonce_that_the_gate_is_about_to_use,
         of_statuses.test_of_two_copies_at_once_one_is_kept,
-        of_statuses.test_a_gate_of_before_there_were_nonces_is_heard_by_its_clock_until_it_knows_of_them,
-        of_statuses.test_a_gate_that_is_enrolled_again_with_its_old_program_is_heard,
+        of_statuses.test_a_gate_from_before_there_were_nonces_is_ordered_by_its_clock_until_it_has_them,
+        of_statuses.test_the_status_of_a_gate_that_is_enrolled_again_with_its_old_program_is_taken,
     ],
 )
 def test_gate_statuses_on_postgresql(
