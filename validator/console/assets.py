@@ -1,4 +1,7 @@
-"""The files that a page is made of: those that lie in page/, read once and for all. What is asked for is looked up by its whole name, and no path is walked."""
+"""The files of the page in page/, read once at the start.
+
+A request names a file by its whole name under page/; no path is resolved.
+"""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -18,11 +21,11 @@ TYPES = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-"""What is handed out; a file of another kind is not."""
+"""The content type of each kind of file that is served; others are not."""
 
 
 class Asset(NamedTuple):
-    """One file. Its tag changes with its content."""
+    """One file. Its entity tag changes with its content."""
 
     content: bytes
     type: bytes
@@ -30,7 +33,7 @@ class Asset(NamedTuple):
 
 
 def assets(folder: Path = FOLDER) -> Mapping[str, Asset]:
-    """All of them, by their path under `folder`."""
+    """Read all files below `folder`, by their path in it."""
     files = (file for file in sorted(folder.rglob("*")) if file.suffix in TYPES and file.is_file())
     return {file.relative_to(folder).as_posix(): _asset(file) for file in files}
 

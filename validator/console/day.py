@@ -1,12 +1,14 @@
-"""The last day of a lane's latencies, in slots of five minutes: what its histograms have grown by. In memory, and lost with the process.
+"""A lane's latencies of the last day, in slots of five minutes: what its histograms have grown by.
 
-The last hour is kept in slots of half a minute as well: a console that has just begun has something to show within a minute.
+    day.add(counts, unix_s)       # whenever the lane has answered with its histograms
+    day.slots(now_unix_s)         # [Slot(unix_s=…, taps=212, decided_us=(11, 24, 31), …), …]
 
-    day.add(counts, unix_s)       # whenever the lane has told its histograms
-    day.slots(now_unix_s)         # [Slot(unix_s=…, taps=212, decided_us=(11, 24, 31), told_us=…), …], oldest first
+The last hour is kept in slots of half a minute as well, so that a console has something to show
+within a minute of its start. All of it is in memory, and lost with the process.
 
-A run of the lane that begins anew counts from zero. The first that is heard of a lane is where counting begins, since nobody knows when what
-came before it happened. A slot that is over keeps its percentiles alone: a day of a lane is some 60 KB.
+A lane that restarts counts from zero. The first histograms of a lane only begin the count, because
+the times of earlier taps are unknown. A slot that has ended keeps its percentiles alone: a day of a
+lane takes some 60 KB.
 """
 
 from collections import Counter
@@ -24,11 +26,11 @@ PERCENTS = {"p50": 50.0, "p99": 99.0, "p999": 99.9}
 _NS_PER_US = 1_000
 
 Sizes = Mapping[int, int]
-"""How many durations of at most so many ns."""
+"""How many durations by bucket, which is its upper edge in ns."""
 
 
 class Slot(NamedTuple):
-    """Five minutes of one lane, or half of one."""
+    """Five minutes of one lane, or half a minute."""
 
     unix_s: int
     taps: int
@@ -36,7 +38,7 @@ class Slot(NamedTuple):
     told_us: tuple[int, ...]
 
     def as_json(self, lane: int | None) -> dict[str, Any]:
-        """As /day tells it."""
+        """Return it as an object of /day."""
         return {
             "unix_s": self.unix_s,
             "lane": lane,
@@ -47,20 +49,20 @@ class Slot(NamedTuple):
 
 
 class LaneDay:
-    """Of one lane. The slot under way is still sizes."""
+    """The slots of one lane. The slot under way is still kept as sizes."""
 
     def __init__(self, step_s: int = STEP_S, span_s: int = DAY_S) -> None:
-        """Slots of `step_s` seconds, for `span_s`."""
+        """Keep slots of `step_s` seconds for `span_s` seconds."""
         self._step_s, self._span_s = step_s, span_s
         self._run_id = ""
-        self._seen: tuple[Sizes, Sizes] = {}, {}  # decided and told, when they were told last
+        self._seen: tuple[Sizes, Sizes] = {}, {}  # of the lane's last answer
         self._unix_s: int | None = None  # of the slot under way
         self._decided: Counter[int] = Counter()
         self._told: Counter[int] = Counter()
         self._over: dict[int, Slot] = {}
 
     def add(self, counts: Counts, unix_s: int) -> None:
-        """What the lane counts at this moment, by its own clock."""
+        """Add the lane's histograms as of `unix_s`, by the lane's clock."""
         seen = (_sizes(counts.histograms.decided), _sizes(counts.histograms.told))
         slot_unix_s = unix_s - unix_s % self._step_s
         if self._unix_s is None:
@@ -74,11 +76,11 @@ class LaneDay:
         self._run_id, self._seen = counts.run_id, seen
 
     def slots(self, now_unix_s: int) -> list[Slot]:
-        """Those of the last `span_s` seconds, the one under way too."""
+        """Return the slots of the last `span_s` seconds and the one under way, oldest first."""
         under_way = [] if self._unix_s is None else [self._under_way(self._unix_s)]
-        told = (*self._over.values(), *under_way)
+        slots = (*self._over.values(), *under_way)
         return sorted(
-            slot for slot in told if now_unix_s - self._span_s < slot.unix_s <= now_unix_s
+            slot for slot in slots if now_unix_s - self._span_s < slot.unix_s <= now_unix_s
         )
 
     def _under_way(self, unix_s: int) -> Slot:
@@ -87,7 +89,7 @@ class LaneDay:
         )
 
     def _begin(self, unix_s: int) -> None:
-        """Another slot; what a clock that was put right has left in the future goes with what is too old."""
+        """Begin a slot. Drop slots that are too old, or in the future of a clock set back."""
         assert self._unix_s is not None  # noqa: S101 — one was under way
         self._over[self._unix_s] = self._under_way(self._unix_s)
         self._over = {
@@ -99,7 +101,7 @@ class LaneDay:
 
 
 def percentiles_us(sizes: Sizes) -> tuple[int, ...]:
-    """For each of PERCENTS the upper edge in µs of the size in which it lies; zeros when there is nothing."""
+    """Return for each of PERCENTS the upper edge of its bucket, in µs; zeros for no durations."""
     edges = sorted(sizes)
     below = list(accumulate(sizes[edge] for edge in edges))
     total = below[-1] if below else 0
@@ -118,6 +120,6 @@ def _sizes(histogram: Histogram) -> Sizes:
 
 
 def _grown(before: Sizes, after: Sizes) -> Sizes:
-    """What was added. A count that shrinks within one run is a fault of the lane's, and adds nothing."""
+    """Return what was added. A count that shrinks within a run is the lane's fault: nothing."""
     grown = {edge: count - before.get(edge, 0) for edge, count in after.items()}
     return {edge: count for edge, count in grown.items() if count > 0}

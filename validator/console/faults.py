@@ -1,8 +1,8 @@
-"""What is wrong with a lane, for the status page and for `turnike top` alike: found here once, so that neither calls well what the other does not.
+"""What is wrong with a lane, found once for the status page and `turnike top`, so that they agree.
 
-    faults_of(status, forced_lately=0)      # (Fault("courier", why="unreachable: no route to host"), …)
+    faults_of(status, forced_lately=0)      # (Fault("courier", why="unreachable: no route"), …)
 
-What is not known is a fault of its own: nobody may read "well" of a gate of which nothing is known.
+What is unknown is a fault of its own: a gate of which nothing is known must not be shown as well.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from validator.domain.decision import ListState
 from validator.ipc.answers import CourierHealth, LaneStatus
 from validator.reports.gate_status import FRESH
 
-ROOM_BYTES_MIN = 200_000_000  # as the alert TurnikeDiskLow has it
-WAITING_MAX = 1_000  # reports, as the alert TurnikeReportsWaiting has it
-QUIET_S = 120  # so late an ordinary poll may be: a list of some MB, a busy card
-FORCED_S = 900  # so long forced arms are a fault after they were turned, as the alert TurnikeForced
+ROOM_BYTES_MIN = 200_000_000  # as in the alert TurnikeDiskLow
+WAITING_MAX = 1_000  # reports, as in the alert TurnikeReportsWaiting
+QUIET_S = 120  # an ordinary poll may be this late: a list of some MB, a busy SD card
+FORCED_S = 900  # forced arms stay a fault this long, as in the alert TurnikeForced
 _READY = "ready"
 _STATES = {ListState.MISSING.value, ListState.STALE.value, ListState.CORRUPT.value}
 
@@ -24,17 +24,22 @@ class Fault(NamedTuple):
     """One thing that is wrong."""
 
     name: str
-    """Of a sentence: in page/status_words.js and in console/terminal/words.py."""
+    """The key of its sentence in page/status_words.js and in terminal/words.py."""
     why: str = ""
-    """What the gate says of it, in its own words, if it says anything."""
+    """The gate's own text on it, or empty."""
     number: int | None = None
-    """How many; of `quiet` the seconds since the courier asked."""
+    """How many; for `quiet`, the seconds since the courier's last poll."""
     is_note: bool = False
-    """Worth a line, and no reason to call a gate unwell."""
+    """True: worth a line, but the gate is well."""
 
 
 def faults_of(status: LaneStatus, *, forced_lately: int) -> tuple[Fault, ...]:
-    """All that is wrong with a lane that is up, the worst first. `forced_lately`: how often arms were forced, 0 if not lately."""
+    """Return all that is wrong with a lane that answers, the worst first.
+
+    Args:
+        status: its last status.
+        forced_lately: how often arms were forced; 0 if not within FORCED_S.
+    """
     return (
         *_devices(status),
         *_list(status),
@@ -47,7 +52,7 @@ def faults_of(status: LaneStatus, *, forced_lately: int) -> tuple[Fault, ...]:
 
 def _devices(status: LaneStatus) -> Iterator[Fault]:
     for device in ("reader", "board"):
-        if (state := status.devices.get(device, "not heard yet")) != _READY:
+        if (state := status.devices.get(device, "no report yet")) != _READY:
             yield Fault(device, why="" if state == "lost" else state)
 
 
@@ -55,10 +60,10 @@ def _list(status: LaneStatus) -> Iterator[Fault]:
     state, expires_unix_s = status.list_state, status.list_expires_unix_s
     if state in _STATES:
         yield Fault(state, why=next(iter(status.list_problems), ""))
-    elif state != ListState.FRESH.value:  # what a newer lane may say
+    elif state != ListState.FRESH.value:  # a state of a newer lane
         yield Fault("list", why=state)
     elif status.list_version is None or expires_unix_s is None or status.list_issued_unix_s is None:
-        yield Fault("list", why="nobody knows which one is in force, or until when")
+        yield Fault("list", why="the lane does not report which one is in force, or until when")
     elif expires_unix_s <= status.unix_s:
         yield Fault(ListState.STALE.value)
     elif status.list_problems:
@@ -86,7 +91,7 @@ def _disk(status: LaneStatus) -> Iterator[Fault]:
 
 
 def _courier(status: LaneStatus) -> Iterator[Fault]:
-    """Of a gate whose lane says that there is no courier nothing: its lists come by hand."""
+    """Find no fault on a gate without a courier: its lists are installed by hand."""
     courier = status.courier
     if courier is None:
         return
@@ -104,15 +109,13 @@ def _courier(status: LaneStatus) -> Iterator[Fault]:
 
 
 def _asking(courier: CourierHealth, polled_unix_s: int, unix_s: int) -> Iterator[Fault]:
-    """Whether it still asks the city; one that was killed leaves its last word behind, which was a good one."""
+    """Check that it still polls: a courier that was killed leaves a good last report behind."""
     age_s = unix_s - polled_unix_s
     if courier.asks_within_s is not None and age_s > courier.asks_within_s + QUIET_S:
         yield Fault("quiet", number=age_s)
     elif courier.silent:
         yield Fault("quiet", number=max(age_s, 0))
-    elif (
-        courier.silent is None or age_s < -QUIET_S
-    ):  # it has asked in the future: a clock was wrong
+    elif courier.silent is None or age_s < -QUIET_S:  # a poll in the future: a clock was wrong
         yield Fault("untold")
 
 

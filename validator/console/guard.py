@@ -1,12 +1,17 @@
-"""Who may ask a page that is served on this machine: ASGI middleware before a whole application. Neither the pages nor what is on them is its affair.
+"""Who may ask a page that this machine serves: ASGI middleware before a whole application.
 
     app = Guard(app, port=8021, names=["gate-3.example.org"])
 
-A browser on this machine reaches a loopback address whatever page it shows, so being bound to loopback keeps nobody's page out. Three things do:
-* the Host header must be a name of ours: a hostile name that resolves to this machine (DNS rebinding) is no name of ours (421);
-* a request that another site's page makes is refused by its Origin and its Sec-Fetch-Site; following a link to us is not (403);
-* a POST needs our Origin and JSON, which a form of another site cannot send (403, 415).
-Every answer tells the browser to load nothing from elsewhere, to show us in no frame and to give nothing to other sites.
+It knows neither the pages nor what they show. A browser on this machine reaches a loopback address
+whatever page it shows, so binding to loopback keeps no other site's page out. Three checks do:
+* The Host header must be one of our names. A hostile name that resolves to this machine (DNS
+  rebinding) is not one: 421.
+* Origin and Sec-Fetch-Site give a request away that another site's page makes: 403. Following a
+  link to us is allowed.
+* A POST needs our Origin and JSON, which a form of another site cannot send: 403, 415.
+
+The headers of every answer let the browser load nothing from elsewhere, show us in no frame and
+give nothing to other sites.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -29,14 +34,20 @@ ANSWER_HEADERS: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _OURS_ALONE = tuple(name for name, _ in ANSWER_HEADERS)
-_SHARING = b"access-control-"  # what would let another site read an answer
+_SHARING = b"access-control-"  # headers that let another site read an answer
 
 
 class Guard:
-    """An ASGI application that asks `app` only what it may be asked."""
+    """An ASGI application that passes on to `app` only requests from our own pages."""
 
     def __init__(self, app: App, *, port: int, names: Iterable[str] = ()) -> None:
-        """`port` is the one that browsers name; `names` are host names or addresses by which they may call besides loopback's, [::1] in brackets."""
+        """Guard `app`.
+
+        Args:
+            app: the application.
+            port: the port in the browser's address.
+            names: further host names or addresses of ours, IPv6 in brackets; loopback's are known.
+        """
         self._app = app
         hosts = {name.lower() for name in (*LOOPBACK_NAMES, *names)}
         self._hosts = {f"{host}:{port}".encode() for host in hosts}
@@ -59,7 +70,7 @@ class Guard:
                 await answer(guarded, *refused)
 
     def _refused(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Status and words, or None if it may ask. A header that comes twice is as bad as one that is wrong."""
+        """Return status and text of a refusal, or None. A header sent twice is a wrong one."""
         hosts, origins, sites = (
             _all(headers, name) for name in (b"host", b"origin", b"sec-fetch-site")
         )
@@ -67,7 +78,7 @@ class Guard:
             return 421, "this name is not one of ours"
         if any(origin not in self._origins for origin in origins):
             return 403, "another site may not ask"
-        # same-site is not enough: every port of this machine, whoever serves there, is the same site.
+        # same-site is not enough: every port of this machine is the same site, whichever program serves it.
         if any(site not in (b"same-origin", b"none") for site in sites) and not _follows_link(
             method, headers
         ):
@@ -82,15 +93,15 @@ class Guard:
 async def answer(
     send: Send, status: int, words: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    """One line of text, and no more."""
+    """Answer with one line of text."""
     body = f"{words}\n".encode()
-    told = [
+    sent = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": told})
+    await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -99,7 +110,7 @@ def _all(headers: Headers, wanted: bytes) -> list[bytes]:
 
 
 def _follows_link(method: str, headers: Headers) -> bool:
-    """Whether a person goes there from another page, in a window of its own: that page learns nothing of the answer."""
+    """Return whether a person follows a link: the page with the link sees none of the answer."""
     modes, places = _all(headers, b"sec-fetch-mode"), _all(headers, b"sec-fetch-dest")
     return method in ("GET", "HEAD") and modes == [b"navigate"] and places == [b"document"]
 
@@ -111,10 +122,10 @@ def _is_json(types: list[bytes]) -> bool:
 def _with_headers(send: Send) -> Send:
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            told = [
+            sent = [
                 header for header in message.get("headers", ()) if not _is_ours(header[0].lower())
             ]
-            message = {**message, "headers": [*told, *ANSWER_HEADERS]}
+            message = {**message, "headers": [*sent, *ANSWER_HEADERS]}
         await send(message)
 
     return guarded

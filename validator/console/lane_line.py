@@ -1,9 +1,10 @@
-"""One lane, listened to without an end: a connection to its socket, made anew whenever it breaks.
+"""One lane's socket: a connection that is made again whenever it breaks.
 
-    async for said in lane_says(Path("/run/turnike/lane-1.sock")):   # LaneStatus, Counts, Tap or Gone
+    async for received in lane_says(path):   # LaneStatus, Counts, Tap or Gone
 
-Whatever is at the other end: it is asked one thing at a time, an answer has a limit, a line has a limit, and what cannot be understood ends the
-connection and not the console. It asks a little and at a slow pace, since every answer is work for the lane's clerk.
+Whatever is at the other end: the console sends one request at a time, an answer and a line have
+limits, and what it cannot decode ends the connection and not the console. It asks seldom, since
+every answer is work for the lane's clerk.
 """
 
 import asyncio
@@ -16,27 +17,31 @@ from typing import assert_never
 from validator.console.lane_words import LINE_BYTES_MAX, Answer, GarbageError, News, Tap, heard
 from validator.ipc.answers import Counts, LaneStatus, Refusal, Watching
 
-STATUS_S = 1.0  # how often to ask how it fares, without being told that something has happened
-COUNTS_S = 10.0  # how often to ask for all durations: Prometheus asks us every 15 s or less often
-HURRY_S = 0.1  # between two questions how it fares, however much happens
-ANSWER_S = 5.0  # a clerk that adopts a list on a slow disk answers late
-AGAIN_S = 0.5  # between two connections: a lane that starts anew is seen soon
-_NO_NEWS = ("passage", "summary")  # events after which it fares as before
+STATUS_S = 1.0  # between two requests for its status without any event
+COUNTS_S = 10.0  # between two requests for all durations: Prometheus asks every 15 s or less often
+HURRY_S = 0.1  # at least, between two requests for its status, however many events come
+ANSWER_S = 5.0  # a clerk that reads a slow disk answers late
+AGAIN_S = 0.5  # between two connections: a lane that restarts is seen soon
+_NO_NEWS = ("passage", "summary")  # events that do not change the status
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no lane to hear; why, in one line."""
+    """The lane does not answer; `problem` is the reason, in one line."""
 
     problem: str
 
 
 class _LostError(Exception):
-    """The connection is of no more use; the message says why."""
+    """The connection must end; the message is the reason."""
 
 
 async def lane_says(path: Path) -> AsyncGenerator[LaneStatus | Counts | Tap | Gone, None]:
-    """All that it says. A LaneStatus comes first on each connection, so that a new run is known before its taps; a Gone ends it."""
+    """Yield what the lane sends, for ever.
+
+    A LaneStatus comes first on each connection, so that a new run is known before its taps. A Gone
+    ends a connection.
+    """
     while True:
         try:
             async with aclosing(_connection(path)) as connection:
@@ -48,7 +53,7 @@ async def lane_says(path: Path) -> AsyncGenerator[LaneStatus | Counts | Tap | Go
 
 
 class _Questions:
-    """What to ask next, and when. `asked` is what waits for its answer."""
+    """Which request comes next, and when. `asked` is the one under way, or empty."""
 
     def __init__(self, now_s: float) -> None:
         self.asked: str = ""
@@ -57,7 +62,7 @@ class _Questions:
         self._status_s = now_s
 
     def next(self, now_s: float) -> str:
-        """What is to be asked now, or nothing."""
+        """Return the request to send now, or an empty string."""
         due = [name for name, due_s in self._due_s.items() if due_s <= now_s]
         if self.asked or not due:
             return ""
@@ -66,19 +71,19 @@ class _Questions:
         return self.asked
 
     def wait_until_s(self) -> float:
-        """When to look again, if nothing is said."""
+        """Return when to check again if no line comes."""
         return self._until_s if self.asked else min(self._due_s.values())
 
     def late(self, now_s: float) -> bool:
-        """Whether an answer has been waited for long enough, whatever else is said meanwhile."""
+        """Return whether the answer is overdue, whatever else came meanwhile."""
         return bool(self.asked) and now_s >= self._until_s
 
     def news(self, now_s: float) -> None:
-        """Ask soon how it fares."""
+        """Ask for the status soon."""
         self._due_s["status"] = min(self._due_s["status"], max(now_s, self._status_s + HURRY_S))
 
     def answered(self, answer: Answer, now_s: float) -> None:
-        """Go on. Raises _LostError if that was not asked."""
+        """Go on. Raises _LostError for an answer to no request."""
         match answer:
             case LaneStatus():
                 name, again_s = "status", STATUS_S
@@ -92,13 +97,15 @@ class _Questions:
             case _:
                 assert_never(answer)
         if name != self.asked:
-            raise _LostError("it says what it was not asked")
+            raise _LostError("it answers what it was not asked")
         self.asked = ""
-        self._due_s[name] = min(self._due_s[name], now_s + again_s)  # news may have come meanwhile
+        self._due_s[name] = min(
+            self._due_s[name], now_s + again_s
+        )  # an event may have come meanwhile
 
 
 async def _connection(path: Path) -> AsyncGenerator[LaneStatus | Counts | Tap, None]:
-    """From one connection to its end, which is a _LostError or GarbageError."""
+    """Yield what comes on one connection. Ends with a _LostError or GarbageError."""
     clock = asyncio.get_running_loop().time
     reader, writer = await _connected(path)
     try:
@@ -139,7 +146,7 @@ async def _connected(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def _line(reader: asyncio.StreamReader, until_s: float) -> bytes | None:
-    """The next line, or None if there is none until then."""
+    """Return the next line, or None if none comes by `until_s`."""
     try:
         async with asyncio.timeout_at(until_s):
             return await reader.readuntil(b"\n")
@@ -148,4 +155,4 @@ async def _line(reader: asyncio.StreamReader, until_s: float) -> bytes | None:
     except asyncio.IncompleteReadError:
         raise _LostError("it hung up") from None
     except asyncio.LimitOverrunError:
-        raise _LostError(f"it says more than {LINE_BYTES_MAX} bytes in one line") from None
+        raise _LostError(f"it sends more than {LINE_BYTES_MAX} bytes in one line") from None

@@ -5,8 +5,8 @@
 The bytes may be hostile. A key that no struct names is dropped, and each struct has a narrow form
 (ipc/answers.py): nothing as long or as mixed as a card's number fits into a word or a token.
 
-A Tap does not say why a card was denied, nor how long the denial took: only some denials are
-reported first, so the time would tell.
+A Tap has neither the ground of a denial nor how long it took: only some denials are reported
+first, so the time would give the ground away.
 """
 
 from typing import Annotated
@@ -41,7 +41,7 @@ class GarbageError(InvalidBytes):
 
 
 class Tap(Struct, frozen=True):
-    """One tap: what the passenger saw, and how long it took, unless that would say why."""
+    """One tap: what the passenger saw, and how long it took, unless that would give its ground away."""
 
     tap: Count
     token: Token
@@ -63,7 +63,7 @@ Said = Tap | News | Answer
 
 
 class _Line(Struct, frozen=True):
-    """Any line: which of the keys is there says what it is."""
+    """Any line; its kind is the key that is there."""
 
     event: str | None = None
     error: Text | None = None
@@ -88,7 +88,7 @@ def heard(line: bytes) -> Said:
         if said.event is not None:
             return _tap_of(line) if said.event == "tap" else News(shown(said.event[:64]))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise GarbageError(f"what it says cannot be read ({one_line(error)})") from None
+        raise GarbageError(f"its line cannot be read ({one_line(error)})") from None
     if said.error is not None:
         return Refusal(shown(said.error))
     if said.status is not None:
@@ -97,7 +97,7 @@ def heard(line: bytes) -> Said:
         return Counts(said.histograms, said.run_id)
     if said.watching is not None:
         return Watching()
-    raise GarbageError("what it says is neither an event nor an answer")
+    raise GarbageError("its line is neither an event nor an answer")
 
 
 def _tap_of(line: bytes) -> Tap:

@@ -1,10 +1,10 @@
-"""The pages that are open, and what each has yet to be sent. A page that is slow loses events, and holds up neither the others nor the console.
+"""The open pages, and what each has yet to be sent. A slow page loses events and delays no other.
 
 page = pages.open()               # None if there are enough
 async for part in page: ...       # bytes of the event stream, until `end`
 pages.closed(page)
 
-pages.state_changed(); pages.tell_tap(data)     # to all of them
+pages.state_changed(); pages.send_tap(data)     # to all of them
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 PAGES_MAX = 32
-TAPS_MAX = 64  # of a page that is slow; the oldest are lost
+TAPS_MAX = 64  # waiting for one slow page; the oldest are dropped
 HEARTBEAT_S = 15.0  # proxies and browsers give up on a stream that is silent for a minute
-_AGAIN = b"retry: 1000\n\n"  # a page whose stream breaks comes back after a second
+_AGAIN = b"retry: 1000\n\n"  # a page whose stream breaks reconnects after a second
 
 
 class Page:
     """One page's stream."""
 
     def __init__(self, state: Callable[[], bytes]) -> None:
-        """It begins with the state."""
+        """The stream begins with `state()`."""
         self._state = state
         self._is_state_due = True
         self._taps: deque[bytes] = deque(maxlen=TAPS_MAX)
@@ -29,7 +29,7 @@ class Page:
         self._ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Whatever waits, in one piece; a sign of life and the state when nothing has happened for some time."""
+        """Yield what waits, as one piece; after HEARTBEAT_S of silence a comment and the state."""
         yield _AGAIN
         while not self._ended:
             if part := self._waiting():
@@ -40,16 +40,16 @@ class Page:
                     await self._wakened.wait()
             except TimeoutError:
                 yield b": still here\n\n"
-                self._is_state_due = True  # the time goes by in it
+                self._is_state_due = True  # ages on the page are counted from it
             self._wakened.clear()
 
     def state_changed(self) -> None:
-        """The gate fares otherwise now."""
+        """Send the state again."""
         self._is_state_due = True
         self._wakened.set()
 
     def tap(self, data: bytes) -> None:
-        """Somebody has tapped."""
+        """Send a tap: one line of JSON."""
         self._taps.append(data)
         self._wakened.set()
 
@@ -68,10 +68,10 @@ class Page:
 
 
 class Pages:
-    """All of them."""
+    """All open pages."""
 
     def __init__(self, state: Callable[[], bytes]) -> None:
-        """`state` is how the gate fares when it is asked: one line of JSON."""
+        """`state` returns the gate's state now: one line of JSON."""
         self._state = state
         self._open: set[Page] = set()
 
@@ -79,7 +79,7 @@ class Pages:
         return len(self._open)
 
     def open(self) -> Page | None:
-        """One more, unless there are PAGES_MAX."""
+        """Open a page; None if PAGES_MAX are open."""
         if len(self._open) >= PAGES_MAX:
             return None
         page = Page(self._state)
@@ -87,16 +87,16 @@ class Pages:
         return page
 
     def closed(self, page: Page) -> None:
-        """It is gone."""
+        """Forget a page whose stream has ended."""
         self._open.discard(page)
 
     def state_changed(self) -> None:
-        """The gate fares otherwise now."""
+        """Send the state again."""
         for page in self._open:
             page.state_changed()
 
-    def tell_tap(self, data: bytes) -> None:
-        """Somebody has tapped: one line of JSON."""
+    def send_tap(self, data: bytes) -> None:
+        """Send a tap to all pages: one line of JSON."""
         for page in self._open:
             page.tap(data)
 

@@ -1,14 +1,15 @@
-"""What the console answers, as an ASGI application: the page and its files, the gate's state, its day, its events and its metrics. All of it is reading.
+"""What the console serves, as an ASGI application. Every request only reads.
 
 | path | answer |
 |---|---|
-| `/`, `/static/FILE` | the page and what it is made of |
-| `/events` | server-sent events: `gate` with the whole state, at once when something notable happens and else at most once a second; `tap` for each tap |
-| `/state` | the same state once |
-| `/day` | latencies of the last 24 hours, in slots of five minutes, and of the last hour, in slots of half a minute |
+| `/`, `/static/FILE` | the page and its files |
+| `/events` | server-sent events: `gate` and `tap`, see below |
+| `/state` | the gate's state once |
+| `/day` | latencies of 24 hours in slots of 5 minutes, of the last hour in slots of 30 s |
 | `/metrics` | for Prometheus |
 
-Who may ask is guard.py's affair.
+An event `gate` has the whole state: at once after a notable change, else at most once a second. An
+event `tap` comes for each tap. guard.py decides who may ask.
 """
 
 import asyncio
@@ -38,10 +39,10 @@ class Site:
         self._gate = gate
         self._assets = assets
 
-    def tell_tap(self, lane: Lane, tap: Tap) -> None:
-        """Tell all pages of one tap."""
+    def send_tap(self, lane: Lane, tap: Tap) -> None:
+        """Send a tap to all pages."""
         if len(self.pages):
-            self.pages.tell_tap(
+            self.pages.send_tap(
                 msgspec.json.encode({"lane": lane.number, **msgspec.structs.asdict(tap)})
             )
 
@@ -79,7 +80,7 @@ class Site:
         kept = [
             (b"etag", asset.tag),
             (b"cache-control", b"no-cache"),
-        ]  # kept, and asked for whether it is still so
+        ]  # stored, and checked for a change at each use
         if any(name.lower() == b"if-none-match" and asset.tag in value for name, value in headers):
             await send({"type": "http.response.start", "status": 304, "headers": kept})
             await send({"type": "http.response.body"})
@@ -108,13 +109,13 @@ class Site:
 
 
 async def _left(receive: Receive) -> None:
-    """Return when whoever asked has gone; a server says so, and writes into nothing meanwhile."""
+    """Return once the client has disconnected, as the server reports it."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _send(send: Send, kind: bytes, body: bytes, headers: Headers | None = None) -> None:
-    told: list[Any] = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    told += [_NEVER_KEPT] if headers is None else headers
-    await send({"type": "http.response.start", "status": 200, "headers": told})
+    sent: list[Any] = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    sent += [_NEVER_KEPT] if headers is None else headers
+    await send({"type": "http.response.start", "status": 200, "headers": sent})
     await send({"type": "http.response.body", "body": body})

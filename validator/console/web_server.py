@@ -1,4 +1,4 @@
-"""The web server of the console: uvicorn, with limits on who asks nothing, takes nothing, or comes with too many connections.
+"""The console's web server: uvicorn, with limits on slow, silent and too many connections.
 
     with listening(host, port) as socket:
         await WebServer(app, began=…, ends=…).serve([socket])
@@ -17,12 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from validator.console.guard import App
 
-CONNECTIONS_MAX = 64  # 32 pages, and as many that ask for something
-PATIENCE_S = (
-    15.0  # with a connection that asks for nothing whole, or takes nothing of what it asked for
-)
+CONNECTIONS_MAX = 64  # 32 pages, and as many other requests
+PATIENCE_S = 15.0  # with a connection that sends no whole request, or reads no answer
 HEADERS_BYTES_MAX = 16_384  # a browser sends 1 KB
-WRITE_BYTES_MAX = 32_768  # of a slow page, besides what the kernel keeps: ten states
+WRITE_BYTES_MAX = 32_768  # unsent to a slow page, besides the kernel's buffer: ten states
 KEEP_ALIVE_S = 10
 GRACE_S = 1
 
@@ -31,7 +29,7 @@ class WebServer(uvicorn.Server):
     """Serves `app` until a signal or `should_exit`."""
 
     def __init__(self, app: App, *, began: Callable[[], None], ends: Callable[[], None]) -> None:
-        """`began` is called when it can be asked, `ends` when streams have to end."""
+        """`began` is called once requests are served, `ends` when streams must end."""
         self._began = began
         self._ends = ends
         super().__init__(
@@ -43,7 +41,7 @@ class WebServer(uvicorn.Server):
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
-                log_level="error",  # of what strangers send wrong there is no end
+                log_level="error",  # strangers send invalid requests without end
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
@@ -65,7 +63,7 @@ class WebServer(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """uvicorn's, with patience that ends. It runs while nothing whole is asked, and while what is sent is not taken."""
+    """uvicorn's, with a limit on waiting for a whole request and for the client to read."""
 
     since_s = 0.0
     _patience: asyncio.TimerHandle | None = None
@@ -100,7 +98,7 @@ class _Connection(H11Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether nobody here waits for an answer."""
+        """Whether no request waits for its answer."""
         return self.cycle is None or self.cycle.response_complete
 
     def _judge(self) -> None:
@@ -116,16 +114,24 @@ class _Connection(H11Protocol):
 
 
 def _make_room(newest: _Connection, connections: "set[Any]") -> None:
-    """For one that is new, the oldest that asks for nothing must go; if all of them are being answered, the new one."""
+    """Abort the oldest idle connection, or, if none is idle, the new one."""
     others = (other for other in connections if other is not newest and other.is_answered)
     min(others, key=lambda other: float(other.since_s), default=newest).transport.abort()
 
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket at this address, port 0 being any. Raises OSError."""
+    """Listen at this address.
+
+    Args:
+        host: an IPv4 or IPv6 address.
+        port: 0 for any free one.
+
+    Raises:
+        OSError: the address is in use, or not one of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, since asyncio turns Nagle's delay off only for a socket that says that it is TCP: 40 ms an event.
+    # asyncio turns Nagle's delay (40 ms an event) off only for a socket with this protocol.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -84,7 +84,7 @@ class _Console:
             if lane.take(said):
                 self._notable.set()
             if isinstance(said, Tap):
-                self._site.tell_tap(lane, said)
+                self._site.send_tap(lane, said)
             if (lane.up, lane.problem) != before:
                 fields = {
                     "lane": lane.number,

@@ -27,7 +27,9 @@ class NoAnswerError(Exception):
 @contextmanager
 def _lane(config: Config) -> Iterator[LaneClient]:
     if not config.reports.socket:
-        raise NoAnswerError("there is no reports.socket, so nobody can ask this lane")
+        raise NoAnswerError(
+            "reports.socket: not set, so no program can ask this lane; name a socket there"
+        )
     lane = LaneClient(Path(config.reports.socket))
     try:
         yield lane

@@ -28,11 +28,11 @@ def test_a_lane_that_never_answered_is_shown_as_down() -> None:
                 "lane": 1,
                 "socket": "lane-1.sock",
                 "up": False,
-                "problem": "not heard yet",
+                "problem": "no answer yet",
                 "status": None,
                 "taps": (),
                 "faults": [
-                    {"name": "away", "why": "not heard yet", "number": None, "is_note": False}
+                    {"name": "away", "why": "no answer yet", "number": None, "is_note": False}
                 ],
             }
         ],

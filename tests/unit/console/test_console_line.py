@@ -188,7 +188,7 @@ def test_an_answer_without_a_request_is_not_believed(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
         await ear.hear(Counts)
         lane.say(json.dumps(status_line()).encode() + b"\n")
-        assert await ear.hear(Gone) == Gone("it says what it was not asked")
+        assert await ear.hear(Gone) == Gone("it answers what it was not asked")
 
     with fake_lane(tmp_path / "s") as lane:
         listen(lane.path, test)
@@ -196,7 +196,9 @@ def test_an_answer_without_a_request_is_not_believed(tmp_path: Path) -> None:
 
 def test_a_line_without_an_end_is_not_kept(tmp_path: Path) -> None:
     async def test(ear: Ear) -> None:
-        assert await ear.hear(Gone) == Gone(f"it says more than {LINE_BYTES_MAX} bytes in one line")
+        assert await ear.hear(Gone) == Gone(
+            f"it sends more than {LINE_BYTES_MAX} bytes in one line"
+        )
 
     with fake_lane(tmp_path / "s", lambda _: b"a" * (LINE_BYTES_MAX * 8)) as lane:
         listen(lane.path, test)

@@ -53,7 +53,7 @@ def test_a_page_begins_with_the_state_and_receives_what_happens() -> None:
         assert await reader.next() == b"event: gate\ndata: 0\n\n"
         waiting = asyncio.create_task(reader.next())
         await asyncio.sleep(0)
-        pages.tell_tap(b"{7}")
+        pages.send_tap(b"{7}")
         assert await waiting == b"event: tap\ndata: {7}\n\n"
         gate.number = 1
         pages.state_changed()
@@ -70,7 +70,7 @@ def test_a_slow_page_gets_the_newest_state_and_the_newest_taps() -> None:
             await quick.next()
         for number in range(10 * TAPS_MAX):
             gate.number = number
-            pages.tell_tap(b"%d" % number)
+            pages.send_tap(b"%d" % number)
             pages.state_changed()
             assert await quick.next() == b"event: tap\ndata: %d\n\nevent: gate\ndata: %d\n\n" % (
                 number,

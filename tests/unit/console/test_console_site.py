@@ -163,7 +163,7 @@ def test_the_stream_has_the_outcome_of_a_tap_and_not_its_ground(site: Site) -> N
     page = site.pages.open()
     assert page is not None
     lane = Gate("a", "b", [PurePath("lane-4.sock")]).lanes[0]
-    site.tell_tap(lane, tap())
+    site.send_tap(lane, tap())
     _, data, *_ = page._waiting().decode().split("\n")
     assert json.loads(data.removeprefix("data: ")) == {
         "lane": 4,

@@ -69,12 +69,15 @@ def test_without_a_socket_there_is_one_clear_line(tmp_path: Path) -> None:
     )
     (tmp_path / "validator.toml").write_text(text)
     assert made.reports.socket
-    with pytest.raises(OperatorError, match=r"no reports\.socket"):
+    with pytest.raises(
+        OperatorError,
+        match=r"^reports\.socket: not set, so no program can ask this lane; name a socket there$",
+    ):
         top(load(tmp_path / "validator.toml"), once=True)
 
 
 def test_a_lane_that_has_sent_nothing_is_not_well() -> None:
-    assert Lane(Path("lane-1.sock")).faults == (Fault("away", why="not heard yet"),)
+    assert Lane(Path("lane-1.sock")).faults == (Fault("away", why="no answer yet"),)
 
 
 def test_what_is_not_known_is_shown_as_unknown_and_not_as_0(
@@ -90,7 +93,7 @@ def test_what_is_not_known_is_shown_as_unknown_and_not_as_0(
         lane.answers = lambda _: json.dumps(status_line(**unknown)).encode() + b"\n"
         said = shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), once=True)
         told = json.loads(shown(capsys, config(tmp_path, tmp_path / "lane-1.sock"), as_json=True))
-    assert "unknown how many waiting" in said
+    assert "unknown number waiting" in said
     assert "courier    unknown" in said
     assert "is well" not in said
     assert "0 waiting" not in said

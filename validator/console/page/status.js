@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The status page put together: hears the gate's state, says in one sentence whether the gate is well, and fills a section for each lane. Every state is
- * whole, so a page that was away knows all again with the next one. The chart is status_chart.js.
+ * The status page: receives the gate's state, shows in one sentence whether the gate is well, and
+ * fills a section for each lane. Every state is whole, so a page that was offline needs only the
+ * next one. The chart is status_chart.js.
  */
 
 import { chart, legend, spanOf } from "/static/status_chart.js";
@@ -10,7 +11,7 @@ import { WORDS, count, duration, size, time } from "/static/status_words.js";
 const RETRY_MS = 2_000;
 const DAY_MS = 15_000;
 const TAPS_SHOWN = 10;
-const SILENT_MS = 45_000; // the console says something each 15 s, whatever happens
+const SILENT_MS = 45_000; // the console sends something at least every 15 s
 const LIST_FAULTS = ["missing", "stale", "corrupt", "list", "problems"];
 const REPORT_FAULTS = ["trouble", "uncounted", "refused", "rejected", "waiting", "upload"];
 const COURIER_FAULTS = ["unheard", "quiet", "untold", "courier"];
@@ -38,7 +39,7 @@ function listen() {
   };
   events.onerror = () => {
     connect("away");
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS); // else it tries again by itself
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS); // else it reconnects by itself
   };
   events.addEventListener("gate", (event) => {
     state = JSON.parse(event.data);
@@ -53,7 +54,7 @@ async function askDay() {
     const answer = await fetch("/day");
     if (answer.ok) day = await answer.json();
   } catch {
-    return; // the events say that the console is away
+    return; // the event stream shows that the console is gone
   }
   drawDay();
 }
@@ -66,7 +67,7 @@ function connect(what) {
   if (state) drawVerdict();
 }
 
-/** A line that is open and brings nothing is as good as none: a tunnel that hangs, a console that is stopped. */
+/** Treat an open but silent stream as none: a tunnel that hangs, a console that is stopped. */
 function listenToSilence() {
   if (connection === "live" && performance.now() - heardMs > SILENT_MS) connect("away");
 }
@@ -79,7 +80,7 @@ function draw() {
   drawLanes();
 }
 
-/** What was so before the console went away is not known to be so: no page says "well" then. */
+/** Without a console nothing is known: the page must not show "well" then. */
 function drawVerdict() {
   const faults = state.lanes.flatMap((/** @type {any} */ lane) => lane.faults.map((/** @type {any} */ fault) => ({ lane, fault })));
   const serious = faults.filter((/** @type {any} */ one) => !one.fault.is_note);
@@ -127,14 +128,14 @@ function drawLane(lane, section) {
   for (const element of section.querySelectorAll("[data-word]")) {
     element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
   }
-  const facts = lane.up && lane.status ? factsOf(lane) : []; // old ones would look like good ones
+  const facts = lane.up && lane.status ? factsOf(lane) : []; // old ones would pass for current ones
   /** @type {HTMLElement} */ (section.querySelector(".facts tbody")).replaceChildren(...facts.map(fact));
   const body = /** @type {HTMLElement} */ (section.querySelector(".figures tbody"));
   body.replaceChildren(...(lane.status ? ["decided_us", "filed_us", "told_us"].map((name) => figures(name, lane.status[name])) : []));
   /** @type {HTMLElement} */ (section.querySelector(".taps tbody")).replaceChildren(...lane.taps.slice(0, TAPS_SHOWN).map((/** @type {any} */ tap) => tapRow(tap, lane)));
 }
 
-/** What a lane's health rests on: name, mark (ok, note, bad, none), text. @param {any} lane @returns {[string, string, string][]} */
+/** The facts of a lane: name, mark (ok, note, bad, none), text. @param {any} lane @returns {[string, string, string][]} */
 function factsOf(lane) {
   const { status } = lane;
   const w = words();

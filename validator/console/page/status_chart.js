@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * The chart of a day: percentiles of the wait on a logarithmic scale. It begins where the console began to hear, so that the first minutes fill it;
- * for the first hour its slots are of half a minute, later of five. A slot without a tap is a gap in the line. It is drawn as wide as it is
- * shown: one unit is one pixel, and its letters are as large on a phone as on a desk.
+ * The chart of a day: percentiles of the wait on a logarithmic scale. It begins at the console's
+ * first data, so that the first minutes fill it. In the first hour a slot is half a minute, later
+ * five. A slot without a tap is a gap in the line. One unit of the drawing is one pixel, so that
+ * letters are as large on a phone as on a desktop.
  */
 
 import { duration } from "/static/status_words.js";
@@ -12,16 +13,16 @@ const [LEFT, TOP, BOTTOM, HEIGHT] = [58, 10, 138, 170];
 const EDGE = 8;
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
-const SPAN_S_MIN = 60; // an axis of seconds says nothing
+const SPAN_S_MIN = 60; // a shorter axis would be useless
 const STEPS_S = [30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600]; // between two marks of the axis
-const MARK_PX = 84; // a mark's words, and room
-const DASH_PX = 10; // a slot between two empty ones: a point would not be seen
+const MARK_PX = 84; // room for a mark's words
+const DASH_PX = 10; // a slot between two empty ones: a point would be invisible
 const PERCENTS = ["p50", "p99", "p999"];
 const NAMES = { p50: "p50", p99: "p99", p999: "p99.9" };
 
 /**
  * What to draw of a lane: its slots, how long each is, and how many seconds back the axis goes.
- * @param {any} day as /day tells it
+ * @param {any} day as /day has it
  * @param {any} lane
  * @param {number} now Unix seconds, by the lane's clock
  */
@@ -85,7 +86,7 @@ function mark(s, words) {
 function marks(spanS, widthPx) {
   const step = STEPS_S.find((each) => (each / spanS) * widthPx >= MARK_PX) ?? DAY_S;
   const found = [];
-  // The outermost word is in the middle of its mark: it must not stick out to the left.
+  // The outermost word is centred on its mark: it must not stick out to the left.
   for (let ago = 0; ago <= spanS; ago += step) if (!ago || LEFT + widthPx * (1 - ago / spanS) >= MARK_PX / 2) found.push(ago);
   return found;
 }

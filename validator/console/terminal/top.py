@@ -1,7 +1,9 @@
-"""`turnike top`: what the status page shows, in a terminal. It listens to the lanes itself, so it needs no console; it shows, and changes nothing.
+"""`turnike top`: the status page's content in a terminal.
 
 top(config)                     # until q or Ctrl-C
 top(config, once=True)          # one picture; as_json: the same as one JSON object
+
+It connects to the lanes itself, so it needs no console. It only shows, and changes nothing.
 """
 
 import asyncio
@@ -26,9 +28,9 @@ from validator.console.terminal.view import Window, draw
 from validator.errors import OperatorError
 
 STEP_S = 0.5  # between two pictures
-FIRST_S = 6.0  # how long the first word of a lane may take: its clerk may be adopting a list
-WIDTH_MIN = 20  # of a terminal that says it has none, too
-HEIGHT_MIN = 4  # likewise: a verdict, a line, what q does
+FIRST_S = 6.0  # for a lane's first answer: its clerk may be adopting a list
+WIDTH_MIN = 20  # even on a terminal that reports a width of 0
+HEIGHT_MIN = 4  # likewise: a verdict, a line, and what q does
 ALL_LINES = 1 << 20
 
 MOVES: dict[bytes, Callable[[Window], None]] = {
@@ -39,12 +41,12 @@ MOVES: dict[bytes, Callable[[Window], None]] = {
     **dict.fromkeys((b"g", b"\x1b[H", b"\x1b[1~"), lambda window: window.move(-ALL_LINES)),
     **dict.fromkeys((b"G", b"\x1b[F", b"\x1b[4~"), lambda window: window.move(ALL_LINES)),
 }
-"""What each key does; keys as terminals send them, arrows in both of their modes."""
+"""What each key does, by the bytes that terminals send; arrows in both of their modes."""
 QUIT = b"q"
 
 
 class _Terminal(Console):
-    """A rich console that is at least WIDTH_MIN wide and reads the terminal's size for each picture."""
+    """A rich console at least WIDTH_MIN wide, which reads its size again for each picture."""
 
     @property
     def size(self) -> ConsoleDimensions:
@@ -89,20 +91,22 @@ def _sockets(config: Config) -> list[Path]:
         return [Path(lane) for lane in config.upload.lanes]
     if config.reports.socket:
         return [Path(config.reports.socket)]
-    raise OperatorError("there is no reports.socket, so nobody can ask this lane")
+    raise OperatorError(
+        "reports.socket: not set, so no program can ask this lane; name a socket there"
+    )
 
 
 async def _once(gate: Gate, sockets: list[Path]) -> None:
-    """Until each lane has said how it fares, or that it is not there."""
+    """Wait until each lane has answered, or is known not to."""
 
-    async def first_word(lane: Lane, path: Path) -> None:
-        async for said in lane_says(path):
-            lane.take(said)
+    async def first_answer(lane: Lane, path: Path) -> None:
+        async for received in lane_says(path):
+            lane.take(received)
             return
 
     async with asyncio.TaskGroup() as group:
         for lane, path in zip(gate.lanes, sockets, strict=True):
-            group.create_task(_at_most(first_word(lane, path)))
+            group.create_task(_at_most(first_answer(lane, path)))
 
 
 async def _at_most(word: Coroutine[None, None, None]) -> None:
@@ -114,8 +118,8 @@ async def _live(gate: Gate, sockets: list[Path], shown: Console) -> None:
     ended = asyncio.Event()
 
     async def follow(lane: Lane, path: Path) -> None:
-        async for said in lane_says(path):
-            lane.take(said)
+        async for received in lane_says(path):
+            lane.take(received)
 
     window, pressed = Window(gate), asyncio.Event()
 
@@ -141,14 +145,14 @@ async def _live(gate: Gate, sockets: list[Path], shown: Console) -> None:
 
 @contextmanager
 def _keys(press: Callable[[bytes], None]) -> Iterator[None]:
-    """Hear single keys of the terminal, if it is one; an empty one says that it has gone."""
+    """Read single keys of the terminal, if it is one; an empty key means that it has gone."""
     if not sys.stdin.isatty():
         yield
         return
     fd, loop = sys.stdin.fileno(), asyncio.get_running_loop()
     before = termios.tcgetattr(fd)
 
-    def heard() -> None:
+    def readable() -> None:
         try:
             typed = os.read(fd, 256)
         except OSError:
@@ -157,7 +161,7 @@ def _keys(press: Callable[[bytes], None]) -> Iterator[None]:
             press(key)
 
     tty.setcbreak(fd)
-    loop.add_reader(fd, heard)
+    loop.add_reader(fd, readable)
     try:
         yield
     finally:
@@ -167,7 +171,7 @@ def _keys(press: Callable[[bytes], None]) -> Iterator[None]:
 
 
 def keys_in(typed: bytes) -> list[bytes]:
-    """The keys in what a terminal sent: those of MOVES whole, of anything else each byte."""
+    """Split what a terminal sent into keys: those of MOVES whole, anything else byte by byte."""
     keys = []
     while typed:
         key = next((known for known in MOVES if typed.startswith(known)), typed[:1])

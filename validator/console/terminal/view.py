@@ -1,7 +1,9 @@
-"""What `turnike top` draws: the verdict and each lane, in whatever width there is. A figure wraps or goes below another, and none is cut.
+"""What `turnike top` draws: the verdict and each lane, in any width.
 
 draw(gate)            # all of it, for a terminal that scrolls by itself, or a file
-Window(gate)          # as much as fits on the screen, the verdict always: window.move(1), window.page(-1)
+Window(gate)          # as much as fits on the screen, the verdict always: window.move(1)
+
+A figure wraps or moves below another; none is cut.
 """
 
 from collections.abc import Sequence
@@ -20,23 +22,26 @@ from validator.formats.shown import shown
 from validator.ipc.answers import LaneStatus, Percentiles
 from validator.reports.gate_status import FRESH
 
-LANE_WIDTH_MIN = 60  # of lanes side by side, with their frames
-TABLE_WIDTH_MIN = 48  # a stage and four times; narrower, each lane is lines of words
-HALVES_WIDTH_MIN = 96  # facts beside figures, and not above them
+LANE_WIDTH_MIN = 60  # of each of several lanes side by side, with its frame
+TABLE_WIDTH_MIN = 48  # a stage and four times; narrower lanes are lines of words
+HALVES_WIDTH_MIN = 96  # facts beside figures; narrower, above them
 KEYS = "q ends this."
-_TOKENS = "A token is for one run of a lane only, and no card's number."
+_TOKENS = "A token is for one run of a lane only; it is no card's number."
 _OUTCOMES = {"admitted": "green", "admitted_with_notice": "green", "denied": "red"}
 _STAGES = (("decided", "decided_us"), ("kept", "filed_us"), ("told", "told_us"))
 _BAD = "bold red"
 
 
 def draw(gate: Gate) -> RenderableType:
-    """The whole picture."""
+    """Return the whole picture."""
     return Group(_verdict(gate), _Lanes(gate.lanes), Text(f"{KEYS} {_TOKENS}", style="dim"))
 
 
 class Window:
-    """A picture as high as the screen: below the verdict as many lines of the lanes as fit, from where somebody has scrolled to."""
+    """A picture as high as the screen: the verdict, and as many lines of the lanes as fit.
+
+    The first of those lines is where the operator has scrolled to.
+    """
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -45,11 +50,11 @@ class Window:
         self._total = 0
 
     def move(self, lines: int) -> None:
-        """Scroll by so many lines, down or (negative) up, as far as there are any."""
+        """Scroll down by `lines`, or up if negative, as far as there are lines."""
         self._first = max(min(self._first + lines, self._total - self._room), 0)
 
     def page(self, pages: int) -> None:
-        """Scroll by so many screens, but for one line, so that the eye can follow."""
+        """Scroll by `pages` screens, less one line, so that the eye can follow."""
         self.move(pages * max(self._room - 1, 1))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -60,7 +65,7 @@ class Window:
         body = console.render_lines(_Lanes(self._gate.lanes), wide)
         if (
             len(head) > height // 2
-        ):  # so many faults, or so narrow: they scroll too, but for the first line
+        ):  # many faults, or narrow: they scroll too, but for the first line
             head, body = head[:1], head[1:] + body
         foot = console.render_lines(Text(f"{KEYS} {_TOKENS}", style="dim"), wide)
         self._total = len(body)
@@ -78,21 +83,21 @@ class Window:
             yield from line
 
     def _foot(self, console: Console, wide: ConsoleOptions, height: int) -> list[list[Segment]]:
-        """Where in the whole the lines are that are seen, below which this stands; as high as if the numbers were the longest."""
+        """Return the line with the numbers of the lines shown, as high as for the longest numbers."""
 
-        def told(first: int, last: int) -> list[list[Segment]]:
+        def position(first: int, last: int) -> list[list[Segment]]:
             words = f"{KEYS} Arrows, j, k, page keys: line {first} to {last} of {self._total}"
             return console.render_lines(Text(words, style="dim"), wide)
 
-        self._room = max(height - len(told(self._total, self._total)), 1)
+        self._room = max(height - len(position(self._total, self._total)), 1)
         self.move(0)
-        foot = told(self._first + 1, min(self._first + self._room, self._total))
+        foot = position(self._first + 1, min(self._first + self._room, self._total))
         blank = [[Segment(" " * wide.max_width)]] * (height - self._room - len(foot))
         return [*foot, *blank]
 
 
 class _Lanes:
-    """All lanes, side by side if there is room."""
+    """All lanes, side by side where there is room."""
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = lanes
@@ -150,7 +155,7 @@ def _lane(lane: Lane, width: int) -> RenderableType:
 
 
 def _lines(lane: Lane, status: LaneStatus) -> list[Text]:
-    """A lane as lines of words, which wrap in any width."""
+    """Return a lane as lines of words, which wrap in any width."""
     facts = [Text.assemble((f"{name}: ", "dim"), fact) for name, fact in _facts(status)]
     figures = [
         Text.assemble((f"{name}: ", "dim"), ", ".join(_percentiles(getattr(status, field))))
@@ -183,7 +188,7 @@ def _head(status: LaneStatus, width: int) -> RenderableType:
 
 
 def _facts(status: LaneStatus) -> list[tuple[str, Text]]:
-    devices = [(name, status.devices.get(name, "not heard yet")) for name in ("reader", "board")]
+    devices = [(name, status.devices.get(name, "no report yet")) for name in ("reader", "board")]
     free = status.disk_free_bytes
     forced = f"{status.forced:,} times since the start" if status.forced else "never"
     return [
@@ -207,20 +212,18 @@ def _facts(status: LaneStatus) -> list[tuple[str, Text]]:
 
 
 def _reports(status: LaneStatus) -> str:
-    waiting = (
-        "unknown how many" if status.reports_waiting is None else f"{status.reports_waiting:,}"
-    )
+    waiting = "unknown number" if status.reports_waiting is None else f"{status.reports_waiting:,}"
     lost = f", {status.reports_refused:,} lost" if status.reports_refused else ""
-    aside = f", {status.reports_rejected:,} put aside" if status.reports_rejected else ""
+    aside = f", {status.reports_rejected:,} quarantined" if status.reports_rejected else ""
     return f"{waiting} waiting, {status.reports_delivered:,} delivered{lost}{aside}"
 
 
 def _courier(status: LaneStatus) -> Text:
     courier = status.courier
     if courier is None:
-        return Text("none: lists come by hand")
+        return Text("none: lists are installed by hand")
     if courier.polled_unix_s is None:
-        return Text("unknown: it has said nothing here", style=_BAD)
+        return Text("unknown: it has reported nothing here", style=_BAD)
     told = f"{courier.state}, asked the city {time(status.unix_s - courier.polled_unix_s)} ago"
     return Text(told, style="" if courier.state == FRESH else _BAD)
 

@@ -1,4 +1,7 @@
-"""The words of `turnike top`: of faults, times and sizes. The status page has its own, in two languages: page/status_words.js."""
+"""The words of `turnike top`: of faults, times and sizes.
+
+The status page has its own, in two languages: page/status_words.js.
+"""
 
 from collections.abc import Callable
 
@@ -21,23 +24,23 @@ FAULTS: dict[str, Callable[[Fault], str]] = {
     "away": lambda fault: f"not running ({fault.why})",
     "reader": _because("reader lost"),
     "board": _because("board lost"),
-    "missing": _because("list missing: everyone is let in or nobody, as list.missing says"),
+    "missing": _because("list missing: everyone is admitted or no one, by list.missing"),
     "stale": _because("list stale: it has expired"),
-    "corrupt": _because("list corrupt: a newer one cannot be used, the one before decides"),
+    "corrupt": _because("list corrupt: a newer one cannot be used, the previous one decides"),
     "list": _because("list"),
     "problems": _because("list problem"),
     "trouble": _because("reports cannot be kept"),
     "uncounted": _because("how many reports wait is unknown: the disk cannot be read"),
     "refused": _many("{} reports lost: they could not be kept"),
-    "rejected": _many("{} reports put aside: the city did not take them"),
+    "rejected": _many("{} reports quarantined: the city rejected them"),
     "waiting": _many("{} reports wait for the city"),
-    "disk_unknown": _because("disk unknown: it does not say how much room it has"),
+    "disk_unknown": _because("disk unknown: its free room cannot be read"),
     "disk": _because("hardly any room on the disk"),
-    "unheard": _because("courier: has said nothing here since the boot; is it running?"),
+    "unheard": _because("courier: has reported nothing since the boot; is it running?"),
     "quiet": lambda fault: (
-        f"courier: has not asked the city for too long ({time(fault.number or 0)}): stopped, or loading a large list"
+        f"courier: last poll {time(fault.number or 0)} ago: stopped, or downloading a large list"
     ),
-    "untold": _because("courier: nobody can tell whether it runs; turnike check says why"),
+    "untold": _because("courier: unknown whether it runs; run turnike check"),
     "courier": _because("courier"),
     "upload": _because("reports do not reach the city"),
     "emergency": _because("emergency: the arms are free"),
@@ -48,19 +51,19 @@ FAULTS: dict[str, Callable[[Fault], str]] = {
 
 
 def sentence(fault: Fault) -> str:
-    """A fault in a few words."""
+    """Return a fault in a few words."""
     return FAULTS[fault.name](fault)
 
 
 def duration(us: int) -> str:
-    """Of a tap, at most eight characters as long as it is under 28 hours: 940 µs, 8.7 ms, 1.2 s."""
+    """Write a duration of a tap, at most 8 characters if under 28 h: 940 µs, 8.7 ms, 1.2 s."""
     if us < _US_PER_MS:
         return f"{us} µs"
     return f"{us / _US_PER_MS:.1f} ms" if us < _US_PER_S else f"{us / _US_PER_S:.1f} s"
 
 
 def time(seconds: int) -> str:
-    """A longer one: 42 s, 3 min, 2 h 5 min, 4 d 3 h."""
+    """Write a longer time: 42 s, 3 min, 2 h 5 min, 4 d 3 h."""
     seconds = max(seconds, 0)
     if seconds < _MINUTE_S:
         return f"{seconds} s"
@@ -72,5 +75,5 @@ def time(seconds: int) -> str:
 
 
 def size(free_bytes: int) -> str:
-    """Of room on a disk: 4.7 GiB, 12.0 MiB."""
+    """Write the room on a disk: 4.7 GiB, 12.0 MiB."""
     return f"{free_bytes / _GIB:.1f} GiB" if free_bytes >= _GIB else f"{free_bytes / _MIB:.1f} MiB"
