@@ -69,7 +69,11 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
     ({"disk_free_bytes": None}, "disk_unknown", "disk unknown"),
     ({"disk_free_bytes": 0}, "disk", "hardly any room"),
     ({"disk_free_bytes": 199_999_999}, "disk", "hardly any room"),
-    ({"courier": unheard_courier()}, "unheard", "courier: has reported nothing since the boot; is it running?"),
+    (
+        {"courier": unheard_courier()},
+        "unheard",
+        "courier: has reported nothing since the boot; is it running?",
+    ),
     ({"courier": unheard_courier("no status: longer")}, "unheard", "no status: longer"),
     (
         ago(36 + QUIET_S + 1),
@@ -81,7 +85,11 @@ CHANGES: list[tuple[dict[str, Any], str, str]] = [
         "quiet",
         "courier: last poll 4 d 15 h ago: stopped, or downloading a large list",
     ),
-    (ago(20, silent=True), "quiet", "courier: last poll 20 s ago: stopped, or downloading a large list"),
+    (
+        ago(20, silent=True),
+        "quiet",
+        "courier: last poll 20 s ago: stopped, or downloading a large list",
+    ),
     (
         ago(20, silent=None, asks_within_s=None),
         "untold",

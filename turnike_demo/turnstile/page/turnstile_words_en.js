@@ -90,7 +90,7 @@ export const EN = {
   list: (/** @type {string} */ version) => `List ${version}`,
   noList: "No list",
   noLane: "The gate does not answer",
-  listStates: { fresh: "fresh", stale: "stale", missing: "missing", corrupt: "damaged", clock_unknown: "clock unknown" },
+  listStates: { fresh: "fresh", stale: "stale", missing: "missing", corrupt: "damaged" },
   listFacts: (/** @type {string} */ state, /** @type {string} */ age, /** @type {string} */ cards) => `${state}, ${age} old, ${cards} cards in its tables`,
   waiting: "Reports waiting at the gate",
   delivered: "delivered",

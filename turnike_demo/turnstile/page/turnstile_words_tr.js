@@ -86,7 +86,7 @@ export const TR = {
   list: (version) => `Liste ${version}`,
   noList: "Liste yok",
   noLane: "Turnike yanıt vermiyor",
-  listStates: { fresh: "güncel", stale: "eski", missing: "yok", corrupt: "bozuk", clock_unknown: "saat bilinmiyor" },
+  listStates: { fresh: "güncel", stale: "eski", missing: "yok", corrupt: "bozuk" },
   listFacts: (state, age, cards) => `${state}, yaşı ${age}, tablolarında ${cards} kart`,
   waiting: "Turnikede bekleyen rapor",
   delivered: "teslim edilen",
