@@ -121,7 +121,7 @@ def _city(folder: Path) -> str:
     home.mkdir()
     (home / FILE_NAME).write_text(example(), "utf-8")
     config = load(home)
-    found_for_development(config.office, now_unix_s)
+    found_for_development(config.home, now_unix_s)
     key = Ed25519PrivateKey.generate()
     (folder / "gate.pem").write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -51,7 +51,7 @@ class CityOffice:
         home.mkdir()
         (home / FILE_NAME).write_text(example(), "utf-8")
         config = load(home)
-        found_for_development(config.office, now_unix_s)
+        found_for_development(config.home, now_unix_s)
         rng = np.random.default_rng(4)
         uids = np.unique(rng.integers(0, 1 << 48, size=cards + spare, dtype=np.uint64)) + np.uint64(
             4 << 48
@@ -105,7 +105,7 @@ def _states(numbers: Sequence[int], *, is_in: bool, ends_unix_s: int | None = No
 @contextmanager
 def publisher(city: CityOffice) -> Iterator[Program]:
     """The publisher's process."""
-    with program("benchmarks.office", str(city.config.home)) as started:
+    with program("benchmarks.office", str(city.config.folder)) as started:
         yield started
 
 
@@ -133,7 +133,7 @@ def main() -> None:
         for line in sys.stdin:
             _forget_peak()
             started_ns = time.monotonic_ns()
-            say_right(config.office, int(line))  # a month may have passed since the last list
+            say_right(config.home, int(line))  # a month may have passed since the last list
             with publisher.alone():
                 outcome = publisher.publish(int(line))
             told = {

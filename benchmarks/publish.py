@@ -94,9 +94,9 @@ def run(bench: Bench) -> list[Row]:
 
 def _live(bench: Bench, day: Day) -> tuple[Polls, Polls, float]:
     """Publish and fetch, list after list; these polls, some without a change after it, and the most memory of the courier in MB."""
-    office = day.city.config.office
-    key = current_fingerprint_key(office).key
-    with gate_of(bench.folder / "office-gate", key, office.published) as (_, server, courier):
+    home = day.city.config.home
+    key = current_fingerprint_key(home).key
+    with gate_of(bench.folder / "office-gate", key, home.published) as (_, server, courier):
         courier.watch(1)
         lists: list[Callable[[], int]] = [lambda: day.reach(courier)] * bench.scale.day_lists
         passed = polls(

@@ -55,7 +55,7 @@ class Published:
     @property
     def public(self) -> Path:
         """What the web server shows."""
-        return self.city.office.published
+        return self.city.home.published
 
     def wire(self, segment: Path, from_version: int, to_version: int) -> PieceEntry:
         """Put a segment where it can be fetched, in wire form; no list names it yet."""
@@ -90,7 +90,7 @@ class Published:
             index=IndexEntry(len(index), sha256),
             fingerprint_key=key_id(self.key).hex(),
         )
-        finished(roles.publication_steps(self.city.office, encode(manifest), now_unix_s))
+        finished(roles.publication_steps(self.city.home, encode(manifest), now_unix_s))
 
 
 class Server:

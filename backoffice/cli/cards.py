@@ -51,7 +51,7 @@ shorten_option = click.option(
 @shorten_option
 @rule_option
 def suspend(
-    home: Path,
+    home_folder: Path,
     cards: tuple[str, ...],
     until: str | None,
     lasting: str | None,
@@ -62,16 +62,16 @@ def suspend(
 
     A card that is suspended for longer keeps its end unless --shorten is said.
     """
-    _put_in(home, rule, cards, until, lasting, shorten=shorten, refuses=True)
+    _put_in(home_folder, rule, cards, until, lasting, shorten=shorten, refuses=True)
 
 
 @click.command(epilog="Example: turnike-backoffice lift 04:11:22:33:44:55:66")
 @home_option
 @cards_argument
 @rule_option
-def lift(home: Path, cards: tuple[str, ...], rule: str) -> None:
+def lift(home_folder: Path, cards: tuple[str, ...], rule: str) -> None:
     """End the suspension of cards: of all those named, or of none."""
-    _take_out(home, rule, cards)
+    _take_out(home_folder, rule, cards)
 
 
 @click.command(epilog="Example: turnike-backoffice add matched 0123456789012345")
@@ -82,7 +82,7 @@ def lift(home: Path, cards: tuple[str, ...], rule: str) -> None:
 @for_option
 @shorten_option
 def add(
-    home: Path,
+    home_folder: Path,
     rule: str,
     cards: tuple[str, ...],
     until: str | None,
@@ -90,25 +90,25 @@ def add(
     shorten: bool,
 ) -> None:
     """Put cards under a rule: all of those named, or none."""
-    _put_in(home, rule, cards, until, lasting, shorten=shorten)
+    _put_in(home_folder, rule, cards, until, lasting, shorten=shorten)
 
 
 @click.command(epilog="Example: turnike-backoffice remove staff 04:11:22:33:44:55:66")
 @home_option
 @click.argument("rule")
 @cards_argument
-def remove(home: Path, rule: str, cards: tuple[str, ...]) -> None:
+def remove(home_folder: Path, rule: str, cards: tuple[str, ...]) -> None:
     """Take cards out of a rule: all of those named, or none."""
-    _take_out(home, rule, cards)
+    _take_out(home_folder, rule, cards)
 
 
 @click.command(epilog="Example: turnike-backoffice show 04:11:22:33:44:55:66")
 @home_option
 @click.argument("card", metavar="[UID|NUMBER]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(home: Path, card: str | None, as_json: bool) -> None:
+def show(home_folder: Path, card: str | None, as_json: bool) -> None:
     """Show how many cards stand under each rule, or how one card stands."""
-    with _registry(home) as (config, registry):
+    with _registry(home_folder) as (config, registry):
         if card is None:
             _show_counts(config, registry, as_json=as_json)
         else:
@@ -116,18 +116,18 @@ def show(home: Path, card: str | None, as_json: bool) -> None:
 
 
 @contextmanager
-def _registry(home: Path) -> "Iterator[tuple[Config, Registry]]":
+def _registry(home_folder: Path) -> "Iterator[tuple[Config, Registry]]":
     from backoffice.home.config import load
     from backoffice.registry.registry import Registry
 
     with os_errors_on_one_line():
-        config = load(home)
+        config = load(home_folder)
         with Registry.open(config.database_url) as registry:
             yield config, registry
 
 
 def _put_in(
-    home: Path,
+    home_folder: Path,
     rule: str,
     cards: "Sequence[str]",
     until: str | None,
@@ -139,7 +139,7 @@ def _put_in(
     from backoffice.registry.registry import State
     from backoffice.signing.clock import check_clock
 
-    with _registry(home) as (config, registry):
+    with _registry(home_folder) as (config, registry):
         is_refusing = config.rule(rule).effect.value == "refuse"
         if refuses and not is_refusing:
             raise OperatorError(
@@ -147,7 +147,7 @@ def _put_in(
             )
         now = now_unix_s()
         if until or lasting:
-            check_clock(config.office, now)
+            check_clock(config.home, now)
         ends_unix_s = _end(config.rule(rule), until, lasting, now)
         uids = _issued_all(registry, cards)
         states = [State(uid, is_in=True, ends_unix_s=ends_unix_s) for uid in sorted(uids)]
@@ -165,10 +165,10 @@ def _put_in(
     _tell_changed(what, len(states), outcome.changed)
 
 
-def _take_out(home: Path, rule: str, cards: "Sequence[str]") -> None:
+def _take_out(home_folder: Path, rule: str, cards: "Sequence[str]") -> None:
     from backoffice.registry.registry import State
 
-    with _registry(home) as (config, registry):
+    with _registry(home_folder) as (config, registry):
         config.rule(rule)
         states = [State(uid, is_in=False) for uid in sorted(_issued_all(registry, cards))]
         outcome = registry.set_states(rule, states, is_whole=True)

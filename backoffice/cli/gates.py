@@ -25,7 +25,7 @@ NAMED_MAX = 20  # gates in a line; --json has them all
 @click.command(epilog="Example: turnike-backoffice enroll kadikoy-03 --home city")
 @click.argument("gate_id")
 @home_option
-def enroll(gate_id: str, home: Path) -> None:
+def enroll(gate_id: str, home_folder: Path) -> None:
     """Print a token with which this gate, and no other, enrols itself once, within seven days: turnike enroll, on the gate.
 
     A gate that is enrolled already goes on with its key until the token is used; a token from before is void.
@@ -34,7 +34,7 @@ def enroll(gate_id: str, home: Path) -> None:
         raise OperatorError(
             f"{gate_id[:64]!r} is no gate's name: at most 32 letters, digits, '.', '_' and '-', as gate_id in its validator.toml"
         )
-    with _store(home) as store:
+    with _store(home_folder) as store:
         click.echo(store.invite(gate_id, now_unix_s()))
 
 
@@ -43,9 +43,9 @@ def enroll(gate_id: str, home: Path) -> None:
 )
 @click.argument("gate_id")
 @home_option
-def strike_off(gate_id: str, home: Path) -> None:
+def strike_off(gate_id: str, home_folder: Path) -> None:
     """Hear a gate no more, from this moment on, and void its token; for a stolen gate. Enrol it again to hear it again."""
-    with _store(home) as store:
+    with _store(home_folder) as store:
         if store.strike_off(gate_id, now_unix_s()):
             click.echo(
                 f"{gate_id}: struck off. Next, if it was stolen: rotate fingerprint-key --start"
@@ -61,7 +61,7 @@ def strike_off(gate_id: str, home: Path) -> None:
 @click.command(epilog="Example: turnike-backoffice gates --home city")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def gates(home: Path, as_json: bool) -> None:
+def gates(home_folder: Path, as_json: bool) -> None:
     """Show each gate: when it was heard last, its list, its reader and board, the reports that wait there, and what is wrong.
 
     While a fingerprint key is to follow the one in use, it says which gates do not hold it yet.
@@ -69,7 +69,7 @@ def gates(home: Path, as_json: bool) -> None:
     from backoffice.reports.gate_views import views
 
     now = now_unix_s()
-    with _store(home) as store:
+    with _store(home_folder) as store:
         seen = list(views(store.gate_rows(), now))
     if as_json:
         click.echo(json.dumps([each._asdict() for each in seen]))
@@ -83,26 +83,26 @@ def gates(home: Path, as_json: bool) -> None:
     click.echo(
         f"{len(heard):,} gates, {troubled:,} in trouble, {len(seen) - len(heard):,} struck off"
     )
-    if heard and (coming := _next_key(home)) is not None:
+    if heard and (coming := _next_key(home_folder)) is not None:
         click.echo(_holding(coming, heard))
 
 
 @contextmanager
-def _store(home: Path) -> "Iterator[ReportStore]":
+def _store(home_folder: Path) -> "Iterator[ReportStore]":
     from backoffice.home.config import load
     from backoffice.reports.store import ReportStore
 
-    with os_errors_on_one_line(), ReportStore.open(load(home).reports_url) as store:
+    with os_errors_on_one_line(), ReportStore.open(load(home_folder).reports_url) as store:
         yield store
 
 
-def _next_key(home: Path) -> str | None:
+def _next_key(home_folder: Path) -> str | None:
     """The id of the fingerprint key that is to follow, where the keys may be read."""
     from backoffice.home.config import load
     from backoffice.signing.keys import KeyFileError, next_fingerprint_key
 
     with os_errors_on_one_line(), suppress(KeyFileError, PermissionError):
-        return next_fingerprint_key(load(home).office)
+        return next_fingerprint_key(load(home_folder).home)
     return None
 
 

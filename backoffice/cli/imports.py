@@ -90,7 +90,7 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_(
-    home: Path,
+    home_folder: Path,
     what: str,
     file: Path,
     format_name: str | None,
@@ -121,7 +121,7 @@ def import_(
         from backoffice.imports.row_files import RowFileError
         from backoffice.imports.scratch import Scratch
 
-        config = load(home)
+        config = load(home_folder)
         if what != CARDS:
             config.rule(what)
         _check_report(report, file)
@@ -173,7 +173,7 @@ def _imported(
     rule = None if what == CARDS else config.rule(what)
     now = now_unix_s()
     if rule:
-        check_clock(config.office, now)
+        check_clock(config.home, now)
     # What has ended is taken: it says that the card is not suspended any more, and the registry may know no end.
     limits = Limits(YEAR_2000_UNIX_S, latest_end_unix_s(rule, now)) if rule else Limits(0)
     with Registry.open(config.database_url) as registry, progress() as say:

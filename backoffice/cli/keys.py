@@ -24,7 +24,7 @@ from backoffice.cli.shared import (
 from validator.errors import OperatorError
 
 if TYPE_CHECKING:
-    from backoffice.home.folder import Office
+    from backoffice.home.folder import Home
 
 ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 
@@ -32,7 +32,7 @@ ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 @click.command(
     epilog="Example: turnike-backoffice init city --root a.pub --root b.pub --root c.pub --threshold 2"
 )
-@click.argument("home", type=folder_argument)
+@click.argument("home_folder", type=folder_argument, metavar="HOME")
 @click.option(
     "--root",
     "publics",
@@ -53,7 +53,7 @@ ONLINE_ROLES = ("timestamp", "snapshot", "targets")
     is_flag=True,
     help="Make root keys as well, unprotected: never for a real city.",
 )
-def init(home: Path, publics: tuple[Path, ...], threshold: int, development: bool) -> None:
+def init(home_folder: Path, publics: tuple[Path, ...], threshold: int, development: bool) -> None:
     """Make the home of a back office: configuration, registry, online keys, a fingerprint key, and the draft of root 1.
 
     The root keys are made before, where they are to stay: turnike-backoffice root-key make.
@@ -69,19 +69,19 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
         keys = [read_public_key(path) for path in publics]
         if not development:
             ceremonies.require_enough(keys, threshold)
-        with _new_folder(home):
-            office = _made_home(home)
-            with office.hold():
+        with _new_folder(home_folder):
+            home = _made_home(home_folder)
+            with home.hold():
                 if development:
-                    ceremonies.found_for_development(office, now_unix_s())
+                    ceremonies.found_for_development(home, now_unix_s())
                 else:
-                    draft = ceremonies.found(office, keys, threshold, now_unix_s())
+                    draft = ceremonies.found(home, keys, threshold, now_unix_s())
     if development:
         click.echo("FOR DEVELOPMENT ONLY: the root keys lie in this folder, unprotected.")
-        click.echo(f"{home}: root 1 is in force. Next: import cards, and publish.")
+        click.echo(f"{home_folder}: root 1 is in force. Next: import cards, and publish.")
     else:
-        click.echo(f"{home}: made. No private root key is here, and none may ever be.")
-        tell_ceremony(office, draft)
+        click.echo(f"{home_folder}: made. No private root key is here, and none may ever be.")
+        tell_ceremony(home, draft)
 
 
 @click.command(epilog="Example: turnike-backoffice rotate timestamp snapshot --home city")
@@ -122,7 +122,7 @@ def init(home: Path, publics: tuple[Path, ...], threshold: int, development: boo
 )
 def rotate(
     what: tuple[str, ...],
-    home: Path,
+    home_folder: Path,
     remove: tuple[str, ...],
     add: tuple[Path, ...],
     threshold: int | None,
@@ -143,17 +143,19 @@ def rotate(
             raise OperatorError(
                 "rotate fingerprint-key stands alone, with --start or with --switch"
             )
-        _rotate_fingerprint_key(home, step)
+        _rotate_fingerprint_key(home_folder, step)
     elif step or (of_root and "root" not in what):
         raise OperatorError(
             "--start and --switch go with fingerprint-key; --remove, --add and --threshold with root"
         )
     else:
-        _rotate_roles(home, [role for role in ONLINE_ROLES if role in what], remove, add, threshold)
+        _rotate_roles(
+            home_folder, [role for role in ONLINE_ROLES if role in what], remove, add, threshold
+        )
 
 
 def _rotate_roles(
-    home: Path,
+    home_folder: Path,
     roles: Sequence[str],
     remove: Sequence[str],
     add: Sequence[Path],
@@ -162,24 +164,24 @@ def _rotate_roles(
     from backoffice.signing import ceremonies
     from backoffice.signing.keys import read_public_key
 
-    with held(home) as office:
+    with held(home_folder) as home:
         keys = [read_public_key(path) for path in add]
         draft = ceremonies.rotate(
-            office, roles, now_unix_s(), remove=remove, add=keys, threshold=threshold
+            home, roles, now_unix_s(), remove=remove, add=keys, threshold=threshold
         )
         if roles:
             click.echo(
                 f"New keys of {', '.join(roles)} are made. Until the new root is accepted the old ones go on signing."
             )
-        tell_ceremony(office, draft)
+        tell_ceremony(home, draft)
 
 
-def _rotate_fingerprint_key(home: Path, step: str) -> None:
+def _rotate_fingerprint_key(home_folder: Path, step: str) -> None:
     from backoffice.signing.keys import start_fingerprint_key, switch_fingerprint_key
 
-    with held(home) as office:
+    with held(home_folder) as home:
         if step == "start":
-            path = office.fingerprint_keys / f"{start_fingerprint_key(office)}.key"
+            path = home.fingerprint_keys / f"{start_fingerprint_key(home)}.key"
             click.echo(f"{path}: made. Lists go on under the key before.")
             click.echo(
                 "Gates get it by themselves with their next status, a stolen one too until it is struck off; those that send none, by hand (list.keys, mode 0600)."
@@ -188,7 +190,7 @@ def _rotate_fingerprint_key(home: Path, step: str) -> None:
                 "Next: when turnike-backoffice gates says that every gate holds it, rotate fingerprint-key --switch."
             )
         else:
-            before, now = switch_fingerprint_key(office)
+            before, now = switch_fingerprint_key(home)
             click.echo(
                 f"Lists are made under {now} from the next publication on, and not under {before} any more."
             )
@@ -198,16 +200,18 @@ def _rotate_fingerprint_key(home: Path, step: str) -> None:
 
 
 @contextmanager
-def _new_folder(home: Path) -> Iterator[None]:
+def _new_folder(home_folder: Path) -> Iterator[None]:
     """Make a folder, and leave nothing of it or in it if the block fails: a home that is there by half could not be founded again."""
-    if home.exists() and any(home.iterdir()):
-        raise OperatorError(f"{home}: is not empty; a back office begins in a folder of its own")
-    made = [folder for folder in (home, *home.parents) if not folder.exists()]
+    if home_folder.exists() and any(home_folder.iterdir()):
+        raise OperatorError(
+            f"{home_folder}: is not empty; a back office begins in a folder of its own"
+        )
+    made = [folder for folder in (home_folder, *home_folder.parents) if not folder.exists()]
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home_folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
-        for path in home.iterdir() if home.is_dir() else ():
+        for path in home_folder.iterdir() if home_folder.is_dir() else ():
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -218,19 +222,21 @@ def _new_folder(home: Path) -> Iterator[None]:
         raise
 
 
-def _made_home(home: Path) -> "Office":
+def _made_home(home_folder: Path) -> "Home":
     """A home with its configuration and its registry, and no key yet."""
     from backoffice.home.config import FILE_NAME, example, load
     from backoffice.home.folder import make_file
     from backoffice.registry.registry import Registry
     from validator.host.plain_files import SECRET_MODE
 
-    home.chmod(0o711)  # the web server passes through to `published`; nobody else looks around
-    make_file(home / FILE_NAME, example().encode(), SECRET_MODE)
-    config = load(home)
+    home_folder.chmod(
+        0o711
+    )  # the web server passes through to `published`; nobody else looks around
+    make_file(home_folder / FILE_NAME, example().encode(), SECRET_MODE)
+    config = load(home_folder)
     before = os.umask(0o077)  # the registry knows who is suspended
     try:
         Registry.open(config.database_url).close()
     finally:
         os.umask(before)
-    return config.office
+    return config.home

@@ -62,7 +62,7 @@ GATES_MAX = 1_000_000
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each list.")
 def publish(
-    home: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool
+    home_folder: Path, watch: bool, every_s: float, as_json: bool, *, clock_is_right: bool
 ) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
@@ -77,25 +77,27 @@ def publish(
     if is_given and not watch:
         raise click.UsageError("--every goes with --watch; without it publish runs once")
     if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
-        _say_clock_is_right(home)
+        _say_clock_is_right(home_folder)
     with os_errors_on_one_line():
         if watch:
-            with _Publishing.alone(home) as publishing:
+            with _Publishing.alone(home_folder) as publishing:
                 _watch(publishing, every_s, as_json=as_json)
         is_waiting = False
-        while not (_publish_alone(home, as_json=as_json) or _hand_over(home, as_json=as_json)):
+        while not (
+            _publish_alone(home_folder, as_json=as_json) or _hand_over(home_folder, as_json=as_json)
+        ):
             if not is_waiting:
                 click.echo("waiting for another publisher to finish …", err=True)
             is_waiting = True
             time.sleep(TURN_S)
 
 
-def _publish_alone(home: Path, *, as_json: bool) -> bool:
+def _publish_alone(home_folder: Path, *, as_json: bool) -> bool:
     """Publish; False if another publisher is at work."""
     from backoffice.publishing.publisher import BusyError
 
     try:
-        with _Publishing.alone(home) as publishing:
+        with _Publishing.alone(home_folder) as publishing:
             _publish_once(publishing, as_json=as_json)
     except BusyError:
         return False
@@ -110,11 +112,11 @@ def _publish_once(publishing: "_Publishing", *, as_json: bool) -> None:
         _tell_forgotten(publishing.forget(), as_json=as_json)
 
 
-def _hand_over(home: Path, *, as_json: bool) -> bool:
+def _hand_over(home_folder: Path, *, as_json: bool) -> bool:
     """Let the publisher that watches publish, and tell what it says; whether one is there. Raises OperatorError for what went wrong there."""
     from backoffice.publishing.wishes import handed_over
 
-    answer = handed_over(home)
+    answer = handed_over(home_folder)
     if answer is None:
         return False
     if "error" in answer:
@@ -126,11 +128,11 @@ def _hand_over(home: Path, *, as_json: bool) -> bool:
     return True
 
 
-def _say_clock_is_right(home: Path) -> None:
+def _say_clock_is_right(home_folder: Path) -> None:
     from backoffice.signing.clock import say_right
 
-    with held(home) as office:
-        say_right(office, now_unix_s())
+    with held(home_folder) as home:
+        say_right(home, now_unix_s())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +145,15 @@ class _Publishing:
 
     @classmethod
     @contextmanager
-    def alone(cls, home: Path) -> "Iterator[Self]":
+    def alone(cls, home_folder: Path) -> "Iterator[Self]":
         """Open the home for the length of a block."""
         from backoffice.home.config import load
         from backoffice.publishing.publisher import Publisher
         from backoffice.registry.registry import Registry
 
-        config = load(home)
+        config = load(home_folder)
         with Registry.open(config.database_url) as registry, Publisher(config, registry).alone():
-            yield cls(home, registry, config.database_url)
+            yield cls(home_folder, registry, config.database_url)
 
     def configuration(self) -> object:
         """Which writing of the configuration it is: another one after each time that it is written."""
@@ -335,7 +337,7 @@ def _tell(told: dict[str, Any], *, as_json: bool) -> None:
     show_default=True,
     help="So many may come back at once, each with a connection that it keeps.",
 )
-def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
+def serve(home_folder: Path, host: str, port: int, workers: int, gates: int) -> None:
     """Receive the gates' reports, bring them fingerprint keys, and hand out the published folder, over HTTP on this machine.
 
     A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
@@ -350,7 +352,7 @@ def serve(home: Path, host: str, port: int, workers: int, gates: int) -> None:
             f"--host {host}: serve is for this machine; put a web server with TLS before it"
         )
     with os_errors_on_one_line():
-        config = load(home)
+        config = load(home_folder)
         with listener(host, port) as listening:
             shown = f"[{host}]" if ":" in host else host
             address = f"http://{shown}:{listening.getsockname()[1]}/"

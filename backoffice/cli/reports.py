@@ -89,9 +89,9 @@ def reports() -> None:
 @reports.command(name="list", epilog="Example: turnike-backoffice reports list --home city")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def reports_list(home: Path, as_json: bool) -> None:
+def reports_list(home_folder: Path, as_json: bool) -> None:
     """Show what came from each gate, by outbox, and what is missing: numbers that never came, reports that a gate refused, outboxes that began anew."""
-    with _store(home) as (_config, store):
+    with _store(home_folder) as (_config, store):
         seen, gaps = _numbered(store.outboxes()), _gaps(store)
     if as_json:
         told = [
@@ -176,7 +176,7 @@ def reports_list(home: Path, as_json: bool) -> None:
 @click.option("--up-to", metavar="TIME", help="Received before then; left out: five minutes ago.")
 @passphrase_option
 def reports_export(
-    home: Path,
+    home_folder: Path,
     out: Path,
     key_files: tuple[Path, ...],
     to_file: Path,
@@ -196,7 +196,7 @@ def reports_export(
     now = now_unix_s()
     if not 0 < len(who) <= WHO_CHARACTERS_MAX or not who.isprintable():
         raise OperatorError(f"--who: a name has 1 to {WHO_CHARACTERS_MAX} characters, in one line")
-    with _store(home) as (_config, store), progress() as say:
+    with _store(home_folder) as (_config, store), progress() as say:
         opener = Opener(
             [read_opening_key(each, _asking(passphrase_file, each)) for each in key_files]
         )
@@ -267,9 +267,9 @@ def reports_open(
 @reports.command(name="log", epilog="Example: turnike-backoffice reports log --home city")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def reports_log(home: Path, as_json: bool) -> None:
+def reports_log(home_folder: Path, as_json: bool) -> None:
     """Show every export: who took what, when, for whom."""
-    with _store(home) as (_config, store):
+    with _store(home_folder) as (_config, store):
         rows = store.export_log()
     if as_json:
         click.echo(json.dumps([row._asdict() for row in rows]))
@@ -285,7 +285,7 @@ def reports_log(home: Path, as_json: bool) -> None:
 
 @reports.command(name="move", epilog="Example: turnike-backoffice reports move --home city")
 @home_option
-def reports_move(home: Path) -> None:
+def reports_move(home_folder: Path) -> None:
     """Move reports and gates out of the registry's database to where [receiver] database says. The receiver must not run meanwhile.
 
     Killed anywhere, run it again.
@@ -294,7 +294,7 @@ def reports_move(home: Path) -> None:
     from backoffice.reports.moving import move
 
     with os_errors_on_one_line():
-        config = load(home)
+        config = load(home_folder)
         count = move(config.database_url, config.reports_url)
     click.echo(f"{count:,} reports moved, and the gates with them; start turnike-receiver again")
 
@@ -302,25 +302,25 @@ def reports_move(home: Path) -> None:
 @reports.command(name="forget", epilog="Example: turnike-backoffice reports forget --home city")
 @home_option
 @click.option("--clock-is-right", is_flag=True, help="Though no gate has spoken for a day.")
-def reports_forget(home: Path, *, clock_is_right: bool) -> None:
+def reports_forget(home_folder: Path, *, clock_is_right: bool) -> None:
     """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
     from backoffice.home.config import load
     from backoffice.reports.retention import ends_unix_s, forget_due
 
     with os_errors_on_one_line():
-        config, now = load(home), now_unix_s()
+        config, now = load(home_folder), now_unix_s()
         count = forget_due(config, now, is_clock_right=clock_is_right)
     before, days = ends_unix_s(config, now), config.reports.retention_days
     click.echo(f"{count:,} reports deleted: received before {moment(before)}, {days} days ago")
 
 
 @contextmanager
-def _store(home: Path) -> "Iterator[tuple[Config, ReportStore]]":
+def _store(home_folder: Path) -> "Iterator[tuple[Config, ReportStore]]":
     from backoffice.home.config import load
     from backoffice.reports.store import ReportStore
 
     with os_errors_on_one_line():
-        config = load(home)
+        config = load(home_folder)
         with ReportStore.open(config.reports_url) as store:
             yield config, store
 

@@ -14,10 +14,10 @@ from backoffice.cli.shared import (
     file_argument,
     folder_argument,
     held,
+    home_of,
     home_option,
     new_passphrase,
     now_unix_s,
-    office_of,
     os_errors_on_one_line,
     passphrase,
     passphrase_option,
@@ -27,7 +27,7 @@ from validator.errors import OperatorError
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # as in roots.py
 
-    from backoffice.home.folder import Office
+    from backoffice.home.folder import Home
 
 
 @click.group(name="root-key")
@@ -115,7 +115,7 @@ def root() -> None:
 )
 @click.argument("drafts", type=file_argument, nargs=-1, required=True, metavar="DRAFT...")
 @home_option
-def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
+def root_accept(drafts: tuple[Path, ...], home_folder: Path) -> None:
     """Put a draft into force that enough root keys have signed; several copies of it are taken together.
 
     Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
@@ -123,14 +123,14 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
     from backoffice.signing import ceremonies
     from backoffice.signing.roles import sign_timestamp
 
-    with held(home) as office:
-        accepted = ceremonies.accept(office, drafts, now_unix_s())
-        path = office.roots / f"{accepted.version}.root.json"
+    with held(home_folder) as home:
+        accepted = ceremonies.accept(home, drafts, now_unix_s())
+        path = home.roots / f"{accepted.version}.root.json"
         click.echo(
             f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}. A new gate begins with {path}"
         )
         try:
-            published = sign_timestamp(office, now_unix_s())
+            published = sign_timestamp(home, now_unix_s())
         except OperatorError as error:
             raise OperatorError(
                 f"root {accepted.version} is in force, but under it: {error}"
@@ -145,25 +145,25 @@ def root_accept(drafts: tuple[Path, ...], home: Path) -> None:
 
 @root.command(name="discard", epilog="Example: turnike-backoffice root discard --home city")
 @home_option
-def root_discard(home: Path) -> None:
+def root_discard(home_folder: Path) -> None:
     """Give up the draft that waits, and the online keys that were made for it."""
     from backoffice.signing.roots import discard_draft
 
-    with held(home) as office:
+    with held(home_folder) as home:
         click.echo(
-            f"{discard_draft(office)}: given up. Copies of it cannot be accepted if it named new online keys."
+            f"{discard_draft(home)}: given up. Copies of it cannot be accepted if it named new online keys."
         )
 
 
 @root.command(name="show", epilog="Example: turnike-backoffice root show --home city --json")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def root_show(home: Path, as_json: bool) -> None:
+def root_show(home_folder: Path, as_json: bool) -> None:
     """Show the root in force, the draft that waits, what is published, and the fingerprint keys."""
     from backoffice.signing.overview import overview
 
     with os_errors_on_one_line():
-        seen = overview(office_of(home), now_unix_s())
+        seen = overview(home_of(home_folder), now_unix_s())
     if as_json:
         click.echo(json.dumps(seen.fields, sort_keys=True))
     else:
@@ -179,13 +179,13 @@ def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
     )
 
 
-def tell_ceremony(office: "Office", draft: Path) -> None:
+def tell_ceremony(home: "Home", draft: Path) -> None:
     """What to do with a new draft."""
     from backoffice.signing.roots import newest_root, read_root
 
-    newest = newest_root(office)
+    newest = newest_root(home)
     signers = newest or read_root(draft)
-    previous = office.roots / f"{newest.signed.version}.root.json" if newest else None
+    previous = home.roots / f"{newest.signed.version}.root.json" if newest else None
     carried = f"{draft} and {previous}" if previous else str(draft)
     shown = f" --previous {previous.name}" if previous else ""
     click.echo("Next:")
@@ -194,5 +194,5 @@ def tell_ceremony(office: "Office", draft: Path) -> None:
         f"  2. there, with {signers.signed.roles['root'].threshold} keys: turnike-backoffice root-key sign {draft.name}{shown} --key NAME.pem"
     )
     click.echo(
-        f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {office.home}"
+        f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {home.folder}"
     )

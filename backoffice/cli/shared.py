@@ -16,13 +16,14 @@ from validator.errors import OperatorError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from backoffice.home.folder import Office
+    from backoffice.home.folder import Home
 
 file_argument = click.Path(path_type=Path, dir_okay=False)
 # Not "readable": the receiver may pass through its home to some files, and not list it.
 folder_argument = click.Path(path_type=Path, file_okay=False, readable=False)
 home_option = click.option(
     "--home",
+    "home_folder",
     type=folder_argument,
     envvar="TURNIKE_HOME",
     required=True,
@@ -72,19 +73,19 @@ def naming(what: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def held(home: Path) -> "Iterator[Office]":
+def held(home_folder: Path) -> "Iterator[Home]":
     """The back office of this home, held: one command at a time writes."""
     with os_errors_on_one_line():
-        office = office_of(home)
-        with office.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
-            yield office
+        home = home_of(home_folder)
+        with home.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
+            yield home
 
 
-def office_of(home: Path) -> "Office":
+def home_of(home_folder: Path) -> "Home":
     """The back office of this home, as its configuration says. Raises ConfigError."""
     from backoffice.home.config import load
 
-    return load(home).office
+    return load(home_folder).home
 
 
 def now_unix_s() -> int:

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from backoffice.home.folder import DAY_S, Expiries, Office
+from backoffice.home.folder import DAY_S, Expiries, Home
 from backoffice.home.receiver_names import ADDRESSES_MAX, ReceiverNames
 from validator.domain.rules import Effect
 from validator.errors import ConfigError
@@ -100,12 +100,12 @@ class FileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Config(FileConfig, frozen=True, kw_only=True):
     """The whole file, and the home that it is in."""
 
-    home: Path
+    folder: Path
 
     @property
     def database_url(self) -> str:
         """The registry's URL, as Registry.open takes it."""
-        return self.database or f"sqlite:///{self.home / 'registry.db'}"
+        return self.database or f"sqlite:///{self.folder / 'registry.db'}"
 
     @property
     def reports_url(self) -> str:
@@ -113,7 +113,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
         return self.receiver.database or self.database_url
 
     @property
-    def office(self) -> Office:
+    def home(self) -> Home:
         """The home's folders, and how long its signatures are valid."""
         expiry = self.expiry
         expiries = Expiries(
@@ -122,7 +122,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
             snapshot_s=expiry.metadata_days * DAY_S,
             timestamp_s=expiry.timestamp_hours * HOUR_S,
         )
-        return Office(self.home, self.home / self.published, expiries)
+        return Home(self.folder, self.folder / self.published, expiries)
 
     @property
     def receiver_names(self) -> ReceiverNames:
@@ -137,7 +137,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
     @property
     def sealing_key_file(self) -> Path | None:
         """The file of the sealing key's public half; None if reports are not sealed."""
-        return self.home / self.reports.sealing_key if self.reports.sealing_key else None
+        return self.folder / self.reports.sealing_key if self.reports.sealing_key else None
 
     def rule(self, name: str) -> RuleConfig:
         """The rule of this name. Raises ConfigError if there is none."""
@@ -148,7 +148,7 @@ class Config(FileConfig, frozen=True, kw_only=True):
         meant = "".join(f"; did you mean {each}?" for each in get_close_matches(name, names, 1))
         known = ", ".join(names)
         raise ConfigError(
-            f"{self.home / FILE_NAME}: has no rule {name!r}; its rules are {known}{meant}"
+            f"{self.folder / FILE_NAME}: has no rule {name!r}; its rules are {known}{meant}"
         )
 
 
@@ -170,7 +170,7 @@ def load(home: Path) -> Config:
         example=EXAMPLE,
         absent="is not there; name a home with --home, or make one with turnike-backoffice init",
     )
-    config = msgspec.convert({**values, "home": home.resolve()}, Config)
+    config = msgspec.convert({**values, "folder": home.resolve()}, Config)
     refuse(path, _faults_between_keys(config))
     return config
 
@@ -180,13 +180,13 @@ def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         yield KeyFault(f"rules[{twice}].name", "two rules have this name")
-    yield from _database_faults("database", config.database, config.home)
-    yield from _database_faults("receiver.database", config.receiver.database, config.home)
+    yield from _database_faults("database", config.database, config.folder)
+    yield from _database_faults("receiver.database", config.receiver.database, config.folder)
     if "\0" in config.reports.sealing_key:
         yield KeyFault("reports.sealing_key", "names no file")
     if not config.published or "\0" in config.published:
         yield KeyFault("published", "names no folder")
-    elif (config.home / config.published).resolve() in (config.home, *config.home.parents):
+    elif (config.folder / config.published).resolve() in (config.folder, *config.folder.parents):
         yield KeyFault("published", "would publish the keys; name a folder of its own")
     for address in config.receiver.addresses:
         try:

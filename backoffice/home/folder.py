@@ -1,8 +1,8 @@
 """The home of a back office: its folders, its lock, and durable files.
 
-    office = Office(home, published)
-    with office.hold():  # one command at a time writes
-        put(office.metadata / "2.root.json", content)
+    home = Home(home, published)
+    with home.hold():  # one command at a time writes
+        put(home.metadata / "2.root.json", content)
 
 A home holds:
 
@@ -44,32 +44,32 @@ class Expiries(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Home:
     """One back office: its home, its published folder, and the validity of what it signs."""
 
-    home: Path
+    folder: Path
     published: Path
     expiries: Expiries = field(default=Expiries())
 
     @property
     def online_keys(self) -> Path:
         """The folder of the keys that sign without a person."""
-        return self.home / "keys" / "online"
+        return self.folder / "keys" / "online"
 
     @property
     def fingerprint_keys(self) -> Path:
         """The folder of the keys that make fingerprints."""
-        return self.home / "keys" / "fingerprint"
+        return self.folder / "keys" / "fingerprint"
 
     @property
     def retired_keys(self) -> Path:
         """The folder of keys that are no longer used."""
-        return self.home / "keys" / "retired"
+        return self.folder / "keys" / "retired"
 
     @property
     def roots(self) -> Path:
         """The folder of roots: N.root.json was accepted, N.root.draft.json waits for signatures."""
-        return self.home / "root"
+        return self.folder / "root"
 
     @property
     def metadata(self) -> Path:
@@ -92,10 +92,10 @@ class Office:
             OperatorError: The folder is no home.
         """
         try:
-            fd = os.open(self.home / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+            fd = os.open(self.folder / ".hold", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         except OSError as error:
             raise OperatorError(
-                f"{self.home}: is no home of a back office ({error.strerror})"
+                f"{self.folder}: is no home of a back office ({error.strerror})"
             ) from error
         try:
             try:

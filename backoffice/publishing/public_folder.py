@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from backoffice.home.folder import (
     PUBLIC_MODE,
-    Office,
+    Home,
     make_public_folder,
     open_public_files,
 )
@@ -39,13 +39,13 @@ Fill = Callable[[BinaryIO], WireBuilt]
 class PublicFolder:
     """The pieces and indexes of one back office. Every method raises OSError."""
 
-    def __init__(self, office: Office) -> None:
-        self.segments = office.published / "segments"
-        self.indexes = office.published / "indexes"
+    def __init__(self, home: Home) -> None:
+        self.segments = home.published / "segments"
+        self.indexes = home.published / "indexes"
         self._folders = (
-            office.published,
-            office.metadata,
-            office.targets,
+            home.published,
+            home.metadata,
+            home.targets,
             self.segments,
             self.indexes,
         )

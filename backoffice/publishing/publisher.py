@@ -98,8 +98,8 @@ class Publisher:
     ) -> None:
         """`say` takes the progress of long work; `hashing` makes fingerprints under a key."""
         self._config = config
-        self._office = config.office
-        self._folder = PublicFolder(config.office)
+        self._home = config.home
+        self._folder = PublicFolder(config.home)
         self._registry = registry
         self._log = registry.publications
         self._offers = Offers(config.rules, registry, self._folder)
@@ -121,7 +121,7 @@ class Publisher:
 
         Raises BusyError if another is running.
         """
-        home = self._office.home
+        home = self._home.folder
         try:
             fd = os.open(home / ".publisher", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
         except OSError as error:
@@ -147,7 +147,7 @@ class Publisher:
         """`publish` in steps, so that a test can kill it between any two."""
         # Check the clock first: a clock that is refused must claim no version and build no piece.
         known = self._log.newest()
-        time_to_sign(self._office, now_unix_s, issued_unix_s=known.issued_unix_s if known else 0)
+        time_to_sign(self._home, now_unix_s, issued_unix_s=known.issued_unix_s if known else 0)
         self._folder.prepare()
         public = self._public()
         self._date(public, now_unix_s)
@@ -158,24 +158,24 @@ class Publisher:
                 " cards first (docs/runbook.md)"
             )
         yield from self._settle(public)
-        key = current_fingerprint_key(self._office)
+        key = current_fingerprint_key(self._home)
         offers = self._offers.now(public, key.id, now_unix_s)
         why = self._why(public, offers, now_unix_s)
         if why:
             return (yield from self._publish(public, offers, key, why, now_unix_s))
-        with self._office.hold():
-            signed = yield from timestamp_steps(self._office, now_unix_s)
+        with self._home.hold():
+            signed = yield from timestamp_steps(self._home, now_unix_s)
         return Outcome(public.list_version if public else 0, files=signed.files)
 
     # What is public, and what the registry knows of it
 
     def _public(self) -> PublishedManifest | None:
-        content = published_manifest(self._office)
+        content = published_manifest(self._home)
         try:
             return None if content is None else decode(content)
         except ManifestError as error:
             raise OperatorError(
-                f"{self._office.targets}: the published manifest is not this program's: {error}"
+                f"{self._home.targets}: the published manifest is not this program's: {error}"
             ) from error
 
     def _date(self, public: PublishedManifest | None, now_unix_s: int) -> None:
@@ -276,8 +276,8 @@ class Publisher:
         manifest = manifest_of(
             version, now_unix_s, valid_s, rules, offered, index, key.id, sealing_key
         )
-        with self._office.hold():
-            signed = yield from publication_steps(self._office, manifest, now_unix_s)
+        with self._home.hold():
+            signed = yield from publication_steps(self._home, manifest, now_unix_s)
         yield f"list {version} is public"
         yield from self._record(offered, key.id, now_unix_s)
         self._log.finish(version)
@@ -294,7 +294,7 @@ class Publisher:
         seen = public.list_version if public else 0
         building, known = self._log.building(), self._log.newest()
         if building is not None:
-            if public is not None or used_versions(self._office, standing(self._office)) == Used():
+            if public is not None or used_versions(self._home, standing(self._home)) == Used():
                 return building.version
             # What was public is lost, so this version may have been public: gates refuse two lists
             # of one version.
@@ -312,7 +312,7 @@ class Publisher:
         """
         hashed = self._hashing(key.key)
         comparison = Comparison(
-            self._registry, self._office.home / _FINGERPRINTS, bytes.fromhex(key.id), hashed
+            self._registry, self._home.folder / _FINGERPRINTS, bytes.fromhex(key.id), hashed
         )
         compared = comparison.check(lambda done, total: self._say("comparing cards", done, total))
         yield "compared"
@@ -383,8 +383,8 @@ class Publisher:
         hashes = {piece.sha256 for pieces in offered.values() for piece in pieces}
         yield from self._folder.prune(hashes, since, index.sha256, now_unix_s)
         self._log.forget(one for one in retired if one.retired_unix_s < now_unix_s - KEPT_S)
-        with self._office.hold():
-            prune(self._office, now_unix_s)
+        with self._home.hold():
+            prune(self._home, now_unix_s)
         for rule in (rule for rule, piece in built if piece.kind is Kind.SNAPSHOT):
             # Like the snapshot, it reads every card of the rule.
             begins = (piece.from_version or piece.to_version for piece in offered[rule])

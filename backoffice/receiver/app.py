@@ -1,6 +1,6 @@
 """The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; reports/store.py remembers.
 
-    routes = Receiver(store, limits, now_unix_s, KeyDelivery(office)).routes   # mounted by web_app.py
+    routes = Receiver(store, limits, now_unix_s, KeyDelivery(home)).routes   # mounted by web_app.py
 
 Whoever sends is a stranger until the signature says otherwise (validator/reports/signed_request.py); bodies are bounded before and after they are
 unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.

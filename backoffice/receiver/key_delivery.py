@@ -1,6 +1,6 @@
 """Brings fingerprint keys to the gates, in the answer to their status: each key that is in use or is to follow, sealed to that gate alone.
 
-    delivery = KeyDelivery(office, say)
+    delivery = KeyDelivery(home, say)
     keys = delivery.lacking(held)     # those that a gate lacks; None: none are given out from here
     sealed_to(public_key, keys)       # [SealedKey(…)]
 
@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.signing.keys import FingerprintKey, KeyFileError, fingerprint_keys_but
 from validator.lists.fingerprint_keys import format_key_file
 from validator.reports.sealed_keys import SealedKey
@@ -24,16 +24,16 @@ from validator.reports.sealed_keys import SealedKey
 class KeyDelivery:
     """The keys of one back office, as they are at each question. For any number of threads."""
 
-    def __init__(self, office: Office, say: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(self, home: Home, say: Callable[[str], None] = lambda _line: None) -> None:
         """`say` is told in one line, once, why keys are not given out though their folder is there."""
-        self._office = office
+        self._home = home
         self._say = say
         self._said = ""
 
     def lacking(self, held: Container[str]) -> list[FingerprintKey] | None:
         """The keys that whoever holds these lacks; None if there are none here to give."""
         try:
-            keys = fingerprint_keys_but(self._office, held)
+            keys = fingerprint_keys_but(self._home, held)
         except (KeyFileError, OSError) as error:
             self._tell(error)
             return None
@@ -42,7 +42,7 @@ class KeyDelivery:
 
     def _tell(self, error: Exception) -> None:
         try:
-            is_there = self._office.fingerprint_keys.exists()
+            is_there = self._home.fingerprint_keys.exists()
         except OSError:
             is_there = True  # and closed to us
         line = f"gates are given no fingerprint keys: {error}"

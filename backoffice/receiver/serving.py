@@ -71,7 +71,7 @@ def serve(
     ReportStore.open(
         config.reports_url
     ).close()  # what is wrong with the database is said here, and its tables are made once
-    KeyDelivery(config.office, say).lacking(())  # and what is wrong with the keys
+    KeyDelivery(config.home, say).lacking(())  # and what is wrong with the keys
     limits, line = limits_here(for_gates(gates))
     if line:
         say(line)
@@ -162,9 +162,9 @@ class SharingServer(uvicorn.Server):
 def _work(config: Config, listening: socket.socket, say: Say, limits: ConnectionLimits) -> None:
     with ReportStore.open(config.reports_url) as store:
         receiver = Receiver(
-            store, keys=KeyDelivery(config.office, say), names=config.receiver_names, say=say
+            store, keys=KeyDelivery(config.home, say), names=config.receiver_names, say=say
         )
-        server = SharingServer(app(config.office.published, receiver.routes), limits)
+        server = SharingServer(app(config.home.published, receiver.routes), limits)
 
         def end(*_: object) -> None:
             server.should_exit = True

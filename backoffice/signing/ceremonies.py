@@ -12,7 +12,7 @@ from pathlib import Path
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # as in keys.py
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 
-from backoffice.home.folder import Office, make_public_folder, put
+from backoffice.home.folder import Home, make_public_folder, put
 from backoffice.home.steps import finished
 from backoffice.signing.clock import check_not_ahead
 from backoffice.signing.keys import (
@@ -51,7 +51,7 @@ def require_enough(root_keys: Sequence[SSlibKey], threshold: int) -> None:
         raise RootError("two root keys have one name; a key is called by its file")
 
 
-def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_unix_s: int) -> Path:
+def found(home: Home, root_keys: Sequence[SSlibKey], threshold: int, now_unix_s: int) -> Path:
     """Make the folders, the online keys, the first fingerprint key and the draft of root 1.
 
     Returns the path of the draft. The home exists, without any of these. Raises RootError, before
@@ -59,12 +59,12 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
     """
     require_enough(root_keys, threshold)
     secret = (
-        office.home / "keys",
-        office.online_keys,
-        office.fingerprint_keys,
-        office.retired_keys,
+        home.folder / "keys",
+        home.online_keys,
+        home.fingerprint_keys,
+        home.retired_keys,
     )
-    public = (office.roots, office.published, office.metadata, office.targets)
+    public = (home.roots, home.published, home.metadata, home.targets)
     for folder in secret:
         folder.mkdir(exist_ok=True, parents=True)
         folder.chmod(0o700)
@@ -72,38 +72,38 @@ def found(office: Office, root_keys: Sequence[SSlibKey], threshold: int, now_uni
         make_public_folder(folder)
     for folder in (*secret, *public):
         sync_folder(folder.parent)
-    online = {role: make_online_key(office, role) for role in ONLINE_ROLES}
-    make_fingerprint_key(office)
+    online = {role: make_online_key(home, role) for role in ONLINE_ROLES}
+    make_fingerprint_key(home)
     return _put_draft(
-        office, first_root(root_keys, threshold, online, now_unix_s + office.expiries.root_s)
+        home, first_root(root_keys, threshold, online, now_unix_s + home.expiries.root_s)
     )
 
 
-def found_for_development(office: Office, now_unix_s: int) -> None:
+def found_for_development(home: Home, now_unix_s: int) -> None:
     """`found` for a demo and for tests: root keys in the home, unprotected, and root 1 in force."""
-    folder = office.home / DEVELOPMENT_KEYS
+    folder = home.folder / DEVELOPMENT_KEYS
     folder.mkdir(mode=0o700)
     names = ("development-a", "development-b", "development-c")
     draft = found(
-        office, [make_root_key(folder, name, None) for name in names], THRESHOLD, now_unix_s
+        home, [make_root_key(folder, name, None) for name in names], THRESHOLD, now_unix_s
     )
     root = read_root(draft)
     for name in names[:THRESHOLD]:
         sign_root(root, read_private_key(folder / f"{name}.pem"), None)
     put(draft, draft_bytes(root))
-    accept(office, [draft], now_unix_s)
+    accept(home, [draft], now_unix_s)
 
 
-def accept(office: Office, drafts: Sequence[Path], now_unix_s: int) -> Root:
+def accept(home: Home, drafts: Sequence[Path], now_unix_s: int) -> Root:
     """Put a signed draft into force; the caller then signs the other roles again.
 
     The caller holds the home. Raises RootError, OSError.
     """
-    return finished(accept_steps(office, drafts, now_unix_s))
+    return finished(accept_steps(home, drafts, now_unix_s))
 
 
 def rotate(
-    office: Office,
+    home: Home,
     roles: Sequence[str],
     now_unix_s: int,
     *,
@@ -116,7 +116,7 @@ def rotate(
     Without any change it renews the root. The caller holds the home.
 
     Args:
-        office: The home.
+        home: The home.
         roles: The online roles that get new keys.
         now_unix_s: The time now.
         remove: Names, or first digits of ids, of root keys to remove.
@@ -129,26 +129,26 @@ def rotate(
     Raises:
         OperatorError, OSError: There is no new draft.
     """
-    newest = required_root(office).signed
-    check_not_ahead(office, now_unix_s)  # else the root would be valid for too long
-    waiting = pending_draft(office)
+    newest = required_root(home).signed
+    check_not_ahead(home, now_unix_s)  # else the root would be valid for too long
+    waiting = pending_draft(home)
     if waiting is not None:
         raise RootError(
             f"{waiting}: waits already; have it signed and accept it,"
             " or give it up with root discard"
         )
-    expires_unix_s = now_unix_s + office.expiries.root_s
+    expires_unix_s = now_unix_s + home.expiries.root_s
     draft = partial(next_root, newest, expires_unix_s, remove=remove, add=add, threshold=threshold)
     draft()  # raises before a key is made
-    return _put_draft(office, draft(online={role: _following_key(office, role) for role in roles}))
+    return _put_draft(home, draft(online={role: _following_key(home, role) for role in roles}))
 
 
-def _following_key(office: Office, role: str) -> SSlibKey:
+def _following_key(home: Home, role: str) -> SSlibKey:
     """The next key of a role: a key that a crash left before any draft named it is used."""
-    return online_key(office, role, following=True) or make_online_key(office, role, following=True)
+    return online_key(home, role, following=True) or make_online_key(home, role, following=True)
 
 
-def _put_draft(office: Office, draft: Metadata[Root]) -> Path:
-    path = office.roots / f"{draft.signed.version}.root.draft.json"
+def _put_draft(home: Home, draft: Metadata[Root]) -> Path:
+    path = home.roots / f"{draft.signed.version}.root.draft.json"
     put(path, draft_bytes(draft))
     return path

@@ -1,7 +1,7 @@
 """The check of this machine's clock before it signs.
 
-    now_unix_s = time_to_sign(office, now_unix_s)  # raises ClockError
-    say_right(office, now_unix_s)                  # `publish --clock-is-right`
+    now_unix_s = time_to_sign(home, now_unix_s)  # raises ClockError
+    say_right(home, now_unix_s)                  # `publish --clock-is-right`
 
 A clock that went back, or jumped ahead, signs nothing until the operator confirms it. Gates take
 the signed time for the least time that it is, so a signature by a clock that runs ahead ends
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.home.folder import DAY_S, Office, put
+from backoffice.home.folder import DAY_S, Home, put
 from backoffice.signing.roots import required_root
 from backoffice.signing.standing import SIGNED_AT, is_signed, standing
 from validator.errors import OperatorError
@@ -41,16 +41,16 @@ class _Said(Struct, frozen=True):
     right_unix_s: Annotated[int, Meta(ge=0, le=_UNIX_S_MAX)]
 
 
-def say_right(office: Office, now_unix_s: int) -> None:
+def say_right(home: Home, now_unix_s: int) -> None:
     """Record that the operator has confirmed this time. Raises OSError."""
-    put(_path(office), msgspec.json.encode(_Said(now_unix_s)))
+    put(_path(home), msgspec.json.encode(_Said(now_unix_s)))
 
 
-def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> int:
+def time_to_sign(home: Home, now_unix_s: int, *, issued_unix_s: int = 0) -> int:
     """The time to sign with, in Unix seconds: now, or the last signature's if the clock went back.
 
     Args:
-        office: The home.
+        home: The home.
         now_unix_s: This clock's time.
         issued_unix_s: When the last list was issued, if known; it counts if timestamp.json is lost.
 
@@ -58,9 +58,9 @@ def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> 
         ClockError: The clock went back by more than STEP_S_MAX, or ahead by more than JUMP_S_MAX.
         RootError: There is no root.
     """
-    seen, root = standing(office).timestamp, required_root(office).signed
+    seen, root = standing(home).timestamp, required_root(home).signed
     signed_unix_s = _signed_unix_s(seen) or issued_unix_s
-    _refuse_jump(office, signed_unix_s, now_unix_s)
+    _refuse_jump(home, signed_unix_s, now_unix_s)
     if seen is None or not is_signed(root, seen):
         return now_unix_s  # gates forget a signed time with the key that signed it
     if now_unix_s < signed_unix_s - STEP_S_MAX:
@@ -71,24 +71,24 @@ def time_to_sign(office: Office, now_unix_s: int, *, issued_unix_s: int = 0) -> 
     return max(now_unix_s, signed_unix_s)
 
 
-def check_clock(office: Office, now_unix_s: int) -> None:
+def check_clock(home: Home, now_unix_s: int) -> None:
     """Check the clock for what counts from now: the end of a span, what has ended.
 
     Raises ClockError.
 
     Before the first list any clock will do.
     """
-    if standing(office).timestamp is not None:
-        time_to_sign(office, now_unix_s)
+    if standing(home).timestamp is not None:
+        time_to_sign(home, now_unix_s)
 
 
-def check_not_ahead(office: Office, now_unix_s: int) -> None:
+def check_not_ahead(home: Home, now_unix_s: int) -> None:
     """Check that the clock did not jump ahead; it may have been set back. Raises ClockError."""
-    _refuse_jump(office, _signed_unix_s(standing(office).timestamp), now_unix_s)
+    _refuse_jump(home, _signed_unix_s(standing(home).timestamp), now_unix_s)
 
 
-def _refuse_jump(office: Office, signed_unix_s: int, now_unix_s: int) -> None:
-    last_unix_s = max(signed_unix_s, _said_right(office, now_unix_s))
+def _refuse_jump(home: Home, signed_unix_s: int, now_unix_s: int) -> None:
+    last_unix_s = max(signed_unix_s, _said_right(home, now_unix_s))
     if last_unix_s and now_unix_s > last_unix_s + JUMP_S_MAX:
         raise ClockError(
             f"the clock shows {_moment(now_unix_s):%Y-%m-%d}, and the last signature is of"
@@ -102,7 +102,7 @@ def _signed_unix_s(timestamp: Metadata[Timestamp] | None) -> int:
     return signed if isinstance(signed, int) else 0
 
 
-def _said_right(office: Office, now_unix_s: int) -> int:
+def _said_right(home: Home, now_unix_s: int) -> int:
     """The time that the operator last confirmed, in Unix seconds.
 
     0 if there is none, or if the clock was wrong then: it has been set back below it since. That
@@ -110,19 +110,19 @@ def _said_right(office: Office, now_unix_s: int) -> int:
     believed at the next one.
     """
     try:
-        right_unix_s = msgspec.json.decode(_path(office).read_bytes(), type=_Said).right_unix_s
+        right_unix_s = msgspec.json.decode(_path(home).read_bytes(), type=_Said).right_unix_s
     except (OSError, msgspec.MsgspecError):
         return 0  # the operator is asked again
     if right_unix_s <= now_unix_s + STEP_S_MAX:
         return right_unix_s
     with suppress(OSError):  # a user who cannot write here cannot sign either
-        _path(office).unlink(missing_ok=True)
-        sync_folder(office.home)
+        _path(home).unlink(missing_ok=True)
+        sync_folder(home.folder)
     return 0
 
 
-def _path(office: Office) -> Path:
-    return office.home / "clock.json"
+def _path(home: Home) -> Path:
+    return home.folder / "clock.json"
 
 
 def _moment(unix_s: int) -> datetime:

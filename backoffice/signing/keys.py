@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
 
-from backoffice.home.folder import PUBLIC_MODE, Office, make_file, move_steps, put, secret_mode
+from backoffice.home.folder import PUBLIC_MODE, Home, make_file, move_steps, put, secret_mode
 from validator.domain.cards import FINGERPRINT_KEY_BYTES
 from validator.errors import OperatorError
 from validator.host.durable import sync_folder
@@ -151,38 +151,38 @@ def key_name(key: object) -> str:
     return name if isinstance(name, str) and KEY_NAME.fullmatch(name) else ""
 
 
-def make_online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey:
+def make_online_key(home: Home, role: str, *, following: bool = False) -> SSlibKey:
     """Make the key of an online role, or its next key.
 
     Returns the public half; raises KeyFileError.
     """
     key = Ed25519PrivateKey.generate()
     try:
-        make_file(_online_paths(office, role)[following], _pem(key, None), SECRET_MODE)
+        make_file(_online_paths(home, role)[following], _pem(key, None), SECRET_MODE)
     except OSError as error:
         raise KeyFileError(
-            f"{error.filename or office.online_keys}: {error.strerror or error}"
+            f"{error.filename or home.online_keys}: {error.strerror or error}"
         ) from error
     return SSlibKey.from_crypto(key.public_key())
 
 
-def online_key(office: Office, role: str, *, following: bool = False) -> SSlibKey | None:
+def online_key(home: Home, role: str, *, following: bool = False) -> SSlibKey | None:
     """The public half of a role's key, or of its next key; None if missing. Raises KeyFileError."""
-    path = _online_paths(office, role)[following]
+    path = _online_paths(home, role)[following]
     return _read_online(path).public_key if path.exists() else None
 
 
-def online_key_ids(office: Office, role: str) -> set[str]:
+def online_key_ids(home: Home, role: str) -> set[str]:
     """The ids of this role's keys here, the next one included; a damaged file is skipped."""
-    return {_id(path) for path in _online_paths(office, role)}
+    return {_id(path) for path in _online_paths(home, role)}
 
 
 def online_signer(
-    office: Office, role: str, key_ids: Collection[str], root_version: int
+    home: Home, role: str, key_ids: Collection[str], root_version: int
 ) -> CryptoSigner:
     """The key of this role that the root names: no other key may sign. Raises KeyFileError."""
     found = []
-    for path in filter(Path.exists, _online_paths(office, role)):
+    for path in filter(Path.exists, _online_paths(home, role)):
         try:
             signer = _read_online(path)
         except KeyFileError as error:
@@ -192,32 +192,30 @@ def online_signer(
             return signer
         found.append(f"{path.name} is {signer.public_key.keyid[:16]}")
     raise KeyFileError(
-        f"{office.online_keys}: no key of {role} here is one that root {root_version} names"
+        f"{home.online_keys}: no key of {role} here is one that root {root_version} names"
         f" ({', '.join(key[:16] for key in sorted(key_ids))}):"
         f" {', '.join(found) or 'there is none'}"
     )
 
 
-def settle_steps(
-    office: Office, key_ids: Mapping[str, Collection[str]]
-) -> Generator[str, None, None]:
+def settle_steps(home: Home, key_ids: Mapping[str, Collection[str]]) -> Generator[str, None, None]:
     """Where the root in force names the next key: retire the current one, and rename the next one.
 
     Raises OSError.
     """
     for role in ONLINE_ROLES:
-        before, following = _online_paths(office, role)
+        before, following = _online_paths(home, role)
         if _id(following) in key_ids[role]:
             if before.exists():
-                yield from _retire_steps(office, role, before)
+                yield from _retire_steps(home, role, before)
             yield from move_steps(following, before)
 
 
-def retire_following(office: Office, role: str) -> None:
+def retire_following(home: Home, role: str) -> None:
     """Retire a next key that will not be used. Raises OSError."""
-    _, following = _online_paths(office, role)
+    _, following = _online_paths(home, role)
     if following.exists():
-        for _ in _retire_steps(office, role, following):
+        for _ in _retire_steps(home, role, following):
             pass
 
 
@@ -228,87 +226,83 @@ class FingerprintKey(NamedTuple):
     key: bytes
 
 
-def make_fingerprint_key(office: Office) -> str:
+def make_fingerprint_key(home: Home) -> str:
     """Make the first fingerprint key, the current one. Returns its id; raises OSError."""
-    made = _new_fingerprint_key(office)
-    put(office.fingerprint_keys / "current", f"{made}\n".encode())
+    made = _new_fingerprint_key(home)
+    put(home.fingerprint_keys / "current", f"{made}\n".encode())
     return made
 
 
-def start_fingerprint_key(office: Office) -> str:
+def start_fingerprint_key(home: Home) -> str:
     """Make the next fingerprint key, which gates receive before it is used. Returns its id.
 
     Raises OperatorError if there is a next key already.
     """
-    coming = next_fingerprint_key(office)
+    coming = next_fingerprint_key(home)
     if coming is not None:
         raise OperatorError(
-            f"{office.fingerprint_keys}: {coming}.key is the next one already;"
+            f"{home.fingerprint_keys}: {coming}.key is the next one already;"
             " when the gates hold it, --switch"
         )
-    made = _new_fingerprint_key(office)
-    put(office.fingerprint_keys / "next", f"{made}\n".encode())
+    made = _new_fingerprint_key(home)
+    put(home.fingerprint_keys / "next", f"{made}\n".encode())
     return made
 
 
-def switch_fingerprint_key(office: Office) -> tuple[str, str]:
+def switch_fingerprint_key(home: Home) -> tuple[str, str]:
     """Use the next fingerprint key from the next publication on.
 
     Returns the ids of the key before and of this one; raises OperatorError if there is no next key.
     """
-    coming = next_fingerprint_key(office)
+    coming = next_fingerprint_key(home)
     if coming is None:
-        raise OperatorError(
-            f"{office.fingerprint_keys}: there is no next key; make one with --start"
-        )
-    _fingerprint_key(office, coming)  # never switch to a file that cannot be read
-    before = current_fingerprint_key(office).id
-    put(office.fingerprint_keys / "current", f"{coming}\n".encode())
-    (office.fingerprint_keys / "next").unlink()
-    sync_folder(office.fingerprint_keys)
+        raise OperatorError(f"{home.fingerprint_keys}: there is no next key; make one with --start")
+    _fingerprint_key(home, coming)  # never switch to a file that cannot be read
+    before = current_fingerprint_key(home).id
+    put(home.fingerprint_keys / "current", f"{coming}\n".encode())
+    (home.fingerprint_keys / "next").unlink()
+    sync_folder(home.fingerprint_keys)
     return before, coming
 
 
-def current_fingerprint_key(office: Office) -> FingerprintKey:
+def current_fingerprint_key(home: Home) -> FingerprintKey:
     """The current fingerprint key. Raises KeyFileError."""
-    return _fingerprint_key(office, _pointer(office.fingerprint_keys / "current"))
+    return _fingerprint_key(home, _pointer(home.fingerprint_keys / "current"))
 
 
-def next_fingerprint_key(office: Office) -> str | None:
+def next_fingerprint_key(home: Home) -> str | None:
     """The id of the next fingerprint key; None if there is none. Raises KeyFileError."""
-    path = office.fingerprint_keys / "next"
+    path = home.fingerprint_keys / "next"
     if not path.exists():
         return None
     coming = _pointer(path)
     # A crash inside a switch leaves both names for the same key: then the switch is done.
-    return None if coming == _pointer(office.fingerprint_keys / "current") else coming
+    return None if coming == _pointer(home.fingerprint_keys / "current") else coming
 
 
-def fingerprint_keys_but(office: Office, held: Container[str]) -> list[FingerprintKey]:
+def fingerprint_keys_but(home: Home, held: Container[str]) -> list[FingerprintKey]:
     """The current and the next fingerprint key, without those in `held`. Raises KeyFileError.
 
     It reads only the keys that it returns: a receiver calls it at every status of every gate.
     """
-    coming, current = next_fingerprint_key(office), _pointer(office.fingerprint_keys / "current")
-    return [
-        _fingerprint_key(office, name) for name in (current, coming) if name and name not in held
-    ]
+    coming, current = next_fingerprint_key(home), _pointer(home.fingerprint_keys / "current")
+    return [_fingerprint_key(home, name) for name in (current, coming) if name and name not in held]
 
 
-def _new_fingerprint_key(office: Office) -> str:
+def _new_fingerprint_key(home: Home) -> str:
     key = secrets.token_bytes(FINGERPRINT_KEY_BYTES)
     name = key_id(key).hex()
     content = format_key_file(
         key, f"Turnike fingerprint key {name}: for the back office and the gates, nobody else"
     )
-    folder = office.fingerprint_keys
+    folder = home.fingerprint_keys
     # In a shared folder the receiver's group may read it too, to send it to gates.
     make_file(folder / f"{name}.key", content, secret_mode(folder))
     return name
 
 
-def _fingerprint_key(office: Office, name: str) -> FingerprintKey:
-    path = office.fingerprint_keys / f"{name}.key"
+def _fingerprint_key(home: Home, name: str) -> FingerprintKey:
+    path = home.fingerprint_keys / f"{name}.key"
     try:
         key = parse_key_file(_read(path, KEY_FILE_BYTES_MAX))
     except FingerprintKeyError as error:
@@ -325,9 +319,9 @@ def _pointer(path: Path) -> str:
     return name
 
 
-def _online_paths(office: Office, role: str) -> tuple[Path, Path]:
+def _online_paths(home: Home, role: str) -> tuple[Path, Path]:
     """The files of a role's key and of its next key."""
-    return office.online_keys / f"{role}.pem", office.online_keys / f"{role}.next.pem"
+    return home.online_keys / f"{role}.pem", home.online_keys / f"{role}.next.pem"
 
 
 def _id(path: Path) -> str:
@@ -348,10 +342,10 @@ def _read_online(path: Path) -> CryptoSigner:
     return signer
 
 
-def _retire_steps(office: Office, role: str, path: Path) -> Generator[str, None, None]:
+def _retire_steps(home: Home, role: str, path: Path) -> Generator[str, None, None]:
     """Retire a key. A damaged one too: a new key replaces it."""
-    office.retired_keys.mkdir(mode=0o700, exist_ok=True)
-    yield from move_steps(path, office.retired_keys / f"{role}-{_id(path)[:16]}.pem")
+    home.retired_keys.mkdir(mode=0o700, exist_ok=True)
+    yield from move_steps(path, home.retired_keys / f"{role}-{_id(path)[:16]}.pem")
 
 
 def _unlocked(path: Path, content: bytes, passphrase: Passphrase | None) -> object:

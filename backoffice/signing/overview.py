@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from tuf.api.metadata import Signed  # type: ignore[attr-defined]  # as in roots.py
 
-from backoffice.home.folder import DAY_S, Office
+from backoffice.home.folder import DAY_S, Home
 from backoffice.signing.keys import (
     ONLINE_ROLES,
     current_fingerprint_key,
@@ -26,20 +26,20 @@ class Overview(NamedTuple):
     lines: list[str]
 
 
-def overview(office: Office, now_unix_s: int) -> Overview:
+def overview(home: Home, now_unix_s: int) -> Overview:
     """Read everything, and change nothing. Raises OperatorError, OSError."""
     parts = (
-        _root(office, now_unix_s),
-        _draft(office),
-        _published(office, now_unix_s),
-        _fingerprint(office),
+        _root(home, now_unix_s),
+        _draft(home),
+        _published(home, now_unix_s),
+        _fingerprint(home),
     )
     fields = {name: value for part in parts for name, value in part.fields.items()}
     return Overview(fields, [line for part in parts for line in part.lines])
 
 
-def _root(office: Office, now_unix_s: int) -> Overview:
-    newest = newest_root(office)
+def _root(home: Home, now_unix_s: int) -> Overview:
+    newest = newest_root(home)
     if newest is None:
         return Overview({"root": None}, ["no root is in force yet"])
     root = newest.signed
@@ -48,8 +48,8 @@ def _root(office: Office, now_unix_s: int) -> Overview:
     if left["days_left"] < RENEW_DAYS:
         lines.append(f"RENEW IT NOW: {left['days_left']} days are left; rotate root")
     for role in ONLINE_ROLES:
-        if not online_key_ids(office, role) & set(root.roles[role].keyids):
-            lines.append(f"MISSING: the key of {role} is not in {office.online_keys}, or damaged")
+        if not online_key_ids(home, role) & set(root.roles[role].keyids):
+            lines.append(f"MISSING: the key of {role} is not in {home.online_keys}, or damaged")
     named = {
         role: {
             "threshold": root.roles[role].threshold,
@@ -62,8 +62,8 @@ def _root(office: Office, now_unix_s: int) -> Overview:
     return Overview({"root": {"version": root.version, **left, "roles": named}}, lines)
 
 
-def _draft(office: Office) -> Overview:
-    path, newest = pending_draft(office), newest_root(office)
+def _draft(home: Home) -> Overview:
+    path, newest = pending_draft(home), newest_root(home)
     if path is None:
         return Overview({"draft": None}, [])
     draft = read_root(path)
@@ -74,10 +74,10 @@ def _draft(office: Office) -> Overview:
     )
 
 
-def _published(office: Office, now_unix_s: int) -> Overview:
-    if newest_root(office) is None:
+def _published(home: Home, now_unix_s: int) -> Overview:
+    if newest_root(home) is None:
         return Overview({"published": None}, [])
-    seen = standing(office)
+    seen = standing(home)
     signed = {metadata.signed.type: metadata.signed for metadata in seen if metadata is not None}
     if not signed:
         return Overview({"published": None}, ["nothing is published yet"])
@@ -85,10 +85,10 @@ def _published(office: Office, now_unix_s: int) -> Overview:
         role: {"version": each.version, **_left(each, now_unix_s)} for role, each in signed.items()
     }
     fields["timestamp"][SIGNED_AT] = signed["timestamp"].unrecognized_fields.get(SIGNED_AT)
-    manifest = published_manifest(office, seen)
+    manifest = published_manifest(home, seen)
     version = decode(manifest).list_version if manifest else None
     lines = [
-        f"published: list {version}" if version else f"DAMAGED: {office.published}; publish again"
+        f"published: list {version}" if version else f"DAMAGED: {home.published}; publish again"
     ]
     for role, each in signed.items():
         word = "until" if fields[role]["days_left"] >= 0 else "EXPIRED on"
@@ -96,8 +96,8 @@ def _published(office: Office, now_unix_s: int) -> Overview:
     return Overview({"published": {"list_version": version, **fields}}, lines)
 
 
-def _fingerprint(office: Office) -> Overview:
-    current, coming = current_fingerprint_key(office).id, next_fingerprint_key(office)
+def _fingerprint(home: Home) -> Overview:
+    current, coming = current_fingerprint_key(home).id, next_fingerprint_key(home)
     lines = [f"fingerprint key {current}"]
     if coming:
         lines.append(

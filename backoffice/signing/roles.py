@@ -1,9 +1,9 @@
 """Signs what is published: targets names the manifest, snapshot names targets, timestamp snapshot.
 
-    with office.hold():
+    with home.hold():
         # First put all that the manifest names into the published folder.
-        finished(publication_steps(office, encode(manifest), now_unix_s))
-        sign_timestamp(office, now_unix_s)  # when nothing changed: signs what is due
+        finished(publication_steps(home, encode(manifest), now_unix_s))
+        sign_timestamp(home, now_unix_s)  # when nothing changed: signs what is due
 
 roots.py makes roots. `timestamp.json` decides what is public, and it is put last, by rename: after
 a kill before that, gates see what they saw. Every other file is named by its version or its hash
@@ -29,7 +29,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
     Timestamp,
 )
 
-from backoffice.home.folder import Office, put_steps
+from backoffice.home.folder import Home, put_steps
 from backoffice.home.steps import finished
 from backoffice.signing.clock import time_to_sign
 from backoffice.signing.keys import ONLINE_ROLES, online_signer, settle_steps
@@ -67,16 +67,16 @@ class Publication(NamedTuple):
 
 
 def publication_steps(
-    office: Office, manifest: bytes, now_unix_s: int
+    home: Home, manifest: bytes, now_unix_s: int
 ) -> Generator[str, None, Publication]:
     """Publish this manifest, and sign again whatever is due, step by step.
 
     Done again after a kill, it finishes. The caller holds the home. Raises OperatorError, OSError.
     """
-    return _steps(office, manifest, now_unix_s)
+    return _steps(home, manifest, now_unix_s)
 
 
-def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
+def sign_timestamp(home: Home, now_unix_s: int) -> Publication:
     """Sign again whatever is due, by its age or because the root names another key.
 
     Timestamp is due after a third of its validity, snapshot and targets after half. Before the
@@ -86,50 +86,50 @@ def sign_timestamp(office: Office, now_unix_s: int) -> Publication:
         RoleError: The published metadata is damaged; the next publication repairs it.
         OperatorError, OSError: Nothing was signed.
     """
-    return finished(timestamp_steps(office, now_unix_s))
+    return finished(timestamp_steps(home, now_unix_s))
 
 
-def timestamp_steps(office: Office, now_unix_s: int) -> Generator[str, None, Publication]:
+def timestamp_steps(home: Home, now_unix_s: int) -> Generator[str, None, Publication]:
     """`sign_timestamp` in steps."""
-    return _steps(office, None, now_unix_s)
+    return _steps(home, None, now_unix_s)
 
 
 def _steps(
-    office: Office, manifest: bytes | None, now_unix_s: int
+    home: Home, manifest: bytes | None, now_unix_s: int
 ) -> Generator[str, None, Publication]:
-    root = required_root(office).signed
+    root = required_root(home).signed
     if root.expires <= _moment(now_unix_s):
         raise RoleError(
             f"root {root.version} expired on {root.expires:%Y-%m-%d}: renew it with rotate root;"
             " if that day has not come yet, this clock is wrong"
         )
-    yield from publish_steps(office)
-    yield from settle_steps(office, {role: root.roles[role].keyids for role in ONLINE_ROLES})
+    yield from publish_steps(home)
+    yield from settle_steps(home, {role: root.roles[role].keyids for role in ONLINE_ROLES})
     # Check the clock after the keys are settled: a rotated key is then in its place even if this
     # clock may not sign yet. Else another rotation would make another key.
-    signing_unix_s = time_to_sign(office, now_unix_s)
-    seen = standing(office)
+    signing_unix_s = time_to_sign(home, now_unix_s)
+    seen = standing(home)
     if manifest is None and seen.timestamp is None:
         return Publication(RoleVersions(root.version, 0, 0, 0), {})
-    signing = _Signing(office, root, seen, used_versions(office, seen), signing_unix_s)
+    signing = _Signing(home, root, seen, used_versions(home, seen), signing_unix_s)
     versions = signing.renew(manifest)
     if manifest is not None:
-        yield from _manifest_steps(office, seen, manifest, signing.now_unix_s)
+        yield from _manifest_steps(home, seen, manifest, signing.now_unix_s)
     if signing.files:  # record the versions as used before they are public
-        yield from put_steps(office.home / "versions.json", msgspec.json.encode(signing.used))
+        yield from put_steps(home.folder / "versions.json", msgspec.json.encode(signing.used))
     for name, content in signing.files.items():
-        yield from put_steps(office.metadata / name, content)
+        yield from put_steps(home.metadata / name, content)
     return Publication(versions, {name: len(content) for name, content in signing.files.items()})
 
 
 def _manifest_steps(
-    office: Office, seen: Standing, manifest: bytes, now_unix_s: int
+    home: Home, seen: Standing, manifest: bytes, now_unix_s: int
 ) -> Generator[str, None, None]:
     """Put the manifest where targets will name it, unless it is there.
 
     Raises RoleError for a manifest that gates would refuse.
     """
-    before = published_manifest(office, seen)
+    before = published_manifest(home, seen)
     if before == manifest:
         return
     try:
@@ -146,7 +146,7 @@ def _manifest_steps(
             f"list {coming.list_version} is issued later than it is signed, which every gate"
             " refuses"
         )
-    yield from put_steps(office.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
+    yield from put_steps(home.targets / f"{sha256(manifest).hexdigest()}.{MANIFEST}", manifest)
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class _Signing:
     Each role returns how the next is to name it: as before if nothing is due, else as the new file.
     """
 
-    office: Office
+    home: Home
     root: Root
     seen: Standing
     used: Used
@@ -182,8 +182,7 @@ class _Signing:
             wanted = seen.signed.targets
         else:
             raise RoleError(
-                f"{self.office.metadata}: what timestamp.json names is gone or damaged;"
-                " publish again"
+                f"{self.home.metadata}: what timestamp.json names is gone or damaged; publish again"
             )
         if seen and snapshot and seen.signed.targets == wanted and not self._is_due(seen, HALF):
             return snapshot.signed.meta["targets.json"]
@@ -229,7 +228,7 @@ class _Signing:
 
     def _make(self, signed: _RoleT) -> MetaFile:
         role = signed.type
-        signer = online_signer(self.office, role, self.root.roles[role].keyids, self.root.version)
+        signer = online_signer(self.home, role, self.root.roles[role].keyids, self.root.version)
         metadata = Metadata(signed)
         metadata.sign(signer)
         content = metadata.to_bytes()
@@ -238,7 +237,7 @@ class _Signing:
         return MetaFile.from_data(signed.version, content, ["sha256"])
 
     def _validity_s(self, role: str) -> int:
-        validity_s: int = getattr(self.office.expiries, f"{role}_s")
+        validity_s: int = getattr(self.home.expiries, f"{role}_s")
         return validity_s
 
 

@@ -21,7 +21,7 @@ from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defi
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
-from backoffice.home.folder import Office, put_steps
+from backoffice.home.folder import Home, put_steps
 from backoffice.signing.keys import (
     KEY_NAME,
     NAME_FIELD,
@@ -46,40 +46,40 @@ class RootError(OperatorError):
     """A root that cannot be used. The message is one line."""
 
 
-def newest_root(office: Office) -> Metadata[Root] | None:
+def newest_root(home: Home) -> Metadata[Root] | None:
     """The root in force, or None before the first was accepted. Raises RootError."""
-    versions = accepted_versions(office)
+    versions = accepted_versions(home)
     if not versions:
         return None
-    path = office.roots / f"{versions[-1]}.root.json"
+    path = home.roots / f"{versions[-1]}.root.json"
     root = read_root(path)
     if root.signed.version != versions[-1] or unmet(root, None):
         raise RootError(
-            f"{path}: is not what was accepted; put it back from {office.metadata} or a backup"
+            f"{path}: is not what was accepted; put it back from {home.metadata} or a backup"
         )
     return root
 
 
-def required_root(office: Office) -> Metadata[Root]:
+def required_root(home: Home) -> Metadata[Root]:
     """The root in force. Raises RootError before the first was accepted."""
-    root = newest_root(office)
+    root = newest_root(home)
     if root is None:
         raise RootError(
-            f"{office.roots}: no root is in force yet; have the draft signed, then root accept"
+            f"{home.roots}: no root is in force yet; have the draft signed, then root accept"
         )
     return root
 
 
-def accepted_versions(office: Office) -> list[int]:
+def accepted_versions(home: Home) -> list[int]:
     """The versions of the roots that were accepted, rising."""
-    return _versions(office.roots, _ACCEPTED_NAME)
+    return _versions(home.roots, _ACCEPTED_NAME)
 
 
-def pending_draft(office: Office) -> Path | None:
+def pending_draft(home: Home) -> Path | None:
     """The draft in the home that waits to be signed and accepted, or None."""
-    drafts = _versions(office.roots, _DRAFT_NAME)
-    waits = drafts and drafts[-1] > max(accepted_versions(office), default=0)
-    return office.roots / f"{drafts[-1]}.root.draft.json" if waits else None
+    drafts = _versions(home.roots, _DRAFT_NAME)
+    waits = drafts and drafts[-1] > max(accepted_versions(home), default=0)
+    return home.roots / f"{drafts[-1]}.root.draft.json" if waits else None
 
 
 def first_root(
@@ -204,51 +204,49 @@ def unmet(root: Metadata[Root], previous: Root | None) -> str:
     return "; ".join(lines)
 
 
-def accept_steps(
-    office: Office, paths: Sequence[Path], now_unix_s: int
-) -> Generator[str, None, Root]:
+def accept_steps(home: Home, paths: Sequence[Path], now_unix_s: int) -> Generator[str, None, Root]:
     """Put a signed draft into force and publish it, step by step; it may be repeated.
 
     `paths` are copies of one draft with some signatures each. Raises RootError, OSError.
     """
     draft = merged([read_root(path) for path in paths])
-    newest = newest_root(office)
+    newest = newest_root(home)
     if newest is None or draft.signed_bytes != newest.signed_bytes:
-        _require_acceptable(office, draft, newest, now_unix_s)
+        _require_acceptable(home, draft, newest, now_unix_s)
         yield from put_steps(
-            office.roots / f"{draft.signed.version}.root.json", _clean(draft, newest).to_bytes()
+            home.roots / f"{draft.signed.version}.root.json", _clean(draft, newest).to_bytes()
         )
-    yield from publish_steps(office)
-    (office.roots / f"{draft.signed.version}.root.draft.json").unlink(missing_ok=True)
-    sync_folder(office.roots)
+    yield from publish_steps(home)
+    (home.roots / f"{draft.signed.version}.root.draft.json").unlink(missing_ok=True)
+    sync_folder(home.roots)
     yield "draft removed"
     return draft.signed
 
 
-def publish_steps(office: Office) -> Generator[str, None, None]:
+def publish_steps(home: Home) -> Generator[str, None, None]:
     """Publish every accepted root that is missing or different in the published folder.
 
     Raises OSError.
     """
-    for version in accepted_versions(office):
+    for version in accepted_versions(home):
         name = f"{version}.root.json"
-        content, path = (office.roots / name).read_bytes(), office.metadata / name
+        content, path = (home.roots / name).read_bytes(), home.metadata / name
         if not path.exists() or path.read_bytes() != content:
             yield from put_steps(path, content)
 
 
-def discard_draft(office: Office) -> Path:
+def discard_draft(home: Home) -> Path:
     """Delete the pending draft, and retire the online keys made for it. Returns its path.
 
     Raises RootError if no draft is pending.
     """
-    draft = pending_draft(office)
+    draft = pending_draft(home)
     if draft is None:
-        raise RootError(f"{office.roots}: no draft waits here")
+        raise RootError(f"{home.roots}: no draft waits here")
     draft.unlink()
-    sync_folder(office.roots)
+    sync_folder(home.roots)
     for role in ONLINE_ROLES:
-        retire_following(office, role)
+        retire_following(home, role)
     return draft
 
 
@@ -287,7 +285,7 @@ def _changes(root: Root, previous: Root) -> list[str]:
 
 
 def _require_acceptable(
-    office: Office, draft: Metadata[Root], newest: Metadata[Root] | None, now_unix_s: int
+    home: Home, draft: Metadata[Root], newest: Metadata[Root] | None, now_unix_s: int
 ) -> None:
     version = newest.signed.version + 1 if newest else 1
     if draft.signed.version != version:
@@ -305,9 +303,9 @@ def _require_acceptable(
             " make a new draft"
         )
     for role in ONLINE_ROLES:
-        if not online_key_ids(office, role) & set(draft.signed.roles[role].keyids):
+        if not online_key_ids(home, role) & set(draft.signed.roles[role].keyids):
             raise RootError(
-                f"root {version} names a key of {role} that is not in {office.online_keys};"
+                f"root {version} names a key of {role} that is not in {home.online_keys};"
                 " nothing could be signed"
             )
 

@@ -23,7 +23,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names
 )
 from tuf.api.serialization import DeserializationError
 
-from backoffice.home.folder import DAY_S, Office
+from backoffice.home.folder import DAY_S, Home
 from backoffice.signing.roots import accepted_versions, read_root, required_root
 from validator.errors import OperatorError
 from validator.host.durable import TEMPORARY
@@ -59,20 +59,20 @@ class Used(msgspec.Struct, frozen=True):
     targets: _Version = 0
 
 
-def standing(office: Office) -> Standing:
+def standing(home: Home) -> Standing:
     """What is public now, under any accepted root. Raises RootError."""
-    timestamp = _read(office.metadata / "timestamp.json", Timestamp)
-    if timestamp is None or not _is_ours(office, timestamp):
+    timestamp = _read(home.metadata / "timestamp.json", Timestamp)
+    if timestamp is None or not _is_ours(home, timestamp):
         return Standing()
     named = timestamp.signed.snapshot_meta
-    snapshot = _read(office.metadata / f"{named.version}.snapshot.json", Snapshot, named)
+    snapshot = _read(home.metadata / f"{named.version}.snapshot.json", Snapshot, named)
     if snapshot is None:
         return Standing(timestamp)
     named = snapshot.signed.meta["targets.json"]
     return Standing(
         timestamp,
         snapshot,
-        _read(office.metadata / f"{named.version}.targets.json", Targets, named),
+        _read(home.metadata / f"{named.version}.targets.json", Targets, named),
     )
 
 
@@ -81,21 +81,21 @@ def is_signed(root: Root, role: Metadata[_RoleT]) -> bool:
     return bool(root.get_verification_result(role.signed.type, role.signed_bytes, role.signatures))
 
 
-def used_versions(office: Office, seen: Standing) -> Used:
+def used_versions(home: Home, seen: Standing) -> Used:
     """The versions that must not be used again: the home's record, or what is public if higher.
 
     Raises OperatorError.
     """
-    path = office.home / "versions.json"
+    path = home.folder / "versions.json"
     remembered = Used()
     try:
         remembered = msgspec.json.decode(path.read_bytes(), type=Used)
     except FileNotFoundError:
         if seen.timestamp is None and any(
-            _NUMBERED.fullmatch(name.name) for name in office.metadata.iterdir()
+            _NUMBERED.fullmatch(name.name) for name in home.metadata.iterdir()
         ):
             raise OperatorError(
-                f"{path} is gone, and so is timestamp.json in {office.metadata}: versions would"
+                f"{path} is gone, and so is timestamp.json in {home.metadata}: versions would"
                 " fall, and no gate would follow; put one of them back from a backup or from the"
                 " web server"
             ) from None
@@ -115,26 +115,26 @@ def used_versions(office: Office, seen: Standing) -> Used:
     )
 
 
-def published_manifest(office: Office, seen: Standing | None = None) -> bytes | None:
+def published_manifest(home: Home, seen: Standing | None = None) -> bytes | None:
     """The public manifest; None before the first publication, or if the folder is damaged.
 
     Raises RootError.
     """
-    targets = (seen or standing(office)).targets
+    targets = (seen or standing(home)).targets
     if targets is None:
         return None
     digest = targets.signed.targets[MANIFEST].hashes["sha256"]
-    content = _content(office.targets / f"{digest}.{MANIFEST}")
+    content = _content(home.targets / f"{digest}.{MANIFEST}")
     return content if content is not None and sha256(content).hexdigest() == digest else None
 
 
-def prune(office: Office, now_unix_s: int) -> list[str]:
+def prune(home: Home, now_unix_s: int) -> list[str]:
     """Remove metadata and manifests that were not named for a day. Returns their names.
 
     Also what a crash left half written: the caller holds the home, so no program is writing it.
     Roots stay for ever. Raises RootError, OSError.
     """
-    seen = standing(office)
+    seen = standing(home)
     if seen.snapshot is None or seen.targets is None:
         return []  # what is public is unknown, so nothing is removed
     kept = {
@@ -142,7 +142,7 @@ def prune(office: Office, now_unix_s: int) -> list[str]:
         f"{seen.targets.signed.version}.targets.json",
         f"{seen.targets.signed.targets[MANIFEST].hashes['sha256']}.{MANIFEST}",
     }
-    places = ((office.metadata, _NUMBERED), (office.targets, _MANIFEST_NAME))
+    places = ((home.metadata, _NUMBERED), (home.targets, _MANIFEST_NAME))
     old = [
         path
         for folder, ours in places
@@ -159,12 +159,12 @@ def _removed(path: Path, older_than_unix_s: int) -> bool:
     return True
 
 
-def _is_ours(office: Office, timestamp: Metadata[Timestamp]) -> bool:
+def _is_ours(home: Home, timestamp: Metadata[Timestamp]) -> bool:
     """Whether a key of any accepted root signed it: the newest may have been accepted just now."""
-    required_root(office)
+    required_root(home)
     roots = (
-        read_root(office.roots / f"{version}.root.json")
-        for version in reversed(accepted_versions(office))
+        read_root(home.roots / f"{version}.root.json")
+        for version in reversed(accepted_versions(home))
     )
     return any(is_signed(root.signed, timestamp) for root in roots)
 

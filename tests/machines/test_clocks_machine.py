@@ -148,13 +148,13 @@ class ClocksMachine(RuleBasedStateMachine):
         """Rotate roles as `root accept` does, and sign again if this clock may sign."""
         city, now_unix_s = self.town.city, self.town.now_unix_s
         try:
-            path = ceremonies.rotate(city.office, roles, now_unix_s)
+            path = ceremonies.rotate(city.home, roles, now_unix_s)
         except ClockError:
             return
         put(path, roots.draft_bytes(city.signed(roots.read_root(path), "bc")))
-        ceremonies.accept(city.office, [path], now_unix_s)
+        ceremonies.accept(city.home, [path], now_unix_s)
         with suppress(ClockError):
-            signing.sign_timestamp(city.office, now_unix_s)
+            signing.sign_timestamp(city.home, now_unix_s)
 
     # Gates
 

@@ -175,11 +175,11 @@ class ListsMachine(RuleBasedStateMachine):
             case "file" if there:
                 there[place % len(there)].unlink(missing_ok=True)
             case "timestamp":
-                (self.town.office.metadata / "timestamp.json").unlink(missing_ok=True)
+                (self.town.home.metadata / "timestamp.json").unlink(missing_ok=True)
             case "everything":
                 shutil.rmtree(self.town.published, ignore_errors=True)
             case "fingerprints":
-                shutil.rmtree(self.town.office.home / "fingerprints", ignore_errors=True)
+                shutil.rmtree(self.town.home.folder / "fingerprints", ignore_errors=True)
             case "record":
                 self.town.lose_publications()
 

@@ -19,7 +19,7 @@ from random import Random
 from typing import NamedTuple
 
 from backoffice.home.config import load
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.registry.registry import IssuedCard, Registry, State
 from tests.support.city.backoffice_rig import Client
 from tests.support.machine.programs import lane_config, program
@@ -170,7 +170,7 @@ class System:
     """The folders of everything, and the address of the web server."""
 
     folder: Path
-    office: Office
+    home: Home
     url: str
     gate_config: Path
     _seen: tuple[bytes, int] = (b"", 0)
@@ -190,7 +190,7 @@ class System:
     @property
     def city_folders(self) -> tuple[Path, ...]:
         """The folders in which a publisher puts files."""
-        published = self.office.published
+        published = self.home.published
         return self.city, *(
             published / name for name in ("metadata", "targets", "indexes", "segments")
         )
@@ -204,43 +204,43 @@ class System:
     @property
     def root(self) -> bytes:
         """What a new gate is given."""
-        return (self.office.metadata / "1.root.json").read_bytes()
+        return (self.home.metadata / "1.root.json").read_bytes()
 
     @property
     def keys(self) -> list[Path]:
         """The files of the fleet's fingerprint keys."""
-        return sorted(self.office.fingerprint_keys.glob("*.key"))
+        return sorted(self.home.fingerprint_keys.glob("*.key"))
 
     def public_version(self) -> int:
         """The published list version, 0 if none. It reads the files and verifies nothing."""
         try:
-            timestamp = (self.office.metadata / "timestamp.json").read_bytes()
+            timestamp = (self.home.metadata / "timestamp.json").read_bytes()
         except FileNotFoundError:
             return 0
         if timestamp != self._seen[0]:
-            snapshot = _named(self.office.metadata, timestamp, "snapshot.json")
-            targets = json.loads(_named(self.office.metadata, snapshot, "targets.json"))
+            snapshot = _named(self.home.metadata, timestamp, "snapshot.json")
+            targets = json.loads(_named(self.home.metadata, snapshot, "targets.json"))
             sha256 = targets["signed"]["targets"]["manifest.json"]["hashes"]["sha256"]
-            manifest = decode((self.office.targets / f"{sha256}.manifest.json").read_bytes())
+            manifest = decode((self.home.targets / f"{sha256}.manifest.json").read_bytes())
             self._seen = timestamp, manifest.list_version
         return self._seen[1]
 
     def look_from_outside(self, *, afresh: bool = False) -> int:
         """The list version that python-tuf's client verifies; all that it names must be there."""
-        if not (self.office.metadata / "timestamp.json").exists():
+        if not (self.home.metadata / "timestamp.json").exists():
             return 0
         if afresh or not self._looks:
             self._looks += 1
-            self._client = Client(self.office, self.folder / f"client-{self._looks}")
+            self._client = Client(self.home, self.folder / f"client-{self._looks}")
         manifest = decode(self._client.refresh(int(time.time())).manifest)
         assert manifest.index is not None
-        content = (self.office.published / "indexes" / f"{manifest.index.sha256}.json").read_bytes()
+        content = (self.home.published / "indexes" / f"{manifest.index.sha256}.json").read_bytes()
         assert IndexEntry(len(content), hashlib.sha256(content).hexdigest()) == manifest.index
         index = decode_index(content).rules
         for rule in manifest.rules:
             assert set(rule.segments) <= set(index[rule.name])
         for entry in (entry for entries in index.values() for entry in entries):
-            piece = self.office.published / "segments" / f"{entry.sha256}.wire"
+            piece = self.home.published / "segments" / f"{entry.sha256}.wire"
             assert piece.stat().st_size == entry.bytes
             if afresh:
                 assert hashlib.sha256(piece.read_bytes()).hexdigest() == entry.sha256
@@ -273,7 +273,7 @@ def system(folder: Path, *, recent: bool) -> Iterator[System]:
     for part in ("indexes", "segments"):
         (city / "published" / part).mkdir()
     with program("backoffice", "serve", "--home", str(city), "--port", "0") as server:
-        made = System(folder, load(city).office, server.first_line(), gate / "validator.toml")
+        made = System(folder, load(city).home, server.first_line(), gate / "validator.toml")
         for path in made.keys:
             shutil.copy(path, gate / "keys")
         (gate / "root.json").write_bytes(made.root)

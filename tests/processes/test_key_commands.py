@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backoffice.cli.program import main
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.home.steps import finished
 from backoffice.signing import roles
 from tests.support.city.backoffice_rig import Client, manifest
@@ -136,8 +136,8 @@ def test_a_home_shows_its_secrets_to_nobody_else(founded: Desk) -> None:
 def test_a_development_city_is_ready_at_once_and_says_what_it_is(desk: Desk) -> None:
     said = desk.types("init", "city", "--development")
     assert "FOR DEVELOPMENT ONLY" in said
-    office = Office(desk.city, desk.city / "published")
-    finished(roles.publication_steps(office, manifest(1, 1_600_000_000), 1_600_000_000))
+    home = Home(desk.city, desk.city / "published")
+    finished(roles.publication_steps(home, manifest(1, 1_600_000_000), 1_600_000_000))
     assert (
         desk.shown()["fingerprint_key"]
         == key_id(
@@ -252,10 +252,10 @@ def test_what_is_signed_is_shown_first_and_no_is_the_answer_to_silence(desk: Des
 
 def test_every_online_key_is_rotated_in_one_ceremony(founded: Desk, tmp_path: Path) -> None:
     desk = founded
-    office = Office(desk.city, desk.city / "published")
-    now_unix_s = int(office.roots.stat().st_mtime)
-    finished(roles.publication_steps(office, manifest(1, now_unix_s), now_unix_s))
-    client = Client(office, tmp_path / "gate")
+    home = Home(desk.city, desk.city / "published")
+    now_unix_s = int(home.roots.stat().st_mtime)
+    finished(roles.publication_steps(home, manifest(1, now_unix_s), now_unix_s))
+    client = Client(home, tmp_path / "gate")
     before = client.refresh(now_unix_s)
     desk.types("rotate", "timestamp", "snapshot", "targets", "--home", "city")
     assert "waits already" in desk.refused("rotate", "root", "--home", "city")
@@ -285,7 +285,7 @@ def test_every_online_key_is_rotated_in_one_ceremony(founded: Desk, tmp_path: Pa
     after = client.refresh(now_unix_s)
     assert after.versions.root == 2
     assert all(after.keys[role] != before.keys[role] for role in after.keys)
-    assert len(list(office.retired_keys.iterdir())) == 3
+    assert len(list(home.retired_keys.iterdir())) == 3
 
 
 def test_a_root_key_is_replaced_and_the_root_renewed(desk: Desk) -> None:

@@ -46,8 +46,8 @@ def said(world: World, *arguments: str) -> str:
 def test_a_rotated_key_reaches_the_gate_with_its_status_and_the_list_under_it_is_followed(
     world: World,
 ) -> None:
-    office = load(world.folder / "city").office
-    first = current_fingerprint_key(office)
+    home = load(world.folder / "city").home
+    first = current_fingerprint_key(home)
     world.start("courier")
     courier = world.running["courier"]
     courier.event(
@@ -56,7 +56,7 @@ def test_a_rotated_key_reaches_the_gate_with_its_status_and_the_list_under_it_is
     courier.event("courier", state="fresh", list_version=1)
 
     types(world, "rotate", "fingerprint-key", "--start")
-    coming = next_fingerprint_key(office)
+    coming = next_fingerprint_key(home)
     assert coming is not None
     assert f"next fingerprint key {coming}: " in said(
         world, "gates"
@@ -91,7 +91,7 @@ def test_a_gate_that_was_away_for_the_whole_rotation_comes_back_by_itself(world:
     types(world, "rotate", "fingerprint-key", "--start")
     types(world, "rotate", "fingerprint-key", "--switch")
     types(world, "publish")
-    now = current_fingerprint_key(load(world.folder / "city").office)
+    now = current_fingerprint_key(load(world.folder / "city").home)
     world.start("courier")
     world.running["courier"].event("fingerprint key", key_id=now.id)
     world.running["courier"].event("courier", state="fresh", list_version=2)

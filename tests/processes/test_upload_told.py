@@ -80,7 +80,7 @@ def test_why_reports_do_not_arrive_is_in_the_couriers_file_until_they_do(tmp_pat
         store.enrol("test", store.invite("test", now_unix_s), public, now_unix_s)
         server.app = Starlette(routes=Receiver(store).routes)
         server.faults["v1/gates/test/status"] = Fault.FORBIDDEN
-        root = city.office.roots / "1.root.json"
+        root = city.home.roots / "1.root.json"
         more = MORE.format(url=server.url, root=root, folder=tmp_path)
         config = lane_config(tmp_path, more=more)
         lane = Lane(tmp_path / "lane.sock", nothing_waits)

@@ -82,7 +82,7 @@ def nginx(
 @contextmanager
 def serve(town: Town, folder: Path, *addresses: str) -> Iterator[str]:
     del folder
-    port, home = free_port(), town.city.office.home
+    port, home = free_port(), town.city.home.folder
     (home / "backoffice.toml").write_text(
         '[[rules]]\nname = "suspended"\neffect = "refuse"\nuntil_unit_s = 60\n'
         f"[receiver]\naddresses = {list(addresses)}\n"
@@ -197,7 +197,7 @@ def test_a_gate_reports_through_nginx(town: Town, tmp_path: Path) -> None:
     with serve(town, tmp_path) as behind, nginx(town, tmp_path, urlsplit(behind).port or 0) as url:
         gate_before(town, behind)
         gate_before(town, url)
-        with ReportStore.open(load(town.city.office.home).database_url) as store:
+        with ReportStore.open(load(town.city.home.folder).database_url) as store:
             store.enrol(
                 "gate",
                 store.invite("gate", NOW_UNIX_S),
@@ -243,7 +243,7 @@ def test_a_path_before_v1_works_through_nginx_or_is_refused_with_the_reason(
     with (
         serve(town, tmp_path, *addresses) as behind,
         nginx(town, tmp_path, urlsplit(behind).port or 0, more, port) as url,
-        ReportStore.open(load(town.city.office.home).database_url) as store,
+        ReportStore.open(load(town.city.home.folder).database_url) as store,
     ):
         gate_before(town, behind)
         gate_before(town, url)

@@ -41,9 +41,7 @@ def test_a_snapshot_has_the_size_that_the_encoder_makes() -> None:
 def test_metadata_has_the_size_that_the_signer_makes(tmp_path: Path) -> None:
     founded = Founded.founded(tmp_path)
     city = City(CityPlan(days=0.01, history_days=1))
-    files = finished(
-        publication_steps(founded.office, city.published[-1].manifest, NOW_UNIX_S)
-    ).files
+    files = finished(publication_steps(founded.home, city.published[-1].manifest, NOW_UNIX_S)).files
     by_role = {name.removesuffix(".json").rpartition(".")[2]: size for name, size in files.items()}
     for role, bytes_ in sizes.METADATA_BYTES.items():
         assert bytes_ - VERSIONS_MAX * DIGITS - 1 <= by_role[role] <= bytes_ + 1, role

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.signing import roles
 from backoffice.signing.roots import draft_bytes
 from tests.support.city.backoffice_rig import City
@@ -71,10 +71,10 @@ def snapshot_of(city: Town, name: str) -> Path:
 
 def thief(city: Town) -> Town:
     """Somebody who has a copy of the back office, keys and all, and publishes by himself from now on."""
-    home = Path(shutil.copytree(city.city.office.home, city.folder / "thief"))
+    home = Path(shutil.copytree(city.city.home.folder, city.folder / "thief"))
     (city.folder / "of the thief").mkdir()
     stolen = City(city.folder / "of the thief")
-    stolen.office = Office(home, home / "published")
+    stolen.home = Home(home, home / "published")
     return changed(city, city=stolen, offered=list(city.offered))
 
 
@@ -333,7 +333,7 @@ def test_a_fast_forward_of_one_stolen_key_is_healed_by_replacing_that_one(
     stolen = thief(city)
     for _ in range(50):
         stolen.now_unix_s += 3 * 3_600
-        roles.sign_timestamp(stolen.city.office, stolen.now_unix_s)
+        roles.sign_timestamp(stolen.city.home, stolen.now_unix_s)
     gate.clock.unix_s = stolen.now_unix_s
     city.server.folder = stolen.published
     gate.poll()

@@ -12,7 +12,7 @@ from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
 
-from backoffice.home.folder import Expiries, Office, put
+from backoffice.home.folder import Expiries, Home, put
 from backoffice.home.steps import finished
 from backoffice.signing import clock as office_clock
 from backoffice.signing import keys, roles, roots
@@ -35,19 +35,17 @@ class City:
 
     folder: Path
     expiries: Expiries = EXPIRIES
-    office: Office = field(init=False)
+    home: Home = field(init=False)
 
     def __post_init__(self) -> None:
-        self.office = Office(
-            self.folder / "city", self.folder / "city" / "published", self.expiries
-        )
-        office = self.office
+        self.home = Home(self.folder / "city", self.folder / "city" / "published", self.expiries)
+        home = self.home
         for part in (
-            office.online_keys,
-            office.fingerprint_keys,
-            office.roots,
-            office.metadata,
-            office.targets,
+            home.online_keys,
+            home.fingerprint_keys,
+            home.roots,
+            home.metadata,
+            home.targets,
         ):
             part.mkdir(parents=True)
         (self.folder / "safe").mkdir()
@@ -58,8 +56,8 @@ class City:
     ) -> "City":
         """One whose root 1 is in force."""
         city = cls(folder, expiries)
-        online = {role: keys.make_online_key(city.office, role) for role in keys.ONLINE_ROLES}
-        expires_unix_s = now_unix_s + city.office.expiries.root_s
+        online = {role: keys.make_online_key(city.home, role) for role in keys.ONLINE_ROLES}
+        expires_unix_s = now_unix_s + city.home.expiries.root_s
         draft = roots.first_root([city.root_key(name) for name in "abc"], 2, online, expires_unix_s)
         city.accept(city.signed(draft, "ab"), now_unix_s=now_unix_s)
         return city
@@ -67,7 +65,7 @@ class City:
     @property
     def root(self) -> Root:
         """The root in force."""
-        return roots.required_root(self.office).signed
+        return roots.required_root(self.home).signed
 
     def root_key(self, name: str) -> SSlibKey:
         """The public root key of this name, made at its first use."""
@@ -80,7 +78,7 @@ class City:
 
     def signed(self, draft: Metadata[Root], names: Sequence[str]) -> Metadata[Root]:
         """The draft, signed by the root keys of these names."""
-        previous = roots.newest_root(self.office)
+        previous = roots.newest_root(self.home)
         for name in names:
             roots.sign_root(
                 draft, keys.read_private_key(self.folder / "safe" / f"{name}.pem"), previous
@@ -97,20 +95,20 @@ class City:
         paths = [self.folder / f"draft-{number}.json" for number in range(len(drafts))]
         for path, draft in zip(paths, drafts, strict=True):
             put(path, roots.draft_bytes(draft))
-        yield from roots.accept_steps(self.office, paths, now_unix_s)
+        yield from roots.accept_steps(self.home, paths, now_unix_s)
         self.say_right(now_unix_s)
-        yield from roles.timestamp_steps(self.office, now_unix_s)
+        yield from roles.timestamp_steps(self.home, now_unix_s)
 
     def say_right(self, now_unix_s: int) -> None:
         """A person says that the clock is right: simulated days go by without a signature."""
-        office_clock.say_right(self.office, now_unix_s)
+        office_clock.say_right(self.home, now_unix_s)
 
     def following(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> Metadata[Root]:
         """The unsigned next root, with new keys for these roles, made as a rotation makes them."""
         online = {
-            role: keys.make_online_key(self.office, role, following=True) for role in online_roles
+            role: keys.make_online_key(self.home, role, following=True) for role in online_roles
         }
-        return roots.next_root(self.root, now_unix_s + self.office.expiries.root_s, online=online)
+        return roots.next_root(self.root, now_unix_s + self.home.expiries.root_s, online=online)
 
     def rotate(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> None:
         """The whole ceremony."""
@@ -120,7 +118,7 @@ class City:
     def publish(self, list_version: int, now_unix_s: int = NOW_UNIX_S) -> roles.Publication:
         """Publish a list."""
         self.say_right(now_unix_s)
-        return finished(roles.publication_steps(self.office, manifest(list_version), now_unix_s))
+        return finished(roles.publication_steps(self.home, manifest(list_version), now_unix_s))
 
 
 class Seen(NamedTuple):
@@ -135,10 +133,10 @@ class Seen(NamedTuple):
 class Client:
     """python-tuf's own client, which keeps its files from one time to the next and began with root 1."""
 
-    def __init__(self, office: Office, folder: Path) -> None:
-        self._office = office
+    def __init__(self, home: Home, folder: Path) -> None:
+        self._home = home
         self._folder = folder
-        self._root = (office.metadata / "1.root.json").read_bytes()
+        self._root = (home.metadata / "1.root.json").read_bytes()
         (folder / "targets").mkdir(parents=True)
 
     def refresh(self, now_unix_s: int = NOW_UNIX_S) -> Seen:
@@ -148,7 +146,7 @@ class Client:
             "https://city.example/metadata/",
             str(self._folder / "targets"),
             "https://city.example/targets/",
-            fetcher=_Folder(self._office.published),
+            fetcher=_Folder(self._home.published),
             bootstrap=self._root,
         )
         trusted = updater._trusted_set

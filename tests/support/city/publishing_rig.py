@@ -21,7 +21,7 @@ from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ign
 from urllib3.response import HTTPResponse
 
 from backoffice.home.config import Config, RuleConfig
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.publishing.fingerprints import Hash, hasher
 from backoffice.publishing.publisher import Outcome, Publisher
 from backoffice.registry.registry import IssuedCard, Registry
@@ -66,10 +66,10 @@ class PublishingOffice:
         self.folder = folder
         self.now_unix_s = now_unix_s
         self.city = City.founded(folder, now_unix_s)
-        self.office = self.city.office
+        self.home = self.city.home
         self._keys = count(1)
-        self._with_next_key(lambda: keys.make_fingerprint_key(self.office))
-        self.config = Config(home=self.office.home, rules=(SUSPENDED, STAFF, MATCHED))
+        self._with_next_key(lambda: keys.make_fingerprint_key(self.home))
+        self.config = Config(folder=self.home.folder, rules=(SUSPENDED, STAFF, MATCHED))
         self.registry = Registry.open(self.config.database_url)
         self.states: dict[Key, int | None] = {}
         self.said: dict[int, Said] = {}
@@ -82,12 +82,12 @@ class PublishingOffice:
     @property
     def published(self) -> Path:
         """The folder that the world sees."""
-        return self.office.published
+        return self.home.published
 
     @property
     def key(self) -> bytes:
         """The fingerprint key of the next publication."""
-        return keys.current_fingerprint_key(self.office).key
+        return keys.current_fingerprint_key(self.home).key
 
     @property
     def rules(self) -> tuple[RuleConfig, ...]:
@@ -96,7 +96,7 @@ class PublishingOffice:
 
     @rules.setter
     def rules(self, rules: tuple[RuleConfig, ...]) -> None:
-        self.config = Config(home=self.office.home, rules=rules)
+        self.config = Config(folder=self.home.folder, rules=rules)
 
     def issue(self, *uids: bytes) -> None:
         """Issue cards."""
@@ -114,8 +114,8 @@ class PublishingOffice:
 
     def rotate_fingerprint_key(self) -> None:
         """The next publication is made under another key."""
-        self._with_next_key(lambda: keys.start_fingerprint_key(self.office))
-        keys.switch_fingerprint_key(self.office)
+        self._with_next_key(lambda: keys.start_fingerprint_key(self.home))
+        keys.switch_fingerprint_key(self.home)
 
     def _with_next_key(self, make: Callable[[], str]) -> None:
         """The same keys each time, so that sizes and what follows from them repeat."""
@@ -166,7 +166,7 @@ class PublishingOffice:
 
     def _stamp(self) -> None:
         """Date what was put into the metadata folders by the simulated clock, as all else is dated."""
-        for folder in (self.office.metadata, self.office.targets):
+        for folder in (self.home.metadata, self.home.targets):
             for path in folder.iterdir() if folder.exists() else ():
                 if path.name not in self._stamped and path.name[0] not in ".t":
                     os.utime(path, (self.now_unix_s, self.now_unix_s))
@@ -183,7 +183,7 @@ class PublishingOffice:
     def back_up(self) -> "Backup":
         """A copy of the registry."""
         self.registry.close()
-        content = Path(self.office.home / "registry.db").read_bytes()
+        content = Path(self.home.folder / "registry.db").read_bytes()
         self.registry = Registry.open(self.config.database_url)
         return Backup(content, dict(self.states), dict(self.said))
 
@@ -191,8 +191,8 @@ class PublishingOffice:
         """Put a copy of the registry back. What has been public since stays what it was."""
         self.registry.close()
         for suffix in ("-wal", "-shm"):
-            Path(f"{self.office.home / 'registry.db'}{suffix}").unlink(missing_ok=True)
-        (self.office.home / "registry.db").write_bytes(backup.registry)
+            Path(f"{self.home.folder / 'registry.db'}{suffix}").unlink(missing_ok=True)
+        (self.home.folder / "registry.db").write_bytes(backup.registry)
         self.registry = Registry.open(self.config.database_url)
         self.states = dict(backup.states)
         self.said |= {
@@ -206,7 +206,7 @@ class PublishingOffice:
         other.folder = folder
         other.city = copy(self.city)
         other.city.folder = folder
-        other.city.office = other.office = Office(folder / "city", folder / "city" / "published")
+        other.city.home = other.home = Home(folder / "city", folder / "city" / "published")
         other.rules = self.rules
         other.registry = Registry.open(other.config.database_url)
         other.states, other.said, other._stamped = (
@@ -224,7 +224,7 @@ class PublishingOffice:
 
     def gate(self, name: str = "gate", *held: bytes) -> "SocketlessGate":
         """A new gate that was given root 1 and the key of now."""
-        root = (self.office.roots / "1.root.json").read_bytes()
+        root = (self.home.roots / "1.root.json").read_bytes()
         return SocketlessGate(
             self.folder / name,
             "http://city.example/",

@@ -76,7 +76,7 @@ class Town:
     @property
     def published(self) -> Path:
         """The folder that the world sees."""
-        return self.city.office.published
+        return self.city.home.published
 
     def offer(
         self, piece: bytes, from_version: int, to_version: int, rule: str = RULE
@@ -124,14 +124,14 @@ class Town:
     def sign(self, manifest: PublishedManifest) -> None:
         """Sign and publish a manifest. Days may have gone by: the clock is right, or it is a thief's."""
         self.city.say_right(self.now_unix_s)
-        finished(roles.publication_steps(self.city.office, encode(manifest), self.now_unix_s))
+        finished(roles.publication_steps(self.city.home, encode(manifest), self.now_unix_s))
 
     def sign_unseen(self, content: bytes) -> None:
         """Sign whatever it is, as somebody who has the keys and another program."""
         self.city.say_right(self.now_unix_s)
         versions = iter([Mock(list_version=1, issued_unix_s=0), Mock(list_version=0)])
         with patch.object(roles, "decode", lambda _content: next(versions)):
-            finished(roles.publication_steps(self.city.office, content, self.now_unix_s))
+            finished(roles.publication_steps(self.city.home, content, self.now_unix_s))
 
     def gate(self, name: str = "gate", *keys: bytes, ca_file: str | None = None) -> Gate:
         """A new gate that was given root 1."""
@@ -154,5 +154,5 @@ def town(
 ) -> Iterator[Town]:
     """A town whose root is in force and that has published nothing."""
     city = City.founded(folder, now_unix_s, expiries)
-    with WebServer(city.office.published) as server:
+    with WebServer(city.home.published) as server:
         yield Town(folder, city, server, now_unix_s=now_unix_s)

@@ -59,7 +59,7 @@ class SetClock(Clock):
 def root(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The root of a city, in force for a year from NOW."""
     city = City.founded(tmp_path_factory.mktemp("city"), NOW_UNIX_S)
-    return (city.office.roots / "1.root.json").read_bytes()
+    return (city.home.roots / "1.root.json").read_bytes()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Fleet:
         for gate_id, key in (("gate", OURS), ("another", OTHER)):
             token = self.store.invite(gate_id, NOW_UNIX_S)
             self.store.enrol(gate_id, token, key.public_key().public_bytes_raw(), NOW_UNIX_S)
-        self.delivery = KeyDelivery(self.city.office, self.said.append)
+        self.delivery = KeyDelivery(self.city.home, self.said.append)
         receiver = Receiver(self.store, now_unix_s=lambda: NOW_UNIX_S, keys=self.delivery)
         self.line = Line(Starlette(routes=receiver.routes))
 
@@ -126,37 +126,37 @@ def sealed(key: bytes, *, to: Ed25519PrivateKey = OURS, called: str | None = Non
 def test_a_new_gate_gets_the_key_in_use_and_the_next_one_when_there_is_one(
     fleet: Fleet, folder: Path
 ) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
+    first = keys.make_fingerprint_key(fleet.city.home)
     assert fleet.visit(folder) == Taken((first,), ())
     assert fleet.visit(folder) == Taken((), ())
-    following = keys.start_fingerprint_key(fleet.city.office)
+    following = keys.start_fingerprint_key(fleet.city.home)
     assert fleet.visit(folder) == Taken((following,), ())
     assert held_ids(folder) == {first, following}
     for name in (first, following):
         path = folder / f"{name}.key"
         assert path.stat().st_mode & 0o777 == 0o600
-        in_city = fleet.city.office.fingerprint_keys / path.name
+        in_city = fleet.city.home.fingerprint_keys / path.name
         assert path.read_bytes().splitlines()[-1] == in_city.read_bytes().splitlines()[-1]
     assert {path.name for path in folder.iterdir()} == {f"{first}.key", f"{following}.key"}
 
 
 def test_a_key_that_is_used_no_more_is_given_to_no_gate(fleet: Fleet, folder: Path) -> None:
-    keys.make_fingerprint_key(fleet.city.office)
-    following = keys.start_fingerprint_key(fleet.city.office)
-    keys.switch_fingerprint_key(fleet.city.office)
+    keys.make_fingerprint_key(fleet.city.home)
+    following = keys.start_fingerprint_key(fleet.city.home)
+    keys.switch_fingerprint_key(fleet.city.home)
     assert fleet.visit(folder) == Taken((following,), ())
 
 
 def test_a_key_that_was_copied_there_under_another_name_is_held(fleet: Fleet, folder: Path) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
-    (fleet.city.office.fingerprint_keys / f"{first}.key").rename(folder / "city.key")
+    first = keys.make_fingerprint_key(fleet.city.home)
+    (fleet.city.home.fingerprint_keys / f"{first}.key").rename(folder / "city.key")
     assert fleet.visit(folder) == Taken((), ())
     assert fleet.line.answered
     assert fleet.line.answered.json["fingerprint_keys"] == []
 
 
 def test_what_is_sealed_to_a_gate_is_closed_to_another(fleet: Fleet, folder: Path) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
+    first = keys.make_fingerprint_key(fleet.city.home)
     for_another = fleet.tells({}, "another", OTHER)
     assert [each.id for each in for_another] == [first]
     told = KeyFolder(folder, OURS).take(for_another)
@@ -166,7 +166,7 @@ def test_what_is_sealed_to_a_gate_is_closed_to_another(fleet: Fleet, folder: Pat
 
 
 def test_no_one_on_the_way_sees_a_key(fleet: Fleet, folder: Path) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
+    first = keys.make_fingerprint_key(fleet.city.home)
     fleet.visit(folder)
     key = held_keys(folder)[bytes.fromhex(first)]
     assert fleet.line.answered
@@ -175,9 +175,9 @@ def test_no_one_on_the_way_sees_a_key(fleet: Fleet, folder: Path) -> None:
 
 
 def test_a_stolen_gate_gets_no_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.make_fingerprint_key(fleet.city.office)
-    office = ReceiverClient(HOST, fleet.line, "gate", OURS, lambda: NOW_UNIX_S)
-    assert len(office.tell_status({})) == 1
+    keys.make_fingerprint_key(fleet.city.home)
+    client = ReceiverClient(HOST, fleet.line, "gate", OURS, lambda: NOW_UNIX_S)
+    assert len(client.tell_status({})) == 1
     spoke_before = fleet.store.public_key
     fleet.store.strike_off("gate", NOW_UNIX_S)
     with pytest.raises(StatusError) as caught:
@@ -188,11 +188,11 @@ def test_a_stolen_gate_gets_no_key(fleet: Fleet, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         fleet.store, "public_key", lambda gate_id: next(found, spoke_before(gate_id))
     )
-    assert office.tell_status({}) == ()
+    assert client.tell_status({}) == ()
 
 
 def test_a_gate_gets_no_key_for_another_gate(fleet: Fleet) -> None:
-    keys.make_fingerprint_key(fleet.city.office)
+    keys.make_fingerprint_key(fleet.city.home)
     with pytest.raises(StatusError) as caught:
         fleet.tells({}, "another", OURS)
     assert caught.value.status == 401
@@ -201,7 +201,7 @@ def test_a_gate_gets_no_key_for_another_gate(fleet: Fleet) -> None:
 def test_a_receiver_that_has_no_keys_gives_none_and_answers_gates_all_the_same(
     fleet: Fleet,
 ) -> None:
-    fleet.city.office.fingerprint_keys.rmdir()
+    fleet.city.home.fingerprint_keys.rmdir()
     assert fleet.tells({"fingerprint_keys": []}) == ()
     assert fleet.line.answered
     assert fleet.line.answered.json.keys() == {"kept", "next_nonce"}
@@ -209,8 +209,8 @@ def test_a_receiver_that_has_no_keys_gives_none_and_answers_gates_all_the_same(
 
 
 def test_a_spoilt_key_is_logged_once_and_gates_are_answered_all_the_same(fleet: Fleet) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
-    path = fleet.city.office.fingerprint_keys / f"{first}.key"
+    first = keys.make_fingerprint_key(fleet.city.home)
+    path = fleet.city.home.fingerprint_keys / f"{first}.key"
     content = path.read_bytes()
     path.write_bytes(b"spoilt\n")
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_a_spoilt_key_is_logged_once_and_gates_are_answered_all_the_same(fleet: 
 
 @pytest.mark.parametrize("told", [None, 5, "all", {"a": 1}, [5, None, {}, []], ["0" * 16]])
 def test_whichever_keys_a_gate_names_it_is_given_the_others(fleet: Fleet, told: object) -> None:
-    first = keys.make_fingerprint_key(fleet.city.office)
+    first = keys.make_fingerprint_key(fleet.city.home)
     assert [each.id for each in fleet.tells({"fingerprint_keys": told})] == [first]
 
 
@@ -396,19 +396,19 @@ def test_a_folder_that_takes_no_files_is_one_clear_line(
     ],
 )
 def test_an_answer_that_cannot_be_understood_is_not_our_city(answer: bytes) -> None:
-    office = ReceiverClient(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
+    client = ReceiverClient(HOST, Line(answer=answer), "gate", OURS, lambda: NOW_UNIX_S)
     with pytest.raises(RemoteError) as caught:
-        office.tell_status({})
+        client.tell_status({})
     assert caught.value.state is SourceState.NOT_OURS
 
 
 def test_a_city_that_sends_no_keys_is_our_city() -> None:
-    office = ReceiverClient(HOST, Line(answer=b'{"kept": true}'), "gate", OURS, lambda: NOW_UNIX_S)
-    assert office.tell_status({}) == ()
+    client = ReceiverClient(HOST, Line(answer=b'{"kept": true}'), "gate", OURS, lambda: NOW_UNIX_S)
+    assert client.tell_status({}) == ()
 
 
 def test_it_describes_what_it_answers(fleet: Fleet) -> None:
-    keys.make_fingerprint_key(fleet.city.office)
+    keys.make_fingerprint_key(fleet.city.home)
     fleet.tells({})
     receiver = Receiver(fleet.store, keys=fleet.delivery)
     page = ask(Starlette(routes=receiver.routes), "GET", f"{HOST}/v1/openapi.json").json
@@ -472,7 +472,7 @@ def test_the_gate_speaks_at_once_when_a_list_waits_for_a_key_and_when_it_has_got
 
     with carrier_thread(folder, fleet.line, courier) as (thread, _):
         assert looks(3) == 2  # the first time it has no nonce yet, and sends it again
-        first = keys.make_fingerprint_key(fleet.city.office)
+        first = keys.make_fingerprint_key(fleet.city.home)
         assert looks(3) == 0  # no news here: it is sent at the next minute
         courier["state"] = "no fingerprint key"
         assert looks(3) == 2

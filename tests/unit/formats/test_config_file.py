@@ -109,4 +109,4 @@ def test_every_line_about_a_back_office_begins_with_file_and_key(tmp_path: Path,
 
 def test_the_example_of_a_back_office_has_no_fault(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(example(), encoding="utf-8")
-    assert backoffice.home.config.load(tmp_path).home == tmp_path.resolve()
+    assert backoffice.home.config.load(tmp_path).folder == tmp_path.resolve()

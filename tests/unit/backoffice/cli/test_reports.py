@@ -144,8 +144,8 @@ def town() -> Iterator[PublishingOffice]:
 
 def sealing_to(town: PublishingOffice, name: str) -> Config:
     """Name a key in the configuration, and make it if it is not there."""
-    if not (town.office.home / f"{name}.pem").exists():
-        report_keys.make_sealing_key(town.office.home, name, None)
+    if not (town.home.folder / f"{name}.pem").exists():
+        report_keys.make_sealing_key(town.home.folder, name, None)
     town.config = replace(town.config, reports=ReportsConfig(sealing_key=f"{name}.pub"))
     return town.config
 

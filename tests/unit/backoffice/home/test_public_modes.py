@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.signing.ceremonies import found_for_development
 from tests.support.city.publishing_rig import PublishingOffice
 from validator.domain.cards import CardUid
@@ -36,19 +36,19 @@ def closed(published: Path) -> list[str]:
 
 @pytest.mark.usefixtures("tired_operator")
 def test_what_is_founded_and_published_under_umask_077_can_be_served(tmp_path: Path) -> None:
-    office = PublishingOffice(tmp_path)
-    office.publish()
-    assert closed(office.published) == []
+    city = PublishingOffice(tmp_path)
+    city.publish()
+    assert closed(city.published) == []
 
 
 def test_no_other_user_can_write_what_is_published_under_umask_000(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        office = PublishingOffice(tmp_path)
-        office.publish()
+        city = PublishingOffice(tmp_path)
+        city.publish()
     finally:
         os.umask(before)
-    public = (office.published, *office.published.rglob("*"))
+    public = (city.published, *city.published.rglob("*"))
     assert len(public) > 5
     assert [path for path in public if path.stat().st_mode & stat.S_IWOTH] == []
 
@@ -59,22 +59,22 @@ def test_a_published_folder_elsewhere_is_reached_through_what_was_made_for_it(
 ) -> None:
     (tmp_path / "city").mkdir()
     (tmp_path / "www").mkdir()
-    office = Office(tmp_path / "city", tmp_path / "www" / "lists" / "v1")
-    found_for_development(office, NOW_UNIX_S)
-    assert closed(office.published) == []
+    home = Home(tmp_path / "city", tmp_path / "www" / "lists" / "v1")
+    found_for_development(home, NOW_UNIX_S)
+    assert closed(home.published) == []
     assert stat.S_IMODE((tmp_path / "www" / "lists").stat().st_mode) & 0o555 == 0o555
     assert stat.S_IMODE((tmp_path / "www").stat().st_mode) == 0o700, (
         "it was there, and is not ours to open"
     )
-    for secret in (office.online_keys, office.fingerprint_keys, office.home / "keys"):
+    for secret in (home.online_keys, home.fingerprint_keys, home.folder / "keys"):
         assert stat.S_IMODE(secret.stat().st_mode) == 0o700
 
 
 def test_what_was_published_so_before_is_opened_by_the_next_publication(tmp_path: Path) -> None:
-    office = PublishingOffice(tmp_path)
-    office.publish()
-    for path in (office.published, *office.published.rglob("*")):
+    city = PublishingOffice(tmp_path)
+    city.publish()
+    for path in (city.published, *city.published.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
-    assert len(closed(office.published)) > 5
-    office.publish()
-    assert closed(office.published) == []
+    assert len(closed(city.published)) > 5
+    city.publish()
+    assert closed(city.published) == []

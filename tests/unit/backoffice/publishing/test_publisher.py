@@ -154,7 +154,7 @@ def test_killed_in_the_first_publication_of_all_the_next_run_publishes(
     for steps in count(1):
         copy = town.copied(folder / str(steps))
         died_at = copy.publish_killed(steps)
-        assert is_whole(copy.published) or not (copy.office.metadata / "timestamp.json").exists(), (
+        assert is_whole(copy.published) or not (copy.home.metadata / "timestamp.json").exists(), (
             died_at
         )
         copy.publish()
@@ -572,7 +572,7 @@ def test_a_second_publisher_is_refused(public: PublishingOffice) -> None:
 
 
 def test_a_home_that_is_none_is_refused_as_none(public: PublishingOffice, tmp_path: Path) -> None:
-    nowhere = replace(public.config, home=tmp_path / "nowhere")
+    nowhere = replace(public.config, folder=tmp_path / "nowhere")
     with (
         pytest.raises(OperatorError, match="is no home of a back office"),
         Publisher(nowhere, public.registry).alone(),

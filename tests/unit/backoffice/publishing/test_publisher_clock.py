@@ -102,7 +102,7 @@ def test_a_clock_that_jumped_ahead_publishes_signs_and_claims_nothing(
     with pytest.raises(ClockError, match=r"last signature is of .*publish --clock-is-right"):
         town.publish()
     with pytest.raises((ClockError, RoleError)):  # in ten years its root has expired
-        sign_timestamp(town.office, town.now_unix_s)
+        sign_timestamp(town.home, town.now_unix_s)
     assert view(town.published) == before
     assert (town.registry.claimed(), town.registry.publications.building()) == (1, None)
     town.now_unix_s = right_unix_s + 60
@@ -164,7 +164,7 @@ def test_a_clock_that_takes_the_same_wrong_time_again_is_refused_again(
 
 
 def test_a_lost_timestamp_does_not_let_a_jump_pass(town: PublishingOffice) -> None:
-    (town.office.metadata / "timestamp.json").unlink()
+    (town.home.metadata / "timestamp.json").unlink()
     town.now_unix_s += 40 * DAY_S
     with pytest.raises(ClockError):
         town.publish()

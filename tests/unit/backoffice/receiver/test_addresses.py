@@ -92,8 +92,8 @@ class World:
 
     def send(self, url: str = "http://{}/") -> Result:
         """The same of a gate that is enrolled, or is not."""
-        office = ReceiverClient(self.here(url), self.web, "gate", KEY, lambda: NOW_UNIX_S)
-        (answer,) = office.send([stored(1)]).values()
+        client = ReceiverClient(self.here(url), self.web, "gate", KEY, lambda: NOW_UNIX_S)
+        (answer,) = client.send([stored(1)]).values()
         return answer.result
 
     def refused(self, url: str = "http://{}/") -> StatusError:

@@ -490,7 +490,7 @@ def test_what_comes_by_a_clock_that_went_back_after_an_export_is_in_the_next_one
 
 def test_retention_ends_on_a_date(desk: Desk) -> None:
     config = Config(
-        home=desk.folder,
+        folder=desk.folder,
         rules=(RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60),),
         reports=ReportsConfig(retention_days=30),
     )
@@ -514,7 +514,7 @@ def test_a_server_clock_that_was_in_1970_deletes_nothing_of_then_when_it_is_righ
     desk: Desk,
 ) -> None:
     config = Config(
-        home=desk.folder,
+        folder=desk.folder,
         rules=(RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60),),
         reports=ReportsConfig(retention_days=30),
     )

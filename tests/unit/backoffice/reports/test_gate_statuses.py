@@ -66,7 +66,7 @@ class World:
     city_unix_s: int = NOW_UNIX_S
     gate_unix_s: int = NOW_UNIX_S
     said: int = 0
-    office: ReceiverClient = field(init=False)
+    client: ReceiverClient = field(init=False)
 
     def __post_init__(self) -> None:
         self.way = Way(
@@ -82,7 +82,7 @@ class World:
 
     def start(self) -> None:
         """The gate's courier starts: it knows nothing but its key."""
-        self.office = ReceiverClient(HOST, self.way, "gate", KEY, lambda: self.gate_unix_s)
+        self.client = ReceiverClient(HOST, self.way, "gate", KEY, lambda: self.gate_unix_s)
 
     def pass_time(self, seconds: int = 60) -> None:
         """On both clocks."""
@@ -92,7 +92,7 @@ class World:
     def speaks(self) -> bool:
         """Send a new status. Returns whether the city has it then."""
         self.said += 1
-        self.office.tell_status({"said": self.said})
+        self.client.tell_status({"said": self.said})
         return self.known() == (self.said, self.city_unix_s)
 
     def known(self) -> tuple[int, int]:

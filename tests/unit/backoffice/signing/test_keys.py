@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from backoffice.home.folder import Office
+from backoffice.home.folder import Home
 from backoffice.signing import keys
 from backoffice.signing.keys import KeyFileError
 from tests.support.city.backoffice_rig import City
@@ -27,29 +27,29 @@ WORDS = "correct horse battery staple"
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def home(tmp_path: Path) -> Home:
     """The folders of a back office, without a key."""
-    return City(tmp_path).office
+    return City(tmp_path).home
 
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_private_key_can_be_read_by_its_owner_alone(office: Office, tmp_path: Path) -> None:
+def test_a_private_key_can_be_read_by_its_owner_alone(home: Home, tmp_path: Path) -> None:
     keys.make_root_key(tmp_path, "a", None)
-    keys.make_online_key(office, "timestamp")
-    made = keys.make_fingerprint_key(office)
+    keys.make_online_key(home, "timestamp")
+    made = keys.make_fingerprint_key(home)
     for path in (
         tmp_path / "a.pem",
-        office.online_keys / "timestamp.pem",
-        office.fingerprint_keys / f"{made}.key",
+        home.online_keys / "timestamp.pem",
+        home.fingerprint_keys / f"{made}.key",
     ):
         assert mode(path) == 0o600, path
     assert mode(tmp_path / "a.pub") == 0o644
 
 
-def test_a_key_is_never_overwritten(office: Office, tmp_path: Path) -> None:
+def test_a_key_is_never_overwritten(home: Home, tmp_path: Path) -> None:
     keys.make_root_key(tmp_path, "a", None)
     before = (tmp_path / "a.pem").read_bytes()
     with pytest.raises(OperatorError, match=r"a\.pub: is there already"):
@@ -57,18 +57,16 @@ def test_a_key_is_never_overwritten(office: Office, tmp_path: Path) -> None:
     (tmp_path / "a.pub").unlink()
     with pytest.raises(OperatorError, match=r"a\.pem: is there already"):
         keys.make_root_key(tmp_path, "a", None)
-    keys.make_online_key(office, "targets")
+    keys.make_online_key(home, "targets")
     with pytest.raises(OperatorError, match=r"targets\.pem: is there already"):
-        keys.make_online_key(office, "targets")
+        keys.make_online_key(home, "targets")
     assert (tmp_path / "a.pem").read_bytes() == before
 
 
-def test_a_link_laid_where_a_key_is_to_be_made_is_not_followed(
-    office: Office, tmp_path: Path
-) -> None:
-    (office.online_keys / "targets.pem").symlink_to(tmp_path / "elsewhere")
+def test_a_link_laid_where_a_key_is_to_be_made_is_not_followed(home: Home, tmp_path: Path) -> None:
+    (home.online_keys / "targets.pem").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OperatorError, match="is there already"):
-        keys.make_online_key(office, "targets")
+        keys.make_online_key(home, "targets")
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -183,25 +181,24 @@ def test_a_name_that_could_be_a_path_or_trick_a_reader_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_online_key_that_others_may_read_signs_nothing(office: Office) -> None:
-    made = keys.make_online_key(office, "timestamp")
-    (office.online_keys / "timestamp.pem").chmod(0o640)
+def test_an_online_key_that_others_may_read_signs_nothing(home: Home) -> None:
+    made = keys.make_online_key(home, "timestamp")
+    (home.online_keys / "timestamp.pem").chmod(0o640)
     with pytest.raises(
         KeyFileError, match=r"timestamp\.pem: others may read it \(mode 640\); chmod 600"
     ):
-        keys.online_signer(office, "timestamp", [made.keyid], 1)
+        keys.online_signer(home, "timestamp", [made.keyid], 1)
 
 
-def test_the_root_alone_decides_which_online_key_signs(office: Office) -> None:
-    now = keys.make_online_key(office, "timestamp")
-    then = keys.make_online_key(office, "timestamp", following=True)
+def test_the_root_alone_decides_which_online_key_signs(home: Home) -> None:
+    now = keys.make_online_key(home, "timestamp")
+    then = keys.make_online_key(home, "timestamp", following=True)
     for named in (now, then):
         assert (
-            keys.online_signer(office, "timestamp", [named.keyid], 1).public_key.keyid
-            == named.keyid
+            keys.online_signer(home, "timestamp", [named.keyid], 1).public_key.keyid == named.keyid
         )
     with pytest.raises(KeyFileError) as caught:
-        keys.online_signer(office, "timestamp", ["77" * 32], 7)
+        keys.online_signer(home, "timestamp", ["77" * 32], 7)
     assert "no key of timestamp here is one that root 7 names (7777777777777777)" in str(
         caught.value
     )
@@ -210,85 +207,85 @@ def test_the_root_alone_decides_which_online_key_signs(office: Office) -> None:
 
 @pytest.mark.parametrize("killed_after", range(5))
 def test_an_online_key_follows_another_wherever_the_change_is_cut(
-    office: Office, killed_after: int
+    home: Home, killed_after: int
 ) -> None:
-    before = keys.make_online_key(office, "timestamp")
-    after = keys.make_online_key(office, "timestamp", following=True)
+    before = keys.make_online_key(home, "timestamp")
+    after = keys.make_online_key(home, "timestamp", following=True)
     named = {role: [after.keyid] for role in keys.ONLINE_ROLES}
-    for _ in zip(range(killed_after), keys.settle_steps(office, named), strict=False):
+    for _ in zip(range(killed_after), keys.settle_steps(home, named), strict=False):
         pass
-    assert keys.online_signer(office, "timestamp", [after.keyid], 2)
-    for _ in keys.settle_steps(office, named):
+    assert keys.online_signer(home, "timestamp", [after.keyid], 2)
+    for _ in keys.settle_steps(home, named):
         pass
-    assert keys.online_key(office, "timestamp") == after
-    assert keys.online_key(office, "timestamp", following=True) is None
-    retired = office.retired_keys / f"timestamp-{before.keyid[:16]}.pem"
+    assert keys.online_key(home, "timestamp") == after
+    assert keys.online_key(home, "timestamp", following=True) is None
+    retired = home.retired_keys / f"timestamp-{before.keyid[:16]}.pem"
     assert keys.read_private_key(retired).public_key.keyid == before.keyid
-    assert mode(office.retired_keys) == 0o700
+    assert mode(home.retired_keys) == 0o700
 
 
-def test_a_following_key_waits_until_the_root_names_it(office: Office) -> None:
-    before = keys.make_online_key(office, "timestamp")
-    keys.make_online_key(office, "timestamp", following=True)
-    assert not list(keys.settle_steps(office, {role: [before.keyid] for role in keys.ONLINE_ROLES}))
-    assert keys.online_key(office, "timestamp") == before
+def test_a_following_key_waits_until_the_root_names_it(home: Home) -> None:
+    before = keys.make_online_key(home, "timestamp")
+    keys.make_online_key(home, "timestamp", following=True)
+    assert not list(keys.settle_steps(home, {role: [before.keyid] for role in keys.ONLINE_ROLES}))
+    assert keys.online_key(home, "timestamp") == before
 
 
-def test_fingerprint_keys_are_started_and_then_switched_to(office: Office) -> None:
-    first = keys.make_fingerprint_key(office)
-    assert keys.current_fingerprint_key(office).id == first
+def test_fingerprint_keys_are_started_and_then_switched_to(home: Home) -> None:
+    first = keys.make_fingerprint_key(home)
+    assert keys.current_fingerprint_key(home).id == first
     with pytest.raises(OperatorError, match="there is no next key"):
-        keys.switch_fingerprint_key(office)
-    coming = keys.start_fingerprint_key(office)
-    assert keys.current_fingerprint_key(office).id == first
+        keys.switch_fingerprint_key(home)
+    coming = keys.start_fingerprint_key(home)
+    assert keys.current_fingerprint_key(home).id == first
     with pytest.raises(OperatorError, match=f"{coming}.key is the next one already"):
-        keys.start_fingerprint_key(office)
-    assert keys.switch_fingerprint_key(office) == (first, coming)
-    current = keys.current_fingerprint_key(office)
+        keys.start_fingerprint_key(home)
+    assert keys.switch_fingerprint_key(home) == (first, coming)
+    current = keys.current_fingerprint_key(home)
     assert current == (
         coming,
-        parse_key_file((office.fingerprint_keys / f"{coming}.key").read_bytes()),
+        parse_key_file((home.fingerprint_keys / f"{coming}.key").read_bytes()),
     )
     assert key_id(current.key).hex() == coming
-    assert keys.next_fingerprint_key(office) is None
+    assert keys.next_fingerprint_key(home) is None
 
 
-def test_a_switch_that_was_cut_after_the_new_key_came_into_use_is_done(office: Office) -> None:
-    keys.make_fingerprint_key(office)
-    coming = keys.start_fingerprint_key(office)
-    (office.fingerprint_keys / "current").write_text(f"{coming}\n")  # and `next` says so still
-    assert keys.next_fingerprint_key(office) is None
-    another = keys.start_fingerprint_key(office)
-    assert keys.switch_fingerprint_key(office) == (coming, another)
+def test_a_switch_that_was_cut_after_the_new_key_came_into_use_is_done(home: Home) -> None:
+    keys.make_fingerprint_key(home)
+    coming = keys.start_fingerprint_key(home)
+    (home.fingerprint_keys / "current").write_text(f"{coming}\n")  # and `next` says so still
+    assert keys.next_fingerprint_key(home) is None
+    another = keys.start_fingerprint_key(home)
+    assert keys.switch_fingerprint_key(home) == (coming, another)
 
 
-def test_a_fingerprint_key_under_another_ones_name_is_noticed(office: Office) -> None:
-    first = keys.make_fingerprint_key(office)
-    coming = keys.start_fingerprint_key(office)
-    (office.fingerprint_keys / f"{first}.key").write_bytes(
-        (office.fingerprint_keys / f"{coming}.key").read_bytes()
+def test_a_fingerprint_key_under_another_ones_name_is_noticed(home: Home) -> None:
+    first = keys.make_fingerprint_key(home)
+    coming = keys.start_fingerprint_key(home)
+    (home.fingerprint_keys / f"{first}.key").write_bytes(
+        (home.fingerprint_keys / f"{coming}.key").read_bytes()
     )
     with pytest.raises(KeyFileError, match=f"{first}.key: holds another key, with the id {coming}"):
-        keys.current_fingerprint_key(office)
+        keys.current_fingerprint_key(home)
 
 
 @pytest.mark.parametrize(
     "content", ["", "../../etc/passwd", "0123456789abcde", "0123456789ABCDEF", "x" * 100]
 )
-def test_a_spoiled_name_of_the_current_key_is_one_line(office: Office, content: str) -> None:
-    (office.fingerprint_keys / "current").write_text(content)
+def test_a_spoiled_name_of_the_current_key_is_one_line(home: Home, content: str) -> None:
+    (home.fingerprint_keys / "current").write_text(content)
     with pytest.raises(
         KeyFileError, match=r"fingerprint/current: (is not the id of a key|has more than)"
     ):
-        keys.current_fingerprint_key(office)
+        keys.current_fingerprint_key(home)
 
 
-def test_no_error_shows_a_fingerprint_key(office: Office) -> None:
-    first = keys.make_fingerprint_key(office)
-    path = office.fingerprint_keys / f"{first}.key"
+def test_no_error_shows_a_fingerprint_key(home: Home) -> None:
+    first = keys.make_fingerprint_key(home)
+    path = home.fingerprint_keys / f"{first}.key"
     secret = path.read_text().splitlines()[-1]
     path.chmod(0o600)
     path.write_text(f"{secret}\n{secret}\n")
     with pytest.raises(KeyFileError) as caught:
-        keys.current_fingerprint_key(office)
+        keys.current_fingerprint_key(home)
     assert secret not in str(caught.value)

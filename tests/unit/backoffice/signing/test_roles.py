@@ -11,7 +11,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  
 from tuf.api.exceptions import BadVersionNumberError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 
-from backoffice.home.folder import Expiries, Office, put
+from backoffice.home.folder import Expiries, Home, put
 from backoffice.home.steps import finished
 from backoffice.signing import keys, roles, roots, standing
 from backoffice.signing.clock import ClockError
@@ -34,19 +34,19 @@ def city(tmp_path: Path) -> City:
 @pytest.fixture
 def client(city: City, tmp_path: Path) -> Client:
     """A gate's client that began with root 1."""
-    return Client(city.office, tmp_path / "gate")
+    return Client(city.home, tmp_path / "gate")
 
 
 def test_before_the_first_root_nothing_is_signed(tmp_path: Path) -> None:
     with pytest.raises(RootError, match="no root is in force yet"):
-        finished(roles.publication_steps(City(tmp_path).office, manifest(1), NOW_UNIX_S))
+        finished(roles.publication_steps(City(tmp_path).home, manifest(1), NOW_UNIX_S))
 
 
 def test_what_is_published_is_what_a_gate_sees(city: City, client: Client) -> None:
     published = city.publish(1)
     seen = client.refresh()
     assert seen.versions == published.versions == RoleVersions(1, 1, 1, 1)
-    assert seen.manifest == manifest(1) == standing.published_manifest(city.office)
+    assert seen.manifest == manifest(1) == standing.published_manifest(city.home)
     assert seen.signed_unix_s == NOW_UNIX_S
 
 
@@ -63,9 +63,9 @@ def test_the_metadata_is_small(city: City) -> None:
 
 def test_publishing_the_same_list_again_changes_nothing(city: City) -> None:
     first = city.publish(1)
-    before = tree(city.office.published)
+    before = tree(city.home.published)
     assert city.publish(1) == roles.Publication(first.versions, {})
-    assert tree(city.office.published) == before
+    assert tree(city.home.published) == before
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -77,16 +77,16 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_before_the_first_publication_there_is_nothing_to_sign_again(city: City) -> None:
-    assert roles.sign_timestamp(city.office, NOW_UNIX_S) == roles.Publication(
+    assert roles.sign_timestamp(city.home, NOW_UNIX_S) == roles.Publication(
         RoleVersions(1, 0, 0, 0), {}
     )
-    assert standing.published_manifest(city.office) is None
+    assert standing.published_manifest(city.home) is None
 
 
 def test_timestamp_alone_is_signed_again_after_a_third_of_its_validity(city: City) -> None:
     city.publish(1)
-    assert not roles.sign_timestamp(city.office, NOW_UNIX_S + 2 * 3_600 - 1).files
-    again = roles.sign_timestamp(city.office, NOW_UNIX_S + 2 * 3_600)
+    assert not roles.sign_timestamp(city.home, NOW_UNIX_S + 2 * 3_600 - 1).files
+    again = roles.sign_timestamp(city.home, NOW_UNIX_S + 2 * 3_600)
     assert list(again.files) == ["timestamp.json"]
     assert again.versions == RoleVersions(1, 2, 1, 1)
 
@@ -96,7 +96,7 @@ def test_a_city_where_nothing_changes_for_weeks_never_lets_anything_expire(
 ) -> None:
     city.publish(1)
     for now_unix_s in range(NOW_UNIX_S, NOW_UNIX_S + 50 * DAY_S, 5 * 3_600):
-        roles.sign_timestamp(city.office, now_unix_s)
+        roles.sign_timestamp(city.home, now_unix_s)
     seen = client.refresh(now_unix_s + 3_600)
     assert seen.manifest == manifest(1)
     assert seen.versions.targets == seen.versions.snapshot == 8
@@ -106,8 +106,8 @@ def test_a_shorter_validity_in_the_configuration_comes_into_force_at_once(
     city: City, client: Client
 ) -> None:
     city.publish(1)
-    office = Office(city.office.home, city.office.published, Expiries(timestamp_s=3_600))
-    assert list(roles.sign_timestamp(office, NOW_UNIX_S).files) == ["timestamp.json"]
+    home = Home(city.home.folder, city.home.published, Expiries(timestamp_s=3_600))
+    assert list(roles.sign_timestamp(home, NOW_UNIX_S).files) == ["timestamp.json"]
     with pytest.raises(ExpiredMetadataError):
         client.refresh(NOW_UNIX_S + 3_600)
 
@@ -129,7 +129,7 @@ def test_a_publication_killed_anywhere_is_whole_and_the_next_run_finishes_it(
 ) -> None:
     city.publish(1)
     client.refresh()
-    killed(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S), steps)
+    killed(roles.publication_steps(city.home, manifest(2), NOW_UNIX_S), steps)
     between = client.refresh()
     assert between.manifest in (manifest(1), manifest(2))
     city.publish(2)
@@ -143,7 +143,7 @@ def test_a_publication_killed_anywhere_is_whole_and_the_next_run_finishes_it(
 
 def test_the_kills_above_cut_everywhere(city: City) -> None:
     city.publish(1)
-    steps = list(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S))
+    steps = list(roles.publication_steps(city.home, manifest(2), NOW_UNIX_S))
     assert len(steps) < len(STEPS)
     assert [step for step in steps if step.startswith("renamed")][-1] == "renamed timestamp.json"
 
@@ -153,10 +153,10 @@ def test_killed_at_every_attempt_versions_rise_and_no_published_file_changes(
     city: City, client: Client, steps: int
 ) -> None:
     first = city.publish(1)
-    seen_files: dict[str, bytes] = tree(city.office.published)
+    seen_files: dict[str, bytes] = tree(city.home.published)
     for attempt in range(5):
-        killed(roles.publication_steps(city.office, manifest(2), NOW_UNIX_S + attempt), steps)
-        files = tree(city.office.published)
+        killed(roles.publication_steps(city.home, manifest(2), NOW_UNIX_S + attempt), steps)
+        files = tree(city.home.published)
         immutable = [name for name in files if name.split("/")[-1][0] in "0123456789abcdef"]
         assert all(files[name] == seen_files.get(name, files[name]) for name in immutable)
         seen_files |= files
@@ -207,8 +207,8 @@ def test_rotated_keys_are_followed_by_a_gate_that_began_with_the_first_root(
         rotated
     )
     city.publish(2)
-    assert client.refresh() == Client(city.office, tmp_path / "new gate").refresh()
-    assert len(list(city.office.retired_keys.iterdir())) == len(rotated)
+    assert client.refresh() == Client(city.home, tmp_path / "new gate").refresh()
+    assert len(list(city.home.retired_keys.iterdir())) == len(rotated)
 
 
 def test_until_the_root_is_accepted_the_old_key_goes_on_signing(city: City, client: Client) -> None:
@@ -239,7 +239,7 @@ def test_a_root_is_renewed_in_the_last_moment_and_not_after_it(city: City, clien
     city.publish(1, last_unix_s)
     client.refresh(last_unix_s)
     with pytest.raises(RoleError, match="root 1 expired on 2028-01-15: renew it with rotate root"):
-        roles.sign_timestamp(city.office, last_unix_s + 1)
+        roles.sign_timestamp(city.home, last_unix_s + 1)
     with pytest.raises(ExpiredMetadataError):
         client.refresh(last_unix_s + 1)
     city.rotate(now_unix_s=last_unix_s + 1)
@@ -248,8 +248,8 @@ def test_a_root_is_renewed_in_the_last_moment_and_not_after_it(city: City, clien
 
 def test_a_key_that_the_root_does_not_name_signs_nothing(city: City, client: Client) -> None:
     city.publish(1)
-    (city.office.online_keys / "snapshot.pem").unlink()
-    stranger = keys.make_online_key(city.office, "snapshot")
+    (city.home.online_keys / "snapshot.pem").unlink()
+    stranger = keys.make_online_key(city.home, "snapshot")
     with pytest.raises(KeyFileError) as caught:
         city.publish(2)
     assert "no key of snapshot here is one that root 1 names" in str(caught.value)
@@ -262,7 +262,7 @@ def test_a_key_that_is_damaged_is_replaced_by_rotating_it(
     city: City, client: Client, damage: str
 ) -> None:
     city.publish(1)
-    path = city.office.online_keys / "snapshot.pem"
+    path = city.home.online_keys / "snapshot.pem"
     match damage:
         case "not there":
             path.unlink()
@@ -281,19 +281,19 @@ def test_timestamp_is_signed_again_on_a_machine_that_lacks_the_key_of_targets(
     city: City, client: Client
 ) -> None:
     city.publish(1)
-    (city.office.online_keys / "targets.pem").unlink()
-    roles.sign_timestamp(city.office, NOW_UNIX_S + 3 * 3_600)
+    (city.home.online_keys / "targets.pem").unlink()
+    roles.sign_timestamp(city.home, NOW_UNIX_S + 3 * 3_600)
     assert client.refresh(NOW_UNIX_S + 3 * 3_600).versions.timestamp == 2
 
 
 LOST = {
-    "the targets metadata": lambda office: [office.metadata / "3.targets.json"],
-    "the snapshot": lambda office: [office.metadata / "3.snapshot.json"],
-    "timestamp": lambda office: [office.metadata / "timestamp.json"],
-    "all metadata but the roots": lambda office: [*office.metadata.glob("*[pts].json")],
-    "what the home remembers": lambda office: [office.home / "versions.json"],
-    "the root": lambda office: [office.metadata / "1.root.json"],
-    "the manifest": lambda office: [*office.targets.iterdir()],
+    "the targets metadata": lambda home: [home.metadata / "3.targets.json"],
+    "the snapshot": lambda home: [home.metadata / "3.snapshot.json"],
+    "timestamp": lambda home: [home.metadata / "timestamp.json"],
+    "all metadata but the roots": lambda home: [*home.metadata.glob("*[pts].json")],
+    "what the home remembers": lambda home: [home.folder / "versions.json"],
+    "the root": lambda home: [home.metadata / "1.root.json"],
+    "the manifest": lambda home: [*home.targets.iterdir()],
 }
 
 
@@ -304,7 +304,7 @@ def test_versions_never_fall_whatever_a_person_deletes(
     for number in range(1, 4):
         city.publish(number)
     client.refresh()
-    for path in LOST[lost](city.office):
+    for path in LOST[lost](city.home):
         path.unlink()
     published = city.publish(4)
     assert published.versions >= RoleVersions(1, 4, 4, 4)
@@ -313,8 +313,8 @@ def test_versions_never_fall_whatever_a_person_deletes(
 
 def test_versions_that_no_file_has_are_not_begun_again(city: City) -> None:
     city.publish(1)
-    (city.office.home / "versions.json").unlink()
-    (city.office.metadata / "timestamp.json").unlink()
+    (city.home.folder / "versions.json").unlink()
+    (city.home.metadata / "timestamp.json").unlink()
     with pytest.raises(OperatorError, match=r"versions\.json is gone, and so is timestamp\.json"):
         city.publish(2)
 
@@ -322,7 +322,7 @@ def test_versions_that_no_file_has_are_not_begun_again(city: City) -> None:
 @pytest.mark.parametrize("content", [b"", b"\0" * 40, b'{"timestamp": -1}', b'{"targets": "3"}'])
 def test_spoiled_remembered_versions_are_one_line(city: City, content: bytes) -> None:
     city.publish(1)
-    (city.office.home / "versions.json").write_bytes(content)
+    (city.home.folder / "versions.json").write_bytes(content)
     with pytest.raises(
         OperatorError, match=r"versions\.json: cannot be read; put it back from a backup"
     ) as caught:
@@ -337,25 +337,25 @@ def test_damaged_metadata_is_restored_by_the_next_publication(
 ) -> None:
     city.publish(1)
     client.refresh()
-    (city.office.metadata / name).write_bytes(damage)
+    (city.home.metadata / name).write_bytes(damage)
     city.publish(2)
     assert client.refresh().manifest == manifest(2)
 
 
 def test_damage_that_only_a_publication_can_repair_is_reported(city: City) -> None:
     city.publish(1)
-    (city.office.metadata / "1.targets.json").unlink()
+    (city.home.metadata / "1.targets.json").unlink()
     with pytest.raises(
         RoleError, match=r"what timestamp\.json names is gone or damaged; publish again"
     ):
-        roles.sign_timestamp(city.office, NOW_UNIX_S)
+        roles.sign_timestamp(city.home, NOW_UNIX_S)
 
 
 def test_a_strangers_timestamp_in_the_published_folder_is_not_believed(
     city: City, client: Client
 ) -> None:
     city.publish(1)
-    path = city.office.metadata / "timestamp.json"
+    path = city.home.metadata / "timestamp.json"
     forged = Metadata[Timestamp].from_bytes(path.read_bytes())
     forged.signed.version = 1 << 60
     forged.sign(CryptoSigner.generate_ed25519())
@@ -370,20 +370,20 @@ def test_the_list_version_never_falls(city: City) -> None:
         with pytest.raises(RoleError, match=f"list {version} would follow list 7"):
             finished(
                 roles.publication_steps(
-                    city.office, manifest(version, NOW_UNIX_S + 1), NOW_UNIX_S + 1
+                    city.home, manifest(version, NOW_UNIX_S + 1), NOW_UNIX_S + 1
                 )
             )
 
 
 def test_what_is_no_manifest_is_not_published(city: City) -> None:
     with pytest.raises(RoleError, match="not a manifest"):
-        finished(roles.publication_steps(city.office, b"{}", NOW_UNIX_S))
-    assert sorted(path.name for path in city.office.published.rglob("*.json")) == ["1.root.json"]
+        finished(roles.publication_steps(city.home, b"{}", NOW_UNIX_S))
+    assert sorted(path.name for path in city.home.published.rglob("*.json")) == ["1.root.json"]
 
 
 def test_a_list_that_is_issued_after_it_is_signed_is_not_published(city: City) -> None:
     with pytest.raises(RoleError, match="issued later than it is signed, which every gate refuses"):
-        finished(roles.publication_steps(city.office, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S))
+        finished(roles.publication_steps(city.home, manifest(1, NOW_UNIX_S + 1), NOW_UNIX_S))
 
 
 def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(
@@ -392,7 +392,7 @@ def test_a_clock_set_back_a_little_does_not_take_the_signed_time_back(
     city.publish(1)
     city.publish(2, NOW_UNIX_S - 200)
     assert client.refresh().signed_unix_s == NOW_UNIX_S
-    assert not roles.sign_timestamp(city.office, NOW_UNIX_S - 200).files
+    assert not roles.sign_timestamp(city.home, NOW_UNIX_S - 200).files
 
 
 def test_a_clock_set_back_far_signs_nothing_until_the_key_is_rotated(
@@ -417,21 +417,21 @@ def floor_of(seen: Seen, list_version: int) -> Floor:
 
 def thief_publishes(city: City, version: int) -> dict[str, bytes]:
     """A thief of all online keys signs absurd versions. Returns what the city had published."""
-    office = city.office
-    honest = tree(office.published)
-    remembered = (office.home / "versions.json").read_bytes()
-    (office.home / "versions.json").write_text(
+    home = city.home
+    honest = tree(home.published)
+    remembered = (home.folder / "versions.json").read_bytes()
+    (home.folder / "versions.json").write_text(
         f'{{"timestamp":{version},"snapshot":{version},"targets":{version}}}'
     )
     city.publish(version, NOW_UNIX_S + 300 * DAY_S)
-    (office.home / "versions.json").write_bytes(remembered)
+    (home.folder / "versions.json").write_bytes(remembered)
     return honest
 
 
-def put_back(office: Office, honest: dict[str, bytes]) -> None:
-    shutil.rmtree(office.metadata)
+def put_back(home: Home, honest: dict[str, bytes]) -> None:
+    shutil.rmtree(home.metadata)
     for name, content in honest.items():
-        path = office.published / name
+        path = home.published / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
 
@@ -442,7 +442,7 @@ def test_a_fast_forward_attack_is_healed_by_rotating_the_keys(city: City, client
     honest = thief_publishes(city, 1 << 40)
     forwarded = client.refresh(NOW_UNIX_S + 300 * DAY_S)
     floor = raised(before, floor_of(forwarded, 1 << 40))
-    put_back(city.office, honest)
+    put_back(city.home, honest)
     city.publish(2)
     with pytest.raises(BadVersionNumberError):
         client.refresh()
@@ -461,14 +461,14 @@ def test_rotating_timestamp_alone_does_not_heal_what_was_done_with_the_key_of_sn
     client.refresh()
     honest = thief_publishes(city, 1 << 40)
     client.refresh(NOW_UNIX_S + 300 * DAY_S)
-    put_back(city.office, honest)
+    put_back(city.home, honest)
     city.rotate("timestamp")
     with pytest.raises(RepositoryError):
         client.refresh()
 
 
 def test_the_last_version_there_is_is_reported_and_not_passed(city: City) -> None:
-    (city.office.home / "versions.json").write_text(f'{{"timestamp":{(1 << 53) - 1}}}')
+    (city.home.folder / "versions.json").write_text(f'{{"timestamp":{(1 << 53) - 1}}}')
     with pytest.raises(RoleError, match="timestamp has reached the highest version"):
         city.publish(1)
 
@@ -480,11 +480,11 @@ def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(
     city.rotate("snapshot")
     for number in range(2, 6):
         city.publish(number)
-    made_unix_s = int((city.office.metadata / "timestamp.json").stat().st_mtime)
-    assert not standing.prune(city.office, made_unix_s + DAY_S - 60)
-    gone = standing.prune(city.office, made_unix_s + DAY_S + 60)
+    made_unix_s = int((city.home.metadata / "timestamp.json").stat().st_mtime)
+    assert not standing.prune(city.home, made_unix_s + DAY_S - 60)
+    gone = standing.prune(city.home, made_unix_s + DAY_S + 60)
     assert len(gone) == 4 + 5 + 4  # targets 1 to 4, snapshot 1 to 5, manifests 1 to 4
-    assert {path.name for path in city.office.metadata.iterdir()} == {
+    assert {path.name for path in city.home.metadata.iterdir()} == {
         "1.root.json",
         "2.root.json",
         "5.targets.json",
@@ -496,33 +496,33 @@ def test_what_nothing_names_any_more_goes_after_a_day_and_roots_stay(
 
 def test_what_a_crash_left_half_written_goes_with_the_next_publication(city: City) -> None:
     city.publish(1)
-    (city.office.metadata / ".new-2.targets.json").write_bytes(b"{")
-    (city.office.targets / f".new-{'0' * 64}.manifest.json").write_bytes(b"{")
-    assert len(standing.prune(city.office, NOW_UNIX_S)) == 2
+    (city.home.metadata / ".new-2.targets.json").write_bytes(b"{")
+    (city.home.targets / f".new-{'0' * 64}.manifest.json").write_bytes(b"{")
+    assert len(standing.prune(city.home, NOW_UNIX_S)) == 2
 
 
 def test_nothing_is_pruned_while_what_is_public_cannot_be_read(city: City) -> None:
     city.publish(1)
     city.publish(2)
-    (city.office.metadata / "2.snapshot.json").unlink()
-    assert not standing.prune(city.office, 1 << 40)
+    (city.home.metadata / "2.snapshot.json").unlink()
+    assert not standing.prune(city.home, 1 << 40)
 
 
 def test_a_second_command_waits_until_the_first_has_let_go(city: City) -> None:
     waits, order = Event(), []
 
     def second() -> None:
-        with city.office.hold(waits.set):
+        with city.home.hold(waits.set):
             order.append("second")
 
-    with city.office.hold():
+    with city.home.hold():
         thread = Thread(target=second)
         thread.start()
         assert waits.wait(90)
         order.append("first")
     thread.join(90)
     assert order == ["first", "second"]
-    with city.office.hold(lambda: order.append("waited")):
+    with city.home.hold(lambda: order.append("waited")):
         assert order == ["first", "second"]
 
 
@@ -538,6 +538,6 @@ def test_a_draft_is_put_on_a_stick_that_knows_no_modes(
 
 
 def test_a_folder_that_is_no_home_is_one_line(tmp_path: Path) -> None:
-    office = Office(tmp_path / "nowhere", tmp_path)
-    with pytest.raises(OperatorError, match="nowhere: is no home of a back office"), office.hold():
+    home = Home(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(OperatorError, match="nowhere: is no home of a back office"), home.hold():
         pass

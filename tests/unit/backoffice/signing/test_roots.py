@@ -39,7 +39,7 @@ def test_a_threshold_that_is_not_reached_is_refused(city: City, signers: str) ->
         city.accept(draft)
     assert "missing" in str(caught.value)
     assert in_force(city) == 1
-    assert not (city.office.metadata / "2.root.json").exists()
+    assert not (city.home.metadata / "2.root.json").exists()
 
 
 def test_a_root_signed_by_removed_keys_is_refused(city: City) -> None:
@@ -89,7 +89,7 @@ def test_a_draft_tampered_with_after_signing_is_refused(
     path = tmp_path / "tampered.json"
     path.write_text(json.dumps(draft))
     with pytest.raises(RootError, match="is not signed by enough keys, or was changed afterwards"):
-        list(roots.accept_steps(city.office, [path], NOW_UNIX_S))
+        list(roots.accept_steps(city.home, [path], NOW_UNIX_S))
     assert in_force(city) == 1
 
 
@@ -216,7 +216,7 @@ def test_a_file_that_is_no_draft_is_one_line(tmp_path: Path, content: bytes) -> 
 def test_metadata_of_another_role_is_no_root(city: City) -> None:
     city.publish(1)
     with pytest.raises(RootError, match="is metadata of the role targets, not a root"):
-        roots.read_root(city.office.metadata / "1.targets.json")
+        roots.read_root(city.home.metadata / "1.targets.json")
 
 
 def test_copies_signed_in_two_places_are_accepted_together(city: City) -> None:
@@ -239,7 +239,7 @@ def test_nothing_unsigned_is_published_with_a_root(city: City) -> None:
     draft.sign(keys.read_private_key(city.folder / "stranger.pem"), append=True)
     draft.unrecognized_fields["note"] = "not signed"
     city.accept(draft)
-    published = json.loads((city.office.metadata / "2.root.json").read_bytes())
+    published = json.loads((city.home.metadata / "2.root.json").read_bytes())
     assert set(published) == {"signed", "signatures"}
     assert stranger.keyid not in {signature["keyid"] for signature in published["signatures"]}
 
@@ -263,7 +263,7 @@ def test_a_root_that_has_expired_on_the_way_is_refused(city: City) -> None:
 
 def test_a_root_that_names_online_keys_which_are_not_here_is_refused(city: City) -> None:
     draft = city.signed(city.following("timestamp"), "ab")
-    (city.office.online_keys / "timestamp.next.pem").unlink()
+    (city.home.online_keys / "timestamp.next.pem").unlink()
     with pytest.raises(
         RootError, match=r"names a key of timestamp that is not in .*; nothing could be signed"
     ):
@@ -276,7 +276,7 @@ def test_a_key_that_leaves_signs_for_the_last_time_when_the_root_before_is_given
     draft = roots.next_root(city.root, LATER_UNIX_S, remove=["a"], add=[city.root_key("d")])
     with pytest.raises(RootError, match="give that root with --previous"):
         roots.sign_root(draft, private(city, "a"), None)
-    roots.sign_root(draft, private(city, "a"), roots.newest_root(city.office))
+    roots.sign_root(draft, private(city, "a"), roots.newest_root(city.home))
     city.accept(city.signed(draft, "bd"))
     assert in_force(city) == 2
 
@@ -294,7 +294,7 @@ def test_the_content_and_changes_of_a_draft_are_shown_whole(city: City) -> None:
     draft = roots.next_root(
         before,
         LATER_UNIX_S,
-        online={"timestamp": keys.make_online_key(city.office, "timestamp", following=True)},
+        online={"timestamp": keys.make_online_key(city.home, "timestamp", following=True)},
         remove=["a"],
         add=[city.root_key("d"), city.root_key("e")],
         threshold=3,
@@ -353,23 +353,23 @@ def test_a_key_cannot_be_added_twice(city: City) -> None:
 
 def test_a_discarded_draft_takes_its_keys_with_it(city: City) -> None:
     draft = city.signed(city.following("timestamp", "targets"), "ab")
-    put(city.office.roots / "2.root.draft.json", roots.draft_bytes(draft))
-    assert roots.pending_draft(city.office) == city.office.roots / "2.root.draft.json"
-    assert roots.discard_draft(city.office).name == "2.root.draft.json"
-    assert roots.pending_draft(city.office) is None
-    assert keys.online_key(city.office, "timestamp", following=True) is None
+    put(city.home.roots / "2.root.draft.json", roots.draft_bytes(draft))
+    assert roots.pending_draft(city.home) == city.home.roots / "2.root.draft.json"
+    assert roots.discard_draft(city.home).name == "2.root.draft.json"
+    assert roots.pending_draft(city.home) is None
+    assert keys.online_key(city.home, "timestamp", following=True) is None
     with pytest.raises(RootError, match="no draft waits here"):
-        roots.discard_draft(city.office)
+        roots.discard_draft(city.home)
     with pytest.raises(RootError, match="nothing could be signed"):
         city.accept(draft)
 
 
 def test_a_spoiled_root_in_the_home_is_one_line(city: City) -> None:
-    path = city.office.roots / "1.root.json"
+    path = city.home.roots / "1.root.json"
     root = Metadata[Root].from_bytes(path.read_bytes())
     root.signatures.clear()
     path.write_bytes(root.to_bytes())
     with pytest.raises(
         RootError, match=r"1\.root\.json: is not what was accepted; put it back from"
     ):
-        roots.newest_root(city.office)
+        roots.newest_root(city.home)
