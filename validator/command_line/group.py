@@ -9,7 +9,7 @@
 | the reader of standard output has gone | nothing | 141 |
 | Ctrl-C | `PROGRAM: interrupted` | 130 |
 
-firmware-sim has a group of its own: docs/decisions/0024-two-click-groups.md.
+The simulated hardware has a group of its own: docs/decisions/0024-two-click-groups.md.
 """
 
 import sys
@@ -31,7 +31,7 @@ class OneLineGroup(click.Group):
 
     Args:
         program: the name to print before an error.
-        extras: by the name of a package, the extra of turnike that installs it.
+        extras: by the name of a package, the extra that installs it.
         escapes: whether control characters are escaped in what the commands print.
     """
 
