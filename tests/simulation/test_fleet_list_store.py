@@ -74,7 +74,7 @@ class Pair:
 
     def real_levels(self) -> list[tuple[int, int, bool]]:
         return [
-            (each.from_version, each.to_version, self.real._on_disk(each))
+            (each.from_version, each.to_version, self.real._files.on_disk(each))
             for each in self.real._segments(RULE)
         ]
 

@@ -177,7 +177,7 @@ def unseen_by_the_courier(gate: SocketlessGate, path: Path) -> Iterator[None]:
 
     Ours changes with the write, so the courier is given the new one for the old.
     """
-    scrub = gate.shelf._scrub
+    scrub = gate.shelf._files.scrub
     header = scrub.header(path)
     yield
     assert header is not None

@@ -1,15 +1,17 @@
-"""What the city's signed metadata says: courier.ports.MetadataSource on The Update Framework (TUF 1.0, python-tuf's client).
+"""Fetches and verifies the city's signed metadata by The Update Framework (TUF 1.0, python-tuf).
 
-    town = TufMetadata(folder, "https://lists.example.org/turnike/", web, trusted_root)
-    signed = town.signed(now_unix_s)
+    source = TufMetadata(folder, "https://lists.example.org/turnike/", web, trusted_root)
+    signed = source.signed(now_unix_s)
 
-A poll in which nothing has changed costs two requests on a kept connection: the next root, which is not there (404), and timestamp.json
-(304). One that brings a list costs three more: snapshot, targets, manifest. What is signed as unchanged is not fetched again.
+A poll in which nothing has changed costs two requests on a kept connection: the next root, which is
+not there (404), and timestamp.json (304). One that brings a list costs three more: snapshot,
+targets, manifest. What is signed as unchanged is not fetched again.
 
-python-tuf's client would keep its files from one time to the next and refuse what is older. It does not fsync them, and takes what is there
-for true, so after a power cut it accepts a replay; and versions that a thief pushed up would have to be taken out of them before a replaced
-key can heal anything. So it gets an empty folder each time and judges one state of the city by itself; whether that is older than what was
-accepted before is the floor's affair (domain/floor.py). What was fetched is kept in memory and judged anew each time.
+python-tuf's client would keep its files between polls and refuse older ones. But it does not fsync
+them and trusts what it finds, so after a power cut it accepts a replay. And an attacker who raised
+the versions would be healed only once they are removed from its files. So it gets an empty folder
+at each poll and verifies one state of the city by itself. acceptance.py compares that state with
+what was accepted before. Fetched files are kept in memory and verified at each poll.
 """
 
 import re
@@ -26,7 +28,7 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # no explicit re-export
     Metadata,
     Root,
     Snapshot,
@@ -47,7 +49,9 @@ from validator.host.plain_files import make_folder, read_regular, remove
 from validator.lists.manifest import MANIFEST_BYTES_MAX
 
 MANIFEST = "manifest.json"
-VERSION_MAX = (1 << 53) - 1  # exact in every JSON reader; the ledger reads no larger one back
+VERSION_MAX = (
+    1 << 53
+) - 1  # exact in every JSON reader; the accepted store reads no larger one back
 ROLE_KEYS_MAX = 16  # likewise
 _BYTES_MAX = {
     Root.type: 1 << 16,
@@ -63,16 +67,26 @@ _LIMITS = UpdaterConfig(
     snapshot_max_length=_BYTES_MAX[Snapshot.type],
     targets_max_length=_BYTES_MAX[Targets.type],
 )
-_IN_MEMORY = ("/dev/shm", "/run", "/tmp")  # noqa: S108  # mkdtemp makes a folder of mode 0700 under a name nobody can guess
-_NOT_THERE = (403, 404)  # object stores answer 403 for what is not there when nobody may list it
+# mkdtemp makes a folder of mode 0700, with a name that cannot be guessed.
+_IN_MEMORY = ("/dev/shm", "/run", "/tmp")  # noqa: S108
+_NOT_THERE = (403, 404)  # object stores answer 403 for a missing file when nobody may list them
+_NOTHING = Answer(b"", "")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class TufMetadata:
-    """The city as its signed metadata tells. For one thread."""
+    """courier.ports.MetadataSource on a web server. For one thread."""
 
     def __init__(self, metadata_folder: Path, base_url: str, web: Web, trusted_root: bytes) -> None:
-        """`metadata_folder` is this object's alone, best memory-backed; it is made for each poll and removed after it."""
+        """Begin with a root; nothing is fetched.
+
+        Args:
+            metadata_folder: A folder of this object alone, best memory-backed. Each poll makes a
+                folder in it and removes that again.
+            base_url: The address of the published folder.
+            web: The HTTP client.
+            trusted_root: The newest root that this gate has verified, or the one it was given.
+        """
         base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._metadata_url = f"{base_url}metadata/"
         self._targets_url = f"{base_url}targets/"
@@ -85,20 +99,23 @@ class TufMetadata:
 
     @property
     def root(self) -> bytes:
-        """The newest root that was verified, also by a poll that failed later: what it revokes stays revoked."""
+        """See courier.ports.MetadataSource. What a newer root revokes stays revoked."""
         return self._root
 
     def signed(self, now_unix_s: int, basis: TimeBasis | None = None) -> Signed:
-        """See courier.ports.MetadataSource: the time is chosen when the newest root is known, before its expiry or anything below it is judged."""
+        """See courier.ports.MetadataSource.
+
+        The time is chosen when the newest root is known, before any expiry is checked.
+        """
         try:
-            with self._town_errors():
+            with self._remote_errors():
                 return self._asked(now_unix_s, basis)
         except RemoteError as error:
             if error.state in (SourceState.REFUSED, SourceState.REPLAYED, SourceState.FROZEN):
                 self._fetcher.forget()  # what is kept may be the reason
             raise
         finally:
-            with suppress(OSError):  # at the next poll it is told
+            with suppress(OSError):  # the next poll reports it
                 remove(self._folder)
 
     def _asked(self, now_unix_s: int, basis: TimeBasis | None) -> Signed:
@@ -124,7 +141,10 @@ class TufMetadata:
         return self._signed(self._manifest_of(target))
 
     def _made(self) -> Path:
-        """An empty folder; somewhere in memory if the disk takes nothing: what is signed can be verified all the same. Raises OSError."""
+        """Make an empty folder, in memory if the disk refuses: metadata is verified all the same.
+
+        Raises OSError.
+        """
         try:
             make_folder(self._wanted.parent)
             remove(self._wanted)
@@ -151,7 +171,7 @@ class TufMetadata:
             ) from error
 
     def _manifest_of(self, target: TargetFile) -> bytes:
-        """The manifest that is signed: the one from before if it still is, else fetched."""
+        """The signed manifest: that of the last poll if it is the same, else fetched."""
         sha256 = target.hashes.get("sha256", "")
         if not _SHA256.fullmatch(sha256):
             raise self._refused(f"{MANIFEST} is signed without a sha256")
@@ -169,7 +189,7 @@ class TufMetadata:
         return content
 
     def _signed(self, manifest: bytes) -> Signed:
-        """Put together what was verified a moment ago."""
+        """Build the answer from the metadata that was just verified."""
         root = Metadata[Root].from_bytes(self._root).signed
         timestamp = Metadata[Timestamp].from_bytes(self._fetcher.served[Timestamp.type]).signed
         snapshot = Metadata[Snapshot].from_bytes(self._fetcher.served[Snapshot.type]).signed
@@ -188,18 +208,21 @@ class TufMetadata:
         return Signed(versions, keys, signed_unix_s, manifest, self._root, expires_unix_s)
 
     def _signed_unix_s(self, timestamp: Timestamp) -> int:
-        """When the timestamp says that it was signed, 0 if it does not. It may not say what is past its own expiry."""
+        """When the timestamp was signed, by its own word; 0 if it gives no time.
+
+        A time past its own expiry is refused.
+        """
         value = timestamp.unrecognized_fields.get("signed_unix_s", 0)
         if type(value) is not int or not 0 <= value <= min(
             SIGNED_UNIX_S_END - 1, timestamp.expires.timestamp()
         ):
             raise self._refused(
-                "timestamp.json says no time when it was signed, but something else"
+                "timestamp.json gives a value as the time of its signature that is no time"
             )
         return value
 
     @contextmanager
-    def _town_errors(self) -> Iterator[None]:
+    def _remote_errors(self) -> Iterator[None]:
         try:
             yield
         except RemoteError:
@@ -211,7 +234,8 @@ class TufMetadata:
         except OSError as error:
             line = f"{error.filename or self._folder}: {error.strerror}; check the disk"
             raise RemoteError(SourceState.DISK, line) from error
-        # All others: beside RepositoryError python-tuf lets ValueError, KeyError and more through for hostile metadata.
+        # Hostile metadata makes python-tuf raise ValueError, KeyError and more, not RepositoryError
+        # alone.
         except Exception as error:
             raise self._refused(one_line(error)) from error
 
@@ -225,28 +249,29 @@ class TufMetadata:
 
 
 class _Fetcher(FetcherInterface):
-    """What python-tuf's client asks for, from the web or from what is kept. A role's newest bytes stand in `served`."""
+    """Fetches for python-tuf's client, from the web or from memory."""
 
     def __init__(self, web: Web) -> None:
         self.served: dict[str, bytes] = {}
+        """The newest bytes of each role."""
         self.roots: list[bytes] = []
         """Every root that was fetched in this poll, verified or not."""
         self.before_timestamp: Callable[[], None] = lambda: None
-        """Called when the newest root is verified and nothing below it is asked for yet."""
+        """Called when the newest root is verified, before any other role is fetched."""
         self._web = web
         self._kept: dict[str, bytes] = {}
-        self._timestamp = Answer(b"", "")
+        self._timestamp = _NOTHING
 
     def forget(self) -> None:
-        """Ask for everything anew."""
+        """Fetch every file again."""
         self._kept.clear()
-        self._timestamp = Answer(b"", "")
+        self._timestamp = _NOTHING
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
-        """One metadata file. The base class would write it to a temporary file on the way."""
+        """Fetch one metadata file, without the temporary file of the base class."""
         name = urlsplit(url).path.rpartition("/")[2]
         role = name.split(".")[-2]
-        # The length that a role gives for another is bounded too: its key may be a thief's.
+        # The length that one role gives for another is bounded too: an attacker may hold its key.
         bytes_max = min(max_length, _BYTES_MAX[role])
         match role:
             case Root.type:
@@ -273,33 +298,37 @@ class _Fetcher(FetcherInterface):
                 raise DownloadHTTPError(str(error), error.status) from None
             raise
         self.roots.append(content)
-        self.forget()  # keys may have been replaced: what was signed with the old ones must not be in the way
+        self.forget()  # keys may be replaced: files signed with the old ones must not interfere
         return content
 
     def _newest_timestamp(self, url: str, bytes_max: int) -> bytes:
         self._timestamp = self._json(url, bytes_max, self._timestamp)
         return self._timestamp.content
 
-    def _json(self, url: str, bytes_max: int, before: Answer = Answer(b"", "")) -> Answer:  # noqa: B008  # a tuple
+    def _json(self, url: str, bytes_max: int, before: Answer = _NOTHING) -> Answer:
         answer = self._web.get(url, bytes_max, before.etag)
         if answer is None:
             return before
         if not answer.content.lstrip().startswith(b"{"):
             raise RemoteError(
                 SourceState.NOT_OURS,
-                f"{urlsplit(url).netloc}{urlsplit(url).path}: answered with something else than JSON",
+                f"{urlsplit(url).netloc}{urlsplit(url).path}: the answer is not JSON",
             )
         return answer
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        """For the base class's own methods, which nobody calls."""
+        """For the base class's other methods, which have no caller here."""
         yield self.download_bytes(url, max(_BYTES_MAX.values()))
 
 
 def set_reference_time(updater: Updater, now_unix_s: int) -> None:
-    """Judge expiry by this time. Raises RemoteError if this release of python-tuf does not let us.
+    """Let python-tuf judge expiry by this time.
 
-    Version 7 takes it nowhere but in its inner object. Only these lines know of that, and test_metadata.py fails when a new release moves it.
+    Version 7 has the time in an inner object alone. Only these lines depend on that, and
+    test_metadata.py fails when a new release moves it.
+
+    Raises:
+        RemoteError: This release of python-tuf has no such object.
     """
     trusted = getattr(updater, "_trusted_set", None)
     if not isinstance(getattr(trusted, "reference_time", None), datetime):
@@ -307,7 +336,8 @@ def set_reference_time(updater: Updater, now_unix_s: int) -> None:
             SourceState.REFUSED,
             "this release of python-tuf takes no reference time; install the pinned one",
         )
-    trusted.reference_time = datetime.fromtimestamp(now_unix_s, UTC)  # type: ignore[union-attr]  # it has one
+    now = datetime.fromtimestamp(now_unix_s, UTC)
+    trusted.reference_time = now  # type: ignore[union-attr]  # it has one
 
 
 def _key_ids(root: Root, role: str) -> tuple[str, ...]:
@@ -315,7 +345,7 @@ def _key_ids(root: Root, role: str) -> tuple[str, ...]:
 
 
 def is_root(content: bytes) -> bool:
-    """Whether this is root metadata that has signed itself: all that can be asked of one to begin with."""
+    """Whether this is root metadata that is signed by its own keys, as a first root must be."""
     try:
         root = Metadata[Root].from_bytes(content)
         root.signed.verify_delegate(Root.type, root.signed_bytes, root.signatures)
@@ -325,9 +355,10 @@ def is_root(content: bytes) -> bool:
 
 
 def _newest_root(folder: Path, fetched: Sequence[bytes]) -> bytes | None:
-    """The newest root that python-tuf verified in this poll: it writes each to a file once it has.
+    """The newest root that python-tuf verified in this poll; None if it verified none.
 
-    The file only says which one that is. Its bytes may have changed since, so they count only if they are among those fetched.
+    python-tuf writes each verified root to a file. The disk may have changed those bytes since, so
+    they count only if they are among the fetched ones.
     """
     with suppress(OSError, ValueError):
         numbers = [int(path.name.partition(".")[0]) for path in (folder / "root_history").iterdir()]

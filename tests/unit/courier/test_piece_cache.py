@@ -6,7 +6,6 @@ import os
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from time import monotonic
 from typing import NamedTuple
 
 import pytest
@@ -280,18 +279,14 @@ class TestRoom:
         assert names(folder) == {THREE.name, PIECES[3].name}
 
     def test_what_no_poll_asked_for_in_a_day_is_no_chain_of_today(
-        self,
-        cache: PieceCache,
-        folder: Path,
-        server: WebServer,
-        web: Web,
-        monkeypatch: pytest.MonkeyPatch,
+        self, folder: Path, server: WebServer, web: Web
     ) -> None:
-        limited = self.limited(cache, server, web, CacheLimits(files_max=2))
+        now_s = 1_000.0
+        limits = CacheLimits(files_max=2)
+        limited = PieceCache(folder, server.url, web, limits, lambda: now_s)
         limited.fetch(ONE.entry)
         limited.fetch(TWO.entry)
-        now_s = monotonic()
-        monkeypatch.setattr(piece_cache, "monotonic", lambda: now_s + 90_000)
+        now_s += 90_000
         limited.fetch(TWO.entry)
         limited.fetch(THREE.entry)
         assert names(folder) == {TWO.name, THREE.name}

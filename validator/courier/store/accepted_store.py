@@ -1,15 +1,13 @@
-"""The ledger: what was accepted, twice, and the newest root beside it.
+"""What the gate has accepted, stored twice, and the newest root. Durable before any use of it.
 
-Both are on the disk before anything is done by them.
+    store = DiskAcceptedStore(folder)
+    store.accepted  # None on a new gate
+    store.accept(accepted)  # durable when it returns
+    store.mend()  # at each poll: writes damaged files again
 
-    ledger = DiskAcceptedStore(folder)
-    ledger.accepted  # None on a new gate
-    ledger.accept(accepted)  # durable when it returns
-    ledger.mend()  # at each poll: writes again what the disk has spoiled since
-
-The courier is its only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the
-floor must outlive one of them. A gate that has lost both goes on as a new one does, except that no
-list below the one it holds is taken (courier/list_sync.py). docs/decisions/0018.
+The courier is the only writer. `accepted.json` and `accepted.copy.json` have the same bytes: the
+floor must outlive one of them. A gate that has lost both goes on as a new one, but accepts no list
+below the held one (courier/acceptance.py). docs/decisions/0018.
 """
 
 import os
@@ -36,7 +34,7 @@ class DiskAcceptedStore:
     """What this gate has accepted from its city."""
 
     def __init__(self, folder: Path) -> None:
-        """Read it; a disk that does not answer is told as damage is."""
+        """Read the files. A disk that does not answer counts as damage: see `problem`."""
         self._folder = folder
         self._problems: dict[str, str] = {}
         found = [
@@ -47,20 +45,20 @@ class DiskAcceptedStore:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the files and what comes of it, in one line; empty if nothing is."""
+        """What is wrong with the files and how the gate goes on, in one line, or ""."""
         if not self._problems:
             return ""
         goes_on = "its copy has it" if self.accepted else "this gate begins as a new one"
         return f"{'; '.join(self._problems.values())}; {goes_on}"
 
     def keep_root(self, root: bytes) -> None:
-        """Write down the newest root, if it is another than before. Raises OSError."""
+        """Store the newest root, unless it is the stored one. Raises OSError."""
         if root != self.root:
             replace_file(self._folder / ROOT_NAME, root)
             self.root = root
 
     def accept(self, accepted: Accepted) -> None:
-        """Write down what is accepted, twice. Raises OSError."""
+        """Store what is accepted, twice. Raises OSError."""
         content = encode(accepted)
         replace_file(self._folder / FILE_NAME, content)
         replace_file(self._folder / COPY_NAME, content)
@@ -68,12 +66,15 @@ class DiskAcceptedStore:
         self._problems.clear()
 
     def mend(self) -> tuple[str, ...]:
-        """Write again each file whose bytes are not those that were written.
+        """Write each file again whose bytes are not those that were written.
 
-        Returns one line for each that was damaged. Raises OSError.
+        A file of an earlier version, without a checksum or a copy, is rewritten without a line.
 
-        What an earlier version left without a checksum or without a copy is written as this one
-        does, which is not worth a line.
+        Returns:
+            One line for each file that was damaged.
+
+        Raises:
+            OSError: The disk refused.
         """
         if self.accepted is None:
             return ()
@@ -89,9 +90,9 @@ class DiskAcceptedStore:
             what = "damaged" if os.path.lexists(self._folder / ROOT_NAME) else "gone"
             self._problems[ROOT_NAME] = f"{self._folder / ROOT_NAME}: {what}"
             replace_file(self._folder / ROOT_NAME, self.root)
-        told = tuple(f"{problem}; written again" for problem in self._problems.values())
+        lines = tuple(f"{problem}; written again" for problem in self._problems.values())
         self._problems.clear()
-        return told
+        return lines
 
     def _read_accepted(self, name: str) -> Accepted | None:
         content = self._read(name, ACCEPTED_BYTES_MAX)
@@ -114,7 +115,7 @@ class DiskAcceptedStore:
 
 
 def _order(accepted: Accepted) -> tuple[int, ...]:
-    """Rises with each that is accepted.
+    """A key that rises with each accepted state.
 
     Under one root no version falls, and a newer root is above it.
     """

@@ -1,11 +1,12 @@
-"""The folders that the courier alone writes: made again when they go, locked against a second courier, and asked at each poll whether they can be written.
+"""The folders that the courier alone writes: made, locked, and checked for a failing disk.
 
     folders = CourierFolders(disk, recent)
-    folders.take()           # BusyError if another courier writes there; a disk that takes nothing is no error
-    folders.problem()        # why nothing can be kept, in one line; empty while all is well
+    folders.take()           # BusyError if another courier writes there; a read-only disk is fine
+    folders.problem()        # at each poll: why nothing can be stored, in one line, or ""
 
-An SD card that fails is most often made read-only by the kernel. Nothing shows it until something is to be written, and a list may be
-the same for hours; so what was accepted is opened for writing, which writes nothing and is refused just as a write would be.
+When an SD card fails, the kernel mostly makes it read-only. Nothing shows that until a write, and a
+list may stay the same for hours. So `problem` opens the accepted store's files for writing: that
+writes nothing, and is refused as a write would be.
 """
 
 import errno
@@ -27,7 +28,10 @@ class BusyError(StartError):
 
 
 class CourierFolders:
-    """The folder on the disk and, if there is one, the memory-backed one. For one thread; the lock ends with the process."""
+    """The folder on the disk and the memory-backed one. For one thread.
+
+    The lock ends with the process.
+    """
 
     def __init__(self, disk: Path, recent: Path | None) -> None:
         self._disk = disk
@@ -35,12 +39,12 @@ class CourierFolders:
         self._lock_fd = -1
 
     def take(self) -> None:
-        """Be the one courier of this gate. Raises BusyError."""
+        """Make the folders and lock them for this courier. Raises BusyError."""
         with suppress(OSError):
             self._keep()
 
     def problem(self) -> str:
-        """Make what is missing; why nothing can be kept here now, or nothing."""
+        """Make missing folders. Returns why nothing can be stored now, in one line, or ""."""
         try:
             self._keep()
             if self._recent is not None:
@@ -48,13 +52,16 @@ class CourierFolders:
         except BusyError as error:
             return str(error)
         except OSError as error:
-            return f"{error.filename}: {error.strerror}; nothing new can be kept: check the disk and its owner"
+            return (
+                f"{error.filename}: {error.strerror}; nothing new can be kept: check the disk and"
+                " its owner"
+            )
         return ""
 
     def _keep(self) -> None:
-        """Make the folders, and hold the lock of the one on the disk. Raises OSError, BusyError."""
+        """Make the folders and hold the lock of the one on the disk. Raises OSError, BusyError."""
         if self._recent is not None:
-            with suppress(OSError):  # told later: first the lock
+            with suppress(OSError):  # `problem` reports it; the lock comes first
                 make_folder(self._recent)
         make_folder(self._disk)
         self._hold()
@@ -63,9 +70,10 @@ class CourierFolders:
             raise OSError(errno.EROFS, problem.rpartition(": ")[2], str(self._disk))
 
     def _hold(self) -> None:
-        """Lock the folder itself, also one in place of one that was removed. Raises OSError, BusyError.
+        """Lock the folder itself, again if another one has its name. Raises OSError, BusyError.
 
-        A lock file could be removed under its holder, or be a link or a pipe, or not be made on a read-only disk.
+        A lock file could be removed under its holder, be a link or a pipe, or not be made on a
+        read-only disk.
         """
         fd = os.open(self._disk, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._lock_fd >= 0 and os.path.sameopenfile(fd, self._lock_fd):
@@ -82,14 +90,14 @@ class CourierFolders:
         self._lock_fd = fd
 
     def close(self) -> None:
-        """Let another courier in."""
+        """Release the lock."""
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
 
 def _require_writable(folder: Path) -> None:
-    """Raise the OSError that making a file there would."""
+    """Raise the OSError that creating a file there would raise."""
     if not os.access(folder, os.W_OK | os.X_OK):
         is_read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
         code = errno.EROFS if is_read_only else errno.EACCES

@@ -1,15 +1,15 @@
-"""Puts lists into the list folder, and takes old ones out. For its one writing process (the courier; the demo); the lane only reads.
+"""Installs lists in a list folder and removes old ones, for the one process that writes there.
 
     installer = ListInstaller(folder)
-    installer.install(encode(manifest), {entry.file_name: path_or_bytes, ...})  # all or nothing, whatever happens in between
+    installer.install(encode(manifest), {entry.file_name: path_or_bytes, ...})
     installer.prune()  # keeps the newest two complete lists of the newest era
 
-A memory-backed folder is written by `ListInstaller(recent, also=folder)`: what stands on the disk counts as present. Never the other way
-round, since a list on the disk must be whole after a power cut.
+`ListInstaller(recent, also=folder)` writes a memory-backed folder: files on the disk count as
+present. Never the other way round: a list on the disk must be whole after a power cut.
 
-Every file: temporary name in the same folder, fsync, rename, fsync of the folder; segments first, the manifest last. So the folder
-shows the old list or the new one at any instant, also after a power cut. A file in place is never written to and never truncated:
-the lane has it mapped.
+Segments come first and the manifest last, each replaced as host/durable.py does it. So the folder
+has the old list or the new one at any instant, also after a power cut. A file in place is never
+written to and never truncated: the lane has it mapped.
 """
 
 import hashlib
@@ -52,7 +52,12 @@ def _silent(_done: int, _total: int) -> None:
 
 
 def install(folder: Path, manifest: InstalledManifest, sources: Sources) -> None:
-    """Install one list. Raises InstallError, and ManifestError for a manifest that no gate would take."""
+    """Install one list.
+
+    Raises:
+        InstallError: The list was not installed; the folder is as it was.
+        ManifestError: No gate would accept the manifest.
+    """
     ListInstaller(folder).install(encode(manifest), sources)
 
 
@@ -60,16 +65,26 @@ class ListInstaller:
     """The writing side of one list folder."""
 
     def __init__(self, folder: Path, also: Path | None = None) -> None:
-        """The folders must be there. Nothing is ever written to `also`; its segments count as present, and its lists when pruning."""
+        """Both folders must exist.
+
+        Nothing is written to `also`. Its segments count as present, and its lists when pruning.
+        """
         self._folder = folder
         self._folders = (folder,) if also is None else (folder, also)
 
     def install(
         self, manifest: bytes, sources: Sources, progress: Progress = _silent, *, era: int = 0
     ) -> None:
-        """Install a list whole: its manifest, and from `sources` the segments that are not there yet. Era 0 is that of a person's hand.
+        """Install a list, all or nothing.
 
-        Raises InstallError for a manifest or a segment that is not what it should be, or that the disk would not take.
+        Args:
+            manifest: The manifest of segments, encoded.
+            sources: The segments that are not in the folder yet, by file name.
+            progress: Called with the bytes done and the bytes in all.
+            era: The era of the list; 0 for one that a person installs by hand.
+
+        Raises:
+            InstallError: The manifest or a segment is not valid, or the disk refused.
         """
         try:
             for _ in self.steps(manifest, sources, progress, era=era):
@@ -82,7 +97,7 @@ class ListInstaller:
     def steps(
         self, manifest: bytes, sources: Sources, progress: Progress = _silent, *, era: int = 0
     ) -> Generator[str, None, None]:
-        """The same, step by step, so that a test can cut the power between any two. Raises OSError as well."""
+        """As `install`, in steps: a test can cut the power between any two. Raises OSError too."""
         described = _decoded(manifest)
         total = sum(entry.bytes for entry in described.segments())
         done = 0
@@ -98,10 +113,11 @@ class ListInstaller:
         yield from self._put(name, lambda out: _write(out, installed(manifest, name)))
 
     def prune(self) -> None:
-        """Remove what an earlier crash left behind, and what is not part of the newest two complete lists, nor newer than them.
+        """Remove what a crash left behind, and each list but the newest two complete ones.
 
-        An incomplete list that is newer stays: its segments may still be on their way. Lists of an older era go as soon as one of a newer
-        era is complete: a thief's must not be there to fall back to. Raises InstallError if the disk refuses.
+        A newer incomplete list stays: its segments may still be on their way. Lists of an older era
+        go as soon as one of a newer era is complete, since an attacker may have made them. Raises
+        InstallError if the disk refuses.
         """
         try:
             for _ in self.prune_steps():
@@ -112,7 +128,7 @@ class ListInstaller:
             ) from error
 
     def prune_steps(self) -> Generator[str, None, None]:
-        """The same, step by step: manifests go before the segments they name. Raises OSError."""
+        """As `prune`, in steps: manifests go before the segments that they name. Raises OSError."""
         kept = self._kept()
         ours = {path.name for path in self._folder.iterdir() if _ours(path.name)} - kept
         for name in sorted(ours, key=lambda name: (is_segment(name), name)):
@@ -121,7 +137,7 @@ class ListInstaller:
         sync_folder(self._folder)
 
     def _kept(self) -> set[str]:
-        """The names of what must stay. A list that stands in both folders is one list."""
+        """The names of the files that must stay. A list that is in both folders counts once."""
         names = {path.name for folder in self._folders for path in folder.iterdir()}
         kept: set[str] = set()
         complete: list[ListName] = []
@@ -147,7 +163,7 @@ class ListInstaller:
         )
 
     def _read(self, name: str) -> Iterator[InstalledManifest]:
-        """The manifests of this name, of each folder that has one. One that is none is passed over."""
+        """The valid manifests of this name, at most one of each folder."""
         for folder in self._folders:
             with suppress(ManifestError, OSError):
                 yield decode_installed(read_regular(folder / name, INSTALLED_BYTES_MAX), name)
@@ -182,7 +198,7 @@ def _write(out: BinaryIO, content: bytes) -> None:
 
 
 def _copy(source: Path | bytes, entry: SegmentEntry) -> Callable[[BinaryIO], None]:
-    """Something that copies a segment and refuses it if its size or sha256 is not the one in the manifest."""
+    """A function that copies a segment, and refuses one of another size or sha256."""
 
     def copy(out: BinaryIO) -> None:
         digest = hashlib.sha256()

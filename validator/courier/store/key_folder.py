@@ -1,12 +1,12 @@
-"""The folder `list.keys`, as the courier writes it: fingerprint keys that the city has sealed to this gate. The lane reads it (lane/lists_in_force.py).
+"""The folder `list.keys`: stores the fingerprint keys that the city has sealed to this gate.
 
     folder = KeyFolder(Path("/var/lib/turnike/fingerprint-keys"), gate_key)
-    folder.ids()             # told with the gate's status
-    folder.take(sealed)      # what its answer brought: Taken(ids, problems)
+    folder.ids()             # part of the gate's status
+    folder.take(sealed)      # the keys in the answer: Taken(ids, problems)
 
-No key is written over, and none is deleted: what is in force may have been made under it. A file
-that has a key's id for its name and is not that key is damaged, and replaced when the city sends
-the key again.
+The lane reads the folder (lane/lists_in_force.py). No key is overwritten and none is deleted: the
+list in force may be made under it. A file that is named by a key's id and is not that key is
+damaged; it is replaced when the city sends the key again.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,12 @@ from validator.lists.fingerprint_keys import FingerprintKeyError, format_key_fil
 from validator.lists.held_keys import read_keys
 from validator.reports.sealed_keys import SealedKey, unseal
 
-KEYS_MAX = 8  # one in use, one to follow, and some that nobody has deleted: more are no rotation
+KEYS_MAX = 8  # one in use, one to follow, and some old ones: more are no rotation
 _SHOWN_CHARACTERS_MAX = 16
 
 
 class Taken(NamedTuple):
-    """The ids of the keys that are new here, and a clear line for each that was not taken."""
+    """The ids of the keys that are new here, and one line for each that was not stored."""
 
     ids: tuple[str, ...]
     problems: tuple[str, ...]
@@ -41,17 +41,14 @@ class KeyFolder:
         self._seed = gate_key.private_bytes_raw()
 
     def ids(self) -> list[str] | None:
-        """The ids of the keys that are held now, in order; none without the folder.
-
-        None if it cannot be read: then nobody knows.
-        """
+        """The ids of the held keys, in order; [] without the folder, None if it cannot be read."""
         try:
             return sorted(held_id.hex() for held_id in read_keys(self._path)[0])
         except FingerprintKeyError as error:
             return [] if isinstance(error.__cause__, FileNotFoundError) else None
 
     def take(self, sealed: Iterable[SealedKey]) -> Taken:
-        """Keep each of these keys that is not held; those after the first KEYS_MAX are not looked at. Raises nothing for what they are."""
+        """Store each of the first KEYS_MAX keys that is not held. Never raises for a bad key."""
         taken, problems = [], []
         for each in islice(sealed, KEYS_MAX):
             try:
@@ -62,8 +59,8 @@ class KeyFolder:
         return Taken(tuple(taken), tuple(problems))
 
     def _keep(self, key: bytes) -> bool:
-        """Whether it is new. Raises FingerprintKeyError."""
-        with suppress(OSError):  # what keeps it from being made is told below
+        """Store a key unless it is held. Returns whether it is new. Raises FingerprintKeyError."""
+        with suppress(OSError):  # put_secret below reports why it cannot be made
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         held, name = read_keys(self._path)[0], key_id(key).hex()
         if key_id(key) in held:
@@ -85,7 +82,7 @@ class KeyFolder:
 
 
 def _shown(text: str) -> str:
-    """An id that a stranger may have sent, fit for a log."""
+    """An id from outside, fit for a log."""
     return "".join(
         each if each.isalnum() and each.isascii() else "?" for each in text[:_SHOWN_CHARACTERS_MAX]
     )

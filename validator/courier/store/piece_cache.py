@@ -1,22 +1,22 @@
-"""The pieces that this gate has fetched, in a folder, and the way to fetch more: courier.ports.Pieces on a web server.
+"""The pieces that this gate has fetched, in a folder, and more from a web server.
 
     cache = PieceCache(folder, "https://lists.example.org/turnike/", web)
     path = cache.fetch(entry)    # <folder>/<sha256>.wire: whole and right
 
-The name is the hash and nothing else, so no manifest can point outside the folder; what is not named so is not ours and is left alone. A
-piece is hashed again whenever it is used: SD cards forget. It stays until `keep_only` lets go of it, since after a power cut the courier
-goes on from pieces, without a network.
+The name is the hash alone, so no manifest can name a path outside the folder; files of other names
+are left alone. A piece is hashed again whenever it is used: SD cards forget. It stays until
+`keep_only` deletes it: after a power cut the courier goes on from pieces, without a network.
 """
 
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import NamedTuple
 
 from validator.courier.web.client import PART, Web
@@ -25,13 +25,11 @@ from validator.host.durable import sync_folder
 from validator.host.plain_files import make_folder, reader, remove
 from validator.lists.manifest import INDEX_BYTES_MAX, PieceEntry
 from validator.lists.segment import HEADER_BYTES, Header, SegmentError
+from validator.lists.wire import WIRE_HEADER_AT
 
 _SUFFIX = ".wire"
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(r"([0-9a-f]{64})\.wire(?:\.part)?", re.ASCII)
-_WIRE_HEADER_AT = (
-    8  # docs/list-format.md: the segment's header stands behind the magic number of the wire form
-)
 _STEP_BYTES = 1 << 20
 
 
@@ -39,14 +37,14 @@ _STEP_BYTES = 1 << 20
 class CacheLimits:
     """What the folder of pieces may take from the SD card."""
 
-    bytes_max: int = (
-        1 << 30
-    )  # a snapshot of all 34 million cards is 190 MB; there may be two and their successors
-    files_max: int = 10_000  # twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md)
-    reserve_bytes: int = (
-        64 << 20
-    )  # left free on the disk: reports of refused passengers must always find room
-    wanted_s: float = 86_400.0  # a piece asked for in this time is not thrown away to make room; a slow line may take hours
+    # A snapshot of all 34 million cards is 190 MB; there may be two and their successors.
+    bytes_max: int = 1 << 30
+    # Twice what half a day of changes leaves at one publication each 30 s (docs/fleet.md).
+    files_max: int = 10_000
+    # Left free on the disk: reports of refused passengers must always find room.
+    reserve_bytes: int = 64 << 20
+    # A piece asked for in this time is not deleted to make room; a slow line may take hours.
+    wanted_s: float = 86_400.0
 
 
 class _Kept(NamedTuple):
@@ -66,31 +64,33 @@ class PieceCache:
         base_url: str,
         web: Web,
         limits: CacheLimits = CacheLimits(),
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The folder is made if need be, and again when something is to be put there and it is gone."""
+        """The folder is made if it is missing, and again before each download."""
         with suppress(OSError):
             make_folder(folder)
         self._folder = folder
         self._base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._web = web
         self._limits = limits
+        self._monotonic_s = monotonic_s
         self._asked_s: dict[str, float] = {}
 
     def fetch(self, entry: PieceEntry) -> Path:
-        """The wire file of this piece: size and sha256 are right, and it is on the disk. Goes on with what was begun. Raises RemoteError."""
+        """See courier.ports.Pieces."""
         _require_hash(entry.sha256)
-        path = self._folder / f"{entry.sha256}{_SUFFIX}"
+        path = self._folder / entry.file_name
         with _disk(path):
-            self._asked_s[entry.sha256] = monotonic()
+            self._asked_s[entry.sha256] = self._monotonic_s()
             if not _is_right(path, entry):
                 make_folder(self._folder)
                 self._make_room(entry)
-                url = f"{self._base_url}segments/{entry.sha256}{_SUFFIX}"
+                url = f"{self._base_url}segments/{entry.file_name}"
                 self._web.download(url, path, entry.bytes, entry.sha256)
         return path
 
     def index(self, bytes_: int, sha256: str) -> bytes:
-        """The index of this size and hash; it is not kept. Raises RemoteError."""
+        """See courier.ports.Pieces. It is not stored."""
         _require_hash(sha256)
         if bytes_ > INDEX_BYTES_MAX:
             raise RemoteError(
@@ -109,7 +109,10 @@ class PieceCache:
         return answer.content
 
     def held(self) -> Mapping[str, Sequence[PieceEntry]]:
-        """The whole pieces kept here, by rule, as their own headers tell; `fetch` checks them. Damaged ones are passed over. Raises RemoteError."""
+        """See courier.ports.Pieces.
+
+        By the rules and versions in their own headers; `fetch` checks the rest. Raises RemoteError.
+        """
         found: dict[str, list[PieceEntry]] = {}
         with _disk(self._folder):
             for kept in self._kept():
@@ -124,10 +127,10 @@ class PieceCache:
         }
 
     def keep_only(self, sha256s: Collection[str]) -> None:
-        """Let go of every piece but these, begun ones included. Raises RemoteError."""
+        """See courier.ports.Pieces. Begun downloads go too."""
         with _disk(self._folder):
             gone = [kept for kept in self._kept() if kept.sha256 not in sha256s]
-            self._let_go(gone)
+            self._delete(gone)
             self._asked_s.clear()
 
     def _kept(self) -> list[_Kept]:
@@ -146,19 +149,22 @@ class PieceCache:
         return kept
 
     def _make_room(self, entry: PieceEntry) -> None:
-        """Let go of the oldest that nobody asked for lately until this one fits, or raise RemoteError."""
+        """Delete the oldest pieces that were not asked for lately until this one fits.
+
+        Raises RemoteError if it does not fit.
+        """
         kept = [each for each in self._kept() if each.sha256 != entry.sha256]
-        long_ago_s = monotonic() - self._limits.wanted_s
+        long_ago_s = self._monotonic_s() - self._limits.wanted_s
         idle = [each for each in kept if self._asked_s.get(each.sha256, long_ago_s) <= long_ago_s]
         idle.sort(key=lambda each: (each.is_whole, each.modified_ns), reverse=True)
         while problem := self._lack(entry, kept):
             if not idle:
                 raise RemoteError(SourceState.DISK, f"{self._folder}: {problem}")
-            self._let_go([idle[-1]])
+            self._delete([idle[-1]])
             kept.remove(idle.pop())
 
     def _lack(self, entry: PieceEntry, kept: Sequence[_Kept]) -> str:
-        """What keeps this piece from fitting beside those; empty if nothing does."""
+        """Why this piece does not fit beside those, or ""."""
         limits = self._limits
         if len(kept) >= limits.files_max:
             return f"{len(kept)} pieces are kept here, {limits.files_max} are the most"
@@ -167,16 +173,17 @@ class PieceCache:
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize + self._begun_bytes(entry)
         if free < entry.bytes + limits.reserve_bytes:
-            return f"{free} bytes are free, {entry.bytes + limits.reserve_bytes} are needed; make room on the disk"
+            needed = entry.bytes + limits.reserve_bytes
+            return f"{free} bytes are free, {needed} are needed; make room on the disk"
         return ""
 
     def _begun_bytes(self, entry: PieceEntry) -> int:
         try:
-            return (self._folder / f"{entry.sha256}{_SUFFIX}{PART}").lstat().st_size
+            return (self._folder / f"{entry.file_name}{PART}").lstat().st_size
         except FileNotFoundError:
             return 0
 
-    def _let_go(self, gone: Sequence[_Kept]) -> None:
+    def _delete(self, gone: Sequence[_Kept]) -> None:
         for kept in gone:
             remove(kept.path)
             self._asked_s.pop(kept.sha256, None)
@@ -194,13 +201,16 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 def _require_hash(sha256: str) -> None:
-    """Manifests are checked when they are decoded; this is the place where a name is made of what stood in one."""
+    """Refuse a name that is no hash, where it becomes a path, though manifests are checked."""
     if not _HASH.fullmatch(sha256):
         raise RemoteError(SourceState.REFUSED, "a piece is named by something that is not a sha256")
 
 
 def _is_right(path: Path, entry: PieceEntry) -> bool:
-    """Whether the piece is there. What stands in its place and is not right, a symbolic link too, is removed. Raises OSError."""
+    """Whether the right file is there. Any other file of that name, a link too, is removed.
+
+    Raises OSError.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -224,10 +234,10 @@ def _sha256(path: Path) -> str:
 
 
 def _header(path: Path) -> Header | None:
-    """What the piece says of itself, or None if it is none."""
+    """The header of a piece; None if the file is no piece."""
     with reader(path) as file:
-        head = file.read(_WIRE_HEADER_AT + HEADER_BYTES)
+        head = file.read(WIRE_HEADER_AT + HEADER_BYTES)
     try:
-        return Header.parse(head[_WIRE_HEADER_AT:])
+        return Header.parse(head[WIRE_HEADER_AT:])
     except SegmentError:
         return None

@@ -1,9 +1,8 @@
 """Finds what a disk has done to the files of a list folder.
 
-Each segment is held against the hash that its name is, each manifest against its checksum.
-
-A segment is read once, and again when its status says that something has touched it, or when
-somebody doubts it: a rotten bit changes no status.
+It compares each segment with the hash in its name, and each manifest with its checksum. A segment
+is read once, and again when its status has changed or when the caller distrusts all: a rotten bit
+changes no status.
 """
 
 import errno
@@ -24,31 +23,27 @@ from validator.lists.names import ListName
 from validator.lists.segment import HEADER_BYTES, Header, SegmentError
 
 _STEP_BYTES = 1 << 20
-_ROTTEN = (
-    errno.EIO,
-    errno.EBADMSG,
-    errno.EUCLEAN,
-)  # the disk answers, and what it says is that the file is lost
+_ROTTEN = (errno.EIO, errno.EBADMSG, errno.EUCLEAN)  # the disk answers that the file is lost
 
 
 class ListScrub:
-    """What is known to be whole. For one thread of the process that writes the folders."""
+    """Remembers which segments are whole. For one thread of the process that writes the folders."""
 
     def __init__(self) -> None:
         self._whole: dict[SeenFile, Header] = {}
 
-    def doubt(self) -> None:
+    def distrust(self) -> None:
         """Read every segment again before it counts as whole."""
         self._whole.clear()
 
     def trust(self, path: Path, header: Header) -> None:
-        """This segment was written a moment ago. Raises OSError."""
+        """Count this segment as whole: it was written a moment ago. Raises OSError."""
         self._whole[_seen(path)] = header
 
     def header(self, path: Path) -> Header | None:
-        """The header of the segment at `path`.
+        """The header of the segment at `path`; None if it is damaged or no segment.
 
-        None if that is damaged, or something else. Raises OSError, also when it is not there.
+        Raises OSError, also when the file is not there.
         """
         seen = _seen(path)
         if seen not in self._whole:
@@ -62,7 +57,7 @@ class ListScrub:
         return self._whole[seen]
 
     def is_manifest(self, path: Path) -> bool:
-        """Whether an installed manifest of this name stands at `path`. Raises OSError.
+        """Whether `path` is the installed manifest that its name names. Raises OSError.
 
         One without a checksum, from an earlier version or a person's hand, gets one.
         """
