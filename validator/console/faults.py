@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     """One thing that is wrong."""
 
     name: str
-    """The key of its sentence in page/status_words.js and in terminal/words.py."""
+    """The key of its sentence in page/status_words_en.js and in terminal/words.py."""
     why: str = ""
     """The gate's own text on it, or empty."""
     number: int | None = None

@@ -78,7 +78,7 @@ class Guard:
             return 421, "this name is not one of ours"
         if any(origin not in self._origins for origin in origins):
             return 403, "another site may not ask"
-        # same-site is not enough: every port of this machine is the same site, whichever program serves it.
+        # same-site is not enough: every port of this machine is the same site.
         if any(site not in (b"same-origin", b"none") for site in sites) and not _follows_link(
             method, headers
         ):

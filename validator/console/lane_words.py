@@ -41,7 +41,7 @@ class GarbageError(InvalidBytes):
 
 
 class Tap(Struct, frozen=True):
-    """One tap: what the passenger saw, and how long it took, unless that would give its ground away."""
+    """One tap: what the passenger saw, and how long it took, unless that gives its ground away."""
 
     tap: Count
     token: Token

@@ -68,7 +68,9 @@ class _Connection(H11Protocol):
     since_s = 0.0
     _patience: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(  # type: ignore[override]  # as uvicorn's
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         self.since_s = self.loop.time()
         transport.set_write_buffer_limits(WRITE_BYTES_MAX)

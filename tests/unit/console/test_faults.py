@@ -4,6 +4,7 @@ Each names what is wrong.
 """
 
 import json
+import re
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path, PurePath
@@ -223,12 +224,16 @@ def test_a_courier_that_falls_silent_is_news_for_an_open_page_and_its_age_alone_
     assert made.still() == still
 
 
+def keys(words: str, table: str) -> set[str]:
+    """The keys of a table of words, each of which begins a line."""
+    lines = words.split(f"\n  {table}: {{\n", 1)[1].split("\n  },", 1)[0].splitlines()
+    found = [re.match(r'    (?:(\w+)|"([^"]+)"): ', line) for line in lines]
+    return {key[1] or key[2] for key in found if key is not None}
+
+
 def test_page_and_top_have_words_for_the_same_faults_in_every_language() -> None:
-    text = (Path(FOLDER) / "status_words.js").read_text()
-    for language in text.split("const TR")[0], text.split("const TR")[1]:
-        table = language.split("faults: {\n", 1)[1].split("\n  },", 1)[0]
-        assert {line.split(":")[0].strip() for line in table.splitlines()} == set(FAULTS)
-        states = language.split("courierStates: {\n", 1)[1].split("\n  },", 1)[0]
-        known = {line.split(":")[0].strip().strip('"') for line in states.splitlines()}
-        assert known == {state.value for state in SourceState}
+    for language in ("en", "tr"):
+        text = (Path(FOLDER) / f"status_words_{language}.js").read_text()
+        assert keys(text, "faults") == set(FAULTS)
+        assert keys(text, "courierStates") == {state.value for state in SourceState}
     assert {name for _, name, _ in CHANGES} | {"away", "clock"} == set(FAULTS)

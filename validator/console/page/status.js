@@ -17,10 +17,15 @@ const REPORT_FAULTS = ["trouble", "uncounted", "refused", "rejected", "waiting",
 const COURIER_FAULTS = ["unheard", "quiet", "untold", "courier"];
 
 /** @param {string} name */
-const byTest = (name) => /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
+const byTest = (name) =>
+  /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
 
 /** @type {import("/static/status_words.js").Language} */
-let language = localStorage.getItem("language") === "tr" || (!localStorage.getItem("language") && navigator.language.startsWith("tr")) ? "tr" : "en";
+let language =
+  localStorage.getItem("language") === "tr" ||
+  (!localStorage.getItem("language") && navigator.language.startsWith("tr"))
+    ? "tr"
+    : "en";
 /** @type {any} */
 let state = null;
 /** @type {any} */
@@ -39,7 +44,8 @@ function listen() {
   };
   events.onerror = () => {
     connect("away");
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS); // else it reconnects by itself
+    // Unless the stream is closed, the browser reconnects by itself.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
   };
   events.addEventListener("gate", (event) => {
     state = JSON.parse(event.data);
@@ -82,7 +88,9 @@ function draw() {
 
 /** Without a console nothing is known: the page must not show "well" then. */
 function drawVerdict() {
-  const faults = state.lanes.flatMap((/** @type {any} */ lane) => lane.faults.map((/** @type {any} */ fault) => ({ lane, fault })));
+  const faults = state.lanes.flatMap((/** @type {any} */ lane) =>
+    lane.faults.map((/** @type {any} */ fault) => ({ lane, fault })),
+  );
   const serious = faults.filter((/** @type {any} */ one) => !one.fault.is_note);
   const isKnown = connection === "live";
   const found = serious.length ? words().unwell(serious.length) : words().well(state.lanes.length);
@@ -90,17 +98,25 @@ function drawVerdict() {
   const verdict = byTest("verdict");
   verdict.dataset.well = isKnown ? String(!serious.length) : "";
   if (verdict.textContent !== sentence) verdict.textContent = sentence;
-  byTest("faults").replaceChildren(...faults.map((/** @type {any} */ { lane, fault }) => faultLine(lane, fault)));
+  byTest("faults").replaceChildren(
+    ...faults.map((/** @type {any} */ { lane, fault }) => faultLine(lane, fault)),
+  );
 }
 
 /** @param {any} lane @param {{name: string, why: string, number: number | null}} fault */
 function faultLine(lane, fault) {
-  const [what, todo] = /** @type {any} */ (words().faults)[fault.name] ?? [fault.name, "turnike check."];
-  const number = fault.name === "quiet" ? time(fault.number ?? 0, words()) : count(fault.number ?? 0, words());
+  const [what, todo] = /** @type {any} */ (words().faults)[fault.name] ?? [
+    fault.name,
+    "turnike check.",
+  ];
+  const number =
+    fault.name === "quiet" ? time(fault.number ?? 0, words()) : count(fault.number ?? 0, words());
   const item = document.createElement("li");
   item.dataset.fault = fault.name;
   const said = document.createElement("span");
-  said.textContent = (state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ` : "") + what.replace("@N", number);
+  said.textContent =
+    (state.lanes.length > 1 ? `${words().lane(lane.lane ?? lane.socket)}: ` : "") +
+    what.replace("@N", number);
   const why = document.createElement("q");
   why.textContent = fault.why;
   const hint = document.createElement("small");
@@ -116,7 +132,9 @@ function drawLanes() {
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("lane"));
     lanes.append(template.content.cloneNode(true));
   }
-  state.lanes.forEach((/** @type {any} */ lane, /** @type {number} */ index) => drawLane(lane, /** @type {HTMLElement} */ (lanes.children[index])));
+  state.lanes.forEach((/** @type {any} */ lane, /** @type {number} */ index) =>
+    drawLane(lane, /** @type {HTMLElement} */ (lanes.children[index])),
+  );
   drawDay();
 }
 
@@ -124,41 +142,81 @@ function drawLanes() {
 function drawLane(lane, section) {
   section.dataset.lane = String(lane.lane ?? "");
   section.dataset.up = String(lane.up);
-  /** @type {HTMLElement} */ (section.querySelector("h2")).textContent = words().lane(lane.lane ?? lane.socket);
+  /** @type {HTMLElement} */ (section.querySelector("h2")).textContent = words().lane(
+    lane.lane ?? lane.socket,
+  );
   for (const element of section.querySelectorAll("[data-word]")) {
-    element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
+    element.textContent = /** @type {any} */ (words())[
+      /** @type {HTMLElement} */ (element).dataset.word ?? ""
+    ];
   }
   const facts = lane.up && lane.status ? factsOf(lane) : []; // old ones would pass for current ones
-  /** @type {HTMLElement} */ (section.querySelector(".facts tbody")).replaceChildren(...facts.map(fact));
+  /** @type {HTMLElement} */ (section.querySelector(".facts tbody")).replaceChildren(
+    ...facts.map(fact),
+  );
   const body = /** @type {HTMLElement} */ (section.querySelector(".figures tbody"));
-  body.replaceChildren(...(lane.status ? ["decided_us", "filed_us", "told_us"].map((name) => figures(name, lane.status[name])) : []));
-  /** @type {HTMLElement} */ (section.querySelector(".taps tbody")).replaceChildren(...lane.taps.slice(0, TAPS_SHOWN).map((/** @type {any} */ tap) => tapRow(tap, lane)));
+  body.replaceChildren(
+    ...(lane.status
+      ? ["decided_us", "filed_us", "told_us"].map((name) => figures(name, lane.status[name]))
+      : []),
+  );
+  /** @type {HTMLElement} */ (section.querySelector(".taps tbody")).replaceChildren(
+    ...lane.taps.slice(0, TAPS_SHOWN).map((/** @type {any} */ tap) => tapRow(tap, lane)),
+  );
 }
 
-/** The facts of a lane: name, mark (ok, note, bad, none), text. @param {any} lane @returns {[string, string, string][]} */
+/**
+ * The facts of a lane: name, mark (ok, note, bad, none), text.
+ * @param {any} lane
+ * @returns {[string, string, string][]}
+ */
 function factsOf(lane) {
   const { status } = lane;
   const w = words();
-  const device = (/** @type {string} */ name) => ({ ready: w.ready, lost: w.lost })[status.devices[name]] ?? w.unknown;
+  const device = (/** @type {string} */ name) =>
+    ({ ready: w.ready, lost: w.lost })[status.devices[name]] ?? w.unknown;
   const taps = Object.values(status.taps).reduce((sum, n) => sum + n, 0);
   const admitted = (status.taps.admitted ?? 0) + (status.taps.admitted_with_notice ?? 0);
+  const denied = status.taps.denied ?? 0;
+  const counts = w.counts(count(taps, w), count(admitted, w), count(denied, w));
   const free = status.disk_free_bytes;
   return [
     ["reader", markOf(lane, ["reader"]), device("reader")],
     ["board", markOf(lane, ["board"]), device("board")],
     ["list", markOf(lane, LIST_FAULTS), listFact(status)],
-    ["clock", markOf(lane, ["clock"]), status.clock_synchronised ? w.synchronised : w.notSynchronised],
+    [
+      "clock",
+      markOf(lane, ["clock"]),
+      status.clock_synchronised ? w.synchronised : w.notSynchronised,
+    ],
     ["reports", markOf(lane, REPORT_FAULTS), reportsFact(status)],
-    ["disk", markOf(lane, ["disk", "disk_unknown"]), free === null ? w.unknownDisk : w.free(size(free, w))],
-    ["courier", status.courier ? markOf(lane, COURIER_FAULTS) : "none", courierFact(status.courier, status.unix_s)],
+    [
+      "disk",
+      markOf(lane, ["disk", "disk_unknown"]),
+      free === null ? w.unknownDisk : w.free(size(free, w)),
+    ],
+    [
+      "courier",
+      status.courier ? markOf(lane, COURIER_FAULTS) : "none",
+      courierFact(status.courier, status.unix_s),
+    ],
     ["emergency", status.emergency ? "bad" : "none", status.emergency ? w.on : w.off],
     ["housing", status.tamper ? "bad" : "none", status.tamper ? w.open : w.closed],
-    ["forced", status.forced ? markOf(lane, ["forced"], "note") : "none", status.forced ? w.forced(count(status.forced, w)) : w.neverForced],
-    ["run", "none", `${w.running(time(status.uptime_s, w), status.version)}: ${w.counts(count(taps, w), count(admitted, w), count(status.taps.denied ?? 0, w))}`],
+    [
+      "forced",
+      status.forced ? markOf(lane, ["forced"], "note") : "none",
+      status.forced ? w.forced(count(status.forced, w)) : w.neverForced,
+    ],
+    ["run", "none", [w.running(time(status.uptime_s, w), status.version), counts].join(": ")],
   ];
 }
 
-/** A fact is marked by the lane's faults alone. @param {any} lane @param {string[]} names @param {string} otherwise */
+/**
+ * A fact is marked by the lane's faults alone.
+ * @param {any} lane
+ * @param {string[]} names of faults
+ * @param {string} otherwise the mark without them
+ */
 function markOf(lane, names, otherwise = "ok") {
   const found = lane.faults.filter((/** @type {any} */ fault) => names.includes(fault.name));
   if (!found.length) return otherwise;
@@ -169,7 +227,10 @@ function markOf(lane, names, otherwise = "ok") {
 function reportsFact(status) {
   const w = words();
   return (
-    w.reports(status.reports_waiting === null ? w.unknownCount : count(status.reports_waiting, w), count(status.reports_delivered, w)) +
+    w.reports(
+      status.reports_waiting === null ? w.unknownCount : count(status.reports_waiting, w),
+      count(status.reports_delivered, w),
+    ) +
     (status.reports_refused ? w.lostReports(count(status.reports_refused, w)) : "") +
     (status.reports_rejected ? w.rejectedReports(count(status.reports_rejected, w)) : "")
   );
@@ -180,7 +241,10 @@ function courierFact(courier, now) {
   const w = words();
   if (!courier) return w.noCourier;
   if (courier.polled_unix_s === null) return w.unknownCourier;
-  return w.courier(/** @type {any} */ (w.courierStates)[courier.state] ?? courier.state, time(now - courier.polled_unix_s, w));
+  return w.courier(
+    /** @type {any} */ (w.courierStates)[courier.state] ?? courier.state,
+    time(now - courier.polled_unix_s, w),
+  );
 }
 
 /** @param {any} status */
@@ -191,7 +255,13 @@ function listFact(status) {
   const left = status.list_expires_unix_s - status.unix_s;
   const version = count(status.list_version, w);
   if (left <= 0) return w.listOver(version, age, time(-left, w));
-  return w.list(version, /** @type {any} */ (w.states)[status.list_state] ?? status.list_state, age, count(status.list_cards, w), time(left, w));
+  return w.list(
+    version,
+    /** @type {any} */ (w.states)[status.list_state] ?? status.list_state,
+    age,
+    count(status.list_cards, w),
+    time(left, w),
+  );
 }
 
 /** @param {[string, string, string]} told */
@@ -213,7 +283,12 @@ function figures(name, told) {
   const head = document.createElement("th");
   head.scope = "row";
   head.textContent = words().rows[/** @type {"told_us"} */ (name)];
-  row.append(head, ...["p50", "p99", "p999", "max"].map((part) => cell(told.count ? duration(told[part], words()) : "–")));
+  row.append(
+    head,
+    ...["p50", "p99", "p999", "max"].map((part) =>
+      cell(told.count ? duration(told[part], words()) : "–"),
+    ),
+  );
   return row;
 }
 
@@ -223,7 +298,13 @@ function tapRow(tap, lane) {
   const outcome = cell(/** @type {any} */ (words().outcomes)[tap.outcome] ?? tap.outcome);
   outcome.dataset.outcome = tap.outcome;
   const ago = time((lane.status?.unix_s ?? tap.unix_s) - tap.unix_s + sinceS(), words());
-  row.append(cell(tap.token || "–"), outcome, cell(duration(tap.decided_us, words())), cell(tap.told_us === null ? "–" : duration(tap.told_us, words())), cell(ago));
+  row.append(
+    cell(tap.token || "–"),
+    outcome,
+    cell(duration(tap.decided_us, words())),
+    cell(tap.told_us === null ? "–" : duration(tap.told_us, words())),
+    cell(ago),
+  );
   return row;
 }
 
@@ -237,10 +318,15 @@ function cell(text) {
 function drawDay() {
   if (!state) return;
   for (const section of document.querySelectorAll(".lane")) {
-    const lane = state.lanes.find((/** @type {any} */ one) => String(one.lane ?? "") === /** @type {HTMLElement} */ (section).dataset.lane);
+    const lane = state.lanes.find(
+      (/** @type {any} */ one) =>
+        String(one.lane ?? "") === /** @type {HTMLElement} */ (section).dataset.lane,
+    );
     const now = lane?.status?.unix_s ?? 0;
     const shown = spanOf(day, lane?.lane, now);
-    /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = words().day(time(shown.span_s - (shown.span_s % 60), words()).replace(/ 0 \S+$/, ""));
+    /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = words().day(
+      time(shown.span_s - (shown.span_s % 60), words()).replace(/ 0 \S+$/, ""),
+    );
     chart(/** @type {any} */ (section.querySelector(".chart")), shown, now, words());
     legend(/** @type {HTMLElement} */ (section.querySelector(".legend")));
   }

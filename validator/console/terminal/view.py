@@ -83,7 +83,7 @@ class Window:
             yield from line
 
     def _foot(self, console: Console, wide: ConsoleOptions, height: int) -> list[list[Segment]]:
-        """Return the line with the numbers of the lines shown, as high as for the longest numbers."""
+        """Return the line with the numbers of the shown lines, as high as for the longest ones."""
 
         def position(first: int, last: int) -> list[list[Segment]]:
             words = f"{KEYS} Arrows, j, k, page keys: line {first} to {last} of {self._total}"
