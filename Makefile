@@ -64,7 +64,7 @@ check: $(VENV)/.dev
 cover: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines \
-		tests/simulation/test_whole_lane.py
+		tests/simulation/lane/test_whole_lane.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered
 

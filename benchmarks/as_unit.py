@@ -1,8 +1,8 @@
-"""Runs a program with the priorities that its systemd unit gives it, and then is that program.
+"""Take the priorities that a systemd unit gives its program, then become that program.
 
     python -m benchmarks.as_unit turnike-courier MODULE ARGUMENT …
 
-Memory is not limited here; what a unit allows is told by `memory_max_mb`, for whoever measures it.
+Memory is not limited here; `memory_max_mb` returns what a unit allows.
 """
 
 import os
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 UNITS = Path(__file__).parent.parent / "deploy" / "systemd"
 SCHEDULERS = {"other": os.SCHED_OTHER, "batch": os.SCHED_BATCH, "idle": os.SCHED_IDLE}
@@ -20,15 +21,16 @@ MB = 1e6
 
 
 def service(unit: str) -> dict[str, str]:
-    """The [Service] part of a unit of ours, by its name."""
+    """The [Service] section of a unit in deploy/systemd, by its name."""
     parser = ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names as they stand: configparser's own recipe
+    keeps_case: Any = parser  # configparser's own recipe for names as they are written
+    keeps_case.optionxform = str
     parser.read_string((UNITS / f"{unit}.service").read_text("utf-8"))
     return dict(parser["Service"])
 
 
 def memory_max_mb(unit: str) -> float:
-    """What the unit may have, in MB."""
+    """The unit's MemoryMax in MB. Raises ValueError if it is not given in M."""
     found = re.fullmatch(r"(\d+)M", service(unit)["MemoryMax"])
     if found is None:
         raise ValueError(f"{unit}: MemoryMax is not in M")
@@ -36,7 +38,7 @@ def memory_max_mb(unit: str) -> float:
 
 
 def main() -> None:
-    """Take the priorities, then run."""
+    """Take the priorities, then run the program."""
     unit, *rest = sys.argv[1:]
     options = service(unit)
     os.sched_setscheduler(

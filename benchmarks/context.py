@@ -1,4 +1,4 @@
-"""What every benchmark is given: how much to do, a folder, lists at scale, and a way to show progress. Nothing here measures."""
+"""What every benchmark is given: how much to do, a folder, lists at scale, and a progress bar."""
 
 import gc
 import time
@@ -20,7 +20,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done. The numbers of cards are those of the budgets; the others keep a whole run at about twenty minutes on two cores."""
+    """How much is done.
+
+    The numbers of cards are those of the budgets. The others keep a whole run at about twenty
+    minutes on two cores.
+    """
 
     cards: int = 8_260_000
     cards_large: int = 26_000_000
@@ -69,7 +73,11 @@ SMALL = Scale(
 
 
 class Bench:
-    """One run. Progress is drawn between measurements and never by a thread: one that draws would hold the interpreter meanwhile."""
+    """One run of benchmarks.
+
+    Progress is drawn between measurements and never by a thread, which would hold the interpreter
+    while something is measured.
+    """
 
     def __init__(self, scale: Scale, folder: Path, console: Console) -> None:
         """`folder` is used up: lists at full size take about a gigabyte in it."""
@@ -107,7 +115,7 @@ class Bench:
         self._progress.remove_task(task)
 
     def say(self, line: str) -> None:
-        """A line for whoever looks on."""
+        """Print a line for the operator of the run."""
         self._console.print(line)
 
     def __enter__(self) -> Self:

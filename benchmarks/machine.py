@@ -1,4 +1,4 @@
-"""Under what load and on what kind of machine the numbers were taken. No host names: a number needs a kind of machine, not an address."""
+"""The kind of machine on which the numbers were taken, and its load. It has no host names."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ def _cpu_name() -> str:
 
 
 def real_time_permitted() -> bool:
-    """Whether a process of ours may enter a real-time class, as the lane asks for. Tried in a child, so that nothing stays changed."""
+    """True if a child process may enter a real-time class, as the lane does."""
     child = os.fork()
     if child == 0:
         os._exit(0 if run_in_real_time() else 1)
@@ -56,7 +56,8 @@ class Machine:
         )
         permitted = "permitted" if self.real_time else "not permitted"
         return (
-            f"{self.cpus} CPUs ({self.cpu}), {self.architecture}, Linux {self.kernel}, {self.python}, "
-            f"real-time class {permitted}\nload average before {before}, after {after}; the simulated devices "
+            f"{self.cpus} CPUs ({self.cpu}), {self.architecture}, Linux {self.kernel}, "
+            f"{self.python}, real-time class {permitted}\n"
+            f"load average before {before}, after {after}; the simulated devices "
             "and the benchmark itself run on the same CPUs"
         )

@@ -1,6 +1,7 @@
-"""What a benchmark hands over: rows of percentiles, each with the budget it serves. Not how anything is timed, nor how it is printed.
+"""The results of a benchmark: rows of percentiles, each with the budget that it serves.
 
-A percentile is shown only when enough was measured for it to mean something: the 99.9th of fifty taps is just their slowest.
+A percentile is shown only when enough was measured for it to mean something: the 99.9th of fifty
+taps is just their slowest.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ NS_PER: dict[str, float] = {"µs": 1e3, "ms": 1e6, "s": 1e9}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number that must not be passed; `why` says where it comes from when contracts do not give it as a number."""
+    """A number that must not be exceeded; `why` is its source if no budget names the number."""
 
     field: Field
     at_most: float
@@ -33,7 +34,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `compared` marks what a user would pick instead; it stands below what it is compared with."""
+    """One line of the table.
+
+    `compared` marks what a user would pick instead; such a row follows the row it is compared with.
+    """
 
     name: str
     unit: str
@@ -48,7 +52,7 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether every limit holds; None without limits, and when too little was measured to tell."""
+        """True if every limit holds; None without limits, or if too little was measured."""
         if not self.budget:
             return None
         values = [(getattr(self, limit.field), limit.at_most) for limit in self.budget]
@@ -65,7 +69,7 @@ def timed(
     compared: bool = False,
     note: str = "",
 ) -> Row:
-    """The row of these durations. The 50th percentile is the one in the middle, not an average of two."""
+    """The row of these durations. The 50th percentile is the middle one, not an average of two."""
     values = np.sort(np.asarray(durations_ns, dtype=np.int64)) / NS_PER[unit]
     n = len(values)
 

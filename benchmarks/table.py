@@ -1,4 +1,4 @@
-"""The table that `make bench` prints, and the same as JSON. Values and budgets side by side, rivals directly below what they rival."""
+"""The table that `make bench` prints, and the same as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +10,9 @@ from rich.text import Text
 from benchmarks.machine import Machine
 from benchmarks.rows import Row
 
-WIDTH = 175  # of a table that nobody watches on a terminal
-EXACT_UNITS = (
-    "×",
-    "bits/card",
-    "bytes/card",
-)  # counted, not timed: the third digit is not noise there
+WIDTH = 175  # of a table that does not go to a terminal
+# Counted, not timed: the third digit is not noise there.
+EXACT_UNITS = ("×", "bits/card", "bytes/card")
 
 
 def draw(
@@ -27,7 +24,7 @@ def draw(
     console.print(str(machine), highlight=False)
     if small:
         console.print(
-            "small: these numbers say that the benchmarks run, and nothing else", style="bold"
+            "small: these numbers show that the benchmarks run, and nothing else", style="bold"
         )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)

@@ -1,7 +1,8 @@
-"""Lists at the city's true size, as real segment files in a real list folder. Not the demo's city: nobody is hashed for the sake of size.
+"""Lists at the city's true size, as real segment files in a real list folder.
 
-Most fingerprints are drawn uniformly, which is what a keyed hash gives; `known_max` of each kind are real UIDs, really
-fingerprinted, and merged in, so that there is somebody to tap. Hashing 26 million UIDs would only cost time.
+Most fingerprints are drawn uniformly, as a keyed hash gives them: to hash 26 million UIDs would
+only cost time. `known_max` of each kind are fingerprints of real UIDs, so that there are cards to
+tap.
 """
 
 import time
@@ -41,7 +42,10 @@ Fingerprints = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A folder with `lists`, `keys` and `fingerprints.u64` (the matched table's, raw), and UIDs that are known to be in it or not."""
+    """A folder with `lists`, `keys` and `fingerprints.u64`, and UIDs known to be in it or not.
+
+    `fingerprints.u64` holds those of the matched table, raw.
+    """
 
     folder: Path
     cards: int

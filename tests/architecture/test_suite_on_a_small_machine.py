@@ -26,5 +26,5 @@ def test_every_test_is_collected_where_libfuse_is_missing() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4_000:] + run.stderr[-2_000:]
-    assert "tests/simulation/test_outbox_power_cut.py" in run.stdout
+    assert "tests/simulation/reports/test_outbox_power_cut.py" in run.stdout
     assert "tests/processes/test_report_disk.py" in run.stdout

@@ -26,13 +26,13 @@ from backoffice.signing import ceremonies, roots
 from backoffice.signing import roles as signing
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, ClockError
 from backoffice.signing.roles import RoleError
+from tests.support.city.published_view import view
 from tests.support.city.publishing_rig import (
     MATCHED,
     STAFF,
     SUSPENDED,
     PublishingOffice,
     SocketlessGate,
-    view,
 )
 from tests.support.city.registry_reads import members
 from tests.support.city.statuses import set_status

@@ -19,6 +19,7 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.support.city.published_view import is_whole, named_files, view
 from tests.support.city.publishing_rig import (
     MATCHED,
     STAFF,
@@ -28,9 +29,6 @@ from tests.support.city.publishing_rig import (
     PublishingOffice,
     SocketlessGate,
     durable_steps,
-    is_whole,
-    named_files,
-    view,
 )
 from tests.support.city.town import uid
 from tests.support.gate.gate_courier import Gate

@@ -23,7 +23,7 @@ from backoffice.home.config import load
 from backoffice.home.folder import DAY_S
 from backoffice.publishing.publisher import Publisher
 from backoffice.registry.registry import IssuedCard, Registry
-from tests.support.city.publishing_rig import is_whole, view
+from tests.support.city.published_view import is_whole, view
 from tests.support.city.registry_reads import set_state
 from tests.support.city.town import uid
 from tests.support.machine.programs import Program, program

@@ -1,11 +1,14 @@
-"""What reaches the city when its server comes back and every gate has reports waiting: the real ReportUpload and StatusTimes, in simulated time.
+"""Simulate the stampede: the server comes back, and every gate has reports waiting.
 
-    python -m tests.simulation.stampede                          # 20,000 gates, the server back after eight hours
-    python -m tests.simulation.stampede --capacity 150           # it answers so many requests a second, and 503 with Retry-After to the rest
-    python -m tests.simulation.stampede --power                  # the city's power comes back: all gates start within a minute
+    python -m tests.simulation.stampede                   # 20,000 gates, a server back after 8 h
+    python -m tests.simulation.stampede --capacity 150    # it answers so many requests a second
+                                                          # and 503 with Retry-After to the rest
+    python -m tests.simulation.stampede --power           # the city's power comes back: all gates
+                                                          # start within a minute
 
-Prints requests a second over time as a curve, its peak, and when the last report is in. Nothing here takes time but the simulation: every second is
-simulated, and a seed makes every run the same. Each gate does what validator/programs/uploading.py does in its loop: a round, then its status if it is time.
+Prints requests a second over time as a curve, its peak, and when the last report is in. The real
+ReportUpload and StatusTimes run in simulated time; a seed makes every run the same. Each gate does
+what validator/programs/uploading.py does in its loop: a round, then its status if it is due.
 """
 
 import heapq
@@ -27,12 +30,12 @@ from validator.errors import RemoteError, SourceState
 from validator.reports.stored_report import StoredReport
 
 HOUR_S = 3_600.0
-# Of the outage only the end is simulated: no wait is longer than five minutes, so by then no gate remembers its beginning.
+# Only the end of the outage is simulated: no wait is longer than five minutes, so by then no gate
+# remembers its beginning.
 OUTAGE_S = 1_800.0
 ANSWERED_S = 0.05  # a request, there and back, over a city's mobile network
-LOST_ANSWERS = (
-    0.005  # of those to batches that were stored: the line breaks, and they are sent again
-)
+# The share of stored batches whose answer is lost: the line breaks, and they are sent again.
+LOST_ANSWERS = 0.005
 STARTED_WITHIN_S = 60.0  # computers of the same kind, all with the same SD card
 AFTER_S = 60.0  # the curve goes on so long when the last report is in: what it settles to
 GIVEN_UP_S = 6 * HOUR_S  # a gate that still has reports then has given up
@@ -43,7 +46,7 @@ BAR_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many gates, how much waits on each, and what the server can bear."""
+    """How many gates, how many reports wait on each, and what the server can bear."""
 
     gates: int = 20_000
     hours: float = 8.0
@@ -51,13 +54,13 @@ class Plan:
     capacity: int = 0
     """Requests that are answered in a second; 0: any number."""
     power: bool = False
-    """The gates were without power, and not the server."""
+    """True: the gates were without power, and not the server."""
     seed: int = 1
 
 
 @dataclass
 class City:
-    """The server: away until second 0, then it stores by id, as far as it can."""
+    """The server: away until second 0; then it stores reports by id, up to its capacity."""
 
     capacity: int
     draw: Random
@@ -74,8 +77,8 @@ class City:
     last_stored_s: float = 0.0
 
     def take(self, reports: Sequence[StoredReport]) -> None:
-        """Store a batch. Raises RemoteError, also when it is stored and nobody hears of it."""
-        self._hear("reports")
+        """Store a batch. Raises RemoteError, also if only the answer is lost."""
+        self._count("reports")
         for report in reports:
             if report.report_id in self.stored:
                 self.copies += 1
@@ -85,11 +88,11 @@ class City:
         if self.draw.random() < LOST_ANSWERS:
             raise RemoteError(SourceState.UNREACHABLE, "the line broke")
 
-    def hear_status(self) -> None:
-        """Take note of how a gate fares. Raises RemoteError."""
-        self._hear("statuses")
+    def take_status(self) -> None:
+        """Receive a gate's status. Raises RemoteError."""
+        self._count("statuses")
 
-    def _hear(self, kind: str) -> None:
+    def _count(self, kind: str) -> None:
         second = int(self.now_s // 1)
         self.arrived[kind][second] += 1
         if self.now_s < 0:
@@ -101,29 +104,29 @@ class City:
 
 
 class Gate:
-    """A gate with its lane, as courier.ports.LaneReports and ReceiverClient. It knows the time only as its turn comes."""
+    """A gate with its lane, as courier.ports.LaneReports and ReceiverClient."""
 
     def __init__(self, number: int, waiting: int, city: City, draw: Random) -> None:
         self.waiting = waiting
         """Reports on its disk."""
         self.longest_s = 0.0
-        """How long it has waited at most until its next turn."""
+        """The longest wait between two turns of the gate, in seconds."""
         self._number = number
         self._delivered = 0
         self._city = city
         self._took_s = 0.0
-        self._carrier = ReportUpload([self], self, draw.random)
+        self._upload = ReportUpload([self], self, draw.random)
         self._status = StatusTimes(draw.random)
 
     def turn(self, now_s: float) -> float:
-        """Do what the carrier's thread does in one turn of its loop; when the next one is."""
+        """Do one turn of the upload thread's loop; return the second of the next turn."""
         self._took_s = 0.0
-        carried, wait_s = self._carrier.round()
-        if carried.state not in AWAY and now_s >= self._status.look_s:
-            self._tell_status(now_s)
+        uploaded, wait_s = self._upload.round()
+        if uploaded.state not in AWAY and now_s >= self._status.look_s:
+            self._send_status(now_s)
         next_s = now_s + self._took_s + wait_s
         if wait_s == LOOK_S and not self.waiting:
-            # It would look at its lane in vain, every two seconds.
+            # A real gate asks its lane every two seconds; here it has no more reports.
             next_s = max(next_s, self._status.due_s)
         self.longest_s = max(self.longest_s, next_s - now_s)
         return next_s
@@ -140,7 +143,7 @@ class Gate:
         """See LaneReports."""
         seqs = range(self._delivered, self._delivered + len(report_ids))
         if list(report_ids) != [self._report_id(seq) for seq in seqs]:
-            raise AssertionError("told of reports that it has not handed out, or out of order")
+            raise AssertionError("delivered() names reports not handed out, or in another order")
         self._delivered += len(report_ids)
         self.waiting -= len(report_ids)
 
@@ -154,12 +157,12 @@ class Gate:
         self._city.take(reports)
         return {report.report_id: ReportAnswer(Result.STORED) for report in reports}
 
-    def _tell_status(self, now_s: float) -> None:
+    def _send_status(self, now_s: float) -> None:
         if not self._status.is_due(now_s, "well"):
             return
         self._took_s += ANSWERED_S
         try:
-            self._city.hear_status()
+            self._city.take_status()
         except RemoteError as error:
             self._status.failed(now_s, error)
         else:
@@ -209,7 +212,7 @@ def run(plan: Plan) -> Outcome:
         plan.hours * plan.denials_per_hour, plan.gates
     )
     gates = [Gate(number, int(count), city, draw) for number, count in enumerate(waiting)]
-    # An outage hits all at once: the worst that can be said of their first attempts.
+    # The worst case: an outage makes all gates fail their first attempt at the same time.
     start_s, within_s = (0.0, STARTED_WITHIN_S) if plan.power else (-OUTAGE_S, LOOK_S)
     turns = [(start_s + draw.uniform(0, within_s), number) for number in range(plan.gates)]
     heapq.heapify(turns)
@@ -229,7 +232,7 @@ def run(plan: Plan) -> Outcome:
 
 
 def show(outcome: Outcome) -> Iterator[str]:
-    """The curve, and what there is to say of it."""
+    """The lines of the curve, and a summary."""
     plan, city = outcome.plan, outcome.city
     what = "the power is back" if plan.power else f"the server is back after {plan.hours:g} h"
     bears = f"answers {plan.capacity} requests/s" if plan.capacity else "answers whatever comes"
@@ -245,10 +248,14 @@ def show(outcome: Outcome) -> Iterator[str]:
         bar = "█" * round(reports * scale) + "░" * round(statuses * scale)
         yield f"{from_s:5d} … {to_s:4d}  {reports:9.1f}  {statuses:10.1f}  {away:13.1f}  {bar}"
     most, second = outcome.peak
-    yield f"peak {most} requests in second {-second}; the last report is in after {city.last_stored_s:.0f} s"
     yield (
-        f"{outcome.waiting} reports left on gates, {len(city.stored):,} in the city, {city.copies} came again"
-        f" and were known; no gate waited longer than {outcome.longest_s:.0f} s"
+        f"peak {most} requests in second {-second};"
+        f" the last report is in after {city.last_stored_s:.0f} s"
+    )
+    yield (
+        f"{outcome.waiting} reports left on gates, {len(city.stored):,} in the city,"
+        f" {city.copies} came again and were known;"
+        f" no gate waited longer than {outcome.longest_s:.0f} s"
     )
 
 

@@ -1,7 +1,8 @@
-"""The simulated fleet, small: that it can be trusted, and what the courier and the schedule of pieces promise together.
+"""The simulated fleet, small: what the courier and the schedule of pieces promise together.
 
-Every gate is held against the city after each poll that says "fresh" (SimGate): list version, tables without a gap, and, where cards are followed,
-each card. So that a run ends at all says much; the tests of planted faults show that it would not.
+SimGate compares every gate with the city after each poll that ends "fresh": the list version,
+tables without a gap, and each card where cards are followed. So a run that ends has passed many
+checks; the tests of planted faults show that they bite.
 """
 
 from collections.abc import Iterable, Sequence
@@ -128,14 +129,13 @@ def test_a_gate_in_step_fetches_no_change_twice_and_no_byte_that_is_not_due(city
 def test_a_gate_that_comes_back_fetches_again_at_most_what_one_piece_overlaps(
     city: City, away_s: float, overlap_s: float
 ) -> None:
-    """From a version within an hour that is over it takes the hour's piece; from a day that is over, the day's."""
+    """From a version within a past hour a gate takes the hour's piece; of a past day, the day's."""
     tally = live(city, away_until(600, away_s)).tally
     busiest = 150_000 / DAY_S * overlap_s * 2  # the busiest hour has not twice the average
     assert tally.fetched_changes > 0
     assert tally.fetched_twice <= busiest
-    assert (
-        sum(tally.snapshots.values()) == 0
-    )  # of the matched table; that of the suspended has fewer bytes than nine days of changes
+    # Of the matched table: the snapshot of the suspended has fewer bytes than nine days of changes.
+    assert sum(tally.snapshots.values()) == 0
 
 
 @pytest.mark.parametrize("days", [15, 35, 58])
@@ -180,7 +180,7 @@ def test_lists_are_enforced_within_the_budget_at_gates_in_step(city: City) -> No
     assert delay.size > 500
     assert POLL_S / 3 < delay.p50 < POLL_S_MAX
     assert (
-        delay.p99 <= delay.max <= POLL_S_MAX + gate_module.LANE_LOOKS_S + gate_module.INSTALLS_S + 1
+        delay.p99 <= delay.max <= POLL_S_MAX + gate_module.LANE_SCANS_S + gate_module.INSTALLS_S + 1
     )
 
 
@@ -207,7 +207,7 @@ def test_a_chain_that_leaves_out_a_piece_is_noticed(
         live(city, away_until(600, 3 * HOUR_S))
 
 
-def test_a_shelf_that_loses_a_card_is_noticed(
+def test_a_list_store_that_loses_a_card_is_noticed(
     followed: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, rng = followed.followed, Random(1)
@@ -252,7 +252,7 @@ def test_pieces_that_are_thrown_away_too_early_let_a_power_cut_set_the_gate_back
 def test_a_schedule_that_withdraws_what_nothing_spans_yet_costs_snapshots(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The bound on bytes bites: without pieces of hours and days whoever was away begins anew."""
+    """The bound on bytes bites: without pieces of hours and days an absent gate takes snapshots."""
     plan = CityPlan(days=0.1, history_days=4)
     life = away_until(600, 2 * DAY_S)
     assert total(live(City(plan), life).tally, Of.SNAPSHOTS) == 0

@@ -1,8 +1,9 @@
-"""The simulated shelf against the real one: the same pieces make the same levels on the same storage, and as many bytes go to the SD card."""
+"""The simulated list store equals the real one: its levels, and the bytes on the SD card."""
 
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,10 @@ TOP_CARDS = 60
 
 
 class Pair:
-    """Both shelves, brought the same pieces. Changes are of cards that the table has, each another one, so that numbers of cards add up."""
+    """Both list stores, given the same pieces.
+
+    Changes are of cards that the table has, each another one, so that numbers of cards add up.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +42,8 @@ class Pair:
         self.real = DiskListStore(path / "disk", path / "memory")
         self.city = SimpleNamespace(pieces={}, plan=SimpleNamespace(cards=0))
         self.counted = self.writes = 0
-        self.sim = SimListStore(self.city, self._count, Held())  # type: ignore[arg-type]  # as much of a city as it looks at
+        city: Any = self.city  # a part of a City: all that the store uses
+        self.sim = SimListStore(city, self._count, Held())
         self.version = 0
         self._next_card = 0
 
@@ -47,19 +52,19 @@ class Pair:
         self.counted += bytes_
         self.writes += 1
 
-    def bring(self, *counts: int, anew: bool = False) -> None:
-        """Pieces with so many cards, one version each; `anew` makes the first a snapshot."""
+    def bring(self, *counts: int, snapshot: bool = False) -> None:
+        """Install pieces with so many cards, one version each; the first may be a snapshot."""
         chain: list[Fetched] = []
         for count in counts:
-            from_version = 0 if anew and not chain else self.version
+            from_version = 0 if snapshot and not chain else self.version
             self.version += 1
             chain.append(self._piece(from_version, count))
         rule = RuleEntry(RULE, Effect.REFUSE, (chain[-1].entry,))
         manifest = Manifest(
             self.version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=KEY_HEX
         )
-        for shelf in (self.real, self.sim):
-            shelf.install(manifest, 1, {RULE: chain})
+        for store in (self.real, self.sim):
+            store.install(manifest, 1, {RULE: chain})
 
     def _piece(self, from_version: int, count: int) -> Fetched:
         begin = 0 if from_version == 0 else self._next_card
@@ -89,7 +94,7 @@ class Pair:
         assert self.sim.held == self.real.held
         assert self.sim.kept(RULE) == self.real.kept(RULE)
         assert self.sim.standing(RULE, KEY_HEX, 1) == self.real.standing(RULE, KEY_HEX, 1)
-        # The simulated one counts whole blocks, and no file that stands there already.
+        # The simulated store counts whole blocks, and no file that is stored already.
         assert (
             self.real.disk_bytes <= self.counted <= self.real.disk_bytes + self.writes * BLOCK_BYTES
         )
@@ -100,7 +105,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     for module in (list_store, sim_module):
         monkeypatch.setattr(module, "TOP_CARDS_MAX", TOP_CARDS)
     pair = Pair(tmp_path)
-    pair.bring(BASE_CARDS, anew=True)
+    pair.bring(BASE_CARDS, snapshot=True)
     pair.check()
     return pair
 
@@ -115,9 +120,9 @@ def test_the_same_pieces_make_the_same_levels(pair: Pair, seed: int) -> None:
     assert seen >= {2, 3}  # with a middle, and without one
 
 
-def test_a_chain_that_begins_anew_goes_to_the_card_as_a_whole(pair: Pair) -> None:
+def test_a_chain_that_begins_with_a_snapshot_goes_to_the_card_as_a_whole(pair: Pair) -> None:
     pair.bring(5)
-    pair.bring(BASE_CARDS, 7, anew=True)
+    pair.bring(BASE_CARDS, 7, snapshot=True)
     pair.check()
     assert all(on_card for _, _, on_card in pair.sim_levels())
 

@@ -1,4 +1,4 @@
-"""The sizes on which the simulated fleet counts, held against the real encoder, the real signer and the real web adapter over TLS."""
+"""The sizes of the simulated fleet equal those of the real encoder, signer and web client."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_metadata_has_the_size_that_the_signer_makes(tmp_path: Path) -> None:
 
 
 def test_what_a_request_costs_besides_its_file_is_what_the_web_adapter_puts_on_the_line() -> None:
-    """What the gate sends is its own affair and the same with any server, but for the tag; what comes depends on the server's headers."""
+    """The gate sends the same to any server, but for the tag; the answer's size is the server's."""
     measured = line.measured_here()
     for kind, counted in sizes.LINE.items():
         assert measured[kind].up == pytest.approx(counted.up, abs=8), kind

@@ -1,4 +1,4 @@
-"""A small city of the stampede (stampede.py): whatever comes back at once, every report is in, and the server is not run over."""
+"""The stampede (stampede.py) of a small city: every report arrives, and the load stays bounded."""
 
 from math import sqrt
 
@@ -9,7 +9,8 @@ from tests.simulation.stampede import OUTAGE_S, Outcome, Plan, run, show
 from validator.courier.waits import STATUS_S, STATUS_S_MAX, WAIT_S_MAX
 
 GATES = 600
-# Gates that wait five minutes at most, each drawn whole, come every two and a half minutes on average, with a batch and a status.
+# A wait is drawn from zero to five minutes, so a gate comes every two and a half minutes on
+# average, with a batch and a status.
 COMING_BACK = GATES / (WAIT_S_MAX / 2) * 2
 STATUSES = GATES / STATUS_S
 
@@ -60,7 +61,7 @@ def test_gates_whose_power_comes_back_come_once_each_and_then_each_minute() -> N
 
 
 @pytest.mark.parametrize("power", [False, True])
-def test_the_curve_says_what_happened_and_a_seed_makes_it_the_same_again(power: bool) -> None:
+def test_the_curve_shows_what_happened_and_a_seed_makes_it_the_same_again(power: bool) -> None:
     plan = Plan(gates=50, power=power)
     lines = list(show(run(plan)))
     assert lines == list(show(run(plan)))

@@ -1,8 +1,11 @@
-"""A fleet of gates through the days of a city: the courier's real logic, simulated networks, disks and time. docs/fleet.md says what is modelled.
+"""Simulate a fleet of gates through days of a city, with the courier's real logic.
 
-python -m tests.simulation.fleet --gates 200 --days 2                         # any gates of the city
-python -m tests.simulation.fleet --gates 20 --life steady                     # gates that nothing ever happens to
-python -m tests.simulation.fleet --gates 20000 --days 0.0834 --life outage    # the city's server is away for an hour, then back
+Networks, disks and time are simulated; docs/fleet.md describes the model.
+
+    python -m tests.simulation.fleet --gates 200 --days 2        # gates of every kind
+    python -m tests.simulation.fleet --gates 20 --life steady    # no outage, no power cut
+    python -m tests.simulation.fleet --gates 20000 --days 0.0834 --life outage
+                                                                 # the server is away for an hour
 """
 
 from pathlib import Path
@@ -18,7 +21,7 @@ from tests.simulation.fleet.report import as_json, draw, report_of
 
 
 @click.command(
-    epilog="Example: python -m tests.simulation.fleet --gates 200 --days 2 --seed 1 --json build/fleet.json"
+    epilog="Example: python -m tests.simulation.fleet --gates 200 --days 2 --json build/fleet.json"
 )
 @click.option("--gates", type=click.IntRange(1, 100_000), default=200, show_default=True)
 @click.option("--days", type=click.FloatRange(0.01, 60), default=1.0, show_default=True)
@@ -82,7 +85,7 @@ def main(
     jobs: int | None,
     json_file: Path | None,
 ) -> None:
-    """Run it and print what a gate and the server carry, how soon lists are enforced, and who needed a snapshot."""
+    """Simulate a fleet; print its traffic, the server's load, delays of lists, and snapshots."""
     outage = Span(CITY_OUTAGE.start_s, CITY_OUTAGE.start_s + outage_minutes * 60)
     if life == "outage" and days * DAY_S <= outage.end_s:
         raise click.UsageError(
@@ -104,11 +107,11 @@ def main(
         city = City(plan)
         progress.update(task, description="gates")
 
-        def tell(done: int) -> None:
+        def advance(done: int) -> None:
             progress.advance(task, done)
             progress.refresh()
 
-        counted = run(city, fleet, jobs=jobs, progress=tell)
+        counted = run(city, fleet, jobs=jobs, progress=advance)
     report = report_of(counted, plan, fleet)
     draw(report, Console(width=110))
     if json_file:

@@ -1,7 +1,9 @@
-"""A simulated city: its changes, and what its back office publishes, from the first day to the last. No cryptography, real manifests and indexes.
+"""A simulated city: the changes of its cards, and what its back office publishes, day by day.
 
-The city does not look at its gates, so its whole life is known before the first gate polls; the pieces are those that backoffice/publishing/pieces.py
-wants, with the sizes of real ones (sizes.py). Time is in seconds from the first simulated midnight; what lies before it is history.
+Manifests and indexes are real; nothing is signed. The city does not depend on its gates, so its
+whole timeline is built before the first gate polls. The pieces are those that
+backoffice/publishing/pieces.py schedules, with the sizes of real ones (sizes.py). Times are
+seconds since the first simulated midnight; negative times are history.
 """
 
 from bisect import bisect_right
@@ -25,10 +27,11 @@ DAY_S = 86_400
 EPOCH_UNIX_S = 1_609_459_200  # midnight, UTC
 TIMESTAMP_VALID_S = 6 * 3_600
 LISTS_VALID_S = 5 * DAY_S
-HISTORY_STEP_S = 3_600  # how often the city published long before the first day: whoever comes from there takes pieces of days
-WARM_S = (
-    3 * 3_600
-)  # and how long before it as often as later, so that every piece of a minute is there
+# Long before the first day the city published once an hour: a gate that was away since then takes
+# pieces of days. From WARM_S before the first day on it published as often as later, so that every
+# piece of a minute is there.
+HISTORY_STEP_S = 3_600
+WARM_S = 3 * 3_600
 # How a city's day goes, by the hour: share of the changes. Local time is three hours ahead of UTC.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 8, 7, 6, 6, 6, 6, 6, 6, 6, 7, 8, 7, 6, 5, 4, 3)
 LOCAL_S = 3 * 3_600
@@ -46,7 +49,7 @@ class RulePlan(NamedTuple):
 
 
 def rules(changes_a_day: int) -> tuple[RulePlan, ...]:
-    """The city's: half of the changes are suspensions and their ends before time, half are matched cards; staff hardly ever."""
+    """The city's rules: half of the changes are suspensions and early ends, half matched cards."""
     half = changes_a_day / 2
     tables = sizes.SNAPSHOTS
     return (
@@ -57,7 +60,10 @@ def rules(changes_a_day: int) -> tuple[RulePlan, ...]:
 
 
 class CityPlan(NamedTuple):
-    """What kind of city. `cards` above 0 lets every change be of one of so many cards that are really followed, for tests."""
+    """What kind of city to simulate.
+
+    With `cards` above 0 every change is of one of so many cards, and each is followed: for tests.
+    """
 
     days: float = 2.0
     publish_every_s: int = 60
@@ -70,7 +76,7 @@ class CityPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One publication: when, what is signed, and what is offered. `manifest` is empty for what lies before the first day."""
+    """One publication: its time, manifest and pieces on offer. In history `manifest` is empty."""
 
     at_s: float
     version: int
@@ -83,7 +89,7 @@ class Published:
 
     @property
     def unix_s(self) -> int:
-        """When it was issued and signed."""
+        """The Unix time at which the list was issued and signed."""
         return EPOCH_UNIX_S + int(self.at_s)
 
 
@@ -103,7 +109,7 @@ class City:
     published: list[Published] = field(init=False, default_factory=list)
     pieces: dict[str, PieceIs] = field(init=False, default_factory=dict)
     withdrawn_s: dict[str, float] = field(init=False, default_factory=dict)
-    """When a piece stood in the index for the last time, if that is over."""
+    """By hash, the time at which a piece was last listed in the index, if it was withdrawn."""
 
     def __post_init__(self) -> None:
         self.rules = rules(self.plan.changes_a_day)
@@ -144,7 +150,10 @@ class City:
         return totals[to_version] - totals[from_version]
 
     def followed(self, rule: str, from_version: int, to_version: int) -> dict[int, bool]:
-        """The last state of every followed card that changed after the one version up to the other; from 0, of those that are in."""
+        """The last state of each followed card that changed in (from_version, to_version].
+
+        With `from_version` 0, only the cards that are in.
+        """
         log = self.log[rule]
         start, end = (
             bisect_right(log, (version, self.plan.cards, True))

@@ -1,4 +1,4 @@
-"""Runs a fleet through a city's days, in as many processes as there are cores, and adds up what was counted."""
+"""Run a fleet through a city's days, in a process for each core, and add up what was counted."""
 
 import multiprocessing
 import os
@@ -24,7 +24,10 @@ Born = Callable[[Random, float], Life]
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """How many gates of what kind, polling how often. `life` is "any", "steady", or "outage": the city's server away for an hour."""
+    """How many gates of what kind, and how often they poll.
+
+    `life` is "any", "steady", or "outage": the city's server is away for the time of `outage`.
+    """
 
     gates: int
     poll_s: float = 30.0
@@ -72,7 +75,17 @@ def run(
     jobs: int | None = None,
     progress: Progress = lambda _gates: None,
 ) -> Counted:
-    """Every gate from the first second to the last. `jobs` 1 runs them in this process. Raises AssertionError if a gate is wrong about its list."""
+    """Run every gate from the first second to the last.
+
+    Args:
+        city: the timeline that all gates see.
+        plan: the fleet.
+        jobs: processes; 1 runs the gates in this process, None takes one for each core.
+        progress: called with a number of gates whenever so many are done.
+
+    Raises:
+        AssertionError: a gate holds another list than the city published.
+    """
     shares = [
         range(at, min(at + GATES_A_SHARE, plan.gates)) for at in range(0, plan.gates, GATES_A_SHARE)
     ]

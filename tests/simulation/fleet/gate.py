@@ -1,4 +1,4 @@
-"""One simulated gate: the real courier on simulated ports, polled through its whole life, and held against the city after every poll."""
+"""One simulated gate: the real courier on simulated ports, compared with the city at each poll."""
 
 from random import Random
 
@@ -17,8 +17,10 @@ from tests.simulation.fleet.tally import Load, Of, Tally, away
 from validator.courier.list_sync import ListSync
 from validator.errors import SourceState
 
-LANE_LOOKS_S = 1.0  # the lane looks for a new list once a second
-INSTALLS_S = 0.1  # decoding, folding and fsync of a few pieces on a Pi; a guess on the safe side, since it takes 20 ms on a laptop
+LANE_SCANS_S = 1.0  # the lane scans for a new list once a second
+# Decoding, folding and fsync of a few pieces on a Pi: a guess on the safe side of the 20 ms that a
+# laptop takes.
+INSTALLS_S = 0.1
 SNAPSHOT = "matched"  # the rule whose snapshot is what a full download means
 ERA = 1
 
@@ -67,7 +69,7 @@ class SimGate:
         return self.tally
 
     def _begins(self) -> Held:
-        """What it holds from its life before: a list of that age, as one segment a table."""
+        """The list that the gate holds at the start: one segment for each table."""
         age_s = self._life.begins_with_s
         if age_s is None:
             return Held()
@@ -88,9 +90,9 @@ class SimGate:
         )
 
     def _boot(self) -> None:
-        self._town = SimMetadata(self._city, self._line)
+        self._metadata = SimMetadata(self._city, self._line)
         self._courier = ListSync(
-            metadata=self._town,
+            metadata=self._metadata,
             pieces=self._pieces,
             lists=self._lists,
             store=self._store,
@@ -124,8 +126,8 @@ class SimGate:
         self._is_current = False
 
     def _fresh(self) -> None:
-        """It says that what it holds is what the city says: is that so, and how long did it take?"""
-        public = self._town.seen
+        """Check a poll that ended "fresh" against the city, and count how long the list took."""
+        public = self._metadata.seen
         assert public is not None
         line, city = self._line, self._city
         assert self._lists.held == (ERA, public.version)
@@ -133,11 +135,10 @@ class SimGate:
         if not self._is_current:
             self._note_return()
             self._disturb(line.now_s)
-            self._in_step_s = (
-                line.now_s
-            )  # what was published while it fetched belongs to its return
+            # What was published while the gate fetched belongs to its return.
+            self._in_step_s = line.now_s
         elif (before := self._before) != public.version:
-            enforced_s = line.now_s + INSTALLS_S + self._rng.random() * LANE_LOOKS_S
+            enforced_s = line.now_s + INSTALLS_S + self._rng.random() * LANE_SCANS_S
             for version in range(before + 1, public.version + 1):
                 at_s = city.version(version).at_s
                 if at_s >= self._in_step_s:
@@ -155,7 +156,7 @@ class SimGate:
         self._pieces.snapshots.clear()
 
     def _check(self, public: Published | None) -> None:
-        """Every table must tell every change of the list it belongs to, and no card may stand otherwise than the city says."""
+        """Assert that each table has every change of its list, and each followed card its state."""
         if public is None:
             return
         for rule in self._city.rules:

@@ -1,8 +1,10 @@
-"""What a request of the real web adapter costs besides the file: bytes of the TCP stream, counted between it and a real TLS server.
+"""Measure what a request of the real web client costs besides the file, in bytes of the TCP stream.
 
-    python -m tests.simulation.fleet.line     # against the tests' own web server, whose answers are as long as nginx's
+    python -m tests.simulation.fleet.line     # against the tests' own web server
 
-`sizes.py` holds what was measured, and a test holds it against this again. Headers, TLS records and handshakes are counted, TCP and IP are not.
+A relay counts between the client and a real TLS server, whose answers are as long as nginx's.
+Headers, TLS records and handshakes are counted; TCP and IP are not. `sizes.py` keeps the figures,
+and a test compares them with this measurement again.
 """
 
 import selectors
@@ -11,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -42,12 +45,12 @@ class Passed(NamedTuple):
     down: int
 
     def minus(self, other: "Passed", body_bytes: int = 0) -> "Passed":
-        """What came to it since."""
+        """What has passed since `other`, less `body_bytes` towards the gate."""
         return Passed(self.up - other.up, self.down - other.down - body_bytes)
 
 
 class Relay:
-    """Stands between a gate and a server on loopback, passes everything on and counts it."""
+    """A TCP relay on loopback between a gate and a server, which counts bytes both ways."""
 
     def __init__(self, port: int) -> None:
         """To the server on this port."""
@@ -58,13 +61,13 @@ class Relay:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The TCP port of the relay."""
         port: int = self._listener.getsockname()[1]
         return port
 
     @property
     def passed(self) -> Passed:
-        """Until now: whoever has read something finds it counted."""
+        """The bytes until now: what a reader has received is counted."""
         return Passed(self._up, self._down)
 
     def __enter__(self) -> Self:
@@ -113,7 +116,10 @@ def fill(folder: Path) -> None:
 
 
 def measure(port: int, ca_file: Path) -> dict[str, Passed]:
-    """What one of each costs besides the file, from the server on this port, which serves what `fill` laid there."""
+    """The cost of one request of each kind, from a server on `port` that serves what `fill` wrote.
+
+    The bodies are taken off. `ca_file` holds the certificates by which the server is checked.
+    """
     costs = {}
     with Relay(port) as relay, tempfile.TemporaryDirectory() as temporary:
         web, base = Web(ca_file=str(ca_file)), f"https://localhost:{relay.port}/"
@@ -132,7 +138,7 @@ def measure(port: int, ca_file: Path) -> dict[str, Passed]:
         costs["handshake"] = first.minus(costs["root"])
         tag = ""
         for kind, name in FILES.items():
-            costs[kind] = count(lambda: web.get(f"{base}{name}", FILE_BYTES), FILE_BYTES)  # noqa: B023  # called here
+            costs[kind] = count(partial(web.get, f"{base}{name}", FILE_BYTES), FILE_BYTES)
         answer = web.get(f"{base}{FILES['timestamp']}", FILE_BYTES)
         tag = answer.etag if answer else ""
         costs["unmodified"] = count(

@@ -1,7 +1,8 @@
-"""A simulated shelf: the levels of DiskListStore by how many cards each holds, without the cards. It counts what goes to the SD card.
+"""A simulated list store: the levels of DiskListStore by numbers of cards, without the cards.
 
-Where the constants of the real one say that a table goes to the card, this one says so too; tests/simulation/test_fleet_list_store.py holds the two
-against each other. A table here knows from which version to which each of its segments spans, so that a gap between two cannot go unseen.
+It counts the bytes written to the SD card, and writes a table there when the constants of the real
+store do; tests/simulation/test_fleet_list_store.py compares the two. Each segment of a table has
+its span of versions, so that a gap between two cannot go unseen.
 """
 
 from collections import defaultdict
@@ -51,12 +52,13 @@ class SimListStore:
     """courier.ports.ListStore."""
 
     def __init__(self, city: City, count: Callable[[Of, int], None], begins: Held) -> None:
-        """`count` is told of everything that is written to the card."""
+        """`count` is called with the bytes of each write to the SD card."""
         self._city = city
         self._count = count
         self.list = self._on_card = begins
         self._kept: defaultdict[str, int] = defaultdict(int)
-        # See courier.ports.ListStore. The courier asks once for each of thousands of pieces, at every poll.
+        # See courier.ports.ListStore. At each poll the courier asks once for each of thousands of
+        # pieces, so this is a plain look-up.
         self.kept = self._kept.__getitem__
         self._note_kept()
 
@@ -85,7 +87,11 @@ class SimListStore:
         self._note_kept()
 
     def newest(self, rule: str) -> int:
-        """Up to which version this rule's table tells. The table has no gap, or this raises."""
+        """The version up to which this rule's table has every change.
+
+        Raises:
+            AssertionError: there is a gap in the table.
+        """
         levels = self.list.tables[rule]
         for newer, older in pairwise(levels):
             assert newer.from_version <= older.to_version < newer.to_version, (rule, levels)
@@ -139,8 +145,8 @@ class SimListStore:
     def _table(self, rule: str, new: Sequence[Level], *, to_card: bool) -> Sequence[Level]:
         if to_card:
             new = [self._written(level) for level in new]
-        begins_anew = bool(new) and new[-1].from_version == 0
-        *changes, base = [*new, *(() if begins_anew else self.list.tables[rule])]
+        has_snapshot = bool(new) and new[-1].from_version == 0
+        *changes, base = [*new, *(() if has_snapshot else self.list.tables[rule])]
         if not to_card:
             on_card = [level for level in changes if level.on_card]
             return (
@@ -154,7 +160,11 @@ class SimListStore:
         return levels
 
     def _folded(self, levels: Sequence[Level], *, to_card: bool) -> tuple[Level, ...]:
-        """At most one that says the same. Few cards change twice before a fold, so their numbers are added; a base keeps its number."""
+        """These levels as one.
+
+        Few cards change twice before a fold, so the numbers of cards are added; a base keeps its
+        number.
+        """
         if not levels or (len(levels) == 1 and levels[0].on_card == to_card):
             return tuple(levels)
         first, last = levels[0], levels[-1]

@@ -1,7 +1,8 @@
-"""How gates live: their lines, their outages and power cuts, what they begin with. Assumptions about a city, seeded; none of them was measured.
+"""How gates live: their lines, outages and power cuts, and the lists that they begin with.
 
-Of 20,000 gates 11,200 stand in buses, on mobile lines and switched off at night; the others in stations, on wires. Some lines flap all day, some
-gates are new, were in a workshop for weeks, or lose their line for days.
+These are seeded assumptions about a city; none of them was measured. Of 20,000 gates 11,200 are in
+buses, on mobile lines and switched off at night; the others are in stations, on wires. Some lines
+flap all day, some gates are new, were in a workshop for weeks, or lose their line for days.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,9 +56,10 @@ SPEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One gate's: when it has no line, when it has no power (then it has no line either), and how old its list is at the start.
+    """The life of one gate: when it has no line or no power (then no line), and its first list.
 
-    `begins_with_s` is the age; 0: it is in step, None: it is new and has none.
+    `begins_with_s` is the age of the list at the start: 0 if it is in step, None if a new gate has
+    no list.
     """
 
     kind: Kind
@@ -110,7 +112,7 @@ def drawn(rng: Random, days: float) -> Life:
 
 
 def _nights(rng: Random, end_s: float) -> Iterator[Span]:
-    """A bus stands in its garage for some four hours, without power: from about one in the morning, three hours ahead of UTC."""
+    """A bus is parked without power for some four hours from about 1 a.m. local time (UTC+3)."""
     for day in range(int(end_s // DAY_S) + 1):
         start_s = day * DAY_S + 22 * HOUR_S + rng.uniform(-1, 1) * HOUR_S
         yield Span(start_s, start_s + rng.uniform(3.5, 5) * HOUR_S)

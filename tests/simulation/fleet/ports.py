@@ -1,6 +1,7 @@
-"""The ports of a simulated gate beside its shelf: the line, the town at its other end, the pieces it keeps, its ledger and its clock.
+"""The ports of a simulated gate: line, metadata source, pieces, accepted store and clock.
 
-Time goes by on the line alone; everything else takes none. What the real adapters fetch, keep and resume is written here once more, in numbers.
+The list store has its own module. Only the line takes time. What the real adapters fetch, keep and
+resume is modelled here in numbers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,10 +26,10 @@ from validator.errors import RemoteError, SourceState
 from validator.ipc.accepted import Accepted, encode
 from validator.lists.manifest import PieceEntry
 
-KEEPALIVE_S = 75.0  # nginx as it comes: how long it keeps a connection on which nobody asks
-KEEPALIVE_REQUESTS = 1_000  # likewise, how many requests on one
+KEEPALIVE_S = 75.0  # nginx's default: how long it keeps an idle connection
+KEEPALIVE_REQUESTS = 1_000  # likewise, how many requests on one connection
 SILENCE_S = 10.0  # WebLimits.silence_s: how long a broken line goes unnoticed
-NO_LINE_S = 1.0  # until the system says that there is none
+NO_LINE_S = 1.0  # until the system reports that there is no network
 WITHDRAWN_KEPT_S = 86_400.0  # how long the file of a piece stays after the index has dropped it
 ROLE_KEYS = RoleKeys(("1" * 64,), ("2" * 64,), ("3" * 64,))
 ROOT = b"root 1"
@@ -61,7 +62,18 @@ class Line:
         self._kept_until_s = float("-inf")
 
     def bring(self, kind: str, of: Of, bytes_: int) -> int:
-        """Ask for a file of which so many bytes are wanted. Returns how many came; `broken` says whether the line broke over it. Raises RemoteError."""
+        """Request `bytes_` bytes of a file; return how many came.
+
+        `broken` is True if the line broke meanwhile.
+
+        Args:
+            kind: the request, a key of `LINE`.
+            of: what the body is counted as.
+            bytes_: the size of the body.
+
+        Raises:
+            RemoteError: there is no network.
+        """
         self._require_line()
         down, up, takes_s = self._cost(kind, bytes_)
         began_s, whole_s = self.now_s, takes_s + down / self._bytes_s
@@ -84,7 +96,7 @@ class Line:
         return came
 
     def whole(self, kind: str, of: Of, bytes_: int) -> None:
-        """Ask for a small file. Raises RemoteError, also if it does not come whole."""
+        """Request a small file. Raises RemoteError, also if it does not come whole."""
         self.bring(kind, of, bytes_)
         if self.broken:
             raise RemoteError(SourceState.UNREACHABLE, "the connection broke")
@@ -122,7 +134,7 @@ class Line:
 
 
 class SimMetadata:
-    """courier.ports.MetadataSource: what TufMetadata asks for, in its order, and what it keeps from one poll to the next."""
+    """courier.ports.MetadataSource: the requests of TufMetadata in order, and what it keeps."""
 
     def __init__(self, city: City, line: Line) -> None:
         self.seen: Published | None = None
@@ -209,7 +221,7 @@ class SimPieces:
         }
 
     def _make_room(self) -> None:
-        """As PieceCache does: past as many files as it may have, the oldest goes, whether or not a power cut would need it."""
+        """As PieceCache does: at its limit of files drop the oldest, needed after a cut or not."""
         while len(self._whole) >= self._files_max:
             oldest = next(iter(self._whole))
             self._kept[self._whole.pop(oldest)].pop(0)
@@ -230,7 +242,10 @@ class SimPieces:
         self._begun.pop(entry.sha256, None)
 
     def _note(self, entry: PieceEntry) -> None:
-        """How many of its changes this gate has fetched before. A snapshot is counted as what it is, not as changes."""
+        """Count the changes of a piece, and those that the gate fetched before.
+
+        A snapshot is counted as a snapshot, not as changes.
+        """
         rule, cards = self._city.pieces[entry.sha256]
         if entry.from_version == 0:
             self.snapshots.add(rule)
@@ -278,7 +293,7 @@ class SimAcceptedStore:
 
 
 class SimLanes:
-    """courier.ports.Lanes: they use every list, and are counted as if they found it by their own scan."""
+    """courier.ports.Lanes that use every list, which they find by their own scan."""
 
     def refused(self, era: int, list_version: int) -> str:
         """See courier.ports.Lanes."""
@@ -290,7 +305,7 @@ class SimLanes:
 
 
 class SimClock:
-    """courier.ports.CourierClock on a machine without a battery: from a boot on its wall clock stands in 1970, until it has been on line."""
+    """courier.ports.CourierClock without a battery: 1970 from each boot until the first answer."""
 
     def __init__(self, line: Line) -> None:
         self.synchronised = False
@@ -300,7 +315,7 @@ class SimClock:
         self._floor = TimeFloor(0, 0)
 
     def boot_again(self, on_s: float) -> None:
-        """The power came back then, and what is counted from the boot begins anew."""
+        """The power came back at `on_s`: the boot time counts from zero again."""
         self._boots += 1
         self._booted_s = on_s
         self.synchronised = False

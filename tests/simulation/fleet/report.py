@@ -1,6 +1,6 @@
-"""What a fleet's run comes to: percentiles of what was counted, and the same as tables for a person."""
+"""The figures of a fleet's run: percentiles of what was counted, also as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ class Spread(NamedTuple):
 
 
 class Delay(NamedTuple):
-    """From the publication of a list until it decides at a gate that had its line and was in step: seconds, to 0.05."""
+    """Seconds, to 0.05, from a publication until a gate on line and in step decides by the list."""
 
     size: int
     p50: float
@@ -57,7 +57,10 @@ class Delay(NamedTuple):
 
 
 class Return(NamedTuple):
-    """Gates whose line came back after an absence of this class: how many, how many of them took the matched table's snapshot, seconds until current."""
+    """Gates whose line came back after an absence of one class.
+
+    How many; how many of them took the matched table's snapshot; seconds until they were current.
+    """
 
     away: str
     returns: int
@@ -66,7 +69,10 @@ class Return(NamedTuple):
 
 
 class ServerLoad(NamedTuple):
-    """What the server carries, both ways, as if the fleet were the whole city. Of a part of it, the busiest second shows chance, not load."""
+    """What the server carries, both ways, scaled to the whole city.
+
+    The busiest second of a part of the city shows chance, not load.
+    """
 
     requests_s_mean: float
     requests_s_busiest_minute: float
@@ -78,7 +84,10 @@ class ServerLoad(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Everything. Bytes are a gate's and a day's; `quiet` ones are of days on which the gate had line and power throughout."""
+    """All figures of a run. Bytes are a gate's in a day.
+
+    Those called `quiet` are of days on which the gate had line and power throughout.
+    """
 
     gates: int
     days: float
@@ -94,7 +103,7 @@ class Report(NamedTuple):
     card_bytes: Spread
     enforced_s: Delay
     changed_to_enforced_s: Delay
-    """The same from the change in the registry, which waits for the next publication: evenly spread over the interval between two."""
+    """The same from the change in the registry, which waits up to an interval to be published."""
     returns: list[Return]
     polls: dict[str, int]
     power_cuts: dict[str, int]
@@ -202,13 +211,23 @@ def _busiest_minute(by_second: NDArray[Any]) -> float:
 
 
 def draw(report: Report, console: Console) -> None:
-    """For a person."""
-    city, load = report.city, report.load
+    """Print all figures of the report."""
+    city = report.city
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.kinds.items())
     console.print(
-        f"{report.gates:,} gates ({kinds}), {report.days:g} days, {city.changes_a_day:,} changes a day, "
-        f"published every {city.publish_every_s} s, polled every {report.fleet.poll_s:g} s, seed {city.seed}"
+        f"{report.gates:,} gates ({kinds}), {report.days:g} days, "
+        f"{city.changes_a_day:,} changes a day, published every {city.publish_every_s} s, "
+        f"polled every {report.fleet.poll_s:g} s, seed {city.seed}"
     )
+    _draw_traffic(report, console)
+    _draw_delays(report, console)
+    _draw_returns(report, console)
+    _draw_load(report, console)
+    bytes_ = SNAPSHOTS["matched"][1] / MB
+    console.print(f"A snapshot of the matched table has {bytes_:.1f} MB in wire form.")
+
+
+def _draw_traffic(report: Report, console: Console) -> None:
     table = _table("A gate and day", "mean", "p50", "p99", "max", "of")
     for name, spread in (
         ("to the gate, MB", report.down_bytes),
@@ -225,14 +244,21 @@ def draw(report: Report, console: Console) -> None:
     console.print(
         f"Changes fetched more than once: {report.fetched_twice_share:.2%} of those fetched"
     )
+
+
+def _draw_delays(report: Report, console: Console) -> None:
     for name, delay in (
         ("Published", report.enforced_s),
         ("Changed", report.changed_to_enforced_s),
     ):
         console.print(
-            f"{name} → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, p99.9 {delay.p999:.2f}, "
-            f"max {delay.max:.2f} (of {delay.size:,} lists at gates on line and in step)"
+            f"{name} → enforced, s: p50 {delay.p50:.2f}, p99 {delay.p99:.2f}, "
+            f"p99.9 {delay.p999:.2f}, max {delay.max:.2f} "
+            f"(of {delay.size:,} lists at gates on line and in step)"
         )
+
+
+def _draw_returns(report: Report, console: Console) -> None:
     table = _table(
         "Came back after",
         "gates",
@@ -245,24 +271,24 @@ def draw(report: Report, console: Console) -> None:
         seconds = (f"{value:.1f}" for value in each.seconds[2:])
         table.add_row(each.away, f"{each.returns:,}", f"{each.snapshots:,}", *seconds)
     console.print(table)
-    cuts = (
-        ", ".join(f"{name} {count:,}" for name, count in sorted(report.power_cuts.items()))
-        or "none"
-    )
-    console.print(
-        f"Power cuts: {cuts}; pieces thrown away for want of room: {report.pieces_thrown_away:,}"
-    )
-    console.print(
-        f"Polls: {', '.join(f'{name} {count:,}' for name, count in sorted(report.polls.items()))}"
-    )
+    cuts = _sorted_counts(report.power_cuts) or "none"
+    thrown_away = report.pieces_thrown_away
+    console.print(f"Power cuts: {cuts}; pieces thrown away for want of room: {thrown_away:,}")
+    console.print(f"Polls: {_sorted_counts(report.polls)}")
+
+
+def _draw_load(report: Report, console: Console) -> None:
+    load = report.load
     scaled = f"scaled to {CITY_GATES:,} gates" if report.gates != CITY_GATES else "the whole city"
     table = _table(f"The server, {scaled}", "mean", "busiest minute", "busiest second")
     table.add_row("requests a second", *(f"{value:,.0f}" for value in load[:3]))
     table.add_row("Mbit/s, both ways", *(f"{value:,.1f}" for value in load[3:6]))
     table.add_row("TLS handshakes a second", f"{load.handshakes_s_mean:,.1f}", "", "")
     console.print(table)
-    bytes_ = SNAPSHOTS["matched"][1] / MB
-    console.print(f"A snapshot of the matched table has {bytes_:.1f} MB in wire form.")
+
+
+def _sorted_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
 def _table(first: str, *columns: str) -> Table:

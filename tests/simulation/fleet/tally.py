@@ -1,4 +1,4 @@
-"""What one gate is counted: bytes and requests by day and kind, what it put on the city's server second by second, and how long things took."""
+"""What is counted of a gate: bytes and requests by day and kind, its load on the server, delays."""
 
 from array import array
 from collections import Counter
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 DAY_S = 86_400
 LATENCY_STEP_S = 0.05
-LATENCY_STEPS = (
-    6_000  # five minutes; what is longer is counted in the last one, and its maximum told
-)
+LATENCY_STEPS = 6_000  # five minutes; the last step counts all that is longer
 
 
 class Of(IntEnum):
@@ -35,8 +33,14 @@ class Of(IntEnum):
 DOWN = (Of.METADATA, Of.MANIFESTS, Of.INDEX, Of.PIECES, Of.SNAPSHOTS, Of.DOWN_LINE)
 ON_LINE = (*DOWN, Of.UP)
 ON_CARD = (Of.SD_ACCEPTED, Of.SD_PIECES, Of.SD_LISTS)
-AWAY = (("≤ 10 min", 600), ("≤ 1 h", 3_600), ("≤ 1 day", DAY_S), ("≤ 1 week", 7 * DAY_S), ("≤ 4 weeks", 28 * DAY_S),
-        ("longer", float("inf")))  # fmt: skip
+AWAY = (
+    ("≤ 10 min", 600),
+    ("≤ 1 h", 3_600),
+    ("≤ 1 day", DAY_S),
+    ("≤ 1 week", 7 * DAY_S),
+    ("≤ 4 weeks", 28 * DAY_S),
+    ("longer", float("inf")),
+)
 NEW = "new"
 
 
@@ -47,7 +51,10 @@ def away(seconds: float | None) -> str:
 
 @dataclass
 class Load:
-    """What the gates put on the server: requests and bytes (both ways) begun in each second, bytes of long answers spread over their time."""
+    """The gates' load on the server: requests begun and bytes (both ways) in each second.
+
+    The bytes of a long answer are spread over its time.
+    """
 
     seconds: int
     requests: NDArray[np.int64] = field(init=False)
@@ -87,10 +94,10 @@ class Tally:
     days: list[list[int]]
     undisturbed: list[bool]
     """By day, whether the gate had its line and was in step all day."""
-    enforced: array = field(default_factory=lambda: array("q", bytes(8 * (LATENCY_STEPS + 1))))  # type: ignore[type-arg]  # a plain array
+    enforced: "array[int]" = field(default_factory=lambda: array("q", bytes(8 * LATENCY_STEPS + 8)))
     enforced_max_s: float = 0.0
     back_s: dict[str, list[float]] = field(default_factory=dict)
-    """By how long a gate was away, the seconds from when its line came back until its list was current."""
+    """By class of absence: seconds from when the line came back until the list was current."""
     returns: Counter[str] = field(default_factory=Counter)
     snapshots: Counter[str] = field(default_factory=Counter)
     fetched_changes: int = 0

@@ -1,9 +1,11 @@
-"""How large a piece is in its wire form, by how many cards it holds: measured with the real one, for cards as a city's are.
+"""Measure the bytes of a piece in its wire form by its number of cards, with the real encoder.
 
-    python -m tests.simulation.fleet.wire_bytes     # prints what stands in `sizes.py`; 20 s, and 0.5 GB for the largest
+    python -m tests.simulation.fleet.wire_bytes     # prints what `sizes.py` keeps
 
-Fingerprints are uniform. Half of the changes of a rule put a card in, half take one out. A suspension ends 5 to 14 days after it began, at any
-minute; a matched card has no end. A snapshot holds cards that are in, suspended ones with 0 to 14 days left.
+It takes 20 s, and 0.5 GB for the largest piece. Fingerprints are uniform. Half of the changes of a
+rule put a card in, half take one out. A suspension ends 5 to 14 days after it began, at any
+minute; a matched card has no end. A snapshot holds cards that are in, suspended ones with 0 to 14
+days left.
 """
 
 import io

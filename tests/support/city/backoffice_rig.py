@@ -1,4 +1,4 @@
-"""A small back office in a folder, with its root keys at hand, and a client of The Update Framework that sees it as a gate would."""
+"""A small back office in a folder, with its root keys, and a TUF client that sees it as a gate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # no __all__ there
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # likewise
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # likewise
@@ -25,7 +25,7 @@ EXPIRIES = Expiries()
 
 
 def manifest(list_version: int, now_unix_s: int = NOW_UNIX_S) -> bytes:
-    """A manifest without rules: what it names is not looked at here."""
+    """A manifest without rules, where its content does not matter."""
     return encode(Manifest(list_version, now_unix_s, now_unix_s + 5 * DAY_S, ()))
 
 
@@ -131,7 +131,7 @@ class Seen(NamedTuple):
 
 
 class Client:
-    """python-tuf's own client, which keeps its files from one time to the next and began with root 1."""
+    """python-tuf's own client, which began with root 1 and keeps its files between updates."""
 
     def __init__(self, home: Home, folder: Path) -> None:
         self._home = home

@@ -1,4 +1,4 @@
-"""A small city's list, made and installed without a back office: for tests of a gate. Its people and its deck are the demo's."""
+"""A small city's list for tests of a gate, without a back office; its cards are the demo's."""
 
 import json
 from collections.abc import Iterable
@@ -59,7 +59,11 @@ def build(folder: Path, now_unix_s: int) -> BuiltCity:
 
 
 def _publish(city: BuiltCity, people: People, key: bytes, now_unix_s: int) -> None:
-    """Suspended before staff, since a staff card's UID can be cloned; matched last: it speaks about everyone else."""
+    """The rules in order: suspended, staff, matched.
+
+    Suspended comes before staff, since a staff card's UID can be cloned. Matched comes last, since
+    it decides about all other cards.
+    """
     epoch_unix_s = (now_unix_s - DAY_S) // MATCHED_UNIT_S * MATCHED_UNIT_S
 
     def ends(at_unix_s: int) -> int:

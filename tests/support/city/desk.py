@@ -1,4 +1,4 @@
-"""A back office in a folder and somebody who types commands at it: for tests of single commands, in this process."""
+"""A back office in a folder and an operator who types commands, for tests in this process."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,15 @@ from backoffice.home.config import FILE_NAME, example
 from backoffice.registry.registry import IssuedCard, Registry, State
 from tests.support.city.registry_reads import members
 
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
+# In memory: on a disk each command waits for its fsyncs.
+SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108
 A, B, C = (bytes([4, 0x11, 0x22, 0x33, 0x44, 0x55, number]) for number in (0xA1, 0xB2, 0xC3))
 NOBODY = bytes([4, 0x99, 0x99, 0x99, 0x99, 0x99, 0x99])
 NUMBER = "1234567812345678"
 
 
 class Desk:
-    """Somebody who types commands at a back office that has issued three cards; the first one has a printed number."""
+    """An operator's commands in a back office with three issued cards, A with a printed number."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -29,7 +30,7 @@ class Desk:
         return Registry.open(f"sqlite:///{self.home}/registry.db")
 
     def types(self, *arguments: str, code: int | tuple[int, ...] = 0) -> str:
-        """Run a command; what it said. It never tells a card."""
+        """Run a command; return its output. Asserts the exit code, and that no card is in it."""
         ended = CliRunner(catch_exceptions=False).invoke(
             main, arguments, env={"TURNIKE_HOME": str(self.home)}
         )

@@ -1,8 +1,11 @@
-"""Imports that are killed, each by itself and one step later than the one before; tests/unit/backoffice/imports/test_kills.py tells why.
+"""A program whose imports are killed, each one step later than the one before.
 
-`python -m tests.support.city.import_victim FOLDER ROWS RULE` imports the file ROWS into FOLDER/1.db, FOLDER/2.db, …, copies of FOLDER/before.db, until one is not
-killed any more; it prints how many there are. A step is the beginning or the end of a batch, or of what its transaction begins with.
-A process of its own, so that what forks has one thread.
+    python -m tests.support.city.import_victim FOLDER ROWS RULE
+
+It imports the file ROWS into FOLDER/1.db, FOLDER/2.db, …, copies of FOLDER/before.db, until an
+import runs to its end; it prints how many there are. A step is the beginning or the end of a batch,
+or of what its transaction begins with. It is a process of its own, so that what forks has one
+thread. tests/unit/backoffice/imports/test_kills.py is its test.
 """
 
 import os

@@ -47,7 +47,7 @@ def segment_bytes(
 
 
 def entry_of(content: bytes) -> SegmentEntry:
-    """What a manifest says of a segment file."""
+    """The entry of a segment file in a manifest."""
     header = Segment(content).header
     return SegmentEntry(
         header.from_version, header.to_version, len(content), hashlib.sha256(content).hexdigest()
@@ -55,7 +55,7 @@ def entry_of(content: bytes) -> SegmentEntry:
 
 
 def manifest_of(version: int, *tables: tuple[bytes, ...]) -> InstalledManifest:
-    """A manifest with one refusing rule for each table, a table being its segments, newest first."""
+    """A manifest with one refusing rule for each table; a table is its segments, newest first."""
     rules = tuple(
         RuleEntry(
             Segment(table[0]).header.rule,
@@ -93,7 +93,7 @@ def opened(
 
 
 def looked(folder: ListFolder) -> Adopted:
-    """What stands there, with problems fit for a log."""
+    """The list that the folder holds; asserts that each problem is fit for a log."""
     adopted = folder.settled()
     assert all(problem.isprintable() for problem in adopted.problems)
     return adopted

@@ -1,4 +1,7 @@
-"""A PostgreSQL of the tests' own: a cluster in a folder that is made for it, behind a socket there and no port, run by a user who is not root."""
+"""A PostgreSQL of the tests' own: a cluster in a new folder, with a socket there and no port.
+
+A user who is not root runs it.
+"""
 
 import os
 import pwd
@@ -17,7 +20,7 @@ from psycopg.sql import SQL, Identifier
 NAME = "turnike"
 DEBIAN = Path("/usr/lib/postgresql")  # where its package puts programs that are not on the PATH
 OPTIONS = "-c listen_addresses='' -c max_connections=30 -c shared_buffers=32MB"
-# What is lost when the machine fails does not matter to a test; how transactions see each other does.
+# A test needs the isolation of transactions; it does not need their durability.
 NOT_DURABLE = "-c fsync=off -c full_page_writes=off"
 
 
@@ -29,13 +32,13 @@ class PostgresServer:
         self._numbers = count(1)
 
     def new_database(self) -> str:
-        """The URL of a registry that nobody has used: a schema of its own, which is quicker made than a database."""
+        """The URL of an empty registry: a new schema, which is made faster than a database."""
         name = f"city{next(self._numbers)}"
         with psycopg.connect(
             host=str(self._folder), user=NAME, dbname="postgres", autocommit=True
         ) as connection:
             connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
-        return f"postgresql+psycopg://{NAME}@/postgres?host={self._folder}&options=-csearch_path%3D{name}"
+        return f"{self.url(NAME, 'postgres')}&options=-csearch_path%3D{name}"
 
     def run_script(self, path: Path) -> None:
         """Run a file of SQL as the superuser; each statement ends a line."""
@@ -53,7 +56,10 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
-    """A server for the length of a block, which syncs if it is to be durable; the test is skipped on a machine without PostgreSQL."""
+    """A server for the length of a block; the test is skipped where PostgreSQL is not installed.
+
+    Only a `durable` server syncs what it commits.
+    """
     options = OPTIONS if durable else f"{OPTIONS} {NOT_DURABLE}"
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="turnike-pg-"))  # short: a socket's path has 107 bytes

@@ -1,4 +1,7 @@
-"""A back office that publishes for real over simulated time, what its registry said at each list version, and gates that poll it without sockets."""
+"""A back office that really publishes over simulated time, and gates that poll without sockets.
+
+It keeps what its registry held at each list version, so that a test knows what a gate must hold.
+"""
 
 import hashlib
 import io
@@ -17,7 +20,6 @@ from urllib.parse import urlsplit
 import requests
 import sqlalchemy as sa
 from requests.adapters import BaseAdapter
-from tuf.api.metadata import Metadata, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]  # not re-exported in words
 from urllib3.response import HTTPResponse
 
 from backoffice.home.config import Config, RuleConfig
@@ -34,9 +36,6 @@ from tests.support.gate.gate_courier import Gate, SetClock
 from validator.courier.list_sync import SyncStatus
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.rules import Effect, RuleSet
-from validator.lists.manifest import PublishedManifest, decode
-from validator.lists.piece_index import PieceIndex
-from validator.lists.piece_index import decode as decode_index
 
 SUSPENDED = RuleConfig(name="suspended", effect=Effect.REFUSE, until_unit_s=60, reports=True)
 STAFF = RuleConfig(name="staff", effect=Effect.ADMIT, until_unit_s=3_600)
@@ -48,19 +47,22 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Said:
-    """What the registry said when a list version was claimed, and by which rules it was published: who is in, and until when."""
+    """The registry as it was when a list version was claimed: its entries' ends, and the rules."""
 
     ends: Mapping[Key, int | None]
     rules: tuple[RuleConfig, ...]
 
     def end(self, rule: RuleConfig, uid: bytes) -> int | None:
-        """Until when a gate must find the card: rounded up to the rule's unit. None for ever, 0 not at all."""
+        """Unix time until which a gate must find the card, rounded up to the rule's unit.
+
+        None: for ever. 0: not at all.
+        """
         end = self.ends.get((rule.name, uid), 0)
         return None if end is None else -(-end // rule.until_unit_s) * rule.until_unit_s
 
 
 class PublishingOffice:
-    """A town's back office in a folder. Change its registry by `change`, so that it is known what must be published."""
+    """A back office in a folder. Tests change its registry by `change` and `remove` alone."""
 
     def __init__(self, folder: Path, now_unix_s: int = NOW_UNIX_S) -> None:
         self.folder = folder
@@ -74,9 +76,8 @@ class PublishingOffice:
         self.states: dict[Key, int | None] = {}
         self.said: dict[int, Said] = {}
         self.hashing: Callable[[bytes], Hash] = hasher
-        self.clock_is_right = (
-            True  # a person says so before each run: simulated days go by without a signature
-        )
+        # An operator confirms the clock before each run: simulated days pass without a signature.
+        self.clock_is_right = True
         self._stamped: set[str] = set()
 
     @property
@@ -91,7 +92,7 @@ class PublishingOffice:
 
     @property
     def rules(self) -> tuple[RuleConfig, ...]:
-        """As configured now."""
+        """The rules as configured now."""
         return self.config.rules
 
     @rules.setter
@@ -113,12 +114,12 @@ class PublishingOffice:
         self.states.pop((rule, uid), None)
 
     def rotate_fingerprint_key(self) -> None:
-        """The next publication is made under another key."""
+        """Make the next publication under another key."""
         self._with_next_key(lambda: keys.start_fingerprint_key(self.home))
         keys.switch_fingerprint_key(self.home)
 
     def _with_next_key(self, make: Callable[[], str]) -> None:
-        """The same keys each time, so that sizes and what follows from them repeat."""
+        """Make the same keys each time, so that sizes and their effects repeat."""
         key = hashlib.sha256(b"key %d" % next(self._keys)).digest()
         with patch("secrets.token_bytes", lambda _size: key):
             make()
@@ -126,7 +127,7 @@ class PublishingOffice:
     # Publishing
 
     def steps(self) -> Generator[str, None, Outcome]:
-        """A run of the publisher, step by step; drop it to kill the publisher there."""
+        """Run the publisher step by step; drop the generator to kill the publisher there."""
         claimed = self.registry.claimed()
         if self.clock_is_right:
             self.city.say_right(self.now_unix_s)
@@ -144,11 +145,11 @@ class PublishingOffice:
             yield step
 
     def publish(self) -> Outcome:
-        """The whole run."""
+        """Run the publisher to its end."""
         return ended(self.steps())
 
     def publish_killed(self, after_steps: int) -> str | None:
-        """Kill a run after so many steps; the last of them, None if it came to its end before."""
+        """Kill a run after so many steps; return the last, or None if the run ended before."""
         steps = self.steps()
         last = None
         for _ in range(after_steps):
@@ -165,7 +166,7 @@ class PublishingOffice:
         self.said[version] = Said(ends, self.rules)
 
     def _stamp(self) -> None:
-        """Date what was put into the metadata folders by the simulated clock, as all else is dated."""
+        """Set the mtime of new metadata files by the simulated clock."""
         for folder in (self.home.metadata, self.home.targets):
             for path in folder.iterdir() if folder.exists() else ():
                 if path.name not in self._stamped and path.name[0] not in ".t":
@@ -175,7 +176,7 @@ class PublishingOffice:
     # Accidents
 
     def lose_publications(self) -> None:
-        """The registry forgets what was published."""
+        """Delete the publications from the registry."""
         with self.registry._database.writing() as connection:
             connection.execute(sa.delete(publications))
             connection.execute(sa.delete(pieces))
@@ -188,7 +189,7 @@ class PublishingOffice:
         return Backup(content, dict(self.states), dict(self.said))
 
     def restore(self, backup: "Backup") -> None:
-        """Put a copy of the registry back. What has been public since stays what it was."""
+        """Put a copy of the registry back. What was published since stays published."""
         self.registry.close()
         for suffix in ("-wal", "-shm"):
             Path(f"{self.home.folder / 'registry.db'}{suffix}").unlink(missing_ok=True)
@@ -200,7 +201,7 @@ class PublishingOffice:
         }
 
     def copied(self, folder: Path) -> "PublishingOffice":
-        """The same town once more, in another folder."""
+        """A copy of the city in another folder."""
         shutil.copytree(self.folder, folder)
         other = copy(self)
         other.folder = folder
@@ -223,7 +224,7 @@ class PublishingOffice:
     # Gates
 
     def gate(self, name: str = "gate", *held: bytes) -> "SocketlessGate":
-        """A new gate that was given root 1 and the key of now."""
+        """A new gate that has root 1 and the present key."""
         root = (self.home.roots / "1.root.json").read_bytes()
         return SocketlessGate(
             self.folder / name,
@@ -235,7 +236,10 @@ class PublishingOffice:
         )
 
     def assert_says(self, rules: RuleSet, now_unix_s: int | None = None) -> None:
-        """A gate's tables say of every card exactly what the registry said at that version: now, at its end, and for ever after."""
+        """Assert that a gate's tables agree with the registry at that version for every card.
+
+        They are compared now, around the end of the entry, and 90 days later.
+        """
         now_unix_s = self.now_unix_s if now_unix_s is None else now_unix_s
         said = self.said[rules.version]
         assert [rule.name for rule in rules.rules] == [rule.name for rule in said.rules]
@@ -253,7 +257,7 @@ class PublishingOffice:
 
 @dataclass(frozen=True)
 class Backup:
-    """A registry as it was, and what is known of it."""
+    """A copy of a registry, and of what is known of it."""
 
     registry: bytes
     states: Mapping[Key, int | None]
@@ -261,7 +265,7 @@ class Backup:
 
 
 def ended(steps: Generator[str, None, Outcome]) -> Outcome:
-    """Run to the end."""
+    """Run the steps to their end; return the outcome."""
     while True:
         try:
             next(steps)
@@ -270,98 +274,15 @@ def ended(steps: Generator[str, None, Outcome]) -> Outcome:
             return outcome
 
 
-@dataclass(frozen=True)
-class View:
-    """What the world sees, followed from timestamp.json through every name to its file."""
-
-    manifest: PublishedManifest
-    manifest_bytes: bytes
-    index: PieceIndex
-    index_bytes: int
-    timestamp_expires_unix_s: int
-
-
-def view(published: Path) -> View | None:
-    """What is public, None if nothing is. Raises AssertionError for a name whose file is not there or is another one."""
-    metadata = published / "metadata"
-    try:
-        content = (metadata / "timestamp.json").read_bytes()
-    except FileNotFoundError:
-        return None
-    timestamp = Metadata[Timestamp].from_bytes(content).signed
-    named = timestamp.snapshot_meta
-    content = _there(metadata / f"{named.version}.snapshot.json")
-    named.verify_length_and_hashes(content)
-    named = Metadata[Snapshot].from_bytes(content).signed.meta["targets.json"]
-    content = _there(metadata / f"{named.version}.targets.json")
-    named.verify_length_and_hashes(content)
-    [target] = Metadata[Targets].from_bytes(content).signed.targets.values()
-    manifest_bytes = _named(published / "targets", target.hashes["sha256"], ".manifest.json")
-    manifest = decode(manifest_bytes)
-    assert manifest.index is not None
-    index_bytes = _named(published / "indexes", manifest.index.sha256, ".json")
-    index = decode_index(index_bytes)
-    for entries in index.rules.values():
-        for entry in entries:
-            assert len(_named(published / "segments", entry.sha256, ".wire")) == entry.bytes
-    assert all(set(rule.segments) <= set(index.rules[rule.name]) for rule in manifest.rules)
-    expires_unix_s = int(timestamp.expires.timestamp())
-    return View(manifest, manifest_bytes, index, len(index_bytes), expires_unix_s)
-
-
-def is_whole(published: Path) -> bool:
-    """Whether everything that is named is there, and something is."""
-    try:
-        return view(published) is not None
-    except AssertionError:
-        return False
-
-
-def named_files(published: Path) -> list[Path]:
-    """Every file that is named from timestamp.json on, as far as they lead; roots and timestamp.json itself are not among them."""
-    metadata = published / "metadata"
-    found: list[Path] = []
-    with suppress(FileNotFoundError):
-        timestamp = (
-            Metadata[Timestamp].from_bytes((metadata / "timestamp.json").read_bytes()).signed
-        )
-        found.append(metadata / f"{timestamp.snapshot_meta.version}.snapshot.json")
-        snapshot = Metadata[Snapshot].from_bytes(found[-1].read_bytes()).signed
-        found.append(metadata / f"{snapshot.meta['targets.json'].version}.targets.json")
-        [target] = Metadata[Targets].from_bytes(found[-1].read_bytes()).signed.targets.values()
-        found.append(published / "targets" / f"{target.hashes['sha256']}.manifest.json")
-        index = decode(found[-1].read_bytes()).index
-        assert index is not None
-        found.append(published / "indexes" / f"{index.sha256}.json")
-        rules = decode_index(found[-1].read_bytes()).rules
-        found += [
-            published / "segments" / f"{entry.sha256}.wire"
-            for entries in rules.values()
-            for entry in entries
-        ]
-    return found
-
-
-def _there(path: Path) -> bytes:
-    assert path.is_file(), f"{path.name} is named and not there"
-    return path.read_bytes()
-
-
-def _named(folder: Path, sha256: str, suffix: str) -> bytes:
-    content = _there(folder / f"{sha256}{suffix}")
-    assert hashlib.sha256(content).hexdigest() == sha256
-    return content
-
-
 class FolderWeb(Web):
-    """The way to a web server; the server is a folder. `asking` is called before each answer."""
+    """A web client whose server is a folder. `asking` is called before each answer."""
 
     def __init__(self, folder: Path, ca_file: str | None, limits: WebLimits) -> None:
         super().__init__(ca_file, limits=limits)
         self.asking: Callable[[str], None] = lambda _path: None
-        self._session.mount("http://", _FolderAdapter(folder, self._tell))
+        self._session.mount("http://", _FolderAdapter(folder, self._ask))
 
-    def _tell(self, path: str) -> None:
+    def _ask(self, path: str) -> None:
         self.asking(path)
 
 
@@ -376,7 +297,7 @@ class _FolderAdapter(BaseAdapter):
     def send(
         self, request: requests.PreparedRequest, *_arguments: object, **_more: object
     ) -> requests.Response:
-        """One answer."""
+        """See BaseAdapter."""
         path = urlsplit(request.url or "").path
         assert isinstance(path, str)
         self._asked(path.lstrip("/"))
@@ -408,12 +329,12 @@ class _FolderAdapter(BaseAdapter):
         )
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing: no connection is open."""
 
 
 @dataclass
 class SocketlessGate(Gate):
-    """A gate whose web is a folder."""
+    """A gate whose web server is a folder."""
 
     published: Path = field(kw_only=True)
 
@@ -424,7 +345,7 @@ class SocketlessGate(Gate):
 
     @contextmanager
     def asking(self, asked: Callable[[str], None]) -> Iterator[None]:
-        """Tell of each request before it is answered, for the length of a block."""
+        """Call `asked` with the path of each request before its answer, during a block."""
         assert isinstance(self.web, FolderWeb)
         self.web.asking = asked
         yield
@@ -437,7 +358,7 @@ class KilledError(BaseException):
 
 @contextmanager
 def durable_steps(step: Callable[[], None]) -> Iterator[None]:
-    """Call this before each fsync and each rename. What it raises KilledError at ends the block."""
+    """Call `step` before each fsync and each rename; if it raises KilledError, the block ends."""
     fsync, rename = os.fsync, Path.rename
 
     def counted_fsync(fd: int) -> None:

@@ -1,4 +1,4 @@
-"""A whole town for tests: a back office that signs for real, pieces made by hand, a web server before it, and gates that poll it."""
+"""A city for tests: a back office with real signatures, pieces by hand, a web server, and gates."""
 
 import hashlib
 import io
@@ -93,7 +93,10 @@ class Town:
     def publish(
         self, *suspended: bytes, lifted: tuple[bytes, ...] = (), version: int | None = None
     ) -> int:
-        """Publish the next list: these cards are suspended without an end, those no more. The first one is a snapshot."""
+        """Publish the next list: `suspended` cards get no end, `lifted` ones are removed.
+
+        The first list is a snapshot.
+        """
         before, self.version = self.version, version or self.version + 1
         changes = dict.fromkeys(suspended, NO_END) | dict.fromkeys(lifted, REMOVED)
         self.offer(wire(changes, before, self.version, key=self.key), before, self.version)
@@ -122,12 +125,12 @@ class Town:
         )
 
     def sign(self, manifest: PublishedManifest) -> None:
-        """Sign and publish a manifest. Days may have gone by: the clock is right, or it is a thief's."""
+        """Sign and publish a manifest. The clock counts as right, however many days have passed."""
         self.city.say_right(self.now_unix_s)
         finished(roles.publication_steps(self.city.home, encode(manifest), self.now_unix_s))
 
     def sign_unseen(self, content: bytes) -> None:
-        """Sign whatever it is, as somebody who has the keys and another program."""
+        """Sign any bytes, as a thief of the keys with another program could."""
         self.city.say_right(self.now_unix_s)
         versions = iter([Mock(list_version=1, issued_unix_s=0), Mock(list_version=0)])
         with patch.object(roles, "decode", lambda _content: next(versions)):
@@ -152,7 +155,7 @@ class Town:
 def town(
     folder: Path, now_unix_s: int = NOW_UNIX_S, expiries: Expiries = EXPIRIES
 ) -> Iterator[Town]:
-    """A town whose root is in force and that has published nothing."""
+    """A city whose root is in force and that has published nothing."""
     city = City.founded(folder, now_unix_s, expiries)
     with WebServer(city.home.published) as server:
         yield Town(folder, city, server, now_unix_s=now_unix_s)

@@ -1,13 +1,13 @@
-"""Signed metadata for tests, made with python-tuf's own metadata API: a city's keys, and the folder that it publishes.
+"""Signed metadata for tests, made with python-tuf's own metadata API: keys and a published folder.
 
     city = TufRepository(tmp_path / "published")    # root 1, threshold 2 of 3, list 1 published
     city.root                                       # the bytes that a gate is given at first
-    city.publish(b"{...}")                          # targets, snapshot and timestamp, each one version higher
-    city.replace_keys("timestamp")                  # another key for the role in a new root; publish() signs with it from then on
+    city.publish(b"{...}")                          # each role one version higher
+    city.replace_keys("timestamp")                  # a new root with another key for the role
 
-What a test changes before `publish`: `versions` (of the roles, before they rise), `expires_s`, `signed_unix_s`, `now_unix_s`, `signers`, and
-through `edit` any field of anything just before it is signed. `metadata(name)` is the path of a file, to tamper with it or bring back an
-older one.
+Before `publish` a test may change `versions` (of the roles, before they rise), `expires_s`,
+`signed_unix_s`, `now_unix_s`, `signers`, and through `edit` any field just before it is signed.
+`metadata(name)` is the path of a file, to tamper with it or bring back an older one.
 """
 
 import hashlib
@@ -17,7 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from securesystemslib.signer import (  # type: ignore[attr-defined]  # no __all__ there
+    CryptoSigner,
+    Signer,
+)
 from tuf.api.metadata import (  # type: ignore[attr-defined]  # likewise
     Metadata,
     MetaFile,
@@ -50,7 +53,7 @@ def _unchanged(_signed: Signed) -> None:
 
 @dataclass
 class TufRepository:
-    """A city that signs and publishes. `signers` has the keys of each role that sign; the three of root by their order."""
+    """A city that signs and publishes. `signers` has the signing keys by role, three for root."""
 
     folder: Path
     now_unix_s: int = NOW_UNIX_S
@@ -63,7 +66,7 @@ class TufRepository:
             "root": 365 * DAY_S,
         }
     )
-    signed_unix_s: object = "now"  # else what timestamp.json says, None for nothing
+    signed_unix_s: object = "now"  # or the value of the field in timestamp.json; None: no field
     edit: Edit = _unchanged
 
     def __post_init__(self) -> None:
@@ -76,11 +79,11 @@ class TufRepository:
         self.publish(MANIFEST)
 
     def metadata(self, name: str) -> Path:
-        """Where a metadata file stands."""
+        """The path of a metadata file."""
         return self.folder / "metadata" / name
 
     def publish(self, manifest: bytes) -> None:
-        """Sign this manifest as the newest, and everything above it anew."""
+        """Sign this manifest as the newest, and every role above it again."""
         sha256 = hashlib.sha256(manifest).hexdigest()
         (self.folder / "targets" / f"{sha256}.manifest.json").write_bytes(manifest)
         target = TargetFile.from_data("manifest.json", manifest, ["sha256"])
@@ -96,15 +99,15 @@ class TufRepository:
         """Sign the newest snapshot again, in a new timestamp."""
         content = self.metadata(f"{self.versions['snapshot']}.snapshot.json").read_bytes()
         meta = _described(self.versions["snapshot"], content)
-        said = self.now_unix_s if self.signed_unix_s == "now" else self.signed_unix_s
-        extra = {} if said is None else {"signed_unix_s": said}
+        signed = self.now_unix_s if self.signed_unix_s == "now" else self.signed_unix_s
+        extra = {} if signed is None else {"signed_unix_s": signed}
         timestamp = Timestamp(
             expires=self._expires("timestamp"), snapshot_meta=meta, unrecognized_fields=extra
         )
         self._write("timestamp", timestamp)
 
     def replace_keys(self, *roles: str) -> None:
-        """Give each of these roles one other key, and publish the root that says so. The files that it signed stay as they are."""
+        """Give each of these roles another key, and publish the root; signed files stay."""
         before = self.signers["root"]
         for role in roles:
             self.signers[role] = [new_signer() for _ in self.signers[role]]

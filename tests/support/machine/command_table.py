@@ -1,7 +1,8 @@
-"""What any command of any program here may meet, as a table: files that are wrong, outputs that cannot be written, terminals, Ctrl-C.
+"""What any command may meet, as a table: wrong files, outputs without room, terminals, Ctrl-C.
 
-A table of commands names the places where a command takes a file; `WRONG` and `REWRITTEN` make what is put there. Whatever it is, a command
-ends as `refused` or `ended_well` say, and `state` of its folder is what it was. Another program's table uses the same parts:
+A table of commands names the places where a command takes a file; `WRONG` and `REWRITTEN` make the
+file. Whatever it is, `refused` or `ended_well` holds of the command's end, and `state` of its
+folder is unchanged. Each program's table uses these parts:
 
     @pytest.mark.parametrize("wrong", WRONG)
     @pytest.mark.parametrize("place", PLACES)
@@ -111,7 +112,7 @@ WRONG: Mapping[str, Make] = {
     "half": _half,
     "web page": _page,
 }
-"""What no command can use in the place of a file. What is huge or half may be right where a prefix is."""
+"""What no command can use as its file. A huge or half file may be right where its prefix is."""
 
 REWRITTEN: Mapping[str, Callable[[bytes], bytes]] = {
     "byte order mark": lambda right: b"\xef\xbb\xbf" + right,
@@ -122,24 +123,24 @@ REWRITTEN: Mapping[str, Callable[[bytes], bytes]] = {
     "no last line end": lambda right: right.rstrip(b"\n"),
     "blank lines": lambda right: b"\n\n" + right + b"\n\n",
 }
-"""What editors make of a text file when they save it: a command reads it, or refuses it in one line."""
+"""How editors may save a text file: a command reads the result, or refuses it in one line."""
 
 
 # What a command did
 
 
 def refused(ended: Ended, program: str, codes: Sequence[int] = (2,)) -> str:
-    """Assert that a command refused in one line that names the program; the line."""
+    """Assert that a command refused in one line that names the program; return the line."""
     assert ended.code in codes, ended
     assert "Traceback" not in ended.err + ended.out, ended.err
     assert ended.err.count("\n") == 1, ended.err
     assert ended.err.startswith(program), ended.err
-    assert len(ended.err) > len(program) + 8, "it says something"
+    assert len(ended.err) > len(program) + 8, "the line has no text"
     return ended.err
 
 
 def ended_well(ended: Ended) -> None:
-    """Assert that a command did what it should, or that it refused, and no traceback in either case."""
+    """Assert that a command worked or refused, without a traceback."""
     assert ended.code in {0, 1, 2}, ended
     assert "Traceback" not in ended.err + ended.out, ended.err
     if ended.code == 2:
@@ -147,7 +148,10 @@ def ended_well(ended: Ended) -> None:
 
 
 def state(folder: Path) -> dict[str, str]:
-    """Everything in a folder that lasts, by path: a file's mode and content, a database's rows. Equal if nothing was changed."""
+    """The lasting state of a folder, by path: a file's mode and content, a database's rows.
+
+    Two states are equal if nothing was changed.
+    """
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.name.endswith(_PASSING):
@@ -177,7 +181,7 @@ def _content(path: Path) -> str:
 def typed(
     group: Group, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> Ended:
-    """Run a command in this process: a twentieth of starting one. Its standard input is no terminal."""
+    """Run a command in this process, 20 times as fast as in one of its own, without a terminal."""
     ended = CliRunner(catch_exceptions=False).invoke(group, arguments, input=stdin, env=environment)
     return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
@@ -212,7 +216,7 @@ def _bounded() -> None:
 
 
 def unread(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
-    """Run it with a standard output of which the reader has gone before the first line."""
+    """Run a command whose standard output has lost its reader before the first line."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -224,15 +228,18 @@ def unread(module: str, *arguments: str, environment: Mapping[str, str] | None =
 def without_room(
     module: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Ended:
-    """Run it with a standard output that takes nothing."""
+    """Run a command whose standard output is a full disk."""
     with Path("/dev/full").open("wb") as full:
         return started(module, *arguments, stdout=full.fileno(), environment=environment)
 
 
 def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0) -> Ended:
-    """Run it with `folder` on a disk of its own that is full but for so much; then `folder` is as the command left it.
+    """Run a command with `folder` on a disk of its own that is full but for `free_kib`.
 
-    Wants the right to mount (see tests/power_cut/record.py). Raises OSError where there is none.
+    Afterwards `folder` is as the command left it.
+
+    Raises:
+        OSError: this user may not mount (see tests/power_cut/record.py).
     """
     size_kib = (
         sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 1_024 + 4_096
@@ -243,8 +250,11 @@ def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0
         here = shlex.quote(str(folder))
         script = f"""
             cp -a {here} {kept} || exit 99
-            mount -t tmpfs -o size={size_kib}k,mode=0700 none {here} && cp -a {kept}/. {here}/ || exit 99
-            head -c {free_kib}k /dev/zero > {here}/.room; cat /dev/zero > {here}/.full 2> /dev/null; rm {here}/.room
+            mount -t tmpfs -o size={size_kib}k,mode=0700 none {here} &&
+                cp -a {kept}/. {here}/ || exit 99
+            head -c {free_kib}k /dev/zero > {here}/.room
+            cat /dev/zero > {here}/.full 2> /dev/null
+            rm {here}/.room
             {program}
             code=$?
             rm -f {here}/.full; cp -a {here} {left} || exit 99
@@ -269,11 +279,14 @@ def on_a_full_disk(module: str, folder: Path, *arguments: str, free_kib: int = 0
 
 
 def wait_until_asleep(process: "subprocess.Popen[bytes]") -> None:
-    """Until a process that has said that it waits does so: Python loses a Ctrl-C that comes just before a blocking call, until that returns."""
+    """Wait until a process sleeps.
+
+    Python handles a Ctrl-C that comes just before a blocking call only when that call returns.
+    """
     deadline_s = time.monotonic() + LIMIT_S
     stat = Path(f"/proc/{process.pid}/stat")
     while stat.read_text().rpartition(")")[2].split()[0] != "S":
-        assert time.monotonic() < deadline_s, "it is still at work"
+        assert time.monotonic() < deadline_s, "the process is still at work"
         os.sched_yield()
 
 
@@ -302,12 +315,12 @@ class Terminal:
         os.close(follower)
 
     def wait_for(self, text: str) -> None:
-        """Until it is shown. AssertionError if the command ends before."""
+        """Wait until `text` is shown. Raises AssertionError if the command ends before."""
         while text not in self.shown:
-            assert self._hear(), f"it ended without {text!r}: {self.shown}"
+            assert self._hear(), f"the command ended without {text!r}: {self.shown}"
 
     def types(self, keys: bytes) -> None:
-        """As a person does."""
+        """Type the keys as a person does."""
         os.write(self._leader, keys)
 
     def interrupts(self) -> None:

@@ -1,4 +1,4 @@
-"""What somebody, or a broken file system, may leave where a file of ours should be."""
+"""What a person or a broken file system may leave in the place of a file of Turnike's."""
 
 import os
 import socket
@@ -10,9 +10,9 @@ from validator.host.plain_files import remove
 PRECIOUS = b"somebody else's"
 
 Precious = Callable[[], bytes]
-"""What a planted link leads to, as it stands now; PRECIOUS where none does."""
+"""Returns the present content of the file that a planted link leads to, or else PRECIOUS."""
 Plant = Callable[[Path], Precious]
-"""Puts it there, instead of whatever is there."""
+"""Plants at a path, instead of what is there."""
 
 
 def _nothing() -> bytes:
@@ -54,7 +54,7 @@ def link_to_device(path: Path) -> Precious:
 
 
 def pipe(path: Path) -> Precious:
-    """A pipe, which blocks whoever opens it."""
+    """A pipe, which blocks a process that opens it."""
     remove(path)
     os.mkfifo(path)
     return _nothing

@@ -1,6 +1,7 @@
-"""Real processes for tests: started as a user would start them, heard line by line with time-outs, and always ended.
+"""Real processes for tests: started as a user would, read line by line, and always ended.
 
-Nothing here waits for time to go by: it waits for a line, and fails with everything heard so far when the line does not come.
+Nothing here waits for time to pass. It waits for a line, with a time limit, and fails with all
+lines so far if the line does not come.
 """
 
 import json
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 90.0  # generous: a shared machine may stall for seconds, and a test that passes never waits so long
+WAIT_S = 90.0  # a shared machine may stall for seconds; a test that passes never waits so long
 HARDWARE_NICE = -15  # hardware does not wait for a busy machine, so what plays it should not either
 
 Line = dict[str, Any]
@@ -52,7 +53,7 @@ class Program:
         return str(self.wait_for(lambda line: "text" in line)["text"])
 
     def wait_for(self, wanted: Callable[[Line], bool], wait_s: float = WAIT_S) -> Line:
-        """The next line that is wanted, after the one found last. Lines passed over stay in `heard`."""
+        """The next line that is wanted, after the one found last; `heard` keeps all lines."""
         deadline_s = time.monotonic() + wait_s
         while True:
             while self._looked < len(self.heard):
@@ -61,7 +62,8 @@ class Program:
                     return self.heard[self._looked - 1]
             if not self._hear(deadline_s - time.monotonic()):
                 raise AssertionError(
-                    f"{self.name}: the line did not come; heard {self.heard[-30:]} {self._last_words()}"
+                    f"{self.name}: the line did not come; lines so far: {self.heard[-30:]}"
+                    f" {self._last_words()}"
                 )
 
     def event(self, name: str, wait_s: float = WAIT_S, **fields: object) -> Line:
@@ -75,7 +77,7 @@ class Program:
         )
 
     def catch_up(self) -> list[Line]:
-        """Everything said so far, without waiting."""
+        """All lines so far, without waiting."""
         while self._hear(0):
             pass
         self._looked = len(self.heard)
@@ -94,7 +96,7 @@ class Program:
         return code
 
     def close(self) -> None:
-        """End it, however it stands."""
+        """End the process, whatever its state."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -118,7 +120,8 @@ class Program:
     def _last_words(self) -> str:
         if self.process.poll() is None or self.process.stderr is None:
             return "and it still runs"
-        return f"exit {self.process.returncode}, {self.process.stderr.read().decode(errors='replace')[-2_000:]}"
+        errors = self.process.stderr.read().decode(errors="replace")
+        return f"exit {self.process.returncode}, {errors[-2_000:]}"
 
 
 def _parsed(line: bytes) -> Line:
@@ -147,7 +150,7 @@ def lane_config(
     missing: str = "deny",
     more: str = "",
 ) -> Path:
-    """A configuration for a lane on devices linked as `folder`/reader and `folder`/board, with its list in `folder`/lists."""
+    """A lane's configuration: devices `folder`/reader and `folder`/board, lists `folder`/lists."""
     device = f'device = "{folder}/reader"' if driver == "pn532" else ""
     path = folder / "validator.toml"
     path.write_text(f"""

@@ -1,4 +1,4 @@
-"""Asks an ASGI application without a socket: what a web server would hand it, and what it answers."""
+"""Call an ASGI application without a socket, as a web server would."""
 
 import asyncio
 import json
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer."""
+    """The answer of the application."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,29 +31,9 @@ def ask(
     headers: Mapping[str, str] | None = None,
     body: bytes | Sequence[bytes] = b"",
 ) -> Answered:
-    """One request; a body of several parts comes in parts."""
+    """Send one request; return the answer. A sequence as `body` is received part by part."""
     parts = [body] if isinstance(body, bytes) else list(body)
-    split = urlsplit(url)
-    told = {
-        "host": split.netloc,
-        **{name.lower(): value for name, value in (headers or {}).items()},
-    }
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": split.scheme,
-        "path": split.path,
-        "raw_path": split.path.encode(),
-        "query_string": split.query.encode(),
-        "root_path": "",
-        "headers": [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()
-        ],
-        "server": (split.hostname, split.port or 443),
-        "client": ("127.0.0.1", 1),
-    }
+    scope = _scope(method, url, headers or {})
     waiting: list[Message] = [
         {"type": "http.request", "body": part, "more_body": number + 1 < len(parts)}
         for number, part in enumerate(parts)
@@ -75,3 +55,24 @@ def ask(
     return Answered(
         start["status"], answered, b"".join(message.get("body", b"") for message in rest)
     )
+
+
+def _scope(method: str, url: str, headers: Mapping[str, str]) -> Scope:
+    split = urlsplit(url)
+    sent = {"host": split.netloc, **{name.lower(): value for name, value in headers.items()}}
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": split.scheme,
+        "path": split.path,
+        "raw_path": split.path.encode(),
+        "query_string": split.query.encode(),
+        "root_path": "",
+        "headers": [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()
+        ],
+        "server": (split.hostname, split.port or 443),
+        "client": ("127.0.0.1", 1),
+    }

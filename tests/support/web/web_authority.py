@@ -38,7 +38,7 @@ class Authority:
     def context(
         self, names: Sequence[str] = ("127.0.0.1", "localhost"), days_left: int = 1
     ) -> ssl.SSLContext:
-        """What a server of these names needs; `days_left` below 0 is a certificate that has expired."""
+        """The TLS context of a server with these names; `days_left` below 0 is an expired one."""
         key = ec.generate_private_key(ec.SECP256R1())
         ends = datetime.now(UTC) + timedelta(days=days_left)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -62,9 +62,16 @@ class Authority:
 
 
 _USAGE_OF_AN_AUTHORITY = x509.KeyUsage(
-    digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
-    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
-)  # fmt: skip
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _names(names: Sequence[str]) -> Iterator[x509.GeneralName]:

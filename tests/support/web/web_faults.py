@@ -1,4 +1,4 @@
-"""What a web server answers to one request: rightly, or with a named fault. tests/support/web/web_server.py is the server around it."""
+"""One request's answer of the tests' web server (web_server.py): a right one, or a named fault."""
 
 import hashlib
 import socket
@@ -17,10 +17,10 @@ _TEXTS = {200: "OK", 206: "Partial Content", 302: "Found", 304: "Not Modified", 
 
 
 class Fault(Enum):
-    """What the server does instead of what it should."""
+    """What the server does wrong."""
 
-    CAPTIVE_PORTAL = auto()  # 200 with a web page that says that it is one
-    HTML_AS_FILE = auto()  # 200 with a web page that says that it is the file
+    CAPTIVE_PORTAL = auto()  # 200 with a web page, with the content type of one
+    HTML_AS_FILE = auto()  # 200 with a web page, with the content type of the file
     REDIRECT = auto()  # 302 to a web page
     REDIRECT_ENDLESS = auto()  # 302 with a body that never ends
     LOGIN_REQUIRED = auto()  # 511
@@ -35,15 +35,15 @@ class Fault(Enum):
     ENDLESS_BODY = auto()  # chunked, as fast as it is taken, without an end
     ENDLESS_HEADERS = auto()
     ENDLESS_CONTINUE = auto()  # 100 Continue again and again
-    OVERLONG = auto()  # a thousand bytes more than the file, its length told
-    OVERLONG_CHUNKED = auto()  # likewise, its length not told
+    OVERLONG = auto()  # a thousand bytes more than the file, with Content-Length
+    OVERLONG_CHUNKED = auto()  # likewise, in chunks without a length
     DRIP_BODY = auto()  # a byte each drip_s
     DRIP_HEADERS = auto()
     DRIP_STATUS = auto()
     DRIP_CHUNK_SIZE = auto()
     CUT = auto()  # the connection ends after cut_after_bytes of the body
     TORN = auto()  # the connection ends after cut_after_bytes of head and body
-    CUT_CHUNKED = auto()  # likewise, the length not told
+    CUT_CHUNKED = auto()  # as CUT, in chunks without a length
     STALL = auto()  # silence after cut_after_bytes of the body
     RESET = auto()  # closed as soon as the request is there
     CLOSES = auto()  # a right answer, and the connection closed, without a word about it before
@@ -61,11 +61,11 @@ class Fault(Enum):
     GARBAGE = auto()  # no HTTP
     RAW = auto()  # the file is all that is sent, head and body, and then the connection ends
     SILENT = auto()  # accepts and never answers
-    HALF_CLOSED = auto()  # says that it will send nothing, and goes on listening
+    HALF_CLOSED = auto()  # shuts its sending side down, and goes on reading
 
 
 class Asked(NamedTuple):
-    """A request: method, target without the leading slash, headers by lower-case name, and the number of its connection."""
+    """A request; `target` has no leading slash, `headers` have lower-case names."""
 
     method: str
     target: str
@@ -103,10 +103,10 @@ class Exchange:
     cut_after_bytes: int
     stopping: Callable[[float], bool]
     answered: Answered | None = None
-    """What an application answers to this POST."""
+    """The answer of an application to this POST, if it has one."""
 
     def answer(self) -> bool:
-        """Answer. Returns whether the connection goes on."""
+        """Send the answer. Returns True if the connection goes on."""
         match self.fault:
             case None if self.answered:
                 return self._application(self.answered)
@@ -132,31 +132,27 @@ class Exchange:
             return self._send(*_PLAIN[self.fault])
         return self._changed_file(self.fault)
 
-    def _changed_file(self, fault: Fault) -> bool:  # noqa: PLR0911, C901, PLR0912  # one match over a closed union reads best whole
-        """The file, and something wrong with it or with how it comes."""
+    def _changed_file(self, fault: Fault) -> bool:
+        """Send the file with the fault in it, or in the way it comes."""
+        for kind in (self._without_end, self._broken_off, self._other_range, self._other_content):
+            goes_on = kind(fault)
+            if goes_on is not None:
+                return goes_on
+        return self._file()
+
+    def _without_end(self, fault: Fault) -> bool | None:
+        """Send without an end, or a byte at a time."""
         content = self.content or b""
-        start = self._start(content)
-        part = content[start:]
-        status = 206 if start else 200
-        cut = part[: self.cut_after_bytes]
         match fault:
             case Fault.ENDLESS_BODY | Fault.REDIRECT_ENDLESS:
-                self._head(
-                    302 if fault is Fault.REDIRECT_ENDLESS else 200,
-                    {"Transfer-Encoding": "chunked", "Location": "/"},
-                )
+                status = 302 if fault is Fault.REDIRECT_ENDLESS else 200
+                self._head(status, {"Transfer-Encoding": "chunked", "Location": "/"})
                 return self._endless(b"4000\r\n%b\r\n" % bytes(0x4000))
             case Fault.ENDLESS_HEADERS:
                 self.sock.sendall(b"HTTP/1.1 200 OK\r\n")
                 return self._endless(b"X-%b: y\r\n" % (b"x" * 8_000))
             case Fault.ENDLESS_CONTINUE:
                 return self._endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)
-            case Fault.OVERLONG:
-                return self._send(200, content + bytes(1_000))
-            case Fault.OVERLONG_CHUNKED:
-                return self._chunked(content + bytes(1_000))
-            case Fault.CHUNKED:
-                return self._chunked(content)
             case Fault.DRIP_BODY:
                 self._head(200, {"Content-Length": str(len(content))})
                 return self._drip(content)
@@ -168,6 +164,14 @@ class Exchange:
             case Fault.DRIP_CHUNK_SIZE:
                 self._head(200, {"Transfer-Encoding": "chunked"})
                 return self._drip(b"1;" + b"x" * 10_000)
+        return None
+
+    def _broken_off(self, fault: Fault) -> bool | None:
+        """Send a part of the file, then silence or the end of the connection."""
+        start, content = self._wanted()
+        part, status = content[start:], 206 if start else 200
+        cut = part[: self.cut_after_bytes]
+        match fault:
             case Fault.CUT | Fault.STALL:
                 self._head(status, self._range(start, content) | {"Content-Length": str(len(part))})
                 self.sock.sendall(cut)
@@ -179,22 +183,38 @@ class Exchange:
             case Fault.CLOSES:
                 self._send(status, part, self._range(start, content))
                 return False
+        return None
+
+    def _other_range(self, fault: Fault) -> bool | None:
+        """Answer another range than was asked for."""
+        start, content = self._wanted()
+        part, status, length = content[start:], 206 if start else 200, len(content)
+        match fault:
             case Fault.RANGE_REFUSED if "range" in self.asked.headers:
-                return self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+                return self._send(416, b"", {"Content-Range": f"bytes */{length}"})
             case Fault.IGNORES_RANGE | Fault.RANGE_REFUSED:
                 return self._send(200, content)
             case Fault.WRONG_RANGE:
-                return self._send(
-                    206 if start else 200, part, self._range(start + 1 if start else 0, content)
-                )
+                return self._send(status, part, self._range(start + 1 if start else 0, content))
             case Fault.WRONG_TOTAL:
-                return self._send(
-                    206 if start else 200, part, self._range(start, content + b"more")
-                )
+                return self._send(status, part, self._range(start, content + b"more"))
             case Fault.RANGE_UNASKED:
                 return self._send(
-                    206, part, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+                    206, part, {"Content-Range": f"bytes {start}-{length - 1}/{length}"}
                 )
+        return None
+
+    def _other_content(self, fault: Fault) -> bool | None:
+        """Send other bytes or headers than the file's."""
+        start, content = self._wanted()
+        part, status = content[start:], 206 if start else 200
+        match fault:
+            case Fault.OVERLONG:
+                return self._send(200, content + bytes(1_000))
+            case Fault.OVERLONG_CHUNKED:
+                return self._chunked(content + bytes(1_000))
+            case Fault.CHUNKED:
+                return self._chunked(content)
             case Fault.GZIP:
                 return self._send(200, content, {"Content-Encoding": "gzip"})
             case Fault.COOKIE:
@@ -202,26 +222,30 @@ class Exchange:
             case Fault.HOSTILE_TAG:
                 return self._send(200, content, {"ETag": '"%s"' % ("x" * 4_000)})
             case Fault.TAMPERED if content:
-                return self._send(
-                    status, bytes([part[0] ^ 1]) + part[1:], self._range(start, content)
-                )
-        return self._file()
+                tampered = bytes([part[0] ^ 1]) + part[1:]
+                return self._send(status, tampered, self._range(start, content))
+        return None
+
+    def _wanted(self) -> tuple[int, bytes]:
+        """Where the wanted range begins, and the content of the file."""
+        content = self.content or b""
+        return self._start(content), content
 
     def _application(self, answered: Answered) -> bool:
-        """As the application says."""
-        told = dict(answered.headers)
-        told.pop("content-length", None)
-        kind = told.pop("content-type", _PAGE)
-        return self._send(answered.status, answered.body, told, kind)
+        """Send the answer of the application."""
+        headers = dict(answered.headers)
+        headers.pop("content-length", None)
+        kind = headers.pop("content-type", _PAGE)
+        return self._send(answered.status, answered.body, headers, kind)
 
     def _whole(self) -> bytes:
         """A right answer, head and body."""
         content = self.content or b""
-        told = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        return _head(200, told) + content
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        return _head(200, headers) + content
 
     def _file(self) -> bool:
-        """As a static server should."""
+        """Send the file as a static server should."""
         content = self.content
         if content is None:
             return self._send(404, NOT_FOUND, kind=_PAGE)
@@ -258,8 +282,8 @@ class Exchange:
 
     def _chunked(self, body: bytes) -> bool:
         chunks = [body[at : at + 700] for at in range(0, len(body), 700)]
-        told = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
-        self.sock.sendall(_head(200, {"Transfer-Encoding": "chunked"}) + told)
+        coded = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+        self.sock.sendall(_head(200, {"Transfer-Encoding": "chunked"}) + coded)
         return True
 
     def _drip(self, content: bytes) -> bool:
@@ -275,14 +299,14 @@ class Exchange:
         return False
 
     def _silent(self) -> bool:
-        """Say nothing until the other side goes, or the server ends."""
+        """Send nothing until the client closes, or the server ends."""
         while self.sock.recv(4096):
             pass
         return False
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    """As long as nginx's, so that bytes counted in tests mean something."""
+    """The head of an answer, as long as nginx's, so that bytes counted in tests mean something."""
     usual = {
         "Server": "nginx/1.22.1",
         "Date": "Sun, 06 Nov 1994 08:49:37 GMT",

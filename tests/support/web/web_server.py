@@ -1,16 +1,18 @@
-"""A small real web server for tests, on loopback, with the faults that networks, servers and attackers have. Static files, as a CDN serves them.
+"""A web server for tests, on loopback, with the faults of networks, servers and attackers.
 
-    with WebServer(folder) as server:                       # a folder, or server.files["a/b.json"] = b"..."
-        server.faults["a/b.json"] = Fault.CAPTIVE_PORTAL    # one path; Fault under "*" holds for all
+    with WebServer(folder) as server:                       # or server.files["a/b.json"] = b"..."
+        server.faults["a/b.json"] = Fault.CAPTIVE_PORTAL    # of one path; "*" is for all
         server.accepting = Fault.SILENT                     # from the first byte of a connection on
         fetch(server.url + "a/b.json")
         server.asked                                        # what was asked for, in order
-        server.app = app                                    # an ASGI application that is handed each POST, and what it answers may be spoilt too
+        server.app = app                                    # ASGI: receives each POST; its answers
+                                                            # may be spoilt too
 
     authority = Authority(folder)
-    with WebServer(folder, tls=authority.context()) as server: ...   # https; a client that is given authority.file trusts it
+    with WebServer(folder, tls=authority.context()) as server: ...   # trusted by authority.file
 
-It keeps connections, and knows If-None-Match and Range. Every thread has ended when the `with` block has.
+It serves static files as a CDN does, keeps connections, and knows If-None-Match and Range. All its
+threads have ended at the end of the `with` block.
 """
 
 import itertools
@@ -49,7 +51,7 @@ class WebServer:
     cut_after_bytes: int = 1_000
     app: ASGIApp | None = None
     loses_posts: bool = False
-    """A fault stands before the application, which hears nothing of a spoilt POST; else behind it, and only the answer is spoilt."""
+    """True: a fault loses the POST before the application. False: it loses the answer behind it."""
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
@@ -61,13 +63,13 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The TCP port of the server."""
         port: int = self._listener.getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        """Its address, with a slash at the end."""
+        """The address of the server, with a slash at the end."""
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/"
 
     def paths(self) -> list[str]:
@@ -140,7 +142,7 @@ class WebServer:
                     return
 
     def _kept(self, stack: ExitStack, sock: socket.socket) -> socket.socket:
-        """Remember the socket until the conversation ends, so that it can be broken off from outside."""
+        """Keep the socket until its connection ends, so that `close` can break it off."""
         stack.enter_context(sock)
         with self._lock:
             self._open.add(sock)
@@ -182,7 +184,7 @@ class WebServer:
 
 
 def _body(line: socket.socket, asked: Asked) -> bytes:
-    """The body of a request; its length is told, or it has none."""
+    """The body of a request by its Content-Length; without one the body is empty."""
     missing = int(asked.headers.get("content-length", "0"))
     body = bytearray()
     while len(body) < missing:
@@ -194,10 +196,13 @@ def _body(line: socket.socket, asked: Asked) -> bytes:
 
 
 def _request(line: socket.socket, number: int) -> Asked | None:
-    """The next request on a connection, None at its end. Read byte by byte, so that nothing of a TLS hello is taken with it."""
+    """The next request on a connection, None at its end.
+
+    It is read byte by byte, so that no byte of a TLS hello behind it is read.
+    """
     with line.makefile("rb", buffering=0) as file:
-        told = iter(lambda: file.readline(8192).rstrip(b"\r\n"), b"")
-        lines = [each.decode("latin-1") for each in told]
+        read = iter(lambda: file.readline(8192).rstrip(b"\r\n"), b"")
+        lines = [each.decode("latin-1") for each in read]
     if not lines:
         return None
     method, target, _ = lines[0].split(" ")

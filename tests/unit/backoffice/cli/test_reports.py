@@ -21,7 +21,8 @@ from backoffice.reports import keys as report_keys
 from backoffice.reports.gate_views import views
 from backoffice.reports.store import EnrolmentError, ReportStore
 from backoffice.signing.keys import KeyFileError
-from tests.support.city.publishing_rig import PublishingOffice, SocketlessGate, view
+from tests.support.city.published_view import view
+from tests.support.city.publishing_rig import PublishingOffice, SocketlessGate
 from tests.support.city.statuses import set_status
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.machine.programs import Program

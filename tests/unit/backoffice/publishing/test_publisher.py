@@ -18,15 +18,8 @@ from backoffice.publishing.pieces import DAY_S, HOUR_S
 from backoffice.publishing.publisher import Publisher
 from backoffice.registry.publications import Kind, Piece
 from backoffice.signing.clock import ClockError
-from tests.support.city.publishing_rig import (
-    MATCHED,
-    STAFF,
-    SUSPENDED,
-    PublishingOffice,
-    View,
-    is_whole,
-    view,
-)
+from tests.support.city.published_view import View, is_whole, view
+from tests.support.city.publishing_rig import MATCHED, STAFF, SUSPENDED, PublishingOffice
 from tests.support.city.town import uid
 from validator.domain.rules import Effect
 from validator.errors import OperatorError, SourceState

@@ -18,7 +18,8 @@ from backoffice.publishing.pieces import DAY_S, HOUR_S
 from backoffice.reports.store import ReportStore
 from backoffice.signing.clock import ClockError
 from backoffice.signing.roles import RoleError, sign_timestamp
-from tests.support.city.publishing_rig import PublishingOffice, named_files, view
+from tests.support.city.published_view import named_files, view
+from tests.support.city.publishing_rig import PublishingOffice
 from tests.support.city.registry_reads import members, remove_state
 from tests.support.city.statuses import set_status
 from tests.support.city.town import uid

@@ -1,0 +1,80 @@
+"""A gate of real processes to measure: both simulated devices and a lane, started as a user does.
+
+Times are the devices' own, both on CLOCK_MONOTONIC: the chip stamps a card when it comes into the
+field, the board stamps an OPEN when it has received it. The benchmark's own work between taps is in
+no number.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+
+from benchmarks.town import Town
+from tests.support.machine.programs import Line, Program, lane_config, program
+
+START_S = 60.0  # a lane with 26 M cards on a cold disk
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Two simulated devices and a lane."""
+
+    town: Town
+    reader: Program
+    board: Program
+    lane: Program
+
+    def tap(self, uid: bytes, rest: Random, *, opens: bool) -> tuple[int, Line]:
+        """Present a card, wait for the outcome, remove the card, rest for a random time.
+
+        Returns:
+            Ns from card to OPEN (0 if it does not open), and the lane's log line.
+        """
+        self.reader.say(f"present {uid.hex()}")
+        presented_ns = self.reader.event("present", uid=uid.hex())["at_ns"]
+        taken_ns = 0
+        if opens:
+            taken_ns = self.board.event("open")["at_ns"] - presented_ns
+        line = self.lane.event("tap")
+        if opens:
+            self.lane.event("passage", tap=line["tap"])
+        self.reader.say("remove")
+        self.reader.event("removed")
+        # So that the next card meets any moment of the chip's search.
+        time.sleep(rest.uniform(0.005, 0.015))
+        return taken_ns, line
+
+
+@contextmanager
+def devices(town: Town, timing: str, *reader_options: str) -> Iterator[tuple[Program, Program]]:
+    """The simulated reader and board, at the links of `start_lane`; passengers walk at once."""
+    options = ("--timing", timing)
+    board_link = ("--link", str(town.folder / "board"), "--walk-ms", "0")
+    reader_link = ("--link", str(town.folder / "reader"))
+    with (
+        program("firmware_sim", "board", *board_link, *options) as board,
+        program("firmware_sim", "pn532", *reader_link, *options, *reader_options) as reader,
+    ):
+        board.first_line()
+        reader.first_line()
+        yield reader, board
+
+
+def start_lane(town: Town) -> Program:
+    """`turnike lane` on those devices and this list."""
+    config = lane_config(town.folder)
+    return Program("validator", "lane", "--config", str(config))
+
+
+@contextmanager
+def gate(town: Town, timing: str) -> Iterator[Gate]:
+    """A gate that shows "ready"."""
+    with devices(town, timing) as (reader, board):
+        lane = start_lane(town)
+        try:
+            board.event("show", START_S, outcome="ready", by="lane")
+            yield Gate(town, reader, board, lane)
+        finally:
+            lane.close()
