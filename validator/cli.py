@@ -1,6 +1,6 @@
-"""The `turnike` command. Each command imports what it runs, so that a lane does not carry the demo's weight.
+"""The `turnike` command. Each command imports what it runs, so that a lane loads only the lane.
 
-Wrong input ends in one clear line on standard error and exit 2; the daemons' log goes to standard output.
+Wrong input ends in one line on standard error and exit 2. The daemons log to standard output.
 """
 
 import os
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from validator.config import Config
 
-EXTRAS = {  # what a package that is missing comes with
+EXTRAS = {  # the extra that installs a package
     "prometheus_client": "console",
     "uvicorn": "console",
     "starlette": "backoffice,console",
     "sqlalchemy": "backoffice,console",
 }
 
-ADDED_COMMANDS = "turnike.commands"  # the entry points of packages that add a command
+ADDED_COMMANDS = "turnike.commands"  # the entry points by which a package adds a command
 
 TOKEN_FILE_BYTES_MAX = 4_096
 DEFAULT_CONFIG = Path("/etc/turnike/validator.toml")
@@ -91,10 +91,12 @@ def main() -> None:
 @main.command(epilog="Example: turnike lane --config /etc/turnike/validator.toml")
 @config_option
 def lane(config_path: Path) -> None:
-    """Serve one lane until SIGTERM. SIGHUP looks for a new list at once; the log is JSON lines on standard output."""
-    signal.signal(
-        signal.SIGHUP, signal.SIG_IGN
-    )  # until the lane listens to it: the start reads the newest list anyway
+    """Serve one lane until SIGTERM; SIGHUP makes it scan for a new list at once.
+
+    The log is JSON lines on standard output.
+    """
+    # Ignored until the lane handles it: the start reads the newest list anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = _load(config_path)
     from validator.programs.lane import serve
 
@@ -106,10 +108,12 @@ def lane(config_path: Path) -> None:
 @main.command(epilog="Example: turnike courier --config /etc/turnike/validator.toml")
 @config_option
 def courier(config_path: Path) -> None:
-    """Bring lists from the city until SIGTERM; one for each gate. SIGHUP asks at once; the log is JSON lines on standard output."""
-    signal.signal(
-        signal.SIGHUP, signal.SIG_IGN
-    )  # until the courier listens to it: it asks at its start anyway
+    """Fetch lists from the city and upload reports until SIGTERM; one courier for each gate.
+
+    SIGHUP makes it poll at once. The log is JSON lines on standard output.
+    """
+    # Ignored until the courier handles it: the courier polls at its start anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = _load(config_path)
     from validator.programs.courier import serve
 
@@ -121,7 +125,10 @@ def courier(config_path: Path) -> None:
 @main.command(epilog="Example: turnike console --config /etc/turnike/validator.toml")
 @config_option
 def console(config_path: Path) -> None:
-    """Serve this gate's status page and its metrics until SIGTERM; one for each gate. The log is JSON lines on standard output."""
+    """Serve this gate's status page and metrics until SIGTERM; one console for each gate.
+
+    The log is JSON lines on standard output.
+    """
     config = _load(config_path)
     from validator.programs.console import serve
 
@@ -133,11 +140,11 @@ def console(config_path: Path) -> None:
 @main.command(epilog="Example: turnike top --config /etc/turnike/validator.toml")
 @config_option
 @json_option
-@click.option("--once", is_flag=True, help="One picture, and end.")
+@click.option("--once", is_flag=True, help="Print one picture and end.")
 def top(config_path: Path, as_json: bool, once: bool) -> None:
-    """Watch the lanes of this gate in a terminal, until q; it only shows. Into a pipe it prints one picture.
+    """Watch the lanes of this gate in a terminal, until q. It changes nothing.
 
-    Of one picture the exit code says whether every lane answered: 0, or 1.
+    With --once, or into a pipe, it prints one picture and exits 0 if every lane answered, else 1.
     """
     config = _load(config_path)
     from validator.console.terminal.top import top as watch
@@ -155,16 +162,15 @@ def top(config_path: Path, as_json: bool, once: bool) -> None:
     type=click.File("rb"),
     default="-",
     show_default=True,
-    help="The one-time token of turnike-backoffice enroll; - is standard input, so that it stands in no history. "
-    "On a terminal it is asked for.",
+    help="The one-time token of turnike-backoffice enroll; - is standard input, so that no "
+    "shell stores it in its history. On a terminal, the command asks for it.",
 )
 def enroll(config_path: Path, token_file: BinaryIO) -> None:
-    """Enrol this gate with the back office: makes its key (upload.key), and tells the public half."""
+    """Enrol this gate with the back office: make its key (upload.key) and send the public half."""
     config = _load(config_path)
     if config.upload is None or config.courier is None:
-        raise OperatorError(
-            f"{config_path}: has no [upload] and [courier]; config/validator.example.toml explains them"
-        )
+        explained = "config/validator.example.toml explains them"
+        raise OperatorError(f"{config_path}: has no [upload] and [courier]; {explained}")
     token = _token(token_file, config.gate_id)
     from validator.courier.web.client import Web
     from validator.programs.enrolment import believed_clock, enrol
@@ -180,29 +186,30 @@ def enroll(config_path: Path, token_file: BinaryIO) -> None:
         is_new = enrol(config.gate_id, config.upload.url, key, token, web, service_folders=folders)
     except ValueError as error:
         raise OperatorError(str(error)) from error
-    kept = "was enrolled with this key before; the back office did not ask for the token"
-    click.echo(f"{config.gate_id}: {'enrolled' if is_new else kept}")
+    before = "was enrolled with this key before; the back office did not need the token"
+    click.echo(f"{config.gate_id}: {'enrolled' if is_new else before}")
 
 
 def _token(file: BinaryIO, gate_id: str) -> str:
-    """The token in this file, or of the person at this terminal. Raises OperatorError."""
+    """Read the token from a file, or ask the person at this terminal. Raises OperatorError."""
     from validator.formats.text_files import word_of
 
     if file.isatty():
-        asked = f"Token for {gate_id} (turnike-backoffice enroll {gate_id} prints one; it is not shown here)"
-        return str(click.prompt(asked, hide_input=True, err=True)).strip()
+        prints = f"turnike-backoffice enroll {gate_id} prints one; it is not shown here"
+        return str(
+            click.prompt(f"Token for {gate_id} ({prints})", hide_input=True, err=True)
+        ).strip()
     try:
         token = word_of(file.read(TOKEN_FILE_BYTES_MAX))
         mode = os.fstat(file.fileno()).st_mode
     except (ValueError, OSError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        raise OperatorError(
-            f"the token file {told}; `turnike-backoffice enroll {gate_id}` of the city prints a token"
-        ) from error
+        wrong = error.strerror if isinstance(error, OSError) else str(error)
+        prints = f"`turnike-backoffice enroll {gate_id}` of the city prints a token"
+        raise OperatorError(f"the token file {wrong}; {prints}") from error
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        # It goes on: whoever read the token can use it before this gate does, and not after.
-        told = f"the token file has mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
-        click.echo(f"turnike: {told}; chmod 600 the next one", err=True)
+        # Go on: a thief can use the token before this gate does, and no longer after.
+        loose = f"mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
+        click.echo(f"turnike: the token file has {loose}; chmod 600 the next one", err=True)
     return token
 
 
@@ -210,9 +217,9 @@ def _token(file: BinaryIO, gate_id: str) -> str:
 @config_option
 @json_option
 def check(config_path: Path, as_json: bool) -> None:
-    """Look at configuration, keys, list, clock, disk and devices; say what is wrong and how to mend it.
+    """Check configuration, keys, list, clock, disk and devices; print what is wrong and what to do.
 
-    Exit 1 if the gate could not serve, 2 if the configuration cannot be read.
+    Exit 1 if the gate could not serve, 2 if the configuration cannot be read. Nothing is changed.
     """
     config = _load(config_path)
     from validator.check import examine, show
@@ -229,10 +236,10 @@ def check(config_path: Path, as_json: bool) -> None:
     type=click.IntRange(1_000, 10_000_000),
     default=200_000,
     show_default=True,
-    help="How many.",
+    help="How many decisions to measure.",
 )
 def bench(config_path: Path, as_json: bool, decisions: int) -> None:
-    """Measure decisions on this machine, with this machine's configuration, keys and list. No device is touched."""
+    """Measure decisions on this machine, with its configuration, keys and list; opens no device."""
     config = _load(config_path)
     from validator.programs.bench import run
 
@@ -241,7 +248,7 @@ def bench(config_path: Path, as_json: bool, decisions: int) -> None:
 
 @main.group(name="list")
 def list_() -> None:
-    """Look at the list this gate holds."""
+    """The list that this gate holds."""
 
 
 @list_.command(name="show", epilog="Example: turnike list show --config validator.toml --json")
@@ -258,7 +265,7 @@ def list_show(config_path: Path, as_json: bool) -> None:
 
 @main.group()
 def reports() -> None:
-    """The reports on this gate: those that wait, and those that were put aside."""
+    """The reports on this gate: those that wait, and those that are quarantined."""
 
 
 @reports.command(name="show", epilog="Example: turnike reports show --config validator.toml --json")
@@ -279,7 +286,7 @@ def reports_show(config_path: Path, as_json: bool) -> None:
 @reports.command(name="retry", epilog="Example: turnike reports retry --config validator.toml")
 @config_option
 def reports_retry(config_path: Path) -> None:
-    """Let the reports wait again that were put aside, once what the back office had against them is mended."""
+    """Let quarantined reports wait again, once the back office can accept them."""
     config = _load(config_path)
     from validator.programs.reports import NoAnswerError, retry_reports
 

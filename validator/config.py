@@ -63,7 +63,7 @@ class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class PassageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[passage]: how long the arms stay open, a picture is shown and a card is not admitted again."""
+    """[passage]: how long arms stay open, pictures are shown, and a card is not admitted again."""
 
     direction: Literal["entry", "exit"] = "entry"
     hold_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] = 5_000
@@ -104,7 +104,7 @@ class UploadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ConsoleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[console]: the address of the status page, its names for browsers, and the lanes that it shows."""
+    """[console]: the address and names of the status page, and the lanes that it shows."""
 
     listen: str = "127.0.0.1:8021"  # port 0 takes a free one
     names: Annotated[tuple[HostName, ...], msgspec.Meta(max_length=16)] = ()  # besides loopback's

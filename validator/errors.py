@@ -1,4 +1,4 @@
-"""The errors that more than one module raises or catches, and `one_line()`, which puts any error on one line.
+"""The errors that more than one module raises or catches; `one_line()` puts any error on one line.
 
     Exception
     ├── OperatorError              the operator can put it right: printed on one line, exit 2
@@ -68,7 +68,10 @@ class StartError(OperatorError):
 
 
 class SourceState(Enum):
-    """The state of the source of lists, seen from this gate. Only FRESH means that the list is the city's newest."""
+    """The state of the source of lists, seen from this gate.
+
+    Only FRESH means that the gate holds the city's newest list.
+    """
 
     FRESH = "fresh"
     UNREACHABLE = "unreachable"  # no name, no route, no connection, or it broke
@@ -99,7 +102,7 @@ class RemoteError(Exception):
 
 
 class InvalidBytes(Exception):  # noqa: N818  (the bytes are invalid, not the program)
-    """Bytes that are not what their format requires; the text is one line that says why."""
+    """Bytes that are not what their format requires; the text is one line with the reason."""
 
 
 class LaneGoneError(Exception):

@@ -59,7 +59,7 @@ def test_what_the_city_rejected_is_shown_and_waits_again(lane: LaneClient, folde
     shown = types(folder, "reports", "show").output.splitlines()
     assert [" ".join(line.split()) for line in shown[:2]] == [
         "1 wait for the courier",
-        "44 put aside, since the back office did not take them",
+        "44 quarantined, since the back office did not accept them",
     ]
     retried = types(folder, "reports", "retry")
     assert (retried.exit_code, retried.output) == (0, "44 reports wait again\n")

@@ -1,6 +1,7 @@
-"""`turnike check` and `turnike list show`: looks at everything a gate needs and says what is wrong and how to mend it. Changes nothing.
+"""`turnike check` and `turnike list show`: check all that a gate needs; print what to do.
 
-Only what keeps the lane from serving is "bad". The courier is never that: without it a gate goes on by the list it has.
+Nothing is changed. Only a fault that keeps the lane from serving is "bad". The courier's faults are
+notes: without a courier, a gate goes on with the list that it has.
 """
 
 import json
@@ -34,15 +35,16 @@ MARKS = {"ok": "green", "note": "yellow", "bad": "red"}
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Look at one thing after the other."""
+    """Check one subject after the other; yields each finding as soon as it is known."""
     yield Finding(
         "configuration",
         "ok",
         f"gate {config.gate_id}, lane {config.lane}, reader {config.reader.driver}",
     )
     if config.log.grounds:
-        why = "the log and `watch` say why each card was refused: for a test bench, not for passengers"
-        yield Finding("log", "note", f"log.grounds is true: {why}")
+        shows = "the log and `watch` show why each card was refused"
+        told = f"log.grounds is true: {shows}; set it to false where passengers are"
+        yield Finding("log", "note", told)
     clock = Clock()
     found = time_file(config).look()
     if found is not None and found.signed is not None:
@@ -57,7 +59,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
-    """Print each finding as it comes; returns whether the gate could serve, also to `| head`."""
+    """Print each finding as it comes; return whether the gate could serve, also into `| head`."""
     seen, is_read = [], True
     for finding in findings:
         seen.append(finding)
@@ -65,7 +67,7 @@ def show(findings: Iterator[Finding], *, as_json: bool) -> bool:
             mark = click.style(f"{finding.mark:4}", fg=MARKS[finding.mark])
             try:
                 click.echo(f"{mark}  {finding.subject:13}  {shown(finding.text)}")
-                sys.stdout.flush()  # an unread line is seen here, not at the end
+                sys.stdout.flush()  # a closed pipe is noticed here, not at the end
             except OutputError as error:
                 if not error.is_closed:
                     raise
@@ -114,7 +116,7 @@ def _list(config: Config, clock: Clock) -> Iterator[Finding]:
 
 
 def _used_keys(rules: RuleSet | None) -> set[bytes]:
-    """The ids of the keys under which the list in force was made: one of them, or two while a key is being replaced."""
+    """The ids of the keys under which the list in force was made: two while a key is replaced."""
     tables = [rule.table for rule in rules.rules] if rules else []
     return {
         header.key_id
@@ -129,11 +131,13 @@ def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
         yield Finding("clock", "note", found.problem)
     floor = _floor(clock, found)
     if clock.now().synchronised:
-        yield Finding("clock", "ok", f"synchronised, says the kernel; {floor}")
+        yield Finding("clock", "ok", f"synchronised by the kernel's account; {floor}")
     elif clock.system().synchronised:
-        text = f"the kernel calls it synchronised, and it is behind: {floor}; check the time service (timedatectl)"
+        behind = f"the kernel calls it synchronised, and it is behind: {floor}"
+        text = f"{behind}; check the time service (timedatectl)"
         if found is not None and found.signed is not None:
-            text += "; if that is right, the city's clock ran ahead: tell the back office (docs/runbook.md)"
+            ahead = "the city's clock ran ahead: call the back office (docs/runbook.md)"
+            text += f"; if that is right, {ahead}"
         yield Finding("clock", "note", text)
     else:
         yield Finding(
@@ -143,7 +147,7 @@ def _clock(clock: Clock, found: FoundTime | None) -> Iterator[Finding]:
 
 def _floor(clock: Clock, found: FoundTime | None) -> str:
     if clock.floor_unix_s() * NS_PER_S <= clock.system().boottime_ns:
-        return "neither the city nor a list has told the time yet"
+        return "neither the city nor a list has given the time yet"
     behind = (
         "signed by the city"
         if found is not None and found.signed is not None

@@ -1,6 +1,6 @@
-"""What the courier needs, and how it fares: its configuration, the roots it believes, what it has accepted, its folders, its certificates.
+"""What `turnike check` finds about the courier: status, root, list, folders, certificates.
 
-All of it is a note at most: a gate serves without a courier, by an ever older list.
+Each finding is at most a note: a gate serves without a courier, with an ever older list.
 """
 
 from collections.abc import Iterator
@@ -35,16 +35,18 @@ from validator.lists.manifest import decode as decode_manifest
 
 _UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
 
-MENDS = {
+ADVICE = {
     SourceState.UNREACHABLE: "check the network and courier.url",
-    SourceState.NOT_OURS: "something else answers there: check courier.url, or register this gate in that network",
+    SourceState.NOT_OURS: "another server answers there: check courier.url, "
+    "or register this gate in that network",
     SourceState.TLS: "check courier.ca_file, the server's certificate and the clock",
     SourceState.PROXY: "check courier.proxy",
     SourceState.BUSY: "it asks again by itself",
     SourceState.SLOW: "it asks again by itself; check the network",
-    SourceState.FROZEN: "nobody publishes, or somebody holds it back: tell the back office (docs/runbook.md)",
-    SourceState.REPLAYED: "tell the back office (docs/runbook.md)",
-    SourceState.REFUSED: "tell the back office (docs/runbook.md)",
+    SourceState.FROZEN: "the city publishes nothing new, or an attacker holds it back: "
+    "call the back office (docs/runbook.md)",
+    SourceState.REPLAYED: "call the back office (docs/runbook.md)",
+    SourceState.REFUSED: "call the back office (docs/runbook.md)",
     SourceState.NO_KEY: "it comes from the back office (docs/runbook.md)",
     SourceState.DISK: "check the disk",
 }
@@ -56,17 +58,18 @@ class _RootFacts(msgspec.Struct, frozen=True):
 
 
 class _RootFile(msgspec.Struct, frozen=True):
-    """What is shown of root metadata."""
+    """The part of root metadata that is shown."""
 
     signed: _RootFacts
 
 
 def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
-    """Look at each of them; `now_unix_s` by the floor rule."""
+    """Check each; `now_unix_s` is the time by the floor rule."""
     settings = config.courier
     if settings is None:
-        text = "not configured: lists come only by hand; config/validator.example.toml explains [courier]"
-        yield Finding("courier", "note", text)
+        by_hand = "not configured: lists come only by hand"
+        explained = "config/validator.example.toml explains [courier]"
+        yield Finding("courier", "note", f"{by_hand}; {explained}")
         return
     yield from _status(config, settings, now_unix_s)
     ledger = DiskAcceptedStore(Path(config.list.folder))
@@ -78,18 +81,18 @@ def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
 
 def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Iterator[Finding]:
     path = Path(config.list.recent or config.list.folder) / COURIER_STATUS_FILE
-    mend = "is it running? (systemctl status turnike-courier)"
+    advice = "is it running? (systemctl status turnike-courier)"
     try:
         status = decode(read_regular(path, COURIER_STATUS_BYTES_MAX))
     except FileNotFoundError:
         since = " since the boot" if config.list.recent else ""
-        yield Finding("courier", "note", f"has said nothing{since}: {mend}")
+        yield Finding("courier", "note", f"has written no status{since}: {advice}")
     except OSError as error:
         yield Finding("courier", "note", f"{path}: {error.strerror}; check its owner")
     except CourierStatusError as error:
-        yield Finding("courier", "note", f"{path}: {error}; the courier writes it anew")
+        yield Finding("courier", "note", f"{path}: {error}; the courier writes it again")
     else:
-        yield _lists(config, settings, status, now_unix_s, mend)
+        yield _lists(config, settings, status, now_unix_s, advice)
         if config.upload is not None and status.upload is not None:
             yield _upload(status.upload)
 
@@ -97,55 +100,54 @@ def _status(config: Config, settings: CourierConfig, now_unix_s: int) -> Iterato
 def _upload(upload: UploadStatus) -> Finding:
     if upload.state == SourceState.FRESH.value and not upload.problem:
         return Finding("upload", "ok", "nothing keeps reports from the back office")
-    told = printable(upload.problem or upload.state)
-    return Finding(
-        "upload", "note", f"{told}; reports wait on the gate until then (docs/reports.md)"
-    )
+    problem = printable(upload.problem or upload.state)
+    text = f"{problem}; reports wait on the gate until then (docs/reports.md)"
+    return Finding("upload", "note", text)
 
 
 def _lists(
-    config: Config, settings: CourierConfig, status: CourierStatus, now_unix_s: int, mend: str
+    config: Config, settings: CourierConfig, status: CourierStatus, now_unix_s: int, advice: str
 ) -> Finding:
     silent_s = now_unix_s - status.polled_unix_s
     asked = f"asked last {date(status.polled_unix_s)} ({_age(silent_s)} ago)"
     version = f"version {status.list_version}" if status.list_version else "no list"
-    # Where there is no memory-backed folder, the file is written only when there is news: it may be old.
+    # Without a memory-backed folder, the file is written only on a change: it may be old.
     if config.list.recent and silent_s > silence_s_max(status.state, settings.poll_s):
-        return Finding("courier", "note", f"{asked}: {mend}; the gate goes on by {version}")
+        return Finding("courier", "note", f"{asked}: {advice}; the gate goes on by {version}")
     since = f"{printable(status.state)} since {date(status.since_unix_s)}"
     if status.state == SourceState.FRESH.value and (problem := _unwritable(config)):
         return Finding(
             "courier",
             "note",
-            f"{problem}: it could not write down how it fares since; its log tells",
+            f"{problem}: it could not write its status since; read its log",
         )
     if status.state == SourceState.FRESH.value:
         return Finding("courier", "ok", f"{since}, {asked}, {version}")
-    told = f"{since}: {printable(status.problem)}; {_mend(status.state)}"
-    return Finding("courier", "note", f"{told}{asked}; the gate goes on by {version}")
+    problem = f"{since}: {printable(status.problem)}; {_advice(status.state)}"
+    return Finding("courier", "note", f"{problem}{asked}; the gate goes on by {version}")
 
 
 def _unwritable(config: Config) -> str:
-    """Why what the courier wrote of itself may be old, or nothing."""
+    """Why the status that the courier wrote may be old; empty if it is not."""
     try:
         return read_only(Path(config.list.recent or config.list.folder), COURIER_STATUS_FILE)
     except OSError:
         return ""
 
 
-def _mend(state: str) -> str:
-    """What helps, with what divides it from the next; nothing for a state that only a newer courier knows."""
-    return next((f"{mend}; " for known, mend in MENDS.items() if known.value == state), "")
+def _advice(state: str) -> str:
+    """What to do, and "; "; empty for a state of a newer courier."""
+    return next((f"{advice}; " for known, advice in ADVICE.items() if known.value == state), "")
 
 
 def _root(
     ledger: DiskAcceptedStore, folder: Path, settings: CourierConfig, now_unix_s: int
 ) -> Iterator[Finding]:
-    """The newest root that this gate has seen counts; the one it was given only as long as there is none."""
+    """The newest root that this gate has verified; before the first, the one it was given."""
     kept = ledger.root if ledger.root is not None and is_root(ledger.root) else None
     if ledger.root is not None and kept is None:
-        text = f"{folder / ROOT_NAME}: damaged; the courier begins with courier.root and fetches the later ones"
-        yield Finding("root", "note", text)
+        again = "the courier begins with courier.root and fetches the later ones"
+        yield Finding("root", "note", f"{folder / ROOT_NAME}: damaged; {again}")
     given, wrong = _given_root(settings)
     if wrong:
         comes = (
@@ -162,14 +164,15 @@ def _root(
     facts = msgspec.json.decode(root, type=_RootFile).signed
     expires_unix_s = int(facts.expires.timestamp())
     if expires_unix_s <= now_unix_s:
-        text = f"root {facts.version} expired {date(expires_unix_s)}: nothing new is accepted until the back office renews it"
-        yield Finding("root", "note", f"{text} (docs/runbook.md)")
+        expired = f"root {facts.version} expired {date(expires_unix_s)}"
+        renews = "nothing new is accepted until the back office renews it (docs/runbook.md)"
+        yield Finding("root", "note", f"{expired}: {renews}")
     else:
         yield Finding("root", "ok", f"root {facts.version}, expires {date(expires_unix_s)}")
 
 
 def _given_root(settings: CourierConfig) -> tuple[bytes | None, str]:
-    """The root that the gate was given, or what is wrong with it."""
+    """Return the root that the gate was given, or None and what is wrong with it."""
     try:
         content = read_given(Path(settings.root), ROOT_BYTES_MAX)
     except OSError as error:
@@ -189,8 +192,8 @@ def _accepted(ledger: DiskAcceptedStore, config: Config) -> Iterator[Finding]:
         f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
     )
     if missing := _missing_key(accepted, config):
-        text = f"{signed}: made under fingerprint key {missing}, which this gate does not hold; put it into list.keys"
-        yield Finding("accepted", "note", text)
+        lacks = f"made under fingerprint key {missing}, which this gate does not hold"
+        yield Finding("accepted", "note", f"{signed}: {lacks}; put it into list.keys")
     else:
         yield Finding("accepted", "ok", signed)
 
@@ -200,17 +203,14 @@ def _missing_key(accepted: Accepted, config: Config) -> str | None:
     try:
         manifest: PublishedManifest = decode_manifest(accepted.manifest.encode())
         held = {key_id.hex() for key_id in held_keys(Path(config.list.keys))}
-    except (
-        ManifestError,
-        FingerprintKeyError,
-    ):  # the first is the courier's to tell, the second is told
+    except (ManifestError, FingerprintKeyError):  # reported by the courier, and by another finding
         return None
     key = manifest.fingerprint_key
     return key if key is not None and key not in held else None
 
 
 def _folders(config: Config) -> Iterator[Finding]:
-    """Where what is written each minute goes, and whether what must outlive a power cut does."""
+    """Whether frequent writes go to memory, and files that must outlive a power cut to the disk."""
     folder, recent = Path(config.list.folder), Path(config.list.recent)
     try:
         if is_in_memory(folder):
@@ -219,7 +219,7 @@ def _folders(config: Config) -> Iterator[Finding]:
             )
             yield Finding("folders", "note", text)
     except OSError:
-        return  # the disk's finding tells it
+        return  # the finding on the disk reports it
     wears = "every change is written to the disk, which wears an SD card out"
     if not config.list.recent:
         yield Finding("folders", "note", f"{wears}; name a memory-backed folder in list.recent")
@@ -237,8 +237,9 @@ def _folders(config: Config) -> Iterator[Finding]:
             f"{recent}: {error.strerror}; the courier must be able to write there",
         )
     else:
-        text = f"what changed lately is in memory, at {recent}"
-        on_disk = f"{recent}: not in memory: {wears}; let list.recent be on a tmpfs, such as /run/turnike/lists"
+        text = f"the latest changes are in memory, at {recent}"
+        tmpfs = "let list.recent be on a tmpfs, such as /run/turnike/lists"
+        on_disk = f"{recent}: not in memory: {wears}; {tmpfs}"
         yield Finding(
             "folders", "ok" if kept_in_memory else "note", text if kept_in_memory else on_disk
         )
@@ -256,10 +257,10 @@ def _authorities(settings: CourierConfig) -> Finding:
         if settings.ca_file
         else "by the public authorities"
     )
-    return Finding("certificates", "ok", f"the web server is to be known {whose}")
+    return Finding("certificates", "ok", f"the web server's certificate is verified {whose}")
 
 
 def _age(seconds: int) -> str:
-    """About how long: "35 s", "3 days"."""
+    """A duration, rounded: "35 s", "3 days"."""
     size, name = next(((size, name) for size, name in _UNITS if seconds >= 2 * size), _UNITS[-1])
     return f"{max(seconds, 0) // size} {name}"

@@ -1,4 +1,4 @@
-"""Reader and board, opened with the lane's own drivers, so that what is said of them is what the lane would say.
+"""Reader and board, opened with the lane's own drivers, so that the findings are the lane's.
 
 A device that a running lane holds is left alone.
 """
@@ -15,22 +15,20 @@ from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.lane.ports import Board, Reader
 from validator.programs.lane import make_board, make_reader
 
-DEVICE_WAIT_S = (
-    4.0  # a chip left at another speed is found in two seconds, a board greets within one
-)
+# A chip left at another speed is found in two seconds; a board greets within one.
+DEVICE_WAIT_S = 4.0
 
 
 def examine_devices(config: Config) -> Iterator[Finding]:
-    """Look at both, unless a lane does."""
+    """Open both and wait for an answer, unless a lane holds them."""
     paths = {"board": config.board.device, "reader": config.reader.device or config.board.device}
-    held = {
-        subject: path for subject, path in paths.items() if _held(path)
-    }  # asked before our own drivers hold them
+    # Checked before our own drivers hold them.
+    held = {subject: path for subject, path in paths.items() if _held(path)}
     for subject, path in held.items():
         yield Finding(
             subject,
             "note",
-            f"{path}: held by another process, most likely the lane; its log tells the state",
+            f"{path}: held by another process, most likely the lane; read its log",
         )
     if "board" in held and config.reader.driver == "serial":
         return
@@ -47,7 +45,7 @@ def examine_devices(config: Config) -> Iterator[Finding]:
 
 def _device(subject: str, path: str, device: Board | Reader) -> Finding:
     deadline_s = time.monotonic() + DEVICE_WAIT_S
-    lost = f"{subject} at {path}: nothing heard"
+    lost = f"{subject} at {path}: no answer; check cable and power"
     while time.monotonic() < deadline_s:
         match device.take():
             case BoardBack() | ReaderBack():
@@ -63,7 +61,7 @@ def _held(path: str) -> bool:
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return False  # what is wrong, the driver tells better
+        return False  # the driver reports the reason better
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

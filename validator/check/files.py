@@ -1,6 +1,7 @@
-"""The folders and files of a gate, as `turnike check` looks at them: can they be written, who may read the secret ones, does the lane's socket answer.
+"""Folders, secret files and the lane's socket: may they be written and read, and by whom.
 
-All of it is a note: a gate opens and shuts without its reports, its socket and its courier. Nothing is written here.
+Each finding is at most a note: a gate opens and shuts without its reports, its socket and its
+courier. Nothing is written here.
 """
 
 import os
@@ -23,11 +24,11 @@ from validator.lane.outbox.folder import IDENTITY, LOCK
 FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITERS = stat.S_IWGRP | stat.S_IWOTH
-_UNWRITABLE = "nothing new can be kept there"
+_UNWRITABLE = "nothing new can be written there"
 
 
 def examine_disks(config: Config) -> Iterator[Finding]:
-    """The disk of the lists, and that of the reports."""
+    """Check the disk of the lists and that of the reports."""
     folder = Path(config.list.folder)
     yield _disk(
         "disk",
@@ -54,8 +55,8 @@ def _disk(
     try:
         status = os.statvfs(folder)
     except OSError as error:
-        text = f"{folder}: {error.strerror}; {who} makes it where it may, else create it, owned by {who}'s user"
-        return Finding(subject, "note", text)
+        makes = f"{who} makes it where it may, else create it, owned by {who}'s user"
+        return Finding(subject, "note", f"{folder}: {error.strerror}; {makes}")
     if problem := read_only(folder, *files):
         return Finding(
             subject, "note", f"{problem}; {_UNWRITABLE}: check the disk (dmesg), then replace it"
@@ -72,7 +73,7 @@ def _disk(
 
 
 def _foreign(folder: Path) -> str:
-    """Why others than its owner could change what is in this folder, or nothing."""
+    """Why others than its owner could change files in this folder; empty if they could not."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & _WRITERS and not mode & stat.S_ISVTX:
         return f"{folder}: mode {mode:04o}, others may write there; chmod go-w {folder}"
@@ -80,11 +81,9 @@ def _foreign(folder: Path) -> str:
 
 
 def examine_lane(config: Config) -> Iterator[Finding]:
-    """The lane's socket, and what it says of its reports."""
+    """Ask the lane on its socket how many reports wait."""
     if not config.reports.socket:
-        text = (
-            "there is no reports.socket: nobody can ask this lane, and its reports stay on the gate"
-        )
+        text = "there is no reports.socket: no courier can ask this lane, and its reports stay here"
         yield Finding("socket", "note", text)
         return
     path = Path(config.reports.socket)
@@ -92,11 +91,8 @@ def examine_lane(config: Config) -> Iterator[Finding]:
     try:
         status = lane.outbox_status()
     except LaneGoneError as error:
-        yield Finding(
-            "socket",
-            "note",
-            f"{printable(str(error))}: is the lane running? (systemctl status turnike-lane@{config.lane})",
-        )
+        running = f"is the lane running? (systemctl status turnike-lane@{config.lane})"
+        yield Finding("socket", "note", f"{printable(str(error))}: {running}")
         return
     finally:
         lane.close()
@@ -116,7 +112,7 @@ def _socket(path: Path) -> Finding:
         return Finding(
             "socket",
             "note",
-            f"{path}: mode {mode:04o}, everybody may ask the lane; chmod o= {path}",
+            f"{path}: mode {mode:04o}, every user may ask the lane; chmod o= {path}",
         )
     return Finding("socket", "ok", f"{path}: the lane answers")
 
@@ -131,12 +127,12 @@ def _reports(status: OutboxStatus) -> Finding:
         return Finding(
             "reports", "note", "it is not known how many wait: the lane cannot read them"
         )
-    text = f"{waiting:,} wait, {rejected:,} put aside, {refused} refused since the lane's start"
+    text = f"{waiting:,} wait, {rejected:,} quarantined, {refused} refused since the lane's start"
     return Finding("reports", "note" if rejected or refused else "ok", text)
 
 
 def examine_secrets(config: Config) -> Iterator[Finding]:
-    """Who may read what only the service may, and whether the service can."""
+    """Check that only the service can read its keys and reports, and that it can."""
     found = [*_secrets(config)]
     yield from found
     if not found:
@@ -148,7 +144,7 @@ def examine_secrets(config: Config) -> Iterator[Finding]:
 
 def _secrets(config: Config) -> Iterator[Finding]:
     keys, reports = Path(config.list.keys), Path(config.reports.folder)
-    with suppress(OSError):  # the finding on keys tells it
+    with suppress(OSError):  # the finding on keys reports it
         for path in sorted(keys.glob("*.key")):
             yield from _secret(path, "fingerprint key", _OTHERS)
     key = [Path(config.upload.key)] if config.upload is not None else []
@@ -162,10 +158,10 @@ def _secrets(config: Config) -> Iterator[Finding]:
         mode = stat.S_IMODE(reports.stat().st_mode)
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             text = (
-                f"{reports}: mode {mode:04o}, everybody may look at the reports; chmod o= {reports}"
+                f"{reports}: mode {mode:04o}, every user may read the reports; chmod o= {reports}"
             )
             yield Finding("secrets", "note", text)
-        # Whom the folder lets in; the group may read, as a backup would.
+        # The users whom the folder lets in; the group may read, as a backup would.
         open_to = (stat.S_IRWXO if mode & stat.S_IXOTH else 0) | (
             stat.S_IWGRP if mode & stat.S_IXGRP else 0
         )
@@ -174,23 +170,23 @@ def _secrets(config: Config) -> Iterator[Finding]:
 
 
 def _secret(path: Path, what: str, bits: int) -> Iterator[Finding]:
-    """A note if others than the owner can read or change it: if it has any of these bits."""
+    """Note a file with any of these mode bits: others than its owner can read or change it."""
     try:
-        mode = path.stat().st_mode  # of what a link leads to, since that is what is read
+        mode = path.stat().st_mode  # a link is followed, since its target is read
     except OSError:
-        return  # that it is not there is told elsewhere
+        return  # another finding reports that it is missing
     if stat.S_ISREG(mode) and mode & bits:
-        told = f"{path}: mode {stat.S_IMODE(mode):04o}, others than its owner may read or change this {what}"
+        loose = f"mode {stat.S_IMODE(mode):04o}, others than its owner may read or change it"
         replace = (
             ""
             if what == "file of the outbox"
-            else "; if anybody could have, replace it (docs/runbook.md)"
+            else "; if others may have read it, replace it (docs/runbook.md)"
         )
-        yield Finding("secrets", "note", f"{told}; chmod 600 {path}{replace}")
+        yield Finding("secrets", "note", f"{path}: {loose}; chmod 600 {path}{replace}")
 
 
 def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
-    """The key of the gate: is it there, is it one, and can the courier's user read it."""
+    """Check the gate's key: it exists, is a key, and belongs to the courier's user."""
     try:
         owner = path.stat().st_uid
         gate_key(path)
@@ -209,6 +205,6 @@ def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
         text = f"{path}: belongs to {name_of(owner)}, and the courier is {service.name}"
         return Finding("enrolment", "note", f"{text}; as root: chown {service.name}: {path}")
     text = (
-        f"{path}: this gate's key, {name_of(owner)}'s; whether the city knows it, its answers tell"
+        f"{path}: this gate's key, {name_of(owner)}'s; the city's answers show whether it knows it"
     )
     return Finding("enrolment", "ok", text)

@@ -1,4 +1,4 @@
-"""What `turnike check` has to say of one thing: a mark, and one line of what is wrong and how to mend it."""
+"""A finding of `turnike check`: a mark, and one line of what is wrong and what to do."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: "ok", "note" (the gate serves, but look at it) or "bad" (it could not serve)."""
+    """The result of one check.
+
+    `mark` is "ok", "note" (the gate serves, but needs attention) or "bad" (it could not serve).
+    """
 
     subject: str
     mark: str
@@ -24,5 +27,5 @@ def date(unix_s: int) -> str:
 
 
 def printable(text: str) -> str:
-    """The same on one line and without control characters: some of it was written by others."""
+    """Return the text, which others may have written, on one line: `?` for control characters."""
     return "".join(character if character.isprintable() else "?" for character in text)

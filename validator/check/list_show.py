@@ -1,4 +1,4 @@
-"""`turnike list show`: what the list in force is made of, never a card."""
+"""`turnike list show`: the rules and segments of the list in force, never a card."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from validator.programs.lane import list_folder
 
 
 def show_list(config: Config, *, as_json: bool) -> bool:
-    """Print what the list in force is made of; returns whether there is one."""
+    """Print the rules and segments of the list in force; return whether there is one."""
     adopted = list_folder(config).settled()
     for problem in adopted.problems:
         click.echo(f"turnike: {shown(problem)}", err=True)
@@ -53,9 +53,8 @@ def _described(rule: Rule) -> dict[str, Any]:
 
 
 def _as_text(whole: dict[str, Any]) -> str:
-    lines = [
-        f"list version {whole['list_version']}, issued {date(whole['issued_unix_s'])}, expires {date(whole['expires_unix_s'])}"
-    ]
+    dates = f"issued {date(whole['issued_unix_s'])}, expires {date(whole['expires_unix_s'])}"
+    lines = [f"list version {whole['list_version']}, {dates}"]
     for rule in whole["rules"]:
         flags = ", reported" if rule["reports"] else ""
         since = (

@@ -1,4 +1,4 @@
-"""The click group of `turnike` and `turnike-backoffice`: every error is one line, and has its exit code.
+"""The click group of `turnike` and `turnike-backoffice`: each error is one line and an exit code.
 
 | what happens | standard error | exit code |
 |---|---|---|
@@ -49,7 +49,7 @@ class OneLineGroup(click.Group):
         self._escapes = escapes
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command of these arguments; an error ends the process as the table above says."""
+        """Run the command of these arguments; an error ends the process as in the table above."""
         guard(escapes=self._escapes)
         try:
             try:

@@ -1,4 +1,4 @@
-"""Standard output of a command: a failed write raises OutputError, which no one takes for an error of a file.
+"""Standard output of a command: a failed write raises OutputError, which is no error of a file.
 
 guard(escapes=True)    # before anything is printed
 ...
@@ -45,10 +45,10 @@ class _Descriptor(io.FileIO):
 
 
 class _Escaped(io.TextIOWrapper):
-    """Text in which no character moves the cursor: registries, drafts and exports hold text of others."""
+    """Text without control characters: registries, drafts and exports hold text of others."""
 
     def write(self, text: str) -> int:
-        """Write each line as shown() escapes it. Raises OutputError."""
+        """Write each line, escaped by shown(). Raises OutputError."""
         if not text.isprintable():
             super().write("\n".join(shown(line, sys.maxsize) for line in text.split("\n")))
         else:
@@ -57,12 +57,12 @@ class _Escaped(io.TextIOWrapper):
 
 
 def guard(*, escapes: bool) -> None:
-    """From now on, print through a stream that raises OutputError, and `?` for what the locale lacks.
+    """From now on, print through a stream that raises OutputError; print `?` for unknown letters.
 
     A stream that a test or `batch` has put in place of standard output stays.
 
     Args:
-        escapes: whether to escape control characters. A command that draws on the terminal must not.
+        escapes: whether to escape control characters; not for a command that draws on the terminal.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

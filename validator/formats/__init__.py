@@ -1,1 +1,4 @@
-"""Floor 2, pure: bytes to values and back. Bytes may be hostile; nothing here raises on them unless its docstring says so."""
+"""Text and files that people write, made safe: configurations, addresses, text for a terminal.
+
+Nothing here opens a device or a connection. The input may be hostile.
+"""

@@ -1,11 +1,13 @@
-"""A JSON object that begins with a checksum over the rest of it and the role of its file.
+"""A JSON object that begins with a checksum of the rest and of the name of its file.
 
-What a gate believes of itself, and no signature covers.
+It is for files that a gate writes for itself, and that no signature covers.
 
-    content = stamped(b'{"list_version":17}', "1.17.manifest.json")  # {"checksum":"…","list_version":17}
-    body = checked(content, "1.17.manifest.json", {"list_version"})  # {"list_version":17}
+    content = stamped(b'{"list_version":17}', "1.17.manifest.json")
+    # content is {"checksum":"…","list_version":17}
+    body = checked(content, "1.17.manifest.json", {"list_version"})
+    # body is {"list_version":17}
 
-It finds what a disk does to bytes; against a person who writes there it is no help.
+The checksum finds damage by a disk. It does not stop a person who can write to the disk.
 docs/list-format.md, "Checksum".
 """
 
@@ -15,7 +17,7 @@ from hashlib import blake2b
 
 from validator.errors import InvalidBytes
 
-CHECKSUM_BYTES = 46  # how many bytes longer a file is with it
+CHECKSUM_BYTES = 46  # how many bytes the checksum adds to a file
 _DIGEST_BYTES = 16
 _PERSON = b"turnike checksum"
 _HEAD = re.compile(rb'\{"checksum":"([0-9a-f]{32})",')
@@ -23,28 +25,32 @@ _FIRST_FIELD = re.compile(rb'\s*\{\s*"([a-z0-9_]{1,64})"')
 
 
 class ChecksumError(InvalidBytes):
-    """The bytes are not what was written under this name; the message is one clear line."""
+    """The bytes are not what was written under this name; the text is one line."""
 
 
 def stamped(body: bytes, role: str) -> bytes:
-    """The object with its checksum.
+    """Return the object with its checksum in front.
 
-    `body` is a JSON object of at least one field, with no blank after its brace; `role` is the
-    file's name.
+    Args:
+        body: a JSON object of at least one field, without a blank after its brace.
+        role: the name of the file.
     """
     return b'{"checksum":"%b",%b' % (_checksum(body, role), body[1:])
 
 
 def is_stamped(content: bytes) -> bool:
-    """Whether the bytes begin as those of a file with a checksum, which may be wrong."""
+    """Whether the bytes begin with a checksum, right or wrong."""
     return _HEAD.match(content) is not None
 
 
 def checked(content: bytes, role: str, fields: Collection[str]) -> bytes:
-    """The object without its checksum, which was right. Raises ChecksumError.
+    """Verify the checksum and return the object without it.
 
-    Earlier versions wrote no checksum. Their files are taken as they are, and known by their first
-    field, one of `fields`: so a checksum whose own name has lost a bit is not mistaken for none.
+    Earlier versions wrote no checksum. A file without one is accepted if its first field is one of
+    `fields`: so a damaged checksum is not taken for a file without one.
+
+    Raises:
+        ChecksumError: the checksum is wrong, or the first field is unknown.
     """
     if head := _HEAD.match(content):
         body = b"{" + content[head.end() :]

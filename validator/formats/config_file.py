@@ -1,4 +1,4 @@
-"""A configuration file: read, checked against a msgspec Struct, and refused with one line for each fault.
+"""A configuration file: read, checked against a Struct, refused with one line for each fault.
 
     values = read_values(path, Config, example="validator.example.toml")    # raises ConfigError
     config = msgspec.convert(values, Config)

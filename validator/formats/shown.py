@@ -1,23 +1,30 @@
-r"""Text from a file, a gate or the network, made fit for a terminal or a log: nothing in it moves a cursor, turns a line around, or begins a new one.
+r"""Text from a file, a gate or the network, made safe for a terminal or a log.
 
     shown("a\x1b[2J\u202eb\n")        # 'a\\x1b[2J\\u202eb\\n'
     json_shown('{"a": "\u202e"}')     # '{"a": "\\u202e"}', the same value
 
-Escaped is what Python calls not printable: controls (C0, DEL, C1), what overrides direction or has no width, line and
-paragraph separators, lone surrogates, what is in no plane. Letters of any language stay as they are.
+All that Python calls not printable is escaped: control characters (C0, DEL, C1), direction marks,
+spaces without width, line and paragraph separators, lone surrogates, unassigned code points. So no
+text can move the cursor, turn a line around or begin a line. Letters of any language stay.
 """
 
 CHARACTERS_MAX = 2_000
 
 
 def shown(text: str, characters_max: int = CHARACTERS_MAX) -> str:
-    """The text in one line, what is not printable as Python writes it in a string; a longer one is cut and ends in an ellipsis."""
+    """Return the text on one line, escaped as in a Python string.
+
+    A text longer than `characters_max` is cut and ends in an ellipsis.
+    """
     cut = text if len(text) <= characters_max else f"{text[:characters_max]}…"
     return "".join(each if each.isprintable() else _escape(each) for each in cut)
 
 
 def json_shown(line: str) -> str:
-    r"""JSON of one line, what is not printable within its strings as \uXXXX: the same value. Whatever is no JSON is escaped too."""
+    r"""Return one line of JSON with the same value, escaped as \uXXXX.
+
+    Text that is not JSON is escaped too.
+    """
     if line.isprintable():
         return line
     return "".join(each if each.isprintable() else _json_escape(each) for each in line)

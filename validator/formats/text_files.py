@@ -1,19 +1,19 @@
-"""Bytes of a file that a person made, as text: what Unix, Windows and their editors write is read alike."""
+"""Text files that people write, with the editors of Unix or Windows: bytes to text."""
 
 import codecs
 from typing import BinaryIO
 
-CONFIG_BYTES_MAX = (
-    1 << 20
-)  # a thousand times what a configuration has; a device file would fill the memory
+CONFIG_BYTES_MAX = 1 << 20  # a configuration has 1 KiB; a device file would fill the memory
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def text_of(content: bytes) -> str:
-    """Decode UTF-8, with or without a byte order mark, or UTF-16 with one (PowerShell's `>`, Notepad's "Unicode").
+    """Decode UTF-8, with or without a byte order mark, or UTF-16 with one.
+
+    PowerShell's `>` and Notepad's "Unicode" write UTF-16.
 
     Raises:
-        ValueError: it is neither; the text is one line that says where and what to do.
+        ValueError: the bytes are neither; the text is one line: where, and what to do.
     """
     if content.startswith(_UTF_16):
         try:
@@ -36,8 +36,8 @@ def config_bytes(file: BinaryIO) -> bytes:
     """Read a configuration, which may come through a pipe.
 
     Raises:
-        ValueError: it is larger than 1 MiB.
-        OSError: it cannot be read.
+        ValueError: the file is larger than 1 MiB.
+        OSError: the file cannot be read.
     """
     content = file.read(CONFIG_BYTES_MAX + 1)
     if len(content) > CONFIG_BYTES_MAX:
@@ -46,10 +46,10 @@ def config_bytes(file: BinaryIO) -> bytes:
 
 
 def word_of(content: bytes) -> str:
-    """The one word of a file, such as a token: without blanks and ends of lines around it.
+    """Return the one word of a file, such as a token, without blanks and ends of lines.
 
     Raises:
-        ValueError: it is no text, is empty, or has more than one word.
+        ValueError: the file is not text, is empty, or has more than one word.
     """
     words = text_of(content).split()
     if len(words) != 1:

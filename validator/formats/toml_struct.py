@@ -3,8 +3,8 @@
     values = table_of(path.read_bytes())       # raises ValueError: the file is not TOML
     lines = faults(values, Config)             # [] when msgspec.convert(values, Config) succeeds
 
-msgspec reports the first fault only and names no allowed words; an operator who edits a file by
-hand wants all of them. A key with a pattern is explained by the `description` of its `msgspec.Meta`.
+msgspec reports only the first fault and names no allowed words; an operator who edits a file by
+hand wants all of them. The `description` of its `msgspec.Meta` explains a key with a pattern.
 """
 
 import re
@@ -65,7 +65,8 @@ def _of_struct(
             is_sound = False
             meant = get_close_matches(name, [each for each in fields if each not in values], 1)
             misspelt.update(meant)
-            yield f"{_key(at, name)}: is not a key of the configuration{_hint(name, at, meant, places)}"
+            hint = _hint(name, at, meant, places)
+            yield f"{_key(at, name)}: is not a key of the configuration{hint}"
     for name, field in fields.items():
         if name in values:
             for fault in _of_value(values[name], field.type, _key(at, name), places):

@@ -1,12 +1,12 @@
-"""The address of one of the city's servers, as an operator writes it, checked and spelt as it is sent.
+"""The address of one of the city's servers, as an operator writes it: checked, and in one spelling.
 
     address = parse_address("https://Reports.example.org:443/turnike")
     str(address)          # 'https://reports.example.org/turnike/'
-    address.authority     # 'reports.example.org': the Host header, and the @authority of a signature
+    address.authority     # 'reports.example.org': Host header, and @authority of a signature
 
-An address has one spelling on the line, and what is signed is that spelling. So an address that
-a client, a proxy and a server would each spell in its own way (`%7E`, `..`, `//`, a name that is
-not ASCII) is refused, with the spelling to write instead where there is one. Grammar: RFC 3986.
+The gate sends and signs exactly this spelling. Client, proxy and server may spell some addresses
+differently (`%7E`, `..`, `//`, a name that is not ASCII), so that the signature would not match:
+those are refused, with the spelling to write instead where there is one. Grammar: RFC 3986.
 """
 
 import re
@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from posixpath import normpath
 from urllib.parse import unquote
 
-ADDRESS_CHARACTERS_MAX = 512  # a name has 253 at most, and nobody's path as many again
+ADDRESS_CHARACTERS_MAX = 512  # a name has at most 253, and real paths have fewer
 HTTP_PORT, HTTPS_PORT, PORT_MAX = 80, 443, 65_535
 HOST_CHARACTERS_MAX = 253
 
@@ -33,27 +33,30 @@ _DEFAULT_PORTS = {"http": HTTP_PORT, "https": HTTPS_PORT}
 
 
 class AddressError(ValueError):
-    """The text is no address that can be used. The message is the end of a line, and shows no password."""
+    """A text that is no usable address; the message ends a line, and shows no password."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebAddress:
-    """A server's address: `host` in lower case, IPv6 in brackets; `port` None for the scheme's own."""
+    """A server's address.
+
+    `host` is in lower case, an IPv6 address in brackets; `port` is None for the scheme's own port.
+    """
 
     scheme: str
     host: str
     port: int | None
     path: str
-    """Begins and ends with a slash."""
+    """The path, which begins and ends with a slash."""
 
     @property
     def authority(self) -> str:
-        """Host, and port where it is not the scheme's own: what a Host header says."""
+        """Host, and the port unless it is the scheme's own: the value of a Host header."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it names the machine that asks."""
+        """Whether the address is this machine itself."""
         return is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -61,7 +64,7 @@ class WebAddress:
 
 
 def parse_address(text: str, schemes: Sequence[str] = ("https", "http")) -> WebAddress:
-    """The address in `text`, without user, query and fragment. Raises AddressError."""
+    """Parse an address without user, query and fragment. Raises AddressError."""
     match = _match(text, schemes)
     if "@" in match["authority"] or match["rest"]:
         raise AddressError("an address without user, ? and #, please")
@@ -75,7 +78,7 @@ def parse_address(text: str, schemes: Sequence[str] = ("https", "http")) -> WebA
 
 
 def parse_proxy(text: str) -> WebAddress:
-    """The address of an HTTP proxy, whose user and password are left out. Raises AddressError."""
+    """Parse the address of an HTTP proxy, without its user and password. Raises AddressError."""
     match = _match(text, ("http", "https"), "http://host:port")
     if match["scheme"].lower() != "http":
         raise AddressError(
@@ -91,14 +94,14 @@ def parse_proxy(text: str) -> WebAddress:
 
 
 def parse_authority(text: str, scheme: str) -> str:
-    """The Host header in `text`, spelt as WebAddress.authority. Raises AddressError."""
+    """Spell a Host header as WebAddress.authority does. Raises AddressError."""
     host, port = split_authority(text)
     own = _DEFAULT_PORTS.get(scheme)
     return host if port in (None, own) else f"{host}:{port}"
 
 
 def split_authority(authority: str) -> tuple[str, int | None]:
-    """Host, spelt as WebAddress.host, and port, if there is one. Raises AddressError."""
+    """Split into host, spelt as WebAddress.host, and port or None. Raises AddressError."""
     host, colon, port = (
         authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
     )
@@ -120,9 +123,9 @@ def is_loopback(host: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """What was written, in quotes, on one line, and without what may be a password.
+    """Return the text quoted, on one line, and without what may be a password.
 
-    `repr` escapes whatever could move a cursor or turn a line around.
+    `repr` escapes control characters and direction marks.
     """
     cut = text if len(text) <= ADDRESS_CHARACTERS_MAX else f"{text[:ADDRESS_CHARACTERS_MAX]}…"
     return repr(re.sub(r"//.*@", "//…@", cut, flags=re.DOTALL))
@@ -177,13 +180,13 @@ def _ip(text: str, version: int) -> str:
 
 
 def _respelt(text: str) -> str:
-    """The spelling that was probably meant, if it is a good one; else nothing."""
+    """The spelling that was probably meant, if it is valid; else an empty text."""
     match = _WHOLE.fullmatch(text.strip())
     if match is None or "@" in match["authority"] or match["rest"]:
         return ""
     host, _, port = match["authority"].partition(":")
     path = match["path"] or "/"
-    if "%2f" in path.lower():  # two segments, or one: nobody knows which was meant
+    if "%2f" in path.lower():  # two segments or one: the text does not show which was meant
         return ""
     path = normpath(unquote(path)).lstrip("/")
     digits = port.lstrip("0")
@@ -198,9 +201,9 @@ def _respelt(text: str) -> str:
 
 
 def _to_ascii(host: str) -> str:
-    """A name as the DNS has it. Raises UnicodeError for one that this spelling does not give back.
+    """Spell a name as the DNS does. Raises UnicodeError if decoding gives another name.
 
-    Python's own codec follows an older standard (IDNA 2003), which folds some letters into others.
+    Python's codec follows an older standard (IDNA 2003), which folds some letters into others.
     """
     if host.isascii():
         return host

@@ -1,1 +1,1 @@
-"""The gate's programs, put together: the only place that names loops and adapters together."""
+"""The gate's programs: the only folder that names loops and adapters together."""

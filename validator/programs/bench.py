@@ -1,7 +1,7 @@
-"""`turnike bench`: how long decisions take on this machine, under this machine's configuration, keys and list. No device is touched.
+"""`turnike bench`: the time of decisions on this machine, with its configuration, keys and list.
 
-The cards are drawn at random, so nearly all of them are in no table: each goes through every rule, which is the longest way.
-The project's own benchmarks, with what a user would pick instead beside them, are `make bench`.
+No device is opened. The cards are random, so nearly all are in no table: each goes through every
+rule, which takes longest. `make bench` compares the project with alternatives.
 """
 
 import gc
@@ -32,7 +32,11 @@ DESFIRE_ATQA, DESFIRE_SAK = 0x0344, 0x20
 
 
 def run(config: Config, decisions: int, *, as_json: bool) -> None:
-    """Measure and print. Raises OperatorError without keys."""
+    """Measure so many decisions and print the result.
+
+    Raises:
+        OperatorError: the gate holds no fingerprint key, or cannot read it.
+    """
     started_ns = time.monotonic_ns()
     try:
         held_keys(Path(config.list.keys))
@@ -79,9 +83,8 @@ def _figures(histogram: LatencyHistogram) -> dict[str, int]:
 
 
 def _as_text(result: Mapping[str, object]) -> str:
-    lines = [
-        f"list version {result['list_version']}, mapped and verified in {result['list_loaded_ms']} ms"
-    ]
+    loaded = f"mapped and verified in {result['list_loaded_ms']} ms"
+    lines = [f"list version {result['list_version']}, {loaded}"]
     for name in ("decision_ns", "timer_ns"):
         figures = result[name]
         assert isinstance(figures, dict)  # noqa: S101 — for the type checker

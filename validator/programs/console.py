@@ -1,4 +1,7 @@
-"""The console process put together: listens to each lane, tells the pages, serves them. One thread; systemd starts it anew if any part of it fails."""
+"""The console process: receives each lane's events, sends them to the pages, serves the pages.
+
+It has one thread. If any part fails, the process ends and systemd starts it again.
+"""
 
 import asyncio
 import signal
@@ -21,11 +24,15 @@ from validator.errors import StartError
 from validator.host.log import JsonLog
 from validator.host.process import tell_systemd
 
-STEP_S = 1.0  # how often a page is told that something has changed, if it is nothing notable
+STEP_S = 1.0  # between two messages to a page about changes that are not notable
 
 
 def serve(config: Config, log_fd: int) -> None:
-    """Serve the status page of one gate until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError."""
+    """Serve the status page of one gate until SIGTERM or SIGINT; the log goes to `log_fd`.
+
+    Raises:
+        StartError: there is no [console] table, or its address cannot be listened on.
+    """
     settings = config.console
     if settings is None:
         raise StartError("there is no [console] table; config/validator.example.toml explains it")
@@ -38,7 +45,7 @@ def serve(config: Config, log_fd: int) -> None:
 
 
 class _Console:
-    """The parts, and what they are told."""
+    """The gate's state, the pages that show it, and the tasks that keep them current."""
 
     def __init__(self, gate_id: str, settings: ConsoleConfig, log: JsonLog) -> None:
         self._settings = settings
@@ -49,7 +56,7 @@ class _Console:
         self._notable = asyncio.Event()
 
     async def serve(self, listener: socket.socket) -> None:
-        """Until a signal. A part that fails ends all of it."""
+        """Serve until a signal. A part that fails ends all of it."""
         host, port = listener.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         server = WebServer(
@@ -95,20 +102,24 @@ class _Console:
                 self._log.line({"event": "lane", **fields})
 
     async def _publish(self) -> None:
-        """Tell the pages when something has changed: soon if it is notable, else once a second."""
-        told: object = None
+        """Send changes to the pages: at once if they are notable, else once a second."""
+        sent: object = None
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STEP_S):
                     await self._notable.wait()
             self._notable.clear()
-            if self._site.pages and (still := self._gate.still()) != told:
-                told = still
+            if self._site.pages and (still := self._gate.still()) != sent:
+                sent = still
                 self._site.pages.state_changed()
 
 
 def _listen_to_signals(server: WebServer) -> None:
-    """The server listens by itself while it serves, and then raises the signal again for whoever listened before it: to end so is no fault."""
+    """End the server on SIGTERM and SIGINT.
+
+    uvicorn handles both while it serves, and raises the signal again afterwards for the handler
+    that was there before: this one, so that the process ends without an error.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True

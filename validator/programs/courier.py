@@ -1,6 +1,7 @@
-"""The courier process put together: the one place that names the courier's loop and its adapters, and waits between two polls.
+"""The courier process: puts the list loop and its adapters together, and waits between two polls.
 
-Nothing has to be tidied up at the end, since the courier may be killed at any instant: SIGTERM simply ends it. SIGHUP asks at once.
+The courier may be killed at any instant, so nothing is cleaned up at the end: SIGTERM ends it.
+SIGHUP makes it poll at once.
 """
 
 import signal
@@ -37,7 +38,11 @@ from validator.programs.uploading import UploadThread
 
 
 def serve(config: Config, log_fd: int) -> None:
-    """Run the courier of one gate until a signal ends it. The log goes to `log_fd`. Raises StartError."""
+    """Run the courier of one gate until a signal ends it; the log goes to `log_fd`.
+
+    Raises:
+        StartError: a setting, a root or a key is missing or wrong, or another courier runs.
+    """
     settings = config.courier
     if settings is None:
         raise StartError("there is no [courier] table; config/validator.example.toml explains it")
@@ -91,10 +96,10 @@ def _go_on(courier: ListSync, clock: Clock, web: Web, tell: "_Teller") -> None:
 
 
 def dates_of_certificates(clock: Clock) -> int | None:
-    """By what Web.check_dates judges the server of lists: a synchronised clock (None), else nothing (0).
+    """What Web.check_dates compares the certificate of the list server with, in Unix seconds.
 
-    Not by a clock that nobody has set, nor by the time floor: if that is ahead, it is healed by what is asked for there, and what
-    counts is signed in any case.
+    A synchronised clock (None), else nothing (0). An unset clock proves nothing. The time floor may
+    be ahead, and only a download from this server can correct it; lists are signed in any case.
     """
     return None if clock.now().synchronised else 0
 
@@ -121,19 +126,19 @@ def _carry(
 
 
 class _Teller:
-    """Says how it stands: a line in the log when something has changed, and a file for whoever looks."""
+    """Writes the courier's status: a log line on each change, and a file."""
 
     def __init__(self, log: JsonLog, clock: Clock, shelf: DiskListStore, path: Path) -> None:
         self.log = log
         self.fields: Mapping[str, Any] = {}
-        """How it stood last, as in the file."""
+        """The last status, as in the file."""
         self.carrier: UploadThread | None = None
         self._clock = clock
         self._shelf = shelf
         self._path = path
         self._told: tuple[object, ...] = ()
-        self._upload: tuple[str, str] | None = None  # as it is in the file
-        self._kept = b""  # what was written last
+        self._upload: tuple[str, str] | None = None  # as in the file
+        self._kept = b""  # the content that was written last
 
     def __call__(self, status: SyncStatus) -> None:
         fields = status._asdict() | {
@@ -159,7 +164,10 @@ class _Teller:
             )
 
     def _keep(self, content: bytes, *, is_news: bool) -> None:
-        """On a memory-backed folder at each poll; a disk is written to only when there is news, or what it has is not what was written."""
+        """Write the file at each poll, if its folder is in memory.
+
+        On a disk, write it only on a change, or when its content is no longer what was written.
+        """
         try:
             if is_news or self._path.parent != self._shelf.disk or not self._stands():
                 self._kept = b""
@@ -177,7 +185,10 @@ class _Teller:
 
 
 def _root(ledger: DiskAcceptedStore, settings: CourierConfig) -> bytes:
-    """The newest root this gate has seen; the one it was given, if there is none or the card has spoiled it."""
+    """Return the newest root that this gate has verified, else the one that it was given.
+
+    The second is used at the first start, and after damage on the disk. Raises StartError.
+    """
     if ledger.root is not None and is_root(ledger.root):
         return ledger.root
     try:
@@ -187,14 +198,13 @@ def _root(ledger: DiskAcceptedStore, settings: CourierConfig) -> bytes:
                 f"{settings.root}: is no root metadata; put the city's root.json there"
             )
     except OSError as error:
-        raise StartError(
-            f"{settings.root}: {error.strerror}; put the city's root.json there, from a source you trust"
-        ) from error
+        advice = "put the city's root.json there, from a source you trust"
+        raise StartError(f"{settings.root}: {error.strerror}; {advice}") from error
     return given
 
 
 def _held_key_ids(folder: Path) -> AbstractSet[str]:
-    """Looked up each time: a key that was just put there counts."""
+    """The ids of the keys in the folder, read each time, so that a new key counts at once."""
     try:
         return {key_id.hex() for key_id in held_keys(folder)}
     except FingerprintKeyError:
@@ -202,7 +212,10 @@ def _held_key_ids(folder: Path) -> AbstractSet[str]:
 
 
 def _listen_to_signals() -> None:
-    """SIGTERM and SIGINT end it at once. SIGHUP is blocked and waited for: a handler that touched a lock could meet itself holding it."""
+    """SIGTERM and SIGINT end the process at once; SIGHUP is blocked, and sigtimedwait() takes it.
+
+    A handler of SIGHUP could wait for a lock that the interrupted code holds.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         tell_systemd("STOPPING=1")

@@ -1,7 +1,7 @@
-"""Enrols this gate with the back office: makes its own key, and tells the public half with the one-time token. `turnike enroll`.
+"""`turnike enroll`: makes this gate's key, and sends its public half with the one-time token.
 
-The private half is made here and goes nowhere. It is on the disk before anything is said of it, so a power cut in between costs nothing: the same
-command again sends the same key.
+The private half never leaves this gate. It is on the disk before the public half is sent, so that
+a power cut in between costs nothing: the same command sends the same key again.
 """
 
 import time
@@ -35,7 +35,7 @@ class _Enrolled(msgspec.Struct):
 
 
 class EnrolmentError(OperatorError):
-    """This gate is not enrolled; the message is one clear line."""
+    """The gate is not enrolled; the text is one line."""
 
 
 def enrol(
@@ -47,15 +47,24 @@ def enrol(
     now_unix_s: int | None = None,
     service_folders: Sequence[Path] = (),
 ) -> bool:
-    """Make the key if there is none, and enrol it; `now_unix_s` is the system's time if it is not given.
+    """Make the gate's key if there is none, and enrol it with the back office.
 
-    Run by root, it gives the key to who owns the first of `service_folders` that is not root's: the courier must read it.
+    Args:
+        gate_id: the id of this gate in its configuration.
+        url: the address of the back office.
+        key_path: the file of the private key.
+        token: the one-time token of `turnike-backoffice enroll`.
+        web: the client for the request.
+        now_unix_s: the time of the signature; the system's time if it is None.
+        service_folders: run by root, the key is given to the owner of the first of these folders
+            that is not root's: the courier must read the key.
 
     Returns:
-        Whether the token enrolled it; False if this key was enrolled before and the token was not valid.
+        Whether the token enrolled the key; False if this key was enrolled before and the token was
+        not valid.
 
     Raises:
-        EnrolmentError: it is not enrolled.
+        EnrolmentError: the gate is not enrolled.
     """
     try:
         if not key_path.exists():
@@ -74,14 +83,15 @@ def enrol(
         "host": host(where),
     }
     try:
-        # Signed as every report is: a proxy that would spoil those spoils this, before the token is used.
+        # Signed like every report: a proxy that breaks those breaks this, before the token is used.
         signed = sign("POST", where, headers, body, key, gate_id, now_unix_s)
         answer = web.post(where, body, signed, ANSWER_BYTES_MAX)
     except StatusError as error:
         told = parse_refusal(error.headers, error.body)
         if error.status == _FORBIDDEN and told is not None:
+            refused = "the back office does not accept this token for this gate, or no longer"
             raise EnrolmentError(
-                f"{gate_id}: the back office takes this token for no such gate, or not any more; ask for another (turnike-backoffice enroll)"
+                f"{gate_id}: {refused}; ask for another (turnike-backoffice enroll)"
             ) from error
         raise EnrolmentError(str(explained(error, "POST", where))) from error
     except RemoteError as error:
@@ -89,13 +99,16 @@ def enrol(
     enrolled = _read(answer)
     if enrolled is None or enrolled.gate_id != gate_id:
         raise EnrolmentError(
-            f"{where}: what answers is not the back office; nobody is enrolled there"
+            f"{where}: another server answers, not the back office; no gate is enrolled there"
         )
     return not enrolled.already
 
 
 def believed_clock(list_folder: Path) -> Clock:
-    """The clock by which this gate judges a certificate, as its courier does: by what the city has signed where the kernel vouches for none."""
+    """The clock by which this gate checks a certificate, as its courier does.
+
+    Where the kernel's clock is not synchronised, it is at least the time that the city has signed.
+    """
     clock = Clock()
     found = TimeFile(list_folder / ACCEPTED_FILE, list_folder / ACCEPTED_COPY_FILE).look()
     if found is not None and found.signed is not None:
@@ -104,7 +117,7 @@ def believed_clock(list_folder: Path) -> Clock:
 
 
 def _read(answer: bytes) -> _Enrolled | None:
-    """Who was enrolled; None if it does not say so: not every server that answers well is the one that was meant."""
+    """The gate that was enrolled; None for the answer of another server, which may also be 200."""
     try:
         return msgspec.json.decode(answer, type=_Enrolled)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -1,7 +1,8 @@
-"""The lane process put together: the one place that names the loops and the adapters. Starts them in order, and ends them in order.
+"""The lane process: puts loop, clerk and adapters together; starts and ends them in order.
 
-Order of the start: configuration, keys, clock, list, devices, then quiet memory, real time, and a word to the supervisor. A device or
-a list that is missing does not stop the start: the gate says what state it is in and goes on trying.
+Order of the start: configuration, keys, clock, list, devices, then frozen memory, real time, and
+READY=1 to systemd. A missing device or list does not stop the start: the lane reports its state and
+goes on trying.
 """
 
 import gc
@@ -48,7 +49,7 @@ MIB = 1 << 20
 
 
 def list_policy(config: Config) -> ListPolicy:
-    """The operator's choices for a list that is not what it should be."""
+    """The operator's choices for a stale and for a missing list."""
     return ListPolicy(WhenStale(config.list.stale), WhenMissing(config.list.missing))
 
 
@@ -79,20 +80,27 @@ def make_reader(config: Config, board: SerialBoard) -> Reader:
 
 
 def list_folder(config: Config) -> ListFolder:
-    """The folders that the configuration names. A gate without a key says so and waits for the first: the courier brings it."""
+    """The list folders of the configuration.
+
+    A gate without a fingerprint key logs that, and waits for the first: the courier brings it.
+    """
     recent = Path(config.list.recent) if config.list.recent else None
     read_keys = partial(held_keys, Path(config.list.keys))
     return ListFolder(Path(config.list.folder), {}, recent, read_keys=read_keys)
 
 
 def time_file(config: Config) -> TimeFile:
-    """Where the courier leaves the signed time, and its copy."""
+    """The file in which the courier writes the signed time, and its copy."""
     folder = Path(config.list.folder)
     return TimeFile(folder / ACCEPTED_FILE, folder / ACCEPTED_COPY_FILE)
 
 
 def serve(config: Config, log_fd: int) -> None:
-    """Run one lane until SIGTERM or SIGINT. The log goes to `log_fd`. Raises StartError for what the operator must mend first."""
+    """Run one lane until SIGTERM or SIGINT; the log goes to `log_fd`.
+
+    Raises:
+        StartError: the lane's socket cannot be made.
+    """
     with closing(_lane_socket(config)) as clients:
         _serve(config, log_fd, clients)
 
@@ -125,7 +133,7 @@ def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
     )
     memory_locked = lock_memory()
     board = make_board(config)
-    reader = make_reader(config, board)  # it looks what lies there while the list is read
+    reader = make_reader(config, board)  # it finds its chip while the list is read
     clerk.scan_to_end()
     wake_fd, wakened_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     lane = Lane(
@@ -170,7 +178,10 @@ def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
 
 
 def _courier_says(config: Config) -> Callable[[int], CourierHealth | None]:
-    """What the courier writes of itself, at a time; None of a gate without one. In memory it writes at each poll, on the disk with news."""
+    """A function from the time to the courier's status; None for a gate without a courier.
+
+    The courier writes its status at each poll into memory, but onto a disk only on a change.
+    """
     if config.courier is None:
         return lambda _now_unix_s: None
     folder = config.list.recent or config.list.folder
@@ -188,7 +199,10 @@ def _lane_socket(config: Config) -> LaneSocket:
 
 
 class _ClerkThread(threading.Thread):
-    """The clerk's thread. Without a clerk no report is kept and no list adopted, so its death ends the lane, for systemd to start anew."""
+    """The clerk's thread; its failure ends the lane, and systemd starts it again.
+
+    Without a clerk, no report would be written and no list adopted.
+    """
 
     def __init__(self, lane: Lane, clerk: Clerk) -> None:
         super().__init__(name="clerk")
@@ -205,15 +219,18 @@ class _ClerkThread(threading.Thread):
 
 
 def _listen_to_signals(lane: Lane, clerk: Clerk, wakened_fd: int) -> None:
-    """SIGTERM and SIGINT end the lane after its turn, SIGHUP looks for a new list. The pipe wakes the loop's poll()."""
+    """SIGTERM and SIGINT end the lane after its turn; SIGHUP scans for a new list.
+
+    Each signal wakes the loop's poll() through the pipe `wakened_fd`.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         lane.stop()
 
-    def look(_number: int, _frame: FrameType | None) -> None:
+    def scan(_number: int, _frame: FrameType | None) -> None:
         clerk.scan_now()
 
     signal.set_wakeup_fd(wakened_fd, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, look)
+    signal.signal(signal.SIGHUP, scan)

@@ -1,4 +1,7 @@
-"""`turnike reports`: how many reports wait in a lane's outbox, and the oldest of them; and those that were put aside wait again. Asked of the lane, which alone may open it."""
+"""`turnike reports`: shows how many reports wait in a lane's outbox, and retries quarantined ones.
+
+It asks the lane, which alone may open its outbox.
+"""
 
 import json
 from collections.abc import Iterator
@@ -15,13 +18,13 @@ from validator.ipc.requests import BATCH_MAX
 
 _COUNTS = {
     "reports_waiting": "wait for the courier",
-    "reports_rejected": "put aside, since the back office did not take them",
+    "reports_rejected": "quarantined, since the back office did not accept them",
     "reports_refused": "refused since the lane's start, for want of room",
 }
 
 
 class NoAnswerError(Exception):
-    """The lane cannot be asked, in one line."""
+    """The lane cannot be asked; the text is one line."""
 
 
 @contextmanager
@@ -40,9 +43,13 @@ def _lane(config: Config) -> Iterator[LaneClient]:
 
 
 def retry_reports(config: Config) -> int:
-    """Let all that were put aside wait again, but for what cannot be read; how many. Raises NoAnswerError."""
+    """Let all readable quarantined reports wait again; return how many.
+
+    Raises:
+        NoAnswerError: the lane does not answer, or cannot read its reports.
+    """
     with _lane(config) as lane:
-        # Those that are rejected meanwhile are not counted twice.
+        # Reports that are rejected meanwhile are not counted twice.
         status = lane.outbox_status()
         left = there = status.reports_rejected
         if there is None or left is None:
@@ -53,7 +60,11 @@ def retry_reports(config: Config) -> int:
 
 
 def show_reports(config: Config, *, as_json: bool) -> None:
-    """Show them. A report names nobody. Raises NoAnswerError."""
+    """Print the counts and the oldest reports; a report names no card.
+
+    Raises:
+        NoAnswerError: the lane does not answer.
+    """
     with _lane(config) as lane:
         status = lane.outbox_status()
         is_known = status.reports_waiting is not None
@@ -70,6 +81,5 @@ def show_reports(config: Config, *, as_json: bool) -> None:
     if counts["reports_trouble"]:
         click.echo(f"trouble: {shown(str(counts['reports_trouble']))}")
     for report in oldest:
-        click.echo(
-            f"  {report.seq:>9} {report.unix_s} {report.kind.value}, rule {shown(report.rule)}, list {report.list_version}, id {shown(report.report_id)}"
-        )
+        kind = f"{report.kind.value}, rule {shown(report.rule)}, list {report.list_version}"
+        click.echo(f"  {report.seq:>9} {report.unix_s} {kind}, id {shown(report.report_id)}")

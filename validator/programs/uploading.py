@@ -1,7 +1,8 @@
-"""The courier's second thread put together: carries reports to the back office, and says each minute how the gate fares.
+"""The courier's second thread: uploads reports, and sends the gate's status each minute.
 
-The answer to that may bring fingerprint keys, which it puts into `list.keys`. A thread of its own, since a full list may take the first one minutes.
-It shares nothing with it but what it reads of its state. It may be killed at any instant: what was not acknowledged is still with the lane.
+The answer to a status may bring fingerprint keys, which go into `list.keys`. The thread is separate
+because a full list may occupy the first one for minutes; of that one, it only reads the status. It
+may be killed at any instant: a lane keeps each report until it is acknowledged.
 """
 
 import random
@@ -29,7 +30,7 @@ from validator.reports.sealed_keys import SealedKey
 
 
 class UploadThread(threading.Thread):
-    """Carries until the process ends."""
+    """Uploads until the process ends."""
 
     def __init__(
         self,
@@ -41,7 +42,20 @@ class UploadThread(threading.Thread):
         log: JsonLog,
         courier: Callable[[], Mapping[str, Any]],
     ) -> None:
-        """`keys` is the folder of fingerprint keys; `web` is this thread's own; `clock` is read only; `courier` tells how the list half fares. Raises GateKeyError."""
+        """Prepare the thread.
+
+        Args:
+            gate_id: the id of this gate.
+            upload: the [upload] table.
+            keys: the folder of fingerprint keys.
+            web: a client for this thread alone.
+            clock: the courier's clock, which this thread only reads.
+            log: the courier's log.
+            courier: returns the status of the list loop.
+
+        Raises:
+            GateKeyError: the gate's key is missing, or is none.
+        """
         super().__init__(name="carrier", daemon=True)
         self._gate_id = gate_id
         self._clock = clock
@@ -56,25 +70,28 @@ class UploadThread(threading.Thread):
         self._carrier = ReportUpload(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
         self.stands: tuple[str, str] | None = None
-        """State and problem of the way to the back office; None before the first round. Any thread may read it."""
+        """State and problem of the connection to the back office; None before the first round.
+
+        Any thread may read it.
+        """
         self._delivered = 0
-        self._unheard: RemoteError | None = None  # why nobody has heard how the gate fares
+        self._unheard: RemoteError | None = None  # why the last status did not arrive
         self._status_times = StatusTimes(random.random)
 
     def run(self) -> None:
-        """Carry."""
+        """Run a turn, wait, and so on."""
         while True:
             time.sleep(self._turn())
 
     def _turn(self) -> float:
-        """Do what is to be done now; how many seconds to wait then."""
+        """Upload what waits, and send a due status; return the seconds to wait then."""
         try:
             self._web.check_dates(self._clock.at_least_unix_s())
             carried, wait_s = self._carrier.round()
             self._tell(carried)
             if carried.state not in AWAY:
                 self._tell_status(carried)
-        except Exception as error:  # noqa: BLE001  # a fault of ours; a thread that ended would leave a courier that carries nothing and seems well
+        except Exception as error:  # noqa: BLE001  # a bug; without this thread the courier would seem well and upload nothing
             self._log.line(
                 {"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()}
             )
@@ -86,10 +103,10 @@ class UploadThread(threading.Thread):
 
     def _tell(self, carried: UploadStatus) -> None:
         if carried.delivered > self._delivered:
-            self._delivered, self._unheard = carried.delivered, None  # the way is open
+            self._delivered, self._unheard = carried.delivered, None  # the connection works
         if (
             self._unheard and not carried.problem
-        ):  # no report waits, and so nothing else would show it
+        ):  # no report waits, so nothing else would show that the status did not arrive
             carried = carried._replace(state=self._unheard.state, problem=str(self._unheard))
         told = (carried.state, carried.problem)
         self.stands = (carried.state.value, carried.problem)
@@ -99,14 +116,14 @@ class UploadThread(threading.Thread):
             self._log.line({"event": "carrier", **fields, "unix_s": self._now_unix_s()})
 
     def _tell_status(self, carried: UploadStatus) -> None:
-        """Each minute, and soon when something has changed that an operator would want to know."""
+        """Send the gate's status each minute, and soon after a change that matters."""
         now_s, times = time.monotonic(), self._status_times
         if now_s < times.look_s:
             return
         lanes = [self._lane_status(lane) for lane in self._lanes]
         courier, held = self._courier(), self._keys.ids()
         notable = [
-            # A list that waits for a key: the answer brings it.
+            # A list waits for a key, and the answer brings it.
             (held, courier.get("state") == SourceState.NO_KEY.value),
             *(notable_keys for _, notable_keys in lanes),
         ]
@@ -123,7 +140,7 @@ class UploadThread(threading.Thread):
         }
         try:
             sealed = self._office.tell_status(status)
-        except RemoteError as error:  # the next turn tells the log
+        except RemoteError as error:  # the next turn logs it
             self._unheard = error
             times.failed(time.monotonic(), error)
         else:
@@ -132,7 +149,7 @@ class UploadThread(threading.Thread):
             self._take_keys(sealed)
 
     def _take_keys(self, sealed: Sequence[SealedKey]) -> None:
-        """What is wrong is told once, since the city sends a key again until the gate says that it holds it."""
+        """Store the keys; log each problem once, since the city repeats a key until it is held."""
         taken = self._keys.take(sealed)
         for key_id in taken.ids:
             self._log.line(
@@ -144,7 +161,7 @@ class UploadThread(threading.Thread):
         self._key_problems = taken.problems
 
     def _lane_status(self, lane: LaneClient) -> tuple[msgspec.Raw, NotableStatus]:
-        """What the city gets of a lane, and the part of which it is to know a change at once."""
+        """A lane's status for the city, and the part whose change the city must see at once."""
         try:
             return lane.status_to_forward()
         except LaneGoneError as error:

@@ -169,7 +169,7 @@ def test_a_courier_that_has_not_run_is_told(config: Config) -> None:
     assert found(config, "courier") == [
         (
             "note",
-            "has said nothing since the boot: is it running? (systemctl status turnike-courier)",
+            "has written no status since the boot: is it running? (systemctl status turnike-courier)",
         )
     ]
 
@@ -195,11 +195,11 @@ def test_a_source_that_fails_is_told_with_its_mend_and_what_the_gate_goes_on_by(
 
 
 @pytest.mark.parametrize("state", list(SourceState)[1:])
-def test_every_state_of_the_source_has_its_mend(config: Config, state: SourceState) -> None:
+def test_every_state_of_the_source_has_its_advice(config: Config, state: SourceState) -> None:
     left(config, state=state.value, problem="why")
     ((mark, text),) = found(config, "courier")
     assert mark == "note"
-    assert f"why; {check_courier.MENDS[state]}; asked last" in text
+    assert f"why; {check_courier.ADVICE[state]}; asked last" in text
 
 
 def test_a_state_that_only_a_newer_courier_knows_is_told_as_it_is(config: Config) -> None:
@@ -244,7 +244,7 @@ def test_a_status_that_is_none_is_one_line(config: Config, content: bytes) -> No
     ((mark, text),) = found(config, "courier")
     assert mark == "note"
     assert text.isprintable()
-    assert text.endswith("the courier writes it anew")
+    assert text.endswith("the courier writes it again")
 
 
 def test_the_floor_and_a_synchronised_clock_are_told(config: Config) -> None:
@@ -252,7 +252,10 @@ def test_the_floor_and_a_synchronised_clock_are_told(config: Config) -> None:
     ((mark, text),) = found(config, "clock")
     assert (mark, text) == (
         "ok",
-        "synchronised, says the kernel; it is 2021-01-02 00:00 UTC at least, counted from the time signed by the city",
+        (
+            "synchronised by the kernel's account; it is 2021-01-02 00:00 UTC at least, "
+            "counted from the time signed by the city"
+        ),
     )
 
 
@@ -290,7 +293,7 @@ def test_a_signed_time_ahead_of_a_synchronised_clock_is_told_as_either_clocks_fa
     assert mark == "note"
     assert text.startswith("the kernel calls it synchronised, and it is behind: it is ")
     assert text.endswith(
-        "if that is right, the city's clock ran ahead: tell the back office (docs/runbook.md)"
+        "if that is right, the city's clock ran ahead: call the back office (docs/runbook.md)"
     )
 
 
@@ -300,7 +303,10 @@ def test_before_the_first_list_no_time_is_made_up(
     monkeypatch.setattr(SetClock, "is_synchronised", False)
     for path in Path(config.list.folder).iterdir():
         path.unlink()
-    told = "not synchronised: neither the city nor a list has told the time yet; check the time service (timedatectl)"
+    told = (
+        "not synchronised: neither the city nor a list has given the time yet; "
+        "check the time service (timedatectl)"
+    )
     assert found(config, "clock") == [("note", told)]
 
 
@@ -441,7 +447,7 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ours").file
     assert found(config, "certificates")[0][0] == "ok"
     assert found(set_courier(config, ca_file=str(authority)), "certificates") == [
-        ("ok", f"the web server is to be known by the authorities in {authority}")
+        ("ok", f"the web server's certificate is verified by the authorities in {authority}")
     ]
     assert found(set_courier(config, url="http://127.0.0.1/"), "certificates")[0][0] == "ok"
     for wrong in ("/nowhere", "/dev/null"):

@@ -189,7 +189,9 @@ def test_what_the_lane_says_of_its_reports_is_told(config: Config, tmp_path: Pat
     with a_lane(tmp_path / "lane.sock", counts):
         found = told(config)
     assert found["socket"] == [("ok", f"{tmp_path}/lane.sock: the lane answers")]
-    assert found["reports"][1:] == [("ok", "3 wait, 0 put aside, 0 refused since the lane's start")]
+    assert found["reports"][1:] == [
+        ("ok", "3 wait, 0 quarantined, 0 refused since the lane's start")
+    ]
 
 
 def test_a_count_that_is_not_known_is_not_told_as_0(config: Config, tmp_path: Path) -> None:
@@ -215,4 +217,4 @@ def test_a_lane_that_cannot_be_asked_is_told(config: Config, tmp_path: Path) -> 
     )
     with a_lane(tmp_path / "lane.sock", {}):
         (tmp_path / "lane.sock").chmod(0o666)
-        assert "everybody may ask the lane" in told(config)["socket"][0][1]
+        assert "every user may ask the lane" in told(config)["socket"][0][1]

@@ -132,7 +132,7 @@ def test_a_server_that_is_not_the_back_office_has_enrolled_nobody(
     tmp_path: Path, server: WebServer, web: Web, response: Response
 ) -> None:
     server.app = answering(response)
-    assert "is not the back office; nobody is enrolled there" in refused(
+    assert "another server answers, not the back office; no gate is enrolled there" in refused(
         server, web, tmp_path / "gate.pem"
     )
 
