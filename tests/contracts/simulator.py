@@ -32,7 +32,7 @@ class Simulator:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self.heard: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self._rest = b""
         self._lines: deque[bytes] = deque()
         self.path = self._line(time.monotonic() + ANSWER_S).decode()
@@ -47,14 +47,14 @@ class Simulator:
         self._stdin.write(f"{verb}\n".encode())
 
     def wait_for(self, name: str, why: str = "") -> dict[str, Any]:
-        """Return the next event of that name. All events stay in `heard`.
+        """Return the next event of that name. All events stay in `events`.
 
         `why` is named if the device reports an error instead.
         """
         deadline = time.monotonic() + ANSWER_S
         while True:
             event: dict[str, Any] = json.loads(self._line(deadline))
-            self.heard.append(event)
+            self.events.append(event)
             assert event["event"] != "error", f"{why}: {event['message']}"
             if event["event"] == name:
                 return event

@@ -30,7 +30,7 @@ class BoardMachine(RuleBasedStateMachine):
         self.seq = 0
         self.acknowledges = True
         self.opened: set[int] = set()
-        self.told: list[int] = []
+        self.passed: list[int] = []
         self.emergency = False
         self.greet()
 
@@ -50,7 +50,7 @@ class BoardMachine(RuleBasedStateMachine):
                 pass
             case _:
                 if isinstance(frame, f.Passed | f.NotPassed):
-                    self.told.append(frame.tap)
+                    self.passed.append(frame.tap)
                 if self.acknowledges:
                     self.say(f.Ack(seq), 0)
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import diskcache
 import msgspec
 
-from tests.power_cut.truth import Found, Step, Told
+from tests.power_cut.truth import Found, Step, StepMark
 from tests.support.gate.reports import stored
 from validator.domain.cards import CardUid
 from validator.domain.report import Report, ReportKind
@@ -32,7 +32,7 @@ from validator.reports.stored_report import decode, encode
 NOW_UNIX_S = 1_800_000_000
 ROOMY = OutboxLimits(reports_max=100_000, reserve_bytes=0)
 
-Tell = Callable[[Told], None]
+Witness = Callable[[StepMark], None]
 
 
 def report(tap: int) -> Report:
@@ -56,9 +56,9 @@ def _seal(uid: bytes) -> tuple[str, str]:
 class WitnessedRecorder(Recorder):
     """A recorder that reports each record before the outbox writes it."""
 
-    def __init__(self, origin: Origin, boottime_ns: Callable[[], int], tell: Tell) -> None:
+    def __init__(self, origin: Origin, boottime_ns: Callable[[], int], witness: Witness) -> None:
         super().__init__(origin, boottime_ns)
-        self._tell = tell
+        self._witness = witness
         self.newest = ""
 
     def record(self, report: Report, head: Head, sealed: str, sealed_to: str) -> str:
@@ -67,7 +67,7 @@ class WitnessedRecorder(Recorder):
         if sealed:
             stored = decode(record)
             self.newest = stored.report_id
-            self._tell(Told(Step.HANDED, (stored.report_id,), record=stored.json()))
+            self._witness(StepMark(Step.HANDED, (stored.report_id,), record=stored.json()))
         return record
 
 
@@ -76,21 +76,21 @@ class WitnessedOutbox(DiskOutbox):
 
     _recorder: WitnessedRecorder
 
-    def __init__(self, folder: Path, tell: Tell, limits: OutboxLimits = ROOMY) -> None:
+    def __init__(self, folder: Path, witness: Witness, limits: OutboxLimits = ROOMY) -> None:
         origin, boottime_ns = Origin("gate", 1, "boot 1"), itertools.count(5).__next__
         super().__init__(folder, origin, _seal, boottime_ns, limits)
-        self._recorder = WitnessedRecorder(origin, boottime_ns, tell)
-        self._tell = tell
+        self._recorder = WitnessedRecorder(origin, boottime_ns, witness)
+        self._witness = witness
 
     def begin(self) -> None:
         """Open the outbox. From now on its reports are known outside, so it must keep them."""
-        self._tell(Told(Step.OPENING))
+        self._witness(StepMark(Step.OPENING))
         assert self.open(), self.trouble
-        self.tell_opened()
+        self.report_opened()
 
-    def tell_opened(self) -> None:
+    def report_opened(self) -> None:
         """Report what the outbox holds."""
-        self._tell(Told(Step.OPENED, tuple(self.ids(1_000_000)), self.quarantined()))
+        self._witness(StepMark(Step.OPENED, tuple(self.ids(1_000_000)), self.quarantined()))
 
     def ids(self, count_max: int) -> list[str]:
         """Return the ids of the oldest reports."""
@@ -120,33 +120,33 @@ class WitnessedOutbox(DiskOutbox):
     def append(self, report: Report) -> bool:
         """Append, and report the answer."""
         kept = super().append(report)
-        self._tell(
-            Told(Step.KEPT if kept else Step.REFUSED, (self._recorder.newest,) if kept else ())
+        self._witness(
+            StepMark(Step.KEPT if kept else Step.REFUSED, (self._recorder.newest,) if kept else ())
         )
         return kept
 
     def forget(self, report_ids: Iterable[str]) -> int:
         """Forget reports, and report both steps."""
         ids = tuple(report_ids)
-        self._tell(Told(Step.FORGETTING, ids))
+        self._witness(StepMark(Step.FORGETTING, ids))
         count = super().forget(ids)
-        self._tell(Told(Step.FORGOTTEN, ids))
+        self._witness(StepMark(Step.FORGOTTEN, ids))
         return count
 
     def reject(self, report_id: str, reason: str) -> int:
         """Reject a report, and report both steps."""
-        self._tell(Told(Step.REJECTING, (report_id,)))
+        self._witness(StepMark(Step.REJECTING, (report_id,)))
         count = super().reject(report_id, reason)
-        self._tell(Told(Step.REJECTED, (report_id,)))
+        self._witness(StepMark(Step.REJECTED, (report_id,)))
         return count
 
     def retry(self, count_max: int) -> int:
         """Let all rejected reports wait again, and report both steps."""
         ids = self.quarantined()
-        self._tell(Told(Step.RETRYING, ids))
+        self._witness(StepMark(Step.RETRYING, ids))
         count = super().retry(count_max)
         assert count == len(ids)
-        self._tell(Told(Step.RETRIED, ids))
+        self._witness(StepMark(Step.RETRIED, ids))
         return count
 
 
@@ -163,11 +163,11 @@ def _ends(life: Callable[[], None]) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def days_of_a_lane(folder: Path, tell: Tell) -> None:
+def days_of_a_lane(folder: Path, witness: Witness) -> None:
     """First start, appends, delivery, rejections, restarts, a drain, a full outbox, and a retry."""
 
     def first() -> None:
-        box = WitnessedOutbox(folder, tell)
+        box = WitnessedOutbox(folder, witness)
         box.begin()
         for tap in range(1, 7):
             box.append(report(tap))
@@ -177,7 +177,7 @@ def days_of_a_lane(folder: Path, tell: Tell) -> None:
             box.append(report(tap))
 
     def drains() -> None:
-        box = WitnessedOutbox(folder, tell)
+        box = WitnessedOutbox(folder, witness)
         box.begin()
         box.forget(reversed(box.ids(20)))
         for tap in range(20, 26):
@@ -186,7 +186,7 @@ def days_of_a_lane(folder: Path, tell: Tell) -> None:
         box.close()
 
     def fills_up() -> None:
-        box = WitnessedOutbox(folder, tell, OutboxLimits(reports_max=9, reserve_bytes=0))
+        box = WitnessedOutbox(folder, witness, OutboxLimits(reports_max=9, reserve_bytes=0))
         box.begin()
         assert [box.append(report(tap)) for tap in range(26, 30)] == [True, True, False, False]
         box.forget(box.ids(1))
@@ -201,11 +201,11 @@ def days_of_a_lane(folder: Path, tell: Tell) -> None:
         _ends(life)
 
 
-def a_long_queue(folder: Path, tell: Tell) -> None:
+def a_long_queue(folder: Path, witness: Witness) -> None:
     """So many appends that SQLite writes its log to the database, while the courier delivers."""
 
     def lives() -> None:
-        box = WitnessedOutbox(folder, tell)
+        box = WitnessedOutbox(folder, witness)
         box.begin()
         for tap in range(1, 261):
             box.append(report(tap))
@@ -213,40 +213,40 @@ def a_long_queue(folder: Path, tell: Tell) -> None:
                 box.forget(box.ids(20))
 
     _ends(lives)
-    _ends(lambda: a_start(folder, tell))
+    _ends(lambda: a_start(folder, witness))
 
 
-def a_start(folder: Path, tell: Tell) -> None:
+def a_start(folder: Path, witness: Witness) -> None:
     """A start with what is in the folder, and the first taps."""
-    box = WitnessedOutbox(folder, tell)
+    box = WitnessedOutbox(folder, witness)
     box.begin()
     box.append(report(901))
     box.forget(box.ids(1))
     box.append(report(902))
 
 
-def two_starts(folder: Path, tell: Tell) -> None:
+def two_starts(folder: Path, witness: Witness) -> None:
     """A start that ends without closing, and another."""
-    _ends(lambda: a_start(folder, tell))
-    _ends(lambda: a_start(folder, tell))
+    _ends(lambda: a_start(folder, witness))
+    _ends(lambda: a_start(folder, witness))
 
 
-def diskcache_as_it_comes(folder: Path, tell: Tell) -> None:
+def diskcache_as_it_comes(folder: Path, witness: Witness) -> None:
     """A queue in diskcache with diskcache's own settings."""
 
     def lives() -> None:
         cache: Any = diskcache.Cache(str(folder))
-        tell(Told(Step.OPENED))
+        witness(StepMark(Step.OPENED))
         for seq in range(1, 31):
             one = stored(seq, report_id=uuid7(NOW_UNIX_S))
-            tell(Told(Step.HANDED, (one.report_id,), record=one.json()))
+            witness(StepMark(Step.HANDED, (one.report_id,), record=one.json()))
             cache.push(encode(one))
-            tell(Told(Step.KEPT, (one.report_id,)))
+            witness(StepMark(Step.KEPT, (one.report_id,)))
 
     _ends(lives)
 
 
-LIVES: dict[str, Callable[[Path, Tell], None]] = {
+LIVES: dict[str, Callable[[Path, Witness], None]] = {
     life.__name__: life
     for life in (days_of_a_lane, a_long_queue, two_starts, diskcache_as_it_comes)
 }

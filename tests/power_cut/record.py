@@ -70,12 +70,12 @@ def main() -> None:
     """Mount the file system, run the life, unmount."""
     # Not at the top: the process that only calls `is_possible` needs none of it.
     from tests.power_cut.lives import LIVES, PLANTS  # noqa: PLC0415
-    from tests.power_cut.truth import Told  # noqa: PLC0415
+    from tests.power_cut.truth import StepMark  # noqa: PLC0415
 
     life, plant, mount, start, kept = sys.argv[1:]
 
-    def tell(told: Told) -> None:
-        os.setxattr(mount, "user.mark", msgspec.msgpack.encode(told))
+    def witness(mark: StepMark) -> None:
+        os.setxattr(mount, "user.mark", msgspec.msgpack.encode(mark))
 
     system = [sys.executable, "-m", "tests.power_cut.file_system", mount, start, kept]
     # If something fails, no one waits for it: the kernel ends it with this process.
@@ -83,7 +83,7 @@ def main() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "mounted\n"
     with PLANTS[plant]():
-        LIVES[life](Path(mount) / OUTBOX, tell)
+        LIVES[life](Path(mount) / OUTBOX, witness)
     subprocess.run(["umount", mount], check=True)
     assert process.wait() == 0
 

@@ -17,9 +17,9 @@ from tests.power_cut.disk import Disk
 from tests.power_cut.journal import BEGIN, Mark, Operation
 from tests.power_cut.lives import WitnessedOutbox, report
 from tests.power_cut.record import OUTBOX
-from tests.power_cut.truth import Told, Truth
+from tests.power_cut.truth import StepMark, Truth
 
-_told = msgspec.msgpack.Decoder(Told)
+_step_marks = msgspec.msgpack.Decoder(StepMark)
 
 
 class Point(NamedTuple):
@@ -42,7 +42,7 @@ def points(recorded: list[Operation], truth: Truth | None = None) -> Iterator[Po
         if isinstance(operation, Mark) and operation.content == BEGIN:
             has_begun = True
         elif isinstance(operation, Mark):
-            wrong = truth.take(_told.decode(operation.content))
+            wrong = truth.take(_step_marks.decode(operation.content))
             assert not wrong, f"before any power cut, at {index}: {wrong}"
         disk.do(operation)
         if has_begun:
@@ -53,7 +53,7 @@ def reopened(folder: Path, truth: Truth, *, is_damaged: bool = False) -> list[st
     """Open the outbox of a folder and use it. Returns what is wrong, a line each."""
     wrong: list[str] = []
     truth = truth.copy()
-    box = WitnessedOutbox(folder / OUTBOX, lambda told: wrong.extend(truth.take(told)))
+    box = WitnessedOutbox(folder / OUTBOX, lambda mark: wrong.extend(truth.take(mark)))
     if not box.open():
         return [f"it does not open: {box.trouble}"]
     try:
@@ -61,7 +61,7 @@ def reopened(folder: Path, truth: Truth, *, is_damaged: bool = False) -> list[st
             wrong.append(f"it is called damaged: {box.news}")
         wrong += _check(box, truth)
         if not wrong:
-            box.tell_opened()
+            box.report_opened()
             _use(box)
             wrong += _check(box, truth)
     finally:

@@ -25,7 +25,7 @@ class Step(StrEnum):
     RETRIED = "retried"
 
 
-class Told(Struct, frozen=True):
+class StepMark(Struct, frozen=True):
     """One step of an outbox, as a mark in the journal."""
 
     step: Step
@@ -76,17 +76,17 @@ class Truth:
         twin._numbers, twin._next = self._numbers.copy(), self._next.copy()
         return twin
 
-    def take(self, told: Told) -> list[str]:
+    def take(self, mark: StepMark) -> list[str]:
         """Take the next step. Returns what is wrong with it, a line each."""
-        ids = set(told.ids)
+        ids = set(mark.ids)
         wrong: list[str] = []
-        match told.step:
+        match mark.step:
             case Step.OPENED:
-                wrong = self._settle(ids, set(told.quarantined))
+                wrong = self._settle(ids, set(mark.quarantined))
                 self.is_open = True
             case Step.HANDED:
                 self.in_flight = ids
-                self.records.update(dict.fromkeys(ids, told.record))
+                self.records.update(dict.fromkeys(ids, mark.record))
             case Step.KEPT:
                 wrong = self._number(ids)
                 self.waiting |= ids

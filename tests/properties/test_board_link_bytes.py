@@ -19,7 +19,7 @@ pieces = st.lists(
 )
 
 
-def heard(stream: bytes, cuts: list[int]) -> list[LinkEvent]:
+def events_of(stream: bytes, cuts: list[int]) -> list[LinkEvent]:
     link = BoardLink(1, b"lane0001", "", 0)
     events: list[LinkEvent] = []
     edges = [0, *sorted(cuts), len(stream)]
@@ -32,7 +32,7 @@ def heard(stream: bytes, cuts: list[int]) -> list[LinkEvent]:
 def test_any_split_gives_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
     stream = HELLO + b"".join(parts)
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10))
-    assert heard(stream, cuts) == heard(stream, [])
+    assert events_of(stream, cuts) == events_of(stream, [])
 
 
 @given(st.lists(st.tuples(st.binary(max_size=100), st.integers(0, 2_000_000_000)), max_size=30))

@@ -108,13 +108,13 @@ def test_each_line_is_taken_or_refused_once(
     names = ",".join(STATE_COLUMNS if rule else CARD_COLUMNS).encode()
     header = (names if format_ is Format.CSV else b"{}") + b"\n"
     done, refusals = run(registry, header + body, rule, format_)
-    told = [refusal.line for refusal in refusals]
+    refused = [refusal.line for refusal in refusals]
     expected = lines_of(header + body)[1 if format_ is Format.CSV else 0 :]
     assert done.rows == len(expected) == done.added + done.changed + done.unchanged + done.refused
     assert min(done[:5]) >= 0
-    assert told == sorted(set(told))
-    assert set(told) <= set(expected)
-    assert len(told) == done.refused == sum(done.reasons.values())
+    assert refused == sorted(set(refused))
+    assert set(refused) <= set(expected)
+    assert len(refused) == done.refused == sum(done.reasons.values())
     again, same = run(registry, header + body, rule, format_)
     assert (again.added, again.changed, again.unchanged) == (0, 0, done.rows - done.refused)
     assert [(each.line, str(each), each.text) for each in same] == [
@@ -163,8 +163,8 @@ printed = st.builds(
 def test_no_refusal_shows_what_could_be_a_card(card: str, before: str, after: str) -> None:
     plain = str.maketrans("", "", ":- ")
     for reason in Reason:
-        told = Refused("ends", reason, before + card + after).text
-        assert card.translate(plain).lower() not in told.translate(plain).lower()
+        shown = Refused("ends", reason, before + card + after).text
+        assert card.translate(plain).lower() not in shown.translate(plain).lower()
 
 
 @given(
@@ -179,7 +179,7 @@ def test_the_report_of_a_card_in_any_column_does_not_name_it(
     _, refusals = run(registry, value, "suspended", Format.JSONL)
     plain = str.maketrans("", "", ":- ")
     for refusal in refusals:
-        told = f"{refusal.field} {refusal.reason} {refusal.text} {refusal} {refusal!r}".translate(
+        shown = f"{refusal.field} {refusal.reason} {refusal.text} {refusal} {refusal!r}".translate(
             plain
         ).lower()
-        assert card.translate(plain).lower() not in told
+        assert card.translate(plain).lower() not in shown

@@ -88,7 +88,7 @@ class BoardRig:
         self.status()
         return [
             event
-            for event in self.simulator.heard
+            for event in self.simulator.events
             if event["event"] in names and event.get("by", "lane") == "lane"
         ]
 
@@ -121,11 +121,11 @@ class BoardListener(Loop[BoardEvent]):
     def serve_until(self, happened: Callable[[], bool], wait_s: float = 5.0) -> list[BoardEvent]:
         """Serve the board until `happened`. Returns its events meanwhile."""
         deadline = time.monotonic() + wait_s
-        heard: list[BoardEvent] = []
+        events: list[BoardEvent] = []
         while not happened():
-            assert time.monotonic() < deadline, f"it did not happen; the events were {heard}"
-            heard += self.events(0.02)
-        return heard
+            assert time.monotonic() < deadline, f"it did not happen; the events were {events}"
+            events += self.events(0.02)
+        return events
 
     def back(self, wait_s: float = 5.0) -> BoardBack:
         """Return the next BoardBack. A board at rest reports its state after it.

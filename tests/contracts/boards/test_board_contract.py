@@ -143,13 +143,13 @@ def test_commands_arrive_in_their_order(rig: BoardRig, listener: BoardListener, 
     for tap in range(8):
         listener.open(tap, 60_000)
         listener.show(Outcome(tap % 7), 1_500)
-    heard = listener.serve_until(lambda: len(rig.history("open", "show")) >= 16)
-    heard += listener.events(0.2)
-    said = [event.get("tap", event.get("outcome")) for event in rig.history("open", "show")]
-    assert said == list(
+    events = listener.serve_until(lambda: len(rig.history("open", "show")) >= 16)
+    events += listener.events(0.2)
+    received = [event.get("tap", event.get("outcome")) for event in rig.history("open", "show")]
+    assert received == list(
         itertools.chain.from_iterable((tap, Outcome(tap % 7).name.lower()) for tap in range(8))
     )
-    assert ends(heard) == [(NotPassed, tap) for tap in range(7)]
+    assert ends(events) == [(NotPassed, tap) for tap in range(7)]
 
 
 @pytest.mark.parametrize("fault", ["none", "dropped=2"])

@@ -31,15 +31,15 @@ BEARABLE = (*SPOILT, "duplicate", "delayed=20", "delayed=120/1", "silent=2", "de
 def test_a_line_that_loses_and_repeats_opens_once_for_a_tap_and_reports_its_end_once(
     rig: BoardRig, listener: BoardListener, fault: str
 ) -> None:
-    heard: list[BoardEvent] = []
+    events: list[BoardEvent] = []
     rig.fault(fault)
     for tap in (1, 2, 3):
         listener.open(tap)
         listener.show(Outcome.ADMITTED, 1_500)
-        while (Passed, tap) not in ends(heard):
-            heard.append(listener.next(Passed))
-    heard += listener.events(0.6)
-    assert ends(heard) == [(Passed, tap) for tap in (1, 2, 3)]
+        while (Passed, tap) not in ends(events):
+            events.append(listener.next(Passed))
+    events += listener.events(0.6)
+    assert ends(events) == [(Passed, tap) for tap in (1, 2, 3)]
     assert [opened["tap"] for opened in rig.history("open")] == [1, 2, 3]
 
 
@@ -117,8 +117,8 @@ def test_a_board_that_fails_in_a_passage_is_back_within_two_seconds_and_opens_on
     listener.open(1)
     failed_ns = int(rig.simulator.wait_for("open")["at_ns"])
     assert listener.back().at_ns - failed_ns < 2_300 * MS
-    heard = listener.events(0.6)
-    assert heard == []
+    events = listener.events(0.6)
+    assert events == []
     assert [opened["tap"] for opened in rig.history("open", "duplicate_open")] == [1]
     listener.open(2)
     rig.simulator.wait_for("open")

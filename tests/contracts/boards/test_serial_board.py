@@ -107,11 +107,11 @@ def test_what_is_wrong_is_reported_once_in_one_line(
     before = threads_and_descriptors()
     rights = without_rights() if device is forbidden else nullcontext()
     with rights, hearing(open_board(path)) as listener:
-        heard = listener.events(0.8)  # three tries
-    assert [event.reason for event in heard if isinstance(event, BoardLost)] == [
+        events = listener.events(0.8)  # three tries
+    assert [event.reason for event in events if isinstance(event, BoardLost)] == [
         f"board at {path}: {reason}"
     ]
-    assert len(heard) == 1
+    assert len(events) == 1
     assert threads_and_descriptors() == before
 
 
@@ -133,11 +133,11 @@ def test_a_board_of_another_protocol_is_reported_once(
     link = tmp_path / "board"
     with bare_line(link) as master, hearing(open_board(str(link))) as listener:
         assert listener.events(0.05) == []
-        heard: list[BoardEvent] = []
+        events: list[BoardEvent] = []
         for _ in range(8):  # the line is opened again four times a second
             os.write(master, encode(Hello(protocol, 77, bytes(8), "other"), seq))
-            heard += listener.events(0.1)
-        assert [event.reason for event in heard if isinstance(event, BoardLost)] == [
+            events += listener.events(0.1)
+        assert [event.reason for event in events if isinstance(event, BoardLost)] == [
             f"board at {link}: speaks protocol {protocol}, this lane speaks 2; update {update}"
         ]
 
@@ -185,6 +185,6 @@ def test_any_bytes_on_a_line_do_no_harm_to_the_board_that_follows(
 
 def serve_until_back(listener: BoardListener) -> None:
     """Serve through the invalid frames; then the board is back within two seconds."""
-    heard = listener.events(2.0)
-    back = max(number for number, event in enumerate(heard) if isinstance(event, BoardBack))
-    assert [type(event) for event in heard[back:]] == [BoardBack, Emergency, Tamper]
+    events = listener.events(2.0)
+    back = max(number for number, event in enumerate(events) if isinstance(event, BoardBack))
+    assert [type(event) for event in events[back:]] == [BoardBack, Emergency, Tamper]

@@ -139,8 +139,8 @@ def test_a_card_that_came_and_left_while_the_lane_did_not_run_is_not_reported(
     rig.present(FIRST)
     time.sleep(STILL_S)  # the stall itself
     rig.remove()
-    told = listener.events(1.5)
-    assert not any(isinstance(event, CardSeen) for event in told), told
+    events = listener.events(1.5)
+    assert not any(isinstance(event, CardSeen) for event in events), events
     rig.present(SECOND)
     assert listener.uid() == SECOND
 

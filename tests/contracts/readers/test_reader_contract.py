@@ -15,7 +15,11 @@ from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, ReaderEvent
 
 FIRST, SECOND, THIRD = "0489ab12cd34ef", "04a1b2c3d4e5f6", "0411223344aabb"
-STAGES = [(name, stage, told) for name, kind in RIGS.items() for stage, told in kind.stages.items()]
+STAGES = [
+    (name, stage, expected)
+    for name, kind in RIGS.items()
+    for stage, expected in kind.stages.items()
+]
 SECOND_REPORTED = [name for name, kind in RIGS.items() if kind.reports_second]
 
 
@@ -101,14 +105,14 @@ def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -
     assert listener.uid() == THIRD
 
 
-@pytest.mark.parametrize(("rig", "stage", "told"), STAGES, indirect=["rig"])
+@pytest.mark.parametrize(("rig", "stage", "expected"), STAGES, indirect=["rig"])
 def test_a_card_that_leaves_early_is_reported_exactly_as_the_device_can_know(
-    rig: ReaderRig, listener: Listener, stage: str, told: type[ReaderEvent] | None
+    rig: ReaderRig, listener: Listener, stage: str, expected: type[ReaderEvent] | None
 ) -> None:
     listener.reader.arm()
     rig.present(FIRST, leaves=stage)
-    event = listener.event(0.5 if told is None else 5.0)
-    assert (type(event) if event is not None else None) is told
+    event = listener.event(0.5 if expected is None else 5.0)
+    assert (type(event) if event is not None else None) is expected
     if isinstance(event, CardSeen):
         assert event.card == card(FIRST, 0x0344, 0x20), "whole, or not at all"
     rig.remove()

@@ -66,8 +66,8 @@ def test_a_dead_device_on_a_line_that_echoes_is_lost_as_on_any_line(
     rig.present(FIRST)
     lost = listener.event(4.0)
     assert isinstance(lost, ReaderLost)
-    heard = [event for event in listener.events(1.5) if not isinstance(event, ReaderLost)]
-    assert heard == [], "nothing that the lane has sent itself brings it back"
+    events = [event for event in listener.events(1.5) if not isinstance(event, ReaderLost)]
+    assert events == [], "nothing that the lane has sent itself brings it back"
 
 
 @pytest.mark.parametrize("echo", ECHOES)
@@ -75,8 +75,8 @@ def test_a_line_that_only_echoes_is_never_taken_for_a_device(rig: ReaderRig, ech
     rig.fault(echo)
     rig.fault("dead")
     with listening(rig.reader()) as listener:
-        heard = listener.events(3.0)
-        assert {type(event) for event in heard} == {ReaderLost}
+        events = listener.events(3.0)
+        assert {type(event) for event in events} == {ReaderLost}
         rig.fault("none")
         listener.back()
         rig.present(FIRST)

@@ -222,8 +222,8 @@ def test_any_changes_leave_what_a_dictionary_would(city: Registry) -> None:
                 assert city.set_states(rule, [state]).changed == (state != was)
                 pending |= {uid: state} if state != was else {}
         for after in range(began, version + 1):
-            told = sorted(state for since, state in claimed.values() if since > after)
-            assert sorted(states(city, rule, after, version)) == told
+            expected = sorted(state for since, state in claimed.values() if since > after)
+            assert sorted(states(city, rule, after, version)) == expected
         assert sorted(snapshot(city, rule, version)) == sorted(
             s for _, s in claimed.values() if s.is_in
         )

@@ -146,7 +146,7 @@ def damaged(folder: Path, damage: Callable[[Path], None]) -> Truth:
     truth = Truth()
     living = folder.with_name("living")
     wrong: list[str] = []
-    box = WitnessedOutbox(living / OUTBOX, lambda told: wrong.extend(truth.take(told)))
+    box = WitnessedOutbox(living / OUTBOX, lambda mark: wrong.extend(truth.take(mark)))
     box.begin()
     for tap in range(1, 31):
         box.append(report(tap))
