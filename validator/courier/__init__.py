@@ -1,1 +1,1 @@
-"""The courier process: it fetches lists and uploads reports. Nothing else on a gate uses the network."""
+"""The courier process: fetches lists and uploads reports, alone on a gate to use the network."""

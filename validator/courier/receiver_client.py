@@ -1,8 +1,10 @@
-"""The back office as the carrier sees it: courier.ports.ReportReceiver over HTTPS. Each request is signed with the gate's own key (signed_request.py).
+"""Sends reports and the gate's status to the back office's receiver, over HTTPS.
 
-office = ReceiverClient("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
-office.send(reports)          # what became of each
-office.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed
+    receiver = ReceiverClient("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
+    receiver.send(reports)          # the answer for each
+    receiver.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed
+
+Each request is signed with the gate's own key (reports/signed_request.py).
 """
 
 import gzip
@@ -52,22 +54,22 @@ class _Results(msgspec.Struct):
     results: tuple[_Result, ...]
 
 
-class _Heard(msgspec.Struct):
+class _StatusAnswer(msgspec.Struct):
     kept: bool = True
     next_nonce: Annotated[str, msgspec.Meta(pattern=NONCE)] = ""
     fingerprint_keys: tuple[SealedKey, ...] = ()
 
 
-_heard = msgspec.json.Decoder(_Heard, strict=True)
+_status_answer = msgspec.json.Decoder(_StatusAnswer, strict=True)
 _results = msgspec.json.Decoder(_Results, strict=True)
 
 
 def gate_key(path: Path) -> Ed25519PrivateKey:
-    """The key that `turnike enroll` made. Raises GateKeyError."""
+    """Read the key that `turnike enroll` made. Raises GateKeyError."""
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
-        raise GateKeyError(f"{path}: {error.strerror}; {_mend(path, error)}") from error
+        raise GateKeyError(f"{path}: {error.strerror}; {_remedy(path, error)}") from error
     except (ValueError, TypeError) as error:
         raise GateKeyError(
             f"{path}: is no private key; move it away, and turnike enroll makes a new one"
@@ -86,19 +88,20 @@ def _is_reachable(path: Path) -> bool:
     return False
 
 
-def _mend(path: Path, error: OSError) -> str:
-    """What helps: to enrol again helps only where there is no key."""
+def _remedy(path: Path, error: OSError) -> str:
+    """What the operator can do; enrolling again helps only where there is no key."""
     if isinstance(error, FileNotFoundError):
         return "turnike enroll makes it"
     if isinstance(error, PermissionError) and not _is_reachable(path):
-        return f"a folder above it does not let {name_of(os.geteuid())} in: namei -l {path} shows which"
+        user = name_of(os.geteuid())
+        return f"a folder above it does not let {user} in: namei -l {path} shows which"
     if isinstance(error, PermissionError):
         return f"it is another user's; as root: chown {name_of(os.geteuid())}: {path}"
     return "check the file and its disk"
 
 
 class ReceiverClient:
-    """One gate's way to one back office. For one thread."""
+    """Sends one gate's requests to one back office. For one thread."""
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class ReceiverClient:
         key: Ed25519PrivateKey,
         now_unix_s: Callable[[], int],
     ) -> None:
-        """What is signed is `url` as it is sent. Raises ValueError if nothing can be sent there."""
+        """The signature covers `url` as it is sent. Raises ValueError for a bad address."""
         self._url = as_sent(url if url.endswith("/") else f"{url}/")
         self._web = web
         self._gate_id = gate_id
@@ -130,22 +133,23 @@ class ReceiverClient:
         return {each.id: ReportAnswer(Result(each.result), each.reason) for each in results}
 
     def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
-        """Say how this gate fares; the fingerprint keys that come with the answer, none of them checked. Raises RemoteError.
+        """Send the gate's status. Returns the fingerprint keys in the answer, all unchecked.
 
-        The back office takes each of its nonces once. If it does not take this one (the first after a start, or the answer with the
-        next was lost), it is told with the nonce that is answered.
+        The back office accepts each of its nonces once. If it does not accept this one (at the
+        first status after a start, or when the answer with the next nonce was lost), the status is
+        sent again with the nonce in its answer. Raises RemoteError.
         """
         content = msgspec.json.encode(status)
-        heard = self._told(content)
-        if heard.next_nonce and not heard.kept:
-            heard = self._told(content)
-        return heard.fingerprint_keys
+        answer = self._send_status(content)
+        if answer.next_nonce and not answer.kept:
+            answer = self._send_status(content)
+        return answer.fingerprint_keys
 
-    def _told(self, status: bytes) -> _Heard:
+    def _send_status(self, status: bytes) -> _StatusAnswer:
         path = f"v1/gates/{self._gate_id}/status"
-        heard = self._decoded(_heard, self._post(path, status, self._nonce), path)
-        self._nonce = heard.next_nonce or FIRST_NONCE
-        return heard
+        answer = self._decoded(_status_answer, self._post(path, status, self._nonce), path)
+        self._nonce = answer.next_nonce or FIRST_NONCE
+        return answer
 
     def _decoded(
         self, decoder: msgspec.json.Decoder[_Answer], content: bytes, path: str
@@ -155,7 +159,8 @@ class ReceiverClient:
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise RemoteError(
                 SourceState.NOT_OURS,
-                f"{place(self._url + path)}: something between, not the receiver, answered what no receiver does",
+                f"{place(self._url + path)}: something between, not the receiver, answered what no"
+                " receiver does",
             ) from error
 
     def _post(self, path: str, content: bytes, nonce: str = "") -> bytes:

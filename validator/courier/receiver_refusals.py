@@ -1,4 +1,4 @@
-"""What an HTTP status means that came back from where the receiver should be, with the advice that helps: who answered, and why.
+"""Explains an HTTP status from the receiver's address: who answered, why, and what to do.
 
 except StatusError as error:
     raise explained(error, "POST", url) from error
@@ -23,7 +23,10 @@ _SHOWN = 60  # characters of a text from outside in the line
 
 
 def explained(error: StatusError, method: str, url: str) -> StatusError:
-    """The same error, its line saying who answered and what to do. `url` is what was sent, spelt as it was sent."""
+    """Return the same error with a line that names who answered and what to do.
+
+    `url` is the address of the request, spelt as it was sent.
+    """
     refusal = parse_refusal(error.headers, error.body)
     if refusal is None:
         return _again(error, error.state, _not_the_receiver(error, url))
@@ -48,14 +51,20 @@ def _advice(refusal: Refusal, method: str, url: str) -> str:
         return "the back office does not know this gate's key; turnike enroll"
     if refusal.reason == Reason.ADDRESS.value:
         called = f"{host(url)}{urlsplit(url).path}"[:_SHOWN]
-        return f"it is not called {called}: check upload.url, or [receiver] addresses of the back office"
+        return (
+            f"it is not called {called}: check upload.url, or [receiver] addresses of the back"
+            " office"
+        )
     if refusal.reason == Reason.SIGNATURE.value:
-        return "it holds another key of this gate (turnike enroll), or something between changes requests"
+        return (
+            "it holds another key of this gate (turnike enroll), or something between changes"
+            " requests"
+        )
     return refusal.error[: 2 * _SHOWN] or "it does not say why"
 
 
 def _difference(checked: Checked, method: str, url: str) -> str:
-    """What of the request was changed on its way, if anything was."""
+    """The part of the request that was changed on its way, or ""."""
     sent = (method, host(url), urlsplit(url).path)
     for name, ours, theirs in zip(
         ("method", "host", "path"),

@@ -1,1 +1,1 @@
-"""What the gate's processes ask of the machine: clocks, durable files, log, process, mounts."""
+"""What a process asks of its machine: clocks, durable files, log, scheduling, mounts."""

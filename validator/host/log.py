@@ -1,4 +1,7 @@
-"""The log: one JSON object a line on a descriptor, for the journal or whoever reads the pipe. Not Python's logging: it has no levels to lose."""
+"""The log: one JSON object a line on a descriptor, for the journal or another reader of the pipe.
+
+Python's logging is not used: each line here is an event of its own name, and none has a level.
+"""
 
 import os
 import select
@@ -10,27 +13,26 @@ import msgspec
 
 from validator.formats.shown import json_shown
 
-LINE_BYTES_MAX = (
-    select.PIPE_BUF
-)  # a pipe that polls writable takes this many bytes at once and whole (pipe(7))
+# A pipe that polls writable takes this many bytes at once and whole (pipe(7)).
+LINE_BYTES_MAX = select.PIPE_BUF
 
 
 class JsonLog:
-    """Writes lines, none of which a reader takes for two or that moves a terminal's cursor; one that nobody takes at once is dropped and counted, and the next line that gets through tells how many.
+    """Writes lines, each of which a reader sees as one and which move no terminal's cursor.
 
-    Threads may share one: the two of the courier do.
+    A line that the reader does not take at once is dropped; the next line that gets through has
+    the count. Threads may share one log: the courier's two do.
     """
 
     def __init__(self, fd: int) -> None:
-        """`fd` stays its owner's to close."""
+        """Write to `fd`; the caller closes it."""
         self.dropped = 0
         self._fd = fd
         self._torn = b""
         self._writable = select.poll()
         self._writable.register(fd, select.POLLOUT)
-        self._turn = (
-            threading.Lock()
-        )  # a poll object that two threads ask at once raises RuntimeError
+        # A poll object that two threads ask at once raises RuntimeError.
+        self._turn = threading.Lock()
 
     def line(self, fields: Mapping[str, Any]) -> None:
         """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
@@ -49,7 +51,6 @@ class JsonLog:
             written = os.write(self._fd, self._torn + line) - len(self._torn)
         except OSError:
             return False  # the reader of the log is gone; the gate is not
-        self._torn = (
-            b"" if written == len(line) else b"\n"
-        )  # a full disk took a part: the next line begins anew
+        # After a full disk took a part of it, the next line starts on a line of its own.
+        self._torn = b"" if written == len(line) else b"\n"
         return not self._torn

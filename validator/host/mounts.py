@@ -1,17 +1,16 @@
-"""What kind of storage a folder stands on, as the kernel says."""
+"""What kind of storage a folder is on, by the kernel."""
 
 import errno
 import os
 from pathlib import Path
 
-_MOUNTS = Path(
-    "/proc/self/mountinfo"
-)  # proc(5): device as major:minor in field 3, the type after a lone dash
+# proc(5): the device as major:minor in field 3, the type after a lone dash.
+_MOUNTS = Path("/proc/self/mountinfo")
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def is_in_memory(folder: Path) -> bool:
-    """Whether what stands there is gone after a power cut. Raises OSError."""
+    """Whether the folder's files are gone after a power cut. Raises OSError."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in _MOUNTS.read_text().splitlines():
@@ -22,10 +21,11 @@ def is_in_memory(folder: Path) -> bool:
 
 
 def read_only(folder: Path, *files: str) -> str:
-    """Why the disk under this folder takes nothing, or nothing; writes nothing. Raises OSError if the folder is not there.
+    """Why the disk under this folder refuses writes, in one line, or "". Nothing is written.
 
-    A file system that has met an error refuses writes and may not call itself read-only (ext4, seen on Linux 6.18): so the first of `files`
-    that is there is opened for writing too.
+    A file system that has met an error refuses writes and may not call itself read-only (ext4, seen
+    on Linux 6.18). So each of `files` that exists is opened for writing too. Raises OSError if the
+    folder is not there.
     """
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         return f"{folder}: {os.strerror(errno.EROFS)}"

@@ -1,4 +1,4 @@
-"""Whose a file is, and whose it should be: the courier's user is who owns the folders that the courier writes."""
+"""Which user owns a file, and which should: the courier's user owns the folders that it writes."""
 
 import os
 import pwd
@@ -29,7 +29,7 @@ def name_of(user_id: int) -> str:
 
 
 def service_owner(folders: Iterable[Path]) -> Owner | None:
-    """The owner of the first of these folders that is not root's; None if all are, or none is there."""
+    """The owner of the first of these folders that is not root's; None if there is none."""
     for folder in folders:
         with suppress(OSError):
             found = folder.stat()
@@ -39,7 +39,7 @@ def service_owner(folders: Iterable[Path]) -> Owner | None:
 
 
 def hand_over(path: Path, folders: Iterable[Path]) -> None:
-    """As root, give the file to the user of the service; anybody else can give nothing away. Raises OSError."""
+    """As root, give the file to the service's user; as another user, do nothing. Raises OSError."""
     owner = service_owner(folders)
     if os.geteuid() == 0 and owner is not None:
         os.chown(path, owner.user_id, owner.group_id, follow_symlinks=False)

@@ -1,6 +1,6 @@
-"""What the lane asks of the operating system about itself: real-time scheduling, memory that stays, and a word to systemd.
+"""Asks the operating system for real-time scheduling and locked memory, and notifies systemd.
 
-All of it is asked for when permitted and done without when not: a laptop serves too, only less evenly.
+Each is optional: where it is not permitted, as on a laptop, the lane serves too, less evenly.
 """
 
 import contextlib
@@ -13,7 +13,10 @@ _FIFO_PRIORITY = 10  # above every default task, below the kernel's threads that
 
 
 def run_in_real_time() -> bool:
-    """Put the calling thread, and none that it starts, into SCHED_FIFO. Returns whether it was permitted."""
+    """Put the calling thread into SCHED_FIFO, but not the threads that it starts.
+
+    Returns whether that was permitted.
+    """
     try:
         os.sched_setscheduler(
             0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_FIFO_PRIORITY)
@@ -24,13 +27,16 @@ def run_in_real_time() -> bool:
 
 
 def lock_memory() -> bool:
-    """Keep what is mapped now from being paged out; call it before lists are mapped, which may not all fit. Returns whether permitted."""
+    """Lock the present memory against paging. Returns whether that was permitted.
+
+    Call it before lists are mapped, since they may not all fit.
+    """
     locked: int = ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT)
     return locked == 0
 
 
 def tell_systemd(state: str) -> None:
-    """Say READY=1, STOPPING=1, … to the supervisor, if there is one (sd_notify(3))."""
+    """Send READY=1, STOPPING=1, … to the supervisor, if there is one (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,1 +1,1 @@
-"""The list as bytes, shared with the city: manifest, segments, wire form, keys of fingerprints."""
+"""The list as bytes, shared with the city: manifest, segments, wire form, fingerprint keys."""

@@ -1,7 +1,8 @@
-"""The CRC-32 of two stretches one after another, from the CRC-32 of each: so that planes can be written side by side and summed as one.
+"""Joins the CRC-32 of two stretches, so that planes can be written side by side and summed as one.
 
-zlib has this as crc32_combine; Python's zlib has it from 3.15 on. A CRC is a remainder modulo a polynomial over GF(2), so that what follows
-multiplies the first one by x to the number of bits that follow. Polynomials stand with their highest power in the lowest bit.
+zlib has this as crc32_combine; Python's zlib has it from 3.15 on. A CRC is a remainder modulo a
+polynomial over GF(2): the bytes that follow multiply the first one by x to the number of their
+bits. Polynomials have their highest power in the lowest bit.
 """
 
 _MODULUS = 0xEDB88320

@@ -1,6 +1,7 @@
-"""The files of a list folder, seen and opened for reading: exactly what a scan saw, or one clear line. Not what they mean (lane/lists_in_force.py).
+"""Scans a list folder and opens exactly the files that the scan saw.
 
-Whatever the system says is translated here into four kinds of refusal, by what helps: nothing, another try, or a moment's patience.
+Errors of the system become four kinds of refusal, by what helps against them.
+lane/lists_in_force.py reads the content.
 """
 
 import os
@@ -20,23 +21,23 @@ _STEP_BYTES = 1 << 20  # each step gives the interpreter away twice; docs/list-f
 
 
 class UnusableError(Exception):
-    """Why a list cannot be used: one clear line."""
+    """A list cannot be used; the text is one line that says why."""
 
 
 class UnreadableError(UnusableError):
-    """The same, when the disk did not answer: worth another try."""
+    """The disk did not answer: worth another attempt."""
 
 
 class MovingError(UnreadableError):
-    """The same, when the courier may just be at work here: worth telling only if the next look finds it so as well."""
+    """The courier may be writing here now: report it only if the next scan finds the same."""
 
 
 class NoKeyError(UnusableError):
-    """The same, when a fingerprint key is missing, which may come."""
+    """A fingerprint key is missing; the courier may bring it."""
 
 
 class SeenFile(NamedTuple):
-    """A file as a scan sees it; as long as this is the same, so is what stands in it."""
+    """A file as a scan sees it. While this stays the same, so does the content."""
 
     path: str
     mode: int
@@ -48,7 +49,7 @@ class SeenFile(NamedTuple):
 
     @classmethod
     def of(cls, path: str, status: os.stat_result) -> "SeenFile":
-        """From its path and status."""
+        """Build it from a path and the result of stat."""
         of = status
         return cls(
             path, of.st_mode, of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns
@@ -57,10 +58,13 @@ class SeenFile(NamedTuple):
     @property
     def name(self) -> str:
         """Its name in the folder."""
-        return os.path.basename(self.path)  # noqa: PTH119 — a scan must not make a thousand Path objects
+        return os.path.basename(self.path)  # noqa: PTH119 — a thousand Path objects cost too much
 
     def was_written_to(self, now: "SeenFile") -> bool:
-        """Whether it is the same file and something was written into it. One that was renamed over or deleted stays good in memory."""
+        """Whether the same file has other content.
+
+        A file that was replaced or deleted stays good in memory.
+        """
         return now[2:4] == self[2:4] and now[4:6] != self[4:6]
 
 
@@ -69,7 +73,12 @@ Files = dict[str, SeenFile]
 
 
 def scan(folder: Path) -> Files:
-    """The files that matter. Raises UnusableError; FileNotFoundError when there is no such folder."""
+    """The manifests and segments of a folder.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        UnusableError: It cannot be read, or has too many files.
+    """
     files: Files = {}
     try:
         with os.scandir(folder) as entries:
@@ -89,17 +98,18 @@ def scan(folder: Path) -> Files:
 
 
 class Seen(NamedTuple):
-    """Both folders as one look sees them, and in one line each what is wrong with a folder itself."""
+    """One scan of both folders, and one line for each folder that cannot be read."""
 
     folders: tuple[Files, ...]
     problems: tuple[str, ...]
 
     @classmethod
     def of(cls, folder: Path, recent: Path | None) -> "Seen":
-        """Scan both. The memory-backed one need not be there: it comes with the courier."""
+        """Scan both. The memory-backed folder need not exist: the courier makes it."""
         found: dict[str, Files] = {}
         problems = []
-        # That one first: a list that goes from there to the disk meanwhile is then seen twice and not never.
+        # Memory first: a list that moves from there to the disk meanwhile is then seen twice, not
+        # never.
         for key, path in (("recent", recent), ("folder", folder)):
             try:
                 found[key] = scan(path) if path else {}
@@ -123,13 +133,19 @@ class Seen(NamedTuple):
         return {listed: self.copies(name) for listed, name in found if listed is not None}
 
     def files(self) -> set[SeenFile]:
-        """All of them."""
+        """The files of both folders."""
         return {file for files in self.folders for file in files.values()}
 
 
 @contextmanager
 def opened(file: SeenFile) -> Iterator[int]:
-    """A regular file, opened for reading: exactly the one that the scan saw. Whatever the system says is translated here."""
+    """Open exactly the regular file that the scan saw, for reading.
+
+    Raises:
+        MovingError: The file is gone, or has changed since the scan.
+        UnreadableError: The disk did not answer.
+        UnusableError: It is no regular file.
+    """
     try:
         if not stat.S_ISREG(file.mode):
             raise UnusableError(f"{file.name}: not a regular file; {AGAIN}")
@@ -151,7 +167,7 @@ def opened(file: SeenFile) -> Iterator[int]:
 
 
 def body_crc32(fd: int) -> Generator[None, None, int]:
-    """The CRC-32 of a segment's body, read in steps, which also warms it. Raises OSError."""
+    """Compute the CRC-32 of a segment's body in steps, which also warms it. Raises OSError."""
     checksum = 0
     step = bytearray(_STEP_BYTES)
     view = memoryview(step)
@@ -164,5 +180,5 @@ def body_crc32(fd: int) -> Generator[None, None, int]:
 
 
 def reason(error: Exception) -> str:
-    """What the system says, without numbers and paths."""
+    """The text of an error, without numbers and paths."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

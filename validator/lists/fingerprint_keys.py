@@ -1,7 +1,7 @@
-"""The fleet's fingerprint keys: their ids and the file that each is kept in. Not the fingerprint itself (domain/cards.py).
+"""The fleet's fingerprint keys: their ids and their files. domain/cards.py makes fingerprints.
 
-A gate may hold several keys while one is being replaced. An id is made from the key, so a wrong key under the right name is noticed.
-Nothing here ever says a key in an error: a message ends up in a log.
+A gate may hold several keys while one is being replaced. An id is made from its key, so a wrong key
+under the right name is noticed. No error here shows a key: its text goes into a log.
 
     keys = keyring(parse_key_file(path.read_bytes()) for path in paths)
 """
@@ -14,13 +14,13 @@ from validator.domain.cards import FINGERPRINT_KEY_BYTES
 from validator.errors import InvalidBytes
 
 KEY_ID_BYTES = 8
-KEY_FILE_BYTES_MAX = 1024  # the key and some lines of comment; whatever is larger is another file
+KEY_FILE_BYTES_MAX = 1024  # the key and some lines of comment; a larger file is another one
 _PERSON = b"turnike key id"
 _KEY_DIGITS = 2 * FINGERPRINT_KEY_BYTES
 
 
 class FingerprintKeyError(InvalidBytes):
-    """A key or its file is not usable; the message is one clear line and never shows any of it."""
+    """A key or its file is not usable; the text is one line and never shows any of it."""
 
 
 def key_id(key: bytes) -> bytes:
@@ -38,9 +38,9 @@ def keyring(keys: Iterable[bytes]) -> dict[bytes, bytes]:
 
 
 def parse_key_file(content: bytes) -> bytes:
-    """The key in a key file: one line of 64 hex digits; lines that begin with # and empty lines are passed over.
+    """The key in a key file: one line of 64 hex digits, among comments (#) and empty lines.
 
-    Raises FingerprintKeyError, which names the line and never what stands in it.
+    Raises FingerprintKeyError, which names the line and never its content.
     """
     if len(content) > KEY_FILE_BYTES_MAX:
         raise FingerprintKeyError(
@@ -62,7 +62,10 @@ def parse_key_file(content: bytes) -> bytes:
 
 
 def format_key_file(key: bytes, comment: str = "") -> bytes:
-    """The file of a key, with an optional line of comment. Raises FingerprintKeyError for another length than 32 bytes."""
+    """The content of a key file, with an optional line of comment.
+
+    Raises FingerprintKeyError for another length than 32 bytes.
+    """
     key_id(key)
     head = f"# {' '.join(comment.split())}\n" if comment else ""
     return f"{head}{key.hex()}\n".encode()

@@ -1,4 +1,7 @@
-"""The fingerprint keys that this gate holds: a folder of `*.key` files, as lane, courier and `turnike check` read it. courier/store/key_folder.py writes it."""
+"""Reads the fingerprint keys that this gate holds: a folder of `*.key` files.
+
+courier/store/key_folder.py writes it.
+"""
 
 import os
 import re
@@ -19,19 +22,27 @@ _ID_NAME = re.compile(r"([0-9a-f]{16})\.key")  # the courier's names, and the ba
 
 
 def held_keys(folder: Path) -> dict[bytes, bytes]:
-    """The fingerprint keys in a folder's `*.key` files, by id. Raises FingerprintKeyError, naming the file and never the key, if there is none.
+    """The fingerprint keys in a folder's `*.key` files, by id.
 
-    A file that is none does not take away the others: a new key that was copied badly must not stop a gate that needs the old one.
+    A bad file does not hide the others: a new key that was copied badly must not stop a gate that
+    needs the old one. Raises FingerprintKeyError if there is no good one; it names the file and
+    never shows a key.
     """
     keys, spoilt = read_keys(folder)
     if not keys:
-        none = f"{folder}: no *.key file yet; the courier brings it after `turnike enroll`, or put the fleet's key there"
+        none = (
+            f"{folder}: no *.key file yet; the courier brings it after `turnike enroll`, or put the"
+            " fleet's key there"
+        )
         raise FingerprintKeyError(spoilt[0] if spoilt else none)
     return keys
 
 
 def read_keys(folder: Path) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
-    """The same, and a line for each file that is no key. Raises FingerprintKeyError if the folder cannot be read."""
+    """The keys by id, and one line for each file that is no key.
+
+    Raises FingerprintKeyError if the folder cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if _KEY_NAME.fullmatch(entry.name))
@@ -51,9 +62,8 @@ def read_keys(folder: Path) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
 
 
 def _key(path: Path) -> bytes:
-    fd = os.open(
-        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    )  # a pipe here must not hang the start
+    # O_NONBLOCK: a pipe here must not hang the start.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise FingerprintKeyError(

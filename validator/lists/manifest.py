@@ -1,12 +1,13 @@
-"""The manifest: what one list version is made of, at most 2 KiB of JSON. Not who may say so: signatures are checked before it comes here.
+"""The manifest: what one list version is made of, at most 2 KiB of JSON.
 
     manifest = decode(path.read_bytes())
     for rule in manifest.rules:
         names = [segment.file_name for segment in rule.segments]  # newest first
 
-Two kinds of unknown fields: beside `rules` they are passed over, so that a later back office can add to the list what older gates may
-ignore; inside a rule they are refused, since a word there that this gate does not understand could turn a verdict. Such a gate keeps the
-list it has and says so. `format` rises only for what an old gate must not read at all.
+Signatures are verified before (courier/metadata.py). Unknown fields beside `rules` are ignored, so
+that a later back office can add what older gates may ignore. Unknown fields inside a rule are
+refused, since one that this gate does not understand could turn a verdict; the gate then keeps its
+list and reports why. `format` rises only for a list that an old gate must not read at all.
 """
 
 from collections.abc import Iterable
@@ -26,10 +27,9 @@ MANIFEST_BYTES_MAX = 2048  # one small request, and a bound on what hostile byte
 INSTALLED_BYTES_MAX = MANIFEST_BYTES_MAX + CHECKSUM_BYTES
 EXPIRES_AFTER_S_MIN = 96 * 3600  # a gate must be able to serve this long without a network
 RULES_MAX = 8
-SEGMENTS_MAX = 3  # a rule's recent ones; older ones stand in the index
-SEGMENT_BYTES_MAX = (
-    1 << 29
-)  # twice the table of every card issued; a Pi's SD card must hold three lists
+SEGMENTS_MAX = 3  # a rule's recent ones; the index has older ones
+# Twice the table of every card issued; a Pi's SD card must hold three lists.
+SEGMENT_BYTES_MAX = 1 << 29
 INDEX_BYTES_MAX = 1 << 18  # 2,000 pieces: the schedule offers some 300
 FORMAT = 1
 
@@ -43,7 +43,7 @@ RuleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
 
 
 class ManifestError(InvalidBytes):
-    """A manifest that cannot be used; the message is one clear line."""
+    """A manifest that cannot be used; the text is one line."""
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -57,7 +57,7 @@ class _Span(
     forbid_unknown_fields=True,
     rename={"from_version": "from", "to_version": "to"},
 ):
-    """The versions (from, to] that a file of a rule's table spans, its size in bytes and its sha256."""
+    """A file of a rule's table: its versions (from, to], its size in bytes and its sha256."""
 
     from_version: Annotated[int, Meta(ge=0, lt=1 << 53)]
     to_version: Version
@@ -69,16 +69,19 @@ class _Span(
 
 
 class PieceEntry(_Span, frozen=True):
-    """A piece in a published manifest or index: a file in wire form (wire.py), to fetch and fold."""
+    """A piece in a published manifest or index: a file in wire form (wire.py)."""
 
     @property
     def file_name(self) -> str:
-        """Its name where it is published. The hash alone makes it, so no manifest can name a path outside."""
+        """Its published name.
+
+        The hash alone makes it, so no manifest can name a path outside the folder.
+        """
         return f"{self.sha256}.wire"
 
 
 class SegmentEntry(_Span, frozen=True):
-    """A segment in an installed manifest: a file in a list folder (segment.py), which the lane maps."""
+    """A segment in an installed manifest: a file (segment.py) in a list folder."""
 
     @property
     def file_name(self) -> str:
@@ -91,7 +94,7 @@ OtherT = TypeVar("OtherT", PieceEntry, SegmentEntry)
 
 
 class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The cards a rule may speak about: UID lengths in bytes and SAK values; an empty tuple means all."""
+    """The cards that a rule applies to: UID lengths in bytes, SAK values; empty means all."""
 
     uid_lengths: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
     saks: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
@@ -102,7 +105,7 @@ class ScopeEntry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         )
 
     def scope(self) -> Scope:
-        """The same, as the rules hold it."""
+        """The scope as domain.rules has it."""
         return Scope(frozenset(self.uid_lengths), frozenset(self.saks))
 
 
@@ -142,14 +145,14 @@ class RuleEntry(
 
 
 class IndexEntry(Struct, frozen=True):
-    """Where every piece on offer is told: the size in bytes and the sha256 of the index (piece_index.py)."""
+    """The size in bytes and the sha256 of the index (piece_index.py)."""
 
     bytes: Annotated[int, Meta(ge=2, le=INDEX_BYTES_MAX)]
     sha256: Sha256
 
 
 class Manifest(Struct, Generic[EntryT], frozen=True, omit_defaults=True):
-    """One list version: its number, which always rises, its times in Unix seconds, its rules in order.
+    """One list version: its number, which always rises, its times in Unix seconds, its rules.
 
     A published one is a `Manifest[PieceEntry]`: it also names its index, and the id (hex) of the
     fingerprint key under which all of its pieces were made. An installed one is a
@@ -202,7 +205,7 @@ _installed = msgspec.json.Decoder(InstalledManifest, strict=True)
 
 
 def decode(content: bytes) -> PublishedManifest:
-    """The published manifest in these bytes, whatever they are. Raises ManifestError."""
+    """The published manifest in these bytes. Raises ManifestError, and no other error."""
     return _decoded(_published, content)
 
 
@@ -223,7 +226,10 @@ def _decoded(decoder: msgspec.json.Decoder[Manifest[EntryT]], content: bytes) ->
 
 
 def encode(manifest: PublishedManifest | InstalledManifest) -> bytes:
-    """The manifest as bytes, always the same for the same one. Raises ManifestError for what `decode` would refuse."""
+    """The manifest as bytes, always the same for the same manifest.
+
+    Raises ManifestError for one that `decode` would refuse.
+    """
     content = msgspec.json.encode(manifest)
     decode(content)
     return content
@@ -232,9 +238,8 @@ def encode(manifest: PublishedManifest | InstalledManifest) -> bytes:
 def decode_installed(content: bytes, file_name: str) -> InstalledManifest:
     """The manifest in a file of this name in a list folder.
 
-    Raises ManifestError for whatever is not one, or not what was written there.
-
-    The checksum covers the name as well, since that says the era.
+    The checksum covers the name too, since that has the era. Raises ManifestError if the bytes are
+    no manifest, or not those that were written.
     """
     try:
         body = checked(content, file_name, Manifest.__struct_fields__)
@@ -244,5 +249,5 @@ def decode_installed(content: bytes, file_name: str) -> InstalledManifest:
 
 
 def installed(content: bytes, file_name: str) -> bytes:
-    """An encoded manifest as it is written to a file of this name in a list folder."""
+    """The bytes of an encoded manifest for a file of this name in a list folder."""
     return stamped(content, file_name)

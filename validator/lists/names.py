@@ -1,9 +1,10 @@
-"""The names of files in a list folder: which manifest is which list, and what is a segment. docs/list-format.md, "List folder".
+"""The names of files in a list folder (docs/list-format.md, "List folder").
 
     ListName.of("3.17.manifest.json")  # ListName(era=3, version=17)
     max(names)  # the newest: of the newest era, and in it of the highest version
 
-List versions of different eras do not compare: those of an earlier one may have been a thief's (domain/floor.py).
+List versions of different eras do not compare: an attacker may have made those of an earlier one
+(domain/floor.py).
 """
 
 import re
@@ -14,20 +15,20 @@ _SEGMENT = re.compile(r"[0-9a-f]{64}\.seg")
 
 
 class ListName(NamedTuple):
-    """Which list: its era, 0 if it was installed by hand, then its version. The greater is the newer one."""
+    """A list: its era (0 if installed by hand), then its version. The greater one is newer."""
 
     era: int
     version: int
 
     @classmethod
     def of(cls, file_name: str) -> "ListName | None":
-        """The list whose manifest has this file name, or None if it is not one of a manifest."""
+        """The list whose manifest has this file name; None for any other name."""
         match = _MANIFEST.fullmatch(file_name)
         return cls(int(match[1] or 0), int(match[2])) if match else None
 
     @property
     def file_name(self) -> str:
-        """The name of its manifest."""
+        """The file name of its manifest."""
         return f"{f'{self.era}.' if self.era else ''}{self.version}.manifest.json"
 
     def __str__(self) -> str:

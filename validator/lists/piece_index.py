@@ -1,9 +1,10 @@
-"""The index: every piece that the city offers, by rule. Not the manifest, which names only the newest few and says how to check this.
+"""The index: every piece that the city offers, by rule. The manifest names the newest few alone.
 
-    index = decode(content)  # its size and sha256 stand in the manifest
+    index = decode(content)  # the manifest has its size and sha256
     index.rules["suspended"]  # PieceEntry by rising `to`
 
-A piece is a segment in wire form (wire.py). It brings a table from any version v with from <= v < to up to `to`; one with `from` 0 is a snapshot.
+A piece is a segment in wire form (wire.py). It brings a table from any version v with
+from <= v < to up to `to`; one with `from` 0 is a snapshot.
 """
 
 from itertools import pairwise
@@ -16,13 +17,12 @@ from validator.errors import one_line
 from validator.lists.manifest import INDEX_BYTES_MAX, ManifestError, PieceEntry, RuleName
 
 FORMAT = 1
-PIECES_MAX = (
-    1_000  # of one rule: minutes of two hours, hours of two days, days of two months, with room
-)
+# Of one rule: minutes of two hours, hours of two days, days of two months, with room.
+PIECES_MAX = 1_000
 
 
 class PieceIndex(Struct, frozen=True):
-    """What is on offer, by rule; each rule's pieces by rising `to`, of equal ones by rising `from`."""
+    """The pieces on offer by rule, each rule's by rising `to`, then by rising `from`."""
 
     rules: dict[RuleName, Annotated[tuple[PieceEntry, ...], Meta(max_length=PIECES_MAX)]]
     format: int = FORMAT
@@ -40,7 +40,7 @@ _decoder = msgspec.json.Decoder(PieceIndex, strict=True)
 
 
 def decode(content: bytes) -> PieceIndex:
-    """The index in these bytes. Raises ManifestError, and nothing else, for whatever is not one."""
+    """The index in these bytes. Raises ManifestError, and no other error for any bytes."""
     if len(content) > INDEX_BYTES_MAX:
         raise ManifestError(f"an index has at most {INDEX_BYTES_MAX} bytes, not {len(content)}")
     try:

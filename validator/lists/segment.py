@@ -1,13 +1,15 @@
-"""The segment file (`*.seg`): cards by fingerprint, asked in place in a mapped file. Not how one is built (segment_builder.py).
+"""The segment file (`*.seg`): looks cards up by fingerprint, in place in a mapped file.
 
-docs/list-format.md describes every byte. A segment is opened over a read-only `mmap` or over bytes; nothing is copied:
+docs/list-format.md describes every byte; segment_builder.py builds one. A segment is opened over a
+read-only `mmap` or over bytes; nothing is copied:
 
     segment = Segment(mmap.mmap(fd, 0, access=mmap.ACCESS_READ), "suspended.seg")
     table = MappedTable(key, (newest, older, snapshot))  # a domain.rules.Table
     table.holds(uid.fingerprint(table.key), unix_s)
 
-Opening checks the header, the length and the bucket index, so that no bytes can make a lookup raise or read elsewhere. It does not
-read the planes: whoever maps a file checks `header.body_crc32` while warming it (lane/lists_in_force.py).
+Opening checks the header, the length and the bucket index, so that no bytes can make a lookup raise
+or read elsewhere. It does not verify the planes: lane/lists_in_force.py compares
+`header.body_crc32` while it warms the file.
 """
 
 import re
@@ -30,18 +32,17 @@ from validator.lists.fingerprint_keys import KEY_ID_BYTES, key_id
 HEADER_BYTES = 128
 INDEX_BITS = 16
 INDEX_CARDS_MIN = 1 << INDEX_BITS  # below this an index would be larger than what it saves
-REMOVED: Final = 0  # the `until` of a card that was taken out
-NO_END: Final = 0xFFFF  # the `until` of a card that stays until it is taken out
+REMOVED: Final = 0  # the `until` of a card that was removed
+NO_END: Final = 0xFFFF  # the `until` of a card that stays until it is removed
 
-_MAGIC = b"\x89TNKSEG\n"  # not text, and broken by whatever changes line ends
+_MAGIC = b"\x89TNKSEG\n"  # not text, and broken by a tool that changes line ends
 _FORMAT = 1
 _HEADER = struct.Struct("<8sHBxIQQ8sQQI4x32s28xI")
 _RULE_NAME = re.compile(rb"[a-z][a-z0-9_-]{0,31}")
 _RESERVED = (slice(11, 12), slice(60, 64), slice(96, 124))
 _MIDDLE_BITS = 32
-_BUCKET_CARDS_NARROWED = (
-    200  # docs/decisions/0003: with more in a bucket, interpolation pays for itself
-)
+# docs/decisions/0003: with more in a bucket, interpolation pays for itself.
+_BUCKET_CARDS_NARROWED = 200
 _NARROWED_CARDS = 20  # each way: twice the standard deviation of a card's place among 400
 _INDEX_SLICE = 4_096  # entries checked at a time: 0.1 ms
 _SMALL_INDEX_BITS = 10  # made at opening by 1,023 bisections: 0.7 ms, 4 KiB
@@ -50,12 +51,16 @@ Lookup = Callable[[int], int | None]
 
 
 class SegmentError(InvalidBytes):
-    """A segment that cannot be used; the message names the file and the field in one line."""
+    """A segment that cannot be used; the text names the file and the field in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a segment says about itself. Versions are list versions; it holds what changed after `from_version` up to `to_version`."""
+    """The header of a segment.
+
+    Versions are list versions: the segment has the changes after `from_version` up to
+    `to_version`. `until_unit_s` is the unit of stored ends, in seconds.
+    """
 
     rule: str
     from_version: int
@@ -68,7 +73,7 @@ class Header:
     body_crc32: int
 
     def pack(self) -> bytes:
-        """The 128 bytes of the header. Raises SegmentError if a field does not fit."""
+        """Encode the 128 bytes of the header. Raises SegmentError if a field does not fit."""
         self._check()
         body = _HEADER.pack(
             _MAGIC,
@@ -88,7 +93,7 @@ class Header:
 
     @classmethod
     def parse(cls, head: bytes) -> "Header":
-        """The header in the first 128 bytes of a file. Raises SegmentError naming the field."""
+        """Decode the first 128 bytes of a file. Raises SegmentError, which names the field."""
         if len(head) < HEADER_BYTES:
             raise SegmentError(f"shorter than a header: {len(head)} bytes")
         head = head[:HEADER_BYTES]
@@ -132,7 +137,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the planes of a segment begin, in bytes from the start of the file; each on a multiple of 8, zeros between."""
+    """Where the planes of a segment begin, in bytes from the start of the file.
+
+    Each begins on a multiple of 8, with zeros before it.
+    """
 
     index: int
     middle: int
@@ -157,16 +165,22 @@ def _padded(size: int) -> int:
 
 
 class Segment:
-    """An open segment. It keeps the buffer alive; it never changes. Safe to ask from any thread."""
+    """An open segment. It keeps the buffer alive and never changes; any thread may use it."""
 
     __slots__ = ("header", "until")
 
     header: Header
     until: Lookup
-    """The stored end of a card by its 56-bit fingerprint, in units since the epoch; REMOVED, NO_END, or None if it is not here."""
+    """Returns the stored end of a card by its 56-bit fingerprint, in units since the epoch.
+
+    Or REMOVED, NO_END, or None for a card that is not here.
+    """
 
     def __init__(self, buffer: mmap | bytes, name: str = "") -> None:
-        """Check header, length and index of a whole segment file. Raises SegmentError naming the field, and the file if it has a `name`."""
+        """Check the header, length and index of a whole segment file.
+
+        Raises SegmentError, which names the field, and the file if `name` is given.
+        """
         try:
             self.header = Header.parse(bytes(buffer[:HEADER_BYTES]))
             self.until = _lookup(self.header, memoryview(buffer))
@@ -196,20 +210,23 @@ def _lookup(header: Header, view: memoryview) -> Lookup:
 
 
 def _check_index(index: memoryview, count: int) -> None:
-    """In slices, with the interpreter given away after each: in one go it held it for 3.7 ms, and a card in the field had to wait."""
+    """Check that the index rises, in slices, and release the interpreter after each.
+
+    In one go it held the interpreter for 3.7 ms, and a card in the field had to wait.
+    """
     rises = index[0] == 0 and index[-1] == count
     for at in range(0, len(index), _INDEX_SLICE):
-        starts = index[
-            at : at + _INDEX_SLICE + 1
-        ].tolist()  # the last one again, to join it to the next slice
+        # One entry more, to join the slice to the next.
+        starts = index[at : at + _INDEX_SLICE + 1].tolist()
         rises = rises and starts == sorted(starts)
         sleep(0)
     if not rises:
         raise SegmentError("bucket index does not rise from 0 to count")
 
 
-# The three lookups are the hot path: closures over local names and one bisection in C; docs/decisions/0003 has the numbers of
-# these and of what was refused. Two cards may share the 32 bits of the middle plane, hence the loops.
+# The three lookups are the hot path: closures over local names and one bisection in C.
+# docs/decisions/0003 has their numbers and those of the refused ways. Two cards may share the 32
+# bits of the middle plane, hence the loops.
 
 
 def _indexed_lookup(
@@ -232,7 +249,10 @@ def _indexed_lookup(
 def _narrowed_lookup(
     index: memoryview, middle: memoryview, tail: memoryview, until: memoryview
 ) -> Lookup:
-    """In large buckets: fingerprints are uniform, so look around where the card should be, and in the whole bucket if it is not there."""
+    """The lookup for large buckets.
+
+    Fingerprints are uniform, so it searches around the expected place first, then the whole bucket.
+    """
     reach, width = _NARROWED_CARDS, 2 * _NARROWED_CARDS
 
     def lookup(fingerprint: int) -> int | None:
@@ -258,7 +278,10 @@ def _narrowed_lookup(
 
 
 def _small_lookup(middle: memoryview, tails: Sequence[memoryview], until: memoryview) -> Lookup:
-    """Without an index in the file, a coarse one is made now. The middle plane holds the top 32 bits, three planes the other 24."""
+    """The lookup for a file without an index: a coarse one is made now.
+
+    The middle plane has the top 32 bits, three planes the other 24.
+    """
     high, mid, low = tails
     index = _small_index(middle)
     bucket_shift = FINGERPRINT_BITS - _SMALL_INDEX_BITS
@@ -278,7 +301,7 @@ def _small_lookup(middle: memoryview, tails: Sequence[memoryview], until: memory
 
 
 def _small_index(middle: memoryview) -> Sequence[int]:
-    """Where each of the 1,024 buckets begins; it rises from 0 to count whatever stands in the plane."""
+    """Where each of the 1,024 buckets begins; it rises from 0 to count for any plane."""
     index = array("I", [0])
     for bucket in range(1, 1 << _SMALL_INDEX_BITS):
         index.append(bisect_left(middle, bucket << _MIDDLE_BITS - _SMALL_INDEX_BITS, index[-1]))
@@ -287,17 +310,20 @@ def _small_index(middle: memoryview) -> Sequence[int]:
 
 
 class MappedTable:
-    """The table of one rule: its segments, newest first. A `domain.rules.Table`; it never changes."""
+    """The table of one rule, a `domain.rules.Table`: its segments, newest first. Never changes."""
 
     __slots__ = ("_parts", "fingerprint", "headers", "key")
 
     key: bytes
     fingerprint: Callable[[bytes], int]
     headers: tuple[Header, ...]
-    """Of its segments, newest first: what `turnike list show` tells."""
+    """The headers of its segments, newest first, for `turnike list show`."""
 
     def __init__(self, key: bytes, segments: Sequence[Segment]) -> None:
-        """Segments of one rule under one 32-byte key, by falling `to_version`. Raises SegmentError if they do not belong together."""
+        """Make a table of segments of one rule under one 32-byte key, by falling `to_version`.
+
+        Raises SegmentError if they do not belong together.
+        """
         if not segments:
             raise SegmentError("a table needs a segment")
         headers = tuple(segment.header for segment in segments)
@@ -316,7 +342,10 @@ class MappedTable:
         )
 
     def holds(self, fingerprint: int, unix_s: int) -> bool:
-        """Whether the card is in the table at that time: the newest segment that knows it decides, and an ended entry is a no."""
+        """Whether the card is in the table at that time.
+
+        The newest segment that has the card decides; an ended entry counts as not in the table.
+        """
         for until, epoch_unix_s, until_unit_s in self._parts:
             units = until(fingerprint)
             if units is not None:

@@ -1,11 +1,14 @@
-"""Builds segment files from vectors, all at once or in chunks. It needs numpy, so the lane never imports it (reading: segment.py).
+"""Builds segment files from vectors, all at once or in chunks.
+
+It needs numpy, so the lane never imports it; segment.py reads segments.
 
     fingerprints, until = fingerprint_cards(((uid, NO_END) for uid in uids), key)
     head = Head("matched", 0, 42, key_id(key), epoch_unix_s, 3600)
     with open(path, "w+b") as out:
         built = write_segment(out, head, fingerprints, until)  # built.sha256 names the file
 
-Memory: `SegmentWriter` holds some 15 MiB whatever the count, and `write_segment` besides the vectors that it is given (10 bytes a card).
+Memory: `SegmentWriter` holds some 15 MiB for any count, and `write_segment` besides that the given
+vectors (10 bytes a card).
 """
 
 import hashlib
@@ -43,7 +46,7 @@ _UID_RECORD_BYTES = 11  # a length and at most ten bytes
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the caller knows of a segment before its cards are counted; the fields are those of segment.Header."""
+    """The fields of segment.Header that are known before the cards are counted."""
 
     rule: str
     from_version: int
@@ -55,7 +58,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was written: the header, the size of the file in bytes, and its sha256 in hex, which is its name in a list folder."""
+    """A written segment: its header, its size in bytes, and its sha256 in hex.
+
+    The sha256 is its name in a list folder.
+    """
 
     header: Header
     size: int
@@ -67,9 +73,10 @@ def silent(_done: int, _total: int) -> None:
 
 
 def until_units(ends_unix_s: int | None, epoch_unix_s: int, until_unit_s: int) -> int:
-    """An end in Unix seconds as a segment stores it: rounded up, an end at or before the epoch as REMOVED, None as NO_END.
+    """Convert an end in Unix seconds to stored units, rounded up.
 
-    Raises SegmentError for an end beyond what 65,534 units reach: an end must never move, nor turn into "for ever".
+    An end at or before the epoch becomes REMOVED, None becomes NO_END. Raises SegmentError for an
+    end beyond 65,534 units: an end must never move, nor turn into "for ever".
     """
     if ends_unix_s is None:
         return NO_END
@@ -83,7 +90,7 @@ def until_units(ends_unix_s: int | None, epoch_unix_s: int, until_unit_s: int) -
 
 @dataclass(slots=True)
 class _Plane:
-    """A plane being written: where it goes on, and what was written of it."""
+    """A plane that is being written: its start, and the size and CRC-32 so far."""
 
     at: int
     size: int = 0
@@ -91,10 +98,11 @@ class _Plane:
 
 
 class SegmentWriter:
-    """Writes one segment whose cards come in ascending chunks, of any size, and whose count is known beforehand.
+    """Writes one segment from ascending chunks of cards; their count is known beforehand.
 
-    `out` is written from where it stands, must be seekable and readable too ("w+b"), and is not closed or synced. The header is written
-    last, by `finish`: what was not finished is not a segment. Methods raise SegmentError for what does not fit; the writer is then spent.
+    `out` is written from its present position. It must be seekable and readable too ("w+b"), and is
+    not closed or synced. `finish` writes the header last: an unfinished file is no segment. Methods
+    raise SegmentError for cards that do not fit; the writer cannot be used after that.
     """
 
     def __init__(
@@ -106,7 +114,15 @@ class SegmentWriter:
         index_bits: int | None = None,
         progress: Progress = silent,
     ) -> None:
-        """`index_bits` is 16 from 65,536 cards on, else 0, unless told otherwise; progress is in bytes, written and read back."""
+        """Begin a segment of `count` cards.
+
+        Args:
+            out: The file.
+            head: The fields of the header that are known.
+            count: The number of cards.
+            index_bits: 16 or 0; None chooses 16 from 65,536 cards on.
+            progress: Called with the bytes done and in all, written and read back.
+        """
         if not (out.seekable() and out.readable()):
             raise ValueError(
                 "a segment is written in several places and read back: open its file as w+b"
@@ -127,7 +143,7 @@ class SegmentWriter:
         self._header.pack()  # refuses now what would not fit in the end
         self._layout = layout = Layout.of(count, index_bits)
         self._out, self._start = out, out.tell()
-        self._index, self._buckets_told = np.zeros((1 << INDEX_BITS) + 1, "<u4"), 0
+        self._index, self._buckets_noted = np.zeros((1 << INDEX_BITS) + 1, "<u4"), 0
         self._middle = _Plane(layout.middle)
         self._tails = [_Plane(start) for start in layout.tails]
         self._until = _Plane(layout.until)
@@ -135,14 +151,20 @@ class SegmentWriter:
         self._progress, self._bytes_done = progress, 0
 
     def add(self, fingerprints: Fingerprints, until: Until) -> None:
-        """The next cards: uint64 that rise strictly, across chunks too, and are below 2**56, and uint16."""
+        """Write the next cards.
+
+        `fingerprints` are uint64 below 2**56 that rise strictly, across chunks too; `until` uint16.
+        """
         _check_kinds(fingerprints, until)
         for start in range(0, len(until), _CHUNK_CARDS):
             end = start + _CHUNK_CARDS
             self._add(fingerprints[start:end], until[start:end])
 
     def finish(self, *, body_crc32: int | None = None) -> Built:
-        """Write the rest and tell what was built. With `body_crc32`, nothing else is accepted, and no header is written if it differs."""
+        """Write the rest and the header. Returns what was built.
+
+        If `body_crc32` is given and the body has another checksum, no header is written.
+        """
         count = self._header.count
         if self._written != count:
             raise SegmentError(f"{self._written} cards, not the {count} announced")
@@ -162,7 +184,7 @@ class SegmentWriter:
                 )
             digest.update(block)
             left -= len(block)
-            self._tell(len(block))
+            self._count(len(block))
         return Built(header, self._layout.size, digest.hexdigest())
 
     def _add(self, fingerprints: Fingerprints, until: Until) -> None:
@@ -182,25 +204,25 @@ class SegmentWriter:
         self._last = int(fingerprints[-1])
 
     def _note_buckets(self, fingerprints: Fingerprints) -> None:
-        """Where those buckets begin that cannot begin later: up to the last card's."""
+        """Note where the buckets begin, up to that of the last card."""
         bits = np.uint64(FINGERPRINT_BITS - INDEX_BITS)
-        told, end = self._buckets_told, int(fingerprints[-1] >> bits) + 1
-        starts = np.arange(told, end, dtype=np.uint64) << bits
-        self._index[told:end] = np.searchsorted(fingerprints, starts) + self._written
-        self._buckets_told = end
+        noted, end = self._buckets_noted, int(fingerprints[-1] >> bits) + 1
+        starts = np.arange(noted, end, dtype=np.uint64) << bits
+        self._index[noted:end] = np.searchsorted(fingerprints, starts) + self._written
+        self._buckets_noted = end
 
     def _put(self, plane: _Plane, content: bytes) -> None:
         self._out.seek(self._start + plane.at + plane.size)
         self._out.write(content)
         plane.size += len(content)
         plane.checksum = crc32(content, plane.checksum)
-        self._tell(len(content))
+        self._count(len(content))
 
     def _finish_planes(self) -> int:
         """Write the index and the zeros between planes. Returns the CRC-32 of the body."""
         planes = [self._middle, *self._tails, self._until]
         if self._header.index_bits:
-            self._index[self._buckets_told :] = self._written
+            self._index[self._buckets_noted :] = self._written
             planes.insert(0, _Plane(self._layout.index))
             self._put(planes[0], self._index.tobytes())
         checksum = 0
@@ -210,7 +232,7 @@ class SegmentWriter:
             checksum = crc32_joined(checksum, plane.checksum, plane.size)
         return checksum
 
-    def _tell(self, size: int) -> None:
+    def _count(self, size: int) -> None:
         self._bytes_done += size
         self._progress(self._bytes_done, 2 * (self._layout.size - HEADER_BYTES))
 
@@ -223,7 +245,7 @@ def _check_kinds(fingerprints: Fingerprints, until: Until) -> None:
 
 
 def _check_rise(fingerprints: Fingerprints, last: int, position: int) -> None:
-    """Whether these, which stand at `position` and follow `last`, rise strictly and fit. They are one at least."""
+    """Check that these, at `position` and after `last`, rise strictly and fit. At least one."""
     falls = np.flatnonzero(fingerprints[1:] <= fingerprints[:-1]) + 1
     if len(falls) or int(fingerprints[0]) <= last:
         at = position if int(fingerprints[0]) <= last else position + int(falls[0])
@@ -241,7 +263,7 @@ def write_segment(
     progress: Progress = silent,
     index_bits: int | None = None,
 ) -> Built:
-    """Write one segment from whole vectors; what `out` must be, and what is refused, says SegmentWriter."""
+    """Write one segment from whole vectors, as SegmentWriter does; it describes the arguments."""
     writer = SegmentWriter(out, head, len(fingerprints), index_bits=index_bits, progress=progress)
     writer.add(fingerprints, until)
     return writer.finish()
@@ -250,10 +272,13 @@ def write_segment(
 def fingerprint_cards(
     cards: Iterable[tuple[bytes, int]], key: bytes, *, progress: Progress = silent, total: int = 0
 ) -> tuple[Fingerprints, Until]:
-    """Vectors for `write_segment` from (UID, until in units) pairs in any order; the same pair twice counts once.
+    """Make vectors for `write_segment` from (UID, until in units) pairs in any order.
 
-    About 2.4 s and 40 MB a million cards. Raises SegmentError, naming positions (from 0) and never a UID: for a UID of an impossible
-    length, for one card with two ends, and for two cards with one fingerprint (then the key must be changed).
+    The same pair twice counts once. It takes about 2.4 s and 40 MB for a million cards.
+
+    Raises:
+        SegmentError: A UID has an impossible length, a card has two ends, or two cards have one
+            fingerprint (then the key must be changed). It names positions (from 0), never a UID.
     """
     found, ends, records = array("Q"), array("H"), bytearray()
     fingerprint = fingerprinter(key)
@@ -296,7 +321,7 @@ def _check_same(one: int, other: int, ends: Until, records: bytearray) -> None:
 
 
 def read_segment(buffer: Buffer) -> tuple[Header, Fingerprints, Until]:
-    """All of a segment as vectors; the opposite of `write_segment`. Raises SegmentError for a torn or false one."""
+    """All cards of a segment as vectors. Raises SegmentError for a damaged one."""
     with memoryview(buffer) as view:
         header = Header.parse(bytes(view[:HEADER_BYTES]))
         if crc32(view[HEADER_BYTES:]) != header.body_crc32:

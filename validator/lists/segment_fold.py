@@ -1,10 +1,11 @@
-"""Folds several segments of one rule into one, in bounded memory: what a gate does with small pieces, and a publisher with large ones.
+"""Folds several segments of one rule into one, in bounded memory, on a gate and at a publisher.
 
     with open(path, "w+b") as out:
         built = fold_into(out, [minute, hour, snapshot], epoch_unix_s)  # mappings, newest first
 
-The cards are merged twice, once to count them, since a segment's planes lie one after another, and once to write them. A merge keeps some
-2^18 cards at a time, whatever the segments' sizes; mapped ones are read from front to back.
+The cards are merged twice: once to count them, since a segment's planes lie one after another, and
+once to write them. A merge keeps some 2^18 cards at a time, whatever the segments' sizes; mapped
+segments are read from front to back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,9 +27,8 @@ from validator.lists.segment_builder import (
 from validator.lists.segment_vectors import Buffer, Fingerprints, SegmentVectors, Until
 
 _CHUNK_CARDS = 1 << 18
-_PART_CARDS_MIN = (
-    1 << 12
-)  # below it, with more than 64 segments, starting a range costs more than merging it
+# Below it, with more than 64 segments, starting a range costs more than merging it.
+_PART_CARDS_MIN = 1 << 12
 _FAR_UNITS = 2 * NO_END  # every end is nearer
 
 Vectors = tuple[Fingerprints, Until]
@@ -42,12 +42,21 @@ def fold_into(
     progress: Progress = silent,
     _chunk_cards: int = _CHUNK_CARDS,
 ) -> Built:
-    """One segment from several of one rule, newest first: the newest that knows a card decides. What `out` must be says SegmentWriter.
+    """Write one segment from several of one rule; the newest that has a card decides.
 
-    Entries that are removed or ended at `epoch_unix_s` (a multiple of the unit) stay as REMOVED, since an older segment may still know the
-    card, and go only when the snapshot (from 0) is folded in. Raises SegmentError for segments that do not belong or join together, and
-    for an end that lies too far after the epoch. Checksums of bodies are not looked at: the caller has, or gets a segment of rubbish.
-    Progress is in cards read, of both passes. The buffers are let go of when it returns or raises.
+    Entries that are removed, or ended at `epoch_unix_s`, stay as REMOVED: an older segment may
+    still have the card. They go when the snapshot (from 0) is folded in. The buffers are released
+    at the end. Checksums of bodies are not verified: the caller does that before.
+
+    Args:
+        out: As SegmentWriter requires it.
+        segments: The segments, newest first.
+        epoch_unix_s: The epoch of the new segment, a multiple of the unit.
+        progress: Called with the cards read so far and in all, of both passes.
+
+    Raises:
+        SegmentError: The segments do not belong or join together, or an end lies too far after the
+            epoch.
     """
     with ExitStack() as stack:
         parts = [stack.enter_context(SegmentVectors(segment)) for segment in segments]
@@ -69,7 +78,7 @@ def fold_into(
 
 
 def _head(headers: Sequence[Header], epoch_unix_s: int) -> Head:
-    """The head of what these, newest first, fold into. Raises SegmentError if they do not."""
+    """The head of the folded segment. Raises SegmentError if these do not fold."""
     if not headers:
         raise SegmentError("nothing to fold")
     if len({(header.rule, header.key_id, header.until_unit_s) for header in headers}) > 1:
@@ -87,7 +96,7 @@ def _head(headers: Sequence[Header], epoch_unix_s: int) -> Head:
 
 
 class _Stretches:
-    """The cards of one segment from front to back, as far as the caller wants to go each time; ends are counted from the new epoch."""
+    """The cards of one segment from front to back; ends count from the new epoch."""
 
     def __init__(self, cards: SegmentVectors, epoch_unix_s: int, stretch_cards: int) -> None:
         self.done = 0
@@ -97,7 +106,7 @@ class _Stretches:
         self._fingerprints, self._until = cards.stretch(0, 0)
 
     def read_on(self) -> int | None:
-        """Have cards at hand, if there are more. Returns the highest one at hand, or None if none comes after those at hand."""
+        """Read more cards if none are at hand. Returns the highest at hand; None at the end."""
         count = self._cards.header.count
         if not len(self._fingerprints) and self._read < count:
             end = min(self._read + self._stretch_cards, count)
@@ -110,7 +119,7 @@ class _Stretches:
         return int(self._fingerprints[-1]) if self._read < count else None
 
     def take(self, reach: int | None) -> Vectors:
-        """What is at hand up to this fingerprint, or all of it."""
+        """The cards at hand up to this fingerprint, or all of them."""
         end = (
             len(self._fingerprints)
             if reach is None
@@ -138,16 +147,15 @@ def _merged(parts: Sequence[_Stretches], *, keep_removed: bool) -> Iterator[Vect
 
 
 def _newest(parts: Sequence[Vectors]) -> Vectors:
-    """These together, in order; of one card, the entry of the first part that has it."""
+    """Merge these in order; the entry of the first part that has a card counts."""
     if not parts:
         return np.empty(0, np.uint64), np.empty(0, np.uint16)
     if len(parts) == 1:
         return parts[0]
     fingerprints = np.concatenate([part for part, _ in parts])
     until = np.concatenate([part for _, part in parts])
-    order = np.argsort(
-        fingerprints, kind="stable"
-    )  # of equal ones, the newest stays in front; runs that rise are merged, not sorted
+    # Of equal ones, the newest stays in front; runs that rise are merged, not sorted.
+    order = np.argsort(fingerprints, kind="stable")
     fingerprints = fingerprints[order]
     first = np.ones(len(order), bool)
     first[1:] = fingerprints[1:] != fingerprints[:-1]

@@ -1,4 +1,6 @@
-"""A segment file as numpy vectors, a stretch at a time: what folding and the wire form read. The gate's lookups are in segment.py.
+"""A segment file as numpy vectors, a stretch at a time, for folding and the wire form.
+
+segment.py has the gate's lookups.
 
 with SegmentVectors(mmap.mmap(fd, 0, access=mmap.ACCESS_READ)) as cards:
     fingerprints, until = cards.stretch(0, 1000)  # the first thousand, ascending
@@ -16,16 +18,17 @@ from validator.lists.segment import HEADER_BYTES, INDEX_BITS, Header, Layout, Se
 Fingerprints = NDArray[np.uint64]
 Until = NDArray[np.uint16]
 Buffer = bytes | bytearray | memoryview | mmap
-"""What a segment is read from; collections.abc has a name for it from Python 3.12 on."""
+"""What a segment is read from; collections.abc.Buffer from Python 3.12 on."""
 
 _NOTHING = np.empty(0, np.uint8)
 
 
 class SegmentVectors:
-    """A segment's cards by position; it copies only what is asked for. Closing it, as `with` does, lets go of the buffer.
+    """A segment's cards by position; it copies only the cards that are read.
 
-    Raises SegmentError for a false header, length or bucket index. It does not read the planes: whoever must know that they are whole
-    compares `header.body_crc32` (who installed or built the file has done it).
+    Closing it, as `with` does, releases the buffer. Raises SegmentError for a bad header, length or
+    bucket index. It does not verify the planes: a caller that needs that compares
+    `header.body_crc32`, as the installer and the builder of the file have done.
     """
 
     __slots__ = ("_index", "_middle", "_tails", "_until", "_view", "header")
@@ -53,7 +56,7 @@ class SegmentVectors:
         self._until = np.frombuffer(view, "<u2", count, layout.until)
 
     def stretch(self, start: int, end: int) -> tuple[Fingerprints, Until]:
-        """The cards from position `start` up to, but without, `end`; vectors of their own, 10 bytes a card."""
+        """The cards from position `start` up to, without, `end`: new vectors of 10 bytes a card."""
         shift = 8 * len(self._tails)
         fingerprints = self._middle[start:end].astype(np.uint64)
         fingerprints <<= np.uint64(shift)
@@ -67,7 +70,7 @@ class SegmentVectors:
         return fingerprints, self._until[start:end].astype(np.uint16)
 
     def close(self) -> None:
-        """Let go of the buffer, so that a mapping can be closed even while an error that names this object is on its way."""
+        """Release the buffer: a mapping can then be closed while an error holds this object."""
         self._index, self._tails = None, []
         self._middle = self._until = _NOTHING
         self._view.release()
@@ -87,7 +90,7 @@ def _index(view: memoryview, layout: Layout, count: int) -> NDArray[np.int64]:
 
 
 def _bucket_bits(index: NDArray[np.int64], start: int, end: int) -> Fingerprints:
-    """The top 16 bits of each of these cards, which the file tells by its index alone."""
+    """The top 16 bits of each of these cards, which only the index of the file has."""
     first = int(np.searchsorted(index, start, "right")) - 1
     last = int(np.searchsorted(index, end, "left"))
     cards = np.diff(index[first : last + 1].clip(start, end))

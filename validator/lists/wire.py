@@ -1,10 +1,11 @@
-"""The wire form of a segment: gaps between fingerprints in byte planes, compressed. Not for asking: a gate decodes it into a segment.
+"""The wire form of a segment: gaps between fingerprints in byte planes, compressed.
 
     built = encode(mapped_segment, out)  # built.sha256 names the piece that is published
     built = decode(source, out)  # out becomes the segment, byte for byte
 
-docs/list-format.md ("Wire form") describes every byte. Both ways go chunk by chunk of 2^18 cards, so that a Pi decodes 26 million cards in a
-few tens of MB. Whoever sent the bytes may be hostile: what `decode` allocates is bounded before it is told how much is wanted.
+docs/list-format.md ("Wire form") describes every byte. Both ways go by chunks of 2^18 cards, so
+that a Pi decodes 26 million cards in a few tens of MB. The bytes may be hostile: what `decode`
+allocates is bounded before it reads how much is wanted.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from validator.lists.segment_vectors import Buffer, Fingerprints, SegmentVectors
 
 _MAGIC = b"\x89TNKWIR\n"
 WIRE_HEADER_AT: Final = len(_MAGIC)
-"""Where the header of the segment stands in a wire file."""
+"""The position of the segment's header in a wire file, in bytes."""
 CHUNK_CARDS: Final = 1 << 18
 
 _CONSTANT, _STORED, _DEFLATED = range(3)
@@ -36,27 +37,27 @@ _READ_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 14  # enough to see whether a plane is noise, in a twentieth of the time
 _SHARE_WORTH_DEFLATING = 0.98  # a plane that saves less is not worth a Pi's time
 _RAW_DEFLATE = -15
-# Gaps between hashes have no strings that come again, only values that are frequent or run on: measured, searching for strings takes ten
-# times as long and comes out a sixth larger.
+# Gaps between hashes have no repeated strings, only frequent values and runs. Measured: a search
+# for strings takes ten times as long, and its result is a sixth larger.
 _STRATEGIES = (zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE)
 
 Plane = NDArray[np.uint8]
 
 
 class WireError(InvalidBytes):
-    """Bytes that are not the wire form of a segment; the message is one clear line."""
+    """Bytes that are not the wire form of a segment; the text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireBuilt:
-    """What was written: its size in bytes, and its sha256 in hex, which is its name where it is published."""
+    """A written piece: its size in bytes, and its sha256 in hex, which is its published name."""
 
     bytes: int
     sha256: str
 
 
 class _Hashed:
-    """Writes through, and knows the hash and the size of all that was written."""
+    """Writes to a file and counts the bytes and their hash."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -75,9 +76,10 @@ class _Hashed:
 def encode(
     segment: Buffer, out: BinaryIO, *, progress: Progress = silent, _chunk_cards: int = CHUNK_CARDS
 ) -> WireBuilt:
-    """Write the wire form of a segment; progress is in cards. `out` is written from front to back, and not closed or synced.
+    """Write the wire form of a segment from front to back; progress is in cards.
 
-    Raises SegmentError for a torn segment. Two zlibs may make different bytes of one segment; both decode to it.
+    `out` is not closed or synced. Two zlibs may make different bytes of one segment; both decode to
+    it. Raises SegmentError for a damaged segment.
     """
     with memoryview(segment) as view, SegmentVectors(segment) as cards:
         header = cards.header
@@ -104,7 +106,10 @@ def _body_crc32(view: memoryview) -> int:
 
 
 def _planes(fingerprints: Fingerprints, until: Until, after: int) -> Iterator[Plane]:
-    """The nine planes of cards of which the first could be `after`. Raises SegmentError if they do not rise strictly."""
+    """The nine planes of these cards, whose first gap counts from `after`.
+
+    Raises SegmentError if the fingerprints do not rise strictly.
+    """
     if int(fingerprints[0]) < after or (fingerprints[1:] <= fingerprints[:-1]).any():
         raise SegmentError("fingerprints do not rise strictly")
     gaps = np.empty(len(fingerprints), "<u8")
@@ -149,10 +154,14 @@ def decode(
     progress: Progress = silent,
     _chunk_cards: int = CHUNK_CARDS,
 ) -> Built:
-    """Rebuild the segment; `out` must be seekable and readable too ("w+b"), and is not closed or synced. Progress is in cards.
+    """Rebuild the segment of a wire file; progress is in cards.
 
-    Raises WireError, and nothing else, for whatever the bytes are: then `out` holds no segment. A segment larger than `segment_bytes_max` is
-    refused before a card is read. OSError is the source's or the file's.
+    `out` must be seekable and readable too ("w+b"), and is not closed or synced.
+
+    Raises:
+        WireError: The bytes are not valid; `out` then has no segment. A segment larger than
+            `segment_bytes_max` is refused before a card is read.
+        OSError: The source or the file failed.
     """
     try:
         return _decode(_Source(source), out, segment_bytes_max, progress, _chunk_cards)
@@ -161,13 +170,16 @@ def decode(
 
 
 class _Source:
-    """What is read exactly, or refused."""
+    """Reads exact numbers of bytes from a file."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
 
     def read(self, size: int) -> bytes:
-        """So many bytes, of which the caller knows that they are not too many. A raw file or a pipe may give fewer at a time."""
+        """Read exactly `size` bytes; the caller bounds `size`. Raises WireError at end of file.
+
+        A raw file or a pipe may return fewer at a time.
+        """
         content = self._source.read(size)
         while len(content) < size:
             more = self._source.read(size - len(content))
@@ -219,14 +231,14 @@ def _fingerprints(source: _Source, cards: int, after: int) -> Fingerprints:
     steps[1:] += np.uint64(1)
     steps[0] += np.uint64(after)
     fingerprints = np.cumsum(steps, out=steps)
-    # A step is at most 2^56, so the first sum that is too large has not gone round yet.
+    # A step is at most 2^56, so the first sum that is too large has not wrapped around yet.
     if (fingerprints >> np.uint64(FINGERPRINT_BITS)).any():
         raise WireError(f"a fingerprint has more than {FINGERPRINT_BITS} bits")
     return fingerprints
 
 
 def _joined(source: _Source, cards: int, planes: int, kind: str) -> NDArray[np.unsignedinteger]:
-    """The numbers whose bytes, lowest first, stand in the next planes."""
+    """The numbers whose bytes, lowest first, are in the next planes."""
     numbers = np.zeros(cards, kind)
     by_byte = numbers.view(np.uint8).reshape(cards, -1)
     for place in range(planes):

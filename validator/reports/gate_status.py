@@ -1,4 +1,4 @@
-"""The states of a gate's way to the city that the status names, as gate and back office spell them."""
+"""States in a gate's status, as the gate and the back office spell them."""
 
 FRESH = "fresh"
 BUSY = "busy"

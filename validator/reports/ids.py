@@ -1,4 +1,4 @@
-"""The id of a report: drawn once on the gate, the same at every delivery, so that the back office takes no report twice."""
+"""The id of a report: drawn once on the gate, so that the back office stores no report twice."""
 
 import secrets
 from collections.abc import Callable
@@ -10,7 +10,12 @@ _MILLISECONDS_MAX = (1 << 48) - 1  # until the year 10889; a clock may be furthe
 
 
 def uuid7(unix_s: int, draw: Callable[[int], int] = secrets.randbits) -> str:
-    """A UUID that sorts by time, RFC 9562 section 5.7; the milliseconds are random too, since the tap's second is enough."""
+    """A UUID that sorts by time (RFC 9562, 5.7). The second is enough: its milliseconds are random.
+
+    Args:
+        unix_s: The time of the tap.
+        draw: Returns that many random bits.
+    """
     drawn = draw(_BITS)
     unix_ms = (unix_s * 1_000 + (drawn >> 74) % 1_000) & _MILLISECONDS_MAX
     high = unix_ms << 16 | _VERSION | (drawn >> 62) & 0xFFF

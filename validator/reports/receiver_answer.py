@@ -1,12 +1,13 @@
-"""How the receiver's answers are told from those of whatever stands before it, and what a refusal says. JSON; bytes may be hostile.
+"""The receiver's refusals, and the mark that tells its answers from those of a proxy before it.
 
-    headers = {MARK: MARK_VALUE}                       # on every answer of the receiver's
-    body = refusal_body("gate 'a' is not known here", Reason.UNKNOWN_GATE, Checked("POST", host, path))
-    refusal = parse_refusal(headers, body)             # on the gate: Refusal, or None: somebody else answered
+    headers = {MARK: MARK_VALUE}                       # on every answer of the receiver
+    checked = Checked("POST", host, path)
+    body = refusal_body("gate 'a' is not known here", Reason.UNKNOWN_GATE, checked)
+    refusal = parse_refusal(headers, body)             # on the gate; None: another server answered
 
 A web server, a proxy or a load balancer answers 401, 403, 404 and 502 too, and knows nothing of
-gates. Its answers have no mark. The mark is no proof: whoever can forge it has broken TLS, and
-could say whatever he likes; it only decides what an operator is advised to do.
+gates. Its answers have no mark. The mark is no proof: an attacker who forges it has broken TLS
+already. It only decides the advice to the operator. The bytes may be hostile.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ class Reason(Enum):
 
 
 class Checked(Struct, frozen=True):
-    """The request as it came: what a signature was held against."""
+    """The request as it arrived: the parts that a signature was checked against."""
 
     method: _Text
     authority: _Text
@@ -39,7 +40,7 @@ class Checked(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """What the receiver says of a request that it refused. Old ones say `error` alone."""
+    """The receiver's reason for a refusal. Receivers of earlier versions send `error` alone."""
 
     error: _Text
     reason: _Text = ""
@@ -51,25 +52,25 @@ _refusal = msgspec.json.Decoder(Refusal, strict=True)
 
 def refusal_body(error: str, reason: Reason, checked: Checked) -> dict[str, object]:
     """The JSON of a refusal, every text of it bounded and in one line."""
-    told = {name: plain(text) for name, text in msgspec.structs.asdict(checked).items()}
-    return {"error": plain(error), "reason": reason.value, "checked": told}
+    texts = {name: plain(text) for name, text in msgspec.structs.asdict(checked).items()}
+    return {"error": plain(error), "reason": reason.value, "checked": texts}
 
 
 def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal | None:
-    """What the receiver said, its texts fit for a line; None if it was not the receiver that answered.
+    """Decode a refusal, its texts fit for a line; None if another server answered.
 
-    `headers` has names in any case if it is a mapping that does not mind, else in lower case.
+    Names in `headers` are in lower case, unless the mapping ignores case.
     """
     if headers.get(MARK, "") != MARK_VALUE:
         return None
     try:
-        told = _refusal.decode(body)
+        refusal = _refusal.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Refusal("")
-    checked = told.checked
+    checked = refusal.checked
     if checked is not None:
         checked = Checked(plain(checked.method), plain(checked.authority), plain(checked.path))
-    return Refusal(plain(told.error), plain(told.reason), checked)
+    return Refusal(plain(refusal.error), plain(refusal.reason), checked)
 
 
 def plain(text: str) -> str:

@@ -1,11 +1,12 @@
-"""A fingerprint key on its way from the city to one gate: in a libsodium sealed box that nobody but this gate opens.
+"""A fingerprint key from the city, in a libsodium sealed box that only one gate can open.
 
     SealedKey("9f2c…", "<base64>")    # in the answer to the gate's status
     key = unseal(sealed, seed)        # on the gate
 
-The box is for the gate's own Ed25519 key, converted to X25519, so that a gate has one key, and enrolment is all that the city must know of it. What
-is in the box is a key file (fingerprint_keys.py). A sealed box says nothing of who sealed it, and need not: a key does nothing until a signed list
-names its id, and the id is made from the key.
+The box is for the gate's own Ed25519 key, converted to X25519: so a gate has one key, and the city
+knows it from enrolment. The box holds a key file (fingerprint_keys.py). A sealed box does not show
+who sealed it, and need not: a key has no effect until a signed list names its id, and the id is
+made from the key.
 """
 
 from base64 import b64decode
@@ -26,23 +27,24 @@ SEALED_CHARACTERS_MAX = 2 * KEY_FILE_BYTES_MAX  # base64 takes a third more, the
 
 
 class SealedKey(Struct, frozen=True):
-    """The id of a fingerprint key (16 hex digits), and the box that it is in, base64. Neither is checked yet."""
+    """The id of a fingerprint key (16 hex digits) and its box (base64), both unchecked."""
 
     id: str
     sealed: str
 
 
 def unseal(sealed: SealedKey, seed: bytes) -> bytes:
-    """The key, opened with the 32 bytes of the gate's Ed25519 private key; it is the one that its id says.
+    """Open the box with the 32 bytes of the gate's Ed25519 private key. Returns the key of that id.
 
-    Raises FingerprintKeyError, and nothing else for whatever it is given; the message shows nothing of what was in the box.
+    Raises FingerprintKeyError, and no other error for any bytes. Its text shows nothing of the
+    box's content.
     """
     try:
         if len(sealed.sealed) > SEALED_CHARACTERS_MAX:
             raise FingerprintKeyError("larger than any key")
         box = SealedBox(SigningKey(seed).to_curve25519_private_key())
         key = parse_key_file(box.decrypt(b64decode(sealed.sealed, validate=True)))
-    except ValueError:  # also what b64decode says of text that is not ASCII
+    except ValueError:  # b64decode raises it for text that is not ASCII, too
         raise FingerprintKeyError("not base64") from None
     except CryptoError:
         raise FingerprintKeyError("not sealed to this gate") from None

@@ -1,4 +1,4 @@
-"""The keys to which reports seal a UID: X25519, named by the list. Both sides call one by the same short name, which stands in every report."""
+"""The short id of an X25519 key to which reports seal a UID; each report carries the id."""
 
 from hashlib import blake2b
 
@@ -7,5 +7,5 @@ SEALING_KEY_ID_BYTES = 8
 
 
 def sealing_key_id(public: bytes) -> bytes:
-    """The name of a sealing key: 8 bytes of BLAKE2b over its public half."""
+    """The id of a sealing key: 8 bytes of BLAKE2b over its public half."""
     return blake2b(public, digest_size=SEALING_KEY_ID_BYTES, person=b"turnike seal").digest()

@@ -1,11 +1,13 @@
-"""How a gate signs what it uploads, and how the back office sees who speaks: RFC 9421 (HTTP Message Signatures) with Ed25519, RFC 9530 for the body.
+"""Signs a gate's uploads, and verifies them in the back office.
 
     headers = sign("POST", url, headers, body, key, gate_id, created_unix_s)     # on the gate
-    speaker = verify("POST", url, headers, body, public_key_of)                  # Speaker(gate_id, created_unix_s), or SignatureError
+    speaker = verify("POST", url, headers, body, public_key_of)                  # a Speaker
 
-Signed are method, host, path, the type and encoding of the body, and its SHA-256: nobody on the way can turn one request into another. It may be
-sent again as it is; whoever takes it has to bear that: reports by their ids, a status by its `nonce` (RFC 9421, 2.3), which the back office
-gave out for it and takes once. `created` orders nothing, since a gate's clock may go back.
+By RFC 9421 (HTTP Message Signatures) with Ed25519, and RFC 9530 for the body. The signature covers
+method, host, path, the type and encoding of the body, and its SHA-256, so a request cannot be
+turned into another on its way. It can be replayed as it is, and the receiver must bear that:
+reports by their ids, a status by its `nonce` (RFC 9421, 2.3), which the back office issued and
+accepts once. `created` orders nothing, since a gate's clock may go back.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,11 +27,11 @@ from http_message_signatures.algorithms import ED25519
 from validator.errors import one_line
 
 COVERED = ("@method", "@authority", "@path", "content-type", "content-encoding", "content-digest")
-HEADER_CHARACTERS_MAX = 1_024  # of each header that is looked at; ours have 200
+HEADER_CHARACTERS_MAX = 1_024  # of each header that is checked; ours have 200
 TAG = "turnike-gate"
-FIRST_NONCE = "none"  # of a gate that was given none yet; a request without a nonce is of a program that knows of none
+FIRST_NONCE = "none"  # of a gate without a nonce yet; a program of an earlier version sends none
 NONCE = r"^[0-9a-f]{32}\Z"
-"""What a nonce of the back office looks like."""
+"""The pattern of a nonce of the back office."""
 _SIGNED_HEADERS = (
     "content-type",
     "content-encoding",
@@ -39,11 +41,11 @@ _SIGNED_HEADERS = (
 )
 
 PublicKeyOf = Callable[[str], bytes | None]
-"""The Ed25519 public key of a gate, 32 bytes, by its id; None if it has none, or no more."""
+"""Returns the Ed25519 public key of a gate (32 bytes) by its id; None if the gate has none."""
 
 
 class SignatureError(Exception):
-    """Nobody we know has signed this; the message is one clear line."""
+    """No known gate has signed this; the text is one line."""
 
 
 class UnknownGateError(SignatureError):
@@ -51,7 +53,7 @@ class UnknownGateError(SignatureError):
 
 
 class Speaker(NamedTuple):
-    """Who speaks, when they say that it is, and the nonce in the signature ("": it has none)."""
+    """The gate that signed, its own time, and the nonce in the signature ("" if none)."""
 
     gate_id: str
     created_unix_s: int
@@ -60,7 +62,7 @@ class Speaker(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """As the library wants to see a request."""
+    """A request as the library reads it."""
 
     method: str
     url: str
@@ -89,7 +91,7 @@ class _KnownKeys(HTTPSignatureKeyResolver):
 
 class _Verifier(HTTPMessageVerifier):
     def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:
-        """Judge no time here: a gate's clock may be years behind, and what a time is good for is the receiver's affair."""
+        """Accept any time: a gate's clock may be years behind."""
 
 
 def sign(
@@ -102,7 +104,18 @@ def sign(
     created_unix_s: int,
     nonce: str = "",
 ) -> dict[str, str]:
-    """The headers with the signature in them. They name Content-Type and Content-Encoding already. "" is no nonce."""
+    """Return the headers with the signature added.
+
+    Args:
+        method: The method of the request.
+        url: Its address, spelt as it is sent.
+        headers: Its headers, with Content-Type and Content-Encoding.
+        body: Its body.
+        key: The gate's own key.
+        gate_id: The gate's id, which names the key.
+        created_unix_s: The gate's time.
+        nonce: The nonce that the back office issued, or "".
+    """
     message = _Message(method, url, dict(headers))
     signer = HTTPMessageSigner(signature_algorithm=ED25519, key_resolver=_OwnKey(key))
     signer.sign(
@@ -121,14 +134,17 @@ def sign(
 def verify(
     method: str, url: str, headers: Mapping[str, str], body: bytes, public_key_of: PublicKeyOf
 ) -> Speaker:
-    """Who has signed this request. Header names are in lower case. Raises SignatureError, and nothing else for whatever it is given."""
-    looked_at = {name: headers[name] for name in _SIGNED_HEADERS if name in headers}
-    if any(len(value) > HEADER_CHARACTERS_MAX for value in looked_at.values()):
+    """Verify the signature of a request; header names are in lower case.
+
+    Returns the gate that signed it. Raises SignatureError, and no other error for any bytes.
+    """
+    checked = {name: headers[name] for name in _SIGNED_HEADERS if name in headers}
+    if any(len(value) > HEADER_CHARACTERS_MAX for value in checked.values()):
         raise SignatureError("a signature header is longer than any of ours")
     verifier = _Verifier(signature_algorithm=ED25519, key_resolver=_KnownKeys(public_key_of))
     try:
         (result,) = verifier.verify(
-            _Message(method, url, looked_at),
+            _Message(method, url, checked),
             max_age=None,
             expect_tag=TAG,
             require_components=COVERED,

@@ -1,9 +1,10 @@
-"""A report as it waits on the gate and as it travels: one JSON object. Only its values and bytes; where it waits is lane/outbox/outbox.py.
+"""A report as value and bytes: a JSON object, in the outbox and on its way to the city.
 
-    stored = decode(record)         # "<crc-32, 8 hex digits> <JSON>", as it stands in the outbox
+    stored = decode(record)         # "<crc-32, 8 hex digits> <JSON>", a record of the outbox
     body = stored.json()            # as it is uploaded, docs/reports.md
 
-A report names nobody: the UID is sealed to the back office's key, and whoever holds the gate cannot open it.
+A report shows no card: the UID is sealed to the back office's key, and a thief of the gate cannot
+open it.
 """
 
 from typing import Annotated
@@ -23,18 +24,21 @@ NO_CONTROL = r"^[^\x00-\x1f\x7f]*\Z"
 _Count = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _Nanoseconds = Annotated[int, Meta(ge=0, lt=1 << 62)]  # a count would end after 104 days
 _Number = Annotated[int, Meta(ge=1, lt=1 << 53)]
-Refused = Annotated[
-    int, Meta(ge=0, lt=1 << 32)
-]  # so that no sum of them, of whomever, leaves 64 bits
+# No sum of them, over any gates, leaves 64 bits.
+Refused = Annotated[int, Meta(ge=0, lt=1 << 32)]
 _Name = Annotated[str, Meta(max_length=64, pattern=NO_CONTROL)]
 
 
 class RecordError(InvalidBytes):
-    """A record that is not what an outbox wrote; the message is one clear line and shows nothing of it."""
+    """A record that is not what an outbox wrote; the text shows nothing of it."""
 
 
 class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
-    """One report. `seq` counts from 1 within an outbox, without gaps; `refused_before` is how many were refused since the one before it."""
+    """One report.
+
+    `seq` counts from 1 within an outbox, without gaps. `refused_before` is the number of reports
+    that the outbox refused since the report before.
+    """
 
     report_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
     kind: ReportKind
@@ -49,9 +53,8 @@ class StoredReport(Struct, frozen=True, forbid_unknown_fields=True):
     clock_synced: bool
     list_version: _Count
     rule: _Name
-    sealed: Annotated[
-        str, Meta(max_length=128, pattern=NO_CONTROL)
-    ]  # base64; empty when the list named no key to seal to
+    # Base64; empty when the list named no key to seal to.
+    sealed: Annotated[str, Meta(max_length=128, pattern=NO_CONTROL)]
     sealed_to: _Name  # the id of that key
 
     def json(self) -> bytes:
@@ -70,7 +73,7 @@ def encode(report: StoredReport) -> str:
 
 
 def decode(record: object) -> StoredReport:
-    """The report of a record. Raises RecordError, and nothing else, whatever it is given."""
+    """The report of a record. Raises RecordError, and no other error for any value."""
     if not isinstance(record, str) or len(record) > RECORD_CHARACTERS_MAX:
         raise RecordError("not a text of a report's length")
     crc, _, text = record.partition(" ")

@@ -1,17 +1,19 @@
-"""Files from a web server that may be slow, broken, somebody else's or hostile. For one thread.
+"""Fetches files from a web server that may be slow, broken or hostile. For one thread.
 
     web = Web(ca_file="/etc/turnike/ca.pem")
     answer = web.get(url, 4096, etag)             # Answer, or None: not modified
-    web.download(url, path, bytes_, sha256)       # path is there, whole and right; goes on where it was broken off
+    web.download(url, path, bytes_, sha256)       # path is whole and right; resumes a broken one
 
-Whatever goes wrong is a RemoteError: the state of the source, and one line that begins with host and path. Nothing else is ever raised, and
-nothing takes longer than WebLimits say. Redirects are not followed, cookies not kept, the environment (proxies, netrc, REQUESTS_CA_BUNDLE,
-which would override `verify`) not asked; nothing is decoded, so no answer is larger than its bytes on the line.
+Every failure is a RemoteError: a state, and one line that begins with host and path. No request
+takes longer than its WebLimits. Redirects are not followed, cookies not kept, and the environment
+(proxies, netrc, REQUESTS_CA_BUNDLE, which would override `verify`) is ignored. Nothing is decoded,
+so no answer is larger than its bytes on the line.
 """
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -41,7 +43,7 @@ __all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]
 
 PART = ".part"  # what the name of a file ends with while it is being downloaded
 _STEP_BYTES = 1 << 16
-_REFUSAL_BYTES_MAX = 2_048  # of the answer that says why something was refused
+_REFUSAL_BYTES_MAX = 2_048  # of the answer that gives the reason of a refusal
 _RESPELT_MAX = 8  # each time less is left to respell
 _ETAG_CHARS_MAX = 128  # sent back at each poll; nginx's have 20
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
@@ -49,17 +51,18 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 
 
 class Answer(NamedTuple):
-    """What a server answered: the bytes, and the tag to ask with next time (empty if it gave none)."""
+    """An answer: its bytes, and its ETag for the next request (empty if it has none)."""
 
     content: bytes
     etag: str
 
 
 def as_sent(url: str) -> str:
-    """The address spelt as a request to it spells it: what a signature of that request has to say. Raises ValueError.
+    """Spell the address as a request to it spells it, which is what a signature must cover.
 
-    requests and urllib3 each respell an address (case, escapes, dots, slashes, ports, names that are not ASCII), and not
-    once and for all: `/%2e%2e/` becomes `/../`, and that `/`. What comes back here stays as it is when it goes in.
+    requests and urllib3 each respell an address (case, escapes, dots, slashes, ports, names that
+    are not ASCII), and one pass is not enough: `/%2e%2e/` becomes `/../`, and that `/`. The result
+    stays the same when it is spelt again. Raises ValueError.
     """
     for _ in range(_RESPELT_MAX):
         respelt = _respelt(url)
@@ -79,17 +82,25 @@ def _respelt(url: str) -> str:
 
 
 class Web:
-    """One way to the web, on one kept connection to each server."""
+    """An HTTP client with one kept connection to each server."""
 
     def __init__(
         self,
         ca_file: str | None = None,
         proxy: str | None = None,
         limits: WebLimits = WebLimits(),  # noqa: B008  # frozen
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ca_file` names the only authorities to trust, else those of the requests package; `proxy` is `http://host:port`.
+        """Connect to nothing yet.
 
-        Raises ValueError, with one clear line, if either is of no use.
+        Args:
+            ca_file: The only authorities to trust; None for those of the requests package.
+            proxy: `http://host:port`, or None.
+            limits: How much and how long a server may take.
+            monotonic_s: The clock of those limits, in seconds.
+
+        Raises:
+            ValueError: `ca_file` or `proxy` is of no use; the text is one line.
         """
         if proxy and urlsplit(proxy).scheme != "http":
             raise ValueError(
@@ -99,12 +110,13 @@ class Web:
             _check_authorities(ca_file)
         urllib3.disable_warnings(SystemTimeWarning)  # a gate without a battery clock begins in 1970
         self.limits = limits
-        self._pace = Pace(limits)
+        self._pace = Pace(limits, monotonic_s)
         self._adapter = PacedAdapter(self._pace)
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # As few headers as work, at 2,880 polls a day. Some servers turn away whoever gives no User-Agent.
+        # As few headers as work, at 2,880 polls a day. Some servers refuse a request without
+        # User-Agent.
         self._session.headers.clear()
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "turnike"})
         self._session.verify = ca_file or True
@@ -114,24 +126,28 @@ class Web:
 
     @property
     def received_bytes(self) -> int:
-        """Of all answers so far, headers included, TLS not."""
+        """The bytes of all answers so far, headers included, TLS not."""
         return self._pace.received_bytes
 
     @property
     def sent_bytes(self) -> int:
-        """Of all requests so far, headers included, TLS not."""
+        """The bytes of all requests so far, headers included, TLS not."""
         return self._pace.sent_bytes
 
     @property
     def connections(self) -> int:
-        """How many were begun so far."""
+        """How many connections were begun so far."""
         return self._pace.connections
 
     def check_dates(self, at_least_unix_s: int | None) -> None:
-        """How certificates of connections to come are held against time: by the system's clock (None, as from the start), or only by what time it is at least.
+        """Choose by which time the certificates of new connections are judged.
 
-        A gate whose clock stands in 1970 could otherwise not learn from the city what time it is. Name and chain are checked all the same,
-        and what counts is signed in any case.
+        A gate whose clock is in 1970 could otherwise not learn the time from the city. Name and
+        chain are checked all the same, and what counts is signed in any case.
+
+        Args:
+            at_least_unix_s: Refuse only certificates that ended before this time; None, as at the
+                start, judges by the system's clock.
         """
         self._adapter.check_dates(at_least_unix_s)
 
@@ -146,7 +162,10 @@ class Web:
         self.close()
 
     def get(self, url: str, bytes_max: int, etag: str = "") -> Answer | None:
-        """A small file of at most so many bytes, or None if it is still the one with this tag. Raises RemoteError."""
+        """Fetch a small file of at most `bytes_max` bytes.
+
+        Returns None if it is still the one with this `etag`. Raises RemoteError.
+        """
         headers = {"If-None-Match": etag} if etag else {}
         with self._asked(url, headers, bytes_max, large=False) as response:
             if response.status_code == HTTPStatus.NOT_MODIFIED and etag:
@@ -164,7 +183,12 @@ class Web:
             return Answer(bytes(content), _tag(response))
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], bytes_max: int) -> bytes:
-        """The answer, of at most so many bytes, to a body that may be sent twice. Raises RemoteError, StatusError for a status that is not 200 or 201."""
+        """Send a body, which may be sent twice. Returns the answer of at most `bytes_max` bytes.
+
+        Raises:
+            StatusError: The status is not 200 or 201.
+            RemoteError: Any other failure.
+        """
         with self._asked(url, headers, bytes_max, large=False, body=body) as response:
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
                 raise not_ours(url, f"answered {response.status_code}, which was not asked for")
@@ -176,10 +200,11 @@ class Web:
             return bytes(content)
 
     def download(self, url: str, path: Path, bytes_: int, sha256: str) -> None:
-        """Bring this file to `path`: there are `bytes_` bytes with this sha256 at the end, durable. Raises RemoteError.
+        """Download a file of `bytes_` bytes with this sha256 to `path`, durably.
 
-        What came of a download that was broken off stands in `path` + ".part" and is gone on with, from any server, since the hash says
-        what it must become. While a line brings enough, it is asked again at once when it breaks; there is no deadline, only a lowest speed.
+        A broken download stays in `path` + ".part" and is resumed from any server: the hash decides
+        what it must become. A line that breaks after it brought enough is used again at once. There
+        is no deadline, only a lowest speed. Raises RemoteError.
         """
         part_path = path.with_name(path.name + PART)
         with _disk(part_path), closing(Part(part_path, bytes_)) as part:
@@ -199,41 +224,41 @@ class Web:
             sync_folder(path.parent)
 
     def _go_on(self, url: str, part: Part) -> None:
-        """One request for what is missing, or for everything if the server does not continue where we are."""
+        """Request the missing bytes, or all if the server does not continue there."""
         if part.length and self._continue(url, part):
             return
         with self._asked(url, {}, part.bytes_max, large=True) as response:
-            self._fill_anew(url, response, part)
+            self._fill_from_start(url, response, part)
 
     def _continue(self, url: str, part: Part) -> bool:
-        """Ask for what is missing. False, and nothing changed, if the server does not continue there."""
+        """Request the missing bytes. False, with nothing changed, if the server sends others."""
         headers = {"Range": f"bytes={part.length}-"}
         try:
             with self._asked(url, headers, part.bytes_max, large=True) as response:
                 if response.status_code == HTTPStatus.PARTIAL_CONTENT:
                     if not _continues(response, part):
                         return False
-                    self._fill(url, response, part, anew=False)
+                    self._fill(url, response, part, from_start=False)
                     return True
-                self._fill_anew(url, response, part)
+                self._fill_from_start(url, response, part)
                 return True
         except StatusError as error:
             if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return False
             raise
 
-    def _fill_anew(self, url: str, response: requests.Response, part: Part) -> None:
+    def _fill_from_start(self, url: str, response: requests.Response, part: Part) -> None:
         _require_ok(url, response)
         if _length(response) not in (None, part.bytes_max):
             raise refused(url, f"{_length(response)} bytes long, signed are {part.bytes_max}")
-        self._fill(url, response, part, anew=True)
+        self._fill(url, response, part, from_start=True)
 
-    def _fill(self, url: str, response: requests.Response, part: Part, *, anew: bool) -> None:
+    def _fill(self, url: str, response: requests.Response, part: Part, *, from_start: bool) -> None:
         for step in self._steps(response, _STEP_BYTES):
-            if anew:
+            if from_start:
                 _check_kind(url, step)
-                part.empty()  # not before: a captive portal's page must not cost what has been fetched
-                anew = False
+                part.empty()  # not before: a captive portal's page must not cost what was fetched
+                from_start = False
             part.append(step)
             if part.length == part.bytes_max:
                 return
@@ -252,7 +277,10 @@ class Web:
         large: bool,
         body: bytes | None = None,
     ) -> Iterator[requests.Response]:
-        """The answer to one request, its status one that brings something. A connection whose answer is not read to its end is closed."""
+        """The answer to one request, below status 300 or 304.
+
+        A connection whose answer is not read to its end is closed. Raises StatusError, RemoteError.
+        """
         with closing(self._send(url, headers, bytes_max, large=large, body=body)) as response:
             status = response.status_code
             if status >= HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.NOT_MODIFIED:
@@ -283,7 +311,8 @@ class Web:
             try:
                 return self._begun(url, headers, body)
             except RemoteError as error:
-                # A kept connection that the server closed meanwhile breaks at the first use: no fault, and it is asked once more.
+                # A kept connection that the server closed meanwhile breaks at the first use.
+                # That is no fault: the request is sent once more.
                 kept = self._pace.connections == connections and not self._pace.answered_bytes
                 if not kept or error.state is not SourceState.UNREACHABLE:
                     raise
@@ -305,9 +334,9 @@ class Web:
                 yield step
 
     def _drain(self, response: requests.Response, body: bytearray | None = None) -> None:
-        """Read what is left, so that the connection can be kept; the pace ends it if that is much. Raises RemoteError.
+        """Read the rest of an answer, so that the connection can be kept. Raises RemoteError.
 
-        The first 2 KiB go into `body`, if there is one.
+        The first 2 KiB go into `body`, if there is one. The pace ends a long answer.
         """
         self._pace.body(self.limits.drained_bytes_max)
         for step in self._steps(response, _STEP_BYTES):
@@ -317,7 +346,10 @@ class Web:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """No redirect is one. `allow_redirects=False` is not enough: requests then still reads its whole body."""
+        """None, so that no redirect is followed.
+
+        `allow_redirects=False` is not enough: requests then still reads the whole body.
+        """
 
 
 @contextmanager
@@ -342,7 +374,10 @@ def _require_ok(url: str, response: requests.Response) -> None:
 
 
 def _check_kind(url: str, content: bytes | bytearray) -> None:
-    """No file of the city's begins as a web page does; captive portals answer with one, and not all of them say so in a header."""
+    """Refuse a web page, which no file of the city begins like.
+
+    Captive portals answer with one, and some give it another content type.
+    """
     if content.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<"):
         raise not_ours(url, "answered with a web page")
 

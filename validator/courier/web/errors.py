@@ -1,6 +1,7 @@
-"""What goes wrong on the way to a web server, as a RemoteError: the state of the source, and one line that begins with host and path.
+"""Turns every failure of an HTTP request into a RemoteError whose line begins with host and path.
 
-requests, urllib3, http.client, ssl and socket each have their exceptions, and wrap those of the others in several ways. Only courier/web/client.py uses this.
+requests, urllib3, http.client, ssl and socket each have their own exceptions, and wrap those of the
+others in several ways.
 """
 
 import http.client
@@ -20,15 +21,16 @@ import urllib3
 from validator.courier.web.transport import PaceError
 from validator.errors import RemoteError, SourceState, one_line
 
-_RETRY_AFTER_S_MAX = (
-    86_400.0  # more is nonsense; how long a gate really waits is the courier's affair
-)
+_RETRY_AFTER_S_MAX = 86_400.0  # more is nonsense; courier/waits.py decides how long a gate waits
 _DATES = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"}
 
 
 class StatusError(RemoteError):
-    """The server answered with an HTTP status that brings nothing; `headers` and `body`, of which the first 2 KiB are kept, are as they came."""
+    """The server answered with an HTTP status that is no success.
+
+    `headers` and the first 2 KiB of the body are as they came.
+    """
 
     def __init__(
         self,
@@ -46,27 +48,27 @@ class StatusError(RemoteError):
 
 
 def not_ours(url: str, text: str) -> RemoteError:
-    """Whatever answers is not the city."""
+    """The error for an answer that is not the city's."""
     return RemoteError(SourceState.NOT_OURS, f"{place(url)}: {text}")
 
 
 def refused(url: str, text: str) -> RemoteError:
-    """It may be the city, and it is not what is signed."""
+    """The error for an answer that is not what the city signed."""
     return RemoteError(SourceState.REFUSED, f"{place(url)}: {text}")
 
 
 def host(url: str) -> str:
-    """Host and port, no password."""
+    """The host and port of an address, without a password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def place(url: str) -> str:
-    """Host and path: no password, nothing of a query."""
+    """The host and path of an address, without a password or a query."""
     return f"{host(url)}{urlsplit(url).path}"
 
 
 def status_error(url: str, response: requests.Response, body: bytes = b"") -> StatusError:
-    """What an answer with this status, 300 or more, means."""
+    """The error for an answer with a status of 300 or more."""
     state, text = _meaning(url, response)
     wait_s = _retry_after_s(response) if state is SourceState.BUSY else 0.0
     line = f"{place(url)}: {text}"
@@ -87,7 +89,7 @@ def _meaning(url: str, response: requests.Response) -> tuple[SourceState, str]:
 
 
 def _leads_to(url: str, response: requests.Response) -> str:
-    """Host and path that a redirect names, if they are fit for a line."""
+    """The host and path that a redirect names, or ""."""
     try:
         to = urljoin(url, response.headers.get("Location", ""))
         parts = urlsplit(to)
@@ -98,9 +100,9 @@ def _leads_to(url: str, response: requests.Response) -> str:
 
 
 class OnTheLine:
-    """`with OnTheLine(url):` whatever requests, urllib3, http.client, ssl and socket raise in it becomes a RemoteError.
+    """`with OnTheLine(url):` turns every Exception in the block into a RemoteError.
 
-    Every Exception does: hostile bytes pass three libraries, and whatever those trip over is the other side's fault.
+    Hostile bytes pass through three libraries. What those raise is the other side's fault.
     """
 
     def __init__(self, url: str) -> None:
@@ -120,14 +122,14 @@ class OnTheLine:
 
 
 def _fault(error: BaseException) -> tuple[SourceState, str]:
-    """The state and the words for what the libraries raised."""
+    """The state and the text for what the libraries raised."""
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, PaceError):
             return cause.state, str(cause)
     for cause in causes:
-        if told := _told(cause):
-            return told
+        if found := _known(cause):
+            return found
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return SourceState.UNREACHABLE, _words(cause)
@@ -141,8 +143,8 @@ def _fault(error: BaseException) -> tuple[SourceState, str]:
     )
 
 
-def _told(cause: BaseException) -> tuple[SourceState, str] | None:
-    """What this cause alone tells."""
+def _known(cause: BaseException) -> tuple[SourceState, str] | None:
+    """The state and text for this one cause; None if it decides nothing."""
     match cause:
         case requests.exceptions.ProxyError() | urllib3.exceptions.ProxyError():
             inner = _words(list(_causes(cause))[-1])
@@ -170,15 +172,21 @@ def _told(cause: BaseException) -> tuple[SourceState, str] | None:
 
 
 def _by_clock(error: ssl.SSLCertVerificationError) -> str:
-    """The clock that says so, where the certificate's dates are what is wrong: as often as not it is the clock that is."""
+    """Names this machine's clock, if a certificate's dates are refused: the clock may be wrong."""
     if getattr(error, "verify_code", 0) not in _DATES:
         return ""
     now = datetime.fromtimestamp(time.time(), UTC)
-    return f" by the clock of this machine, which says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, set it (timedatectl)"
+    return (
+        f" by the clock of this machine, which says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, set"
+        " it (timedatectl)"
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, outermost first: libraries hide it in `args`, `reason` and `__context__`."""
+    """The error and its causes, outermost first.
+
+    Libraries hide them in `args`, `reason` and `__context__`.
+    """
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -205,7 +213,10 @@ def _words(error: BaseException) -> str:
 
 
 def _retry_after_s(response: requests.Response) -> float:
-    """What the server asks for, in seconds or as a date, which is held against its own clock and not this gate's; 0 if it does not say."""
+    """The seconds that the server asks the gate to wait; 0 if it does not ask.
+
+    A date is compared with the server's own clock, not with the gate's.
+    """
     text = response.headers.get("Retry-After", "")
     if text.isascii() and text.isdigit():
         return min(float(text), _RETRY_AFTER_S_MAX)

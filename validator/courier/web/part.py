@@ -1,4 +1,4 @@
-"""The file that a download grows in."""
+"""The file of a download that is not complete."""
 
 import hashlib
 import os
@@ -12,10 +12,10 @@ _STEP_BYTES = 1 << 20
 
 
 class Part:
-    """A file on its way, with its running hash. For one thread. Raises OSError."""
+    """A file that grows with its running hash. For one thread. Every method raises OSError."""
 
     def __init__(self, path: Path, bytes_max: int) -> None:
-        """Go on with what stands there, if it can be the beginning of so many bytes."""
+        """Resume the file at `path`, if it has at most `bytes_max` bytes."""
         self.bytes_max = bytes_max
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(path.lstat().st_mode):
@@ -38,14 +38,14 @@ class Part:
             self.length += len(step)
 
     def empty(self) -> None:
-        """Begin anew."""
+        """Begin again with no bytes."""
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash = hashlib.sha256()
         self.length = 0
 
     def append(self, step: bytes) -> None:
-        """Write what of it still belongs to the file."""
+        """Write the bytes up to `bytes_max`; drop the rest."""
         left = memoryview(step)[: self.bytes_max - self.length]
         while left:
             count = os.write(self._fd, left)
@@ -54,11 +54,11 @@ class Part:
             left = left[count:]
 
     def sha256(self) -> str:
-        """Of what stands there, in hex."""
+        """The sha256 of the bytes so far, in hex."""
         return self._hash.hexdigest()
 
     def sync(self) -> None:
-        """Make it durable."""
+        """Make the bytes durable."""
         os.fsync(self._fd)
 
     def close(self) -> None:

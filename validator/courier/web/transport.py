@@ -1,10 +1,14 @@
-"""The line to a web server: sockets that keep a pace, and the requests adapter that is made of them. Only courier/web/client.py uses it.
+"""Sockets that keep a pace, and the requests adapter that is made of them.
 
-The time-outs of requests begin anew with each byte, and header lines are read in C, so a server that drips a byte now and then holds a
-client for ever. Here every read of a socket asks the Pace first how long it may wait: `socket.SocketIO` calls `recv_into` for the buffered
-reader, so headers, chunk sizes and bodies all pass through it, and a TLS read or handshake as a whole is bounded by the socket's time-out.
-A second thread that shuts the socket down at the deadline would do the same with a race between it and the next request on a kept
-connection. What cannot be bounded from here is the resolver: resolv.conf says how long it tries, 30 s at most as it comes.
+The time-outs of requests start again with each byte, and header lines are read in C. So a server
+that drips a byte now and then holds a client for ever. Here every read of a socket first asks the
+Pace how long it may wait. `socket.SocketIO` calls `recv_into` for the buffered reader, so headers,
+chunk sizes and bodies all pass through it. The socket's time-out bounds a TLS read or handshake as
+a whole.
+
+A second thread that shuts the socket down at the deadline was refused: it would race with the next
+request on a kept connection. The resolver cannot be bounded from here: resolv.conf bounds it, by
+default at 30 s.
 """
 
 import io
@@ -28,45 +32,40 @@ from validator.errors import SourceState
 from validator.formats.web_address import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python has no name for
 
-logging.getLogger("urllib3.connection").setLevel(
-    logging.ERROR
-)  # it tells hostile headers with a traceback
+# Below this level it logs hostile headers with a traceback.
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
 class WebLimits:
-    """Everything that a web server may take from this gate. Seconds and bytes."""
+    """How much and how long a web server may take from this gate, in bytes and seconds."""
 
-    connect_s: float = 10.0  # one address; three tries of TCP's, after 1, 3 and 7 s, fall into it
-    addresses_max: int = (
-        4  # of a name; so that a name with a hundred dead addresses costs no quarter of an hour
-    )
+    connect_s: float = 10.0  # one address; three tries of TCP, after 1, 3 and 7 s, fall into it
+    addresses_max: int = 4  # of a name: a hundred dead addresses would cost a quarter of an hour
     silence_s: float = 10.0  # without a byte, and for a whole TLS handshake
-    answer_s: float = 20.0  # from asking to the last byte of an answer, and a second more for each bytes_s_min it may have
-    window_s: float = (
-        30.0  # a large file has no deadline, but a lowest mean speed in each window of this length
-    )
-    bytes_s_min: int = (
-        1_024  # a quarter of what GPRS gives; slower is taken for somebody who plays for time
-    )
+    # From the request to the last byte, and a second more for each bytes_s_min it may have.
+    answer_s: float = 20.0
+    # A large file has no deadline, but a lowest mean speed in each window of this length.
+    window_s: float = 30.0
+    bytes_s_min: int = 1_024  # a quarter of GPRS; a slower server is assumed to stall on purpose
     header_bytes_max: int = 1 << 14  # of an answer; a static server's are 300
-    drained_bytes_max: int = (
-        1 << 13
-    )  # of an error's text; more closes the connection instead of keeping it for the next request
-    again_bytes_min: int = (
-        1 << 16
-    )  # a download that broke goes on at once only if it brought so many, else at the next poll
+    drained_bytes_max: int = 1 << 13  # of an error's text; a longer one closes the connection
+    # A broken download is resumed at once only if it brought so many, else at the next poll.
+    again_bytes_min: int = 1 << 16
 
 
 class PaceError(Exception):
-    """The request under way takes too long or brings too much; the text continues a line that begins with the address."""
+    """The request takes too long or brings too much.
+
+    The text continues a line that begins with the address.
+    """
 
     def __init__(self, state: SourceState, text: str) -> None:
         super().__init__(text)
@@ -74,41 +73,46 @@ class PaceError(Exception):
 
 
 class Pace:
-    """How long the request under way may wait and how much it may receive; it counts besides. One for all connections of one thread."""
+    """Bounds the time and the bytes of the present request, and counts bytes.
 
-    def __init__(self, limits: WebLimits) -> None:
+    One for all connections of one thread.
+    """
+
+    def __init__(
+        self, limits: WebLimits, monotonic_s: "Callable[[], float]" = time.monotonic
+    ) -> None:
         self.limits = limits
+        self._monotonic_s = monotonic_s
         self.received_bytes = 0
         self.sent_bytes = 0
         self.connections = 0
         self.answered_bytes = 0
-        """Of the request under way, headers included."""
+        """The bytes of the present answer, headers included."""
         self.at_least_unix_s: int | None = None
-        """What time it is at least; None where the system's clock is right."""
+        """The time that it is at least; None where the system's clock is right."""
         self._bytes_max = 0
         self._ends_s = 0.0
         self._is_whole = True
         self._window_bytes = 0
 
     def begin(self, bytes_max: int, *, large: bool) -> None:
-        """A request begins, for so many bytes at most. `large` bounds its speed and not its time."""
+        """Start a request for at most `bytes_max` bytes; `large` bounds its speed, not its time."""
         limits = self.limits
         self.answered_bytes = self._window_bytes = 0
-        self._bytes_max = (
-            limits.header_bytes_max + io.DEFAULT_BUFFER_SIZE
-        )  # the reader may take some of the body with the headers
+        # The reader may take some of the body with the headers.
+        self._bytes_max = limits.header_bytes_max + io.DEFAULT_BUFFER_SIZE
         self._is_whole = not large
         length_s = limits.window_s if large else limits.answer_s + bytes_max / limits.bytes_s_min
-        self._ends_s = time.monotonic() + length_s
+        self._ends_s = self._monotonic_s() + length_s
 
     def body(self, bytes_max: int) -> None:
-        """The headers are there, and so many bytes may follow."""
+        """Allow a body of `bytes_max` bytes: the headers are complete."""
         chunk_lines = bytes_max // 16 + io.DEFAULT_BUFFER_SIZE
         self._bytes_max = self.answered_bytes + bytes_max + chunk_lines
 
     def wait_s(self) -> float:
-        """How long the next step may wait, in seconds, above 0. Raises PaceError."""
-        left_s = self._ends_s - time.monotonic()
+        """The seconds that the next step may wait, above 0. Raises PaceError."""
+        left_s = self._ends_s - self._monotonic_s()
         if left_s <= 0 and not self._is_whole:
             self._judge_window()
             left_s = self.limits.window_s
@@ -117,12 +121,12 @@ class Pace:
         return min(left_s, self.limits.silence_s)
 
     def waited(self, waited_s: float) -> None:
-        """Nothing came in that time. Raises PaceError if that is too long."""
+        """Note a wait without a byte. Raises PaceError if it was too long."""
         if waited_s >= self.limits.silence_s:
             raise PaceError(SourceState.SLOW, f"silent for {self.limits.silence_s:g} s")
 
     def received(self, count: int) -> None:
-        """So many bytes came. Raises PaceError if they are too many."""
+        """Count received bytes. Raises PaceError if they are too many."""
         self.received_bytes += count
         self.answered_bytes += count
         self._window_bytes += count
@@ -130,7 +134,7 @@ class Pace:
             raise PaceError(SourceState.NOT_OURS, f"more than {self._bytes_max} bytes, and no end")
 
     def is_over(self, certificate: "Mapping[str, Any]") -> bool:
-        """Whether its time is over for certain."""
+        """Whether the certificate has expired for certain."""
         end, at_least_unix_s = certificate.get("notAfter"), self.at_least_unix_s
         if end is None or at_least_unix_s is None:
             return False
@@ -143,14 +147,14 @@ class Pace:
                 SourceState.SLOW, f"too slow, {self._window_bytes} bytes in {limits.window_s:g} s"
             )
         self._window_bytes = 0
-        self._ends_s = time.monotonic() + limits.window_s
+        self._ends_s = self._monotonic_s() + limits.window_s
 
 
 class _PacedSocket(socket.socket):
     pace: Pace
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
-        """As a socket's, at this pace."""
+        """As socket.socket, at this pace."""
         while True:
             self.settimeout(wait_s := self.pace.wait_s())
             try:
@@ -162,7 +166,7 @@ class _PacedSocket(socket.socket):
                 return count
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
-        """As a socket's, at this pace."""
+        """As socket.socket, at this pace."""
         self.settimeout(self.pace.wait_s())
         super().sendall(data, flags)
         self.pace.sent_bytes += memoryview(data).nbytes
@@ -174,7 +178,7 @@ class _PacedTlsSocket(ssl.SSLSocket):
     def recv_into(
         self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0
     ) -> int:
-        """As a TLS socket's, at this pace."""
+        """As ssl.SSLSocket, at this pace."""
         while True:
             self.settimeout(wait_s := self.pace.wait_s())
             try:
@@ -186,7 +190,7 @@ class _PacedTlsSocket(ssl.SSLSocket):
                 return count
 
     def sendall(self, data: "ReadableBuffer", flags: int = 0) -> None:
-        """As a TLS socket's, at this pace."""
+        """As ssl.SSLSocket, at this pace."""
         self.settimeout(self.pace.wait_s())
         super().sendall(data, flags)
         self.pace.sent_bytes += memoryview(data).nbytes
@@ -196,7 +200,10 @@ class _PacedConnection(HTTPConnection):
     pace: Pace
 
     def _new_conn(self) -> socket.socket:
-        """Connect to one of the first few addresses of the name. urllib3's own tries them all, each with the whole time-out."""
+        """Connect to one of the first few addresses of the name.
+
+        urllib3 tries them all, each with the whole time-out.
+        """
         self.pace.connections += 1
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
@@ -285,20 +292,23 @@ class PacedAdapter(HTTPAdapter):
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
     ) -> None:
-        """As requests', of connections that keep the pace."""
+        """As HTTPAdapter, with connections that keep the pace."""
         super().init_poolmanager(
             connections, maxsize, block, ssl_context=self._context, **pool_kwargs
         )
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """As requests', of connections that keep the pace."""
+        """As HTTPAdapter, with connections that keep the pace."""
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **proxy_kwargs)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         return manager
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """As requests', but this machine itself is asked without the proxy, which would ask itself, in clear text."""
+        """As HTTPAdapter, but requests to this machine bypass the proxy.
+
+        The proxy would send them to itself, in clear text.
+        """
         if is_loopback(urlsplit(request.url or "").hostname or ""):
             kwargs["proxies"] = {}
         return super().send(request, *args, **kwargs)
@@ -310,7 +320,7 @@ class PacedAdapter(HTTPAdapter):
         proxies: "Mapping[str, str] | None" = None,
         cert: Any = None,
     ) -> Any:
-        """As requests', at our pace."""
+        """As HTTPAdapter, with a pool that keeps the pace."""
         pool = super().get_connection_with_tls_context(
             request, verify, dict(proxies) if proxies else None, cert
         )
