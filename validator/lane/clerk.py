@@ -83,6 +83,25 @@ class Clerk:
     """Both ends of the clerk queue.
 
     `run` is the clerk's thread. Any thread may call `file`, `note`, `scan_now` and `stop`.
+
+    Nothing is opened or read before `run` or `scan_to_end`.
+
+    Args:
+        tally: counts taps and device states of this run.
+        scan: begins a scan of the list folder, which never raises.
+        signed_time: returns the newest signed time, or None when it has not changed. Never
+            raises.
+        lists: where the loop reads the list in force. Only the clerk writes it.
+        outbox: where reports wait.
+        seal_to: sets the key to which reports seal the UID; None: no key.
+        prepare_seal: does in advance what the next sealing needs.
+        clients: the gate's other programs. The clerk waits with it.
+        clock: wall time by the floor rule. The clerk refreshes it and sets its floor.
+        log: writes one line, or drops and counts it. Never raises, never waits.
+        commit_budget_ms: how long `file` waits for a commit.
+        courier: returns the courier's health at a Unix time; None: a gate without a courier.
+        monotonic_s: the clock for everything that happens regularly, in seconds.
+        acquired: how `file` waits for the commit: a lock and a limit in seconds.
     """
 
     def __init__(
@@ -103,25 +122,6 @@ class Clerk:
         monotonic_s: Callable[[], float] = time.monotonic,
         acquired: Callable[[threading.Lock, float], bool] = acquired_within,
     ) -> None:
-        """Nothing is opened or read before `run` or `scan_to_end`.
-
-        Args:
-            tally: counts taps and device states of this run.
-            scan: begins a scan of the list folder, which never raises.
-            signed_time: returns the newest signed time, or None when it has not changed. Never
-                raises.
-            lists: where the loop reads the list in force. Only the clerk writes it.
-            outbox: where reports wait.
-            seal_to: sets the key to which reports seal the UID; None: no key.
-            prepare_seal: does in advance what the next sealing needs.
-            clients: the gate's other programs. The clerk waits with it.
-            clock: wall time by the floor rule. The clerk refreshes it and sets its floor.
-            log: writes one line, or drops and counts it. Never raises, never waits.
-            commit_budget_ms: how long `file` waits for a commit.
-            courier: returns the courier's health at a Unix time; None: a gate without a courier.
-            monotonic_s: the clock for everything that happens regularly, in seconds.
-            acquired: how `file` waits for the commit: a lock and a limit in seconds.
-        """
         self.notes_dropped = 0
         self._tally = tally
         self._new_scan = scan

@@ -372,11 +372,8 @@ class ListFolder:
 
 def _described(segment: Segment, rule: str, entry: SegmentEntry) -> Segment:
     header = segment.header
-    if (header.rule, header.from_version, header.to_version) != (
-        rule,
-        entry.from_version,
-        entry.to_version,
-    ):
+    described = (rule, entry.from_version, entry.to_version)
+    if (header.rule, header.from_version, header.to_version) != described:
         raise UnusableError(
             f"{entry.file_name}: not the segment that the manifest describes; {_PUBLISHER}"
         )

@@ -59,7 +59,24 @@ DEVICE_NEWS = (ReaderLost, ReaderBack, BoardLost, BoardBack, Emergency, Forced, 
 
 
 class Lane:
-    """One reader and one gate."""
+    """One reader and one gate.
+
+    Nothing is sent to a device before `run` or `turn`.
+
+    Args:
+        reader: the card reader.
+        board: the turnstile controller.
+        file: hands a report to the clerk and waits for its commit, at most the budget.
+        note: hands bookkeeping to the clerk; never waits.
+        lists: the list in force, which the clerk swaps.
+        now: the wall time to decide by (domain/trusted_time.py).
+        passage_policy: the operator's choices for arms, pictures and guards.
+        list_policy: the operator's choices for a list that is old or missing.
+        token_key: the secret of this run's card tokens.
+        wake_fd: a descriptor whose input only wakes the loop (signals write to it), or -1.
+        alive: called every second.
+        monotonic_ns: the clock for everything but wall time, in ns.
+    """
 
     def __init__(
         self,
@@ -77,22 +94,6 @@ class Lane:
         alive: Callable[[], None] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Nothing is sent to a device before `run` or `turn`.
-
-        Args:
-            reader: the card reader.
-            board: the turnstile controller.
-            file: hands a report to the clerk and waits for its commit, at most the budget.
-            note: hands bookkeeping to the clerk; never waits.
-            lists: the list in force, which the clerk swaps.
-            now: the wall time to decide by (domain/trusted_time.py).
-            passage_policy: the operator's choices for arms, pictures and guards.
-            list_policy: the operator's choices for a list that is old or missing.
-            token_key: the secret of this run's card tokens.
-            wake_fd: a descriptor whose input only wakes the loop (signals write to it), or -1.
-            alive: called every second.
-            monotonic_ns: the clock for everything but wall time, in ns.
-        """
         self.told_before_durable = 0
         self.decided = LatencyHistogram()  # reader's event to decision
         self.told = LatencyHistogram()  # reader's event to the passenger being told
