@@ -1,4 +1,4 @@
-"""deploy/postgresql as a real PostgreSQL understands it: the receiver's role has the reports, and no way to the registry."""
+"""deploy/postgresql in a real PostgreSQL: the receiver's role has the reports, not the registry."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.mark.parametrize("first", [OFFICE, RECEIVER])
-def test_both_share_the_reports_whoever_comes_first(server: PostgresServer, first: str) -> None:
+def test_both_share_the_reports_in_either_order(server: PostgresServer, first: str) -> None:
     second = OFFICE if first == RECEIVER else RECEIVER
     with (
         ReportStore.open(server.url(first, "turnike_reports")) as one,

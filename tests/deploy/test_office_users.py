@@ -1,7 +1,8 @@
-"""The back office's users as deploy/ makes them, tried by the kernel: whoever has broken into the receiver reaches neither keys that sign nor the registry.
+"""The back office's users as deploy/ makes them: from the receiver no signing key is in reach.
 
-systemd's own programs make users and modes in a folder of the test; then each unit's command runs as the user, the groups
-and the umask that its unit says. It needs root, to be somebody else.
+Nor is the registry. systemd's own programs make users and modes in a folder of the test; then each
+unit's command runs with the user, the groups and the umask of its unit, and the kernel judges. The
+test needs root, to become other users.
 """
 
 import json
@@ -36,14 +37,17 @@ name = "suspended"
 effect = "refuse"
 until_unit_s = 60
 """
-LOOKS = """
+SCAN = """
 import json, os, sys
 found = {"read": [], "write": []}
-for path in json.load(sys.stdin):  # of names that root has found: not to see a file's name does not keep it
+for path in json.load(sys.stdin):  # names that root has found: a hidden name protects no file
     is_folder = os.path.isdir(path)
     for what, mode in (("read", "rb"), ("write", "r+b")):
         try:
-            os.listdir(path) if is_folder and what == "read" else None if is_folder else open(path, mode).close()
+            if not is_folder:
+                open(path, mode).close()
+            elif what == "read":
+                os.listdir(path)
         except PermissionError:
             continue
         if not is_folder or what == "read" or os.access(path, os.W_OK):
@@ -128,9 +132,9 @@ class Office:
             timeout=WAIT_S,
         )
 
-    def looks(self, user: str) -> Mapping[str, set[str]]:
+    def scan(self, user: str) -> Mapping[str, set[str]]:
         """What this user may read and write of the home, files and folders; paths from there."""
-        command = [*self.as_user(user), sys.executable, "-c", LOOKS]
+        command = [*self.as_user(user), sys.executable, "-c", SCAN]
         there = json.dumps([str(self.home), *map(str, self.home.rglob("*"))])
         ended = subprocess.run(
             command, input=there, capture_output=True, text=True, check=True, timeout=WAIT_S
@@ -166,11 +170,11 @@ class Office:
 @pytest.fixture
 def office() -> Iterator[Office]:
     if os.getuid() != 0:
-        pytest.skip("only root may be somebody else: sudo make test")
+        pytest.skip("only root may become another user: sudo make test")
     for program in ("setpriv", "systemd-sysusers", "systemd-tmpfiles"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not here: apt-get install systemd util-linux")
-    with TemporaryDirectory(prefix="turnike-office-") as folder:  # pytest's own lets nobody through
+    with TemporaryDirectory(prefix="turnike-office-") as folder:  # pytest's own is closed to others
         root = Path(folder)
         root.chmod(0o755)
         for name in ("etc", "run", "var/lib"):
@@ -197,7 +201,7 @@ def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_regist
 ) -> None:
     office.run("turnike-office", "publish", "--home", str(office.home))
     with office.serving():
-        found = office.looks("turnike-receiver")
+        found = office.scan("turnike-receiver")
     fingerprint = {
         f"keys/fingerprint/{path.name}" for path in (office.home / "keys/fingerprint").iterdir()
     }
@@ -208,9 +212,9 @@ def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_regist
         *fingerprint,
     }
     assert found["write"] == set()
-    own = office.looks("turnike-office")
+    own = office.scan("turnike-office")
     assert own["write"] >= {"keys/online/targets.pem", "registry.db", "published/targets"}, (
-        "this looks well"
+        "the scan finds no file that its own user may write"
     )
     online = sorted((office.home / "keys/online").iterdir())
     assert len(online) == 3
@@ -232,10 +236,10 @@ def test_a_break_in_at_the_receiver_reaches_no_key_that_signs_and_not_the_regist
         assert "ermission denied" in told or "unable to open" in told, told
 
 
-def test_it_hears_gates_all_the_same_and_brings_them_fingerprint_keys_also_those_made_later(
+def test_the_receiver_serves_gates_all_the_same_and_hands_out_fingerprint_keys_also_later_ones(
     office: Office, tmp_path: Path
 ) -> None:
-    """Reports are kept where both users find them, whoever came first."""
+    """Both users find the reports, whichever of them made the database."""
     home, key = str(office.home), Ed25519PrivateKey.generate()
     token = office.run("turnike-office", "enroll", "gate", "--home", home).strip()
     public = key.public_key().public_bytes_raw().hex()
@@ -283,7 +287,7 @@ def test_the_units_run_as_these_users_and_are_good_units(office: Office) -> None
         if line.startswith("d") and "/turnike-receiver " in line
     ]
     assert rule[2] == receiver.one("StateDirectoryMode"), (
-        "the unit does not undo what tmpfiles says"
+        "the unit undoes the mode that tmpfiles sets"
     )
     assert int(receiver.one("LimitNOFILE")) >= CONNECTIONS_MAX + FILES_KEPT
     if shutil.which("systemd-analyze") is None:

@@ -1,4 +1,4 @@
-"""What stands under deploy/ for who watches gates: alerts that are silent about a well gate and tell each trouble, and queries of metrics that exist.
+"""deploy/ for watching gates: the alerts report each trouble and no other, and queries are valid.
 
 promtool judges (Debian's package `prometheus`).
 """
@@ -48,7 +48,7 @@ def test_the_alerts_are_rules_that_prometheus_takes() -> None:
     promtool("check", "rules", str(RULES))
 
 
-def test_the_alerts_are_silent_about_a_gate_that_is_well_and_tell_each_trouble() -> None:
+def test_the_alerts_are_silent_about_a_gate_that_is_well_and_report_each_trouble() -> None:
     promtool("test", "rules", str(RULES.with_suffix(".test.yml")))
 
 

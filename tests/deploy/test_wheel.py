@@ -108,7 +108,7 @@ def pip(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Build the wheel from a copy of the tree, so that no earlier build adds to it, and install it."""
+    """Build the wheel from a copy of the tree, so that no earlier build adds to it; install it."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "tree"
     for name in (*BUILT_FROM, *sorted(package_files())):

@@ -1,4 +1,4 @@
-"""What tests ask a registry, one card or one state at a time. The programs read and write in batches."""
+"""Reads and writes of one card or state in a registry, for tests: the programs work in batches."""
 
 from collections.abc import Iterator
 
