@@ -69,7 +69,7 @@ _LIMITS = UpdaterConfig(
 )
 # mkdtemp makes a folder of mode 0700, with a name that cannot be guessed.
 _IN_MEMORY = ("/dev/shm", "/run", "/tmp")  # noqa: S108
-_NOT_THERE = (403, 404)  # object stores answer 403 for a missing file when nobody may list them
+_NOT_THERE = (403, 404)  # object stores answer 403 for a missing file when listing is not allowed
 _NOTHING = Answer(b"", "")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

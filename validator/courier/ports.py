@@ -1,8 +1,8 @@
 """What the courier needs from the world, as Protocols.
 
-tests/contracts/test_courier_ports.py runs on each real adapter and on the stand-ins of the tests.
-A failure on the way is a RemoteError; its state gives the meaning for the source of lists. The
-list that the gate holds stays untouched by it.
+tests/contracts/test_courier_ports.py and test_courier_stores.py run on each real adapter and on the
+stand-ins of the tests. A failure on the way is a RemoteError; its state gives the meaning for the
+source of lists. The list that the gate holds stays untouched by it.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -60,7 +60,7 @@ def _advice(refusal: Refusal, method: str, url: str) -> str:
             "it holds another key of this gate (turnike enroll), or something between changes"
             " requests"
         )
-    return refusal.error[: 2 * _SHOWN] or "it does not say why"
+    return refusal.error[: 2 * _SHOWN] or "without a reason"
 
 
 def _difference(checked: Checked, method: str, url: str) -> str:

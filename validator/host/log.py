@@ -35,7 +35,10 @@ class JsonLog:
         self._turn = threading.Lock()
 
     def line(self, fields: Mapping[str, Any]) -> None:
-        """Write one line, or drop and count it when nobody takes it. Never raises, never waits."""
+        """Write one line, or drop and count it if the reader does not take it at once.
+
+        Never raises, never waits.
+        """
         with self._turn:
             counted = {**fields, "log_dropped": self.dropped} if self.dropped else fields
             line = json_shown(msgspec.json.encode(counted).decode()).encode() + b"\n"

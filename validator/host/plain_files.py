@@ -18,10 +18,10 @@ _MODE = 0o666  # what open(2) is asked for; the umask takes from it
 
 
 class NotRegularError(OSError):
-    """Something else than a regular file has the name of one."""
+    """The name belongs to a link, pipe, device or folder, not to a regular file."""
 
     def __init__(self, path: Path, mode: int) -> None:
-        """`mode` is what it is, as `lstat` says."""
+        """`mode` is the st_mode of its `lstat`."""
         is_link = stat.S_ISLNK(mode)
         super().__init__(
             errno.ELOOP if is_link else errno.EINVAL,

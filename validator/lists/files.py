@@ -21,7 +21,7 @@ _STEP_BYTES = 1 << 20  # each step gives the interpreter away twice; docs/list-f
 
 
 class UnusableError(Exception):
-    """A list cannot be used; the text is one line that says why."""
+    """A list cannot be used; the text is one line with the reason."""
 
 
 class UnreadableError(UnusableError):

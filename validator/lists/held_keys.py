@@ -78,6 +78,6 @@ def _key(path: Path) -> bytes:
         raise FingerprintKeyError(f"{path}: {error}") from None
     if (named := _ID_NAME.fullmatch(path.name)) and named[1] != key_id(key).hex():
         raise FingerprintKeyError(
-            f"{path}: damaged, or another key than its name says; the city sends it again"
+            f"{path}: damaged, or another key than that of its name; the city sends it again"
         )
     return key

@@ -1,4 +1,4 @@
-"""The segment file (`*.seg`): looks cards up by fingerprint, in place in a mapped file.
+"""The segment file (`*.seg`): finds cards by fingerprint, in place in a mapped file.
 
 docs/list-format.md describes every byte; segment_builder.py builds one. A segment is opened over a
 read-only `mmap` or over bytes; nothing is copied:
@@ -192,7 +192,7 @@ def _lookup(header: Header, view: memoryview) -> Lookup:
     count = header.count
     layout = Layout.of(count, header.index_bits)
     if len(view) != layout.size:
-        raise SegmentError(f"{len(view)} bytes long, its header says {layout.size}")
+        raise SegmentError(f"{len(view)} bytes long, its header requires {layout.size}")
     if sys.byteorder != "little":
         raise SegmentError("segments are read in place, which needs a little-endian machine")
     if not count:

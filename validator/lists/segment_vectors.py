@@ -49,7 +49,7 @@ class SegmentVectors:
         count = header.count
         layout = Layout.of(count, header.index_bits)
         if len(view) != layout.size:
-            raise SegmentError(f"{len(view)} bytes long, its header says {layout.size}")
+            raise SegmentError(f"{len(view)} bytes long, its header requires {layout.size}")
         self._index = _index(view, layout, count) if header.index_bits else None
         self._middle = np.frombuffer(view, "<u4", count, layout.middle)
         self._tails = [np.frombuffer(view, "u1", count, start) for start in layout.tails]

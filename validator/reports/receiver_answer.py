@@ -1,4 +1,4 @@
-"""The receiver's refusals, and the mark that tells its answers from those of a proxy before it.
+"""The receiver's refusals, and the mark by which a gate knows its answers from a proxy's.
 
     headers = {MARK: MARK_VALUE}                       # on every answer of the receiver
     checked = Checked("POST", host, path)

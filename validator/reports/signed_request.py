@@ -159,7 +159,7 @@ def verify(
         raise SignatureError(one_line(error) if str(error) else "not signed") from None
     created = result.parameters.get("created")
     if not isinstance(created, int):
-        raise SignatureError("the signature does not say when it was made")
+        raise SignatureError("the signature has no time of its making")
     return Speaker(
         str(result.parameters["keyid"]), created, str(result.parameters.get("nonce", ""))
     )

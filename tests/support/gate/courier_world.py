@@ -71,11 +71,11 @@ class World:
     has_index: bool = True
     held_keys: set[str] = field(default_factory=lambda: {KEY})
     now: Now = NOW
-    system: SystemClock | None = None  # where it says something else than `now`
+    system: SystemClock | None = None  # where it differs from `now`
     fails: dict[str, Exception] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     bases: list[TimeBasis | None] = field(default_factory=list)
-    """What the courier said that its time rests on, at each question."""
+    """The time basis that the courier gave with each question."""
 
     def __post_init__(self) -> None:
         self.pieces = FakePieces(self)
@@ -143,7 +143,7 @@ class World:
         )
 
     def do(self, step: str) -> None:
-        """It is done, unless the test says that it fails."""
+        """Note this step, or raise the error that the test has planned for it."""
         if error := self.fails.get(step.partition(" ")[0], self.fails.get(step)):
             raise error
         self.steps.append(step)
@@ -323,7 +323,7 @@ class FakeClock:
 
 
 def state(world: World) -> tuple[SourceState, str]:
-    """How it stands after one poll of a courier that starts now."""
+    """State and problem after one poll of a courier that starts now."""
     status, _ = world.courier().poll()
     return status.state, status.problem
 

@@ -142,7 +142,7 @@ def test_a_power_cut_leaves_what_is_on_the_disk_and_the_next_write_replaces_it(
     cut = steps()
     next(cut)
     cut.close()
-    assert names(tmp_path) == [".new-a"], "nobody is there to remove it"
+    assert names(tmp_path) == [".new-a"], "after a power cut no process removes it"
     replace_file(tmp_path / "a", b"new")
     assert names(tmp_path) == ["a"]
 

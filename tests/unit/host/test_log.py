@@ -16,21 +16,21 @@ THREADS = 2  # as in the courier
 
 
 class Pipe:
-    """A log, and whoever reads it."""
+    """A log and the reader of its pipe."""
 
     def __init__(self) -> None:
         self.read_fd, self.write_fd = os.pipe()
         self.log = JsonLog(self.write_fd)
 
     def fill(self) -> None:
-        """Nobody reads for a while."""
+        """Fill the pipe, as when its reader stalls."""
         os.set_blocking(self.write_fd, False)
         room = fcntl.fcntl(self.write_fd, fcntl.F_GETPIPE_SZ)
         assert os.write(self.write_fd, b" " * (room - 1) + b"\n") == room
         os.set_blocking(self.write_fd, True)
 
     def drain(self) -> None:
-        """Somebody reads all that there is."""
+        """Read all that is in the pipe."""
         os.set_blocking(self.read_fd, False)
         try:
             while os.read(self.read_fd, 1 << 20):
@@ -39,7 +39,7 @@ class Pipe:
             os.set_blocking(self.read_fd, True)
 
     def end(self) -> None:
-        """Nothing more is written."""
+        """Close the writing end."""
         os.close(self.write_fd)
         self.write_fd = -1
 
@@ -61,7 +61,10 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_two_threads_that_log_at_once_neither_fail_nor_mix_their_lines(pipe: Pipe) -> None:
-    """The courier's list half once ended with "concurrent poll() invocation", since its carrier logged at the same instant."""
+    """The courier's list thread once ended with "concurrent poll() invocation".
+
+    Its upload thread had logged at the same instant.
+    """
     faults: list[RuntimeError] = []
     text: list[str] = []
 
@@ -97,7 +100,7 @@ def test_two_threads_that_log_at_once_neither_fail_nor_mix_their_lines(pipe: Pip
     )
 
 
-def test_what_nobody_takes_is_dropped_and_the_next_line_says_how_many(pipe: Pipe) -> None:
+def test_a_line_that_is_not_read_is_dropped_and_the_next_one_has_the_count(pipe: Pipe) -> None:
     pipe.fill()
     pipe.log.line({"event": "first"})
     pipe.log.line({"event": "second"})
@@ -115,7 +118,7 @@ def test_a_line_too_long_to_be_written_whole_is_dropped(pipe: Pipe) -> None:
     assert pipe.line() == {"event": "short", "log_dropped": 1}
 
 
-def test_a_reader_of_the_log_that_has_gone_ends_nobody() -> None:
+def test_a_reader_that_has_gone_ends_no_writer() -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     log = JsonLog(write_fd)

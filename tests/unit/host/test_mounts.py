@@ -1,4 +1,4 @@
-"""What a folder stands on."""
+"""The storage under a folder."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from validator.host.mounts import is_in_memory
 
 
-def test_memory_is_told_from_a_disk_by_what_the_kernel_mounts() -> None:
+def test_the_kernels_mounts_show_whether_a_folder_is_in_memory() -> None:
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     tmpfs = [
         Path(place)

@@ -1,4 +1,4 @@
-"""The manifest: what it says, what it refuses, and that it stays small."""
+"""The manifest: its content, refused input, and its size."""
 
 import json
 from typing import Any

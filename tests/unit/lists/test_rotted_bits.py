@@ -1,11 +1,11 @@
-"""Every bit of every small file that a gate believes, every place where it may be cut, and each sector as zeros: found, or without an effect."""
+"""Every bit, cut and zeroed sector of every small file that a gate trusts is found or harmless."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # not re-exported in words
+from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # no re-export
 
 from tests.support.city.list_making import KEY, manifest_of, segment_bytes
 from tests.support.city.tuf_making import TufRepository
@@ -94,7 +94,7 @@ def test_whatever_a_disk_does_to_it_is_found_or_has_no_effect(believed: Believed
     assert len(lines) > 8 * len(believed.content) / 2, "most bits have an effect"
 
 
-def test_a_root_with_a_rotted_bit_is_none_or_says_the_same(tmp_path: Path) -> None:
+def test_a_root_with_a_rotted_bit_is_invalid_or_means_the_same(tmp_path: Path) -> None:
     content = TufRepository(tmp_path / "city").root
     right = Metadata[Root].from_bytes(content).signed
     damaged = [each for each in damages(content) if is_root(each)]

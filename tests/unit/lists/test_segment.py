@@ -1,4 +1,4 @@
-"""The segment file: golden files both ways, an independent reader, and what opening and building refuse."""
+"""The segment file: golden files both ways, an independent reader, refused input."""
 
 import hashlib
 import io
@@ -46,7 +46,7 @@ def cards_of(golden: dict[str, Any]) -> dict[int, int]:
 
 
 def read_by_the_page(data: bytes) -> dict[int, int]:
-    """docs/list-format.md and struct, and nothing else: the witness against the gate's own reader."""
+    """Read a segment by docs/list-format.md and struct alone, as a check on the gate's reader."""
     index_bits, count = data[10], struct.unpack_from("<Q", data, 40)[0]
     assert data[:10] == b"\x89TNKSEG\n\x01\x00"
     assert struct.unpack_from("<I", data, 124)[0] == crc32(data[:124])
@@ -140,7 +140,10 @@ def test_many_cards_against_a_dictionary(count: int) -> None:
 
 
 def test_large_buckets_are_searched_where_the_card_should_be_and_elsewhere() -> None:
-    """More than 200 cards a bucket take the interpolating lookup: with even spread, and with all cards where none should be."""
+    """More than 200 cards a bucket take the interpolating lookup.
+
+    With an even spread, and with all cards where none should be.
+    """
     buckets = np.arange(1 << 16, dtype=np.uint64) << np.uint64(40)
     even = (np.arange(202, dtype=np.uint64) * np.uint64((1 << 40) // 202))[None, :]
     skewed = (np.uint64(1 << 39) + (np.arange(202, dtype=np.uint64) << np.uint64(8)))[None, :]
@@ -175,7 +178,7 @@ def test_size_of_a_large_table() -> None:
         (11, b"\x01", "reserved bytes"),
         (12, bytes(4), "until_unit_s"),
         (16, b"\xff", "from and to"),
-        (40, b"\x09", "bytes long, its header says"),
+        (40, b"\x09", "bytes long, its header requires"),
         (48, b"\x01", "epoch"),
         (64, b"../", "rule name"),
         (100, b"\x01", "reserved bytes"),
@@ -369,5 +372,8 @@ def test_a_key_of_another_length_has_no_id() -> None:
 
 
 def test_the_lanes_side_does_not_import_numpy() -> None:
-    code = "import sys, validator.lane.lists_in_force, validator.lists.segment; sys.exit('numpy' in sys.modules)"
+    code = (
+        "import sys, validator.lane.lists_in_force, validator.lists.segment;"
+        " sys.exit('numpy' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Folding: which entry decides, what stays and goes, what is refused, and that it holds a range of cards and no more."""
+"""Folding: which entry decides, what stays, what is refused, and its bound on memory."""
 
 import hashlib
 import io
@@ -93,7 +93,7 @@ def test_more_segments_than_a_gate_ever_holds_are_folded() -> None:
 
 
 def test_a_large_table_is_folded_in_ranges(tmp_path: Path) -> None:
-    """400,000 cards by small ranges, with an index and without: 4 MB of vectors, of which a range is a twentieth."""
+    """400,000 cards by small ranges: 4 MB of vectors, of which a range is a twentieth."""
     count = 400_000
     rng = np.random.default_rng(3)
     fingerprints = np.unique(rng.integers(0, 1 << 56, size=count, dtype=np.uint64))

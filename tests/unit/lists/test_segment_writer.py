@@ -1,9 +1,10 @@
-"""The streaming writer: what it refuses across chunks, where it writes, and that nothing is a segment before it is finished."""
+"""The streaming writer: refused chunks, where it writes, and no segment before `finish`."""
 
 import hashlib
 import io
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,8 +70,9 @@ def test_a_head_that_cannot_be_is_refused_before_anything_is_written() -> None:
         {"count": 1 << 32},
         {"index_bits": 8},
     ):
+        arguments: dict[str, Any] = {"out": out, "head": HEAD, "count": 1} | wrong
         with pytest.raises(SegmentError, match="out of range"):
-            SegmentWriter(**{"out": out, "head": HEAD, "count": 1} | wrong)  # type: ignore[arg-type]  # a mapping of all
+            SegmentWriter(**arguments)
     assert not out.getvalue()
 
 
@@ -91,7 +93,7 @@ def test_nothing_is_a_segment_before_it_is_finished_or_when_it_is_another() -> N
         Segment(out.getvalue())
 
 
-def test_it_writes_from_where_the_file_stands() -> None:
+def test_it_writes_from_the_present_position_of_the_file() -> None:
     out = io.BytesIO()
     out.write(b"before")
     writer = SegmentWriter(out, HEAD, 1)

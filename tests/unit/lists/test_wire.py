@@ -1,4 +1,4 @@
-"""The wire form: golden files both ways, an independent decoder, sizes, and what decoding refuses."""
+"""The wire form: golden files both ways, an independent decoder, sizes, refused input."""
 
 import hashlib
 import io
@@ -49,7 +49,7 @@ def encoded(segment: bytes) -> bytes:
 
 
 def decoded_by_the_page(wire: bytes) -> dict[int, int]:
-    """docs/list-format.md, struct and zlib, and nothing else: the witness against the gate's own decoder."""
+    """Decode by docs/list-format.md, struct and zlib alone, as a check on the gate's decoder."""
     assert wire[:8] == b"\x89TNKWIR\n"
     (left,) = struct.unpack_from("<Q", wire, 8 + 40)
     at, fingerprint, cards = 136, -1, {}
@@ -135,7 +135,7 @@ def test_a_wire_is_within_a_twentieth_of_what_its_cards_need(count: int) -> None
     assert 8 * (len(wire) - BODY) <= 1.05 * bound_bits + (300 if count < 1_000 else 0)
 
 
-def test_progress_is_told_in_cards() -> None:
+def test_progress_is_counted_in_cards() -> None:
     wire = (GOLDEN_FOLDER / "chunks.wire").read_bytes()
     seen: list[tuple[int, int]] = []
     out = io.BytesIO()
@@ -200,7 +200,10 @@ def test_a_mapping_can_be_closed_while_the_refusal_is_handled(tmp_path: Path) ->
 
 
 def wire_of(*planes: bytes, count: int = 2, **header: Any) -> bytes:
-    """A wire with these planes under the header of a segment of `count` cards, whose checksum is that of cards 0 and 1."""
+    """A wire file with these planes under the header of a segment of `count` cards.
+
+    Its checksum is that of cards 0 and 1.
+    """
     segment = segment_bytes({0: NO_END, 1: NO_END}, **header)
     head = bytearray(segment[:128])
     head[40:48] = count.to_bytes(8, "little")
@@ -331,7 +334,7 @@ def test_gaps_beyond_56_bits_are_refused() -> None:
 
 
 def test_sums_that_go_round_64_bits_are_refused() -> None:
-    """512 steps of 2^55 and one of 1 come back to where they began: each sum must be looked at."""
+    """512 steps of 2^55 and one of 1 wrap around to the start: each sum must be checked."""
     highest = bytes((CONSTANT, 0x7F))
     for n in (512, 513, CHUNK_CARDS):
         refused(wire_of(*(6 * (ENDLESS,)), highest, *UNTIL, count=n), "more than 56 bits")

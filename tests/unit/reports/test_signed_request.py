@@ -1,4 +1,4 @@
-"""Who speaks for a gate: only that gate, only what it said, only to whom it said it."""
+"""A signature proves the gate, the request and the receiver that it was made for."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,18 @@ def signed(key: Ed25519PrivateKey = KEY, gate_id: str = "gate-1") -> dict[str, s
     return {name.lower(): value for name, value in made.items()}
 
 
-def test_a_signed_request_says_who_and_when() -> None:
+def _without(name: str) -> dict[str, str]:
+    """The signed headers without this one."""
+    return {other: value for other, value in signed().items() if other != name}
+
+
+def _input(old: str, new: str) -> dict[str, str]:
+    """The signed headers, with this part of `signature-input` replaced."""
+    headers = signed()
+    return headers | {"signature-input": headers["signature-input"].replace(old, new)}
+
+
+def test_a_signed_request_names_the_gate_and_its_time() -> None:
     assert verify("POST", URL, signed(), BODY, KEYS.get) == Speaker("gate-1", NOW_UNIX_S)
 
 
@@ -57,16 +68,18 @@ def test_an_old_signature_of_a_gate_whose_clock_is_behind_is_one() -> None:
         ("POST", URL, signed(OTHER), BODY),
         ("POST", URL, signed(gate_id="gate-3"), BODY),
         ("POST", URL, HEADERS, BODY),
-        ("POST", URL, {name: value for name, value in signed().items() if name != "content-digest"}, BODY),
-        ("POST", URL, signed() | {"signature-input": signed()["signature-input"].replace('"content-digest"', "")}, BODY),
-        ("POST", URL, signed() | {"signature-input": signed()["signature-input"].replace("gate-1", "gate-2")}, BODY),
-        ("POST", URL, signed() | {"signature-input": signed()["signature-input"].replace("turnike-gate", "other")}, BODY),
+        ("POST", URL, _without("content-digest"), BODY),
+        ("POST", URL, _input('"content-digest"', ""), BODY),
+        ("POST", URL, _input("gate-1", "gate-2"), BODY),
+        ("POST", URL, _input("turnike-gate", "other"), BODY),
         ("POST", URL, signed() | {"signature": "gate=:AAAA:"}, BODY),
         ("POST", URL, signed() | {"signature-input": "x" * 5_000}, BODY),
     ],
     ids=[
-        "another method", "another path", "another host", "another body", "another encoding", "another type", "another gate's key",
-        "a gate nobody knows", "unsigned", "without a digest", "digest not covered", "another gate's name", "another purpose", "rubbish",
+        "another method", "another path", "another host", "another body", "another encoding",
+        "another type", "another gate's key",
+        "an unknown gate", "unsigned", "without a digest", "digest not covered",
+        "another gate's name", "another purpose", "an invalid signature",
         "endless header",
     ],
 )  # fmt: skip

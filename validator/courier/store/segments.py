@@ -93,10 +93,10 @@ class SegmentFiles:
             entry, header = self._written(folder, fill)
         wanted = (rule, fetched.entry.from_version, fetched.entry.to_version)
         if (header.rule, header.from_version, header.to_version) != wanted:
-            raise SegmentError(f"{fetched.path.name}: another piece than the manifest says")
+            raise SegmentError(f"{fetched.path.name}: another piece than the manifest names")
         if key is not None and header.key_id.hex() != key:
             raise SegmentError(
-                f"{fetched.path.name}: made under another fingerprint key than the manifest says"
+                f"{fetched.path.name}: made under another fingerprint key than the manifest names"
             )
         return entry
 

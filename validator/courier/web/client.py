@@ -115,8 +115,7 @@ class Web:
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # As few headers as work, at 2,880 polls a day. Some servers refuse a request without
-        # User-Agent.
+        # As few headers as work, at 2,880 polls a day; some servers require a User-Agent.
         self._session.headers.clear()
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "turnike"})
         self._session.verify = ca_file or True
@@ -164,7 +163,7 @@ class Web:
     def get(self, url: str, bytes_max: int, etag: str = "") -> Answer | None:
         """Fetch a small file of at most `bytes_max` bytes.
 
-        Returns None if it is still the one with this `etag`. Raises RemoteError.
+        Returns None if it still has this `etag`. Raises RemoteError.
         """
         headers = {"If-None-Match": etag} if etag else {}
         with self._asked(url, headers, bytes_max, large=False) as response:

@@ -161,11 +161,11 @@ def test_a_replay_whose_pieces_are_spoiled_is_reported_and_the_network_heals_it(
     state(world)
     world.lists.power_cut()
     world.fails["install"] = RemoteError(
-        SourceState.REFUSED, "another piece than the manifest says"
+        SourceState.REFUSED, "another piece than the manifest names"
     )
     courier = world.courier()
     status = courier.replay()
-    assert (status.problem, status.list_version) == ("another piece than the manifest says", 10)
+    assert (status.problem, status.list_version) == ("another piece than the manifest names", 10)
     assert status.state is SourceState.UNREACHABLE, (
         "the disk is well, and the first poll fetches the piece again"
     )
