@@ -1,4 +1,4 @@
-"""The `turnike-backoffice` command: `main` is its entry point, and `python -m backoffice` runs it."""
+"""The entry point of `turnike-backoffice` and of `python -m backoffice`."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""The `turnike-backoffice` command: program.py is the group, and each other module holds its commands."""
+"""The `turnike-backoffice` command: program.py has the group, the other modules its commands."""

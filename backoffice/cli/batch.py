@@ -1,7 +1,8 @@
-"""The command `batch`: other commands, one after the other, in one process. It is in cli/program.py's group.
+"""The command `batch`: it runs other commands, one after the other, in one process.
 
-Starting Python costs half a second of processor on a small machine; most commands take milliseconds.
-A program that asks the back office something every few seconds starts `batch` once and keeps it.
+Starting Python costs half a second of processor on a small machine; most commands take
+milliseconds. A program that calls the back office every few seconds starts `batch` once and keeps
+it.
 """
 
 import io
@@ -18,11 +19,11 @@ from validator.command_line.output import printer
 from validator.errors import one_line
 
 LINE_BYTES_MAX = 1 << 16  # a command with all its options is a few hundred
-NOT_HERE = {"batch", "serve"}  # neither ends by itself
+ENDLESS = {"batch", "serve"}  # these do not end by themselves
 
 
 class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One command: its arguments, and the name under which it is answered."""
+    """One command: its arguments, and the id of its answer."""
 
     id: str
     run: tuple[str, ...]
@@ -35,14 +36,14 @@ _decoder = msgspec.json.Decoder(_Order)
     epilog='Example: echo \'{"id":"a","run":["gates","--json"]}\' | turnike-backoffice batch'
 )
 def batch() -> None:
-    """Run the commands that come on standard input, each as one JSON object a line.
+    """Run the commands on standard input, each one JSON object a line.
 
-    {"id": ID, "run": [ARGUMENT, …]} is answered by {"event": "done", "id": ID, "code": N, "out": TEXT,
-    "err": TEXT}: exit code and output of the command. Ends at the end of the input.
+    {"id": ID, "run": [ARGUMENT, …]} is answered by {"event": "done", "id": ID, "code": N, "out":
+    TEXT, "err": TEXT}: exit code and output of the command. Ends at the end of the input.
     """
     orders, answers = os.fdopen(os.dup(0), "rb"), printer(os.dup(1), "utf-8")
     null = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1):  # a command reads no order as its input, and writes beside no answer
+    for standard in (0, 1):  # keep commands away from the orders and the answers
         os.dup2(null, standard)
     while line := orders.readline(LINE_BYTES_MAX + 1):
         answers.write(
@@ -60,7 +61,7 @@ def _answer(line: bytes, orders: IO[bytes]) -> dict[str, object]:
         order = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         return _refusal(None, f"a line is not an object with id and run: {one_line(error)}")
-    if not order.run or order.run[0] in NOT_HERE or "--watch" in order.run:
+    if not order.run or order.run[0] in ENDLESS or "--watch" in order.run:
         named = " ".join(order.run[:2]) or "nothing"
         return _refusal(
             order.id, f"{named}: does not end by itself; start it as a process of its own"
@@ -73,7 +74,7 @@ def _refusal(id_: str | None, why: str) -> dict[str, object]:
 
 
 def _run(arguments: tuple[str, ...]) -> dict[str, object]:
-    """Run one command as its own process would be run: its exit code, and what it printed."""
+    """Run one command as a process of its own would. Returns its exit code and what it printed."""
     from backoffice.cli.program import main
 
     out, err = (
@@ -85,7 +86,7 @@ def _run(arguments: tuple[str, ...]) -> dict[str, object]:
             main(list(arguments))
         except SystemExit as ended:
             code = ended.code
-        except Exception:  # noqa: BLE001  # a fault of ours: a process of its own would end with it
+        except Exception:  # noqa: BLE001  # a bug ends this command, as it would end its process
             sys.excepthook(*sys.exc_info())
             code = 1
     return {"code": code if isinstance(code, int) else int(code is not None), **_printed(out, err)}
@@ -93,4 +94,7 @@ def _run(arguments: tuple[str, ...]) -> dict[str, object]:
 
 def _printed(out: io.TextIOWrapper, err: io.TextIOWrapper) -> dict[str, object]:
     named = {"out": out, "err": err}
-    return {name: each.buffer.getvalue().decode() for name, each in named.items()}  # type: ignore[attr-defined]  # a BytesIO
+    return {
+        name: each.buffer.getvalue().decode()  # type: ignore[attr-defined]  # a BytesIO
+        for name, each in named.items()
+    }

@@ -1,4 +1,7 @@
-"""The commands about single cards: suspend, lift, add, remove, show. The group they belong to is in cli/program.py. What they change goes out with the next list."""
+"""The commands about single cards: suspend, lift, add, remove, show.
+
+What they change is published with the next list. cli/program.py has the group.
+"""
 
 import json
 import re
@@ -58,9 +61,9 @@ def suspend(
     shorten: bool,
     rule: str,
 ) -> None:
-    """Suspend cards, until they are lifted or it ends: all of those named, or none.
+    """Suspend cards, until they are lifted or the suspension ends: all of them, or none.
 
-    A card that is suspended for longer keeps its end unless --shorten is said.
+    A card that is suspended for longer keeps its end unless --shorten is given.
     """
     _put_in(home_folder, rule, cards, until, lasting, shorten=shorten, refuses=True)
 
@@ -70,7 +73,7 @@ def suspend(
 @cards_argument
 @rule_option
 def lift(home_folder: Path, cards: tuple[str, ...], rule: str) -> None:
-    """End the suspension of cards: of all those named, or of none."""
+    """End the suspension of cards: of all of them, or of none."""
     _take_out(home_folder, rule, cards)
 
 
@@ -89,7 +92,7 @@ def add(
     lasting: str | None,
     shorten: bool,
 ) -> None:
-    """Put cards under a rule: all of those named, or none."""
+    """Put cards under a rule: all of them, or none."""
     _put_in(home_folder, rule, cards, until, lasting, shorten=shorten)
 
 
@@ -98,7 +101,7 @@ def add(
 @click.argument("rule")
 @cards_argument
 def remove(home_folder: Path, rule: str, cards: tuple[str, ...]) -> None:
-    """Take cards out of a rule: all of those named, or none."""
+    """Take cards out of a rule: all of them, or none."""
     _take_out(home_folder, rule, cards)
 
 
@@ -107,7 +110,7 @@ def remove(home_folder: Path, rule: str, cards: tuple[str, ...]) -> None:
 @click.argument("card", metavar="[UID|NUMBER]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(home_folder: Path, card: str | None, as_json: bool) -> None:
-    """Show how many cards stand under each rule, or how one card stands."""
+    """Show how many cards are under each rule, or the state of one card."""
     with _registry(home_folder) as (config, registry):
         if card is None:
             _show_counts(config, registry, as_json=as_json)
@@ -143,7 +146,8 @@ def _put_in(
         is_refusing = config.rule(rule).effect.value == "refuse"
         if refuses and not is_refusing:
             raise OperatorError(
-                f"--rule: {rule} refuses no card; to put one there: turnike-backoffice add {rule} CARD"
+                f"--rule: {rule} refuses no card; to put one there:"
+                f" turnike-backoffice add {rule} CARD"
             )
         now = now_unix_s()
         if until or lasting:
@@ -151,7 +155,7 @@ def _put_in(
         ends_unix_s = _end(config.rule(rule), until, lasting, now)
         uids = _issued_all(registry, cards)
         states = [State(uid, is_in=True, ends_unix_s=ends_unix_s) for uid in sorted(uids)]
-        # Only where a rule refuses does an earlier end let somebody in.
+        # An earlier end lets a card in only under a rule that refuses.
         guarded = now if is_refusing else None
         outcome = registry.set_states(
             rule, states, now_unix_s=guarded, shorten=shorten, is_whole=True
@@ -178,11 +182,17 @@ def _take_out(home_folder: Path, rule: str, cards: "Sequence[str]") -> None:
 
 
 def _longer(registry: "Registry", rule: str, places: "Sequence[int]", first: bytes) -> str:
-    """What to say of cards whose end in force is later than the new one. The first one's is named."""
+    """The message about cards whose end in force is later than the new one.
+
+    It gives the end of the first card.
+    """
     ends_unix_s = next(each.ends_unix_s for each in registry.standings(first) if each.rule == rule)
     until = f"until {moment(ends_unix_s)}" if ends_unix_s else "without an end"
     of = f", as are {len(places) - 1} more of those named" if len(places) > 1 else ""
-    return f"card {places[0]} is {rule} {until}, which is longer{of}; nothing was changed. To end it earlier: --shorten"
+    return (
+        f"card {places[0]} is {rule} {until}, which is longer{of}; nothing was changed."
+        " To end it earlier: --shorten"
+    )
 
 
 def _tell_changed(what: str, count: int, changed: int) -> None:
@@ -196,7 +206,7 @@ def _tell_changed(what: str, count: int, changed: int) -> None:
 
 
 def _end(rule: "RuleConfig", until: str | None, lasting: str | None, now: int) -> int | None:
-    """The end that was asked for. Raises OperatorError."""
+    """The requested end in Unix seconds; None for no end. Raises OperatorError."""
     from backoffice.imports.card_rows import Limits, Reason, Refused, read_end
     from backoffice.imports.ends import latest_end_unix_s
 
@@ -218,7 +228,10 @@ def _end(rule: "RuleConfig", until: str | None, lasting: str | None, now: int) -
 
 
 def _issued_all(registry: "Registry", cards: "Sequence[str]") -> dict[bytes, int]:
-    """The UIDs of these issued cards, and their places on the command line, from 1. Raises OperatorError for the first that is none."""
+    """The UIDs of these issued cards, and their places on the command line, from 1.
+
+    Raises OperatorError for the first that is not issued.
+    """
     found: dict[bytes, int] = {}
     for place, card in enumerate(cards, start=1):
         try:
@@ -233,7 +246,7 @@ def _issued_all(registry: "Registry", cards: "Sequence[str]") -> dict[bytes, int
 
 
 def _issued(registry: "Registry", text: str) -> bytes:
-    """The UID of the issued card that is named by its UID or by its number. Raises OperatorError."""
+    """The UID of the issued card with this UID or printed number. Raises OperatorError."""
     from backoffice.imports.card_rows import NUMBER_DIGITS, Refused, read_number, read_uid
 
     text = text.strip()
@@ -248,7 +261,7 @@ def _issued(registry: "Registry", text: str) -> bytes:
             f"the card is given by its UID in hex, or by its printed number: {error.reason}"
         ) from error
     if card is None:
-        raise OperatorError("no such card is issued: import it, or look at what was typed")
+        raise OperatorError("no such card is issued: import it, or check what you typed")
     return card.uid
 
 

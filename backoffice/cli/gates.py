@@ -1,4 +1,4 @@
-"""The commands about gates: enroll, strike-off, gates. The group they belong to is in cli/program.py; docs/runbook.md walks through them."""
+"""The commands about gates: enroll, strike-off, gates. docs/runbook.md walks through them."""
 
 import json
 import re
@@ -26,13 +26,14 @@ NAMED_MAX = 20  # gates in a line; --json has them all
 @click.argument("gate_id")
 @home_option
 def enroll(gate_id: str, home_folder: Path) -> None:
-    """Print a token with which this gate, and no other, enrols itself once, within seven days: turnike enroll, on the gate.
+    """Print a token for this gate, which enrols once with it, within seven days: turnike enroll.
 
-    A gate that is enrolled already goes on with its key until the token is used; a token from before is void.
+    A gate that is enrolled already keeps its key until the token is used; an older token is void.
     """
     if not GATE_ID.match(gate_id):
         raise OperatorError(
-            f"{gate_id[:64]!r} is no gate's name: at most 32 letters, digits, '.', '_' and '-', as gate_id in its validator.toml"
+            f"{gate_id[:64]!r} is no gate's name: at most 32 letters, digits, '.', '_' and '-',"
+            " as gate_id in its validator.toml"
         )
     with _store(home_folder) as store:
         click.echo(store.invite(gate_id, now_unix_s()))
@@ -44,7 +45,10 @@ def enroll(gate_id: str, home_folder: Path) -> None:
 @click.argument("gate_id")
 @home_option
 def strike_off(gate_id: str, home_folder: Path) -> None:
-    """Hear a gate no more, from this moment on, and void its token; for a stolen gate. Enrol it again to hear it again."""
+    """Refuse a gate from this moment on, and void its token; for a stolen gate.
+
+    Enrol it to undo that.
+    """
     with _store(home_folder) as store:
         if store.strike_off(gate_id, now_unix_s()):
             click.echo(
@@ -54,7 +58,8 @@ def strike_off(gate_id: str, home_folder: Path) -> None:
             click.echo(f"{gate_id}: was struck off already")
         else:
             raise OperatorError(
-                f"{gate_id[:64]!r}: no such gate is enrolled, and no token enrols it now; turnike-backoffice gates lists them"
+                f"{gate_id[:64]!r}: no such gate is enrolled, and no token enrols it now;"
+                " turnike-backoffice gates lists them"
             )
 
 
@@ -62,9 +67,9 @@ def strike_off(gate_id: str, home_folder: Path) -> None:
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def gates(home_folder: Path, as_json: bool) -> None:
-    """Show each gate: when it was heard last, its list, its reader and board, the reports that wait there, and what is wrong.
+    """Show each gate: its last status, list, reader, board, waiting reports, and what is wrong.
 
-    While a fingerprint key is to follow the one in use, it says which gates do not hold it yet.
+    While there is a next fingerprint key, it also shows which gates do not hold it yet.
     """
     from backoffice.reports.gate_views import views
 
@@ -97,7 +102,7 @@ def _store(home_folder: Path) -> "Iterator[ReportStore]":
 
 
 def _next_key(home_folder: Path) -> str | None:
-    """The id of the fingerprint key that is to follow, where the keys may be read."""
+    """The id of the next fingerprint key; None if there is none, or the keys may not be read."""
     from backoffice.home.config import load
     from backoffice.signing.keys import KeyFileError, next_fingerprint_key
 
@@ -114,7 +119,10 @@ def _holding(key_id: str, heard: "Sequence[GateView]") -> str:
         )
     more = f" and {len(lacking) - NAMED_MAX:,} more" if len(lacking) > NAMED_MAX else ""
     named = ", ".join(lacking[:NAMED_MAX])
-    return f"next fingerprint key {key_id}: {len(heard) - len(lacking):,} of {len(heard):,} gates hold it, not yet {named}{more}"
+    return (
+        f"next fingerprint key {key_id}: {len(heard) - len(lacking):,} of {len(heard):,} gates hold"
+        f" it, not yet {named}{more}"
+    )
 
 
 def _line(view: "GateView", now: int) -> str:
@@ -123,14 +131,14 @@ def _line(view: "GateView", now: int) -> str:
     if view.struck_off_unix_s is not None:
         return f"{view.gate_id}  STRUCK OFF {moment(view.struck_off_unix_s)}"
     if view.heard_unix_s is None:
-        return f"{view.gate_id}  enrolled {moment(view.enrolled_unix_s)}, never heard"
-    told = [f"heard {span(now - view.heard_unix_s)} ago"]
+        return f"{view.gate_id}  enrolled {moment(view.enrolled_unix_s)}, no status yet"
+    parts = [f"status {span(now - view.heard_unix_s)} ago"]
     if view.list_version is not None:
         age = f" ({span(now - view.list_issued_unix_s)} old)" if view.list_issued_unix_s else ""
-        told.append(f"list {view.list_version}{age}")
-    told += [f"{name} {state}" for lane in view.devices for name, state in sorted(lane.items())]
+        parts.append(f"list {view.list_version}{age}")
+    parts += [f"{name} {state}" for lane in view.devices for name, state in sorted(lane.items())]
     unknown = "it is not known how many reports wait"
-    told.append(
+    parts.append(
         unknown if view.reports_waiting is None else f"{view.reports_waiting:,} reports wait"
     )
-    return f"{view.gate_id}  {', '.join(told)}"
+    return f"{view.gate_id}  {', '.join(parts)}"

@@ -1,4 +1,4 @@
-"""The command `import`: a file of cards, or of their states under a rule, into the registry. The group it belongs to is in cli/program.py."""
+"""The command `import`: a file of cards, or of their states under a rule, into the registry."""
 
 import json
 import os
@@ -38,17 +38,11 @@ STDIN = Path("-")
 SHARE_ASKED = 100
 """An import that changes more than a hundredth of all cards asks first.
 
-A day of the scheme changes 0.4 % of them, half of it additions, and the most that was ever suspended is 3 %: a hundredth is more than two days
-at once, which happens when a list is first imported, after a holiday, or by mistake.
+A day of the scheme changes 0.4 % of them, half of it additions, and at most 3 % were ever
+suspended. A hundredth is more than two days at once: a first import, a holiday, or a mistake.
 """
-MEANT = (
-    "decimal",
-    "rounded",
-    "reversed",
-    "cut",
-    "padded",
-    "twice",
-)  # as backoffice.imports.plausibility.Mistake
+# The mistakes of backoffice.imports.plausibility that a file may be meant to show.
+MEANT = ("decimal", "rounded", "reversed", "cut", "padded", "twice")
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -63,21 +57,21 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
     "--format",
     "format_name",
     type=click.Choice(["csv", "jsonl"]),
-    help="How the file holds its rows, if neither its name nor its first byte say it.",
+    help="The format of the file, if neither its name nor its first byte shows it.",
 )
 @click.option(
     "--refused",
     "report",
     type=file_argument,
     metavar="PATH",
-    help="Where refused rows are told, by line, field and reason; FILE.refused.jsonl otherwise.",
+    help="The report of refused rows: line, field and reason; else FILE.refused.jsonl.",
 )
 @click.option(
     "--meant",
     "meant_kinds",
     type=click.Choice(MEANT),
     multiple=True,
-    help="The file is meant to look like that: what the refusal of an improbable file names.",
+    help="Take a file that looks like this mistake; the refusal of a file names it.",
 )
 @click.option(
     "--shorten",
@@ -86,7 +80,7 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 )
 @click.option("--yes", is_flag=True, help="Do not ask, however many cards it changes: for scripts.")
 @click.option(
-    "--dry-run", is_flag=True, help="Change nothing; tell what would be added, changed and refused."
+    "--dry-run", is_flag=True, help="Change nothing; show what would be added, changed, refused."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_(
@@ -101,43 +95,29 @@ def import_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import the cards that are issued, or which of them stand under a RULE, from CSV or JSON Lines; "-" is standard input.
+    """Import the issued cards, or the cards under a RULE, from CSV or JSON Lines.
 
-    Cards have a uid (hex) and, if it is known, a number (the 16 printed digits). Under a rule a card is named by either, and has ends (ISO
-    8601 with its offset from UTC, or Unix seconds; none: no end) and state (in or out; none: in). CSV names its columns in the first line,
-    JSON Lines in each object. gzip is unpacked. A UID is pairs of hex digits, all apart by the same colon, dash or blank, or by nothing.
+    FILE "-" is standard input.
 
-    A file that looks like a mistake of a spreadsheet or a reader is refused whole; --meant takes it. One that changes more than a
-    hundredth of all cards asks first; --yes answers. A suspension that is shorter than the one in force is refused; --shorten takes it.
+    Cards have a uid (hex) and, if it is known, a number (the 16 printed digits). Under a rule a
+    card is named by either, and has ends (ISO 8601 with its offset from UTC, or Unix seconds; none:
+    no end) and state (in or out; none: in). CSV names its columns in the first line, JSON Lines in
+    each object. gzip is unpacked. A UID is pairs of hex digits, all apart by the same colon, dash
+    or blank, or by nothing.
 
-    Exit 0: every row is in effect; 1: so is every row but those told as refused; 2: nothing could be imported, or not all of it: run it again.
+    A file that looks like a mistake of a spreadsheet or a reader is refused whole; --meant takes
+    it. One that changes more than a hundredth of all cards asks first; --yes answers. A suspension
+    that is shorter than the one in force is refused; --shorten takes it.
+
+    Exit 0: every row is in effect; 1: every row but the refused ones is; 2: nothing was imported,
+    or not all of it: run it again.
     """
     report = report or (
         Path("stdin.refused.jsonl") if file == STDIN else Path(f"{file}.refused.jsonl")
     )
+    words = _Words(meant_kinds, shorten, yes, dry_run, is_typed=file != STDIN)
     with os_errors_on_one_line():
-        from backoffice.home.config import load
-        from backoffice.imports.importer import ImprobableError
-        from backoffice.imports.row_files import RowFileError
-        from backoffice.imports.scratch import Scratch
-
-        config = load(home_folder)
-        if what != CARDS:
-            config.rule(what)
-        _check_report(report, file)
-        try:
-            with _opened(file) as raw, Scratch() as scratch:
-                words = _Words(meant_kinds, shorten, yes, dry_run, is_typed=file != STDIN)
-                done = _imported(config, what, raw, _format(file, format_name), scratch, words)
-                _write_report(report, scratch, is_kept=not dry_run)
-        except (RowFileError, ImprobableError) as error:
-            raise OperatorError(
-                f"{'standard input' if file == STDIN else file}: {error}"
-            ) from error
-        except sqlite3.Error as error:
-            raise OperatorError(
-                f"{os.environ.get('TMPDIR', 'the folder for temporary files')}: {error}; then import again"
-            ) from error
+        done = _import_file(home_folder, what, file, _format(file, format_name), report, words)
     _tell(done, report, as_json=as_json, dry_run=dry_run)
     if what != CARDS and done.added + done.changed and not dry_run and not as_json:
         click.echo("It goes out with the next publish.")
@@ -145,13 +125,46 @@ def import_(
 
 
 class _Words(NamedTuple):
-    """What the operator said of the file, besides what is in it. `is_typed`: standard input is not the file, so a question may be asked."""
+    """What the operator said of the file with options.
+
+    `is_typed`: standard input is not the file, so the terminal can be asked.
+    """
 
     meant: tuple[str, ...]
     shorten: bool
     yes: bool
     dry_run: bool
     is_typed: bool
+
+
+def _import_file(
+    home_folder: Path,
+    what: str,
+    file: Path,
+    format_: "Format | None",
+    report: Path,
+    words: _Words,
+) -> "Imported":
+    """Import a file and write the report of its refused rows. Raises OperatorError, OSError."""
+    from backoffice.home.config import load
+    from backoffice.imports.importer import ImprobableError
+    from backoffice.imports.row_files import RowFileError
+    from backoffice.imports.scratch import Scratch
+
+    config = load(home_folder)
+    if what != CARDS:
+        config.rule(what)
+    _check_report(report, file)
+    try:
+        with _opened(file) as raw, Scratch() as scratch:
+            done = _imported(config, what, raw, format_, scratch, words)
+            _write_report(report, scratch, is_kept=not words.dry_run)
+    except (RowFileError, ImprobableError) as error:
+        raise OperatorError(f"{'standard input' if file == STDIN else file}: {error}") from error
+    except sqlite3.Error as error:
+        folder = os.environ.get("TMPDIR", "the folder for temporary files")
+        raise OperatorError(f"{folder}: {error}; make room there and import again") from error
+    return done
 
 
 def _imported(
@@ -174,11 +187,11 @@ def _imported(
     now = now_unix_s()
     if rule:
         check_clock(config.home, now)
-    # What has ended is taken: it says that the card is not suspended any more, and the registry may know no end.
+    # Ended states are taken: the card is no longer suspended, and the registry may have no end.
     limits = Limits(YEAR_2000_UNIX_S, latest_end_unix_s(rule, now)) if rule else Limits(0)
     with Registry.open(config.database_url) as registry, progress() as say:
         rows = opened(raw, STATE_COLUMNS if rule else CARD_COLUMNS, format_)
-        cards = cache(registry.card_count)  # which reads every one of them
+        cards = cache(registry.card_count)  # it reads every card
         return Import(
             registry,
             scratch,
@@ -200,7 +213,7 @@ def _imported(
 def _asking(
     rule: str, cards: "Callable[[], int]", pause: "Callable[[], None]", *, is_typed: bool
 ) -> "Callable[[int, int], None]":
-    """What asks whether so much is to change. Raises OperatorError if not."""
+    """A function that asks whether so much is to change, and raises OperatorError if not."""
 
     def allow(entering: int, leaving: int) -> None:
         changes = [
@@ -208,13 +221,13 @@ def _asking(
             for count, what in ((entering, "come under"), (leaving, "leave, or end earlier under,"))
             if count
         ]
-        told = f"this changes much: {', and '.join(changes)}"
+        summary = f"this changes much: {', and '.join(changes)}"
         if not (is_typed and sys.stdin and sys.stdin.isatty()):
             raise OperatorError(
-                f"{told}; nothing was imported. If it is right: --yes; --dry-run looks closer"
+                f"{summary}; nothing was imported. If it is right: --yes; --dry-run shows more"
             )
         pause()
-        if not click.confirm(f"{told}. Import it?", err=True):
+        if not click.confirm(f"{summary}. Import it?", err=True):
             raise OperatorError("nothing was imported")
 
     return allow
@@ -244,7 +257,7 @@ def _format(file: Path, format_name: str | None) -> "Format | None":
 
 
 def _check_report(report: Path, file: Path) -> None:
-    """Find out before the import whether its report can be written."""
+    """Check before the import that its report can be written."""
     if report.exists() and (not report.is_file() or (file.exists() and report.samefile(file))):
         raise OperatorError(f"--refused {report}: is no place for a report; name a file of its own")
     if not os.access(report.parent, os.W_OK):
@@ -254,35 +267,39 @@ def _check_report(report: Path, file: Path) -> None:
 
 
 def _write_report(report: Path, scratch: "Scratch", *, is_kept: bool) -> None:
-    """Replace an earlier report, whole; without a refused row there is none afterwards, since an earlier one would be taken for this import's."""
+    """Replace an earlier report.
+
+    Without a refused row it is deleted: an earlier report would be taken for this import's.
+    """
     if not scratch.count("refusals"):
         report.unlink(missing_ok=True)
         return
     try:
         with replacing(report, SECRET_MODE, drawn=True) as new:
             for refusal in scratch.refusals():
-                told = {
+                fields = {
                     "line": refusal.line,
                     "field": refusal.field,
                     "reason": str(refusal.reason),
                     "text": refusal.text,
                 }
-                line = json.dumps({name: value for name, value in told.items() if value})
+                line = json.dumps({name: value for name, value in fields.items() if value})
                 new.file.write(f"{line}\n".encode())
     except OSError as error:
         done = "what could be imported is in effect; " if is_kept else ""
         raise OperatorError(
-            f"{report}: {error.strerror}; {done}to see what was refused, run it again with --refused elsewhere"
+            f"{report}: {error.strerror}; {done}to see what was refused, run it again with"
+            " --refused elsewhere"
         ) from error
 
 
 def _tell(done: "Imported", report: Path, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
-        told = done._asdict() | {
+        fields = done._asdict() | {
             "report": str(report) if done.refused else None,
             "dry_run": dry_run,
         }
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(fields))
         return
     begins = "nothing is changed; this would be: " if dry_run else ""
     counts = ("added", "changed", "unchanged", "refused")

@@ -1,6 +1,6 @@
-"""The commands about keys and roots: init, root-key, root, rotate. The group they belong to is in cli/program.py; docs/runbook.md walks through them.
+"""The commands init and rotate. docs/runbook.md walks through them.
 
-`root-key` needs no home and no network: it runs where the root keys are. Nothing here ever prints a private key.
+Nothing here ever prints a private key.
 """
 
 import os
@@ -30,7 +30,8 @@ ONLINE_ROLES = ("timestamp", "snapshot", "targets")
 
 
 @click.command(
-    epilog="Example: turnike-backoffice init city --root a.pub --root b.pub --root c.pub --threshold 2"
+    epilog="Example: turnike-backoffice init city --root a.pub --root b.pub --root c.pub"
+    " --threshold 2"
 )
 @click.argument("home_folder", type=folder_argument, metavar="HOME")
 @click.option(
@@ -54,16 +55,17 @@ ONLINE_ROLES = ("timestamp", "snapshot", "targets")
     help="Make root keys as well, unprotected: never for a real city.",
 )
 def init(home_folder: Path, publics: tuple[Path, ...], threshold: int, development: bool) -> None:
-    """Make the home of a back office: configuration, registry, online keys, a fingerprint key, and the draft of root 1.
+    """Make the home of a back office, with a draft of root 1.
 
-    The root keys are made before, where they are to stay: turnike-backoffice root-key make.
+    It has the configuration, the registry, online keys and a fingerprint key. The root keys are
+    made before, where they are to stay: turnike-backoffice root-key make. They sign the draft.
     """
     from backoffice.signing import ceremonies
     from backoffice.signing.keys import read_public_key
 
     if development == bool(publics):
         raise OperatorError(
-            "give the public part of each root key with --root, or say --development"
+            "give the public part of each root key with --root, or use --development"
         )
     with os_errors_on_one_line():
         keys = [read_public_key(path) for path in publics]
@@ -130,23 +132,22 @@ def rotate(
 ) -> None:
     """Replace keys: any of timestamp, snapshot, targets and root together, or fingerprint-key.
 
-    The first four end in a draft of the next root, which the root keys sign; until it is accepted the old keys go on signing. rotate root
-    without any change renews the root before it expires.
+    The first four make a draft of the next root, which the root keys sign; until it is accepted the
+    old keys sign. rotate root without any change renews the root before it expires.
     """
     of_root = bool(remove or add or threshold)
     if not what:
         raise OperatorError(
-            "say what to rotate: timestamp, snapshot, targets and root, or fingerprint-key"
+            "name what to rotate: timestamp, snapshot, targets and root, or fingerprint-key"
         )
     if "fingerprint-key" in what:
         if len(set(what)) > 1 or of_root or step is None:
-            raise OperatorError(
-                "rotate fingerprint-key stands alone, with --start or with --switch"
-            )
+            raise OperatorError("rotate fingerprint-key alone, with --start or with --switch")
         _rotate_fingerprint_key(home_folder, step)
     elif step or (of_root and "root" not in what):
         raise OperatorError(
-            "--start and --switch go with fingerprint-key; --remove, --add and --threshold with root"
+            "--start and --switch go with fingerprint-key;"
+            " --remove, --add and --threshold with root"
         )
     else:
         _rotate_roles(
@@ -171,7 +172,8 @@ def _rotate_roles(
         )
         if roles:
             click.echo(
-                f"New keys of {', '.join(roles)} are made. Until the new root is accepted the old ones go on signing."
+                f"New keys of {', '.join(roles)} are made."
+                " Until the new root is accepted the old ones go on signing."
             )
         tell_ceremony(home, draft)
 
@@ -184,24 +186,31 @@ def _rotate_fingerprint_key(home_folder: Path, step: str) -> None:
             path = home.fingerprint_keys / f"{start_fingerprint_key(home)}.key"
             click.echo(f"{path}: made. Lists go on under the key before.")
             click.echo(
-                "Gates get it by themselves with their next status, a stolen one too until it is struck off; those that send none, by hand (list.keys, mode 0600)."
+                "Gates get it with their next status, a stolen one too until it is struck off;"
+                " gates that send none, by hand (list.keys, mode 0600)."
             )
             click.echo(
-                "Next: when turnike-backoffice gates says that every gate holds it, rotate fingerprint-key --switch."
+                "Next: when turnike-backoffice gates shows that every gate holds it,"
+                " rotate fingerprint-key --switch."
             )
         else:
             before, now = switch_fingerprint_key(home)
             click.echo(
-                f"Lists are made under {now} from the next publication on, and not under {before} any more."
+                f"Lists are made under {now} from the next publication on,"
+                f" and not under {before} any more."
             )
             click.echo(
-                "Next: publish. Every gate begins again at a snapshot; one that lacks the key keeps the list it has."
+                "Next: publish. Every gate begins again at a snapshot;"
+                " one that lacks the key keeps the list it has."
             )
 
 
 @contextmanager
 def _new_folder(home_folder: Path) -> Iterator[None]:
-    """Make a folder, and leave nothing of it or in it if the block fails: a home that is there by half could not be founded again."""
+    """Make a folder, and remove it and its content if the block fails.
+
+    A home that is half made could not be founded again.
+    """
     if home_folder.exists() and any(home_folder.iterdir()):
         raise OperatorError(
             f"{home_folder}: is not empty; a back office begins in a folder of its own"
@@ -223,7 +232,7 @@ def _new_folder(home_folder: Path) -> Iterator[None]:
 
 
 def _made_home(home_folder: Path) -> "Home":
-    """A home with its configuration and its registry, and no key yet."""
+    """Make a home with its configuration and its registry, and no key yet."""
     from backoffice.home.config import FILE_NAME, example, load
     from backoffice.home.folder import make_file
     from backoffice.registry.registry import Registry
@@ -234,7 +243,7 @@ def _made_home(home_folder: Path) -> "Home":
     )  # the web server passes through to `published`; nobody else looks around
     make_file(home_folder / FILE_NAME, example().encode(), SECRET_MODE)
     config = load(home_folder)
-    before = os.umask(0o077)  # the registry knows who is suspended
+    before = os.umask(0o077)  # the registry names the suspended
     try:
         Registry.open(config.database_url).close()
     finally:

@@ -1,6 +1,6 @@
-"""The `turnike-backoffice` command. Each of its commands stands in a module of its own, read when it is asked for.
+"""The `turnike-backoffice` command. Each of its commands is in a module that is imported when used.
 
-Wrong input ends in one clear line on standard error and exit 2.
+Wrong input ends in one line on standard error and exit 2.
 """
 
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ from validator.command_line.group import OneLineGroup
 
 EXTRAS = dict.fromkeys(("sqlalchemy", "psycopg", "starlette", "uvicorn"), "backoffice")
 
-# Where each command is. In the order in which a city needs them.
+# The module of each command, in the order in which a city needs the commands.
 COMMANDS = {
     "init": "keys",
     "root-key": "roots",
@@ -45,7 +45,10 @@ class _Commands(OneLineGroup):
         return [name for name, module in COMMANDS.items() if find_spec(f"backoffice.cli.{module}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name: in its module it is called so, or so with an underscore."""
+        """The command of this name.
+
+        Its function has the name, or the name with an underscore at the end.
+        """
         if cmd_name not in self.list_commands(ctx):
             return None
         module = import_module(f"backoffice.cli.{COMMANDS[cmd_name]}")
@@ -56,7 +59,7 @@ class _Commands(OneLineGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, which knows no names to suggest of commands that it has not loaded."""
+        """As click's, and suggest commands that are not imported yet."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -74,4 +77,4 @@ class _Commands(OneLineGroup):
 )
 @click.version_option(package_name="turnike")
 def main() -> None:
-    """The city's side of Turnike: which cards are issued, who is suspended, matched or staff, and what the gates are told."""
+    """The city's side of Turnike: its cards, its lists, and the reports of its gates."""

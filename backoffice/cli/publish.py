@@ -1,4 +1,4 @@
-"""The commands that bring lists to the gates: `publish` makes what is public, `serve` hands it out. The group they belong to is in cli/program.py."""
+"""The commands publish, which makes lists public, and serve, which serves them to gates."""
 
 import json
 import time
@@ -27,14 +27,10 @@ if TYPE_CHECKING:
     from backoffice.publishing.wishes import Wish
     from backoffice.registry.registry import Registry
 
-ASK_S = (
-    1.0  # how often `--watch` asks the registry whether something changed: it costs a millisecond
-)
-FORGET_S = 3_600.0  # how often it deletes the reports whose time is over
-TURN_S = 0.2  # how often a publisher that waits for another looks whether it is gone
-SIGN_S = (
-    60.0  # how often it looks whether something must be signed again, or published without a change
-)
+ASK_S = 1.0  # how often `--watch` reads the registry for changes: it costs a millisecond
+FORGET_S = 3_600.0  # how often it deletes reports at the end of retention
+TURN_S = 0.2  # how often a publisher that waits for another checks whether that has ended
+SIGN_S = 60.0  # how often it checks whether to sign again, or to publish without a change
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 WORKERS_MAX = 64
 GATES_MAX = 1_000_000
@@ -42,9 +38,7 @@ GATES_MAX = 1_000_000
 
 @click.command(epilog="Example: turnike-backoffice publish --home city --watch")
 @home_option
-@click.option(
-    "--watch", is_flag=True, help="Go on until a signal comes, and publish whatever changes."
-)
+@click.option("--watch", is_flag=True, help="Publish every change until a signal ends the command.")
 @click.option(
     "--every",
     "every_s",
@@ -53,12 +47,12 @@ GATES_MAX = 1_000_000
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="With --watch: publish at most so often. A single change, of the configuration too, is published at once.",
+    help="With --watch: the least time between lists. A single change is published at once.",
 )
 @click.option(
     "--clock-is-right",
     is_flag=True,
-    help="This machine shows the right time, though the last signature is more than a day old.",
+    help="This machine's time is right, though the last signature is more than a day old.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each list.")
 def publish(
@@ -66,18 +60,19 @@ def publish(
 ) -> None:
     """Publish what changed: the pieces that are due, the manifest that names them, and signatures.
 
-    If a publisher watches this home, it is asked to publish now, and what it published is shown.
+    If a publisher watches this home, it is asked to publish now, and its result is shown.
 
-    Killed anywhere, gates see the list before or the list after; run it again. Without a change it signs again what is due, if anything.
-    Reports whose time is over are deleted as well ([reports] retention_days).
+    After a kill anywhere, gates see the list before or the list after; run it again. Without a
+    change it signs again what is due, if anything. Reports at the end of retention are deleted as
+    well ([reports] retention_days).
     """
     is_given = (
         click.get_current_context().get_parameter_source("every_s") is not ParameterSource.DEFAULT
     )
     if is_given and not watch:
         raise click.UsageError("--every goes with --watch; without it publish runs once")
-    if clock_is_right:  # before it is known whether another one publishes: that one goes on by it
-        _say_clock_is_right(home_folder)
+    if clock_is_right:  # first, since a publisher that watches needs it too
+        _confirm_clock(home_folder)
     with os_errors_on_one_line():
         if watch:
             with _Publishing.alone(home_folder) as publishing:
@@ -93,7 +88,7 @@ def publish(
 
 
 def _publish_alone(home_folder: Path, *, as_json: bool) -> bool:
-    """Publish; False if another publisher is at work."""
+    """Publish. Returns False if another publisher is running."""
     from backoffice.publishing.publisher import BusyError
 
     try:
@@ -108,12 +103,15 @@ def _publish_once(publishing: "_Publishing", *, as_json: bool) -> None:
     try:
         for outcome in publishing.publish_all():
             _tell(_told(outcome), as_json=as_json)
-    finally:  # whatever is wrong with lists
+    finally:  # also when publishing failed
         _tell_forgotten(publishing.forget(), as_json=as_json)
 
 
 def _hand_over(home_folder: Path, *, as_json: bool) -> bool:
-    """Let the publisher that watches publish, and tell what it says; whether one is there. Raises OperatorError for what went wrong there."""
+    """Let the publisher that watches publish, and show its result. Returns whether there is one.
+
+    Raises OperatorError with the error of that publisher.
+    """
     from backoffice.publishing.wishes import handed_over
 
     answer = handed_over(home_folder)
@@ -128,7 +126,7 @@ def _hand_over(home_folder: Path, *, as_json: bool) -> bool:
     return True
 
 
-def _say_clock_is_right(home_folder: Path) -> None:
+def _confirm_clock(home_folder: Path) -> None:
     from backoffice.signing.clock import say_right
 
     with held(home_folder) as home:
@@ -137,7 +135,7 @@ def _say_clock_is_right(home_folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Publishing:
-    """A publisher that is alone in its home, by the configuration as it is at each publication."""
+    """The only publisher of a home; it reads the configuration at each publication."""
 
     home: Path
     registry: "Registry"
@@ -156,7 +154,7 @@ class _Publishing:
             yield cls(home_folder, registry, config.database_url)
 
     def configuration(self) -> object:
-        """Which writing of the configuration it is: another one after each time that it is written."""
+        """The version of the configuration: it differs after each time that the file is written."""
         from backoffice.home.config import FILE_NAME
 
         found = (self.home / FILE_NAME).stat()
@@ -167,11 +165,11 @@ class _Publishing:
         return self.registry.publications.building() is not None
 
     def is_pending(self) -> bool:
-        """Whether a change waits to be published, or a list that was begun waits to be finished."""
+        """Whether a change, or a list that was begun, waits to be published."""
         return self.registry.pending() > 0 or self.is_begun()
 
     def publish(self) -> "Outcome":
-        """Publish, or sign again what is due. Raises what can go wrong, see `os_errors_on_one_line`."""
+        """Publish, or sign again what is due. Raises OperatorError, OSError."""
         from backoffice.home.config import load
         from backoffice.publishing.publisher import Publisher
         from validator.errors import ConfigError
@@ -183,14 +181,17 @@ class _Publishing:
             return Publisher(config, self.registry, say=say).publish(now_unix_s())
 
     def publish_all(self) -> "Iterator[Outcome]":
-        """Publish what there is: what a run that was killed had begun, as it was claimed, and what changed since. Raises as `publish`."""
+        """Publish the list that a killed run had begun, if any, and then what changed since."""
         was_begun = self.is_begun()
         yield self.publish()
         if was_begun and self.is_pending():
             yield self.publish()
 
     def forget(self) -> int:
-        """Delete the reports whose time is over; how many. Raises what can go wrong, see `os_errors_on_one_line`."""
+        """Delete reports at the end of retention.
+
+        Returns how many; raises OperatorError, OSError.
+        """
         from backoffice.home.config import load
         from backoffice.reports.retention import forget_due
 
@@ -198,7 +199,10 @@ class _Publishing:
 
 
 def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoReturn:
-    """Publish for ever. What goes wrong is told once, and tried again: gates keep the list they have meanwhile."""
+    """Publish for ever.
+
+    An error is printed once and tried again: gates keep their list meanwhile.
+    """
     from backoffice.publishing.wishes import Wishes
 
     with Wishes.heard_in(publishing.home) as wishes:
@@ -213,18 +217,21 @@ def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoRetur
 
 
 class _Watch:
-    """What `publish --watch` does again and again, and when it did what last."""
+    """The work of `publish --watch`, and when it last did what."""
 
     def __init__(self, publishing: _Publishing, every_s: float, as_json: bool) -> None:
         self._publishing = publishing
         self._every_s = every_s
         self._as_json = as_json
-        self._wrong = ""  # what went wrong the last time
+        self._wrong = ""  # the last error, until a publication succeeds
         self._published_s = self._signed_s = self._forgot_s = float("-inf")
-        self._written: object = None  # the configuration by which it was published last
+        self._written: object = None  # the configuration of the last publication
 
     def publish(self, *, is_asked: bool) -> dict[str, Any]:
-        """Publish or sign what is due, or in any case if somebody asked; what came of it, for whoever asked."""
+        """Publish or sign what is due, or in any case if a client asked.
+
+        Returns the client's answer.
+        """
         now_s = time.monotonic()
         published = []
         try:
@@ -257,7 +264,7 @@ class _Watch:
         ) or now_s - self._signed_s >= SIGN_S
 
     def forget(self) -> None:
-        """Delete the reports whose time is over, each hour."""
+        """Delete reports at the end of retention, each hour."""
         now_s = time.monotonic()
         if now_s - self._forgot_s < FORGET_S:
             return
@@ -273,7 +280,7 @@ def _tell_forgotten(count: int, *, as_json: bool) -> None:
     if count and as_json:
         click.echo(json.dumps({"event": "forgotten", "reports": count}))
     elif count:
-        click.echo(f"{count:,} reports are deleted: their time is over")
+        click.echo(f"{count:,} reports deleted: their retention is over")
 
 
 def _told(outcome: "Outcome") -> dict[str, Any]:
@@ -328,20 +335,23 @@ def _tell(told: dict[str, Any], *, as_json: bool) -> None:
     type=click.IntRange(1, WORKERS_MAX),
     default=1,
     show_default=True,
-    help="So many processes; one hears some 250 gates a second. More than one want PostgreSQL.",
+    help="How many processes; one answers some 250 gates a second. Several need PostgreSQL.",
 )
 @click.option(
     "--gates",
     type=click.IntRange(1, GATES_MAX),
     default=20_000,
     show_default=True,
-    help="So many may come back at once, each with a connection that it keeps.",
+    help="How many gates may return at once, each with a connection that it keeps.",
 )
 def serve(home_folder: Path, host: str, port: int, workers: int, gates: int) -> None:
-    """Receive the gates' reports, bring them fingerprint keys, and hand out the published folder, over HTTP on this machine.
+    """Receive reports, send fingerprint keys, and serve the published folder.
 
-    A city puts a web server with TLS before it: it hands out the published folder by itself, and passes on what begins with /v1/, Host header and all.
-    The first line printed is the address, for courier.url and upload.url.
+    It answers HTTP on this machine alone.
+
+    A city puts a web server with TLS before it, which serves the published folder itself and passes
+    on what begins with /v1/, with the Host header. The first line printed is the address, for
+    courier.url and upload.url.
     """
     from backoffice.home.config import load
     from backoffice.receiver.serving import listener
@@ -349,7 +359,8 @@ def serve(home_folder: Path, host: str, port: int, workers: int, gates: int) -> 
 
     if host not in LOOPBACK:
         raise OperatorError(
-            f"--host {host}: serve is for this machine; put a web server with TLS before it"
+            f"--host {host}: serve listens on this machine alone; put a web server with TLS"
+            " before it"
         )
     with os_errors_on_one_line():
         config = load(home_folder)

@@ -1,6 +1,7 @@
-"""The commands about reports: report-key, and the group reports. The group they belong to is in cli/program.py; docs/runbook.md walks through them.
+"""The commands report-key and reports. docs/runbook.md walks through them.
 
-`report-key` and `reports open` need no home and no network. No UID comes to a terminal except by `reports open`, which is the authority's.
+`report-key` and `reports open` need no home and no network. Only `reports open`, which is the
+authority's, prints UIDs.
 """
 
 import json
@@ -41,7 +42,7 @@ UNIX_S_DIGITS_MAX = 11
 
 @click.group(name="report-key")
 def report_key() -> None:
-    """Make the keys to which reports are sealed, and those that sign what is exported."""
+    """Make the keys that reports are sealed to, and the keys that sign exports."""
 
 
 @report_key.command(
@@ -55,9 +56,7 @@ def report_key() -> None:
     metavar="DIR",
     help="Where NAME.pem and NAME.pub go.",
 )
-@click.option(
-    "--signing", is_flag=True, help="Make a key with which an exporter signs, not one to seal to."
-)
+@click.option("--signing", is_flag=True, help="Make a key that signs exports, not one to seal to.")
 @passphrase_option
 @click.option(
     "--no-passphrase",
@@ -67,7 +66,11 @@ def report_key() -> None:
 def report_key_make(
     name: str, out: Path, signing: bool, passphrase_file: Path | None, no_passphrase: bool
 ) -> None:
-    """Make a key where the exporter is, or the authority: NAME.pem stays there, NAME.pub goes to whoever seals to it or checks by it."""
+    """Make a key at the exporter or the authority: NAME.pem stays there.
+
+    NAME.pub goes to the gates' back office that seals to it, or to the authority that checks with
+    it.
+    """
     from backoffice.reports.keys import make_sealing_key, make_signing_key
 
     make = make_signing_key if signing else make_sealing_key
@@ -75,7 +78,8 @@ def report_key_make(
         key_id = make(out, name, new_passphrase(passphrase_file, none=no_passphrase))
     use = "signs exports" if signing else "opens what is sealed"
     click.echo(
-        f"{out / name}.pem: the private key, which {use}; it stays here, and never on the back office"
+        f"{out / name}.pem: the private key, which {use}; it stays here, and never on the back"
+        " office"
     )
     click.echo(f"{out / name}.pub: the public part")
     click.echo(f"id {key_id}")
@@ -83,18 +87,21 @@ def report_key_make(
 
 @click.group()
 def reports() -> None:
-    """Look at the reports that came, and export them for the authority."""
+    """Show the reports that came, and export them for the authority."""
 
 
 @reports.command(name="list", epilog="Example: turnike-backoffice reports list --home city")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def reports_list(home_folder: Path, as_json: bool) -> None:
-    """Show what came from each gate, by outbox, and what is missing: numbers that never came, reports that a gate refused, outboxes that began anew."""
+    """Show the reports of each gate by outbox, and what is missing.
+
+    Missing are numbers that never came, reports that a gate refused, and outboxes that began again.
+    """
     with _store(home_folder) as (_config, store):
         seen, gaps = _numbered(store.outboxes()), _gaps(store)
     if as_json:
-        told = [
+        rows = [
             {
                 **view._asdict(),
                 "is_new": is_new,
@@ -102,12 +109,13 @@ def reports_list(home_folder: Path, as_json: bool) -> None:
             }
             for view, is_new in seen
         ]
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(rows))
         return
     for view, is_new in seen:
         newest = moment(view.newest_unix_s)
         click.echo(
-            f"{shown(view.gate_id)}  lane {view.lane}, outbox {shown(view.outbox_id[:8])}: {view.received:,} reports, the newest of {newest}"
+            f"{shown(view.gate_id)}  lane {view.lane}, outbox {shown(view.outbox_id[:8])}:"
+            f" {view.received:,} reports, the newest of {newest}"
         )
         if view.missing:
             numbers = _ranges(gaps.get((view.gate_id, view.outbox_id), []))
@@ -117,7 +125,9 @@ def reports_list(home_folder: Path, as_json: bool) -> None:
         if view.refused:
             click.echo(f"    REFUSED {view.refused:,}: the gate could not keep them")
         if is_new:
-            click.echo("    NEW OUTBOX: the one before ended; what had not come of it is lost")
+            click.echo(
+                "    NEW OUTBOX: the one before ended; reports of it that had not come are lost"
+            )
     received, missing, refused = (
         sum(column)
         for column in zip(
@@ -131,7 +141,8 @@ def reports_list(home_folder: Path, as_json: bool) -> None:
 
 @reports.command(
     name="export",
-    epilog="Example: turnike-backoffice reports export --key report-2026.pem --to ministry.pub --sign exporter.pem --who 'Ayşe Kaya' march.export",
+    epilog="Example: turnike-backoffice reports export --key report-2026.pem --to ministry.pub"
+    " --sign exporter.pem --who 'Ayşe Kaya' march.export",
 )
 @home_option
 @click.argument("out", type=file_argument)
@@ -164,14 +175,14 @@ def reports_list(home_folder: Path, as_json: bool) -> None:
     "--who",
     required=True,
     metavar="NAME",
-    help="Who exports: it stands in the file and in the log.",
+    help="Who exports; the file and the log have the name.",
 )
 @click.option(
     "--from",
     "from_",
     default="0",
     metavar="TIME",
-    help="Received from then on; left out: all that is held.",
+    help="Received from then on; left out: all that are stored.",
 )
 @click.option("--up-to", metavar="TIME", help="Received before then; left out: five minutes ago.")
 @passphrase_option
@@ -186,9 +197,12 @@ def reports_export(
     up_to: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Write the reports of a period into a file that the authority alone can read, signed, and write down who took them.
+    """Write the reports of a period into a signed file that only the authority can read.
 
-    Times are ISO 8601 with an offset from UTC, or Unix seconds: when a report came to the city. A UID whose key is not given is left out, and told.
+    The log keeps who exported what.
+
+    Times are when a report came to the city: ISO 8601 with an offset from UTC, or Unix seconds. A
+    UID whose key is not given is left out, and counted.
     """
     from backoffice.reports.exports import SETTLED_S, Order, export
     from backoffice.reports.keys import Opener, read_opening_key, read_sealing_key, read_signing_key
@@ -207,16 +221,18 @@ def reports_export(
         done = export(store, opener, order, out, say)
     logged = done.logged
     click.echo(
-        f"{out}: {logged.reports:,} reports, received until {moment(logged.up_to_unix_s)}, for {logged.to}"
+        f"{out}: {logged.reports:,} reports, received until {moment(logged.up_to_unix_s)},"
+        f" for {logged.to}"
     )
     for reason, count in sorted(done.without.items()):
         click.echo(f"    WITHOUT A UID {count:,}: {reason}")
-    click.echo(f"written down as export {logged.number}, sha256 {logged.sha256}")
+    click.echo(f"logged as export {logged.number}, sha256 {logged.sha256}")
 
 
 @reports.command(
     name="open",
-    epilog="Example: turnike-backoffice reports open march.export --key ministry.pem --signer exporter.pub",
+    epilog="Example: turnike-backoffice reports open march.export"
+    " --key ministry.pem --signer exporter.pub",
 )
 @click.argument("file", type=file_argument)
 @click.option(
@@ -239,7 +255,10 @@ def reports_export(
 def reports_open(
     file: Path, key_file: Path, signer_file: Path, passphrase_file: Path | None
 ) -> None:
-    """For the authority: check an export, and print its reports, one JSON object a line, UIDs and all. Needs no back office."""
+    """For the authority: check an export and print its reports with UIDs, one JSON object a line.
+
+    It needs no back office.
+    """
     from backoffice.reports.export_file import ExportError, read_export, read_header
     from backoffice.reports.keys import read_opening_key, read_signer
 
@@ -259,7 +278,8 @@ def reports_open(
                 raise OperatorError(f"{file}: {error}") from error
     period = f"{moment(header.from_unix_s)} to {moment(header.up_to_unix_s)}"
     click.echo(
-        f"{header.reports:,} reports, received {period}; exported {moment(header.made_unix_s)} by {header.who!r}",
+        f"{header.reports:,} reports, received {period};"
+        f" exported {moment(header.made_unix_s)} by {header.who!r}",
         err=True,
     )
 
@@ -268,7 +288,7 @@ def reports_open(
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def reports_log(home_folder: Path, as_json: bool) -> None:
-    """Show every export: who took what, when, for whom."""
+    """Show every export: who exported what, when, for whom."""
     with _store(home_folder) as (_config, store):
         rows = store.export_log()
     if as_json:
@@ -277,7 +297,8 @@ def reports_log(home_folder: Path, as_json: bool) -> None:
     for row in rows:
         period = f"{moment(row.from_unix_s)} to {moment(row.up_to_unix_s)}"
         click.echo(
-            f"{row.number}  {moment(row.at_unix_s)}  {shown(row.who)} for {shown(row.to)}: {row.reports:,} reports, {period}"
+            f"{row.number}  {moment(row.at_unix_s)}  {shown(row.who)} for {shown(row.to)}:"
+            f" {row.reports:,} reports, {period}"
         )
         click.echo(f"    sha256 {shown(row.sha256)}")
     click.echo(f"{len(rows):,} exports")
@@ -286,9 +307,9 @@ def reports_log(home_folder: Path, as_json: bool) -> None:
 @reports.command(name="move", epilog="Example: turnike-backoffice reports move --home city")
 @home_option
 def reports_move(home_folder: Path) -> None:
-    """Move reports and gates out of the registry's database to where [receiver] database says. The receiver must not run meanwhile.
+    """Move reports and gates from the registry's database to that of [receiver] database.
 
-    Killed anywhere, run it again.
+    The receiver must not run meanwhile. After a kill, run it again.
     """
     from backoffice.home.config import load
     from backoffice.reports.moving import move
@@ -301,9 +322,9 @@ def reports_move(home_folder: Path) -> None:
 
 @reports.command(name="forget", epilog="Example: turnike-backoffice reports forget --home city")
 @home_option
-@click.option("--clock-is-right", is_flag=True, help="Though no gate has spoken for a day.")
+@click.option("--clock-is-right", is_flag=True, help="Though no gate has sent a status for a day.")
 def reports_forget(home_folder: Path, *, clock_is_right: bool) -> None:
-    """Delete the reports whose time is over now, as publish does it each hour. Exported or not."""
+    """Delete reports at the end of retention, exported or not, as publish does each hour."""
     from backoffice.home.config import load
     from backoffice.reports.retention import ends_unix_s, forget_due
 
@@ -337,7 +358,7 @@ def _numbered(views: "Sequence[OutboxView]") -> "list[tuple[OutboxView, bool]]":
 
 
 def _gaps(store: "ReportStore") -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """The first and last number of each gap, by gate and outbox."""
+    """The gaps by gate and outbox: the first and last number of each."""
     gaps: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for gap in store.gaps():
         gaps.setdefault((gap.gate_id, gap.outbox_id), []).append((gap.first_seq, gap.last_seq))
@@ -345,14 +366,13 @@ def _gaps(store: "ReportStore") -> dict[tuple[str, str], list[tuple[int, int]]]:
 
 
 def _ranges(gaps: "Sequence[tuple[int, int]]") -> str:
-    """Which numbers, as far as there is room."""
-    told = [
+    """The first gaps as text."""
+    ranges = [
         f"{first}" if first == last else f"{first} to {last}"
         for first, last in gaps[:GAPS_SHOWN_MAX]
     ]
-    return (
-        ", ".join(told) + (" …" if len(gaps) > GAPS_SHOWN_MAX else "") or "before what was deleted"
-    )
+    more = " …" if len(gaps) > GAPS_SHOWN_MAX else ""
+    return ", ".join(ranges) + more or "before what was deleted"
 
 
 def _asking(passphrase_file: Path | None, key_file: Path) -> "Callable[[], str]":
@@ -360,7 +380,7 @@ def _asking(passphrase_file: Path | None, key_file: Path) -> "Callable[[], str]"
 
 
 def _time(option: str, text: str) -> int:
-    """A time that somebody typed. Raises OperatorError."""
+    """A time that the operator typed, in Unix seconds. Raises OperatorError."""
     try:
         if text.isascii() and text.isdecimal() and len(text) <= UNIX_S_DIGITS_MAX:
             return int(text)

@@ -1,7 +1,7 @@
-"""The commands root-key and root; the group they belong to is in cli/program.py.
+"""The commands root-key and root. docs/runbook.md walks through them.
 
-docs/runbook.md walks through them. `root-key` needs no home and no network: it runs where the root
-keys are. Nothing here ever prints a private key.
+`root-key` needs no home and no network: it runs where the root keys are. Nothing here ever prints a
+private key.
 """
 
 import json
@@ -53,7 +53,10 @@ def root_key() -> None:
     help="Leave the key unprotected; then only the safe protects it.",
 )
 def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphrase: bool) -> None:
-    """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office. The name is published in the root."""
+    """Make a root key: NAME.pem stays where it is made, NAME.pub goes to the back office.
+
+    The name is published in the root.
+    """
     from backoffice.signing.keys import make_root_key
 
     with os_errors_on_one_line():
@@ -65,7 +68,8 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
 
 @root_key.command(
     name="sign",
-    epilog="Example: turnike-backoffice root-key sign 2.root.draft.json --previous 1.root.json --key a.pem",
+    epilog="Example: turnike-backoffice root-key sign 2.root.draft.json"
+    " --previous 1.root.json --key a.pem",
 )
 @click.argument("draft", type=file_argument)
 @click.option(
@@ -87,10 +91,11 @@ def root_key_make(name: str, out: Path, passphrase_file: Path | None, no_passphr
 def root_key_sign(
     draft: Path, key_file: Path, previous: Path | None, passphrase_file: Path | None, yes: bool
 ) -> None:
-    """Show what a draft says, ask, and add the signature of one root key to it."""
+    """Show what a draft holds, ask, and add the signature of one root key to it."""
     from backoffice.home.folder import put
     from backoffice.signing.keys import read_private_key
-    from backoffice.signing.roots import described, draft_bytes, read_root, sign_root
+    from backoffice.signing.root_text import described
+    from backoffice.signing.roots import draft_bytes, read_root, sign_root
 
     with os_errors_on_one_line():
         root = read_root(draft)
@@ -107,7 +112,7 @@ def root_key_sign(
 
 @click.group()
 def root() -> None:
-    """Look at the root in force, and put a signed draft into force."""
+    """Show the root in force, and put a signed draft into force."""
 
 
 @root.command(
@@ -116,9 +121,10 @@ def root() -> None:
 @click.argument("drafts", type=file_argument, nargs=-1, required=True, metavar="DRAFT...")
 @home_option
 def root_accept(drafts: tuple[Path, ...], home_folder: Path) -> None:
-    """Put a draft into force that enough root keys have signed; several copies of it are taken together.
+    """Put a draft into force that enough root keys have signed; several copies are merged.
 
-    Gates find the new root at their next poll. What is published is signed again at once with the keys that it names.
+    Gates find the new root at their next poll. What is published is signed again at once with the
+    keys that it names.
     """
     from backoffice.signing import ceremonies
     from backoffice.signing.roles import sign_timestamp
@@ -127,7 +133,8 @@ def root_accept(drafts: tuple[Path, ...], home_folder: Path) -> None:
         accepted = ceremonies.accept(home, drafts, now_unix_s())
         path = home.roots / f"{accepted.version}.root.json"
         click.echo(
-            f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}. A new gate begins with {path}"
+            f"root {accepted.version} is in force until {accepted.expires:%Y-%m-%d}."
+            f" A new gate begins with {path}"
         )
         try:
             published = sign_timestamp(home, now_unix_s())
@@ -146,12 +153,13 @@ def root_accept(drafts: tuple[Path, ...], home_folder: Path) -> None:
 @root.command(name="discard", epilog="Example: turnike-backoffice root discard --home city")
 @home_option
 def root_discard(home_folder: Path) -> None:
-    """Give up the draft that waits, and the online keys that were made for it."""
+    """Delete the draft that waits, and retire the online keys made for it."""
     from backoffice.signing.roots import discard_draft
 
     with held(home_folder) as home:
         click.echo(
-            f"{discard_draft(home)}: given up. Copies of it cannot be accepted if it named new online keys."
+            f"{discard_draft(home)}: given up."
+            " Copies of it cannot be accepted if it named new online keys."
         )
 
 
@@ -180,7 +188,7 @@ def _signatures(root: "Metadata[Root]", before: "Metadata[Root] | None") -> str:
 
 
 def tell_ceremony(home: "Home", draft: Path) -> None:
-    """What to do with a new draft."""
+    """Print what to do with a new draft."""
     from backoffice.signing.roots import newest_root, read_root
 
     newest = newest_root(home)
@@ -191,7 +199,8 @@ def tell_ceremony(home: "Home", draft: Path) -> None:
     click.echo("Next:")
     click.echo(f"  1. carry {carried} to where the root keys are")
     click.echo(
-        f"  2. there, with {signers.signed.roles['root'].threshold} keys: turnike-backoffice root-key sign {draft.name}{shown} --key NAME.pem"
+        f"  2. there, with {signers.signed.roles['root'].threshold} keys:"
+        f" turnike-backoffice root-key sign {draft.name}{shown} --key NAME.pem"
     )
     click.echo(
         f"  3. bring it back: turnike-backoffice root accept {draft.name} --home {home.folder}"

@@ -1,4 +1,4 @@
-"""What the commands of the back office have in common: where its home is, who may write there, and errors in one line."""
+"""What the commands share: options, the home and its lock, passphrases, progress."""
 
 import math
 import sys
@@ -28,24 +28,23 @@ home_option = click.option(
     envvar="TURNIKE_HOME",
     required=True,
     metavar="DIR",
-    help="The home folder of the back office; TURNIKE_HOME in the environment says it too.",
+    help="The home folder of the back office; or set TURNIKE_HOME in the environment.",
 )
 passphrase_option = click.option(
     "--passphrase-file",
     type=file_argument,
     metavar="FILE",
-    help="Its first line is the passphrase; otherwise it is asked for.",
+    help="Its first line is the passphrase; without it, the terminal asks.",
 )
 
-PASSPHRASE_CHARACTERS_MIN = (
-    20  # the file format slows a guess down by little, and whoever finds the stick has years
-)
+# The file format slows a guess down by little, and a thief of the memory stick has years.
+PASSPHRASE_CHARACTERS_MIN = 20
 PASSPHRASE_FILE_BYTES_MAX = 4_096
 YEAR_10000_UNIX_S = 253_402_300_800
 
 
 def a_number(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """A click callback: click takes nan for a number in any range."""
+    """A click callback that refuses nan, which click accepts in any range."""
     if math.isnan(value):
         raise click.BadParameter("nan is not a number", context, parameter)
     return value
@@ -64,7 +63,7 @@ def os_errors_on_one_line() -> Iterator[None]:
 
 @contextmanager
 def naming(what: Path | str) -> Iterator[None]:
-    """Let an OSError that names no file, such as one of reading, name this."""
+    """Name a file in an OSError that names none, such as one of reading."""
     try:
         yield
     except OSError as error:
@@ -74,7 +73,7 @@ def naming(what: Path | str) -> Iterator[None]:
 
 @contextmanager
 def held(home_folder: Path) -> "Iterator[Home]":
-    """The back office of this home, held: one command at a time writes."""
+    """Hold the home's lock for a block: one command at a time writes."""
     with os_errors_on_one_line():
         home = home_of(home_folder)
         with home.hold(lambda: click.echo("waiting for another command to finish …", err=True)):
@@ -82,14 +81,18 @@ def held(home_folder: Path) -> "Iterator[Home]":
 
 
 def home_of(home_folder: Path) -> "Home":
-    """The back office of this home, as its configuration says. Raises ConfigError."""
+    """The home in this folder, as its configuration describes it. Raises ConfigError."""
     from backoffice.home.config import load
 
     return load(home_folder).home
 
 
 def now_unix_s() -> int:
-    """The time to sign with. Raises OperatorError for a clock that nobody has set: what it dates would be deleted when it is right."""
+    """The time to sign with, in Unix seconds.
+
+    Raises OperatorError for a clock that was never set: what it dates would be deleted once it is
+    right.
+    """
     from backoffice.home.folder import CLOCK_UNIX_S_MIN
 
     now = int(time.time())
@@ -99,20 +102,24 @@ def now_unix_s() -> int:
 
 
 def moment(unix_s: int) -> str:
-    """A time as people read it. A gate may say any."""
+    """A time for people. Any number is valid, since gates send any."""
     if not 0 <= unix_s < YEAR_10000_UNIX_S:
         return f"{unix_s} s"
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Callable[[], str]:
-    """Something that gives the passphrase when it is needed; `of` names the key to whoever is asked."""
+    """A function that reads the passphrase when it is needed.
+
+    Args:
+        file: The passphrase is its first line; None: ask on the terminal.
+        confirm: Ask twice.
+        of: The key's name, for the question.
+    """
 
     def ask() -> str:
         if file is None and not (sys.stdin and sys.stdin.isatty()):
-            raise OperatorError(
-                "nobody is here to give the passphrase; --passphrase-file says it too"
-            )
+            raise OperatorError("no terminal to ask for the passphrase; use --passphrase-file")
         if file is None:
             text = f"Passphrase of {of}" if of else "Passphrase"
             answer: str = click.prompt(text, hide_input=True, confirmation_prompt=confirm, err=True)
@@ -123,7 +130,7 @@ def passphrase(file: Path | None, *, confirm: bool = False, of: str = "") -> Cal
 
 
 def _first_line(file: Path) -> str:
-    """The passphrase in a file, whatever editor wrote it. Raises OperatorError."""
+    """Read the passphrase in a file that any editor wrote. Raises OperatorError."""
     from validator.formats.text_files import text_of
 
     with os_errors_on_one_line(), naming(file), file.open("rb") as source:
@@ -137,33 +144,40 @@ def _first_line(file: Path) -> str:
     except ValueError as error:
         raise OperatorError(f"{file}: {error}") from error
     if not lines or not lines[0]:
-        raise OperatorError(f"{file}: its first line is empty, and is to be the passphrase")
+        raise OperatorError(f"{file}: its first line is empty; write the passphrase there")
     return lines[0]
 
 
 def new_passphrase(file: Path | None, *, none: bool) -> str | None:
-    """The passphrase of a key that is to be made; None if it is to have none. Raises OperatorError for one that protects little."""
+    """The passphrase of a new key; None if it is to have none.
+
+    Raises OperatorError for a short one.
+    """
     if none and file:
-        raise OperatorError("give a passphrase or say --no-passphrase, not both")
+        raise OperatorError("use --passphrase-file or --no-passphrase, not both")
     if none:
         return None
     given = passphrase(file, confirm=True)()
     if len(given) < PASSPHRASE_CHARACTERS_MIN:
         raise OperatorError(
-            f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters: six words drawn by dice will do"
+            f"a passphrase has at least {PASSPHRASE_CHARACTERS_MIN} characters:"
+            " six words drawn by dice are enough"
         )
     return given
 
 
-class Telling:
-    """Tells what is being done: what, how much of it, and of how much (0: not known). Bars on a terminal, else nothing."""
+class ProgressBars:
+    """Displays progress: what is done, how much of it, and of how much (0: unknown).
+
+    It draws bars on a terminal, else nothing.
+    """
 
     def __init__(self, bars: "Progress | None") -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Tell it."""
+        """Display it."""
         if self._bars is None:
             return
         self._bars.start()
@@ -172,14 +186,14 @@ class Telling:
         self._bars.update(self._tasks[what], completed=done, total=total or None)
 
     def pause(self) -> None:
-        """Take the bars away until more is told: they would be drawn over a question."""
+        """Remove the bars until the next progress: they would be drawn over a question."""
         if self._bars is not None:
             self._bars.stop()
 
 
 @contextmanager
-def progress() -> Iterator[Telling]:
-    """What to tell of work that lasts; its bars are gone when the block ends."""
+def progress() -> Iterator[ProgressBars]:
+    """Display the progress of a block; the bars are removed at its end."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -191,7 +205,7 @@ def progress() -> Iterator[Telling]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Telling(None)
+        yield ProgressBars(None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -201,6 +215,6 @@ def progress() -> Iterator[Telling]:
     )
     bars = Progress(*columns, console=console, transient=True)
     try:
-        yield Telling(bars)
+        yield ProgressBars(bars)
     finally:
         bars.stop()

@@ -164,8 +164,8 @@ class Import:
         )
         return Doubt(
             Mistake.TWICE,
-            f"{what} in the file more than once (line {first} and line {again}): a list names a card"
-            " once, so it was put together wrongly, or filled down, or rounded",
+            f"{what} in the file more than once (line {first} and line {again}): a list names a"
+            " card once, so it was put together wrongly, or filled down, or rounded",
         )
 
     def _are_by_chance(self, twice: int) -> bool:

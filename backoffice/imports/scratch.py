@@ -91,9 +91,8 @@ class Scratch:
         `unwanted`: only the rows of unwanted cards.
         """
         among = "JOIN unwanted USING (uid)" if unwanted else ""
-        found = self._fetched(
-            f"SELECT line, uid, number, ends, is_in FROM rows {among} ORDER BY uid, line"  # noqa: S608 own words
-        )
+        rows = f"SELECT line, uid, number, ends, is_in FROM rows {among}"  # noqa: S608 own words
+        found = self._fetched(f"{rows} ORDER BY uid, line")
         return (
             Row(line, uid, number, ends, is_in=bool(is_in))
             for line, uid, number, ends, is_in in found
@@ -128,8 +127,8 @@ class Scratch:
             f" WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"
         )
         # SQLite takes a bare column from the row that has the minimum (lang_select.html, 2.5).
-        found = self._db.execute(f"SELECT count(*), min(first), last FROM ({grouped})").fetchone()  # noqa: S608 likewise
-        count, first, last = found
+        counted = f"SELECT count(*), min(first), last FROM ({grouped})"  # noqa: S608 likewise
+        count, first, last = self._db.execute(counted).fetchone()
         return int(count), int(first or 0), int(last or 0)
 
     def has_long_twice(self) -> bool:

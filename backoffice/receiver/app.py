@@ -1,9 +1,11 @@
-"""The receiving side as a web application: gates enrol, upload reports, and say how they fare. Stateless; reports/store.py remembers.
+"""The receiver as a web application: gates enrol, upload reports, and send their status.
 
     routes = Receiver(store, limits, now_unix_s, KeyDelivery(home)).routes   # mounted by web_app.py
 
-Whoever sends is a stranger until the signature says otherwise (validator/reports/signed_request.py); bodies are bounded before and after they are
-unpacked. Nothing here can open what is sealed, and nothing is logged of a body. `/v1/openapi.json` describes it; a test holds it to that.
+It keeps no state; reports/store.py does. A sender is unknown until its signature is verified
+(validator/reports/signed_request.py). Bodies are bounded before and after they are unpacked.
+Nothing here can open what is sealed, and nothing of a body is logged. `/v1/openapi.json` describes
+the receiver; a test compares the two.
 """
 
 import time
@@ -52,18 +54,17 @@ RETRY_AFTER_S = 30
 
 @dataclass(frozen=True, slots=True)
 class ReceiverLimits:
-    """What one request, and one gate, may cost."""
+    """The limits of one request, and of one gate."""
 
     packed_bytes_max: int = 256 << 10  # two hundred reports are 40 KiB
     body_bytes_max: int = 1 << 20
     batch_max: int = 200
     status_bytes_max: int = 64 << 10
-    requests_max: int = 64  # in work at once; for one more there is no thread
-    bodies_max: int = 1_024  # coming in at once: 256 MiB at most
-    body_s: float = 30.0  # for the whole of it: 9 KB/s for the largest
-    requests_per_minute: int = (
-        2_000  # a gate that drains 100,000 reports sends 500 in less than a minute
-    )
+    requests_max: int = 64  # handled at once; there is no thread for one more
+    bodies_max: int = 1_024  # arriving at once: 256 MiB at most
+    body_s: float = 30.0  # for a whole body: 9 KB/s for the largest
+    # A gate that drains 100,000 reports sends 500 requests in less than a minute.
+    requests_per_minute: int = 2_000
     gates_remembered: int = 100_000
 
 
@@ -74,7 +75,7 @@ HOSTS_SAID_MAX = 8  # unknown hosts that are reported to the operator, of each p
 
 
 class Receiver:
-    """The endpoints, on one store. Any number of processes may run one each."""
+    """The endpoints on one store. Any number of processes may each have one."""
 
     def __init__(
         self,
@@ -85,9 +86,15 @@ class Receiver:
         names: ReceiverNames = ANY_HOST,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """Without `keys` gates are given no fingerprint keys.
+        """Take what the endpoints need.
 
-        `names` are the addresses by which gates call it; `say` is told in a line of a host that is none of them.
+        Args:
+            store: Reports and gates.
+            limits: What one request, and one gate, may cost.
+            now_unix_s: The clock.
+            keys: The fingerprint keys to send to gates; None: none.
+            names: The addresses by which gates call this receiver.
+            say: Takes a line for the operator about a host that is not in `names`.
         """
         self._names = names
         self._say = say
@@ -103,7 +110,7 @@ class Receiver:
 
     @property
     def routes(self) -> list[Route]:
-        """To be mounted, under each path by which the receiver is called."""
+        """The routes, under each path prefix of the receiver."""
         limits = self._limits
         posts: tuple[tuple[str, Endpoint, int], ...] = (
             ("v1/enrol", self.enrol, limits.status_bytes_max),
@@ -120,14 +127,14 @@ class Receiver:
         return routes
 
     async def page(self, _request: Request) -> Response:
-        """What this is, as OpenAPI says it."""
+        """The description of the receiver in OpenAPI."""
         return JSONResponse(OPENAPI)
 
     async def enrol(self, request: Request, body: bytes) -> Response:
-        """Let a gate speak that has a token.
+        """Enrol a gate that has a token.
 
-        A gate signs this too, with the key that it enrols (older ones do not): what a proxy changes on the way it would
-        change of every report, and so nothing is enrolled.
+        The gate signs this request too, with the key that it enrols; older gates do not. A proxy
+        that changes this request would change every report too, so nothing is enrolled then.
         """
         told = read_enrolment(body)
         public_key = bytes.fromhex(told.public_key)
@@ -145,7 +152,7 @@ class Receiver:
         return JSONResponse(answer, HTTPStatus.CREATED)
 
     async def reports(self, request: Request, packed: bytes) -> Response:
-        """Take a batch of reports; the answer says what became of each."""
+        """Store a batch of reports. The answer has the result of each."""
         speaker = await self._speaker(request, packed)
         content = unpacked(request, packed, self._limits.body_bytes_max)
         raw = read_batch(content)
@@ -164,7 +171,7 @@ class Receiver:
         return JSONResponse({"results": results})
 
     async def status(self, request: Request, packed: bytes) -> Response:
-        """Keep how a gate fares; the answer brings the fingerprint keys that it lacks."""
+        """Keep a gate's status. The answer brings the fingerprint keys that the gate lacks."""
         speaker = await self._speaker(request, packed)
         if speaker.gate_id != request.path_params["gate_id"]:
             raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
@@ -185,15 +192,15 @@ class Receiver:
         keys = self._keys.lacking(held_keys(told)) if self._keys else None
         if not keys:
             return Kept(heard.kept, UNSET if keys is None else [], next_nonce)
-        public_key = self._store.public_key(
-            speaker.gate_id
-        )  # asked again: it may have been struck off since
+        # Read again: the gate may have been struck off since.
+        public_key = self._store.public_key(speaker.gate_id)
         return Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
 
     def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
-        """Every fault as JSON, in one line; one request too many, and a database that is away, are a 503 that says when to come again.
+        """Wrap an endpoint: limits, addresses, and every error as JSON in one line.
 
-        A body that dawdles holds up nobody: only once it is there does its request count as one in work.
+        Too many requests, and an unavailable database, are a 503 with Retry-After. The whole body
+        is read before a request slot is taken, so that slow uploads cannot block other gates.
         """
 
         async def guarded(request: Request) -> Response:
@@ -203,9 +210,8 @@ class Receiver:
             return answer
 
         async def answered(request: Request) -> Response:
-            if (
-                self._now_unix_s() < CLOCK_UNIX_S_MIN
-            ):  # what it dates would be over as soon as it is set
+            if self._now_unix_s() < CLOCK_UNIX_S_MIN:
+                # What this clock dates would be deleted as soon as the clock is set.
                 return _later("this server's clock is not set")
             try:
                 request.state.urls = self._called(request, prefix)
@@ -219,16 +225,16 @@ class Receiver:
                     {"error": error.detail}, error.status_code, headers=error.headers
                 )
             except RegistryError:
-                return _later("the database is away")
+                return _later("the database is unavailable")
             except TooManyError:
                 return _later("too many at once")
             except ClientDisconnect:
-                return Response(status_code=HTTPStatus.BAD_REQUEST)  # for nobody
+                return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client has gone
 
         return guarded
 
     async def _speaker(self, request: Request, packed: bytes) -> Speaker:
-        """Which gate has signed this."""
+        """The gate that signed this request. Raises RefusedError, HTTPException."""
         keys: dict[str, bytes | None] = {}
         named = _key_id(request.headers.get("signature-input", ""))
         if named:
@@ -242,7 +248,7 @@ class Receiver:
         return speaker
 
     def _called(self, request: Request, prefix: str) -> tuple[str, ...]:
-        """The addresses, as a gate may have signed them, to which this request was sent. Raises RefusedError."""
+        """The URLs that the gate may have signed for this request. Raises RefusedError."""
         host, path = request.headers.get("host", ""), path_of(request)
         try:
             return self._names.urls(
@@ -251,7 +257,8 @@ class Receiver:
         except UnknownHostError:
             error = f"no address of this receiver is {host}{path}"
             line = plain(
-                f"{error}: a request came so; [receiver] addresses in backoffice.toml names them all"
+                f"{error}: a request named it; [receiver] addresses in backoffice.toml must name"
+                " every address"
             )
             if line not in self._unknown_hosts and len(self._unknown_hosts) < HOSTS_SAID_MAX:
                 self._unknown_hosts.add(line)
@@ -260,7 +267,7 @@ class Receiver:
 
     @staticmethod
     def _verified(request: Request, packed: bytes, public_key_of: PublicKeyOf) -> Speaker:
-        """Who has signed this for an address of ours. Raises RefusedError."""
+        """The gate that signed this request for one of its URLs. Raises RefusedError."""
         refused: SignatureError | None = None
         for url in request.state.urls:
             try:
@@ -271,7 +278,10 @@ class Receiver:
         raise RefusedError(HTTPStatus.UNAUTHORIZED, str(refused), reason)
 
     def _is_too_much(self, gate_id: str) -> bool:
-        """Count this request. In this process alone: the limit is against a gate that has gone mad, and need not be exact."""
+        """Count this request, and return whether the gate has sent too many in this minute.
+
+        Counted in this process alone: the limit is against a faulty gate, and need not be exact.
+        """
         minute = self._now_unix_s() // 60
         before, count = self._asked.pop(gate_id, (minute, 0))
         count = count + 1 if before == minute else 1
@@ -287,6 +297,6 @@ def _later(error: str) -> Response:
 
 
 def _key_id(signature_input: str) -> str:
-    """The gate that a signature names, to look its key up; whether it has signed is seen then."""
+    """The gate that a signature names, to look up its key; `verify` decides whether it signed."""
     _, found, rest = signature_input.partition(';keyid="')
     return rest.partition('"')[0][:64] if found else ""

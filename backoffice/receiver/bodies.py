@@ -11,17 +11,17 @@ from validator.errors import one_line
 
 
 class TooManyError(Exception):
-    """There is no place for one more."""
+    """All places are taken."""
 
 
 class Places:
-    """So many requests at once. For one event loop."""
+    """A limit on requests at once, for one event loop."""
 
     def __init__(self, count: int) -> None:
         self._free = count
 
     def __enter__(self) -> None:
-        """Take a place. Raises TooManyError, at once."""
+        """Take a place, or raise TooManyError at once."""
         if self._free <= 0:
             raise TooManyError
         self._free -= 1
@@ -31,7 +31,10 @@ class Places:
 
 
 async def read_body(request: Request, bytes_max: int, wait_s: float, places: Places) -> bytes:
-    """The bytes of the body, never more than so many in memory, nor for longer than it may take."""
+    """Read a body of at most `bytes_max` bytes within `wait_s` seconds. Raises HTTPException.
+
+    It takes one of `places` while it reads; raises TooManyError if none is free.
+    """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > bytes_max:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {bytes_max} bytes")
@@ -54,7 +57,7 @@ async def read_body(request: Request, bytes_max: int, wait_s: float, places: Pla
 
 
 def unpacked(request: Request, packed: bytes, bytes_max: int) -> bytes:
-    """The body as JSON text, never more than the limit whatever it is packed from."""
+    """Unpack a gzip body to at most `bytes_max` bytes. Raises HTTPException."""
     if request.headers.get("content-encoding", "identity") != "gzip":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is packed with gzip")
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)

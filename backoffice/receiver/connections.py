@@ -1,9 +1,10 @@
-"""The receiver's connections: uvicorn's, none of which lasts without a request that comes, is worked on, and is taken.
+"""The receiver's connections: uvicorn's, with a limit on every wait for the client.
 
     connection = bounded(ConnectionLimits())      # for uvicorn.Config(http=…); one a server
 
-uvicorn ends a connection that is idle after an answer, and no other: one that says nothing at first, a head or a body
-that comes byte by byte, and an answer that nobody reads would each hold a descriptor for ever.
+uvicorn ends only connections that are idle after an answer. A connection that sends nothing at
+first, a head or body that arrives byte by byte, and an answer that the client does not read would
+each hold a descriptor for ever.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from typing import ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-GATES_MAX = 20_000  # that come back at once, each with a connection that it keeps
-OTHERS = 480  # whoever else asks
+GATES_MAX = 20_000  # gates that return at once, each with a connection that it keeps
+OTHERS = 480  # connections of other clients
 CONNECTIONS_MAX = GATES_MAX + OTHERS
 FILES_KEPT = 256  # descriptors for the database, published files, and the process itself
 HEAD_BYTES_MAX = 16_384  # a gate's has 700
@@ -26,25 +27,17 @@ HEAD_BYTES_MAX = 16_384  # a gate's has 700
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one connection, and all of them, may take. Each time begins anew with the next request."""
+    """The limits of one connection, and of all. Each time starts again with the next request."""
 
     connections_max: int = CONNECTIONS_MAX
-    head_s: float = (
-        15.0  # from the first byte of a request, or from the start, to the end of its head
-    )
-    body_s: float = (
-        45.0  # the receiver has answered 408 after 30; this is for whoever goes on regardless
-    )
-    untaken_s: float = (
-        60.0  # without room for more of an answer: 16 KiB and more have to be taken in it
-    )
-    keep_alive_s: int = (
-        75  # longer than a gate's poll: otherwise each poll would be a new connection
-    )
+    head_s: float = 15.0  # from a request's first byte, or the connection's start, to its head
+    body_s: float = 45.0  # the receiver answers 408 after 30; this ends clients that go on
+    untaken_s: float = 60.0  # the client must read 16 KiB or more of an answer in this time
+    keep_alive_s: int = 75  # longer than a gate's poll, so that a poll needs no new connection
 
 
 class _Waits(Enum):
-    """What a connection waits for from the other side."""
+    """What a connection waits for from its client."""
 
     NOTHING = "nothing"
     HEAD = "the head of a request"
@@ -54,20 +47,22 @@ class _Waits(Enum):
 
 
 class BoundedConnection(H11Protocol):
-    """uvicorn's, whose every wait for the other side has an end."""
+    """A connection of uvicorn's with a limit on every wait for the client."""
 
     limits: ClassVar[ConnectionLimits]
     idle: ClassVar[dict["BoundedConnection", None]]
-    """Those that wait for their next request, the one that has done so for the longest time first."""
+    """The connections that wait for their next request, the longest wait first."""
 
     _waits = _Waits.NOTHING
     _timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(  # type: ignore[override]  # as uvicorn's
+        self, transport: asyncio.Transport
+    ) -> None:
         """See uvicorn."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections_max:
-            # One that asks for nothing makes room; if all are busy, the new one has to come again.
+            # End an idle connection to make room; if all are busy, end the new one.
             next(iter(self.idle), self).end()
         self._judge()
 
@@ -102,18 +97,24 @@ class BoundedConnection(H11Protocol):
         self._judge()
 
     def end(self) -> None:
-        """Break it off at once, what is on its way included: the kernel would offer that for many minutes more."""
+        """Break the connection off at once.
+
+        Unsent data is dropped: the kernel would offer it for many minutes more.
+        """
         self.transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )
         self.transport.abort()
 
     def _judge(self) -> None:
-        """See what it waits for now; a wait that goes on keeps its end."""
+        """Set the timer for what the connection waits for now.
+
+        A wait that goes on keeps its end.
+        """
         self._wait_for(self._waited())
 
     def _waited(self) -> _Waits:
-        if self.transport.is_closing():  # it is closed only when all is taken
+        if self.transport.is_closing():  # it closes only when the client has read everything
             return _Waits.ROOM if self.transport.get_write_buffer_size() else _Waits.NOTHING
         if self.flow.write_paused:
             return _Waits.ROOM
@@ -150,7 +151,7 @@ def bounded(limits: ConnectionLimits) -> type[BoundedConnection]:
 
 
 def files_allowed(wanted: int) -> int:
-    """How many descriptors this process may have, once its limit is raised as far as that needs and may be."""
+    """Raise this process's limit of descriptors to `wanted` if it may. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     infinite = resource.RLIM_INFINITY
     if soft == infinite or soft >= wanted:
@@ -162,19 +163,24 @@ def files_allowed(wanted: int) -> int:
 
 
 def for_gates(gates: int) -> ConnectionLimits:
-    """The limits of a receiver to which so many gates may come back at once."""
+    """The limits of a receiver for so many gates at once."""
     return ConnectionLimits(connections_max=gates + OTHERS)
 
 
 def limits_here(limits: ConnectionLimits) -> tuple[ConnectionLimits, str]:
-    """These limits, as far as this process may have descriptors; and a line for the operator if that is not enough."""
+    """The limits that this process's descriptors allow.
+
+    Returns:
+        The limits, and a line for the operator if they had to be lowered, else "".
+    """
     wanted = limits.connections_max + FILES_KEPT
     allowed = files_allowed(wanted)
     if allowed >= wanted:
         return limits, ""
     fewer = max(allowed - FILES_KEPT, allowed // 2)
     line = (
-        f"may open {allowed:,} files, and {limits.connections_max - OTHERS:,} gates at once (--gates) need {wanted:,}:"
-        f" LimitNOFILE= in the unit, or ulimit -n; until then it keeps {fewer:,} connections, and others come again"
+        f"may open {allowed:,} files, and {limits.connections_max - OTHERS:,} gates at once"
+        f" (--gates) need {wanted:,}: set LimitNOFILE= in the unit, or ulimit -n; until then it"
+        f" keeps {fewer:,} connections, and other gates must try again"
     )
     return replace(limits, connections_max=fewer), line

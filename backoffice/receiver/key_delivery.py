@@ -1,11 +1,12 @@
-"""Brings fingerprint keys to the gates, in the answer to their status: each key that is in use or is to follow, sealed to that gate alone.
+"""Sends fingerprint keys to gates, in the answer to their status.
 
     delivery = KeyDelivery(home, say)
-    keys = delivery.lacking(held)     # those that a gate lacks; None: none are given out from here
+    keys = delivery.lacking(held)     # those that a gate lacks; None: this receiver sends none
     sealed_to(public_key, keys)       # [SealedKey(…)]
 
-The gate's side is validator/reports/sealed_keys.py. A receiver that stands where there is no `keys/fingerprint`, or that may not read it, gives out
-none; all else that it does goes on, and keys are carried by hand.
+They are the current and the next key, each sealed to one gate. The gate's side is
+validator/reports/sealed_keys.py. A receiver without `keys/fingerprint`, or that may not read it,
+sends none: keys are then carried by hand, and all else goes on.
 """
 
 from base64 import b64encode
@@ -22,16 +23,16 @@ from validator.reports.sealed_keys import SealedKey
 
 
 class KeyDelivery:
-    """The keys of one back office, as they are at each question. For any number of threads."""
+    """The fingerprint keys of one back office, read at each call. For any number of threads."""
 
     def __init__(self, home: Home, say: Callable[[str], None] = lambda _line: None) -> None:
-        """`say` is told in one line, once, why keys are not given out though their folder is there."""
+        """`say` takes one line, once, if the keys' folder is there and cannot be used."""
         self._home = home
         self._say = say
         self._said = ""
 
     def lacking(self, held: Container[str]) -> list[FingerprintKey] | None:
-        """The keys that whoever holds these lacks; None if there are none here to give."""
+        """The keys that a gate with the keys `held` lacks; None if this receiver has no keys."""
         try:
             keys = fingerprint_keys_but(self._home, held)
         except (KeyFileError, OSError) as error:
@@ -44,15 +45,15 @@ class KeyDelivery:
         try:
             is_there = self._home.fingerprint_keys.exists()
         except OSError:
-            is_there = True  # and closed to us
-        line = f"gates are given no fingerprint keys: {error}"
+            is_there = True  # and this process may not enter it
+        line = f"gates receive no fingerprint keys: {error}"
         if is_there and line != self._said:
             self._said = line
             self._say(line)
 
 
 def sealed_to(public_key: bytes, keys: Iterable[FingerprintKey]) -> list[SealedKey]:
-    """These keys, for the gate that has this Ed25519 key and for nobody else; none for a key that nobody can have the private half of."""
+    """Seal keys to the gate with this Ed25519 key; none for a key without a private half."""
     try:
         box = SealedBox(VerifyKey(public_key).to_curve25519_public_key())
     except CryptoError:  # no point of the curve's large subgroup

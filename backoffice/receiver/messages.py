@@ -25,7 +25,7 @@ class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Named(Struct, frozen=True):
-    """As much of a report as an answer needs."""
+    """The part of a report that an answer needs."""
 
     report_id: Annotated[str, Meta(pattern=REPORT_ID)]
 
@@ -35,7 +35,7 @@ class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Kept(Struct, frozen=True):
-    """The answer to a status. Without `fingerprint_keys` none are given out from here."""
+    """The answer to a status. Without `fingerprint_keys` this receiver sends no keys."""
 
     kept: bool
     fingerprint_keys: list[SealedKey] | UnsetType = UNSET
@@ -76,7 +76,14 @@ def read_status(content: bytes) -> dict[str, Any]:
 
 
 def read_reports(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str, Answer]]:
-    """The reports that are some, and an answer for each that is none but has an id. Raises HTTPException for one without: nothing can be said of it."""
+    """Read reports one by one.
+
+    Returns:
+        The valid reports, and an answer for each invalid one that has an id.
+
+    Raises:
+        HTTPException: A report has no id, so no answer can name it.
+    """
     good: list[StoredReport] = []
     answers: dict[str, Answer] = {}
     for each in raw:
@@ -97,6 +104,6 @@ def answer_fields(answer: Answer) -> Mapping[str, str]:
 
 
 def held_keys(status: Mapping[str, Any]) -> set[str]:
-    """The ids of the fingerprint keys that a gate says it holds; none, if what it says is no list."""
-    told = status.get("fingerprint_keys")
-    return {each for each in told if isinstance(each, str)} if isinstance(told, list) else set()
+    """The ids of the fingerprint keys that a gate reports to hold; none if the field is no list."""
+    held = status.get("fingerprint_keys")
+    return {each for each in held if isinstance(each, str)} if isinstance(held, list) else set()

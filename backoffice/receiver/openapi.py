@@ -1,4 +1,7 @@
-"""The receiver in the words of OpenAPI 3.1, as it is served at /v1/openapi.json. What a report is stands in docs/reports.md too."""
+"""The receiver's description in OpenAPI 3.1, served at /v1/openapi.json.
+
+docs/reports.md describes reports further.
+"""
 
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +16,7 @@ _NO_CONTROL = r"^[^\u0000-\u001f\u007f]*$"
 _NAME = {"type": "string", "maxLength": 64, "pattern": _NO_CONTROL}
 _MARK = {
     "Turnike-Receiver": {
-        "description": "On every answer of the receiver's: one without it came from something between.",
+        "description": "On every answer of the receiver. An answer without it is of a proxy.",
         "schema": {"const": "1"},
     }
 }
@@ -29,7 +32,7 @@ _LATER = {
 
 _REPORT_FIELDS: dict[str, Any] = {
     "report_id": _REPORT_ID
-    | {"description": "A UUID of version 7, made at the gate: sent again, it is the same report."},
+    | {"description": "A UUID of version 7, made at the gate. A retry sends the same one."},
     "kind": {"enum": ["denied boarding", "staff card used"]},
     "gate_id": _NAME,
     "lane": {"type": "integer", "minimum": 1, "maximum": 99},
@@ -44,7 +47,7 @@ _REPORT_FIELDS: dict[str, Any] = {
         "type": "integer",
         "minimum": 0,
         "exclusiveMaximum": 2**32,
-        "description": "How many reports were refused, for want of room, since the one before.",
+        "description": "How many reports the gate refused, without room, since the one before.",
     },
     "boot_id": _NAME,
     "boottime_ns": _NANOSECONDS,
@@ -56,25 +59,25 @@ _REPORT_FIELDS: dict[str, Any] = {
         "type": "string",
         "maxLength": 128,
         "pattern": _NO_CONTROL,
-        "description": "The UID in a libsodium sealed box, base64; empty if the gate knew no key.",
+        "description": "The UID in a libsodium sealed box, base64; empty if the gate had no key.",
     },
     "sealed_to": _NAME,
 }
 
 
 def _answers(good: int, what: str, schema: dict[str, Any], *more: int) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         str(good): {
             "description": what,
             "headers": _MARK,
             "content": {"application/json": {"schema": schema}},
         }
     }
-    told |= {str(code): _ERROR for code in (400, 408, 413, 421, *more)}
-    told["503"] = _LATER
+    answers |= {str(code): _ERROR for code in (400, 408, 413, 421, *more)}
+    answers["503"] = _LATER
     if HTTPStatus.UNSUPPORTED_MEDIA_TYPE in more:
-        told["429"] = _LATER
-    return told
+        answers["429"] = _LATER
+    return answers
 
 
 def _body(schema: str) -> dict[str, Any]:
@@ -91,13 +94,14 @@ OPENAPI: dict[str, Any] = {
     "info": {
         "title": "Turnike receiver",
         "version": "1",
-        "description": "Where gates upload reports. Bodies are JSON packed with gzip, but for an enrolment, which is plain JSON.",
+        "description": "Gates upload reports here. Bodies are JSON packed with gzip; an enrolment"
+        " is plain JSON.",
     },
     "paths": {
         "/v1/enrol": {
             "post": {
                 "operationId": "enrol",
-                "summary": "Let a gate speak that was given a token.",
+                "summary": "Enrol a gate that has a token.",
                 "requestBody": _body("Enrolment"),
                 "responses": _answers(
                     201,
@@ -109,7 +113,8 @@ OPENAPI: dict[str, Any] = {
                             "gate_id": _GATE_ID,
                             "already": {
                                 "type": "boolean",
-                                "description": "The gate was enrolled with this key before; the token is not valid.",
+                                "description": "The gate was enrolled with this key before;"
+                                " the token is not valid.",
                             },
                         },
                     },
@@ -121,18 +126,21 @@ OPENAPI: dict[str, Any] = {
         "/v1/reports": {
             "post": {
                 "operationId": "reports",
-                "summary": "Upload reports, at most 200, oldest first. Only a report that the answer names as stored or already there is safe.",
+                "summary": "Upload reports, at most 200, oldest first. A report is safe only if"
+                " the answer has it as stored or already.",
                 "security": _SIGNED,
                 "requestBody": _body("Reports"),
                 "responses": _answers(
-                    200, "What became of each.", {"$ref": "#/components/schemas/Results"}, 401, 415
+                    200, "The result of each.", {"$ref": "#/components/schemas/Results"}, 401, 415
                 ),
             }
         },
         "/v1/gates/{gate_id}/status": {
             "post": {
                 "operationId": "status",
-                "summary": "Say how a gate fares: any JSON object up to 64 KiB. One that is older than the last is not kept. The answer brings the fingerprint keys that the gate lacks.",
+                "summary": "Send a gate's status: any JSON object up to 64 KiB. One that is older"
+                " than the last is not kept. The answer brings the fingerprint keys that the gate"
+                " lacks.",
                 "security": _SIGNED,
                 "parameters": [
                     {"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}
@@ -140,7 +148,7 @@ OPENAPI: dict[str, Any] = {
                 "requestBody": _body("Status"),
                 "responses": _answers(
                     200,
-                    "Whether it was kept, and the fingerprint keys that the gate did not say it holds.",
+                    "Whether it was kept, and the fingerprint keys that the status does not name.",
                     {"$ref": "#/components/schemas/Kept"},
                     401,
                     403,
@@ -167,7 +175,9 @@ OPENAPI: dict[str, Any] = {
                 "type": "apiKey",
                 "in": "header",
                 "name": "Signature",
-                "description": "RFC 9421 with the Ed25519 key of the gate: covers @method, @authority, @path, content-type, content-encoding and content-digest (RFC 9530); keyid is the gate's id, tag is turnike-gate.",
+                "description": "RFC 9421 with the Ed25519 key of the gate: covers @method,"
+                " @authority, @path, content-type, content-encoding and content-digest (RFC 9530);"
+                " keyid is the gate's id, tag is turnike-gate.",
             }
         },
         "schemas": {
@@ -182,7 +192,7 @@ OPENAPI: dict[str, Any] = {
                     },
                     "checked": {
                         "type": "object",
-                        "description": "With 401, 404 and 421: the request as it came.",
+                        "description": "With 401, 404 and 421: the request as it was received.",
                         "required": ["method", "authority", "path"],
                         "properties": {
                             name: {"type": "string"} for name in ("method", "authority", "path")
@@ -244,11 +254,13 @@ OPENAPI: dict[str, Any] = {
                 "type": "object",
                 "properties": {
                     "fingerprint_keys": {
-                        "description": "The ids of the fingerprint keys that the gate holds: an array of 16 hex digits each. "
-                        "null if it cannot read them. Anything else is taken for none: all are given out.",
+                        "description": "The ids of the fingerprint keys that the gate holds: an"
+                        " array of 16 hex digits each. null if it cannot read them. Anything else"
+                        " counts as none: the answer brings all.",
                     },
                     "every_s": {
-                        "description": "How often the gate says at present how it fares, in seconds. It is called silent when three of these did not come.",
+                        "description": "The interval of the gate's statuses, in seconds. A gate"
+                        " without three statuses in a row is silent.",
                     },
                 },
             },
@@ -258,16 +270,18 @@ OPENAPI: dict[str, Any] = {
                 "properties": {
                     "kept": {
                         "type": "boolean",
-                        "description": "False for a status that was said before, or is signed with another nonce than the next.",
+                        "description": "False for a status that was received before, or is signed"
+                        " with another nonce than the next.",
                     },
                     "next_nonce": {
                         "type": "string",
                         "pattern": "^[0-9a-f]{32}$",
-                        "description": "What the next status must name as `nonce` in its signature; good once, for an hour. Absent for a request that named none.",
+                        "description": "The `nonce` that the signature of the next status must"
+                        " have; good once, for an hour. Absent for a request without a nonce.",
                     },
                     "fingerprint_keys": {
                         "type": "array",
-                        "description": "Absent where no keys are given out.",
+                        "description": "Absent where no keys are sent.",
                         "items": {
                             "type": "object",
                             "required": ["id", "sealed"],
@@ -276,7 +290,8 @@ OPENAPI: dict[str, Any] = {
                                 "sealed": {
                                     "type": "string",
                                     "contentEncoding": "base64",
-                                    "description": "The key's file in a libsodium sealed box for the gate's own Ed25519 key, converted to X25519.",
+                                    "description": "The key's file in a libsodium sealed box for"
+                                    " the gate's own Ed25519 key, converted to X25519.",
                                 },
                             },
                         },

@@ -1,4 +1,7 @@
-"""The receiver's refusals of requests that did not come as a gate sent them: the answer says what came (validator/reports/receiver_answer.py)."""
+"""The receiver's refusals. Each answer holds the request as it was received.
+
+See validator/reports/receiver_answer.py.
+"""
 
 from http import HTTPStatus
 
@@ -10,7 +13,7 @@ from validator.reports.receiver_answer import MARK, MARK_VALUE, Checked, Reason,
 
 
 class RefusedError(Exception):
-    """The request is not taken as it came."""
+    """The request is refused as it was received."""
 
     def __init__(self, status: HTTPStatus, text: str, reason: Reason) -> None:
         super().__init__(text)
@@ -19,20 +22,23 @@ class RefusedError(Exception):
 
 
 def path_of(request: Request) -> str:
-    """The path as its bytes came, not as they are read: that is what was signed."""
+    """The path in the bytes that were received, which were signed; not decoded."""
     raw: bytes = request.scope.get("raw_path") or request.scope.get("path", "").encode()
     return raw.decode("ascii", "replace")
 
 
 def refusal(request: Request, error: RefusedError) -> Response:
-    """The answer to it."""
+    """The answer to a refused request."""
     checked = Checked(request.method, request.headers.get("host", ""), path_of(request))
     content = refusal_body(str(error), error.reason, checked)
     return JSONResponse(content, error.status, {MARK: MARK_VALUE})
 
 
 async def turned_away(request: Request, error: Exception) -> Response:
-    """Answer for an application with a receiver in it: what is posted to no path of the receiver's is refused by the receiver."""
+    """Answer an error of the web application.
+
+    A POST to an unknown path is refused as the receiver refuses.
+    """
     if not isinstance(error, HTTPException):
         raise error
     if request.method == "POST" and error.status_code == HTTPStatus.NOT_FOUND:

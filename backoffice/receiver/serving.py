@@ -1,9 +1,9 @@
-"""`turnike-backoffice serve`: web server and receiver on a listening socket, in one process or in several that share it.
+"""`turnike-backoffice serve`: web server and receiver on one socket, in one process or several.
 
     with listener(host, port) as listening:
         serve(config, listening, workers, say, ready)        # until SIGTERM or SIGINT
 
-Each process has a connection to the database of its own; the receiver remembers nothing else (backoffice/receiver/app.py).
+Each process has its own connection to the database; the receiver keeps no other state (app.py).
 """
 
 import ctypes
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 GRACE_S = 2
-QUEUE = 2_048  # connections that wait to be accepted; the kernel keeps fewer if net.core.somaxconn is less
+QUEUE = 2_048  # connections that wait to be accepted; net.core.somaxconn may allow fewer
 _PR_SET_PDEATHSIG = 1
 
 Say = Callable[[str], None]
@@ -46,10 +46,11 @@ Say = Callable[[str], None]
 
 @contextmanager
 def listener(host: str, port: int) -> Iterator[socket.socket]:
-    """Somewhere to be called; port 0 takes a free one. Raises OperatorError."""
+    """A listening socket; port 0 takes a free one. Raises OperatorError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        # Named, since asyncio turns Nagle's delay off only for a socket that says that it is TCP: 40 ms an answer.
+        # IPPROTO_TCP is given, since asyncio turns Nagle's delay off only for a socket with it: the
+        # delay is 40 ms an answer.
         with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, port))
@@ -67,11 +68,22 @@ def serve(
     ready: Callable[[], None],
     gates: int = GATES_MAX,
 ) -> None:
-    """Answer until SIGTERM or SIGINT; `ready` is called when all is well. Raises OperatorError, also if one of several processes ends: whoever started this starts it anew."""
-    ReportStore.open(
-        config.reports_url
-    ).close()  # what is wrong with the database is said here, and its tables are made once
-    KeyDelivery(config.home, say).lacking(())  # and what is wrong with the keys
+    """Answer requests until SIGTERM or SIGINT.
+
+    Args:
+        config: The configuration.
+        listening: The socket of `listener`.
+        workers: How many processes.
+        say: Takes a line for the operator.
+        ready: Called when requests are answered.
+        gates: How many gates may call at once.
+
+    Raises:
+        OperatorError: It could not start, or one of several processes ended.
+    """
+    # Report errors of the database and the keys before the start, and make the tables once.
+    ReportStore.open(config.reports_url).close()
+    KeyDelivery(config.home, say).lacking(())
     limits, line = limits_here(for_gates(gates))
     if line:
         say(line)
@@ -79,7 +91,20 @@ def serve(
         ready()
         _work(config, listening, say, limits)
         return
-    # uvicorn would do the same for an application that it can import by name, which one of a home and a database is not.
+    _serve_forked(config, listening, workers, say, ready, limits)
+
+
+def _serve_forked(
+    config: Config,
+    listening: socket.socket,
+    workers: int,
+    say: Say,
+    ready: Callable[[], None],
+    limits: ConnectionLimits,
+) -> None:
+    """Answer requests in several processes until a signal, or until one of them ends."""
+    # uvicorn starts processes only for an application that it can import by name; this one has a
+    # home and a database.
     forked = multiprocessing.get_context("fork")
     parent = os.getpid()
     running: list[BaseProcess] = [
@@ -97,7 +122,7 @@ def serve(
         gone = next(process for process in running if process.sentinel in ended)
         gone.join()
         raise OperatorError(
-            f"{gone.name} of {workers} has ended with code {gone.exitcode}; so do the others"
+            f"{gone.name} of {workers} has ended with code {gone.exitcode}; the others end too"
         )
     except KeyboardInterrupt:
         pass
@@ -118,16 +143,16 @@ def _work_for(
 ) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent:  # else it was killed in between
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # Ctrl-C reaches all of them; the first tells the others
+        # Ctrl-C reaches all processes; the first process ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _work(config, listening, say, limits)
 
 
 class SharingServer(uvicorn.Server):
-    """uvicorn's, that leaves connections for the processes beside it.
+    """uvicorn's server, which leaves connections for the other processes.
 
-    asyncio accepts as many at once as the queue is long: whoever woke first had them all, for as long as the web server in front keeps them.
+    asyncio accepts as many connections at once as the queue is long. The process that woke first
+    would take them all, for as long as the web server in front keeps them.
     """
 
     def __init__(
@@ -142,7 +167,7 @@ class SharingServer(uvicorn.Server):
                 http=bounded(limits),
                 ws="none",
                 h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-                log_level="error",  # of what strangers send wrong there is no end
+                log_level="error",  # invalid requests of strangers would fill the log
                 access_log=False,
                 server_header=False,
                 lifespan="off",
@@ -153,7 +178,7 @@ class SharingServer(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn. The queue, which it has made as short, is made long again."""
+        """See uvicorn. Sets the queue, which uvicorn has made short, to its length again."""
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(QUEUE)
@@ -169,7 +194,8 @@ def _work(config: Config, listening: socket.socket, say: Say, limits: Connection
         def end(*_: object) -> None:
             server.should_exit = True
 
-        # A signal that comes before uvicorn listens must not get lost. It ends in its own time, and then raises it again: to end so is no fault.
+        # A signal before uvicorn listens must not get lost. uvicorn ends in its own time and raises
+        # the signal again, which is no error.
         signal.signal(signal.SIGTERM, end)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])

@@ -1,7 +1,8 @@
-"""The back office as a web application: `turnike-backoffice serve`. The published folder, which any web server or CDN hands out as well, and the receiver.
+"""`turnike-backoffice serve` as a web application: the published folder, and the receiver.
 
-What it must do is little, and docs/list-format.md ("What is published") says it for whoever sets up another: answer ranges, so that downloads
-resume; let nobody between keep `metadata/timestamp.json`, and let everybody keep all else for ever, since it never changes.
+Any web server or CDN can serve the published folder; docs/list-format.md ("What is published") says
+what it must do. It answers ranges, so that downloads resume. No cache may keep
+`metadata/timestamp.json`; caches may keep all else for ever, since it never changes.
 """
 
 import hashlib
@@ -25,10 +26,16 @@ ASK_AGAIN = "no-cache"
 
 
 def app(published: Path, receiver: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application for a published folder, and for what receives reports. The folder needs not be there yet: what is not there is answered 404."""
+    """The application for a published folder and the receiver's routes.
+
+    The folder need not exist yet: a missing file is answered with 404.
+    """
 
     def timestamp(request: Request) -> Response:
-        """The one file that changes: read whole, so that nobody gets the length of one and the bytes of the next."""
+        """Serve the one file that changes.
+
+        It is read whole, so that its length and its bytes are of one version.
+        """
         try:
             content = (published / "metadata" / "timestamp.json").read_bytes()
         except FileNotFoundError:
@@ -46,20 +53,18 @@ def app(published: Path, receiver: Sequence[BaseRoute] = ()) -> Starlette:
     if not receiver:
         return Starlette(routes=routes)
     made = Starlette(routes=routes, exception_handlers={HTTPException: turned_away})
-    made.router.redirect_slashes = (
-        False  # a gate takes a redirect for the answer of something between
-    )
+    made.router.redirect_slashes = False  # a gate takes a redirect for a proxy's answer
     return made
 
 
 class _Immutable(StaticFiles):
-    """Files that never change once they have their name. A half-written one has a name of its own, and is not shown."""
+    """Files that never change. A half-written file has a temporary name, and is not served."""
 
     def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
         return ("", None) if path.startswith(".") else super().lookup_path(path)
 
     async def check_config(self) -> None:
-        """Do without the check: the folder may come later."""
+        """Skip the check: the folder may be made later."""
 
     def file_response(
         self,

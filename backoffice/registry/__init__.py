@@ -1,1 +1,1 @@
-"""The registry: which cards are issued, and which of them stand under which rule."""
+"""The registry: which cards are issued, and which of them are under which rule."""

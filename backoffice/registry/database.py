@@ -320,7 +320,8 @@ def _postgres_session(connection: Any, record: object) -> None:
     del record
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S:.0f}s'")
-        cursor.execute(_staging_table(postgresql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+        cursor.execute(_staging_table(dialect))
     connection.commit()
 
 

@@ -1,1 +1,1 @@
-"""Reports as the city holds them: stored once, exported, deleted when their time is over."""
+"""Reports in the city: stored once, exported, and deleted at the end of retention."""

@@ -111,12 +111,12 @@ def _view(row: Mapping[str, Any], now_unix_s: int) -> GateView:
         try:
             status = _decoder.decode(row["status"])
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            troubles.append("what it says of itself cannot be understood")
+            troubles.append("its status cannot be read")
         if now_unix_s - heard_unix_s >= status.silent_s:
             troubles.insert(0, f"silent for {span(now_unix_s - heard_unix_s)}")
         elif heard_unix_s - now_unix_s >= status.silent_s:  # else it would not be silent until then
             ahead = span(heard_unix_s - now_unix_s)
-            troubles.insert(0, f"not heard since the clock here ran {ahead} ahead")
+            troubles.insert(0, f"no status since the clock here ran {ahead} ahead")
     troubles += _troubles(status)
     known = [lane for lane in status.lanes if lane.list_version is not None]
     oldest = min(known, key=lambda lane: lane.list_version or 0, default=_Lane())

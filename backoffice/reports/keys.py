@@ -5,6 +5,7 @@ every web server: the database alone opens nothing. The file formats are those o
 sealing key and an authority's are X25519, an exporter's is Ed25519.
 """
 
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,5 +139,5 @@ class Opener:
 
 def _shown(key_id: str) -> str:
     """A key id as a gate sent it, if it has the form of one."""
-    is_id = len(key_id) == 16 and set(key_id) <= set("0123456789abcdef")  # noqa: PLR2004 — 8 bytes in hex
+    is_id = re.fullmatch(r"[0-9a-f]{16}", key_id)
     return key_id if is_id else "no key that there could be"

@@ -26,7 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from securesystemslib.signer import (  # type: ignore[attr-defined]  # not re-exported
+    CryptoSigner,
+    SSlibKey,
+)
 
 from backoffice.home.folder import PUBLIC_MODE, Home, make_file, move_steps, put, secret_mode
 from validator.domain.cards import FINGERPRINT_KEY_BYTES

@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # not re-exported
     Metadata,
     MetaFile,
     Root,

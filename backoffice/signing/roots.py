@@ -1,12 +1,12 @@
-"""Root metadata: drafts, their description, their signatures, and the root in force.
+"""Root metadata: drafts, their signatures, and the root in force.
 
 Root N names the keys of every role, and is signed by enough root keys of N and of N - 1. It begins
 as `N.root.draft.json` in the home's `root` folder, travels to where the root keys are, returns
 signed, and is accepted. Then it is `N.root.json` there and in the published folder, and gates find
 it at their next poll.
 
-A draft may come from anywhere, so all of it is checked. It may hold nothing that `described` does
-not show: people sign what they read.
+A draft may come from anywhere, so all of it is checked. It may hold nothing that
+root_text.py does not show: people sign what they read.
 """
 
 import re
@@ -16,7 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # as in keys.py
+from securesystemslib.signer import (  # type: ignore[attr-defined]  # as in keys.py
+    CryptoSigner,
+    SSlibKey,
+)
 from tuf.api.metadata import Key, Metadata, Role, Root  # type: ignore[attr-defined]  # likewise
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
@@ -250,40 +253,6 @@ def discard_draft(home: Home) -> Path:
     return draft
 
 
-def described(root: Root, previous: Root | None = None) -> list[str]:
-    """All that a root holds and changes, as lines for the person who is to sign it."""
-    lines = [f"root {root.version}, valid until {root.expires:%Y-%m-%d %H:%M} UTC"]
-    for role in ROLES:
-        keys, threshold = root.roles[role].keyids, root.roles[role].threshold
-        lines.append(f"  {role}: any {threshold} of" if len(keys) > 1 else f"  {role}:")
-        lines += [f"    {_called(root.keys[key])}" for key in keys]
-    if previous is not None:
-        lines += [
-            f"changes against root {previous.version}:",
-            *(_changes(root, previous) or ["  none but the date"]),
-        ]
-    return lines
-
-
-def _changes(root: Root, previous: Root) -> list[str]:
-    lines = []
-    for role in ROLES:
-        now, before = root.roles[role], previous.roles[role]
-        lines += [
-            f"  {role}: without {_called(previous.keys[key])}"
-            for key in before.keyids
-            if key not in now.keyids
-        ]
-        lines += [
-            f"  {role}: with {_called(root.keys[key])}"
-            for key in now.keyids
-            if key not in before.keyids
-        ]
-        if now.threshold != before.threshold:
-            lines.append(f"  {role}: threshold {now.threshold}, was {before.threshold}")
-    return lines
-
-
 def _require_acceptable(
     home: Home, draft: Metadata[Root], newest: Metadata[Root] | None, now_unix_s: int
 ) -> None:
@@ -408,10 +377,6 @@ def _require_sound_key(key_id: str, key: Key) -> None:
 
 def _short(key: Key) -> str:
     return key_name(key) or key.keyid[:16]
-
-
-def _called(key: Key) -> str:
-    return f"{key_name(key)} {key.keyid}".strip()
 
 
 def _moment(unix_s: int) -> datetime:

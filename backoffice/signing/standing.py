@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its public names are not re-exported in words
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # not re-exported
     LengthOrHashMismatchError,
     Metadata,
     MetaFile,

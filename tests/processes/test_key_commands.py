@@ -155,13 +155,13 @@ def test_a_folder_that_is_not_empty_is_refused(founded: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "give the public part of each root key with --root, or say --development"),
+        ((), "give the public part of each root key with --root, or use --development"),
         (("--root", "a.pub"), "a threshold of 2 with 1 root keys cannot be"),
         (("--root", "a.pub", "--root", "a.pub"), "one root key is given twice"),
         (("--root", "a.pub", "--root", "other/a.pub"), "two root keys have one name"),
         (("--root", "a.pub", "--root", "gone.pub"), "gone.pub: No such file or directory"),
         (("--root", "a.pub", "--root", "a.pem"), "a.pem: is a private key"),
-        (("--root", "a.pub", "--development"), "or say --development"),
+        (("--root", "a.pub", "--development"), "or use --development"),
     ],
 )
 def test_what_cannot_be_founded_is_one_line_and_leaves_nothing(
@@ -183,7 +183,7 @@ def test_a_root_key_has_a_passphrase_unless_somebody_says_no(desk: Desk) -> None
     assert "at least 20 characters" in desk.refused(*make, "--passphrase-file", "short")
     assert "empty: its first line is empty" in desk.refused(*make, "--passphrase-file", "empty")
     assert "not both" in desk.refused(*make, "--passphrase-file", "words", "--no-passphrase")
-    assert "nobody is here to give the passphrase" in desk.refused(*make)
+    assert "no terminal to ask for the passphrase; use --passphrase-file" in desk.refused(*make)
     assert not (desk.folder / "a.pem").exists()
     desk.types(*make, "--passphrase-file", "words")
     assert b"ENCRYPTED" in (desk.folder / "a.pem").read_bytes()
@@ -342,8 +342,8 @@ def test_the_fingerprint_key_is_started_and_then_switched_to(founded: Desk) -> N
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("fingerprint-key",), "stands alone, with --start or with --switch"),
-        (("fingerprint-key", "timestamp", "--start"), "stands alone"),
+        (("fingerprint-key",), "rotate fingerprint-key alone, with --start or with --switch"),
+        (("fingerprint-key", "timestamp", "--start"), "rotate fingerprint-key alone"),
         (("timestamp", "--start"), "go with fingerprint-key"),
         (("timestamp", "--remove", "a"), "with root"),
         (("root", "--remove", "nobody"), "'nobody' is no root key of root 1"),
@@ -353,7 +353,7 @@ def test_the_fingerprint_key_is_started_and_then_switched_to(founded: Desk) -> N
         ),
         (("root", "--add", "gone.pub"), "gone.pub: No such file"),
         (("everything",), "'everything' is not one of"),
-        ((), "say what to rotate"),
+        ((), "name what to rotate"),
     ],
 )
 def test_a_rotation_that_cannot_be_is_one_line_and_changes_nothing(

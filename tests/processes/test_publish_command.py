@@ -320,7 +320,7 @@ def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> 
 def test_serve_is_for_this_machine_alone(home: Home) -> None:
     ended = CliRunner().invoke(main, ["serve", "--home", str(home.folder), "--host", "0.0.0.0"])  # noqa: S104
     assert ended.exit_code == 2
-    assert "serve is for this machine" in ended.output
+    assert "serve listens on this machine alone" in ended.output
 
 
 def published_days_ago(home: Home, days: int) -> None:

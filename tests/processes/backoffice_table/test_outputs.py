@@ -113,7 +113,7 @@ def test_the_question_for_a_passphrase_stays_on_the_screen(folder: Path) -> None
         terminal.types(WORDS)
         ended = terminal.end()
     assert ended.code == 0
-    assert "written down as export" in ended.out
+    assert "logged as export" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_sealing_key_has_a_passphrase_unless_an_option_declines_it(desk: Desk)
     (desk.folder / "words").write_text("correct horse battery staple\n")
     (desk.folder / "short").write_text("horse\n")
     make = ("report-key", "make", "a", "--out", ".")
-    assert "nobody is here to give the passphrase" in desk.refused(*make)
+    assert "no terminal to ask for the passphrase; use --passphrase-file" in desk.refused(*make)
     assert "at least 20 characters" in desk.refused(*make, "--passphrase-file", "short")
     assert not (desk.folder / "a.pem").exists()
     desk.types(*make, "--passphrase-file", "words")
@@ -276,13 +276,13 @@ def test_gates_shows_the_status_of_each(city: Desk) -> None:
         if told:
             set_status(city.store, gate_id, 1, NOW_UNIX_S - ago_s, told)
     assert city.types("gates").splitlines() == [
-        "a  heard 20 s ago, list 7 (10 min old), board ready, reader ready, 3 reports wait",
-        "b  heard 20 s ago, list 7 (10 min old), board ready, reader lost, 3 reports wait",
+        "a  status 20 s ago, list 7 (10 min old), board ready, reader ready, 3 reports wait",
+        "b  status 20 s ago, list 7 (10 min old), board ready, reader lost, 3 reports wait",
         "    TROUBLE reader lost",
         "    TROUBLE the disk is full",
-        "c  heard 10 min ago, list 7 (10 min old), board ready, reader ready, 3 reports wait",
+        "c  status 10 min ago, list 7 (10 min old), board ready, reader ready, 3 reports wait",
         "    TROUBLE silent for 10 min",
-        "d  enrolled 2027-01-15 08:00:00 UTC, never heard",
+        "d  enrolled 2027-01-15 08:00:00 UTC, no status yet",
         "4 gates, 2 in trouble, 0 struck off",
     ]
     first = json.loads(city.types("gates", "--json"))[0]
@@ -312,7 +312,7 @@ HOSTILE = {
     '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": 3}]}': "5 reports wait",
     '{"lanes": [{"reports_waiting": 2}, {"reports_waiting": null}]}': UNKNOWN,
     '{"lanes": [{"reports_waiting": 2}, {"problem": "gone"}]}': UNKNOWN,
-    '{"lanes": 3}': "TROUBLE what it says of itself cannot be understood",
+    '{"lanes": 3}': "TROUBLE its status cannot be read",
     '{"lanes": [{"problem": "\\u001b[2J\\nall well"}]}': "TROUBLE ?[2J?all well",
     '{"lanes": [{"list_version": 1, "devices": {"\\u001b": "\\u0007"}}]}': "TROUBLE ? ?",
     '{"lanes": [{"problem": "no lane"}, {"list_version": 1}]}': "TROUBLE lane 1: no lane",
@@ -458,7 +458,7 @@ def test_list_shows_what_is_missing_refused_and_begun_again(city: Desk) -> None:
         "    MISSING 2 of 5, they never came: 3 to 4",
         "    REFUSED 2: the gate could not keep them",
         "gate  lane 1, outbox ffffffff: 2 reports, the newest of 2027-01-15 08:01:39 UTC",
-        "    NEW OUTBOX: the one before ended; what had not come of it is lost",
+        "    NEW OUTBOX: the one before ended; reports of it that had not come are lost",
         "mad  lane 1, outbox 00000000: 1 reports, the newest of 9007199254740991 s",
         "6 reports came, 2 are missing, 2 were refused by gates",
     ]
@@ -520,7 +520,7 @@ def test_publish_deletes_reports_whose_time_is_over_also_when_no_list_can_be_mad
     (exporter.city / "keys/online/targets.pem").rename(exporter.folder / "targets.pem")
     ended = exporter.run("publish")
     assert ended.exit_code == 2, ended.output
-    assert "8 reports are deleted: their time is over\n" in ended.stdout
+    assert "8 reports deleted: their retention is over\n" in ended.stdout
     assert exporter.store.count() == 0
 
 

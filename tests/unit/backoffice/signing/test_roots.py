@@ -10,6 +10,7 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # it 
 
 from backoffice.home.folder import put
 from backoffice.signing import keys, roots
+from backoffice.signing.root_text import described
 from backoffice.signing.roots import RootError
 from tests.support.city.backoffice_rig import DAY_S, NOW_UNIX_S, City
 
@@ -299,7 +300,7 @@ def test_the_content_and_changes_of_a_draft_are_shown_whole(city: City) -> None:
         add=[city.root_key("d"), city.root_key("e")],
         threshold=3,
     )
-    lines = roots.described(draft.signed, before)
+    lines = described(draft.signed, before)
     new, old = draft.signed.roles["timestamp"].keyids[0], before.roles["timestamp"].keyids[0]
     root_ids = {name: city.root_key(name).keyid for name in "abcde"}
     assert lines == [
@@ -321,8 +322,7 @@ def test_the_content_and_changes_of_a_draft_are_shown_whole(city: City) -> None:
         f"  timestamp: with {new}",
     ]
     assert (
-        roots.described(roots.next_root(before, LATER_UNIX_S).signed, before)[-1]
-        == "  none but the date"
+        described(roots.next_root(before, LATER_UNIX_S).signed, before)[-1] == "  none but the date"
     )
 
 

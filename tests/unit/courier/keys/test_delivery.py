@@ -129,7 +129,7 @@ def test_a_spoilt_key_is_logged_once_and_gates_are_answered_all_the_same(fleet: 
     for _ in range(2):
         assert fleet.tells({}) == ()
     assert fleet.said == [
-        f"gates are given no fingerprint keys: {path}: line 1 of the key file is not 64 hex digits"
+        f"gates receive no fingerprint keys: {path}: line 1 of the key file is not 64 hex digits"
     ]
     path.write_bytes(content)
     assert [each.id for each in fleet.tells({})] == [first]
