@@ -238,9 +238,7 @@ def _made_home(home_folder: Path) -> "Home":
     from backoffice.registry.registry import Registry
     from validator.host.plain_files import SECRET_MODE
 
-    home_folder.chmod(
-        0o711
-    )  # the web server passes through to `published`; nobody else looks around
+    home_folder.chmod(0o711)  # the web server passes through to `published`, and lists nothing
     make_file(home_folder / FILE_NAME, example().encode(), SECRET_MODE)
     config = load(home_folder)
     before = os.umask(0o077)  # the registry names the suspended

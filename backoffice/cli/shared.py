@@ -97,7 +97,7 @@ def now_unix_s() -> int:
 
     now = int(time.time())
     if now < CLOCK_UNIX_S_MIN:
-        raise OperatorError(f"this machine's clock says {moment(now)}: set it")
+        raise OperatorError(f"this machine's clock shows {moment(now)}: set it")
     return now
 
 

@@ -24,7 +24,7 @@ YEAR_2000_UNIX_S = 946_684_800  # older than any list of cards: a day number of 
 
 # Every pair of digits apart from the next by one and the same separator, or no pair. nfc-list
 # prints two blanks, PostgreSQL \x and SQL Server 0x before the first pair, Arduino sketches 0x
-# before each. Bytes in decimal match this only by chance: plausibility.py looks at whole files.
+# before each. Bytes in decimal match this only by chance: plausibility.py checks whole files.
 _UID = re.compile(
     r"(?:0x|\\x)?(?P<plain>(?:[0-9a-f]{2})+)"
     r"|[0-9a-f]{2}(?P<apart>[:-]| +)[0-9a-f]{2}(?:(?P=apart)[0-9a-f]{2})*"
@@ -93,7 +93,7 @@ class Reason(StrEnum):
     TOO_FAR = "further away than this rule's steps reach"
     SHORTER = "earlier than the end that it has; --shorten takes it"
     BAD_STATE = "neither in nor out"
-    TWICE = "the card stands earlier in the file, otherwise"
+    TWICE = "the card is earlier in the file, with another state or number"
 
 
 class Refused(Exception):  # noqa: N818 the row is refused; the program has no error

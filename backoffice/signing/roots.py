@@ -330,7 +330,7 @@ def _require_sound(root: Root) -> None:
     It holds more than people are shown, or lets one key count twice.
     """
     if type(root.version) is not int or not root.consistent_snapshot or root.unrecognized_fields:
-        raise ValueError("says something that this program does not understand")
+        raise ValueError("holds something that this program does not understand")
     users = [key for role in ROLES for key in root.roles[role].keyids]
     if len(set(users)) != len(users) or set(users) != set(root.keys) or len(users) > ROOT_KEYS_MAX:
         raise ValueError("one key has two roles, a key has none, or there are too many")
@@ -342,7 +342,7 @@ def _require_sound(root: Root) -> None:
     for name, role in root.roles.items():
         if role.unrecognized_fields or type(role.threshold) is not int:
             raise ValueError(
-                f"the role {name} says something that this program does not understand"
+                f"the role {name} holds something that this program does not understand"
             )
         if (
             not 1

@@ -221,7 +221,7 @@ def test_the_good_rows_of_a_file_are_imported_and_the_others_reported(desk: Desk
             "reason": "further away than this rule's steps reach",
             "text": FAR,
         },
-        {"line": 7, "reason": "the card stands earlier in the file, otherwise"},
+        {"line": 7, "reason": "the card is earlier in the file, with another state or number"},
     ]
     assert desk.members() == [State(A, is_in=True)]
     path.write_text(f"uid\n{A.hex()}\n", encoding="utf-8")

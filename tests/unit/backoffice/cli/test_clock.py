@@ -99,6 +99,6 @@ def test_a_clock_that_was_never_set_is_one_line(
         assert refused.exit_code == 2
         assert (
             refused.stderr
-            == "turnike-backoffice: this machine's clock says 1970-01-01 00:01:40 UTC: set it\n"
+            == "turnike-backoffice: this machine's clock shows 1970-01-01 00:01:40 UTC: set it\n"
         )
     home.registry.close()
