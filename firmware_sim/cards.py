@@ -132,7 +132,8 @@ def card_of(uid: bytes, number: str | None = None) -> Card:
         raise ValueError(f"{number!r} is not a printed number: it has {NUMBER_DIGITS} digits")
     kind = Kind.DESFIRE
     if len(uid) == 4:  # noqa: PLR2004
-        kind = Kind.PHONE if uid[0] == 0x08 else Kind.CLASSIC  # noqa: PLR2004  (ISO 14443-3: 08 is a random UID)
+        # 08 begins a random UID (ISO/IEC 14443-3).
+        kind = Kind.PHONE if uid[0] == 0x08 else Kind.CLASSIC  # noqa: PLR2004
     return Card(uid, kind, number)
 
 

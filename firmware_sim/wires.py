@@ -204,7 +204,8 @@ class Wire:
         if self._link is None:
             return
         with contextlib.suppress(OSError):
-            if os.readlink(self._link) == self._slave_path:  # noqa: PTH115  (Path would normalise the name)
+            # os.readlink, since Path would normalise the name.
+            if os.readlink(self._link) == self._slave_path:  # noqa: PTH115
                 self._link.unlink()
 
 

@@ -1,4 +1,4 @@
-"""The command `turnike demo`, which pyproject.toml adds to `turnike` where the demo is installed."""
+"""The command `turnike demo`: pyproject.toml adds it to `turnike` where the demo is installed."""
 
 import sys
 

@@ -29,4 +29,4 @@ class CityCommandError(DemoError):
 
 
 class ScenarioError(DemoError):
-    """A scripted run saw what must not happen; the message says what."""
+    """A scripted run saw what must not happen; the message has it."""

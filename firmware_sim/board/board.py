@@ -7,7 +7,6 @@ history that tests read. It never decides about a card.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from firmware_sim.board.arms import NS_PER_MS, Arms
@@ -38,6 +37,7 @@ from firmware_sim.board.line import (
     LineLost,
 )
 from firmware_sim.board.reader import BoardReader
+from firmware_sim.board.setup import Setup
 from firmware_sim.echo import Echo
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Send, Unplug
 
@@ -50,24 +50,6 @@ VERBS = (
     "pass, push, emergency on|off, tamper on|off, present UID, remove, clash UID UID, restart,"
     " brownout, fault NAME[=VALUE][/WHEN], fault none, unplug, replug, status, quit"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """How the board is built, and when its simulated passengers walk.
-
-    Attributes:
-        reader: the board reads cards by itself and sends CARD.
-        walk_ms: from the release of the arms until a passenger walks through; None for only at
-            the verb `pass`.
-        release_ms: from OPEN until the arms are free.
-        read_ms: from a card on the board's own reader until CARD.
-    """
-
-    reader: bool = False
-    walk_ms: int | None = 300
-    release_ms: int = 0
-    read_ms: int = 0
 
 
 class Board:

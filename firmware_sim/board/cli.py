@@ -6,8 +6,9 @@ from random import Random
 
 import click
 
-from firmware_sim.board.board import BAUD, Board, Setup
+from firmware_sim.board.board import BAUD, Board
 from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fault
+from firmware_sim.board.setup import Setup
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
 from firmware_sim.wires import Wire
 

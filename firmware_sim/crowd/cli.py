@@ -57,7 +57,9 @@ Verbs on standard input:
 
 Exit 0 if every tap was right, 1 if not, or if no lane serves the gate.
 
-Example: firmware-sim crowd --deck deck.jsonl --reader-link /tmp/reader --board-link /tmp/board --taps 200
+\b
+Example:
+  firmware-sim crowd --deck deck.jsonl --reader-link /tmp/reader --board-link /tmp/board --taps 200
 """.format(mix=", ".join(f"{count} {play.value}" for play, count in MIX_PER_MILLE.items()))
 
 
@@ -95,7 +97,7 @@ class _Run:
 @click.option(
     "--pace-ms",
     type=click.IntRange(0, 3_600_000),
-    help=f"At least this from tap to tap; {HUMAN_PACE_MS} if --forever, else {SCRIPTED_PACE_MS}.",
+    help=f"From tap to tap, at least; {HUMAN_PACE_MS} with --forever, else {SCRIPTED_PACE_MS}.",
 )
 @click.option(
     "--wait-limit-s",

@@ -95,7 +95,8 @@ class Device:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101, PT018  (PIPE)
+        assert self._process.stdin is not None  # noqa: S101  (a pipe)
+        assert self._process.stdout is not None  # noqa: S101  (a pipe)
         self._stdin = self._process.stdin.fileno()
         self.lines = Lines(self._process.stdout.fileno())
         self.path: str | None = None

@@ -1,4 +1,4 @@
-"""What axe-core finds on a page. The library lies beside this file, with its licence (MPL 2.0), and is asked in the page's own browser."""
+"""Checks a page with axe-core, which is beside this file with its licence (MPL 2.0)."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).viol
 
 
 def barriers(page: Page) -> list[str]:
-    """Each serious or critical one: its rule, and where it is."""
+    """Return each serious or critical barrier: its rule, and its elements."""
     page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate(RUN)
     return [

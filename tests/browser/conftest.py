@@ -1,4 +1,7 @@
-"""A real browser for the tests of pages: Debian's Chromium, headless, driven by Playwright. It finds this machine and no other."""
+"""A real browser for the tests of pages: Debian's Chromium, headless, driven by Playwright.
+
+It resolves the names of this machine alone.
+"""
 
 import os
 import shutil
@@ -19,12 +22,13 @@ THIS_MACHINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUD
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, for one file of tests: Playwright's event loop runs in this thread as long, where no other test could run its own.
+    """Chromium, for one file of tests: Playwright's event loop has this thread as long.
 
-    It steps back for the gates on this machine: drawing by itself takes all the processors there are, and a reader must answer in time.
+    It runs at the lowest priority: drawing takes all processors, and a simulated reader must
+    answer in time.
     """
     if shutil.which("chromium") is None:
-        pytest.skip("Chromium is not here: apt-get install chromium")
+        pytest.skip("Chromium is missing: apt-get install chromium")
     expect.set_options(timeout=LIMIT_MS)
     with (
         sync_playwright() as playwright,
@@ -35,7 +39,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @contextmanager
 def chromium(playwright: Playwright, folder: Path) -> Iterator[Browser]:
-    """Chromium for the length of a block; `folder` is for a file of its own."""
+    """Run Chromium for the length of a block; `folder` gets a script that starts it."""
     arguments = [THIS_MACHINE, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     polite = folder / "chromium"
     polite.write_text('#!/bin/sh\nexec nice -n 19 chromium "$@"\n')
@@ -47,7 +51,7 @@ def chromium(playwright: Playwright, folder: Path) -> Iterator[Browser]:
 
 @pytest.fixture
 def pages(browser: Browser) -> Iterator[Pages]:
-    """The pages of one test. What they did wrong fails it."""
+    """The pages of one test; an error of any page fails it."""
     opened = Pages(browser)
     yield opened
     opened.close()
@@ -56,5 +60,5 @@ def pages(browser: Browser) -> Iterator[Pages]:
 
 @pytest.fixture
 def opened(pages: Pages) -> Open:
-    """Opens one of them."""
+    """Opens a page of the test."""
     return pages.open

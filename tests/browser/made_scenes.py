@@ -1,8 +1,8 @@
-"""A turnstile's page without a demo behind it: the test says what was measured, and sees what the page makes of it.
+"""A turnstile's page without a demo behind it: the test sets what was measured.
 
 with made(pages) as shown:
     shown.scene["reports"]["waiting"] = 2
-    shown.tell()
+    shown.publish()
 """
 
 import copy
@@ -28,7 +28,7 @@ LOOKS = {
 
 
 def a_tap(n: int, outcome: str) -> dict[str, Any]:
-    """A tap with this outcome, each of its stages with a time."""
+    """Return a tap with this outcome, each of its stages with a time."""
     stages = {**STAGES, "report": STAGES["report"] if outcome == "denied" else 0}
     return {
         "n": n,
@@ -40,7 +40,7 @@ def a_tap(n: int, outcome: str) -> dict[str, Any]:
 
 
 def a_scene() -> dict[str, Any]:
-    """A demo at rest, in which nothing has been done yet."""
+    """Return the scene of a demo at rest, in which nothing was done."""
     now = time.time()
     board = {
         "linked": True,
@@ -87,7 +87,7 @@ def a_scene() -> dict[str, Any]:
 
 
 def show(scene: dict[str, Any], outcome: str) -> None:
-    """What the board shows."""
+    """Set what the board shows."""
     text_tr, text_en, lamp, tone = LOOKS[outcome]
     scene["board"] |= {
         "shows": outcome,
@@ -99,13 +99,13 @@ def show(scene: dict[str, Any], outcome: str) -> None:
 
 
 class Made:
-    """The page in English, the same page in Turkish if it was opened, and the scene that they are told."""
+    """A page server, and the scene that it sends to its pages."""
 
     def __init__(self, turnstile: PageServer, pages: Pages) -> None:
         self.turnstile = turnstile
         self._pages = pages
         self.scene = a_scene()
-        self.tell()
+        self.publish()
 
     def open(
         self,
@@ -115,7 +115,7 @@ class Made:
         size: ViewportSize = DESK,
         touch: bool = False,
     ) -> Page:
-        """A page of it, which has the scene."""
+        """Open a page, and wait until it has the scene."""
         page = self._pages.open(
             self.turnstile.url, language=language, dark=dark, size=size, touch=touch
         )
@@ -123,19 +123,19 @@ class Made:
         expect(page.locator("[data-switch=network] button")).to_be_enabled()
         return page
 
-    def tell(self) -> None:
-        """Tell every page the scene as it is now."""
+    def publish(self) -> None:
+        """Send every page the scene as it is now."""
         self.turnstile.publish(copy.deepcopy(self.scene))
 
     def did(self) -> dict[str, Any]:
-        """The next verb that a page sends; it is answered, and nothing comes of it."""
+        """Return the next verb that a page sends, answered as done; nothing changes."""
         end_s = time.monotonic() + LIMIT_MS / 1_000
         while time.monotonic() < end_s:
             select.select([self.turnstile], [], [], 1)
-            for heard in self.turnstile.events():
-                if heard.is_("visitor", "verb"):
-                    heard.line["answer"]("")
-                    verb = heard.line["verb"]
+            for event in self.turnstile.events():
+                if event.is_("visitor", "verb"):
+                    event.line["answer"]("")
+                    verb = event.line["verb"]
                     return {
                         "verb": type(verb).__name__,
                         **{n: getattr(verb, n) for n in verb.__struct_fields__},
@@ -145,6 +145,6 @@ class Made:
 
 @contextmanager
 def made(pages: Pages) -> Iterator[Made]:
-    """A turnstile for the length of a block."""
+    """Serve a turnstile's page for the length of a block."""
     with closing(PageServer(0)) as turnstile:
         yield Made(turnstile, pages)

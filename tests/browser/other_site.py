@@ -1,7 +1,8 @@
-"""A page of somebody else, on this machine too, and all that it may try on a page of ours: to make it act, to hear it, to show it as its own.
+"""Another site's page on this machine, and its attacks on a page of Turnike.
 
-A browser reaches a loopback address whatever page it shows, so nothing but the answers keeps this one out. By the name `localhost` it is of
-another site than 127.0.0.1; by that address, on another port, it is of the same site and another origin.
+It tries to make the page act, to read its events, and to show it in a frame. A browser lets any
+page reach a loopback address, so only the server's answers keep it out. By the name `localhost` it
+is another site than 127.0.0.1; by that address and another port, the same site and another origin.
 """
 
 import threading
@@ -16,49 +17,53 @@ NAMES = ("localhost", "127.0.0.1")
 
 TRIES = """async ([url, verb]) => {
   const body = JSON.stringify(verb);
-  const asked = (where, how) => fetch(url + where, how).then((answer) => `${answer.type} ${answer.status}`, () => "blocked");
-  const heard = () => new Promise((told) => {
+  const answer = (where, how) => fetch(url + where, how).then(
+    (answer) => `${answer.type} ${answer.status}`, () => "blocked");
+  const events = () => new Promise((done) => {
     const events = new EventSource(url + "events");
-    events.onopen = () => told("heard");
-    events.onerror = () => { events.close(); told("blocked"); };
+    events.onopen = () => done("received");
+    events.onerror = () => { events.close(); done("blocked"); };
   });
-  const dressed = () => new Promise((told) => {
-    const made = {rel: "stylesheet", href: url + "static/base.css", onload: () => told("loaded"), onerror: () => told("blocked")};
-    document.head.append(Object.assign(document.createElement("link"), made));
+  const style = () => new Promise((done) => {
+    const link = {rel: "stylesheet", href: url + "static/base.css",
+      onload: () => done("loaded"), onerror: () => done("blocked")};
+    document.head.append(Object.assign(document.createElement("link"), link));
   });
-  const sent = () => new Promise((told) => {
+  const form = () => new Promise((done) => {
     const frame = Object.assign(document.createElement("iframe"), {name: "into"});
-    const form = Object.assign(document.createElement("form"), {method: "post", action: url + "do", enctype: "text/plain", target: "into"});
-    form.append(Object.assign(document.createElement("input"), {name: body.slice(0, -1) + ',"x":"', value: '"}'}));
+    const form = Object.assign(document.createElement("form"),
+      {method: "post", action: url + "do", enctype: "text/plain", target: "into"});
+    form.append(Object.assign(document.createElement("input"),
+      {name: body.slice(0, -1) + ',"x":"', value: '"}'}));
     document.body.append(frame, form);
-    frame.onload = () => told("sent");
+    frame.onload = () => done("sent");
     form.submit();
   });
   return {
-    json: await asked("do", {method: "POST", headers: {"content-type": "application/json"}, body}),
-    plain: await asked("do", {method: "POST", mode: "no-cors", body}),
-    state: await asked("state"),
-    page: await asked("", {mode: "no-cors"}),
-    events: await heard(),
-    style: await dressed(),
-    form: await sent(),
+    json: await answer("do", {method: "POST", headers: {"content-type": "application/json"}, body}),
+    plain: await answer("do", {method: "POST", mode: "no-cors", body}),
+    state: await answer("state"),
+    page: await answer("", {mode: "no-cors"}),
+    events: await events(),
+    style: await style(),
+    form: await form(),
   };
 }"""
-FRAME = """(url) => new Promise((told) => {
+FRAME = """(url) => new Promise((done) => {
   const frame = document.createElement("iframe");
-  frame.onload = frame.onerror = () => told();
+  frame.onload = frame.onerror = () => done();
   frame.src = url;
   document.body.append(frame);
 })"""
 NOTHING = {
     **dict.fromkeys(("json", "plain", "state", "page", "events", "style"), "blocked"),
-    "form": "sent",  # a form is sent, and what comes of it is seen by nobody
+    "form": "sent",  # a browser always sends a form; the page cannot read the answer
 }
 
 
 class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """A page without anything, and without any policy."""
+        """Answer with an empty page without any policy."""
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.end_headers()
@@ -67,12 +72,12 @@ class _Answers(BaseHTTPRequestHandler):
         )
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def other_site() -> Iterator[int]:
-    """Its port."""
+    """Serve the page for the length of a block; yield the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -87,7 +92,12 @@ def other_site() -> Iterator[int]:
 def tried(
     browser: Browser, name: str, url: str, verb: dict[str, Any]
 ) -> tuple[dict[str, str], set[int], str]:
-    """What became of each try from a page of this name, the statuses that were answered, and the text of a frame of it."""
+    """Try every attack from a page under this host name.
+
+    Returns:
+        The result of each attack, the statuses that `url` answered, and the text of a frame with
+        `url` in it.
+    """
     with other_site() as port:
         context = browser.new_context()
         try:

@@ -1,11 +1,12 @@
-"""Pages in a real browser, each in a context of its own, and all that they were told: what they asked, what was answered, each event.
+"""Pages in a real browser, each in a context of its own, with all answers and events they got.
 
 pages = Pages(browser)
 page = pages.open(url, language="tr", dark=True, size=PHONE)
-pages.told(page)        # every body and every event that it got, and its document
-pages.check()           # fails with what any of them did wrong
+pages.received(page)    # every body and every event that it got, and its document
+pages.check()           # fails with the errors of any page
 
-A page does wrong when it logs an error, throws one, or asks another machine. What a test brings about on purpose is excused by the test.
+A page's errors: it logs one, throws one, or asks another machine. A test excuses those that it
+causes on purpose.
 """
 
 import re
@@ -31,17 +32,18 @@ PANEL: ViewportSize = {"width": 800, "height": 480}  # seven inches
 DESK: ViewportSize = {"width": 1440, "height": 900}
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 ELSEWHERE = re.compile(r"^(?!data:|blob:)(?!http://(127\.0\.0\.1|localhost)[:/])")
-AWAY = r"net::ERR_"  # excuses what a browser logs of a server that has gone
-REFUSED = r"status of 409"  # likewise of a verb that cannot be done now
+AWAY = r"net::ERR_"  # excuses what a browser logs about a server that has gone
+REFUSED = r"status of 409"  # likewise about a verb that was refused
 
 
-class Told:
-    """What one page got."""
+class Received:
+    """The answers and events that one page got."""
 
     def __init__(self, page: Page) -> None:
         self.answers: list[Response] = []
         self.events: list[str] = []
-        page.on("response", lambda answer: self.answers.append(answer))  # noqa: PLW0108 — Playwright marks its listeners, and a built-in cannot be marked
+        # A lambda, since Playwright marks its listeners, and a built-in cannot be marked.
+        page.on("response", lambda answer: self.answers.append(answer))  # noqa: PLW0108
         session = page.context.new_cdp_session(page)
         session.on(
             "Network.eventSourceMessageReceived", lambda event: self.events.append(event["data"])
@@ -49,11 +51,11 @@ class Told:
         session.send("Network.enable")
 
     def text(self) -> str:
-        """All of it."""
+        """Return all of it as text."""
         return "\n".join([*self.bodies(), *self.events])
 
     def bodies(self) -> Iterator[str]:
-        """Of all answers that have ended, with their heads."""
+        """Yield all answers that have ended, with their headers."""
         for answer in self.answers:
             yield f"{answer.url} {answer.status} {answer.headers}"
             if answer.status != 204 and "event-stream" not in answer.headers.get(
@@ -63,12 +65,12 @@ class Told:
 
 
 class Pages:
-    """All that one test, or one file of tests, opens."""
+    """The pages of one test, or of one file of tests."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
-        self._told: WeakKeyDictionary[Page, Told] = WeakKeyDictionary()
+        self._received: WeakKeyDictionary[Page, Received] = WeakKeyDictionary()
         self._wrong: list[str] = []
         self._excused = re.compile(r"(?!)")
 
@@ -82,7 +84,7 @@ class Pages:
         script: str = "",
         touch: bool = False,
     ) -> Page:
-        """A page at this address, in a browser that speaks this language. `script` runs in it before its own."""
+        """Open a page; `language` is the browser's, and `script` runs before the page's own."""
         context = self._browser.new_context(
             locale={"en": "en-GB", "tr": "tr-TR"}[language],
             color_scheme="dark" if dark else "light",
@@ -95,52 +97,52 @@ class Pages:
         context.add_init_script(script)
         page = context.new_page()
         page.on("pageerror", lambda error: self._wrong.append(f"{error}"))
-        page.on("console", self._hear)
+        page.on("console", self._take_message)
         page.on("websocket", lambda socket: self._wrong.append(f"opened {socket.url}"))
-        self._told[page] = Told(page)
+        self._received[page] = Received(page)
         page.goto(url)
         return page
 
-    def told(self, page: Page) -> str:
-        """What it got, and what it has made of it."""
-        return self._told[page].text() + page.content()
+    def received(self, page: Page) -> str:
+        """Return what the page got, and its document."""
+        return self._received[page].text() + page.content()
 
     def events(self, page: Page) -> list[str]:
-        """The data of each event that it got."""
-        return self._told[page].events
+        """Return the data of each event that the page got."""
+        return self._received[page].events
 
     def excuse(self, pattern: str) -> None:
-        """From now on, until `check`, an error that is logged with this in it is none."""
+        """Ignore logged errors that match, until `check`."""
         self._excused = re.compile(pattern)
 
     def check(self) -> None:
-        """Fails with what a page did wrong since it was asked last."""
+        """Fail with the errors since the last call."""
         wrong, self._wrong = self._wrong, []
         self._excused = re.compile(r"(?!)")
         if wrong:
-            raise AssertionError("a page did wrong:\n" + "\n".join(wrong))
+            raise AssertionError("errors of a page:\n" + "\n".join(wrong))
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all pages."""
         while self._contexts:
             self._contexts.pop().close()
 
-    def _hear(self, said: ConsoleMessage) -> None:
-        if said.type in {"error", "warning"} and not self._excused.search(said.text):
-            self._wrong.append(f"{said.text} ({said.location.get('url')})")
+    def _take_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not self._excused.search(message.text):
+            self._wrong.append(f"{message.text} ({message.location.get('url')})")
 
     def _refuse(self, route: Route) -> None:
         self._wrong.append(f"asked {route.request.url}")
-        with suppress(Error):  # the page has gone meanwhile
+        with suppress(Error):  # the page was closed meanwhile
             route.abort()
 
 
 def shot(page: Page, name: str, *, whole: bool = False) -> None:
-    """Keep a picture of it under build/screenshots."""
+    """Keep a picture of the page under build/screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
 
 
 def is_wider_than_its_window(page: Page) -> bool:
-    """Whether it has to be scrolled sideways."""
+    """Return whether the page has to be scrolled sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))

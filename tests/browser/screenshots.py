@@ -1,7 +1,7 @@
-"""Takes the pictures that docs/ shows: `make screenshots`. Both languages, light and dark, a phone, seven inches and a desk.
+"""`make screenshots`: takes the pictures in docs/, in both languages, themes and three sizes.
 
-Those of the turnstile's page show the real demo in the third step of the first minute: the green card was admitted, the red one
-has just been refused. Those of the status page show the console of the same gate.
+The turnstile's page shows the real demo in the third step of the first minute: the green card was
+admitted, the red one has just been refused. The status page is of the same gate's console.
 """
 
 import base64
@@ -28,11 +28,11 @@ SIZES: dict[str, ViewportSize] = {
 README: ViewportSize = {"width": 1440, "height": 900}
 TRIES = 5
 ANSWER_MS = 10_000
-QUALITY = 82  # of WebP: letters stay sharp, and all twelve are less than a megabyte
+QUALITY = 82  # of WebP: letters stay sharp, and all pictures together stay small
 
 
 def main() -> None:
-    """Take them."""
+    """Take all pictures."""
     (DOCS / "screens").mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def refused(demo: Demo, page: Page) -> None:
-    """Lay the green card and then the red one; returns while the display refuses it."""
+    """Lay the green card and then the red one; return while the display refuses it."""
     expect(page.locator("body")).to_have_attribute("data-connection", "live")
     for card, outcome, done in (("matched", "admitted", "1"), ("suspended", "denied", "2")):
         for _ in range(TRIES):
@@ -71,7 +71,9 @@ def refused(demo: Demo, page: Page) -> None:
             expect(page.locator(".walker")).to_have_count(0)
             expect(part(page, "display")).to_have_attribute("data-outcome", "ready")
             part(page, f"card-{card}").click()
-            with suppress(AssertionError):  # a hand gives up after three seconds of a busy machine
+            with suppress(
+                AssertionError
+            ):  # on a busy machine, the hand gives up after three seconds
                 expect(part(page, "guide")).to_have_attribute("data-done", done, timeout=ANSWER_MS)
                 break
         expect(part(page, "display")).to_have_attribute("data-outcome", outcome)
@@ -80,7 +82,7 @@ def refused(demo: Demo, page: Page) -> None:
 
 
 def status_page(page: Page) -> Page:
-    """The same window with the gate's status page, once it has heard the lanes."""
+    """Open the gate's status page in the same window, and wait until it shows the lanes."""
     page.goto(str(part(page, "status-page").get_attribute("href")))
     expect(part(page, "verdict")).to_have_attribute("data-well", re.compile("true|false"))
     expect(page.locator(".taps tbody tr").first).to_be_visible()
@@ -88,7 +90,7 @@ def status_page(page: Page) -> Page:
 
 
 def is_at_rest(scene: SceneSeen) -> bool:
-    """Whether the gate asks for a card, and no report is on the way."""
+    """Return whether the gate asks for a card, and no report is on the way."""
     reports, board = scene["reports"], scene["board"]
     is_there = reports["waiting"] == 0 and reports["city_received"] == reports["delivered"]
     return bool(
@@ -100,7 +102,7 @@ def is_at_rest(scene: SceneSeen) -> bool:
 
 
 def keep(page: Page, path: Path) -> None:
-    """A picture of the window, as WebP."""
+    """Keep a picture of the window as WebP."""
     session = page.context.new_cdp_session(page)
     taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
     path.write_bytes(base64.b64decode(taken["data"]))

@@ -402,7 +402,7 @@ def test_it_only_shows_and_names_no_card_and_no_reason(
     expect(page.locator(".taps tbody tr")).to_have_count(1)
     expect(page.get_by_role("button")).to_have_count(1)
     expect(page.locator("input, form, a")).to_have_count(0)
-    told = pages.told(page).lower()
+    told = pages.received(page).lower()
     assert [card for card in CARDS if card.lower() in told] == []
     gate = " ".join(pages.events(page))
     assert "4f1a" in gate

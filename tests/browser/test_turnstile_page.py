@@ -1,6 +1,7 @@
-"""The demo's turnstile in a real browser: what a visitor does on the page, and what the page then shows of the real gate.
+"""The demo's turnstile in a real browser: what a visitor does, and what the page shows of the gate.
 
-The tests at the end share one page, so that nothing begins the minute of the amber card anew while they run: when they are through, it has ended.
+The tests at the end share one page: a page that opens would suspend the amber card again, and its
+minute has to end while they run.
 """
 
 import json
@@ -40,9 +41,9 @@ from tests.browser.visits import (
     taps,
     told_of,
 )
-from turnike_demo.turnstile.visitor_lane import Refusal
+from turnike_demo.turnstile.refusals import Refusal
 
-SAID = {
+DISPLAYED = {
     "admitted": ("İyi yolculuklar", "Have a good trip"),
     "denied": ("Kartınız kullanıma kapalıdır", "This card cannot be used"),
     "try_again": ("Tek kart okutunuz, tekrar deneyiniz", "One card, try again"),
@@ -92,14 +93,14 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def page(visit: Visit) -> Iterator[Page]:
-    """The page that stays open, at rest. What pages did wrong fails the test."""
-    visit.mend()
+    """The page that stays open, at rest; an error of any page fails the test."""
+    visit.reset()
     yield at_rest(visit.page)
     visit.pages.check()
 
 
-def looks_well(page: Page, name: str) -> None:
-    """Keep a picture, and find no barrier, in light and dark."""
+def has_no_barriers(page: Page, name: str) -> None:
+    """Keep a picture, and check for barriers in light and dark."""
     shot(page, f"turnstile-{name}")
     assert barriers(page) == []
     page.emulate_media(color_scheme="dark")
@@ -118,7 +119,7 @@ def test_each_card_gives_its_outcome_in_both_languages_on_every_page(visit: Visi
     for card, outcome in OUTCOMES.items():
         before, since = taps(turkish), mark(turkish)
         state = tap(english, card, outcome)
-        assert (state["tr"], state["en"]) == SAID[outcome]
+        assert (state["tr"], state["en"]) == DISPLAYED[outcome]
         assert state["lamp"] == outcome
         shot(english, f"turnstile-en-{card.removeprefix('card-')}")
         assert saw(turkish, since, outcome)["lamp"] == outcome
@@ -170,16 +171,17 @@ def test_everything_is_reached_and_done_with_the_keyboard_alone(visit: Visit) ->
 
 
 def focused(page: Page) -> str:
-    """What has the focus; whatever has it must be seen to have it."""
+    """Return the element with the focus; its outline must be visible."""
     name, outline = page.evaluate(
-        "[document.activeElement.dataset.testid ?? document.activeElement.tagName, getComputedStyle(document.activeElement).outlineStyle]"
+        "[document.activeElement.dataset.testid ?? document.activeElement.tagName,"
+        " getComputedStyle(document.activeElement).outlineStyle]"
     )
     assert name == "BODY" or outline != "none", name
     return str(name)
 
 
 def focus(page: Page, name: str) -> None:
-    """Press Tab until it has the focus."""
+    """Press Tab until this element has the focus."""
     for _ in range(60):
         if focused(page) == name:
             return
@@ -211,7 +213,7 @@ def test_the_gate_s_own_status_page_is_linked_and_knows_both_lanes(visit: Visit)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_of_somebody_else_can_neither_do_nor_hear_nor_show_anything(
+def test_another_site_s_page_can_neither_act_nor_read_nor_frame_the_page(
     visit: Visit, page: Page, browser: Browser, name: str
 ) -> None:
     forced = visit.demo.until(bool)["board"]["forced"]
@@ -220,10 +222,11 @@ def test_a_page_of_somebody_else_can_neither_do_nor_hear_nor_show_anything(
     assert statuses <= {403}
     assert "Turnike" not in framed
     own = page.evaluate(
-        "(headers) => fetch('/do', {method: 'POST', headers, body: '{\"verb\": \"push\"}'}).then((answer) => answer.status)",
+        "(headers) => fetch('/do', {method: 'POST', headers, body: '{\"verb\": \"push\"}'})"
+        ".then((answer) => answer.status)",
         {"content-type": "application/json"},
     )
-    assert own == 204, "what was tried is something that our own page can do"
+    assert own == 204, "the page itself can do what the other one tried"
     visit.demo.until(lambda scene: scene["board"]["forced"] > forced)
     assert visit.demo.until(bool)["board"]["forced"] == forced + 1
 
@@ -253,17 +256,19 @@ def test_a_card_is_dragged_onto_the_reader_and_one_that_is_dropped_elsewhere_is_
     tapped_otherwise(page, "card-matched")
 
 
-def test_a_card_that_is_pulled_away_too_early_is_told_and_nothing_opens(page: Page) -> None:
+def test_a_card_pulled_away_too_early_is_shown_and_nothing_opens(page: Page) -> None:
     before, since = taps(page), mark(is_ready(page))
     part(page, "pull-early").click()
-    expect(part(page, "seen")).to_contain_text("Gone before it had told its number")
+    expect(part(page, "seen")).to_contain_text(
+        "Gone before it had sent its number: the gate decided nothing."
+    )
     shot(page, "turnstile-pulled-early")
     assert (taps(page), mark(page)) == (before, since)
 
 
 IN_WORDS = {
     "no_card": ("No card lies on the reader.", "Okuyucuda kart yok."),
-    "is_so": ("It is so already.", "Zaten öyle."),
+    "is_so": ("It is already so.", "Zaten öyle."),
     "card_lies": (
         "That card lies on the reader: take it away first.",
         "O kart okuyucunun üstünde duruyor: önce kaldırın.",
@@ -275,9 +280,7 @@ IN_WORDS = {
 }
 
 
-def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(
-    visit: Visit, page: Page
-) -> None:
+def test_a_refusal_is_shown_in_the_language_of_the_page(visit: Visit, page: Page) -> None:
     visit.pages.excuse(REFUSED)
     turkish = visit.open(language="tr")
     before = taps(page)
@@ -303,7 +306,7 @@ def test_what_cannot_be_done_now_is_said_in_the_language_of_the_page(
 
 
 def ask_instead(page: Page, verb: Mapping[str, object]) -> None:
-    """Have the page send this verb, as one whose picture of the gate is older than the gate would."""
+    """Make the page send this verb, as a page with an old scene would."""
     page.route("**/do", lambda route: route.continue_(post_data=json.dumps(verb)))
     with page.expect_response("**/do"):
         part(page, "push").click()
@@ -318,7 +321,7 @@ def test_the_page_has_words_for_every_refusal_in_both_languages(page: Page) -> N
     assert [sorted(names) for names in of_both] == [sorted(get_args(Refusal))] * 2
 
 
-def test_of_a_tap_each_stage_is_shown_with_its_time(page: Page) -> None:
+def test_each_stage_of_a_tap_is_shown_with_its_time(page: Page) -> None:
     for card, outcome, reports in (
         ("card-suspended", "denied", True),
         ("card-matched", "admitted", False),
@@ -331,7 +334,7 @@ def test_of_a_tap_each_stage_is_shown_with_its_time(page: Page) -> None:
     expect(part(page, "percentiles")).to_contain_text(re.compile(r"since its start: \d+ taps"))
 
 
-def test_what_the_city_says_the_gate_follows_and_without_a_network_it_goes_on_by_what_it_knows(
+def test_the_gate_follows_the_city_and_decides_by_its_last_list_without_a_network(
     page: Page,
 ) -> None:
     tap(page, "card-matched", "admitted")
@@ -353,9 +356,9 @@ def test_what_the_city_says_the_gate_follows_and_without_a_network_it_goes_on_by
         "3 taps decided all the same; 3 reports wait."
     )
     heard = page.locator("[data-switch=network] .heard")
-    expect(heard).to_contain_text("Cut for 0 s")  # told once, and not each second
+    expect(heard).to_contain_text("Cut for 0 s")  # written once, and not each second
     expect(part(page, "reinstate-matched")).to_be_disabled()
-    looks_well(page, "network-cut")
+    has_no_barriers(page, "network-cut")
     assert (list_version(page), count(page, "city-received")) == (version, received)
     assert list_age_s(page) > age_s
     part(page, "network").click()
@@ -373,15 +376,13 @@ def list_version(page: Page) -> int:
 
 
 def reports_at_rest(page: Page) -> int:
-    """How many reports the city has, once it has all of them."""
+    """Wait until the city has all reports; return their number."""
     counts(page, "reports-waiting", 0)
     counts(page, "city-received", count(page, "reports-delivered"))
     return count(page, "city-received")
 
 
-def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(
-    visit: Visit, page: Page
-) -> None:
+def test_the_page_shows_a_pulled_plug_and_no_report_is_lost(visit: Visit, page: Page) -> None:
     received = reports_at_rest(is_ready(page))
     part(page, "network").click()
     expect(part(page, "network")).to_have_attribute("data-on", "false")
@@ -392,7 +393,7 @@ def test_with_its_plug_pulled_the_page_says_so_and_no_report_is_lost(
     shows(page, "out_of_service")
     expect(page.locator("[data-switch=plug] h3")).to_have_text("Power · pulled")
     expect(part(page, "plug-came")).to_contain_text("2 reports lie on its disk")
-    looks_well(page, "plug-pulled")
+    has_no_barriers(page, "plug-pulled")
     part(page, "plug").click()
     is_ready(page)
     expect(part(page, "plug-came")).to_contain_text("none of them lost")
@@ -407,7 +408,7 @@ def test_without_its_reader_it_is_out_of_service_until_it_is_plugged_in(page: Pa
     part(page, "reader-plug").click()
     shows(page, "out_of_service")
     expect(part(page, "reader-plug-came")).to_contain_text("Out of service")
-    looks_well(page, "reader-unplugged")
+    has_no_barriers(page, "reader-unplugged")
     part(page, "reader-plug").click()
     at_rest(page)
     expect(part(page, "reader-plug-came")).to_contain_text("Back by itself")
@@ -422,13 +423,13 @@ def test_in_an_emergency_the_arms_hang_free_and_pushed_when_locked_they_hold(pag
     shows(page, "emergency")
     part(page, "push").click()
     expect(part(page, "emergency-came")).to_contain_text("1 walked through")
-    looks_well(page, "emergency")
+    has_no_barriers(page, "emergency")
     part(page, "emergency").click()
     expect(part(page, "emergency-came")).to_contain_text("Locked again")
     at_rest(page)
 
 
-def test_with_the_cut_off_date_ahead_an_unmatched_card_is_let_in_and_told_of_it(page: Page) -> None:
+def test_before_the_cut_off_date_an_unmatched_card_is_admitted_with_a_notice(page: Page) -> None:
     for outcome, in_force in (("admitted_with_notice", "false"), ("denied", "true")):
         part(page, "cut-off").click()
         expect(part(page, "cut-off")).to_have_attribute("data-on", in_force)
@@ -436,7 +437,7 @@ def test_with_the_cut_off_date_ahead_an_unmatched_card_is_let_in_and_told_of_it(
         state = tap(page, "card-unmatched", outcome)
         if outcome == "admitted_with_notice":
             assert re.fullmatch(r"Match your card by \d\d\.\d\d\.\d{4}", state["en"])
-            looks_well(page, "notice")
+            has_no_barriers(page, "notice")
 
 
 def test_a_suspension_of_a_minute_ends_by_itself(visit: Visit, page: Page) -> None:
@@ -446,34 +447,34 @@ def test_a_suspension_of_a_minute_ends_by_itself(visit: Visit, page: Page) -> No
     assert "reinstate the brief" not in "".join(visit.demo.until(bool)["story"])
 
 
-def test_no_card_of_the_city_is_named_in_anything_that_the_page_got_or_made_of_it(
+def test_no_card_s_uid_is_in_anything_that_the_page_received_or_shows(
     visit: Visit, page: Page
 ) -> None:
     tap(is_ready(page), "card-suspended", "denied")
-    told = visit.pages.told(page)
-    assert '"name":"suspended"' in told
-    assert cards_named(visit.uids(), told) == set()
-    assert re.findall(r"\b0[48][0-9a-f]{6}(?:[0-9a-f]{6})?\b", told.lower()) == [], (
+    received = visit.pages.received(page)
+    assert '"name":"suspended"' in received
+    assert cards_named(visit.uids(), received) == set()
+    assert re.findall(r"\b0[48][0-9a-f]{6}(?:[0-9a-f]{6})?\b", received.lower()) == [], (
         "nor a number that a phone has shown"
     )
 
 
-def test_a_page_that_is_left_open_finds_the_demo_that_is_started_anew(
-    visit: Visit, page: Page
-) -> None:
-    def is_told() -> None:
+def test_an_open_page_finds_the_demo_that_is_started_again(visit: Visit, page: Page) -> None:
+    def is_shown() -> None:
         expect(part(page, "connection")).to_have_attribute("data-state", "away")
-        expect(part(page, "connection")).to_contain_text("away")
+        expect(part(page, "connection")).to_have_text("No connection to the demo. Trying again …")
         shot(page, "turnstile-demo-away")
 
     visit.demo.do("network", up=False)
     expect(part(page, "network-came")).to_contain_text("Cut for")
     visit.pages.excuse(AWAY)
-    visit.restart(is_told)
+    visit.restart(is_shown)
     expect(part(page, "connection")).to_have_attribute("data-state", "live")
     is_ready(page)
     for switch in ("network", "plug", "reader-plug"):
-        expect(part(page, f"{switch}-came")).to_have_text("")  # of the demo before nothing is known
+        expect(part(page, f"{switch}-came")).to_have_text(
+            ""
+        )  # nothing of the earlier demo is shown
     expect(part(page, "guide")).to_have_attribute("data-done", "0")
     tap(is_ready(page), "card-matched", "admitted")
     assert taps(page) == "1"

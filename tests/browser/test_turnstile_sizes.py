@@ -1,4 +1,4 @@
-"""The turnstile's page on a phone, on seven inches and on a desk: what a finger reaches, what stays in sight, and what is said when the demo has gone."""
+"""The turnstile's page on three sizes of screens, and after the demo's end."""
 
 import re
 import time
@@ -30,9 +30,10 @@ CARDS = (
 TABS = ("inside", "taps", "city", "promises")
 CUT_TEXT = """() => [...document.querySelectorAll("body *")].filter((element) => {
   const style = getComputedStyle(element);
-  const hides = /hidden|clip/.test(style.overflow) && !element.matches(".heard, .earlier, .gate, body, .bar");
-  return element.clientHeight && hides
-    && (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1);
+  const hides = /hidden|clip/.test(style.overflow)
+    && !element.matches(".heard, .earlier, .gate, body, .bar");
+  return element.clientHeight && hides && (element.scrollWidth > element.clientWidth + 1
+    || element.scrollHeight > element.clientHeight + 1);
 }).map((element) => element.outerHTML.slice(0, 120))"""
 
 
@@ -48,12 +49,12 @@ def pages(browser: Browser) -> Iterator[Pages]:
 def shown(pages: Pages) -> Iterator[Made]:
     with made(pages) as turnstile:
         turnstile.scene = busy()
-        turnstile.tell()
+        turnstile.publish()
         yield turnstile
 
 
 def busy() -> dict[str, Any]:
-    """A scene in which every switch has something to say, and the words are long."""
+    """Return a scene in which every switch has a result, and the texts are long."""
     scene, now = a_scene(), time.time()
     show(scene, "denied")
     scene |= {"tap": a_tap(9, "denied"), "taps": [a_tap(n, "denied") for n in range(8, 0, -1)]}
@@ -76,7 +77,7 @@ def busy() -> dict[str, Any]:
 
 
 def box(part: Locator) -> dict[str, Any]:
-    """Where it is in the window; it is shown."""
+    """Wait until the part is visible; return its position in the window."""
     expect(part).to_be_visible()
     found = part.bounding_box()
     assert found is not None
@@ -123,7 +124,12 @@ def test_every_target_is_as_large_as_a_finger_and_no_text_is_cut(
 def test_on_seven_inches_all_of_it_is_there_without_scrolling(shown: Made, language: str) -> None:
     page = shown.open(language=language, size=PANEL)
     page.mouse.wheel(0, 1_000)
-    scrolls = "[...document.querySelectorAll('*')].filter((e) => e.scrollTop || (/auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 1)).map((e) => e.className)"
+    scrolls = (
+        "[...document.querySelectorAll('*')].filter((e) => e.scrollTop ||"
+        " (/auto|scroll/.test(getComputedStyle(e).overflowY)"
+        " && e.scrollHeight > e.clientHeight + 1))"
+        ".map((e) => e.className)"
+    )
     always = [part(page, name) for name in (*CARDS, "clash", "pull-early", "language", "sound")]
     always += [
         part(page, "display"),
@@ -134,9 +140,25 @@ def test_on_seven_inches_all_of_it_is_there_without_scrolling(shown: Made, langu
     of_tab = {
         "inside": [part(page, "tap"), *(part(page, f"stage-{name}") for name in ("radio", "wire"))],
         "taps": [part(page, "percentiles"), part(page, "status-page")],
-        "city": [part(page, "list-version"), part(page, "city-received"), part(page, "suspend-staff"), part(page, "followed")],
-        "promises": [part(page, name) for name in ("network", "plug", "reader-plug", "cut-off", "emergency", "push", "push-came")],
-    }  # fmt: skip
+        "city": [
+            part(page, "list-version"),
+            part(page, "city-received"),
+            part(page, "suspend-staff"),
+            part(page, "followed"),
+        ],
+        "promises": [
+            part(page, name)
+            for name in (
+                "network",
+                "plug",
+                "reader-plug",
+                "cut-off",
+                "emergency",
+                "push",
+                "push-came",
+            )
+        ],
+    }
     for tab, parts in of_tab.items():
         part(page, f"tab-{tab}").click()
         for each in (*always, *parts):
@@ -145,7 +167,7 @@ def test_on_seven_inches_all_of_it_is_there_without_scrolling(shown: Made, langu
 
 
 @pytest.mark.parametrize("size", [PHONE, TALL_PHONE])
-def test_on_a_phone_the_turnstile_and_the_cards_stay_in_sight_wherever_one_reads(
+def test_on_a_phone_turnstile_and_cards_stay_in_sight_at_every_scroll_position(
     shown: Made, size: ViewportSize
 ) -> None:
     page = shown.open(size=size)
@@ -154,7 +176,7 @@ def test_on_a_phone_the_turnstile_and_the_cards_stay_in_sight_wherever_one_reads
         for each in ("display", "reader", *CARDS, "clash", "pull-early"):
             assert is_in_sight(page, part(page, each)), (name, each)
     part(page, "network").scroll_into_view_if_needed()
-    part(page, "network").click()  # and they lie over no button that is scrolled to
+    part(page, "network").click()  # turnstile and cards cover no button in sight
     assert shown.did() == {"verb": "Network", "up": True}
 
 
@@ -194,7 +216,7 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(
     shown: Made, size: ViewportSize
 ) -> None:
     scene = shown.scene = a_scene()
-    shown.tell()
+    shown.publish()
     page = shown.open(size=size)
     own = page.locator(".guide li[data-state=next] button:visible")
 
@@ -208,63 +230,65 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(
 
     press({"verb": "Tap", "card": "matched"})
     scene["tap"] = a_tap(1, "admitted")
-    shown.tell()
+    shown.publish()
     expect(part(page, "guide")).to_have_attribute("data-done", "1")
     number = (
         "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
     )
     assert page.evaluate(number) == '"2"'
-    expect(
-        part(page, "guide-2")
-    ).to_be_focused()  # whoever goes by the keyboard goes on where he is
+    # A visitor with a keyboard goes on at the next step.
+    expect(part(page, "guide-2")).to_be_focused()
     press({"verb": "Tap", "card": "suspended"})
     scene["tap"] = a_tap(2, "denied")
-    shown.tell()
+    shown.publish()
     expect(part(page, "guide")).to_have_attribute("data-done", "2")
     press({"verb": "Network", "up": False})
     scene["network"], scene["reports"]["waiting"] = "cut", 1
     scene["facts"]["cut"] = {"since_unix_s": time.time(), "decided": 0, "waited": None}
-    shown.tell()
+    shown.publish()
     expect(own).to_have_text("Lay the red card")
     press({"verb": "Tap", "card": "suspended"})
     scene["tap"] = a_tap(3, "denied")
-    shown.tell()
+    shown.publish()
     expect(part(page, "guide")).to_have_attribute("data-done", "3")
     press({"verb": "Plug", "is_in": False})
     scene["lane"]["plug"] = "pulled"
-    shown.tell()
+    shown.publish()
     expect(own).to_have_text("Put the plug in")
     press({"verb": "Plug", "is_in": True})
     scene["lane"]["plug"] = "starting"
-    shown.tell()
+    shown.publish()
     expect(own).to_be_disabled()
     scene["lane"]["plug"] = "in"
     scene["facts"]["pull"] = {"on_disk": 1, "kept": 1, "took_ms": 900}
-    shown.tell()
+    shown.publish()
     expect(part(page, "guide")).to_have_attribute("data-done", "4")
     press({"verb": "Network", "up": True})
 
 
 @pytest.mark.parametrize("size", [PHONE, PANEL, DESK])
-def test_what_stands_inside_a_tap_is_always_as_high(shown: Made, size: ViewportSize) -> None:
+def test_the_stages_of_a_tap_always_have_the_same_height(shown: Made, size: ViewportSize) -> None:
     page = shown.open(size=size)
     tap, heights = page.locator(".this-tap"), set()
     waited = a_tap(10, "admitted") | {
         "stages": [{"name": "radio", "us": 9}, {"name": "wait", "us": 900_000}]
     }
-    taps = [None, *(a_tap(n, o) for n, o in enumerate(("admitted", "denied", "try_again", "unsupported", "admitted_with_notice"), 20)), waited]  # fmt: skip
-    for told, is_past in product(taps, (False, True)):
-        shown.scene |= {"tap": told, "tap_is_past": is_past, "tap_unix_s": time.time() - 7_000}
-        shown.tell()
-        expect(part(page, "tap")).to_have_attribute("data-n", str(told["n"] if told else 0))
+    outcomes = ("admitted", "denied", "try_again", "unsupported", "admitted_with_notice")
+    taps = [None, *(a_tap(n, outcome) for n, outcome in enumerate(outcomes, 20)), waited]
+    for shown_tap, is_past in product(taps, (False, True)):
+        shown.scene |= {"tap": shown_tap, "tap_is_past": is_past, "tap_unix_s": time.time() - 7_000}
+        shown.publish()
+        expect(part(page, "tap")).to_have_attribute(
+            "data-n", str(shown_tap["n"] if shown_tap else 0)
+        )
         expect(page.locator(".inside")).to_have_attribute(
-            "data-past", str(is_past and told is not None).lower()
+            "data-past", str(is_past and shown_tap is not None).lower()
         )
         heights.add((box(tap)["height"], page.locator(".stages li").count()))
     assert len(heights) == 1
 
 
-def test_when_the_demo_has_gone_the_page_is_grey_and_says_how_to_start_it_and_goes_on_by_itself(
+def test_after_the_demo_s_end_the_page_shows_how_to_start_it_and_goes_on_by_itself(
     pages: Pages, browser: Browser
 ) -> None:
     del browser
@@ -281,7 +305,7 @@ def test_when_the_demo_has_gone_the_page_is_grey_and_says_how_to_start_it_and_go
             "getComputedStyle(document.querySelector('main')).filter"
         )
         each.keyboard.press("Tab")
-        for _ in range(4):  # nothing of what was can be reached any more
+        for _ in range(4):  # the old content cannot get the focus
             assert each.evaluate("document.activeElement.closest('main, .guide')") is None
             each.keyboard.press("Tab")
     shot(page, "gone-en-390")

@@ -1,11 +1,11 @@
-"""A visit to the demo's turnstile: the demo as somebody starts it, and a page that stays open through all tests of a file.
+"""A visit to the demo's turnstile: a running demo, and a page open through all tests of a file.
 
 visit = Visit(folder, pages)
 tap(visit.page, "card-suspended", "denied")
-visit.mend()                                 # every switch as it was, whatever a test has left
+visit.reset()                                # every switch as at the start
 visit.restart()                              # the demo ends, and another begins at the same address
 
-What the display shows is kept by the page itself as it changes, so that nothing is missed on a slow day.
+The page itself records each change of the display, so that a slow machine misses none.
 """
 
 import csv
@@ -27,7 +27,8 @@ window.shown = [];
 new MutationObserver(() => {
   const of = (name) => document.querySelector(`[data-testid=${name}]`);
   const [tr, en] = [...of("display").children].map((line) => line.textContent);
-  const now = {outcome: of("display").dataset.outcome, tr, en, lamp: of("lamp").dataset.outcome, arms: of("arms").dataset.arms};
+  const now = {outcome: of("display").dataset.outcome, tr, en,
+    lamp: of("lamp").dataset.outcome, arms: of("arms").dataset.arms};
   if (JSON.stringify(now) !== JSON.stringify(shown.at(-1))) shown.push(now);
 }).observe(document, {subtree: true, attributeFilter: ["data-outcome", "data-arms"]});
 window.journal = [];
@@ -40,7 +41,7 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, attributeFilter: ["data-cards", "data-outcome", "data-n"]});
 """
 POLL_MS = 50
-FORGETS = 2  # cards after which a reader knows a card no more that it has told (decision 0004)
+FORGETS = 2  # after so many other cards, a reader has forgotten a card (decision 0004)
 UNREPORTED = ("card-phone", "card-unmatched", "card-matched", "card-brief")
 FIND = "([from, outcome]) => shown.slice(from).find((state) => state.outcome === outcome)"
 
@@ -51,7 +52,7 @@ class Visit:
     """The demo, and a page of it in English."""
 
     def __init__(self, folder: Path, pages: Pages) -> None:
-        """Returns when the turnstile serves."""
+        """Start a demo; return when the turnstile serves."""
         self.folder = folder
         self.pages = pages
         self.demo = Demo(folder, "--page-port", "0")
@@ -63,17 +64,17 @@ class Visit:
             raise
 
     def open(self, **more: Any) -> Page:
-        """Another page."""
+        """Open another page."""
         return at_rest(self.pages.open(self.demo.url, script=STATES, **more))
 
     def uids(self) -> Iterator[str]:
-        """Of all cards that were issued, the tray's among them."""
+        """Yield the UIDs of all issued cards, with those of the tray."""
         (cards,) = self.folder.rglob("cards.csv")
         with cards.open() as lines:
             yield from (row["uid"] for row in csv.DictReader(lines))
 
-    def mend(self) -> None:
-        """Every switch as it was when the demo began."""
+    def reset(self) -> None:
+        """Set every switch as it was at the start."""
         do, seen = self.demo.do, self.demo.until(bool)
         if seen["lane"]["plug"] == "pulled":
             do("plug", **{"in": True})
@@ -92,7 +93,7 @@ class Visit:
         )
 
     def restart(self, while_away: Callable[[], None]) -> None:
-        """Ctrl-C, then another demo at the same address."""
+        """End the demo, and start another at the same address."""
         port = self.demo.port
         self.end()
         while_away()
@@ -100,7 +101,7 @@ class Visit:
         _lately.clear()
 
     def end(self) -> None:
-        """Ctrl-C."""
+        """End the demo with Ctrl-C."""
         assert self.demo.end() == 0, self.demo.told.decode()
         assert self.demo.result["reports_lost"] == self.demo.result["reports_duplicated"] == 0
 
@@ -122,12 +123,15 @@ def _card(scene: SceneSeen, name: str) -> dict[str, Any]:
 
 
 def part(page: Page, name: str) -> Locator:
-    """What has this test id."""
+    """Return the element with this test id."""
     return page.get_by_test_id(name)
 
 
 def at_rest(page: Page) -> Page:
-    """Once the lane serves, nobody is on the way through, and the reader is empty. What the last one was shown may still stand there."""
+    """Wait until the lane serves, no passage is under way, and the reader is empty.
+
+    The display may still show the last passenger's picture.
+    """
     expect(page.locator("body")).to_have_attribute("data-connection", "live")
     expect(part(page, "display")).not_to_have_attribute("data-outcome", "out_of_service")
     expect(part(page, "arms")).to_have_attribute("data-arms", "locked")
@@ -136,25 +140,25 @@ def at_rest(page: Page) -> Page:
 
 
 def is_ready(page: Page) -> Page:
-    """Once it asks for a card again, too."""
+    """Wait until the gate is at rest and asks for a card."""
     shows(page, "ready")
     return at_rest(page)
 
 
 def shows(page: Page, outcome: str) -> None:
-    """Once the display shows this, and goes on showing it."""
+    """Wait until the display shows this outcome."""
     expect(part(page, "display")).to_have_attribute("data-outcome", outcome)
 
 
 def mark(page: Page) -> int:
-    """Where to look from for what comes next."""
+    """Return the position in the record of the display, for `saw`."""
     return int(page.evaluate("shown.length"))
 
 
 def saw(page: Page, since: int, outcome: str) -> State:
-    """What was shown with this outcome, once it was."""
+    """Wait until the display has shown this outcome since `mark`; return what it showed."""
     end_s = time.monotonic() + LIMIT_MS / 1_000
-    # Asked from here: a page that has been in the background for minutes looks at its own clock once a minute.
+    # Polled from here: a page in the background runs its own timers once a minute.
     while (found := page.evaluate(FIND, [since, outcome])) is None and time.monotonic() < end_s:
         page.wait_for_timeout(POLL_MS)
     if found is None:
@@ -170,12 +174,12 @@ def saw(page: Page, since: int, outcome: str) -> State:
 
 
 def taps(page: Page) -> str:
-    """The number of the last tap."""
+    """Return the number of the last tap."""
     return part(page, "tap").get_attribute("data-n") or ""
 
 
 def told_of(page: Page, before: str, outcome: str) -> None:
-    """Once there was another tap than that one, with this outcome, and it is over."""
+    """Wait for the end of a tap after number `before`, with this outcome."""
     expect(part(page, "tap")).not_to_have_attribute("data-n", before)
     expect(part(page, "tap")).to_have_attribute("data-outcome", outcome)
     at_rest(page)
@@ -184,15 +188,15 @@ def told_of(page: Page, before: str, outcome: str) -> None:
 _lately: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=FORGETS))
 """The cards tapped last at the turnstile of each address."""
 _numbers: dict[str, str] = {}
-"""The number of the last of those taps."""
+"""The number of the last of those taps, by address."""
 
 
 def tap(page: Page, card: str, outcome: str) -> State:
-    """Click a card of the tray once, and see what becomes of it; what the one before was shown is over by then, if it is the same.
+    """Click a card of the tray once, and return what the display showed for it.
 
-    A card that is one of the last two could meet the moment without a field, and would have to
-    be shown once more (decision 0004): before it two others are shown, of which no report is made.
-    No card is shown a second time: that could be a second report.
+    One of the last two cards could meet the moment without a field, and would have to be shown
+    again (decision 0004). So two others of which no report is made are shown before it. No card is
+    shown a second time: that could be a second report.
     """
     assert taps(page) in {"0", _numbers.get(page.url)}, "a test tapped without `tapped_otherwise`"
     if card in _lately[page.url]:
@@ -220,7 +224,7 @@ def tapped_otherwise(page: Page, card: str) -> None:
 
 
 def cards_named(uids: Iterable[str], text: str) -> set[str]:
-    """Those of these that are somewhere in this text."""
+    """Return those of these UIDs that are anywhere in the text."""
     wanted = set(uids)
     assert len(wanted) > 1_000
     lengths = {len(uid) for uid in wanted}
@@ -234,18 +238,18 @@ def cards_named(uids: Iterable[str], text: str) -> set[str]:
 
 
 def count(page: Page, name: str) -> int:
-    """A figure."""
+    """Wait for a figure, and return it."""
     expect(part(page, name)).to_have_attribute("data-count", re.compile(r"\d"))
     return int(part(page, name).get_attribute("data-count") or 0)
 
 
 def counts(page: Page, name: str, number: int) -> None:
-    """Once a figure is this."""
+    """Wait until a figure is `number`."""
     expect(part(page, name)).to_have_attribute("data-count", str(number))
 
 
 def list_age_s(page: Page) -> int:
-    """How old the list is, by the page's own English words."""
+    """Return the list's age in seconds, by the page's English text."""
     facts = part(page, "list-version").text_content() or ""
     found = re.search(r"(?:(\d+) min )?(\d+) s old", facts)
     assert found, facts

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from firmware_sim.board import frames as f
-from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.board import Board
 from firmware_sim.board.faults import BoardFaults
+from firmware_sim.board.setup import Setup
 from firmware_sim.outcomes import RefusedError, Send
 
 MS = 1_000_000

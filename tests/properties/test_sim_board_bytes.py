@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_sim.board import frames as f
-from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.board import Board
 from firmware_sim.board.faults import BoardFaults
+from firmware_sim.board.setup import Setup
 from firmware_sim.outcomes import Outcome
 
 u8 = st.integers(0, 0xFF)

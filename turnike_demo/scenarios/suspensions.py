@@ -4,8 +4,8 @@
     next(steps := scenario.steps())
     steps.send(event)           # each event, and the source `clock` now and then
 
-Each step waits until the gate shows its effect, and announces how long that took. The crowd is
-told which outcome is right for the commuter's card, and judges it.
+Each step waits until the gate shows its effect, and announces how long that took. The crowd gets
+the outcome that is right for the commuter's card, and judges what it sees.
 """
 
 import time

@@ -236,7 +236,7 @@ def _age(state: ViewState) -> str:
 
 def _taps(state: ViewState, count: int) -> Panel:
     table = Table(box=None, expand=True, header_style="dim")
-    for name in ("tap", "card", "outcome", "decided after", "told after", "passage"):
+    for name in ("tap", "card", "outcome", "decided after", "answered after", "passage"):
         table.add_column(name, justify="right" if name.endswith("after") else "left")
     for tap in [*reversed(state.last)][:count]:
         table.add_row(

@@ -148,7 +148,7 @@ class CityRequests:
 
     @property
     def cut_off_asked(self) -> bool | None:
-        """Whether a past cut-off date was asked for; None once the gate decides by what was asked."""
+        """Whether a past date was asked for; None once the gate decides by what was asked."""
         return self._cut_off.asked
 
     @property

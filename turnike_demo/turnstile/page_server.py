@@ -46,7 +46,7 @@ class PageServer:
     """The server, until `close`. Its methods are for the thread that made it."""
 
     def __init__(self, port: int) -> None:
-        """Listen on this port of this machine, or on any other if it is taken, and serve pages."""
+        """Serve pages on this port of this machine, or on any other if it is taken."""
         self._stack = ExitStack()
         listener = _listener(self._stack, port)
         self._port: int = listener.getsockname()[1]
@@ -72,7 +72,7 @@ class PageServer:
         return self._mailbox.events()
 
     def publish(self, scene: Mapping[str, object]) -> None:
-        """Send this scene to every page, now and when it opens. Do not change `scene` afterwards."""
+        """Send this scene to every page, now and when one opens. Do not change it afterwards."""
         self._app.publish(scene)
 
     def close(self) -> None:

@@ -152,12 +152,12 @@ class LaneSeen:
 
     @property
     def knows_devices(self) -> bool:
-        """Whether it has logged a state of both devices."""
+        """Whether the lane has logged a state of both devices."""
         return self.devices.keys() == {"reader", "board"}
 
     @property
     def serves(self) -> bool:
-        """Whether it has logged both devices as ready."""
+        """Whether the lane has logged both devices as ready."""
         return self.devices == {"reader": "ready", "board": "ready"}
 
 

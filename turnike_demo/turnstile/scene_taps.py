@@ -1,10 +1,10 @@
-"""The visitor's taps, each joined from events of the simulated reader, the lane, and the board. Pure.
+"""The visitor's taps, each joined from events of the reader, the lane, and the board. Pure.
 
-All three use CLOCK_MONOTONIC, so the stages of a tap add up: `radio` from the card on the reader
-to the lane's event; `decide`, `report` and `tell` as the lane measured them; `wire` until the board
-acted. A stage that is not known is left out: a card that lay there before the gate was ready has no
-`radio`. An answer that waited for an earlier passage has one stage `wait` in place of all that came
-after the card was read.
+All three programs use CLOCK_MONOTONIC, so the stages of a tap add up: `radio` from the card on the
+reader to the lane's event; `decide`, `report` and `tell` as the lane measured them; `wire` until
+the board acted. A stage that is not known is left out: a card that lay there before the gate was
+ready has no `radio`. An answer that waited for an earlier passage has one stage `wait` in place of
+all that came after the card was read.
 """
 
 from collections import deque
@@ -144,7 +144,7 @@ class Taps:
         return bool(self._taps) and not self._taps[-1].is_read_after(came_ns)
 
     def picture(self) -> dict[str, Any]:
-        """Return the scene's `tap`, the last one whole, and `taps`, the earlier ones newest first."""
+        """Return the scene's `tap`, the last one whole, and `taps`, earlier ones newest first."""
         *earlier, last = self._taps or [None]
         return {
             "tap": None if last is None else last.whole(),

@@ -16,7 +16,8 @@ from turnike_demo.gate.gate import Gate
 from turnike_demo.processes.event_sources import EventSources
 from turnike_demo.processes.events import Event
 from turnike_demo.turnstile.page_server import PageServer
-from turnike_demo.turnstile.visitor_lane import RefusedError, VisitorControls, VisitorLane
+from turnike_demo.turnstile.refusals import RefusedError
+from turnike_demo.turnstile.visitor_lane import VisitorControls, VisitorLane
 
 NS_PER_S = 1_000_000_000
 

@@ -16,7 +16,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from turnike_demo.gate.gate import VISITORS_LANE, Gate
 from turnike_demo.gate.lane_watch import LaneWatch
@@ -26,6 +26,7 @@ from turnike_demo.processes.events import Event, Line
 from turnike_demo.turnstile import verbs
 from turnike_demo.turnstile.cards_on_reader import CardsOnReader, Hand
 from turnike_demo.turnstile.city_requests import CityControls, CityRequests, CutOffStore
+from turnike_demo.turnstile.refusals import refuse_if
 from turnike_demo.turnstile.scene import Scene
 from turnike_demo.turnstile.switch_results import SwitchResults
 from validator.errors import LaneGoneError
@@ -40,18 +41,6 @@ WALKS_MS = 1_500  # after OPEN, the simulated passenger walks through; or at onc
 # The card has sent its UID and leaves before RATS: the gate may not decide about it.
 PULLED_AT = "before-rats"
 PROGRAMS_ON_PLUG = ("visitor-lane", "courier")  # what loses its power with the plug
-
-
-# Why a verb cannot be done now; turnstile_words_en.js and turnstile_words_tr.js have the texts.
-Refusal = Literal["is_so", "card_lies", "no_card", "city_is_busy", "no_list_can_name_it"]
-
-
-class RefusedError(Exception):
-    """A verb cannot be done now; the message is the Refusal."""
-
-    def __init__(self, why: Refusal) -> None:
-        """Make the error for this reason."""
-        super().__init__(why)
 
 
 class VisitorControls(CityControls, Protocol):
@@ -168,7 +157,7 @@ class VisitorLane:
             self._take_console(event.line)
 
     def _note_result(self, event: Event) -> None:
-        """Note what the event says about a switch."""
+        """Note the result of a switch that the event shows."""
         results, taps = self._results, self._scene.taps
         match event.source, event.line.get("event"):
             case "visitor-lane", "tap":
@@ -275,7 +264,7 @@ class VisitorLane:
         A hand that still holds cards takes them away first; cards that lie on the reader stay.
         """
         on_reader, held = self._on_reader.cards, self._hand.cards
-        _refuse_if(any(name in on_reader and name not in held for name in names), "card_lies")
+        refuse_if(any(name in on_reader and name not in held for name in names), "card_lies")
         self._remove(self._hand.take_away())
         self._reader.send(line)
         self._on_reader.add(names)
@@ -283,7 +272,7 @@ class VisitorLane:
             self._hand.hold(names, time.monotonic_ns())
 
     def _take_away(self) -> None:
-        _refuse_if(not self._on_reader.cards, "no_card")
+        refuse_if(not self._on_reader.cards, "no_card")
         self._hand.take_away()
         self._remove([*self._on_reader.cards])
 
@@ -298,16 +287,16 @@ class VisitorLane:
     def _switch(self, verb: verbs.Network | verbs.Plug | verbs.Reader | verbs.Emergency) -> None:
         match verb:
             case verbs.Network(up):
-                _refuse_if((self._demo.network == "up") is up, "is_so")
+                refuse_if((self._demo.network == "up") is up, "is_so")
                 self._switch_network(up=up)
             case verbs.Plug(is_in):
-                _refuse_if((self._plug != "pulled") is is_in, "is_so")
+                refuse_if((self._plug != "pulled") is is_in, "is_so")
                 self.put_plug_in() if is_in else self._pull_plug()
             case verbs.Reader(plugged):
-                _refuse_if(self._scene.reader.plugged is plugged, "is_so")
+                refuse_if(self._scene.reader.plugged is plugged, "is_so")
                 self._reader.send("replug" if plugged else "unplug")
             case verbs.Emergency(on):
-                _refuse_if(self._scene.board.emergency is on, "is_so")
+                refuse_if(self._scene.board.emergency is on, "is_so")
                 self._board.send(f"emergency {'on' if on else 'off'}")
 
     def _switch_network(self, *, up: bool) -> None:
@@ -378,24 +367,17 @@ class VisitorLane:
         requests = self._requests
         match verb:
             case verbs.CutOff(in_force):
-                _refuse_if(requests.cut_off_asked is not None, "city_is_busy")
-                _refuse_if(requests.cut_off_in_force is in_force, "is_so")
+                refuse_if(requests.cut_off_asked is not None, "city_is_busy")
+                refuse_if(requests.cut_off_in_force is in_force, "is_so")
                 requests.move_cut_off(in_force=in_force)
                 self._demo.announce(
                     f"the cut-off date was moved to the {'past' if in_force else 'future'}"
                 )
             case verbs.Suspend(card) | verbs.Reinstate(card):
                 suspends = isinstance(verb, verbs.Suspend)
-                _refuse_if(card == "phone", "no_list_can_name_it")
-                _refuse_if(requests.asked(card) is not None, "city_is_busy")
-                _refuse_if(self._is_suspended(card) is suspends, "is_so")
+                refuse_if(card == "phone", "no_list_can_name_it")
+                refuse_if(requests.asked(card) is not None, "city_is_busy")
+                refuse_if(self._is_suspended(card) is suspends, "is_so")
                 (requests.suspend if suspends else requests.reinstate)(card)
-                self._demo.announce(
-                    f"the city was asked to {'suspend' if suspends else 'reinstate'} the {card} card"
-                )
-
-
-def _refuse_if(condition: bool, why: Refusal) -> None:
-    """Raise RefusedError if the condition holds."""
-    if condition:
-        raise RefusedError(why)
+                change = "suspend" if suspends else "reinstate"
+                self._demo.announce(f"the city was asked to {change} the {card} card")

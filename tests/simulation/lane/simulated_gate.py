@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from firmware_sim.board.board import Board as SimulatedBoard
-from firmware_sim.board.board import Setup
 from firmware_sim.board.faults import BoardFaults
+from firmware_sim.board.setup import Setup
 from firmware_sim.outcomes import Event as BoardLine
 from firmware_sim.outcomes import Send
 from validator.domain.cards import Card, CardUid

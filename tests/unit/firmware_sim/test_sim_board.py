@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from firmware_sim.board import frames as f
-from firmware_sim.board.board import Board, Setup
+from firmware_sim.board.board import Board
 from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fault
+from firmware_sim.board.setup import Setup
 from firmware_sim.outcomes import Event, RefusedError, Send, Unplug
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "board_frames.json").read_text())

@@ -14,7 +14,7 @@ PAST = datetime(2021, 1, 14, 21, tzinfo=UTC)
 
 
 class City:
-    """A city that writes down what it is asked to do."""
+    """A city that records its commands."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
@@ -37,7 +37,7 @@ class City:
         self.asked.append(("move",))
 
     def take(self) -> list[tuple[str, ...]]:
-        """What it was asked since the last time."""
+        """Return the commands since the last call."""
         asked, self.asked = self.asked, []
         return asked
 
@@ -60,41 +60,41 @@ def published(version: int, *why: str) -> Event:
     return Event("publisher", {"event": "published", "list_version": version, "why": [*why]})
 
 
-def standing(
+def state_of(
     name: str, version: int | None, *, is_in: bool = True, ends: int | None = None
 ) -> Event:
-    said = [
+    states = [
         {"rule": "matched", "in": True, "ends_unix_s": None, "list_version": 1},
         {"rule": "suspended", "in": is_in, "ends_unix_s": ends, "list_version": version},
     ]
-    return Event(f"city-show-{name}", {"event": "text", "text": json.dumps(said)})
+    return Event(f"city-show-{name}", {"event": "text", "text": json.dumps(states)})
 
 
-def stands(requests: CityRequests, name: str, unix_s: int = 0) -> dict[str, Any]:
+def in_tray(requests: CityRequests, name: str, unix_s: int = 0) -> dict[str, Any]:
     return next(card for card in requests.tray(unix_s) if card["name"] == name)
 
 
 SHOW = ("city-show-matched", "show", UIDS["matched"].hex(), "--json")
 
 
-def test_a_card_is_suspended_when_the_gate_decides_by_the_list_that_says_so(
+def test_a_card_is_suspended_once_the_gate_decides_by_the_list_that_has_it(
     city: City, requests: CityRequests
 ) -> None:
     requests.suspend("matched")
     assert city.take() == [("city-change-matched", "suspend", UIDS["matched"].hex())]
-    for heard in (ended("city-change-matched"), standing("matched", None), published(7)):
-        requests.take(heard)
+    for event in (ended("city-change-matched"), state_of("matched", None), published(7)):
+        requests.take(event)
     assert city.take() == [SHOW, SHOW]
-    requests.take(standing("matched", 7))
+    requests.take(state_of("matched", 7))
     requests.adopted(6)
-    assert stands(requests, "matched") == {
+    assert in_tray(requests, "matched") == {
         "name": "matched",
         "suspended": False,
         "asked": "suspend",
         "ends_unix_s": None,
     }
     requests.adopted(7)
-    assert stands(requests, "matched") == {
+    assert in_tray(requests, "matched") == {
         "name": "matched",
         "suspended": True,
         "asked": None,
@@ -102,19 +102,19 @@ def test_a_card_is_suspended_when_the_gate_decides_by_the_list_that_says_so(
     }
 
 
-def test_a_list_that_comes_while_the_city_is_asked_is_asked_about_again(
+def test_the_city_is_asked_again_after_a_list_that_came_during_the_question(
     city: City, requests: CityRequests
 ) -> None:
     requests.reinstate("suspended")
     requests.take(ended("city-change-suspended"))
     requests.take(published(7))
     city.take()
-    requests.take(standing("suspended", None))  # the first answer, from before that list
-    requests.take(standing("suspended", 7, is_in=False))
+    requests.take(state_of("suspended", None))  # the first answer, from before that list
+    requests.take(state_of("suspended", 7, is_in=False))
     requests.adopted(7)
-    assert not stands(requests, "suspended")["suspended"]
-    requests.take(standing("suspended", None))
-    assert city.take() == [], "nothing is asked any more"
+    assert not in_tray(requests, "suspended")["suspended"]
+    requests.take(state_of("suspended", None))
+    assert city.take() == [], "the request is done"
 
 
 def test_what_was_published_before_the_command_had_ended_is_found(
@@ -122,12 +122,12 @@ def test_what_was_published_before_the_command_had_ended_is_found(
 ) -> None:
     requests.suspend("matched")
     city.take()
-    for heard in (published(7), ended("city-change-matched")):
-        requests.take(heard)
+    for event in (published(7), ended("city-change-matched")):
+        requests.take(event)
     assert city.take() == [SHOW]
-    requests.take(standing("matched", 7))
+    requests.take(state_of("matched", 7))
     requests.adopted(8)
-    assert stands(requests, "matched")["suspended"]
+    assert in_tray(requests, "matched")["suspended"]
 
 
 def test_a_suspension_with_an_end_is_over_by_the_gate_s_clock_and_in_its_steps(
@@ -135,31 +135,31 @@ def test_a_suspension_with_an_end_is_over_by_the_gate_s_clock_and_in_its_steps(
 ) -> None:
     requests.suspend("brief")
     assert city.take() == [("city-change-brief", "suspend", UIDS["brief"].hex(), "--for", "60s")]
-    for heard in (ended("city-change-brief"), standing("brief", 7, ends=1_061)):
-        requests.take(heard)
+    for event in (ended("city-change-brief"), state_of("brief", 7, ends=1_061)):
+        requests.take(event)
     requests.adopted(7)
-    assert stands(requests, "brief", 1_064) == {
+    assert in_tray(requests, "brief", 1_064) == {
         "name": "brief",
         "suspended": True,
         "asked": None,
         "ends_unix_s": 1_065,
     }
-    assert stands(requests, "brief", 1_065)["suspended"] is False
+    assert in_tray(requests, "brief", 1_065)["suspended"] is False
     assert requests.is_suspended("brief", 1_064)
     assert not requests.is_suspended("brief", 1_065)
 
 
-def test_a_command_that_fails_is_told_and_leaves_the_card_as_it_was(
+def test_a_failed_command_is_announced_and_leaves_the_card_as_it_was(
     city: City, requests: CityRequests
 ) -> None:
     requests.suspend("matched")
     city.take()
     requests.take(ended("city-change-matched", 2))
     assert [what for what, *_ in city.take()] == ["announce"]
-    assert (requests.asked("matched"), stands(requests, "matched")["suspended"]) == (None, False)
+    assert (requests.asked("matched"), in_tray(requests, "matched")["suspended"]) == (None, False)
 
 
-def test_when_the_city_does_not_say_how_a_card_stands_nobody_waits_for_it(
+def test_a_request_ends_if_the_city_does_not_answer_the_card_s_state(
     city: City, requests: CityRequests
 ) -> None:
     requests.suspend("matched")
@@ -171,7 +171,7 @@ def test_when_the_city_does_not_say_how_a_card_stands_nobody_waits_for_it(
     assert city.take() == []
 
 
-def test_the_cut_off_date_is_in_the_list_that_says_so_and_the_crowd_is_told_first(
+def test_the_cut_off_date_counts_once_its_list_is_adopted_and_the_crowd_knows_before(
     city: City, requests: CityRequests
 ) -> None:
     requests.move_cut_off(in_force=False)
@@ -182,7 +182,7 @@ def test_the_cut_off_date_is_in_the_list_that_says_so_and_the_crowd_is_told_firs
     assert requests.cut_off()["in_force"], "no list is known to have it"
     requests.take(published(99, "1 changed"))
     requests.adopted(99)
-    assert requests.cut_off()["in_force"], "this one was under way when the date was written"
+    assert requests.cut_off()["in_force"], "this list was under way when the date was written"
     requests.take(published(100, "1 changed", "the rules changed"))
     requests.adopted(100)
     assert city.date > datetime.now(UTC)
@@ -212,7 +212,7 @@ def test_the_city_counts_one_at_a_time_and_only_when_more_was_delivered(
     requests.take(Event("city-reports", {"event": "text", "text": json.dumps(outboxes)}))
     assert requests.reports == {"city_received": 4, "city_missing": 0}
     requests.take(ended("city-reports"))
-    assert city.take() == [count], "since then one more was delivered"
+    assert city.take() == [count], "one more was delivered since"
     requests.take(ended("city-reports"))
     requests.count(4)
     assert city.take() == []
@@ -235,7 +235,7 @@ def test_how_long_the_gate_took_is_from_the_click_until_it_decides_by_that_list(
     clock.now_ns = 1_000_000_000
     requests.suspend("matched")
     requests.take(ended("city-change-matched"))
-    requests.take(standing("matched", 7))
+    requests.take(state_of("matched", 7))
     clock.now_ns = 2_000_000_000
     requests.adopted(6)
     assert requests.followed == {"card": None, "cut_off": None}
@@ -251,24 +251,24 @@ def test_how_long_the_gate_took_is_from_the_click_until_it_decides_by_that_list(
     requests.adopted(9)
     assert requests.followed["cut_off"] == {"list_version": 9, "took_ms": 1_300}
     requests.move_cut_off(in_force=True)
-    assert [requests.followed["cut_off"]] == [None], "of the move before nothing is said any more"
+    assert [requests.followed["cut_off"]] == [None], "nothing is left of the earlier move"
 
 
-def test_the_city_is_asked_of_the_visitor_s_reader_one_question_at_a_time(
+def test_the_city_is_asked_for_the_visitor_s_reader_one_question_at_a_time(
     city: City, requests: CityRequests
 ) -> None:
-    def told(*devices: dict[str, str]) -> Event:
+    def gates(*devices: dict[str, str]) -> Event:
         return Event("city-gates", {"event": "text", "text": json.dumps([{"devices": devices}])})
 
     ask = ("city-gates", "gates", "--json")
     requests.ask_for_reader()
     requests.ask_for_reader()
     assert city.take() == [ask]
-    requests.take(told())  # nothing was heard of the gate yet
+    requests.take(gates())  # the city knows nothing of the gate yet
     assert [requests.city_reader] == [None]
-    requests.take(told({"reader": "lost"}, {"reader": "ready"}))
+    requests.take(gates({"reader": "lost"}, {"reader": "ready"}))
     assert [requests.city_reader] == ["ready"], "the first lane is the crowd's"
     requests.take(ended("city-gates"))
     requests.ask_for_reader()
-    requests.take(told({"reader": "ready"}, {"reader": "lost"}))
+    requests.take(gates({"reader": "ready"}, {"reader": "lost"}))
     assert (requests.city_reader, city.take()) == ("lost", [ask])

@@ -1,4 +1,4 @@
-"""The demo's line between gate and city: cut, nothing passes and the city's server runs on; mended, all passes again."""
+"""The demo's network: a cut resets and refuses connections, and the city's server runs on."""
 
 import socket
 import threading
@@ -13,30 +13,30 @@ LIMIT_S = 60.0
 
 
 class City:
-    """A server that says back what it hears, and counts whom it has met."""
+    """A server that echoes what it receives, and counts its connections."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
-        self.met = 0
-        self.heard = b""
+        self.connections = 0
+        self.received = b""
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 each, _ = self._listening.accept()
-                self.met += 1
+                self.connections += 1
                 threading.Thread(target=self._answer, args=(each,), daemon=True).start()
 
     def _answer(self, each: socket.socket) -> None:
         with each, suppress(OSError):
             while data := each.recv(65_536):
-                self.heard += data
+                self.received += data
                 each.sendall(data)
 
     def close(self) -> None:
-        """Nobody answers there any more, not even the thread that waits for the next one."""
+        """Close the port, and end the thread that waits for the next connection."""
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -60,7 +60,7 @@ def connect(network: Network) -> socket.socket:
     return socket.create_connection(("127.0.0.1", network.port), LIMIT_S)
 
 
-def said_back(connection: socket.socket, words: bytes) -> bytes:
+def echoed(connection: socket.socket, words: bytes) -> bytes:
     connection.sendall(words)
     got = b""
     while len(got) < len(words) and (data := connection.recv(65_536)):
@@ -68,7 +68,7 @@ def said_back(connection: socket.socket, words: bytes) -> bytes:
     return got
 
 
-def test_up_it_carries_every_byte_both_ways_and_each_end_s_end(network: Network) -> None:
+def test_it_carries_every_byte_and_end_of_input_both_ways(network: Network) -> None:
     words = bytes(range(256)) * 4_000
     with connect(network) as gate:
         sent = threading.Thread(target=gate.sendall, args=(words,))
@@ -82,36 +82,36 @@ def test_up_it_carries_every_byte_both_ways_and_each_end_s_end(network: Network)
         assert gate.recv(1) == b""
 
 
-def test_cut_it_ends_what_was_under_way_and_nobody_answers_until_it_is_mended(
+def test_a_cut_resets_connections_and_refuses_new_ones_until_it_is_restored(
     city: City, network: Network
 ) -> None:
     with connect(network) as gate, connect(network) as idle:
-        assert said_back(gate, b"before") == b"before"
-        assert said_back(idle, b"!") == b"!"
+        assert echoed(gate, b"before") == b"before"
+        assert echoed(idle, b"!") == b"!"
         network.cut()
         assert network.state == "cut"
         for each in (gate, idle):
             with pytest.raises(ConnectionError):
-                said_back(each, b"meanwhile")
+                echoed(each, b"meanwhile")
     for _ in range(3):
         with pytest.raises(ConnectionRefusedError):
             connect(network)
-    assert (city.met, city.heard) == (2, b"before!")
+    assert (city.connections, city.received) == (2, b"before!")
     with socket.create_connection(("127.0.0.1", city.port), LIMIT_S) as beside:
-        assert said_back(beside, b"the city runs on") == b"the city runs on"
+        assert echoed(beside, b"the city runs on") == b"the city runs on"
     network.restore()
     assert network.state == "up"
     with connect(network) as gate:
-        assert said_back(gate, b"after") == b"after"
+        assert echoed(gate, b"after") == b"after"
 
 
-def test_cut_twice_and_mended_twice_it_is_as_after_once(network: Network) -> None:
+def test_a_second_cut_and_a_second_restore_change_nothing(network: Network) -> None:
     for _ in range(2):
         network.cut()
     for _ in range(2):
         network.restore()
     with connect(network) as gate:
-        assert said_back(gate, b"here") == b"here"
+        assert echoed(gate, b"here") == b"here"
 
 
 def test_while_it_is_cut_its_port_stays_its_own(network: Network) -> None:

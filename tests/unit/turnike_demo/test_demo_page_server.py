@@ -1,4 +1,4 @@
-"""The web side of the virtual turnstile, without a demo behind it: pages, scenes, verbs and their answers, over real connections."""
+"""The turnstile's page server without a demo: pages, scenes, verbs and answers over real TCP."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ def port(turnstile: PageServer) -> int:
 
 @contextmanager
 def page(turnstile: PageServer) -> Iterator[http.client.HTTPResponse]:
-    """The events of a page that was opened."""
+    """Open a page; yield its events."""
     with closing(
         http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
     ) as connection:
@@ -38,8 +38,8 @@ def page(turnstile: PageServer) -> Iterator[http.client.HTTPResponse]:
         yield connection.getresponse()
 
 
-def told(events: http.client.HTTPResponse) -> dict[str, float]:
-    """The next scene, with the time at which it was told; nothing when there is none."""
+def next_scene(events: http.client.HTTPResponse) -> dict[str, float]:
+    """Return the next scene, with the time at which it was sent; {} at the end."""
     for line in iter(events.readline, b""):
         if line.startswith(b"data: "):
             scene: dict[str, float] = json.loads(line.removeprefix(b"data: "))
@@ -48,18 +48,18 @@ def told(events: http.client.HTTPResponse) -> dict[str, float]:
 
 
 def scene(events: http.client.HTTPResponse) -> object:
-    """The next one."""
-    return {name: value for name, value in told(events).items() if name != "now_unix_s"}
+    """Return the next scene without the time."""
+    return {name: value for name, value in next_scene(events).items() if name != "now_unix_s"}
 
 
-def heard(turnstile: PageServer) -> list[Event]:
-    """What comes next of pages, at least one."""
+def events_of(turnstile: PageServer) -> list[Event]:
+    """Wait for events of pages, and return them."""
     assert select.select([turnstile], [], [], LIMIT_S)[0]
     return list(turnstile.events())
 
 
 class Visitor(threading.Thread):
-    """Somebody who does something and waits for the answer."""
+    """A page that sends a verb and waits for the answer."""
 
     def __init__(self, turnstile: PageServer, verb: str) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(
     turnstile.publish({"n": 1})
     with page(turnstile) as first:
         assert scene(first) == {"n": 1}
-        assert [(what.source, what.line) for what in heard(turnstile)] == [
+        assert [(what.source, what.line) for what in events_of(turnstile)] == [
             ("visitor", {"event": "page"})
         ]
         turnstile.publish({"n": 2})
@@ -95,15 +95,15 @@ def test_every_page_gets_the_newest_scene_at_once_and_each_that_comes(
             assert (scene(first), scene(second)) == ({"n": 3}, {"n": 3})
 
 
-def test_a_page_that_opens_late_is_told_what_time_it_is_then(turnstile: PageServer) -> None:
+def test_a_page_that_opens_late_gets_the_time_of_its_opening(turnstile: PageServer) -> None:
     turnstile.publish({"n": 1})
     with page(turnstile) as first:
-        at_first = told(first)["now_unix_s"]
+        at_first = next_scene(first)["now_unix_s"]
         with page(turnstile) as second:
-            assert at_first < told(second)["now_unix_s"] <= time.time()
+            assert at_first < next_scene(second)["now_unix_s"] <= time.time()
 
 
-def test_a_page_that_does_not_read_holds_up_nobody(turnstile: PageServer) -> None:
+def test_a_page_that_does_not_read_delays_no_other_page(turnstile: PageServer) -> None:
     with page(turnstile), page(turnstile) as other:
         for n in range(200):
             turnstile.publish({"n": n, "padding": "x" * 100_000})
@@ -112,7 +112,7 @@ def test_a_page_that_does_not_read_holds_up_nobody(turnstile: PageServer) -> Non
             pass
 
 
-def test_there_are_pages_enough(turnstile: PageServer) -> None:
+def test_more_pages_than_the_limit_are_refused(turnstile: PageServer) -> None:
     turnstile.publish({"n": 1})
     opened = []
     try:
@@ -135,26 +135,26 @@ def test_a_verb_is_answered_by_the_demo(
     turnstile: PageServer, refusal: str, answer: tuple[int, bytes]
 ) -> None:
     visitor = Visitor(turnstile, "push")
-    (asked,) = heard(turnstile)
+    (asked,) = events_of(turnstile)
     assert asked.line["verb"] == verbs.Push()
     asked.line["answer"](refusal)
     visitor.join()
     assert visitor.answer == answer
 
 
-def test_pages_and_visitors_are_let_go_at_the_end() -> None:
+def test_the_end_closes_the_connections_of_pages_and_verbs() -> None:
     served = PageServer(0)
     with page(served) as events:
-        heard(served)
+        events_of(served)
         visitor = Visitor(served, "push")
-        (asked,) = heard(served)
+        (asked,) = events_of(served)
         served.close()
         assert scene(events) == {}
-        asked.line["answer"]("")  # too late, and nobody's fault
+        asked.line["answer"]("")  # too late: it is dropped
         visitor.join()
 
 
-def test_files_are_asked_for_by_their_names_alone(turnstile: PageServer) -> None:
+def test_only_files_of_the_page_are_served_by_their_names(turnstile: PageServer) -> None:
     with closing(
         http.client.HTTPConnection("127.0.0.1", port(turnstile), timeout=LIMIT_S)
     ) as connection:

@@ -1,4 +1,4 @@
-"""The scene that the visitor's page shows: put together from lines of four programs, in whatever order their pipes are read."""
+"""The scene of the page, joined from lines of four programs, in whatever order they are read."""
 
 import json
 from itertools import permutations
@@ -55,9 +55,9 @@ def tap(**more: object) -> Event:
     return Event(TAP.source, TAP.line | more)
 
 
-def scene(*heard: Event) -> Scene:
+def scene(*lines: Event) -> Scene:
     seen = Scene(UIDS)
-    for one in (*READY, *heard):
+    for one in (*READY, *lines):
         seen.take(one)
     return seen
 
@@ -70,9 +70,9 @@ def status(**changes: Any) -> LaneStatus:
     return lane_status(**{"run_id": "a", "reports_delivered": 0, "reports_waiting": 0} | changes)
 
 
-@pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP, OPEN])])
-def test_a_tap_s_stages_add_up_whichever_program_is_heard_first(heard: tuple[Event, ...]) -> None:
-    assert scene(*heard).picture()["tap"] == {
+@pytest.mark.parametrize("lines", [*permutations([PRESENT, TAP, OPEN])])
+def test_a_tap_s_stages_add_up_whichever_program_is_read_first(lines: tuple[Event, ...]) -> None:
+    assert scene(*lines).picture()["tap"] == {
         "n": 1,
         "token": "4f1a",
         "outcome": "admitted",
@@ -87,17 +87,17 @@ def test_a_tap_s_stages_add_up_whichever_program_is_heard_first(heard: tuple[Eve
     }
 
 
-def test_a_refused_card_s_report_is_on_the_way_to_its_answer() -> None:
+def test_a_refused_card_s_report_is_a_stage_before_its_answer() -> None:
     denied = tap(outcome="denied", report_us=900, told_us=1_000)
     seen = scene(PRESENT, denied, show("denied", 109 * MS))
     assert stages(seen) == {"radio": 8_000, "decide": 12, "report": 900, "tell": 88, "wire": 0}
 
 
-def test_an_admitted_card_s_report_is_not() -> None:
+def test_an_admitted_card_s_report_is_no_stage() -> None:
     assert stages(scene(PRESENT, tap(report_us=900), OPEN))["report"] == 0
 
 
-def test_another_passenger_s_answer_is_none() -> None:
+def test_another_passenger_s_answer_does_not_count() -> None:
     before = Event(
         "visitor-board", {"event": "open", "tap": 5, "at_ns": 50 * MS}
     )  # of the lane's run before
@@ -120,16 +120,16 @@ def test_a_card_that_came_in_the_middle_of_the_turn_that_decided_it_took_no_time
     assert [us for name, us in found.items() if name == "radio"] == radio_us
 
 
-@pytest.mark.parametrize("heard", [*permutations([PRESENT, TAP])])
-def test_of_a_card_that_was_pulled_away_before_no_time_is_counted(heard: tuple[Event, ...]) -> None:
+@pytest.mark.parametrize("lines", [*permutations([PRESENT, TAP])])
+def test_of_a_card_that_was_pulled_away_before_no_time_is_counted(lines: tuple[Event, ...]) -> None:
     early = Event(PRESENT.source, PRESENT.line | {"at_ns": 1 * MS})
-    assert stages(scene(early, *heard))["radio"] == 8_000
+    assert stages(scene(early, *lines))["radio"] == 8_000
 
 
 def test_a_card_that_came_before_the_lane_was_there_has_no_radio() -> None:
     seen = Scene(UIDS)
-    for heard in (PRESENT, *READY, TAP):
-        seen.take(heard)
+    for lines in (PRESENT, *READY, TAP):
+        seen.take(lines)
     assert "radio" not in stages(seen)
 
 
@@ -145,7 +145,7 @@ def test_eight_earlier_taps_are_kept_newest_first() -> None:
     assert [each["n"] for each in picture["taps"]] == list(range(28, 20, -1))
 
 
-def test_the_board_is_what_it_says() -> None:
+def test_the_board_s_state_follows_its_events() -> None:
     seen = scene(
         Event("visitor-board", {"event": "session"}),
         OPEN,
@@ -165,7 +165,7 @@ def test_the_board_is_what_it_says() -> None:
     assert (seen.board.linked, seen.board.arms, seen.board.emergency) == (False, "free", True)
 
 
-def test_the_hand_hears_of_answers_and_not_of_the_resting_picture() -> None:
+def test_a_resting_picture_is_no_answer() -> None:
     seen = scene(show("ready", 5, hold_ms=0), show("ready", 7, by="board"))
     assert seen.answer_ns == 0
     seen.take(show("denied", 9))
@@ -186,7 +186,7 @@ def test_cards_have_names_and_no_picture_has_a_number() -> None:
     assert "04a1" not in json.dumps(seen.picture())
 
 
-def test_what_was_delivered_goes_on_when_the_lane_starts_anew() -> None:
+def test_the_count_of_delivered_reports_goes_on_over_a_restart_of_the_lane() -> None:
     lane = scene().lane
     lane.take_status(status(reports_delivered=3))
     lane.take_status(status(run_id="b", reports_delivered=0))
@@ -215,7 +215,7 @@ def test_a_lane_that_is_gone_is_not_up_and_knows_no_device() -> None:
     assert seen.picture()["lane"] == {"up": False, "reader": "unknown", "board": "unknown"}
 
 
-def test_the_list_has_the_number_that_the_lane_s_log_tells_and_no_other_list_s_facts() -> None:
+def test_the_list_has_the_version_of_the_lane_s_log_and_only_that_list_s_facts() -> None:
     told = status(list_version=3, list_issued_unix_s=5, list_cards=9, list_state="fresh", unix_s=0)
     seen = scene()
     seen.lane.take_status(told)
@@ -250,7 +250,7 @@ def test_a_tap_is_past_once_another_card_has_come_and_only_a_verdict_counts_as_d
     assert seen.taps.decided == 2
 
 
-def test_the_display_s_words_lamp_and_tone_are_the_board_s() -> None:
+def test_the_display_s_texts_lamp_and_tone_are_the_board_s() -> None:
     words = {"text_tr": "Hizmet dışı", "text_en": "Out of service", "lamp": "off", "tone": None}
     shown = Event("visitor-board", {**show("out_of_service", 5).line, **words})
     assert scene(shown).picture()["board"].items() >= words.items()
@@ -265,7 +265,7 @@ def test_who_walked_through_is_counted_from_the_last_emergency_on() -> None:
     )
     picture = seen.picture()["board"]
     assert (picture["walked_since"], picture["emergencies"], picture["pushed"]) == (2, 1, "through")
-    for heard in (board("emergency", on=False), board("forced"), board("emergency", on=True)):
-        seen.take(heard)
+    for lines in (board("emergency", on=False), board("forced"), board("emergency", on=True)):
+        seen.take(lines)
     picture = seen.picture()["board"]
     assert (picture["walked_since"], picture["emergencies"], picture["pushed"]) == (0, 2, "held")

@@ -1,4 +1,4 @@
-"""The story that the demo tells on a terminal: what it says of passengers is what the crowd has judged."""
+"""What the scenario announces about passengers is what the crowd has judged."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from turnike_demo.processes.events import Event
 from turnike_demo.scenarios.suspensions import TAPS_CUT, Suspensions
 
 
-class City:
-    """A world that writes down what is said, and in which nothing else happens."""
+class RecordedControls:
+    """Controls that record what is announced, and do nothing else."""
 
     list_version = 3
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.announced: list[str] = []
 
     def start_command(self, name: str, *arguments: str) -> None:
         raise AssertionError((name, *arguments))
@@ -27,7 +27,7 @@ class City:
     def restore(self) -> None: ...
 
     def announce(self, text: str) -> None:
-        self.said.append(text)
+        self.announced.append(text)
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,13 @@ class City:
         (2, "2 of 5 passengers saw a wrong outcome"),
     ],
 )
-def test_without_a_network_passengers_noticed_nothing_if_the_crowd_says_so(
-    wrong: int, words: str
-) -> None:
-    city = City()
-    telling = Suspensions(city, [])._cut()
-    next(telling)
-    telling.send(Event("courier", {"event": "courier", "state": "unreachable"}))
+def test_passengers_noticed_nothing_of_a_cut_if_the_crowd_judged_so(wrong: int, words: str) -> None:
+    demo = RecordedControls()
+    steps = Suspensions(demo, [])._cut()
+    next(steps)
+    steps.send(Event("courier", {"event": "courier", "state": "unreachable"}))
     for number in range(TAPS_CUT):
-        telling.send(Event("crowd", {"event": "tap", "right": number >= wrong}))
-    [said] = city.said
-    assert words in said
-    assert said.startswith("the network was cut, and the courier logged it: ")
+        steps.send(Event("crowd", {"event": "tap", "right": number >= wrong}))
+    [announced] = demo.announced
+    assert words in announced
+    assert announced.startswith("the network was cut, and the courier logged it: ")

@@ -1,4 +1,4 @@
-"""What came of each of the visitor's switches, by what was measured and nothing else; and what lies on a lane's disk, whoever runs."""
+"""The measured result of each switch, and the reports on a lane's disk."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ MS = 1_000_000
 ONE, TWO, NEW = "one", "two", "new"
 
 
-def test_of_what_nobody_has_touched_nothing_is_known() -> None:
+def test_an_untouched_switch_has_no_result() -> None:
     nothing = {"cut": None, "pull": None, "lost": None, "forced": {"count": 0, "noticed": False}}
     results = SwitchResults()
     assert results.picture() == nothing
@@ -65,17 +65,21 @@ def test_reports_that_were_on_the_disk_are_kept_or_delivered_or_lost(
     assert results.picture()["pull"]["took_ms"] is None
     results.plug_put_in(5 * MS)
     results.lane_back(1_905 * MS, None if waiting is None else frozenset(waiting), delivered)
-    told = {"on_disk": None if on_disk is None else len(on_disk), "kept": kept, "took_ms": 1_900}
-    assert results.picture()["pull"] == told
+    expected = {
+        "on_disk": None if on_disk is None else len(on_disk),
+        "kept": kept,
+        "took_ms": 1_900,
+    }
+    assert results.picture()["pull"] == expected
     results.lane_back(9_000 * MS, frozenset(), 0)
-    assert results.picture()["pull"] == told, "it is back once"
+    assert results.picture()["pull"] == expected, "the first time counts"
 
 
-def test_the_city_knows_of_a_reader_when_the_city_says_so_and_the_lane_when_the_lane_does() -> None:
+def test_city_and_lane_each_report_the_reader_for_themselves() -> None:
     results = SwitchResults()
     results.reader_unplugged(50.0)
     assert results.city_should_know
-    results.reader_ready(1 * MS)  # the lane has not heard of it yet
+    results.reader_ready(1 * MS)  # the lane has not noticed it yet
     assert results.picture()["lost"] == {"since_unix_s": 50.0, "city_knows": False, "took_ms": None}
     results.city_knows()
     results.reader_plugged(10 * MS)
@@ -87,7 +91,7 @@ def test_the_city_knows_of_a_reader_when_the_city_says_so_and_the_lane_when_the_
 @pytest.mark.parametrize(
     "ends", [SwitchResults.city_knows, lambda results: results.reader_plugged(1)]
 )
-def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back(
+def test_the_city_should_know_of_a_lost_reader_until_it_does_or_the_reader_is_back(
     ends: Callable[[SwitchResults], None],
 ) -> None:
     results = SwitchResults()
@@ -98,7 +102,7 @@ def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back
 
 
 @pytest.mark.parametrize(
-    ("said", "noticed"),
+    ("happened", "noticed"),
     [
         ("board", False),
         ("board lane", True),
@@ -111,11 +115,11 @@ def test_the_city_is_asked_of_a_lost_reader_until_it_knows_or_the_reader_is_back
         ("pulled board back board lane", True),
     ],
 )
-def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(
-    said: str, noticed: bool
+def test_forced_arms_are_noticed_when_the_lane_has_logged_each(
+    happened: str, noticed: bool
 ) -> None:
     results = SwitchResults()
-    for what in said.split():
+    for what in happened.split():
         match what:
             case "board":
                 results.forced_by_board()
@@ -125,10 +129,10 @@ def test_forced_arms_are_noticed_when_the_lane_has_said_so_of_each(
                 results.plug_pulled(frozenset())
             case _:
                 results.plug_put_in(1)
-    assert results.picture()["forced"] == {"count": said.count("board"), "noticed": noticed}
+    assert results.picture()["forced"] == {"count": happened.count("board"), "noticed": noticed}
 
 
-def test_what_lies_on_a_lane_s_disk_is_read_while_it_runs_and_when_it_is_dead(
+def test_reports_on_a_lane_s_disk_are_read_while_it_runs_and_after_its_death(
     tmp_path: Path,
 ) -> None:
     folder, dead = tmp_path / "outbox", tmp_path / "dead"
@@ -145,6 +149,6 @@ def test_what_lies_on_a_lane_s_disk_is_read_while_it_runs_and_when_it_is_dead(
     assert reports_on_disk(dead) == waiting
 
 
-def test_what_cannot_be_read_of_a_disk_is_not_none_at_all(tmp_path: Path) -> None:
+def test_an_unreadable_disk_is_unknown_and_not_empty(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"rot" * 4_096)
     assert reports_on_disk(tmp_path) is None

@@ -1,4 +1,4 @@
-"""What a visitor may do, read from what a page sends."""
+"""Any bytes from a page give a verb, or one line that refuses them."""
 
 import json
 from typing import get_args
@@ -32,7 +32,7 @@ def test_every_verb_is_read(content: bytes, verb: verbs.Verb) -> None:
     assert verbs.read(content) == verb
 
 
-def test_all_verbs_are_tried_here_and_all_cards_can_be_named() -> None:
+def test_every_verb_and_every_card_has_a_test() -> None:
     assert {type(verb) for verb in WHOLE.values()} == set(get_args(verbs.Verb))
     assert get_args(verbs.Card) == TRAY
 
@@ -52,7 +52,7 @@ def test_all_verbs_are_tried_here_and_all_cards_can_be_named() -> None:
         b"\xff",
     ],
 )
-def test_what_is_none_is_refused_in_one_line(content: bytes) -> None:
+def test_bytes_that_are_no_verb_are_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(verbs.VerbError, match=r"\A[^\n]+\Z"):
         verbs.read(content)
 

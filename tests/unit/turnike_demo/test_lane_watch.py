@@ -1,4 +1,4 @@
-"""The demo asks its lanes how they fare without ever waiting for them."""
+"""The demo asks its lanes for their status without waiting for them."""
 
 import os
 import select
@@ -16,13 +16,13 @@ from turnike_demo.processes.events import Event, Mailbox
 LIMIT_S = 90.0
 
 
-def told(watch: LaneWatch) -> Any:
-    """The next status."""
+def next_status(watch: LaneWatch) -> Any:
+    """Wait for the next status, and return it."""
     while True:
-        assert select.select([watch], [], [], LIMIT_S)[0], "nothing was told"
-        for heard in watch.events():
-            assert heard.is_("lane-status", "status")
-            return heard.line["status"]
+        assert select.select([watch], [], [], LIMIT_S)[0], "no status came"
+        for event in watch.events():
+            assert event.is_("lane-status", "status")
+            return event.line["status"]
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def path(tmp_path: Path) -> Path:
 def test_a_lane_is_asked_again_and_again_and_at_once_when_nudged(path: Path) -> None:
     lane = FakeLane(path)
     with closing(LaneWatch("lane-status", path)) as watch:
-        assert told(watch).reports_waiting == 2
+        assert next_status(watch).reports_waiting == 2
         watch.nudge()
-        assert told(watch).reports_waiting == 2
+        assert next_status(watch).reports_waiting == 2
     assert lane.asked[:2] == ["status", "status"]
 
 
-def test_nobody_waits_for_a_lane_that_is_slow_to_answer(path: Path) -> None:
+def test_the_demo_does_not_wait_for_a_slow_lane(path: Path) -> None:
     was_asked, may_answer = threading.Event(), threading.Event()
 
     def slowly(request: str) -> bytes:
@@ -53,19 +53,19 @@ def test_nobody_waits_for_a_lane_that_is_slow_to_answer(path: Path) -> None:
         watch.nudge()
         assert list(watch.events()) == []
         may_answer.set()
-        assert told(watch).reports_waiting == 2
+        assert next_status(watch).reports_waiting == 2
 
 
-def test_a_lane_that_is_not_there_is_told_and_found_when_it_comes(path: Path) -> None:
+def test_a_missing_lane_has_no_status_until_it_comes(path: Path) -> None:
     with closing(LaneWatch("lane-status", path)) as watch:
-        assert told(watch) is None
+        assert next_status(watch) is None
         FakeLane(path)
-        while (status := told(watch)) is None:
+        while (status := next_status(watch)) is None:
             watch.nudge()
         assert status.reports_waiting == 2
 
 
-def test_whoever_tells_a_closed_mailbox_writes_into_nobody_elses_file() -> None:
+def test_a_closed_mailbox_never_writes_to_another_file_of_the_same_number() -> None:
     mailbox = Mailbox()
     mailbox.close()
     theirs, written = os.pipe2(os.O_NONBLOCK)  # with the numbers that have become free

@@ -1,15 +1,17 @@
 // @ts-check
 /**
- * The page put together: hears the scene, shows it, and sends what the visitor does. It holds no outcome of its own; every scene is whole, so a page that
- * was away knows all again with the next one. What is drawn is turnstile_drawing.js, cards are turnstile_tray.js, bars turnstile_inside.js, switches
- * turnstile_promises.js.
+ * The page put together: receives the scene, shows it, and sends what the visitor does.
+ *
+ * Every scene is whole, so a page that lost its connection is right again with the next one. The
+ * parts: turnstile_drawing.js draws the turnstile, turnstile_tray.js the cards, turnstile_inside.js
+ * the stages of a tap, turnstile_city.js the reports, turnstile_switches.js the switches.
  */
 
+import { City } from "/static/turnstile_city.js";
 import { Drawing } from "/static/turnstile_drawing.js";
 import { Guide } from "/static/turnstile_guide.js";
 import { Inside } from "/static/turnstile_inside.js";
-import { Promises } from "/static/turnstile_promises.js";
-import { Road } from "/static/turnstile_road.js";
+import { Switches } from "/static/turnstile_switches.js";
 import { Tabs } from "/static/turnstile_tabs.js";
 import { sounds } from "/static/turnstile_tones.js";
 import { Tray } from "/static/turnstile_tray.js";
@@ -19,27 +21,44 @@ const RETRY_MS = 2_000;
 const PROBLEM_MS = 8_000;
 
 /** @param {string} name */
-const byTest = (name) => /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
+const byTest = (name) =>
+  /** @type {HTMLElement} */ (document.querySelector(`[data-testid="${name}"]`));
 
 /** @type {import("/static/turnstile_words.js").Language} */
-let language = localStorage.getItem("language") === "tr" || (!localStorage.getItem("language") && navigator.language.startsWith("tr")) ? "tr" : "en";
+let language =
+  localStorage.getItem("language") === "tr" ||
+  (!localStorage.getItem("language") && navigator.language.startsWith("tr"))
+    ? "tr"
+    : "en";
 /** @type {any} */
 let scene = null;
-let heardMs = 0;
+let receivedMs = 0;
 let connection = "waiting";
 let problemTimer = 0;
 
 const words = () => WORDS[language];
-const parts = [new Drawing(), new Tray(send), new Inside(), new Road(send), new Promises(send), new Guide(send), new Tabs()];
+const parts = [
+  new Drawing(),
+  new Tray(send),
+  new Inside(),
+  new City(send),
+  new Switches(send),
+  new Guide(send),
+  new Tabs(),
+];
 const tones = sounds();
 
 /**
- * Send one verb. What comes of it comes with the next scenes; why it cannot be done is shown.
+ * Send one verb, and show why if it is refused. Its effect comes with the next scenes.
  * @param {object} verb
  */
 async function send(verb) {
   try {
-    const answer = await fetch("/do", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(verb) });
+    const answer = await fetch("/do", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(verb),
+    });
     complain(answer.ok ? "" : words().problem(await answer.json()));
   } catch {
     complain(words().away);
@@ -55,9 +74,9 @@ function complain(problem) {
   if (problem) problemTimer = window.setTimeout(() => (shown.hidden = true), PROBLEM_MS);
 }
 
-/** What time it is by the demo's clock, in Unix seconds. */
+/** The time of the demo's clock, in Unix seconds. */
 function now() {
-  return scene.now_unix_s + (performance.now() - heardMs) / 1_000;
+  return scene.now_unix_s + (performance.now() - receivedMs) / 1_000;
 }
 
 function listen() {
@@ -65,15 +84,17 @@ function listen() {
   events.onopen = () => connect("live");
   events.onerror = () => {
     connect("away");
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS); // else it tries again by itself
+    // Otherwise the browser tries again.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
   };
   events.addEventListener("scene", (event) => {
     const before = scene;
     scene = JSON.parse(event.data);
-    heardMs = performance.now();
+    receivedMs = performance.now();
     connect("live");
-    for (const part of parts) part.show(scene, words(), now(), before?.run === scene.run ? before : null);
-    tones.hear(before, scene);
+    for (const part of parts)
+      part.show(scene, words(), now(), before?.run === scene.run ? before : null);
+    tones.play(before, scene);
   });
 }
 
@@ -81,9 +102,10 @@ function listen() {
 function connect(state) {
   connection = state;
   document.body.dataset.connection = state;
-  const isGone = state === "away"; // what the page shows was so, and nothing of it can be done
+  const isGone = state === "away"; // what the page shows is past, and nothing can be done
   byTest("gone").hidden = !isGone;
-  for (const part of document.querySelectorAll("main, .guide")) part.toggleAttribute("inert", isGone);
+  for (const part of document.querySelectorAll("main, .guide"))
+    part.toggleAttribute("inert", isGone);
   byTest("connection").dataset.state = state;
   const text = words().connection[/** @type {"live"} */ (state)];
   if (byTest("connection").textContent !== text) byTest("connection").textContent = text;
@@ -93,10 +115,15 @@ function speak() {
   document.documentElement.lang = language;
   document.title = words().title;
   for (const element of document.querySelectorAll("[data-word]")) {
-    element.textContent = /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.word ?? ""];
+    element.textContent = /** @type {any} */ (words())[
+      /** @type {HTMLElement} */ (element).dataset.word ?? ""
+    ];
   }
   for (const element of document.querySelectorAll("[data-word-label]")) {
-    element.setAttribute("aria-label", /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.wordLabel ?? ""]);
+    element.setAttribute(
+      "aria-label",
+      /** @type {any} */ (words())[/** @type {HTMLElement} */ (element).dataset.wordLabel ?? ""],
+    );
   }
   byTest("language").textContent = words().otherLanguage;
   byTest("language").lang = language === "tr" ? "en" : "tr";
@@ -116,7 +143,9 @@ byTest("sound").addEventListener("click", () => {
   byTest("sound").setAttribute("aria-pressed", String(tones.on));
   byTest("sound").textContent = words().sound(tones.on);
 });
-/** @type {HTMLElement} */ (document.querySelector(".arms-button")).addEventListener("click", () => send({ verb: "push" }));
+/** @type {HTMLElement} */ (document.querySelector(".arms-button")).addEventListener("click", () =>
+  send({ verb: "push" }),
+);
 
 speak();
 listen();

@@ -1,26 +1,30 @@
 // @ts-check
 /**
- * The first minute, step by step. Each step has the button that does it, ticks itself off when the gate has shown what it asks, and then says what was
- * seen, with its figures. Nothing has to be done in this order.
+ * The first minute, step by step.
+ *
+ * Each step has the button that does it. It is done when the gate has shown its effect, and then
+ * shows what was measured. The steps may be done in any order.
  */
 
 import { duration } from "/static/turnstile_words.js";
 
 /** @typedef {import("/static/turnstile_words.js").Words} Words */
 
-const [ADMITTED, REFUSED, CUT, PULLED, MENDED] = [0, 1, 2, 3, 4];
+const [ADMITTED, REFUSED, CUT, PULLED, RESTORED] = [0, 1, 2, 3, 4];
 
 export class Guide {
   /** @param {(verb: object) => void} send */
   constructor(send) {
     this.list = /** @type {HTMLElement} */ (document.querySelector('[data-testid="guide"]'));
-    /** What was seen of each step that is done. @type {Map<number, (words: Words) => string>} */
+    /** The sentence of each step that is done. @type {Map<number, (words: Words) => string>} */
     this.seen = new Map();
     /** @type {any} */
     this.scene = null;
     /** @type {Words | null} */
     this.words = null;
-    this.items = [ADMITTED, REFUSED, CUT, PULLED, MENDED].map((number) => this.item(number, send));
+    this.items = [ADMITTED, REFUSED, CUT, PULLED, RESTORED].map((number) =>
+      this.item(number, send),
+    );
     this.all = document.createElement("li");
     this.all.className = "all-done";
     this.list.replaceChildren(...this.items, this.all);
@@ -40,10 +44,13 @@ export class Guide {
   show(scene, words, _now, before) {
     this.scene = scene;
     if (!before) this.seen.clear(); // another demo
-    if (before && scene.tap && scene.tap.n !== before.tap?.n) this.tapped(scene.tap, scene.network === "cut");
+    if (before && scene.tap && scene.tap.n !== before.tap?.n)
+      this.tapped(scene.tap, scene.network === "cut");
     const { cut, pull } = scene.facts;
-    if (pull && pull.took_ms !== null && pull.kept === pull.on_disk) this.done(PULLED, (words) => words.came.plugged(pull));
-    if (this.seen.has(CUT) && cut && scene.network === "up" && isAllInTheCity(scene.reports)) this.done(MENDED, (words) => words.came.mended(cut.waited, scene.reports));
+    if (pull && pull.took_ms !== null && pull.kept === pull.on_disk)
+      this.done(PULLED, (words) => words.came.plugged(pull));
+    if (this.seen.has(CUT) && cut && scene.network === "up" && isAllInTheCity(scene.reports))
+      this.done(RESTORED, (words) => words.came.restored(cut.waited, scene.reports));
     this.draw(words);
   }
 
@@ -52,20 +59,31 @@ export class Guide {
     const isAdmitted = tap.outcome.startsWith("admitted");
     if (!isAdmitted && tap.outcome !== "denied") return;
     this.done(isAdmitted ? ADMITTED : isCut ? CUT : REFUSED, (words) =>
-      words.seenStep(words.total(/** @type {any} */ (words.outcomes)[tap.outcome], duration(tap.total_us, words)), isCut),
+      words.seenStep(
+        words.total(
+          /** @type {any} */ (words.outcomes)[tap.outcome],
+          duration(tap.total_us, words),
+        ),
+        isCut,
+      ),
     );
   }
 
-  /** @param {number} number @param {(words: Words) => string} say */
-  done(number, say) {
-    if (!this.seen.has(number)) this.seen.set(number, say);
+  /** @param {number} number @param {(words: Words) => string} sentence */
+  done(number, sentence) {
+    if (!this.seen.has(number)) this.seen.set(number, sentence);
   }
 
   get next() {
     return this.items.findIndex((_, number) => !this.seen.has(number));
   }
 
-  /** What the button of a step does now, and its word; without a verb there is nothing to do but wait. @param {number} number @param {Words} words @returns {[object | null, string]} */
+  /**
+   * The verb and the label of a step's button; null while the visitor can only wait.
+   * @param {number} number
+   * @param {Words} words
+   * @returns {[object | null, string]}
+   */
   does(number, words) {
     const { network, lane } = this.scene ?? { network: "up", lane: { plug: "in" } };
     const isUp = network === "up";
@@ -81,7 +99,10 @@ export class Guide {
         if (lane.plug === "starting") return [null, words.came.starting];
         return [{ verb: "plug", in: lane.plug === "pulled" }, words.does.plug(lane.plug === "in")];
       default:
-        return [isUp ? null : { verb: "network", up: true }, isUp ? words.onTheWay : words.does.network(false)];
+        return [
+          isUp ? null : { verb: "network", up: true },
+          isUp ? words.underWay : words.does.network(false),
+        ];
     }
   }
 
@@ -92,13 +113,13 @@ export class Guide {
     const had = this.items.findIndex((item) => item.contains(document.activeElement));
     this.list.dataset.done = String(this.seen.size);
     this.items.forEach((item, number) => {
-      const say = this.seen.get(number);
-      item.dataset.state = say ? "done" : number === next ? "next" : "later";
+      const sentence = this.seen.get(number);
+      item.dataset.state = sentence ? "done" : number === next ? "next" : "later";
       if (number === next) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
       const [what, ask] = words.steps[number];
       put(item, "b", what);
-      put(item, ".why", say ? say(words) : ask);
+      put(item, ".why", sentence ? sentence(words) : ask);
       const [verb, label] = this.does(number, words);
       const button = /** @type {HTMLButtonElement} */ (item.querySelector("button"));
       button.hidden = number !== next;
@@ -108,7 +129,7 @@ export class Guide {
     this.all.hidden = next >= 0;
     const all = next < 0 ? words.stepsDone(this.scene.reports) : "";
     if (this.all.textContent !== all) this.all.textContent = all;
-    // Whoever goes by the keyboard stands on the button of a step that is over.
+    // A visitor with a keyboard had the button of the finished step in focus.
     if (had >= 0 && had !== next) this.items[next]?.querySelector("button")?.focus();
   }
 
@@ -130,9 +151,13 @@ export class Guide {
   }
 }
 
-/** Whether every report of this turnstile is in the city, by the gate's count and the city's own. @param {any} reports */
-export function isAllInTheCity(reports) {
-  return reports.waiting === 0 && reports.city_missing === 0 && reports.city_received === reports.delivered;
+/** Whether the city has every report, by its own count and the gate's. @param {any} reports */
+function isAllInTheCity(reports) {
+  return (
+    reports.waiting === 0 &&
+    reports.city_missing === 0 &&
+    reports.city_received === reports.delivered
+  );
 }
 
 /** @param {HTMLElement} item @param {string} selector @param {string} text */

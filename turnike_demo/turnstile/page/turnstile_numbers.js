@@ -1,10 +1,21 @@
 // @ts-check
-/** Figures that sentences in every language are made of. */
+/** The figures in the sentences of both languages. */
 
-/** The reports of this turnstile, as the page has them: null where nobody has said. @typedef {{ waiting: number | null, delivered: number, city_received: number | null, city_missing: number | null }} Reports */
+/**
+ * The counts of this turnstile's reports; null while unknown.
+ * @typedef {object} Reports
+ * @property {number | null} waiting
+ * @property {number} delivered
+ * @property {number | null} city_received
+ * @property {number | null} city_missing
+ */
 
-/** How many reports are on the way: those that wait, and those that are delivered and not counted by the city yet. @param {Reports} reports */
-export function left({ waiting, delivered, city_received }) {
+/**
+ * How many reports are on the way: those that wait, and those that are delivered and not yet
+ * counted by the city.
+ * @param {Reports} reports
+ */
+export function onTheWay({ waiting, delivered, city_received }) {
   return (waiting ?? 0) + Math.max(delivered - (city_received ?? 0), 0);
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Where a screen has no room for all parts side by side, one of them is shown at a time. Elsewhere nobody sees these buttons. */
+/** Buttons that show one part at a time, on screens without room for all. */
 
 const TABS = /** @type {const} */ (["inside", "taps", "city", "promises"]);
 
@@ -21,7 +21,9 @@ export class Tabs {
   /** @param {string} name */
   open(name) {
     this.main.dataset.tab = name;
-    this.buttons.forEach((button, number) => button.setAttribute("aria-pressed", String(TABS[number] === name)));
+    this.buttons.forEach((button, number) =>
+      button.setAttribute("aria-pressed", String(TABS[number] === name)),
+    );
   }
 
   /** @param {import("/static/turnstile_words.js").Words} words */

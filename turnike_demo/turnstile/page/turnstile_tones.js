@@ -1,7 +1,10 @@
 // @ts-check
-/** The tones of a turnstile, by Web Audio; off until somebody turns them on. They follow what the board shows, as its own buzzer would. */
+/** The tones of a turnstile, by Web Audio, off at first; they follow the board's display. */
 
-/** Each tone: hertz, when it begins and how long it lasts in seconds. @type {Record<string, [number, number, number][]>} */
+/**
+ * Each tone: its frequency in hertz, its start and its length in seconds.
+ * @type {Record<string, [number, number, number][]>}
+ */
 const TONES = {
   admitted: [[880, 0, 0.14]],
   admitted_with_notice: [
@@ -31,20 +34,29 @@ export function sounds() {
     on: false,
     turn() {
       this.on = !this.on;
-      audio ??= new AudioContext(); // allowed now: somebody has pressed a button
+      audio ??= new AudioContext(); // browsers allow it after a click
     },
     /** @param {any} before @param {any} scene */
-    hear(before, scene) {
+    play(before, scene) {
       if (!this.on || !audio || !before) return;
       if (before.board.shows === scene.board.shows && before.tap?.n === scene.tap?.n) return;
-      for (const [hertz, begins, lasts] of TONES[scene.board.shows] ?? []) beep(audio, hertz, begins, lasts);
+      for (const [hertz, begins, lasts] of TONES[scene.board.shows] ?? [])
+        beep(audio, hertz, begins, lasts);
     },
   };
 }
 
-/** @param {AudioContext} audio @param {number} hertz @param {number} begins @param {number} lasts */
+/**
+ * @param {AudioContext} audio
+ * @param {number} hertz
+ * @param {number} begins
+ * @param {number} lasts
+ */
 function beep(audio, hertz, begins, lasts) {
-  const tone = new OscillatorNode(audio, { type: hertz < 300 ? "square" : "sine", frequency: hertz });
+  const tone = new OscillatorNode(audio, {
+    type: hertz < 300 ? "square" : "sine",
+    frequency: hertz,
+  });
   const volume = new GainNode(audio, { gain: VOLUME });
   tone.connect(volume).connect(audio.destination);
   tone.start(audio.currentTime + begins);

@@ -1,11 +1,20 @@
 // @ts-check
-/** The tray: cards to drag onto the reader, or to click; on each stands whether the city has suspended it. A card is a button; dragging is only another way. */
+/** The tray: cards to drag onto the reader or to click, each with its state in the city. */
 
 import { clock } from "/static/turnstile_words.js";
 
 const DRAG_PX = 8;
-const PLAYS = ["matched", "suspended", "unmatched", "brief", "staff", "phone", "clash", "pull-early"];
-/** What is sent for what is no card of its own. */
+const PLAYS = [
+  "matched",
+  "suspended",
+  "unmatched",
+  "brief",
+  "staff",
+  "phone",
+  "clash",
+  "pull-early",
+];
+/** The verbs of items that are no single card. */
 const VERBS = { clash: { verb: "clash" }, "pull-early": { verb: "pull_early" } };
 
 export class Tray {
@@ -40,7 +49,7 @@ export class Tray {
   }
 
   /**
-   * What the second line of a card says: what the city has done with it, else what it is.
+   * Update the second line of each card: its state in the city, else its kind.
    * @param {any} scene
    * @param {import("/static/turnstile_words.js").Words} words
    * @param {number} now
@@ -48,14 +57,25 @@ export class Tray {
   tick(scene, words, now) {
     for (const card of scene.tray) {
       const left = card.ends_unix_s === null ? 0 : card.ends_unix_s - now;
-      const is = card.suspended ? words.suspended : words.cards[/** @type {"matched"} */ (card.name)][1];
+      const is = card.suspended
+        ? words.suspended
+        : words.cards[/** @type {"matched"} */ (card.name)][1];
       const text = card.asked ? words.asked[/** @type {"suspend"} */ (card.asked)] : is;
-      this.say(this.part(card.name, ".state"), text, card.suspended && !card.asked && left > 0 ? [words.endsIn, clock(left)] : ["", ""]);
+      this.write(
+        this.part(card.name, ".state"),
+        text,
+        card.suspended && !card.asked && left > 0 ? [words.endsIn, clock(left)] : ["", ""],
+      );
     }
   }
 
-  /** How a card stands, and when that ends. Where there is little room, the words before the time are not shown. @param {HTMLElement} state @param {string} text @param {string[]} ends */
-  say(state, text, [words, time]) {
+  /**
+   * Write a card's state and when it ends; small screens hide the words before the time.
+   * @param {HTMLElement} state
+   * @param {string} text
+   * @param {string[]} ends
+   */
+  write(state, text, [words, time]) {
     const whole = time ? `${text} · ${words}${time}` : text;
     if (state.textContent === whole) return;
     const before = document.createElement("span");
@@ -66,7 +86,9 @@ export class Tray {
 
   /** @param {string} name @param {string} selector */
   part(name, selector) {
-    return /** @type {HTMLElement} */ (this.list.querySelector(`[data-item="${name}"] ${selector}`));
+    return /** @type {HTMLElement} */ (
+      this.list.querySelector(`[data-item="${name}"] ${selector}`)
+    );
   }
 
   /** @param {string} name */
@@ -82,12 +104,14 @@ export class Tray {
     state.className = "state";
     card.append(document.createElement("b"), state);
     item.append(card);
-    this.makeMovable(card, () => this.send(/** @type {any} */ (VERBS)[name] ?? { verb: "tap", card: name }));
+    this.makeMovable(card, () =>
+      this.send(/** @type {any} */ (VERBS)[name] ?? { verb: "tap", card: name }),
+    );
     return item;
   }
 
   /**
-   * A click lays the card on the reader; so does a drag that ends there, and one that ends elsewhere does nothing.
+   * Lay the card on the reader at a click, or at a drag that ends there.
    * @param {HTMLElement} card
    * @param {() => void} lay
    */
@@ -95,7 +119,7 @@ export class Tray {
     /** @type {HTMLElement | null} */
     let moving = null;
     let start = { x: 0, y: 0 };
-    let isDone = false; // what the pointer did is done: the click that may come of it is none
+    let isDone = false; // the pointer has acted: a click event that follows is ignored
     card.addEventListener("pointerdown", (event) => {
       start = { x: event.clientX, y: event.clientY };
       isDone = false;
@@ -119,7 +143,7 @@ export class Tray {
     });
     const end = (/** @type {PointerEvent} */ event) => {
       if (!moving) {
-        // A finger that was lifted where it came down: browsers do not always make a click of it.
+        // A touch that ends where it began: browsers do not always send a click.
         if (event.type === "pointerup" && event.pointerType === "touch" && !isDone) {
           isDone = true;
           lay();
@@ -134,13 +158,18 @@ export class Tray {
     card.addEventListener("pointerup", end);
     card.addEventListener("pointercancel", end);
     card.addEventListener("click", (event) => {
-      if (!isDone || event.detail === 0) lay(); // Enter and Space are clicks too, of no pointer
+      if (!isDone || event.detail === 0) lay(); // detail 0: Enter or Space
     });
   }
 
   /** @param {PointerEvent} event */
   isOver(event) {
     const box = this.reader.getBoundingClientRect();
-    return event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+    return (
+      event.clientX >= box.left &&
+      event.clientX <= box.right &&
+      event.clientY >= box.top &&
+      event.clientY <= box.bottom
+    );
   }
 }

@@ -1,9 +1,11 @@
 // @ts-check
 /**
- * Every word of the page, in Turkish and English, and how it writes numbers. Nothing here knows the page: words are strings, or functions of numbers.
+ * Every text of the page, in Turkish and English, and how it writes numbers: strings, or functions
+ * of numbers.
  *
- * What the turnstile's display says is not here: the board says it. A sentence about the gate is a function of what was measured; everything else asks, or
- * says what a button does. tests/browser/test_turnstile_words.py makes each sentence untrue, and sees it change.
+ * The display's texts come from the board. A sentence about the gate is a function of what was
+ * measured; every other text is a question, or the label of a button.
+ * tests/browser/test_turnstile_words.py makes each sentence untrue, and sees it change.
  */
 
 import { EN } from "/static/turnstile_words_en.js";
@@ -17,7 +19,7 @@ import { TR } from "/static/turnstile_words_tr.js";
 export const WORDS = { en: EN, tr: TR };
 
 /**
- * A duration for a person: 940 µs, 8.7 ms.
+ * Write a duration: 940 µs, 8.7 ms.
  * @param {number} us
  * @param {Words} words
  */
@@ -25,11 +27,15 @@ export function duration(us, words) {
   const inMs = us >= 1_000;
   const number = inMs ? us / 1_000 : us;
   const digits = inMs && number < 100 ? 1 : 0;
-  return `${number.toLocaleString(words.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${inMs ? "ms" : "µs"}`;
+  const written = number.toLocaleString(words.locale, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return `${written} ${inMs ? "ms" : "µs"}`;
 }
 
 /**
- * Whole seconds as 0:42.
+ * Write seconds as 0:42.
  * @param {number} s
  */
 export function clock(s) {
@@ -46,10 +52,15 @@ export function count(n, words) {
 }
 
 /**
- * The day in İstanbul.
+ * Write the day in İstanbul.
  * @param {number} unixS
  * @param {Words} words
  */
 export function day(unixS, words) {
-  return new Date(unixS * 1_000).toLocaleDateString(words.locale, { timeZone: "Europe/Istanbul", day: "2-digit", month: "2-digit", year: "numeric" });
+  return new Date(unixS * 1_000).toLocaleDateString(words.locale, {
+    timeZone: "Europe/Istanbul",
+    day: "2-digit",
+    month: "2-digit",
+    year: "numeric",
+  });
 }

@@ -1,63 +1,109 @@
 // @ts-check
-/** The switches that put the gate to the test: what each asks, how it stands, and what came of it. All of it is said from the scene, which says only what was measured. */
+/** The switches: the question, the state and the measured result of each, from the scene alone. */
 
 import { day } from "/static/turnstile_words.js";
 
 /** @typedef {import("/static/turnstile_words.js").Words} Words */
 
-/** Each switch: its test id, how it stands, what it sends. @type {Record<string, { test: string, on: (scene: any) => boolean, verb: (on: boolean) => object }>} */
+/**
+ * Each switch: its test id, its state, and the verb that it sends.
+ * @type {Record<string, {
+ *   test: string, on: (scene: any) => boolean, verb: (on: boolean) => object
+ * }>}
+ */
 const SWITCHES = {
-  network: { test: "network", on: (scene) => scene.network === "up", verb: (on) => ({ verb: "network", up: !on }) },
-  plug: { test: "plug", on: (scene) => scene.lane.plug !== "pulled", verb: (on) => ({ verb: "plug", in: !on }) },
-  reader: { test: "reader-plug", on: (scene) => scene.reader.plugged, verb: (on) => ({ verb: "reader", plugged: !on }) },
-  cutOff: { test: "cut-off", on: (scene) => scene.cut_off.in_force, verb: (on) => ({ verb: "cut_off", in_force: !on }) },
-  emergency: { test: "emergency", on: (scene) => !scene.board.emergency, verb: (on) => ({ verb: "emergency", on }) },
+  network: {
+    test: "network",
+    on: (scene) => scene.network === "up",
+    verb: (on) => ({ verb: "network", up: !on }),
+  },
+  plug: {
+    test: "plug",
+    on: (scene) => scene.lane.plug !== "pulled",
+    verb: (on) => ({ verb: "plug", in: !on }),
+  },
+  reader: {
+    test: "reader-plug",
+    on: (scene) => scene.reader.plugged,
+    verb: (on) => ({ verb: "reader", plugged: !on }),
+  },
+  cutOff: {
+    test: "cut-off",
+    on: (scene) => scene.cut_off.in_force,
+    verb: (on) => ({ verb: "cut_off", in_force: !on }),
+  },
+  emergency: {
+    test: "emergency",
+    on: (scene) => !scene.board.emergency,
+    verb: (on) => ({ verb: "emergency", on }),
+  },
   push: { test: "push", on: () => true, verb: () => ({ verb: "push" }) },
 };
 
 /**
- * What came of a switch: what has happened, by a key that is another one when something else has, and the words for it.
- * @param {string} name @param {any} scene @param {Words} words @param {number} now
+ * The result of a switch: a key that changes with each new result, and the sentence for it.
+ * @param {string} name
+ * @param {any} scene
+ * @param {Words} words
+ * @param {number} now
  * @returns {[string, string]}
  */
-function came(name, scene, words, now) {
+function result(name, scene, words, now) {
   const { cut, pull, lost, forced } = scene.facts;
   const { board } = scene;
   const age = (/** @type {number} */ since) => words.seconds(Math.max(Math.floor(now - since), 0));
   switch (name) {
     case "network":
       if (!cut) return ["", ""];
-      if (scene.network === "up") return ["mended", words.came.mended(cut.waited, scene.reports)];
-      return [`cut ${cut.since_unix_s}`, words.came.cut(age(cut.since_unix_s), cut.decided, scene.reports.waiting)];
+      if (scene.network === "up")
+        return ["restored", words.came.restored(cut.waited, scene.reports)];
+      return [
+        `cut ${cut.since_unix_s}`,
+        words.came.cut(age(cut.since_unix_s), cut.decided, scene.reports.waiting),
+      ];
     case "plug":
       if (!pull) return ["", ""];
       if (scene.lane.plug === "pulled") return ["pulled", words.came.pulled(pull.on_disk)];
-      return pull.took_ms === null ? ["starting", words.came.starting] : ["back", words.came.plugged(pull)];
+      return pull.took_ms === null
+        ? ["starting", words.came.starting]
+        : ["back", words.came.plugged(pull)];
     case "reader":
       if (!lost) return ["", ""];
       if (lost.took_ms !== null) return ["found", words.came.found(words.took(lost.took_ms))];
       if (scene.reader.plugged) return ["plugged", words.came.pluggedReader];
-      return ["lost", words.came.lost(age(lost.since_unix_s), board.shows === "out_of_service", lost.city_knows)];
+      return [
+        "lost",
+        words.came.lost(age(lost.since_unix_s), board.shows === "out_of_service", lost.city_knows),
+      ];
     case "cutOff":
-      return cameOfCutOff(scene, words);
+      return resultOfCutOff(scene, words);
     case "emergency":
       if (board.emergency) return ["free", words.came.freed(board.arms, board.walked_since)];
       return board.emergencies ? ["calm", words.came.calm(board.arms)] : ["", ""];
     default:
-      if (board.pushed === "through") return [`through ${board.passed + board.walked_free}`, words.came.passed];
-      return forced.count ? [`forced ${forced.count}`, words.came.forced(forced.count, forced.noticed)] : ["", ""];
+      if (board.pushed === "through")
+        return [`through ${board.passed + board.walked_free}`, words.came.passed];
+      return forced.count
+        ? [`forced ${forced.count}`, words.came.forced(forced.count, forced.noticed)]
+        : ["", ""];
   }
 }
 
 /** @param {any} scene @param {Words} words @returns {[string, string]} */
-function cameOfCutOff(scene, words) {
+function resultOfCutOff(scene, words) {
   const followed = scene.followed.cut_off;
-  if (scene.cut_off.asked === null) return followed ? ["followed", words.came.moved(words.took(followed.took_ms), followed.list_version)] : ["", ""];
+  if (scene.cut_off.asked === null)
+    return followed
+      ? ["followed", words.came.moved(words.took(followed.took_ms), followed.list_version)]
+      : ["", ""];
   if (!followed) return ["asked", words.came.asked];
-  return ["signed", words.came.signed(followed.list_version, scene.list.version, scene.network === "cut")];
+  return [
+    "signed",
+    words.came.signed(followed.list_version, scene.list.version, scene.network === "cut"),
+  ];
 }
 
-export class Promises {
+export class Switches {
   /** @param {(verb: object) => void} send */
   constructor(send) {
     this.list = /** @type {HTMLElement} */ (document.querySelector(".promises ul"));
@@ -68,19 +114,25 @@ export class Promises {
     for (const [name, { test, on, verb }] of Object.entries(SWITCHES)) {
       const item = document.createElement("li");
       item.dataset.switch = name;
-      const [title, says, came, live] = [document.createElement("h3"), document.createElement("p"), document.createElement("p"), document.createElement("p")];
+      const [title, question, came, live] = [
+        document.createElement("h3"),
+        document.createElement("p"),
+        document.createElement("p"),
+        document.createElement("p"),
+      ];
       const button = document.createElement("button");
-      says.className = "says";
+      question.className = "says";
       came.className = "came";
       came.dataset.testid = `${test}-came`;
       live.className = "heard";
-      live.setAttribute("role", "status"); // said once; what is seen counts seconds
+      // For screen readers, written once a result; the visible text counts seconds.
+      live.setAttribute("role", "status");
       button.type = "button";
       button.className = "quiet";
       button.dataset.testid = test;
       button.disabled = true;
       button.addEventListener("click", () => this.scene && send(verb(on(this.scene))));
-      item.append(title, button, says, came, live);
+      item.append(title, button, question, came, live);
       this.list.append(item);
     }
   }
@@ -95,11 +147,14 @@ export class Promises {
   /** @param {any} scene @param {Words} words @param {number} now @param {any} before */
   show(scene, words, now, before) {
     this.scene = scene;
-    if (!before) this.announced = Object.fromEntries(Object.keys(SWITCHES).map((name) => [name, came(name, scene, words, now)[0]]));
+    if (!before)
+      this.announced = Object.fromEntries(
+        Object.keys(SWITCHES).map((name) => [name, result(name, scene, words, now)[0]]),
+      );
     for (const [name, { on }] of Object.entries(SWITCHES)) {
-      const stands = on(scene);
+      const isOn = on(scene);
       const title = this.part(name, "h3");
-      const is = this.stands(name, scene, words, stands);
+      const is = this.state(name, scene, words, isOn);
       title.textContent = words.names[/** @type {"network"} */ (name)];
       if (is) {
         const state = document.createElement("span");
@@ -107,9 +162,11 @@ export class Promises {
         title.append(state);
       }
       const button = /** @type {HTMLButtonElement} */ (this.part(name, "button"));
-      button.textContent = words.does[/** @type {"network"} */ (name)](stands);
-      button.dataset.on = String(stands);
-      button.disabled = (name === "plug" && scene.lane.plug === "starting") || (name === "cutOff" && scene.cut_off.asked !== null);
+      button.textContent = words.does[/** @type {"network"} */ (name)](isOn);
+      button.dataset.on = String(isOn);
+      button.disabled =
+        (name === "plug" && scene.lane.plug === "starting") ||
+        (name === "cutOff" && scene.cut_off.asked !== null);
     }
     this.tick(scene, words, now);
   }
@@ -117,19 +174,22 @@ export class Promises {
   /** @param {any} scene @param {Words} words @param {number} now */
   tick(scene, words, now) {
     for (const name of Object.keys(SWITCHES)) {
-      const [key, text] = came(name, scene, words, now);
+      const [key, text] = result(name, scene, words, now);
       const shown = this.part(name, ".came");
       if (shown.textContent !== text) shown.textContent = text;
       /** @type {HTMLElement} */ (shown.parentElement).dataset.came = String(Boolean(text));
       if (this.announced[name] === key) continue;
       this.announced[name] = key;
-      const [, begins] = name === "network" && scene.network === "cut" ? came(name, scene, words, scene.facts.cut.since_unix_s) : [key, text];
+      const [, begins] =
+        name === "network" && scene.network === "cut"
+          ? result(name, scene, words, scene.facts.cut.since_unix_s)
+          : [key, text];
       this.part(name, ".heard").textContent = begins;
     }
   }
 
   /** @param {string} name @param {any} scene @param {Words} words @param {boolean} on */
-  stands(name, scene, words, on) {
+  state(name, scene, words, on) {
     switch (name) {
       case "plug":
         return words.is.plug[/** @type {"in"} */ (scene.lane.plug)];
@@ -147,6 +207,8 @@ export class Promises {
 
   /** @param {string} name @param {string} selector */
   part(name, selector) {
-    return /** @type {HTMLElement} */ (this.list.querySelector(`[data-switch="${name}"] ${selector}`));
+    return /** @type {HTMLElement} */ (
+      this.list.querySelector(`[data-switch="${name}"] ${selector}`)
+    );
   }
 }

@@ -1,16 +1,17 @@
 // @ts-check
-/** What goes between gate and city: the list that came and its age, the reports on their way, and which of the tray's cards the city has suspended. */
+/** What passes between gate and city: the list and its age, the reports, and suspended cards. */
 
 import { clock, count } from "/static/turnstile_words.js";
 
 /** @typedef {import("/static/turnstile_words.js").Words} Words */
 
-const CARDS = ["matched", "suspended", "unmatched", "brief", "staff"]; // a phone shows a number that no list can name
+// Without the phone, which no list can name.
+const CARDS = ["matched", "suspended", "unmatched", "brief", "staff"];
 
 /** @param {string} selector */
 const find = (selector) => /** @type {HTMLElement} */ (document.querySelector(selector));
 
-export class Road {
+export class City {
   /** @param {(verb: object) => void} send */
   constructor(send) {
     this.list = find(".suspensions");
@@ -36,14 +37,20 @@ export class Road {
       figure.textContent = value === null || value === undefined ? "–" : count(value, words);
     }
     find(".road").dataset.network = scene.network;
-    put(find('[data-testid="road-words"]'), words.roadSays(scene.network === "cut", scene.lane.up, reports));
+    put(
+      find('[data-testid="road-words"]'),
+      words.roadText(scene.network === "cut", scene.lane.up, reports),
+    );
     const page = /** @type {HTMLAnchorElement} */ (find('[data-testid="status-page"]'));
     page.hidden = !scene.status_page;
     if (scene.status_page) page.href = scene.status_page;
     for (const card of scene.tray) this.card(card, words);
     const { card } = scene.followed;
     const title = card && words.cards[/** @type {"matched"} */ (card.name)][0];
-    put(find('[data-testid="followed"]'), card ? words.followed(title, words.took(card.took_ms), card.list_version) : words.suspendHint);
+    put(
+      find('[data-testid="followed"]'),
+      card ? words.followed(title, words.took(card.took_ms), card.list_version) : words.suspendHint,
+    );
     this.tick(scene, words, now);
   }
 
@@ -67,21 +74,35 @@ export class Road {
    */
   tick(scene, words, now) {
     for (const card of scene.tray) {
-      if (CARDS.includes(card.name)) put(/** @type {HTMLElement} */ (this.button(card.name).querySelector("small")), this.says(card, words, now));
+      if (CARDS.includes(card.name))
+        put(
+          /** @type {HTMLElement} */ (this.button(card.name).querySelector("small")),
+          this.state(card, words, now),
+        );
     }
     const list = scene.list;
     const shown = find('[data-testid="list-version"]');
     shown.dataset.version = String(list.version ?? "");
     shown.dataset.state = list.state ?? "";
-    put(find(".list-name"), list.version ? words.list(count(list.version, words)) : scene.lane.up ? words.noList : words.noLane);
-    const isTold = list.version && list.issued_unix_s !== null;
+    put(
+      find(".list-name"),
+      list.version
+        ? words.list(count(list.version, words))
+        : scene.lane.up
+          ? words.noList
+          : words.noLane,
+    );
+    const isKnown = list.version && list.issued_unix_s !== null;
     const state = /** @type {any} */ (words.listStates)[list.state] ?? list.state;
     const age = words.seconds(Math.max(Math.floor(now - (list.issued_unix_s ?? now)), 0));
-    put(find(".list-facts"), isTold ? words.listFacts(state, age, count(list.cards ?? 0, words)) : "");
+    put(
+      find(".list-facts"),
+      isKnown ? words.listFacts(state, age, count(list.cards ?? 0, words)) : "",
+    );
   }
 
   /** @param {any} card @param {Words} words @param {number} now */
-  says(card, words, now) {
+  state(card, words, now) {
     if (card.asked) return words.asked[/** @type {"suspend"} */ (card.asked)];
     if (!card.suspended) return words.suspend;
     const left = card.ends_unix_s === null ? 0 : card.ends_unix_s - now;
