@@ -8,6 +8,7 @@ while another writes (sqlite.org/wal.html#walresetbug), and a commit does both. 
 writer locks one row. So writing transactions have one order on both.
 """
 
+import errno
 import fcntl
 import os
 import threading
@@ -229,9 +230,17 @@ class Database:
             yield
         except DBAPIError as error:
             line = next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
+            if line == "disk I/O error" and self._is_on_a_full_disk():
+                line = os.strerror(errno.ENOSPC)  # SQLite's words for a WAL index without room
             raise RegistryError(f"{self._name}: {line}") from error
         except SQLAlchemyError as error:
             raise RegistryError(f"{self._name}: {str(error).splitlines()[0]}") from error
+
+    def _is_on_a_full_disk(self) -> bool:
+        try:
+            return os.statvfs(Path(str(self._url.database)).parent).f_bavail == 0
+        except OSError:
+            return False
 
 
 def counter(connection: sa.Connection, name: str) -> int:
