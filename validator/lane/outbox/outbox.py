@@ -253,7 +253,9 @@ class DiskOutbox:
                 f"{path}: {self.waiting} reports wait and {self.rejected} were rejected, which is"
                 " all that reports.reports_max allows"
             )
-        return f"{path}: the disk is full" if self._disk_is_full else self._unreadable
+        return (
+            f"{path}: the disk is full; make room on it" if self._disk_is_full else self._unreadable
+        )
 
     def _refuse(self, trouble: str) -> bool:
         self._database.refuse()

@@ -27,7 +27,7 @@ def test_the_reserve_of_the_disk_is_not_touched(
     monkeypatch.setattr("validator.lane.outbox.folder.os.statvfs", nearly_full)
     box.prepare()
     assert not box.append(report())
-    assert "the disk is full" in box.trouble
+    assert box.trouble.endswith("outbox: the disk is full; make room on it")
     monkeypatch.undo()
     assert box.append(report())
 
@@ -107,7 +107,7 @@ def test_trouble_is_over_when_there_is_room_again_also_before_the_next_denial(
         box.prepare()
         assert not box.append(report())
         box.try_again()
-        assert "the disk is full" in box.trouble
+        assert box.trouble.endswith("outbox: the disk is full; make room on it")
     box.try_again()
     assert box.trouble == ""
 
