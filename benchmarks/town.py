@@ -13,6 +13,7 @@ import numpy as np
 from nacl.public import PrivateKey
 from numpy.typing import NDArray
 
+from tests.support.city.segment_making import fingerprint_cards, until_units
 from validator.courier.store.installer import ListInstaller
 from validator.domain.cards import FINGERPRINT_BITS
 from validator.domain.rules import Effect, RuleSet
@@ -28,7 +29,7 @@ from validator.lists.manifest import (
     encode,
 )
 from validator.lists.segment import NO_END
-from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
+from validator.lists.segment_builder import Head, write_segment
 
 SUSPENDED_OF_MATCHED = 0.036  # 300,000 of 8.26 M
 STAFF_OF_MATCHED = 0.001_2

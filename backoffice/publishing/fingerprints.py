@@ -127,10 +127,7 @@ def collision(cards: int) -> str:
 def _units(
     is_in: Sequence[bool], ends_unix_s: Sequence[int | None], epoch_unix_s: int, until_unit_s: int
 ) -> NDArray[np.int64]:
-    """Ends as a segment stores them, and larger numbers where it cannot store them.
-
-    segment_builder.until_units does the same for one card.
-    """
+    """Ends as a segment stores them, and larger numbers where it cannot store them."""
     ends = np.array([_NEVER if end is None else end for end in ends_unix_s], np.int64)
     units = np.maximum(-((epoch_unix_s - ends) // until_unit_s), REMOVED)
     units[units == NO_END] = NO_END + 1  # one unit too far; NO_END would mean "for ever"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, segment_bytes, still_in
+from tests.support.city.segment_making import read_segment, until_units
 from validator.domain.rules import Effect
 from validator.lists.manifest import (
     EXPIRES_AFTER_S_MIN,
@@ -23,7 +24,6 @@ from validator.lists.manifest import (
     encode,
 )
 from validator.lists.segment import MappedTable, Segment, SegmentError
-from validator.lists.segment_builder import read_segment, until_units
 from validator.lists.segment_fold import fold_into
 
 # Few buckets, middles and tails, so that cards share them; and any fingerprint at all.

@@ -9,10 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, segment_bytes
+from tests.support.city.segment_making import read_segment
 from validator.lists.crc_join import crc32_joined
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.segment import NO_END, REMOVED
-from validator.lists.segment_builder import Head, SegmentWriter, read_segment
+from validator.lists.segment_builder import Head, SegmentWriter
 from validator.lists.segment_fold import fold_into
 from validator.lists.wire import WireError, decode, encode
 

@@ -19,7 +19,6 @@ from tests.simulation.fleet.tally import LATENCY_STEPS, Load, Tally
 GATES_A_SHARE = 20  # of the fleet, handed to a process at a time
 CITY_OUTAGE = Span(1_200.0, 4_800.0)
 Progress = Callable[[int], None]
-Born = Callable[[Random, float], Life]
 
 
 @dataclass(frozen=True, slots=True)

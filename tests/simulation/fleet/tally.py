@@ -31,7 +31,6 @@ class Of(IntEnum):
 
 
 DOWN = (Of.METADATA, Of.MANIFESTS, Of.INDEX, Of.PIECES, Of.SNAPSHOTS, Of.DOWN_LINE)
-ON_LINE = (*DOWN, Of.UP)
 ON_CARD = (Of.SD_ACCEPTED, Of.SD_PIECES, Of.SD_LISTS)
 AWAY = (
     ("≤ 10 min", 600),

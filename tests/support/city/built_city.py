@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.city.segment_making import fingerprint_cards, until_units
 from turnike_demo.city.people import DAY_S, People
 from validator.courier.store.installer import ListInstaller
 from validator.domain.rules import Effect
@@ -20,7 +21,7 @@ from validator.lists.manifest import (
     encode,
 )
 from validator.lists.segment import NO_END
-from validator.lists.segment_builder import Head, fingerprint_cards, until_units, write_segment
+from validator.lists.segment_builder import Head, write_segment
 
 CARDS = 1_000
 TAPS = 2_000

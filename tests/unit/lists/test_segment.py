@@ -14,9 +14,10 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from tests.support.city import segment_making
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
+from tests.support.city.segment_making import fingerprint_cards, read_segment, until_units
 from validator.domain.cards import CardUid
-from validator.lists import segment_builder
 from validator.lists.fingerprint_keys import (
     FingerprintKeyError,
     format_key_file,
@@ -25,13 +26,7 @@ from validator.lists.fingerprint_keys import (
     parse_key_file,
 )
 from validator.lists.segment import NO_END, REMOVED, Header, MappedTable, Segment, SegmentError
-from validator.lists.segment_builder import (
-    Head,
-    fingerprint_cards,
-    read_segment,
-    until_units,
-    write_segment,
-)
+from validator.lists.segment_builder import Head, write_segment
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "golden"
 GOLDEN = json.loads((GOLDEN_FOLDER / "segments.json").read_text())
@@ -310,7 +305,7 @@ def test_one_card_with_two_ends_is_refused_without_showing_it() -> None:
 
 
 def test_two_cards_with_one_fingerprint_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_builder, "fingerprinter", lambda _key: lambda uid: uid[0])
+    monkeypatch.setattr(segment_making, "fingerprinter", lambda _key: lambda uid: uid[0])
     with pytest.raises(SegmentError, match=r"cards 1 and 2 have the same fingerprint"):
         fingerprint_cards([(b"\x01abc", 1), (b"\x02abc", 1), (b"\x02abd", 1)], KEY)
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY, segment_bytes
+from tests.support.city.segment_making import read_segment
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.segment import NO_END, REMOVED, Header, SegmentError
-from validator.lists.segment_builder import Built, Head, read_segment, write_segment
+from validator.lists.segment_builder import Built, Head, write_segment
 from validator.lists.segment_fold import fold_into
 
 

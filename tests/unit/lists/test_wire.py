@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, segment_bytes
+from tests.support.city.segment_making import read_segment
 from validator.domain.cards import CardUid
 from validator.lists.fingerprint_keys import key_id
 from validator.lists.manifest import SEGMENT_BYTES_MAX
 from validator.lists.segment import NO_END, Header, Layout, Segment, SegmentError
-from validator.lists.segment_builder import Built, Head, read_segment, write_segment
+from validator.lists.segment_builder import Built, Head, write_segment
 from validator.lists.wire import CHUNK_CARDS, WIRE_HEADER_AT, WireBuilt, WireError, decode, encode
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "golden"

@@ -28,7 +28,6 @@ from validator.lists.manifest import (
     SegmentEntry,
     decode_installed,
     decode_segments,
-    encode,
     installed,
 )
 from validator.lists.names import ListName, is_segment
@@ -49,16 +48,6 @@ class InstallError(Exception):
 
 def _silent(_done: int, _total: int) -> None:
     """Show no progress."""
-
-
-def install(folder: Path, manifest: InstalledManifest, sources: Sources) -> None:
-    """Install one list.
-
-    Raises:
-        InstallError: The list was not installed; the folder is as it was.
-        ManifestError: No gate would accept the manifest.
-    """
-    ListInstaller(folder).install(encode(manifest), sources)
 
 
 class ListInstaller:

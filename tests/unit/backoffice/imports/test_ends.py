@@ -12,9 +12,10 @@ import backoffice.home
 from backoffice.home.config import RuleConfig
 from backoffice.imports.ends import latest_end_unix_s
 from backoffice.publishing.epochs import segment_epoch
+from tests.support.city.segment_making import until_units
 from turnike_demo.city.people import ISOLATION_S, SUSPENDED_UNIT_S
 from validator.domain.rules import Effect
-from validator.lists.segment_builder import UNITS_MAX, until_units
+from validator.lists.segment_builder import UNITS_MAX
 
 HOUR_S = 3_600
 DAY_S = 24 * HOUR_S

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from backoffice.publishing.epochs import epoch
 from backoffice.publishing.fingerprints import CardsError, check_distinct, hasher, table_of
 from tests.support.city.list_making import EPOCH_UNIX_S, KEY, OTHER_KEY
+from tests.support.city.segment_making import until_units
 from tests.support.city.town import uid
 from validator.domain.cards import CardUid
 from validator.lists.segment import NO_END, REMOVED
-from validator.lists.segment_builder import UNITS_MAX, until_units
+from validator.lists.segment_builder import UNITS_MAX
 
 Row = tuple[bytes, bool, int | None]
 
