@@ -34,7 +34,7 @@ SIMULATED = (
 NO_CITY = "a gate does not import the city's programs"
 INSTALLED = "the demo and the repository's tools are not part of what is installed on a gate"
 
-# By rule, imports that it forbids: each layer to the one above it, and each folder to its neighbour.
+# By rule, imports that it forbids: a layer to the one above it, and a folder to its neighbour.
 PLANTED = {
     GATE: [
         "validator.check.finding -> validator.cli",

@@ -1,4 +1,4 @@
-"""The README fits one screen, and what it claims agrees with the project's metadata, code and docs."""
+"""The README fits one screen, and its claims agree with the metadata, the code and the docs."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ def test_every_file_that_the_readme_links_exists() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_every_page_of_docs_stands_in_the_readme() -> None:
+def test_the_readme_lists_every_page_of_docs() -> None:
     missing = [
         page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in README
     ]
@@ -56,7 +56,7 @@ def test_the_six_lines_of_a_gate_are_a_configuration_that_loads(tmp_path: Path) 
     assert load(file).gate_id == "kadikoy-03"
 
 
-def test_every_number_of_the_readme_stands_in_the_budget() -> None:
+def test_every_number_of_the_readme_is_in_the_budget() -> None:
     budget = (ROOT / "docs" / "budget.md").read_text(encoding="utf-8")
     table = README.partition("## Four numbers\n")[2].partition("\n## ")[0]
     figures = [

@@ -1,4 +1,4 @@
-"""The suite on a machine that lacks a tool: what needs the tool is skipped with its package named, the rest runs."""
+"""The suite without a tool: tests that need it are skipped with its package named; others run."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the lane process loads: memory and start-up time on a small machine are spent by imports that nobody looks at."""
+"""What the lane process loads: each import costs a small machine memory and start-up time."""
 
 import subprocess
 import sys
@@ -26,7 +26,10 @@ def test_the_lane_loads_nothing_that_belongs_to_another_process() -> None:
 
 
 def test_the_domain_loads_nothing_but_itself_and_pure_libraries() -> None:
-    program = "import sys; before = set(sys.modules); import validator.domain.passage; print(*sorted(set(sys.modules) - before))"
+    program = (
+        "import sys; before = set(sys.modules); import validator.domain.passage; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -1,4 +1,4 @@
-"""The commands about keys as people meet them: the runbook's walks, and one clear line for whatever is wrong."""
+"""The commands about keys: the walks of the runbook, and one line for each wrong input."""
 
 import json
 import os
@@ -22,20 +22,23 @@ PRIVATE = re.compile(r"PRIVATE KEY|[0-9a-f]{64}\.pem|-----BEGIN")
 
 
 class Desk:
-    """A folder in which somebody types commands. In this process, which costs a twentieth of starting one; see `starts`."""
+    """A folder in which an operator runs commands.
+
+    They run in this process, which takes a twentieth of the time of starting one; see `starts`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.city = folder / "city"
 
     def types(self, *arguments: str, answers: str = "", code: int = 0) -> str:
-        """Run a command to its end; what it said."""
+        """Run a command to its end; return its output."""
         ended = self.run(*arguments, answers=answers)
         assert ended.exit_code == code, f"{arguments}: {ended.output}"
         return str(ended.output)
 
     def run(self, *arguments: str, answers: str = "") -> Result:
-        """Run a command to its end. Whatever it says is checked for private keys."""
+        """Run a command to its end; its output must hold no private key."""
         ended = CliRunner(catch_exceptions=False).invoke(main, arguments, input=answers)
         assert not PRIVATE.search(ended.output)
         return ended
@@ -53,7 +56,7 @@ class Desk:
         )
 
     def refused(self, *arguments: str, answers: str = "") -> str:
-        """Run a command that must not do it: exit 2 and one line, which is returned."""
+        """Run a command that must refuse: exit 2, and one line, which is returned."""
         ended = self.run(*arguments, answers=answers)
         assert ended.exit_code == 2, ended.output
         assert ended.stderr.count("\n") == 1, ended.stderr
@@ -78,7 +81,7 @@ class Desk:
         self.types("root", "accept", name, "--home", "city")
 
     def shown(self) -> dict[str, object]:
-        """What root show says."""
+        """The output of root show."""
         fields: dict[str, object] = json.loads(
             self.types("root", "show", "--home", "city", "--json")
         )
@@ -87,14 +90,14 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """An empty desk."""
+    """A folder without a city."""
     monkeypatch.chdir(tmp_path)
     return Desk(tmp_path)
 
 
 @pytest.fixture
 def founded(desk: Desk) -> Desk:
-    """One with a city that was founded for development."""
+    """A folder with a city that was founded for development."""
     desk.types("init", "city", "--development")
     return desk
 
@@ -118,7 +121,7 @@ def test_a_town_is_founded_as_the_runbook_says(desk: Desk) -> None:
     assert not (desk.city / "root/1.root.draft.json").exists()
 
 
-def test_a_home_shows_its_secrets_to_nobody_else(founded: Desk) -> None:
+def test_only_the_owner_can_read_the_secrets_of_a_home(founded: Desk) -> None:
     private = [
         path
         for path in founded.city.rglob("*")
@@ -133,7 +136,7 @@ def test_a_home_shows_its_secrets_to_nobody_else(founded: Desk) -> None:
     assert founded.city.stat().st_mode & 0o777 == 0o711
 
 
-def test_a_development_city_is_ready_at_once_and_says_what_it_is(desk: Desk) -> None:
+def test_a_development_city_is_ready_at_once_and_calls_itself_one(desk: Desk) -> None:
     said = desk.types("init", "city", "--development")
     assert "FOR DEVELOPMENT ONLY" in said
     home = Home(desk.city, desk.city / "published")
@@ -174,7 +177,7 @@ def test_what_cannot_be_founded_is_one_line_and_leaves_nothing(
     assert not desk.city.exists()
 
 
-def test_a_root_key_has_a_passphrase_unless_somebody_says_no(desk: Desk) -> None:
+def test_a_root_key_has_a_passphrase_unless_the_operator_declines(desk: Desk) -> None:
     (desk.folder / "words").write_text("correct horse battery staple\n")
     (desk.folder / "wrong").write_text("correct horse battery staples\n")
     (desk.folder / "short").write_text("correct horse\n")
@@ -218,7 +221,7 @@ def test_a_passphrase_is_asked_for_twice_on_a_terminal_and_never_shown(desk: Des
 
 
 def hear(terminal: int, until: bytes, wait_s: float = 60) -> bytes:
-    """What is said on a terminal, up to these words."""
+    """Read the terminal up to these words."""
     heard = b""
     while until not in heard:
         assert select.select([terminal], [], [], wait_s)[0], heard

@@ -1,4 +1,4 @@
-"""What `turnike check` says of lists, the courier and time: each state in one line, and how to mend it."""
+"""`turnike check` on lists, the courier and time: each state is one line with what to do."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ WELL = {"courier", "root", "accepted", "folders", "certificates"}
 
 
 class SetClock(Clock):
-    """A system whose clock says what the test wants."""
+    """A system whose clock shows what the test sets."""
 
     unix_s, is_synchronised = NOW_UNIX_S + 60, True
 
@@ -64,7 +64,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def config(tmp_path: Path, root: bytes, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A gate with keys, a list, a folder that counts as memory-backed, a courier, and no devices."""
+    """A gate with keys, a list, a folder that counts as memory-backed, a courier, no devices."""
     for name in ("lists", "recent", "keys"):
         (tmp_path / name).mkdir()
     put_secret(tmp_path / "keys" / "fleet.key", format_key_file(KEY))
@@ -98,13 +98,13 @@ def found(config: Config, subject: str) -> list[tuple[str, str]]:
 
 
 def left(config: Config, **fields: Any) -> None:
-    """Leave the courier's status there."""
+    """Write the courier's status."""
     (Path(config.list.recent) / "courier.json").write_text(
         json.dumps(STATUS | {"disk_bytes": 9} | fields)
     )
 
 
-def test_a_log_that_says_why_cards_are_refused_is_noted(config: Config) -> None:
+def test_a_log_with_the_grounds_of_denials_is_noted(config: Config) -> None:
     assert found(config, "log") == []
     ((mark, text),) = found(replace(config, log=LogConfig(grounds=True)), "log")
     assert mark == "note"
@@ -118,7 +118,7 @@ def set_courier(config: Config, **fields: Any) -> Config:
 
 
 def keep(config: Config, **fields: Any) -> None:
-    """Leave what the courier has accepted there, whole."""
+    """Write a whole file of what the courier accepted."""
     manifest = encode(
         replace(manifest_of(7, (TABLE,)), fingerprint_key=key_id(fields.pop("key", KEY)).hex())
     )
@@ -128,7 +128,7 @@ def keep(config: Config, **fields: Any) -> None:
 
 
 def accepted(config: Config, signed_unix_s: int) -> None:
-    """Leave what the courier accepted there."""
+    """Write what the courier accepted."""
     fields = {
         "signed_unix_s": signed_unix_s,
         "boot_id": "another",
@@ -138,7 +138,7 @@ def accepted(config: Config, signed_unix_s: int) -> None:
     (Path(config.list.folder) / "accepted.json").write_text(json.dumps(fields))
 
 
-def test_a_gate_that_lacks_nothing_is_well(config: Config, root: bytes) -> None:
+def test_a_complete_gate_has_no_note(config: Config, root: bytes) -> None:
     left(config)
     keep(config)
     DiskAcceptedStore(Path(config.list.folder)).keep_root(root)
@@ -150,7 +150,7 @@ def test_a_gate_that_lacks_nothing_is_well(config: Config, root: bytes) -> None:
     )
 
 
-def test_whatever_the_courier_lacks_the_gate_serves(config: Config) -> None:
+def test_a_faulty_courier_does_not_keep_the_gate_from_serving(config: Config) -> None:
     Path(config.list.recent).rmdir()
     Path(set_courier(config).courier.root).unlink()  # type: ignore[union-attr]  # it has one
     findings = list(check.examine(set_courier(config, ca_file="/nowhere")))
@@ -158,34 +158,40 @@ def test_whatever_the_courier_lacks_the_gate_serves(config: Config) -> None:
     assert not any(finding.fatal for finding in findings)
 
 
-def test_a_gate_without_a_courier_says_so_once(config: Config) -> None:
+def test_a_gate_without_a_courier_gets_one_note(config: Config) -> None:
     findings = list(check.examine(replace(config, courier=None)))
     assert [finding.text for finding in findings if finding.subject in WELL] == [
         "not configured: lists come only by hand; config/validator.example.toml explains [courier]"
     ]
 
 
-def test_a_courier_that_has_not_run_is_told(config: Config) -> None:
+def test_a_courier_that_has_not_run_is_noted(config: Config) -> None:
     assert found(config, "courier") == [
         (
             "note",
-            "has written no status since the boot: is it running? (systemctl status turnike-courier)",
+            (
+                "has written no status since the boot: is it running? "
+                "(systemctl status turnike-courier)"
+            ),
         )
     ]
 
 
-def test_a_fresh_source_is_well(config: Config) -> None:
+def test_a_fresh_source_is_ok(config: Config) -> None:
     left(config)
     assert found(config, "courier") == [
         (
             "ok",
-            "fresh since 2021-01-02 00:00 UTC, asked last 2021-01-02 00:00 UTC (60 s ago), version 7",
+            (
+                "fresh since 2021-01-02 00:00 UTC, "
+                "asked last 2021-01-02 00:00 UTC (60 s ago), version 7"
+            ),
         )
     ]
 
 
 @pytest.mark.parametrize(("version", "told"), [(7, "version 7"), (0, "no list")])
-def test_a_source_that_fails_is_told_with_its_mend_and_what_the_gate_goes_on_by(
+def test_a_failing_source_is_noted_with_advice_and_the_list_in_use(
     config: Config, version: int, told: str
 ) -> None:
     left(config, state="unreachable", problem="no route\n", list_version=version)
@@ -202,7 +208,7 @@ def test_every_state_of_the_source_has_its_advice(config: Config, state: SourceS
     assert f"why; {check_courier.ADVICE[state]}; asked last" in text
 
 
-def test_a_state_that_only_a_newer_courier_knows_is_told_as_it_is(config: Config) -> None:
+def test_a_state_of_a_newer_courier_is_shown_unchanged(config: Config) -> None:
     left(config, state="eaten\tby mice", problem="why")
     ((mark, text),) = found(config, "courier")
     assert (mark, text.startswith("eaten?by mice since 2021-01-02 00:00 UTC: why; asked last")) == (
@@ -221,7 +227,7 @@ def test_a_state_that_only_a_newer_courier_knows_is_told_as_it_is(config: Config
         (6_000, "busy", True),
     ],
 )
-def test_a_courier_that_is_silent_for_longer_than_a_poll_may_take_is_told(
+def test_a_courier_that_is_silent_for_longer_than_a_poll_is_noted(
     config: Config, silent_s: int, state: str, asks: bool
 ) -> None:
     left(config, state=state, polled_unix_s=SetClock.unix_s - silent_s)
@@ -230,7 +236,7 @@ def test_a_courier_that_is_silent_for_longer_than_a_poll_may_take_is_told(
     assert asks or "asked last" in text
 
 
-def test_on_a_gate_that_writes_all_to_the_disk_an_old_status_means_no_news(config: Config) -> None:
+def test_without_a_memory_backed_folder_an_old_status_is_no_fault(config: Config) -> None:
     config = replace(config, list=replace(config.list, recent=""))
     status = STATUS | {"polled_unix_s": NOW_UNIX_S - 86_400}
     (Path(config.list.folder) / "courier.json").write_text(json.dumps(status))
@@ -239,7 +245,7 @@ def test_on_a_gate_that_writes_all_to_the_disk_an_old_status_means_no_news(confi
 
 
 @pytest.mark.parametrize("content", [b"", b"?", b"{}", b"[" * 9_000, b" " * 99_999])
-def test_a_status_that_is_none_is_one_line(config: Config, content: bytes) -> None:
+def test_an_invalid_status_is_one_line(config: Config, content: bytes) -> None:
     (Path(config.list.recent) / "courier.json").write_bytes(content)
     ((mark, text),) = found(config, "courier")
     assert mark == "note"
@@ -247,7 +253,7 @@ def test_a_status_that_is_none_is_one_line(config: Config, content: bytes) -> No
     assert text.endswith("the courier writes it again")
 
 
-def test_the_floor_and_a_synchronised_clock_are_told(config: Config) -> None:
+def test_a_synchronised_clock_is_ok_and_shows_the_floor(config: Config) -> None:
     accepted(config, NOW_UNIX_S + 30)
     ((mark, text),) = found(config, "clock")
     assert (mark, text) == (
@@ -267,11 +273,14 @@ def test_the_floor_and_a_synchronised_clock_are_told(config: Config) -> None:
         (
             60,
             True,
-            "the kernel calls it synchronised, and it is behind: it is 2021-01-02 00:00 UTC at least",
+            (
+                "the kernel calls it synchronised, and it is behind: "
+                "it is 2021-01-02 00:00 UTC at least"
+            ),
         ),
     ],
 )
-def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
+def test_a_clock_that_is_not_trusted_is_noted_and_expires_no_list(
     config: Config, monkeypatch: pytest.MonkeyPatch, unix_s: int, synchronised: bool, told: str
 ) -> None:
     monkeypatch.setattr(SetClock, "unix_s", unix_s)
@@ -284,7 +293,7 @@ def test_a_clock_that_is_not_believed_is_told_and_expires_nothing(
     assert found(config, "list") == [("ok", "version 1, 1 rule(s), fresh")]
 
 
-def test_a_signed_time_ahead_of_a_synchronised_clock_is_told_as_either_clocks_fault(
+def test_a_signed_time_ahead_of_a_synchronised_clock_may_be_either_clocks_fault(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(config, signed_unix_s=NOW_UNIX_S + 20 * 3_600)
@@ -297,7 +306,7 @@ def test_a_signed_time_ahead_of_a_synchronised_clock_is_told_as_either_clocks_fa
     )
 
 
-def test_before_the_first_list_no_time_is_made_up(
+def test_before_the_first_list_no_time_is_invented(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SetClock, "is_synchronised", False)
@@ -310,7 +319,7 @@ def test_before_the_first_list_no_time_is_made_up(
     assert found(config, "clock") == [("note", told)]
 
 
-def test_a_spoiled_signed_time_is_told(config: Config) -> None:
+def test_a_damaged_signed_time_is_noted(config: Config) -> None:
     (Path(config.list.folder) / "accepted.json").write_bytes(b"?")
     assert [mark for mark, _ in found(config, "clock")] == ["note", "ok"]
 
@@ -322,13 +331,13 @@ def test_a_list_past_its_expiry_by_the_signed_time_is_stale(config: Config) -> N
     ]
 
 
-def test_a_missing_segment_is_told_at_once(config: Config) -> None:
+def test_a_missing_segment_is_noted_at_once(config: Config) -> None:
     (Path(config.list.folder) / seg(TABLE)).unlink()
     texts = [text for _, text in found(config, "list")]
     assert "missing; the courier fetches it" in texts[0]
 
 
-def test_the_root_is_told_until_when_it_is_good(config: Config, root: bytes) -> None:
+def test_the_root_is_shown_with_its_expiry(config: Config, root: bytes) -> None:
     told = [("ok", "root 1, expires 2022-01-02 00:00 UTC")]
     assert found(config, "root") == told
     DiskAcceptedStore(Path(config.list.folder)).keep_root(root)
@@ -338,7 +347,7 @@ def test_the_root_is_told_until_when_it_is_good(config: Config, root: bytes) -> 
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file or directory"), (b"{}", "is no root metadata")]
 )
-def test_a_root_that_is_none_keeps_the_courier_from_starting_unless_it_has_kept_one(
+def test_an_invalid_root_keeps_the_courier_from_starting_unless_it_has_verified_one(
     config: Config, root: bytes, content: bytes | None, why: str
 ) -> None:
     assert config.courier is not None
@@ -353,7 +362,7 @@ def test_a_root_that_is_none_keeps_the_courier_from_starting_unless_it_has_kept_
     ]
 
 
-def test_a_kept_root_that_the_card_has_spoiled_gives_way_to_the_given_one(config: Config) -> None:
+def test_a_damaged_stored_root_gives_way_to_the_given_one(config: Config) -> None:
     (Path(config.list.folder) / "root.json").write_bytes(b"\0" * 100)
     (mark, text), well = found(config, "root")
     assert (
@@ -366,7 +375,7 @@ def test_a_kept_root_that_the_card_has_spoiled_gives_way_to_the_given_one(config
     assert well == ("ok", "root 1, expires 2022-01-02 00:00 UTC")
 
 
-def test_an_expired_root_is_the_back_offices_to_mend(
+def test_an_expired_root_is_for_the_back_office_to_renew(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SetClock, "unix_s", NOW_UNIX_S + 366 * 86_400)
@@ -375,7 +384,7 @@ def test_an_expired_root_is_the_back_offices_to_mend(
     assert text.startswith("root 1 expired 2022-01-02 00:00 UTC: nothing new is accepted until")
 
 
-def test_what_is_accepted_is_told(config: Config) -> None:
+def test_the_accepted_list_is_shown(config: Config) -> None:
     assert found(config, "accepted") == [
         ("note", "nothing yet: the courier has not reached its city")
     ]
@@ -383,7 +392,7 @@ def test_what_is_accepted_is_told(config: Config) -> None:
     assert found(config, "accepted") == [("ok", "list 7 of era 1, signed 2021-01-02 00:00 UTC")]
 
 
-def test_an_accepted_list_under_a_key_that_is_not_held_names_the_key(config: Config) -> None:
+def test_an_accepted_list_under_a_missing_key_names_the_key(config: Config) -> None:
     keep(config, key=OTHER_KEY)
     ((mark, text),) = found(config, "accepted")
     assert mark == "note"
@@ -392,7 +401,7 @@ def test_an_accepted_list_under_a_key_that_is_not_held_names_the_key(config: Con
     assert [mark for mark, _ in found(config, "accepted")] == ["ok"]
 
 
-def test_of_several_keys_it_says_which_the_list_in_force_needs(config: Config) -> None:
+def test_the_key_of_the_list_in_force_is_marked(config: Config) -> None:
     (Path(config.list.keys) / "new.key").write_bytes(format_key_file(OTHER_KEY))
     old, new = key_id(KEY).hex(), key_id(OTHER_KEY).hex()
     ((mark, text),) = found(config, "keys")
@@ -401,14 +410,14 @@ def test_of_several_keys_it_says_which_the_list_in_force_needs(config: Config) -
     assert set(text.removeprefix("2 fingerprint key(s): ").split(", ")) == {f"{old} (in use)", new}
 
 
-def test_without_the_key_of_the_list_it_names_that_key_and_there_is_no_list(config: Config) -> None:
+def test_without_the_key_of_the_list_there_is_no_list_and_the_key_is_named(config: Config) -> None:
     (Path(config.list.keys) / "fleet.key").write_bytes(format_key_file(OTHER_KEY))
     (_, text), missing = found(config, "list")
     assert f"made under fingerprint key {key_id(KEY).hex()}, which this gate does not hold" in text
     assert missing == ("bad", "missing: every card is denied (list.missing)")
 
 
-def test_an_accepted_file_that_is_none_loses_the_floor_and_is_told(config: Config) -> None:
+def test_an_invalid_accepted_file_loses_the_floor_and_is_noted(config: Config) -> None:
     (Path(config.list.folder) / "accepted.json").write_bytes(b"?")
     ((mark, text),) = found(config, "accepted")
     assert (mark, text.endswith("this gate begins as a new one")) == ("note", True)
@@ -422,7 +431,7 @@ def test_an_accepted_file_that_is_none_loses_the_floor_and_is_told(config: Confi
         (("recent", "lists"), ["note", "ok"], "list.folder must be on the disk"),
     ],
 )
-def test_what_wears_the_card_out_and_what_a_power_cut_would_take_is_told(
+def test_folders_that_wear_the_disk_out_or_a_power_cut_would_empty_are_noted(
     config: Config,
     monkeypatch: pytest.MonkeyPatch,
     names: tuple[str, ...],
@@ -435,7 +444,7 @@ def test_what_wears_the_card_out_and_what_a_power_cut_would_take_is_told(
     assert said in findings[0][1]
 
 
-def test_without_a_recent_folder_it_names_one(config: Config) -> None:
+def test_without_a_recent_folder_the_note_names_one(config: Config) -> None:
     Path(config.list.recent).rmdir()
     ((mark, text),) = found(config, "folders")
     assert (mark, text.endswith("not there; the courier makes it when it starts")) == ("note", True)
@@ -443,7 +452,7 @@ def test_without_a_recent_folder_it_names_one(config: Config) -> None:
     assert (mark, text.endswith("name a memory-backed folder in list.recent")) == ("note", True)
 
 
-def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
+def test_the_file_of_authorities_is_checked(config: Config, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ours").file
     assert found(config, "certificates")[0][0] == "ok"
     assert found(set_courier(config, ca_file=str(authority)), "certificates") == [
@@ -466,7 +475,10 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
                 "problem": "r.example/v1/reports: something between answered 403",
             },
             "note",
-            "r.example/v1/reports: something between answered 403; reports wait on the gate until then (docs/reports.md)",
+            (
+                "r.example/v1/reports: something between answered 403; "
+                "reports wait on the gate until then (docs/reports.md)"
+            ),
         ),
         (
             {"state": "of a newer courier", "problem": ""},
@@ -475,14 +487,14 @@ def test_certificates_are_looked_at(config: Config, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_it_says_whether_reports_reach_the_back_office(
+def test_the_upload_finding_shows_whether_reports_reach_the_back_office(
     config: Config, upload: dict[str, str], mark: str, text: str
 ) -> None:
     of = replace(
         config, upload=UploadConfig(url="https://r.example/", key="/gate.pem", lanes=("/l.sock",))
     )
     left(of)
-    assert found(of, "upload") == [], "an older courier does not say it"
+    assert found(of, "upload") == [], "an older courier does not report it"
     left(of, upload=upload)
     assert found(of, "upload") == [(mark, text)]
     assert found(config, "upload") == [], "a gate without [upload]"

@@ -1,4 +1,4 @@
-"""What `turnike check` says of a gate's folders, disks, secrets, socket and reports."""
+"""`turnike check` on a gate's folders, disks, secrets, socket and reports."""
 
 import os
 import socket
@@ -28,7 +28,7 @@ GATE_KEY = Ed25519PrivateKey.generate().private_bytes(
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """A gate with all that it needs, each as it should be."""
+    """A gate with all files that it needs, each with the right mode."""
     for name in ("lists", "keys", "reports"):
         (tmp_path / name).mkdir(mode=0o700)
     put_secret(tmp_path / "keys" / "fleet.key", format_key_file(KEY))
@@ -56,7 +56,7 @@ def told(config: Config) -> dict[str, list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("mode", [0o666, 0o640, 0o604, 0o620, 0o660])
 @pytest.mark.parametrize("name", ["gate.pem", "keys/fleet.key"])
-def test_a_key_that_others_can_read_or_change_is_told_with_the_command_that_mends_it(
+def test_a_key_that_others_can_read_or_change_is_noted_with_the_command_to_run(
     name: str, mode: int, config: Config, tmp_path: Path
 ) -> None:
     assert [mark for mark, _ in told(config)["secrets"]] == ["ok"]
@@ -71,19 +71,19 @@ def test_a_key_that_others_can_read_or_change_is_told_with_the_command_that_mend
 
 
 @pytest.mark.parametrize("name", ["outbox.json", "cache.db"])
-def test_an_outbox_that_everybody_can_read_or_its_group_can_change_is_told(
+def test_an_outbox_that_others_can_read_or_its_group_can_change_is_noted(
     name: str, config: Config, tmp_path: Path
 ) -> None:
     for mode in (0o644, 0o660):
         (tmp_path / "reports" / name).chmod(mode)
         (tmp_path / "reports").chmod(0o700)
-        assert told(config)["secrets"][0][0] == "ok", "nobody else gets into the folder"
+        assert told(config)["secrets"][0][0] == "ok", "no other user gets into the folder"
         (tmp_path / "reports").chmod(0o711)
         ((mark, text),) = told(config)["secrets"]
         assert (mark, f"{name}: mode {mode:04o}" in text) == ("note", True)
 
 
-def test_a_link_to_a_key_that_others_can_read_is_told(config: Config, tmp_path: Path) -> None:
+def test_a_link_to_a_key_that_others_can_read_is_noted(config: Config, tmp_path: Path) -> None:
     (tmp_path / "gate.pem").rename(tmp_path / "elsewhere.pem")
     (tmp_path / "gate.pem").symlink_to(tmp_path / "elsewhere.pem")
     assert told(config)["secrets"][0][0] == "ok"
@@ -91,14 +91,14 @@ def test_a_link_to_a_key_that_others_can_read_is_told(config: Config, tmp_path: 
     assert "gate.pem: mode 0644" in told(config)["secrets"][0][1]
 
 
-def test_a_folder_in_which_others_can_put_another_key_is_told(
+def test_a_folder_in_which_others_can_put_another_key_is_noted(
     config: Config, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o777)
     assert f"{tmp_path}: mode 0777, others may write there" in told(config)["secrets"][0][1]
 
 
-def test_a_folder_of_reports_or_keys_that_is_open_to_others_is_told(
+def test_a_folder_of_reports_or_keys_that_is_open_to_others_is_noted(
     config: Config, tmp_path: Path
 ) -> None:
     (tmp_path / "reports").chmod(0o755)
@@ -122,25 +122,25 @@ def a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "mend"),
+    ("spoil", "advice"),
     [
         (gone, "turnike enroll makes it"),
         (garbage, "is no private key; move it away"),
         (a_folder, "Is a directory"),
     ],
 )
-def test_a_gate_without_a_key_of_its_own_is_told(
-    spoil: Callable[[Path], None], mend: str, config: Config, tmp_path: Path
+def test_a_gate_without_a_key_of_its_own_is_noted(
+    spoil: Callable[[Path], None], advice: str, config: Config, tmp_path: Path
 ) -> None:
     ((mark, text),) = told(config)["enrolment"]
     assert (mark, f"{tmp_path}/gate.pem: this gate's key" in text) == ("ok", True)
     spoil(tmp_path / "gate.pem")
     ((mark, text),) = told(config)["enrolment"]
-    assert (mark, mend in text) == ("note", True)
+    assert (mark, advice in text) == ("note", True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(
+def test_a_key_that_the_courier_cannot_read_is_noted_with_the_command_to_run(
     config: Config, tmp_path: Path
 ) -> None:
     os.chown(tmp_path / "lists", 65_534, -1)
@@ -151,7 +151,7 @@ def test_a_key_that_the_courier_cannot_read_is_told_with_the_command(
     assert told(config)["enrolment"][0][0] == "ok"
 
 
-def test_reports_that_have_no_folder_and_a_disk_without_room_are_told(
+def test_a_missing_folder_of_reports_and_a_full_disk_are_noted(
     config: Config, tmp_path: Path
 ) -> None:
     (tmp_path / "reports").rename(tmp_path / "elsewhere")
@@ -179,7 +179,7 @@ def a_lane(path: Path, status: Mapping[str, Any]) -> Iterator[None]:
         thread.join()
 
 
-def test_what_the_lane_says_of_its_reports_is_told(config: Config, tmp_path: Path) -> None:
+def test_the_lanes_counts_of_reports_are_shown(config: Config, tmp_path: Path) -> None:
     counts = {
         "reports_waiting": 3,
         "reports_rejected": 0,
@@ -194,7 +194,7 @@ def test_what_the_lane_says_of_its_reports_is_told(config: Config, tmp_path: Pat
     ]
 
 
-def test_a_count_that_is_not_known_is_not_told_as_0(config: Config, tmp_path: Path) -> None:
+def test_an_unknown_count_is_not_shown_as_0(config: Config, tmp_path: Path) -> None:
     counts = {
         "reports_waiting": None,
         "reports_rejected": None,
@@ -209,7 +209,7 @@ def test_a_count_that_is_not_known_is_not_told_as_0(config: Config, tmp_path: Pa
     ]
 
 
-def test_a_lane_that_cannot_be_asked_is_told(config: Config, tmp_path: Path) -> None:
+def test_a_lane_that_cannot_be_asked_is_noted(config: Config, tmp_path: Path) -> None:
     ((mark, text),) = told(config)["socket"]
     assert (mark, "is the lane running? (systemctl status turnike-lane@1)" in text) == (
         "note",

@@ -1,4 +1,4 @@
-"""What is wrong with a TOML file: all of it at once, each fault with its key and the words that are allowed."""
+"""The faults of a TOML file: all at once, each with its key and the allowed words."""
 
 import copy
 import tomllib
@@ -100,7 +100,10 @@ def told(**changes: Any) -> list[str]:
         ),
         (
             {"power": {"volts": 5, "title": "a"}},
-            "power.title: is not a key of the configuration; it belongs at the top of the file, above the first [table]",
+            (
+                "power.title: is not a key of the configuration; "
+                "it belongs at the top of the file, above the first [table]"
+            ),
         ),
         (
             {"volts": 5},
@@ -122,7 +125,10 @@ def told(**changes: Any) -> list[str]:
         ),
         (
             {"lamps": [{"name": "a", "colour": "red", "since": "soon"}]},
-            'lamps[a].since: must be a date and a time with its offset, such as 2021-01-15T00:00:00+03:00, not "soon"',
+            (
+                "lamps[a].since: must be a date and a time with its offset, "
+                'such as 2021-01-15T00:00:00+03:00, not "soon"'
+            ),
         ),
         ({"a\nb": 1}, "'a\\nb': is not a key of the configuration"),
     ],
@@ -148,7 +154,7 @@ def test_a_file_of_another_program_does_not_fill_the_terminal() -> None:
     assert found[-1] == "and 80 more"
 
 
-_VALUES = st.one_of(  # what TOML can say
+_VALUES = st.one_of(  # all values that TOML has
     st.booleans(),
     st.integers(),
     st.floats(),
@@ -211,9 +217,7 @@ def test_files_of_unix_windows_and_notepad_are_read(ends: str, encoding: str) ->
     ],
     ids=repr,
 )
-def test_a_file_that_is_not_toml_is_told_in_one_line_that_says_what_to_do(
-    content: bytes, says: str
-) -> None:
+def test_a_file_that_is_not_toml_gets_one_line_with_what_to_do(content: bytes, says: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         table_of(content)
     assert str(caught.value).startswith(says)
@@ -223,7 +227,7 @@ def test_a_file_that_is_not_toml_is_told_in_one_line_that_says_what_to_do(
 @pytest.mark.parametrize(
     "content", [b"4f1a", b" 4f1a \r\n", b"\xef\xbb\xbf4f1a\n", "4f1a\r\n".encode("utf-16")]
 )
-def test_a_word_is_what_stands_between_blanks(content: bytes) -> None:
+def test_blanks_around_a_word_are_removed(content: bytes) -> None:
     assert word_of(content) == "4f1a"
 
 

@@ -1,4 +1,4 @@
-"""Addresses as operators write them: each is used as it is sent, or refused in one line that says what to write."""
+"""Addresses that operators write: one spelling, or one line with the spelling to write."""
 
 import pytest
 from hypothesis import given
@@ -28,22 +28,26 @@ def test_an_address_is_spelt_as_it_is_sent(text: str, spelt: str) -> None:
     assert spelt.partition("://")[2].startswith(f"{address.authority}/")
 
 
+PATH_FAULT = "its path may have letters a to z, digits and -._~!$&'()*+,;=:@"
+NAME_FAULT = "its host is no name in ASCII, as the DNS has it"
 BAD = {
     "https://reports.example.org/%7Egate": "; write https://reports.example.org/~gate/",
-    "https://reports.example.org/%c5%9f/": "its path may have letters a to z, digits and -._~!$&'()*+,;=:@",
-    "https://reports.example.org/a%2Fb/": "its path may have letters a to z, digits and -._~!$&'()*+,;=:@",
+    "https://reports.example.org/%c5%9f/": PATH_FAULT,
+    "https://reports.example.org/a%2Fb/": PATH_FAULT,
     "https://reports.example.org/a/../b": "; write https://reports.example.org/b/",
     "https://reports.example.org/./": "; write https://reports.example.org/",
     "https://reports.example.org//": "; write https://reports.example.org/",
     "https://reports.example.org/a//b/": "; write https://reports.example.org/a/b/",
-    "https://reports.example.org/a b/": "its path may have letters a to z, digits and -._~!$&'()*+,;=:@",
+    "https://reports.example.org/a b/": PATH_FAULT,
     " https://reports.example.org/": "is not an address; write https://reports.example.org/",
     "https://reports.example.org/ ": "; write https://reports.example.org/",
     "https://reports.example.org/\t": "; write https://reports.example.org/",
-    "https://reports\n.example.org/": "its host is neither a name nor an address (IPv6 in brackets)",
-    "https://şehir.example/": "its host is no name in ASCII, as the DNS has it; write https://xn--ehir-45a.example/",
-    "https://İstanbul.example/": "its host is no name in ASCII, as the DNS has it",
-    "https://straße.example/": "its host is no name in ASCII, as the DNS has it",
+    "https://reports\n.example.org/": (
+        "its host is neither a name nor an address (IPv6 in brackets)"
+    ),
+    "https://şehir.example/": f"{NAME_FAULT}; write https://xn--ehir-45a.example/",
+    "https://İstanbul.example/": NAME_FAULT,
+    "https://straße.example/": NAME_FAULT,
     "https://reports.example.org./": "; write https://reports.example.org/",
     "https://reports.example.org:/": "; write https://reports.example.org/",
     "https://reports.example.org:0443/": "; write https://reports.example.org/",
@@ -69,7 +73,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("text", "told"), BAD.items(), ids=map(repr, BAD))
-def test_an_address_that_has_no_one_spelling_is_refused_in_one_line(text: str, told: str) -> None:
+def test_an_address_with_several_spellings_is_refused_in_one_line(text: str, told: str) -> None:
     with pytest.raises(AddressError) as caught:
         parse_address(text)
     line = str(caught.value)
@@ -84,19 +88,21 @@ PROXIES = {
     "http://proxy.example.org:3128": None,
     "http://gate:se%40cret@proxy.example.org:3128/": None,
     "http://[2001:db8::1]:3128": None,
-    "https://gate:secret@proxy.example.org": "a proxy is reached by http:// only; TLS goes through it unbroken",
+    "https://gate:secret@proxy.example.org": (
+        "a proxy is reached by http:// only; TLS goes through it unbroken"
+    ),
     "socks5://gate:secret@proxy.example.org:1080": "is not an address; write http://host:port",
     "proxy.example.org:3128": "is not an address; write http://host:port",
     "http://gate:sec@ret@proxy.example.org:3128": "a proxy has no path, ? or #; write http://host:port",
     "http://proxy.example.org:3128/path": "a proxy has no path, ? or #; write http://host:port",
     "http://proxy.example.org:3128/?secret": "a proxy has no path, ? or #; write http://host:port",
     "http://proxy.example.org:": "its port is no number from 1 to 65535; write http://host:port",
-    "http://gate:secret@vekâlet.example:3128": "its host is no name in ASCII, as the DNS has it; write http://host:port",
+    "http://gate:secret@vekâlet.example:3128": f"{NAME_FAULT}; write http://host:port",
 }
 
 
 @pytest.mark.parametrize(("text", "told"), PROXIES.items(), ids=PROXIES)
-def test_a_proxy_is_a_host_and_a_port_and_its_password_is_shown_to_nobody(
+def test_a_proxy_is_a_host_and_a_port_and_its_password_is_never_shown(
     text: str, told: str | None
 ) -> None:
     if told is None:
@@ -129,7 +135,7 @@ def test_loopback_is_this_machine_alone(host: str, is_so: bool) -> None:
     st.text(max_size=80)
     | st.text(alphabet="htps:/.@[]%aİ0?#\\ \n", max_size=40).map("https://".__add__)
 )
-def test_any_text_is_an_address_of_one_spelling_or_refused_in_one_line(text: str) -> None:
+def test_any_text_has_one_spelling_or_is_refused_in_one_line(text: str) -> None:
     try:
         address = parse_address(text)
     except AddressError as error:

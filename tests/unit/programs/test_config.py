@@ -1,4 +1,4 @@
-"""The configuration: what is wrong is told in one line that names file, key and mend; nothing is guessed."""
+"""A gate's configuration: each fault is one line with file, key and what to do."""
 
 import tomllib
 from pathlib import Path
@@ -66,7 +66,10 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         ),
         (
             ('driver = "pn532"', 'driver = "serial"'),
-            "reader.device: is set; remove it, since the driver serial reads cards through board.device",
+            (
+                "reader.device: is set; remove it, since the driver serial reads cards "
+                "through board.device"
+            ),
         ),
         (
             ('driver = "pn532"', 'driver = "acr122"'),
@@ -205,7 +208,10 @@ def test_the_console_listens_on_an_address_and_a_port(
         ),
         (
             'listen = "0.0.0.0:8021"',
-            "console.names: is empty; list the names or addresses by which browsers call 0.0.0.0:8021",
+            (
+                "console.names: is empty; list the names or addresses by which browsers call "
+                "0.0.0.0:8021"
+            ),
         ),
         ('names = ["a/b"]', "console.names[0]: "),
         ('names = ["a:80"]', "console.names[0]: "),
@@ -215,7 +221,7 @@ def test_the_console_listens_on_an_address_and_a_port(
         ("port = 1", "console.port: is not a key of the configuration"),
     ],
 )
-def test_a_console_that_could_not_be_reached_or_would_show_nothing_is_refused(
+def test_a_console_that_cannot_be_reached_or_shows_no_lane_is_refused(
     tmp_path: Path, line: str, told: str
 ) -> None:
     path = written(tmp_path, f"{GOOD}[console]\n{line}")
@@ -247,10 +253,10 @@ UP = '[upload]\nurl = "https://a/"\nkey = "/k.pem"\nlanes = ["/s"]'
         (UP, ('lanes = ["/s"]', 'lanes = ["/s", "s"]'), "upload.lanes: 's'"),
     ],
 )
-def test_no_path_may_depend_on_where_a_program_is_started(
+def test_a_relative_path_is_refused(
     tmp_path: Path, more: str, change: tuple[str, str], told: str
 ) -> None:
-    """From another folder the lane began another outbox there, and its reports were nowhere to be found."""
+    """Started in another folder, a lane began another outbox there, and its reports were lost."""
     text = f"{GOOD}\n{more}"
     assert change[0] in text
     load(written(tmp_path, text))
@@ -259,7 +265,7 @@ def test_no_path_may_depend_on_where_a_program_is_started(
     assert f"{told} is not an absolute path" in str(caught.value)
 
 
-def test_a_folder_in_other_words_is_the_same_folder(tmp_path: Path) -> None:
+def test_two_spellings_of_one_folder_are_the_same_folder(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError,
         match=r"list\.recent: is the same folder as list\.folder; name another or none$",

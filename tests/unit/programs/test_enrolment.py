@@ -1,4 +1,4 @@
-"""How a gate enrols: its own key, a one-time token, and whoever answers instead of the back office."""
+"""How a gate enrols: its own key, a one-time token, and other servers that may answer."""
 
 import os
 import stat
@@ -38,7 +38,7 @@ def server(server: WebServer, store: ReportStore) -> WebServer:
 
 
 def refused(server: WebServer, web: Web, key: Path, token: str = OLD_TOKEN) -> str:
-    """What the operator is told: one clear line."""
+    """The one line that the operator gets."""
     with pytest.raises(EnrolmentError) as caught:
         enrol("gate", server.url, key, token, web)
     text = str(caught.value)
@@ -57,7 +57,7 @@ def test_a_gate_makes_its_key_and_the_city_knows_the_public_half(
     assert [asked.target for asked in server.asked] == ["v1/enrol"]
 
 
-def test_a_token_that_enrols_nobody_is_not_called_enrolled_on_a_gate_that_is_enrolled(
+def test_an_unused_token_on_an_enrolled_gate_is_not_reported_as_an_enrolment(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:
     path, token = tmp_path / "gate.pem", store.invite("gate", NOW_UNIX_S)
@@ -96,7 +96,7 @@ def test_when_the_network_fails_the_same_command_again_sends_the_same_key(
     assert store.public_key("gate") == gate_key(path).public_key().public_bytes_raw()
 
 
-def test_a_token_of_nobody_says_where_to_get_another(
+def test_a_refused_token_names_the_command_that_prints_another(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:
     assert "ask for another (turnike-backoffice enroll)" in refused(
@@ -128,7 +128,7 @@ def answering(response: Response) -> ASGIApp:
     ],
     ids=["nothing", "ok", "html", "empty", "list", "number", "another", "nested"],
 )
-def test_a_server_that_is_not_the_back_office_has_enrolled_nobody(
+def test_a_server_that_is_not_the_back_office_enrols_no_gate(
     tmp_path: Path, server: WebServer, web: Web, response: Response
 ) -> None:
     server.app = answering(response)
@@ -137,7 +137,7 @@ def test_a_server_that_is_not_the_back_office_has_enrolled_nobody(
     )
 
 
-def test_a_key_that_is_none_is_not_replaced_and_nothing_is_sent(
+def test_an_invalid_key_file_is_not_replaced_and_nothing_is_sent(
     tmp_path: Path, server: WebServer, web: Web
 ) -> None:
     path = tmp_path / "gate.pem"
@@ -151,13 +151,13 @@ def test_a_key_that_is_none_is_not_replaced_and_nothing_is_sent(
     assert server.asked == []
 
 
-def test_a_gate_without_a_key_is_told_what_makes_one(tmp_path: Path) -> None:
+def test_a_gate_without_a_key_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(GateKeyError, match="No such file or directory; turnike enroll makes it"):
         gate_key(tmp_path / "gate.pem")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_key_that_root_makes_is_the_couriers(
+def test_a_key_that_root_makes_belongs_to_the_courier(
     tmp_path: Path, store: ReportStore, server: WebServer, web: Web
 ) -> None:
     path, lists = tmp_path / "gate.pem", tmp_path / "lists"
@@ -174,12 +174,14 @@ def test_a_key_that_root_makes_is_the_couriers(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize("mode", [0o711, 0o700])
-def test_who_may_not_read_the_key_is_told_what_helps_and_not_to_enrol_again(mode: int) -> None:
+def test_a_user_who_may_not_read_the_key_is_not_advised_to_enrol_again(mode: int) -> None:
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom validator.courier.receiver_client import GateKeyError, gate_key\n"
-        "os.setuid(65534)\ntry: gate_key(Path(sys.argv[1]))\nexcept GateKeyError as error: print(error)"
+        "import os, sys\nfrom pathlib import Path\n"
+        "from validator.courier.receiver_client import GateKeyError, gate_key\n"
+        "os.setuid(65534)\ntry: gate_key(Path(sys.argv[1]))\n"
+        "except GateKeyError as error: print(error)"
     )
-    with TemporaryDirectory() as folder:  # pytest's own lets nobody else in
+    with TemporaryDirectory() as folder:  # pytest's own folder is closed to other users
         Path(folder).chmod(mode)
         path = Path(folder) / "gate.pem"
         path.write_bytes(b"?")

@@ -1,4 +1,7 @@
-"""`turnike enroll` where the clock is wrong: a certificate is judged as the gate's courier judges it, or the line names the clock."""
+"""`turnike enroll` with a wrong clock: a certificate is checked as the courier checks it.
+
+Where a synchronised clock refuses it, the error names the clock.
+"""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +38,10 @@ class SetClock(Clock):
 
 @dataclass
 class World:
-    """A gate that is not enrolled, and the receiver behind a certificate that ended yesterday, as each has ended for a clock in 2099."""
+    """A gate that is not enrolled, and a receiver whose certificate ended yesterday.
+
+    For a clock in 2099, every certificate has ended.
+    """
 
     folder: Path
     store: ReportStore
@@ -43,7 +49,7 @@ class World:
     config: Path
 
     def enroll(self) -> Result:
-        """Type it, with a token that is good."""
+        """Run the command with a valid token."""
         (self.folder / "token").write_text(self.store.invite("test", NOW_UNIX_S))
         (self.folder / "token").chmod(0o600)
         command = [
@@ -56,7 +62,7 @@ class World:
         return CliRunner().invoke(main, command)
 
     def signed(self, unix_s: int) -> None:
-        """The courier has left that the city signed this."""
+        """Write the signed time, as the courier does."""
         values = {
             "signed_unix_s": unix_s,
             "boot_id": "",
@@ -66,7 +72,7 @@ class World:
         (self.folder / "lists" / "accepted.json").write_text(json.dumps(values))
 
     def is_enrolled(self) -> bool:
-        """Whether the city knows its key."""
+        """Whether the city knows the gate's key."""
         return self.store.public_key("test") is not None
 
 
@@ -81,13 +87,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         WebServer(tls=authority.context(days_left=-1)) as server,
     ):
         server.app = Starlette(routes=Receiver(store, now_unix_s=lambda: NOW_UNIX_S).routes)
-        courier = f'[courier]\nurl = "{server.url}"\nroot = "{tmp_path}/root.json"\nca_file = "{authority.file}"\n'
-        upload = f'[upload]\nurl = "{server.url}"\nkey = "{tmp_path}/gate.pem"\nlanes = ["{tmp_path}/l.sock"]\n'
+        root = f'root = "{tmp_path}/root.json"\nca_file = "{authority.file}"\n'
+        courier = f'[courier]\nurl = "{server.url}"\n{root}'
+        key = f'key = "{tmp_path}/gate.pem"\nlanes = ["{tmp_path}/l.sock"]\n'
+        upload = f'[upload]\nurl = "{server.url}"\n{key}'
         yield World(tmp_path, store, server, lane_config(tmp_path, more=courier + upload))
 
 
 @pytest.mark.parametrize("unix_s", [Y1970, Y2099])
-def test_where_nobody_has_set_the_clock_it_judges_no_certificate(
+def test_an_unset_clock_checks_no_certificate(
     world: World, monkeypatch: pytest.MonkeyPatch, unix_s: int
 ) -> None:
     monkeypatch.setattr(SetClock, "unix_s", unix_s)
@@ -96,7 +104,7 @@ def test_where_nobody_has_set_the_clock_it_judges_no_certificate(
     assert world.is_enrolled()
 
 
-def test_what_the_city_has_signed_is_the_time_at_least(world: World) -> None:
+def test_the_time_that_the_city_signed_is_the_lowest_time(world: World) -> None:
     world.signed(Y2126)
     result = world.enroll()
     assert result.exit_code == 2
