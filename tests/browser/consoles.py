@@ -1,4 +1,4 @@
-"""A console as a process, beside lanes that say what a test says: a gate in any state, seen on its status page within a second."""
+"""A console as a process beside simulated lanes: any state of a gate, shown within a second."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.support.gate.console_lane import (
 from tests.support.machine.programs import WAIT_S, Program, lane_config, program
 
 AS_IT_IS = ("validator", "console", "--config")
-ADVANCES_MAX = 60  # then the clock stands
+ADVANCES_MAX = 60  # then the clock stops
 HURRIED = ("tests.processes.hurried_console",)
 
 
@@ -26,18 +26,19 @@ HURRIED = ("tests.processes.hurried_console",)
 def console(
     folder: Path, *lanes: Path, port: int = 0, module: tuple[str, ...] = AS_IT_IS
 ) -> Iterator[tuple[str, Program]]:
-    """Its address, and the process."""
+    """Run a console for these lanes; yields its address and the process."""
     path = folder / "console.toml"
     sockets = json.dumps([str(lane) for lane in lanes])
     path.write_text(
-        f'{lane_config(folder).read_text()}[console]\nlisten = "127.0.0.1:{port}"\nlanes = {sockets}\n'
+        lane_config(folder).read_text()
+        + f'[console]\nlisten = "127.0.0.1:{port}"\nlanes = {sockets}\n'
     )
     with program(*module, str(path)) as process:
         yield process.event("started")["address"], process
 
 
 def tells(lane: FakeLane, **changes: Any) -> None:
-    """From now on it fares so, and has news that make the console ask."""
+    """Let the lane answer with these changes, and send an event that makes the console ask."""
     status = json.dumps(status_line(**changes)).encode() + b"\n"
     others = lane.answers
     lane.answers = lambda request: status if request == "status" else others(request)
@@ -45,7 +46,7 @@ def tells(lane: FakeLane, **changes: Any) -> None:
 
 
 def busy(durations_ns: dict[str, list[int]]) -> Callable[[str], bytes]:
-    """Answers of a lane that had a tap with each of these durations since it was asked last."""
+    """Answer as a lane with one more tap of each of these durations at each request."""
     heard: dict[str, list[int]] = {stage: [] for stage in durations_ns}
 
     def answers(request: str) -> bytes:
@@ -63,7 +64,7 @@ def busy(durations_ns: dict[str, list[int]]) -> Callable[[str], bytes]:
 
 
 def advancing(durations_ns: list[int], step_s: int) -> Callable[[str], bytes]:
-    """Answers of a lane whose clock goes on by `step_s` seconds, and that has these taps, whenever it is asked how it fares."""
+    """Answer as a lane that runs `step_s` seconds with these taps between two statuses."""
     asked, heard = [0], {"told": list[int]()}
 
     def answers(request: str) -> bytes:
@@ -82,10 +83,10 @@ def advancing(durations_ns: list[int], step_s: int) -> Callable[[str], bytes]:
 
 
 def has_a_day(address: str) -> None:
-    """Once the console has something to draw."""
+    """Wait until the console has something to draw."""
     end_s = time.monotonic() + WAIT_S
     while time.monotonic() < end_s:
-        with urllib.request.urlopen(f"{address}day") as answer:  # noqa: S310 — the console's own address
+        with urllib.request.urlopen(f"{address}day") as answer:  # noqa: S310  # the console
             if any(slot["count"] for slot in json.load(answer)["slots"]):
                 return
     raise AssertionError("no slot came")

@@ -146,3 +146,33 @@ def shot(page: Page, name: str, *, whole: bool = False) -> None:
 def is_wider_than_its_window(page: Page) -> bool:
     """Return whether the page has to be scrolled sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+_CUT = """() => [
+    ...[...document.querySelectorAll(".scroll, td, th, li, h2, h3, p")]
+        .filter((each) => each.scrollWidth > each.clientWidth + 1
+            && getComputedStyle(each).display !== "inline")
+        .map((each) => each.textContent),
+    ...[...document.querySelectorAll(".chart text")]
+        .filter((each) => {
+            const [inner, outer] = [each, each.ownerSVGElement]
+                .map((one) => one.getBoundingClientRect());
+            return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+        })
+        .map((each) => each.textContent),
+]"""
+_SMALLEST_PX = """() => Math.min(...[...document.querySelectorAll("body *")]
+    .filter((each) => each.checkVisibility()
+        && [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+    .map((each) => parseFloat(getComputedStyle(each).fontSize)
+        * (each.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
+
+
+def cut(page: Page) -> list[str]:
+    """Return the texts of tables and cells that are cut off, and of words outside their chart."""
+    return list(page.evaluate(_CUT))
+
+
+def smallest_letters_px(page: Page) -> float:
+    """Return the size of the smallest letters on the screen, a drawing's at its scale."""
+    return float(page.evaluate(_SMALLEST_PX))

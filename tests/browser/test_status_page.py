@@ -1,4 +1,4 @@
-"""A gate's status page in a real browser, beside lanes that say what a test says: what an operator sees of a gate that is well, and of one that is not."""
+"""A gate's status page in a real browser: what an operator sees of its gate, well or not."""
 
 import json
 import re
@@ -13,7 +13,14 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.browser.accessibility import barriers
 from tests.browser.consoles import ADVANCES_MAX, HURRIED, advancing, busy, console, has_a_day, tells
-from tests.browser.pages import AWAY, Pages, is_wider_than_its_window, shot
+from tests.browser.pages import (
+    AWAY,
+    Pages,
+    cut,
+    is_wider_than_its_window,
+    shot,
+    smallest_letters_px,
+)
 from tests.support.gate.console_lane import (
     CARDS,
     NOW_UNIX_S,
@@ -125,7 +132,7 @@ def lane(tmp_path: Path) -> Iterator[FakeLane]:
 
 @pytest.fixture
 def address(tmp_path: Path, lane: FakeLane) -> Iterator[str]:
-    """Of a console that hears it."""
+    """The address of a console of this lane."""
     with console(tmp_path, lane.path) as (address, process):
         process.event("lane", up=True)
         yield address
@@ -135,7 +142,7 @@ def part(page: Page, name: str) -> Locator:
     return page.get_by_test_id(name)
 
 
-def says_that_it_is_well(page: Page, *, well: bool = True) -> None:
+def shows_whether_well(page: Page, *, well: bool = True) -> None:
     expect(part(page, "verdict")).to_have_attribute("data-well", "true" if well else "false")
 
 
@@ -145,7 +152,7 @@ def is_live(page: Page) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "tr"])
-def test_of_a_gate_that_is_well_it_says_so_and_what_that_rests_on(
+def test_a_well_gate_is_shown_as_well_with_its_facts(
     pages: Pages, address: str, language: str
 ) -> None:
     page = pages.open(address, language=language)
@@ -163,26 +170,24 @@ def test_of_a_gate_that_is_well_it_says_so_and_what_that_rests_on(
     expect(part(page, "verdict")).to_have_text(WELL[other])
 
 
-def test_each_fault_is_told_and_gone_when_it_is_mended(
-    pages: Pages, lane: FakeLane, address: str
-) -> None:
+def test_each_fault_is_shown_until_it_is_fixed(pages: Pages, lane: FakeLane, address: str) -> None:
     page = pages.open(address)
-    says_that_it_is_well(page)
+    shows_whether_well(page)
     for fault, changes in FAULTS.items():
         tells(lane, **changes)
         expect(part(page, "faults").locator("li")).to_have_count(1)
         expect(part(page, "faults").locator("li")).to_have_attribute("data-fault", fault)
-        says_that_it_is_well(page, well=fault in NOTES)
+        shows_whether_well(page, well=fault in NOTES)
     tells(lane)
     expect(part(page, "faults").locator("li")).to_have_count(0)
-    says_that_it_is_well(page)
+    shows_whether_well(page)
 
 
 def test_a_tap_is_in_the_list_by_its_token_with_its_outcome(
     pages: Pages, lane: FakeLane, address: str
 ) -> None:
     page = pages.open(address)
-    says_that_it_is_well(page)
+    shows_whether_well(page)
     for number, outcome in enumerate(("denied", "admitted"), start=1):
         lane.say(
             json.dumps(tap_line(tap=number, token=f"4f1{number}", outcome=outcome)).encode() + b"\n"
@@ -197,24 +202,22 @@ def test_a_tap_is_in_the_list_by_its_token_with_its_outcome(
     expect(rows.nth(1).locator("[data-outcome=denied]")).to_have_text("denied")
 
 
-def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(
-    pages: Pages, tmp_path: Path
-) -> None:
+def test_a_lane_that_stops_is_shown_and_comes_back_by_itself(pages: Pages, tmp_path: Path) -> None:
     with ExitStack() as stack:
         lanes = [
             stack.enter_context(fake_lane(tmp_path / f"lane-{number}.sock")) for number in (1, 2)
         ]
         for number, made in enumerate(lanes, start=1):
             made.answers = busy({})
-            tells_its_number(made, number)
+            answers_with_number(made, number)
         address, process = stack.enter_context(console(tmp_path, *(made.path for made in lanes)))
         for _ in lanes:
             process.event("lane", up=True)
         page = pages.open(address)
-        says_that_it_is_well(page)
+        shows_whether_well(page)
         lanes[1].hang_up()
         expect(part(page, "faults").locator("[data-fault=away]")).to_contain_text("Lane 2")
-        says_that_it_is_well(page, well=False)
+        shows_whether_well(page, well=False)
         expect(page.locator(".lane[data-lane='2']")).to_have_attribute("data-up", "false")
         expect(page.locator(".lane[data-lane='1']")).to_have_attribute("data-up", "true")
         expect(page.locator(".lane[data-lane='1'] [data-fact=reader]")).to_have_attribute(
@@ -225,11 +228,11 @@ def test_a_lane_that_goes_away_is_told_and_comes_back_by_itself(
         assert barriers(page) == []
         lanes[1].path.unlink()
         again = stack.enter_context(fake_lane(lanes[1].path))
-        tells_its_number(again, 2)
-        says_that_it_is_well(page)
+        answers_with_number(again, 2)
+        shows_whether_well(page)
 
 
-def tells_its_number(lane: FakeLane, number: int) -> None:
+def answers_with_number(lane: FakeLane, number: int) -> None:
     status = json.dumps(status_line(lane=number)).encode() + b"\n"
     others = lane.answers
     lane.answers = lambda request: status if request == "status" else others(request)
@@ -240,7 +243,7 @@ def test_a_page_left_open_through_a_restart_of_the_console_is_live_again(
 ) -> None:
     with console(tmp_path, lane.path) as (address, _):
         page = pages.open(address)
-        says_that_it_is_well(page)
+        shows_whether_well(page)
         pages.excuse(AWAY)
     expect(page.locator("body")).to_have_attribute("data-connection", "away")
     expect(part(page, "connection")).to_have_text("The console does not answer. Trying again …")
@@ -297,7 +300,7 @@ def test_it_fits_is_large_enough_and_has_no_barriers(
             lane.say(json.dumps(tap_line(tap=number, outcome=outcome)).encode() + b"\n")
         for state, changes in (("well", {}), ("unwell", ALL_WRONG)):
             tells(lane, **dict.fromkeys(("decided_us", "told_us", "filed_us"), WIDEST) | changes)
-            says_that_it_is_well(page, well=not changes)
+            shows_whether_well(page, well=not changes)
             expect(page.locator(".taps tbody tr")).to_have_count(4)
             expect(page.locator(".chart path[data-percent=p50]")).to_have_attribute(
                 "d", re.compile(r"^M\d")
@@ -311,36 +314,6 @@ def test_it_fits_is_large_enough_and_has_no_barriers(
 
 
 WIDEST = {"count": 9, "p50": 99_900, "p99": 999_400, "p999": 99_900_000, "max": 999_900_000}
-
-
-def cut(page: Page) -> list[str]:
-    """Tables and cells that show less than they hold, and words of a chart that stick out of it."""
-    return list(
-        page.evaluate(
-            """() => [
-                ...[...document.querySelectorAll(".scroll, td, th, li, h2, h3, p")]
-                    .filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
-                    .map((each) => each.textContent),
-                ...[...document.querySelectorAll(".chart text")]
-                    .filter((each) => {
-                        const [inner, outer] = [each, each.ownerSVGElement].map((one) => one.getBoundingClientRect());
-                        return inner.left < outer.left - 1 || inner.right > outer.right + 1;
-                    })
-                    .map((each) => each.textContent),
-            ]"""
-        )
-    )
-
-
-def smallest_letters_px(page: Page) -> float:
-    """As they are on the screen: those of a drawing by the scale at which it is shown."""
-    return float(
-        page.evaluate(
-            """() => Math.min(...[...document.querySelectorAll("body *")]
-                .filter((each) => each.checkVisibility() && [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-                .map((each) => parseFloat(getComputedStyle(each).fontSize) * (each.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
-        )
-    )
 
 
 def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
@@ -358,7 +331,8 @@ def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
         )
         part_of_width = page.evaluate(
             """() => {
-                const [line, svg] = [".chart path[data-percent=p50]", ".chart"].map((one) => document.querySelector(one).getBoundingClientRect());
+                const [line, svg] = [".chart path[data-percent=p50]", ".chart"]
+                    .map((one) => document.querySelector(one).getBoundingClientRect());
                 return line.width / svg.width;
             }"""
         )
@@ -369,23 +343,27 @@ def test_the_chart_begins_where_the_console_began_and_uses_its_whole_width(
         expect(page.locator(".chart")).not_to_contain_text(re.compile(r"\d\.\d|\d h ago"))
 
 
-LATER = """let passedMs = 0; const now = performance.now.bind(performance); performance.now = () => now() + passedMs;"""
+LATER = """
+let passedMs = 0;
+const now = performance.now.bind(performance);
+performance.now = () => now() + passedMs;
+"""
 """A page in which a minute can pass at once."""
 
 
-def test_what_a_console_said_last_is_not_called_well_when_it_has_gone_or_stalls(
+def test_the_last_state_of_a_console_that_stopped_or_stalls_is_not_called_well(
     pages: Pages, tmp_path: Path, lane: FakeLane
 ) -> None:
     with console(tmp_path, lane.path) as (address, process):
         page = pages.open(address, script=LATER)
-        says_that_it_is_well(page)
+        shows_whether_well(page)
         process.process.send_signal(signal.SIGSTOP)
         try:
             page.evaluate("passedMs = 60_000")
             expect(part(page, "verdict")).to_have_text(UNKNOWN)
         finally:
             process.process.send_signal(signal.SIGCONT)
-        says_that_it_is_well(page)
+        shows_whether_well(page)
         pages.excuse(AWAY)
     expect(part(page, "verdict")).to_have_text(UNKNOWN)
     expect(part(page, "verdict")).to_have_attribute("data-well", "")
@@ -395,15 +373,15 @@ def test_it_only_shows_and_names_no_card_and_no_reason(
     pages: Pages, lane: FakeLane, address: str
 ) -> None:
     page = pages.open(address)
-    says_that_it_is_well(page)
+    shows_whether_well(page)
     lane.say(json.dumps(tap_line(uid=CARDS[0], card=CARDS[1], verdict=CARDS[2])).encode() + b"\n")
     tells(lane, uid=CARDS[0], list_version=32)
     expect(page.locator("[data-fact=list]")).to_contain_text("32")
     expect(page.locator(".taps tbody tr")).to_have_count(1)
     expect(page.get_by_role("button")).to_have_count(1)
     expect(page.locator("input, form, a")).to_have_count(0)
-    told = pages.received(page).lower()
-    assert [card for card in CARDS if card.lower() in told] == []
+    received = pages.received(page).lower()
+    assert [card for card in CARDS if card.lower() in received] == []
     gate = " ".join(pages.events(page))
     assert "4f1a" in gate
     assert [word for word in ("in table", "ground", "rule", "list missing") if word in gate] == []

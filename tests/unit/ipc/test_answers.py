@@ -29,7 +29,7 @@ LINES = [
 STATUS: dict[str, Any] = LINES[0]["status"]
 OPTIONAL = {"lists_refused", "courier"}
 REQUIRED = [key for key in STATUS if key not in OPTIONAL]
-"""Without one of these nobody may show a lane as well."""
+"""Without one of these a lane must not be shown as well."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def asked(folder: Path, status: Any) -> Iterator[LaneClient]:
 
 
 def with_new_keys(value: Any) -> Any:
-    """The same answer from a later lane: each object has keys that nobody here knows."""
+    """The same answer from a later lane: each object has keys unknown here."""
     match value:
         case dict():
             return {"zz_new": [1, {"zz": None}]} | {

@@ -1,4 +1,4 @@
-"""The lane socket's client against lanes that hang, die, say rubbish, too much, or something else than they were asked."""
+"""The lane socket's client against lanes that hang, die, or answer too much or something else."""
 
 import json
 import random
@@ -31,7 +31,7 @@ Says = Callable[[socket.socket, bytes], bool]
 
 
 def saying(answer: bytes) -> Says:
-    """Say this, whatever is asked."""
+    """Answer with these bytes, whatever the request."""
 
     def says(caller: socket.socket, _line: bytes) -> bool:
         caller.sendall(answer)
@@ -41,7 +41,7 @@ def saying(answer: bytes) -> Says:
 
 
 def dying_after(answer: bytes) -> Says:
-    """Say so much, and die."""
+    """Answer with these bytes, and die."""
 
     def says(caller: socket.socket, _line: bytes) -> bool:
         caller.sendall(answer)
@@ -51,7 +51,7 @@ def dying_after(answer: bytes) -> Says:
 
 
 class Lane:
-    """A lane socket that somebody else made."""
+    """A lane socket that the test plays."""
 
     def __init__(self, path: Path, says: Says) -> None:
         self.says = says
@@ -106,7 +106,7 @@ ASKS: Mapping[str, Callable[[LaneClient], object]] = {
 
 
 def gone(client: LaneClient, ask: str) -> str:
-    """What is said of a lane that failed: one clear line that names the socket."""
+    """Return the error of a lane that failed: one clear line that names the socket."""
     with pytest.raises(LaneGoneError) as caught:
         ASKS[ask](client)
     text = str(caught.value)
@@ -152,7 +152,7 @@ def test_a_lane_that_is_not_there_is_gone_and_one_that_comes_is_found(
 
 
 @pytest.mark.parametrize("ask", ASKS)
-def test_a_lane_that_hangs_holds_nobody_up(
+def test_a_lane_that_hangs_delays_no_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
     monkeypatch.setattr(lane_client, "ANSWER_S", 0.1)
@@ -164,7 +164,7 @@ def test_a_lane_that_hangs_holds_nobody_up(
         assert gone(client, ask) in ("no answer", "no whole answer in time")
 
 
-def test_a_lane_that_answers_byte_by_byte_for_ever_holds_nobody_up(
+def test_a_lane_that_answers_byte_by_byte_for_ever_delays_no_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte comes in time, and their end never."""
@@ -187,7 +187,7 @@ def test_a_lane_that_reads_nothing_is_hung_up_on(
     with closing(socket.socket(socket.AF_UNIX)) as listener, closing(LaneClient(path)) as client:
         listener.bind(str(path))
         listener.listen(1)
-        for _ in range(8):  # its places fill with connections that nobody accepts
+        for _ in range(8):  # its queue fills with connections that it never accepts
             gone(client, "status")
 
 
@@ -263,9 +263,7 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_question(tmp_path: Pa
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.sampled_from(sorted(ASKS)))
-def test_whatever_a_lane_says_nothing_but_lane_gone_is_raised(
-    tmp_path: Path, said: bytes, ask: str
-) -> None:
+def test_no_answer_raises_anything_but_lane_gone(tmp_path: Path, said: bytes, ask: str) -> None:
     with lane(tmp_path, dying_after(said + b"\n")) as (_, client), suppress(LaneGoneError):
         ASKS[ask](client)
 
@@ -286,7 +284,7 @@ class Office:
 def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(
     tmp_path: Path, forgets: bytes
 ) -> None:
-    """Its disk may be read-only for days: two hundred reports each time would otherwise go to the city at full speed."""
+    """Its disk may be read-only for days: the city must not get 200 reports at full speed."""
     count = 20 * 10
 
     def says(caller: socket.socket, line: bytes) -> bool:
@@ -306,10 +304,10 @@ def test_a_lane_that_cannot_forget_is_not_sent_for_again_and_again(
     assert waits[:3] == pytest.approx([2, 4, 8], rel=1e-3)
     assert waits[-1] == pytest.approx(WAIT_S_MAX, rel=1e-3)
     assert {(carried.state, carried.delivered) for carried, _ in told} == {(SourceState.FRESH, 0)}
-    assert all(carried.problem for carried, _ in told), "and it is said"
+    assert all(carried.problem for carried, _ in told), "and the problem is reported"
     assert office.sent == 12
 
 
-def test_a_lane_that_is_gone_is_looked_for_every_other_second(tmp_path: Path) -> None:
+def test_a_lane_that_is_gone_is_tried_again_every_other_second(tmp_path: Path) -> None:
     carrier = ReportUpload([LaneClient(tmp_path / "lane.sock")], Office(), random.Random(1).random)
     assert [carrier.round()[1] for _ in range(20)] == [LOOK_S] * 20

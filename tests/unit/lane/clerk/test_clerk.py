@@ -195,6 +195,49 @@ def test_an_event_of_a_refused_card_has_nothing_that_shows_why() -> None:
     )
 
 
+NOTED = [
+    {
+        "event": "tap",
+        "tap": 9,
+        "token": "ab12",
+        "outcome": "denied",
+        "read_ns": 5,
+        "decided_us": 7,
+        "report_us": 1,
+        "told_us": 9,
+        "waited": False,
+        "reported": True,
+        "reports_waiting": 0,
+        "verdict": "deny",
+        "ground": "in table",
+        "rule": "suspended",
+        "list_state": "fresh",
+        "list_version": 3,
+    },
+    {
+        "event": "tap",
+        "tap": 10,
+        "token": "",
+        "outcome": "try_again",
+        "read_ns": 6,
+        "decided_us": 0,
+        "report_us": 0,
+        "told_us": 0,
+        "waited": False,
+        "reported": False,
+        "reports_waiting": 0,
+    },
+    {"event": "passage", "tap": 9, "passed": True, "after_ms": 812},
+    {"event": "reader", "state": "lost", "reason": "it is gone"},
+    {"event": "reader", "state": "ready"},
+    {"event": "board", "state": "lost", "reason": "silent"},
+    {"event": "board", "state": "ready"},
+    {"event": "emergency", "on": True},
+    {"event": "forced"},
+]
+"""The lines of the notes below, but for time and clock."""
+
+
 def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
     world = World()
     decision = Decision(
@@ -224,46 +267,7 @@ def test_every_note_becomes_one_line_and_no_line_names_a_card() -> None:
         for line in world.lines[:-1]
         if line.pop("unix_s") == 77 and line.pop("clock_synchronised")
     ]
-    assert told == [
-        {
-            "event": "tap",
-            "tap": 9,
-            "token": "ab12",
-            "outcome": "denied",
-            "read_ns": 5,
-            "decided_us": 7,
-            "report_us": 1,
-            "told_us": 9,
-            "waited": False,
-            "reported": True,
-            "reports_waiting": 0,
-            "verdict": "deny",
-            "ground": "in table",
-            "rule": "suspended",
-            "list_state": "fresh",
-            "list_version": 3,
-        },
-        {
-            "event": "tap",
-            "tap": 10,
-            "token": "",
-            "outcome": "try_again",
-            "read_ns": 6,
-            "decided_us": 0,
-            "report_us": 0,
-            "told_us": 0,
-            "waited": False,
-            "reported": False,
-            "reports_waiting": 0,
-        },
-        {"event": "passage", "tap": 9, "passed": True, "after_ms": 812},
-        {"event": "reader", "state": "lost", "reason": "it is gone"},
-        {"event": "reader", "state": "ready"},
-        {"event": "board", "state": "lost", "reason": "silent"},
-        {"event": "board", "state": "ready"},
-        {"event": "emergency", "on": True},
-        {"event": "forced"},
-    ]
+    assert told == NOTED
     assert world.lines[-1]["event"] == "stopped"
 
 
