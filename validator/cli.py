@@ -59,12 +59,22 @@ class _Commands(OneLineGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands, sorted."""
-        return sorted({*super().list_commands(ctx), *_added()})
+        installed = (name for name, entry in _added().items() if _is_installed(entry))
+        return sorted({*super().list_commands(ctx), *installed})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name; None if there is none."""
+        """The command of this name; None if there is none.
+
+        Raises:
+            OperatorError: the package that adds the command is missing.
+        """
         command = super().get_command(ctx, cmd_name)
         if command is None and (entry := _added().get(cmd_name)):
+            if not _is_installed(entry):
+                raise OperatorError(
+                    f"{cmd_name}: the package {_package(entry)} is not installed;"
+                    " install Turnike from its source tree, where `make demo` does so"
+                )
             command = entry.load()
         return command
 
@@ -74,6 +84,17 @@ def _added() -> dict[str, "EntryPoint"]:
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group=ADDED_COMMANDS)}
+
+
+def _package(entry: "EntryPoint") -> str:
+    return entry.module.partition(".")[0]
+
+
+def _is_installed(entry: "EntryPoint") -> bool:
+    """Whether the entry point's package is there; a gate's installation may leave it out."""
+    from importlib.util import find_spec
+
+    return find_spec(_package(entry)) is not None
 
 
 @click.group(
