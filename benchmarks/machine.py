@@ -41,11 +41,11 @@ class Machine:
     load_after: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def finish(self) -> None:
-        """Take the load again."""
+        """Record the load at the end."""
         self.load_after = os.getloadavg()
 
     def as_json(self) -> dict[str, Any]:
-        """For build/bench.json."""
+        """The fields for build/bench.json."""
         return asdict(self)
 
     def __str__(self) -> str:

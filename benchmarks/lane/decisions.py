@@ -77,7 +77,7 @@ class SqliteTable:
         return found is not None and (found[0] == 65_535 or unix_s < found[0])
 
     def close(self) -> None:
-        """Close it."""
+        """Close the store."""
         self._database.close()
 
 
@@ -97,7 +97,7 @@ class DiskcacheTable:
         return until is not None and (until == 65_535 or unix_s < until)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the store."""
         self._cache.close()
 
 
@@ -134,7 +134,7 @@ class Contender:
             taken_ns.append(clock_ns() - started_ns)
 
     def row(self) -> Row:
-        """What came of it."""
+        """The row of all rounds."""
         return timed(
             self.name, "µs", self.taken_ns, *self.budget, compared=self.compared, note=self.note
         )

@@ -24,7 +24,7 @@ NS_PER_US = 1_000
 
 
 def run(bench: Bench) -> list[Row]:
-    """Every card is another one: a card is reported once in `repeat_guard_s`."""
+    """Measure denials of different cards, since a card is reported once in `repeat_guard_s`."""
     town, rest = bench.town(bench.scale.cards), Random(1)
     first, *others = town.suspended[: bench.scale.denials + 1]
     waited_ns, bare_ns = [], []
@@ -67,7 +67,7 @@ def _record(at: Gate) -> bytes:
 
 @contextmanager
 def _appending(path: Path) -> Iterator[Callable[[bytes], int]]:
-    """Appends and syncs; ns taken."""
+    """Append and sync; return the ns taken."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
 
     def append(record: bytes) -> int:

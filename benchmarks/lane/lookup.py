@@ -53,7 +53,7 @@ class Contender:
     taken_ns: dict[bool, list[int]] = field(default_factory=lambda: {True: [], False: []})
 
     def round(self, number: int) -> None:
-        """Its share of the hits, then of the misses. Raises RuntimeError for a wrong answer."""
+        """Time a share of the hits, then of the misses. Raises RuntimeError for a wrong answer."""
         for held, cards in ((True, self.hits), (False, self.misses)):
             share = len(cards) // ROUNDS
             self._ask(cards[number * share : (number + 1) * share], held=held)
@@ -69,7 +69,7 @@ class Contender:
                 raise RuntimeError(f"{self.name}: a wrong answer, so nothing here is worth timing")
 
     def rows(self) -> Iterator[Row]:
-        """What came of it."""
+        """The rows of all rounds."""
         for held, kind in ((True, "hit"), (False, "miss")):
             yield timed(
                 f"{self.name}, {kind}",
@@ -111,7 +111,7 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _segment_and_set(bench: Bench, town: Town, rows: list[Row]) -> list[Contender]:
-    """The two that are asked at both sizes; what they weigh goes into `rows`."""
+    """The two contenders at both sizes; their memory goes into `rows`."""
     fingerprints, rng = _drawn(town), np.random.default_rng(2)
     hits = rng.choice(fingerprints, bench.scale.decisions).tolist()
     # One in nine million of these is a card by chance: they are taken out.

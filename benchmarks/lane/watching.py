@@ -33,7 +33,7 @@ lanes = ["{socket}"]
 
 
 def run(bench: Bench) -> list[Row]:
-    """All cards are known ones that the gate admits."""
+    """Measure taps of cards that the gate admits, with and without pages."""
     town, rest = bench.town(bench.scale.cards), Random(1)
     cards = cycle(town.matched)
     alone: list[list[int]] = [[], []]  # of even and odd turns: what they differ by is noise
@@ -71,7 +71,7 @@ def _config(folder: Path) -> Path:
 
 @contextmanager
 def _pages(config: Path) -> Iterator[None]:
-    """A console with pages open, each read to the end of what comes."""
+    """A console with pages open, each read as long as its stream goes on."""
     with ExitStack() as stack:
         console = stack.enter_context(program("validator", "console", "--config", str(config)))
         port = urlsplit(console.event("started")["address"]).port

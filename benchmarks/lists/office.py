@@ -48,7 +48,7 @@ class CityOffice:
 
     @classmethod
     def founded(cls, home: Path, cards: int, spare: int, now_unix_s: int) -> "CityOffice":
-        """Make it, with an empty registry."""
+        """Make the home, with an empty registry."""
         home.mkdir()
         (home / FILE_NAME).write_text(example(), "utf-8")
         config = load(home)
@@ -64,7 +64,7 @@ class CityOffice:
         return cls(config, matched, deque(others.tolist()), deque(suspended.tolist()), to_change)
 
     def fill(self, bench: Bench, now_unix_s: int) -> int:
-        """Issue and match all, suspend some; ns taken."""
+        """Issue and match all cards, suspend some; return the ns taken."""
         ends_unix_s = now_unix_s + SUSPENDED_DAYS * DAY_S
         suspended = np.sort(np.asarray(self.suspended, np.uint64))
         batches = [
@@ -114,7 +114,7 @@ def publisher(city: CityOffice) -> Iterator[Program]:
 
 
 def publish(process: Program, now_unix_s: int) -> Line:
-    """Let it publish as if it were this time."""
+    """Let the publisher publish at this time; return its line."""
     process.say(str(now_unix_s))
     return process.event("published", PUBLISHED_S)
 
@@ -130,7 +130,7 @@ def _peak_mb() -> float:
 
 
 def main() -> None:
-    """Publish whenever asked to."""
+    """Publish at each line of input."""
     config = load(Path(sys.argv[1]))
     with Registry.open(config.database_url) as registry:
         publisher = Publisher(config, registry)

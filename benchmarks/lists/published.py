@@ -58,7 +58,7 @@ class Published:
         return self.city.home.published
 
     def wire(self, segment: Path, from_version: int, to_version: int) -> PieceEntry:
-        """Put a segment where it can be fetched, in wire form; no list names it yet."""
+        """Publish a segment's wire form; no list names it yet. Returns its entry."""
         temporary = self.public / "segments" / "new"
         with (
             segment.open("rb") as file,
@@ -74,7 +74,7 @@ class Published:
         self.offered.setdefault(rule, []).append(self.wire(segment, from_version, to_version))
 
     def publish(self, version: int, rules: tuple[RuleEntry[SegmentEntry], ...]) -> None:
-        """Sign this list, of what is on offer for its rules."""
+        """Sign a list of this version, with the pieces on offer for its rules."""
         now_unix_s = int(time.time())
         index = encode_index(
             PieceIndex({rule.name: tuple(self.offered[rule.name]) for rule in rules})

@@ -19,7 +19,7 @@ KIB_PER_MB = 1e6 / 1_024
 
 
 def _memory(field: str) -> float:
-    """In MB. Not `ru_maxrss`: a process inherits it from the one that started it."""
+    """MB by a field of /proc/self/status. `ru_maxrss` would include the parent's before exec."""
     lines = dict(
         line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines()
     )

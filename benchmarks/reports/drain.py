@@ -60,7 +60,7 @@ class Times(NamedTuple):
 
 
 def run(bench: Bench) -> list[Row]:
-    """One drain."""
+    """Measure one drain."""
     town, folder, count = bench.town(bench.scale.cards), bench.folder / "drain", bench.scale.waiting
     for made in (folder, folder / "courier"):
         made.mkdir()
@@ -93,7 +93,7 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _fill(folder: Path, count: int) -> None:
-    """What a real outbox has written, where syncing is free, and then copied."""
+    """Fill an outbox in memory, where syncing is free, and copy it to `folder`."""
     sealer = Sealer()
     sealer.seal_to(bytes(PrivateKey.generate().public_key))
     memory = MEMORY_BACKED if MEMORY_BACKED.is_dir() else folder.parent
@@ -146,7 +146,7 @@ def _served(home: Path) -> Iterator[str]:
 
 
 def _config(folder: Path, url: str) -> Path:
-    """The courier's: it brings no lists, since this city has published none."""
+    """The courier's configuration; there are no lists, since this city has published none."""
     more = f"""
 [courier]
 url = "{url}"
@@ -164,7 +164,7 @@ lanes = ["{folder}/lane.sock"]
 
 
 def _drained(bench: Bench, town: Town, lane: Program, config: Path) -> tuple[Line, Times]:
-    """Bring cards while nothing else happens, then while the courier carries."""
+    """Send cards while idle, then while the courier uploads."""
     lane.event("listening", DRAINED_S)
     folder = config.parent.parent
     with ExitStack() as stack:

@@ -81,7 +81,7 @@ def _request(url: str, path: str, body: bytes, gate: int, nonce: str = "") -> by
 
 
 def _reports(gate: str, number: int, batch: int) -> bytes:
-    """The next ones of this gate, in an outbox that goes by the size of the batch."""
+    """The next reports of this gate, from an outbox named by the size of the batch."""
     first = number // GATES * batch + 1
     sealed = {
         "sealed": "s" * SEALED_CHARACTERS,
@@ -98,7 +98,7 @@ def _status(number: int) -> bytes:
 
 
 class Gates:
-    """Sends the requests, a few at once: as soon as one is answered, the next."""
+    """Sends the requests over a few connections, the next one at each answer."""
 
     def __init__(self, url: str, requests: Sequence[bytes | Status], batch: int) -> None:
         """For statuses, this sends one of each gate first, since a gate has no nonce before."""
@@ -122,7 +122,7 @@ class Gates:
             self._waiting.put(request)
 
     def send(self) -> int:
-        """Send all; ns taken."""
+        """Send all requests; return the ns taken."""
         threads = [Thread(target=self._send, args=(line,)) for line in self._lines]
         started_ns = time.perf_counter_ns()
         for thread in threads:

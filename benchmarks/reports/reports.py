@@ -100,7 +100,7 @@ def _processor_s(process: Program) -> float:
 
 
 def _sent(url: str, load: Load) -> tuple[int, list[int]]:
-    """Let the gates send it: ns that all took, and each."""
+    """Let the gates send the load; return the ns of all together, and of each."""
     with program(
         "benchmarks.reports.reporting_gates", url, str(load.requests), str(load.batch)
     ) as gates:

@@ -125,7 +125,7 @@ class City:
 
     @property
     def end_s(self) -> float:
-        """When the simulation ends."""
+        """The end of the simulation."""
         return self.plan.days * DAY_S
 
     def at(self, at_s: float) -> Published:
@@ -278,7 +278,7 @@ class City:
 
 
 def _share_of_day(from_s: float, to_s: float) -> float:
-    """How much of a day's changes comes in this time, which is short."""
+    """The share of a day's changes that comes in this short span."""
     hour = int((from_s + LOCAL_S) // 3_600) % 24
     return (to_s - from_s) / DAY_S * HOURS[hour] * 24 / sum(HOURS)
 

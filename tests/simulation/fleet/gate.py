@@ -47,7 +47,7 @@ class SimGate:
         self._boot()
 
     def run(self) -> Tally:
-        """Live it through."""
+        """Run the gate to the end of the simulation."""
         dark = [span for span in self._life.dark if span.start_s < self._city.end_s]
         line = self._line
         line.now_s = self._rng.uniform(0, self._poll_s)

@@ -53,7 +53,7 @@ class Relay:
     """A TCP relay on loopback between a gate and a server, which counts bytes both ways."""
 
     def __init__(self, port: int) -> None:
-        """To the server on this port."""
+        """Relay to the server on this port."""
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -107,7 +107,7 @@ class Relay:
 
 
 def fill(folder: Path) -> None:
-    """Lay files of every kind there, named as published ones are."""
+    """Write files of every kind into `folder`, named as published ones are."""
     contents = dict.fromkeys(FILES.values(), b"{" * FILE_BYTES)
     contents |= {_piece(size): bytes(size) for size in (FILE_BYTES, LARGE_BYTES)}
     for name, content in contents.items():
@@ -152,7 +152,7 @@ def measure(port: int, ca_file: Path) -> dict[str, Passed]:
 
 
 def measured_here() -> Mapping[str, Passed]:
-    """The same from the tests' own server."""
+    """The costs with the tests' own server."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fill(folder)

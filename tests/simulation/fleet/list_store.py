@@ -33,7 +33,7 @@ class Level(NamedTuple):
 
     @property
     def bytes_(self) -> int:
-        """Of its file."""
+        """The size of the segment's file."""
         return Layout.of(self.cards, INDEX_BITS if self.cards >= INDEX_CARDS_MIN else 0).size
 
 
@@ -82,7 +82,7 @@ class SimListStore:
         )
 
     def power_cut(self) -> None:
-        """What was in memory alone is gone."""
+        """Lose what was in memory alone."""
         self.list = self._on_card
         self._note_kept()
 

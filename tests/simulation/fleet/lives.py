@@ -24,14 +24,14 @@ BOOT_S = 20.0
 
 
 class Span(NamedTuple):
-    """From, and until, in seconds."""
+    """A span of simulated time."""
 
     start_s: float
     end_s: float
 
 
 class Kind(Enum):
-    """What kind of gate."""
+    """The kinds of gates."""
 
     STEADY = "steady"  # on a wire that never breaks: what the budget speaks of
     STATION = "station"
@@ -40,7 +40,7 @@ class Kind(Enum):
 
 
 class Speed(NamedTuple):
-    """Of a line."""
+    """The speed of a line."""
 
     round_trip_s: float
     bytes_s: float
@@ -69,22 +69,22 @@ class Life:
 
     @property
     def speed(self) -> Speed:
-        """Of its line."""
+        """The speed of the gate's line."""
         return SPEEDS[self.kind]
 
 
 def steady() -> Life:
-    """Nothing ever happens to this one."""
+    """A gate without outages and power cuts."""
     return Life(Kind.STEADY, (), (), 0.0)
 
 
 def city_outage(start_s: float, end_s: float) -> Life:
-    """The city's server cannot be reached for a while, by anybody."""
+    """A gate that loses only the city's server, for a while."""
     return Life(Kind.STATION, (Span(start_s, end_s),), (), 0.0)
 
 
 def drawn(rng: Random, days: float) -> Life:
-    """Any gate of the city."""
+    """A gate of the city, drawn by the seed."""
     end_s = days * DAY_S
     kind = Kind(rng.choices([*SHARES], [*SHARES.values()])[0])
     dark = (

@@ -52,13 +52,13 @@ class Line:
         self._requests = 0
 
     def count(self, what: Of, amount: int) -> None:
-        """So much more on this day."""
+        """Add `amount` to the count of `what` on this day."""
         days = self._tally.days
         day = int(self.now_s // DAY_S)
         days[day if day < len(days) else -1][what] += amount
 
     def drop(self) -> None:
-        """The connection is gone."""
+        """Lose the connection."""
         self._kept_until_s = float("-inf")
 
     def bring(self, kind: str, of: Of, bytes_: int) -> int:
@@ -174,7 +174,7 @@ class SimMetadata:
 
 
 class SimPieces:
-    """courier.ports.Pieces: kept on the card, gone on with where they broke off."""
+    """courier.ports.Pieces: kept on the card, and resumed where a download broke off."""
 
     def __init__(self, city: City, line: Line, tally: Tally) -> None:
         self._city = city
@@ -264,7 +264,7 @@ class SimPieces:
         self._covered[rule] = [*apart, span]
 
     def begin_at(self, rule: str, version: int) -> None:
-        """The gate has everything up to this version from its life before."""
+        """Note that the gate has every change up to this version from before."""
         self._covered[rule] = [(0, version)]
 
 

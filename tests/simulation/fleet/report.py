@@ -28,7 +28,7 @@ _PARTS = {
 
 
 class Spread(NamedTuple):
-    """Of a sample: its size, and some of its percentiles."""
+    """The size and some percentiles of a sample."""
 
     size: int
     mean: float
@@ -38,7 +38,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: NDArray[Any] | Sequence[float]) -> "Spread":
-        """Of these; all zeros if there are none."""
+        """The spread of `values`; all zeros if there are none."""
         vector = np.asarray(values, np.float64)
         if not vector.size:
             return cls(0, 0, 0, 0, 0)
@@ -159,7 +159,7 @@ def report_of(counted: Counted, city: CityPlan, fleet: FleetPlan) -> Report:
 
 
 def as_json(report: Report) -> bytes:
-    """One object, with names."""
+    """The report as one JSON object, with names."""
     return msgspec.json.format(msgspec.json.encode(_named(report)), indent=1) + b"\n"
 
 
@@ -172,7 +172,7 @@ def _named(value: object) -> object:
 
 
 def _delay(histogram: NDArray[Any], max_s: float, counted: int | None = None) -> Delay:
-    """Of a histogram in steps; `counted` if its numbers are no counts."""
+    """The delays of a histogram in steps; `counted` is their number if its values are no counts."""
     steps = np.cumsum(histogram)
 
     def percentile(share: float) -> float:

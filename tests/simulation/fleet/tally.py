@@ -66,7 +66,7 @@ class Load:
         self.close()
 
     def count(self, at_s: float, took_s: float, bytes_: float) -> None:
-        """One request."""
+        """Count one request."""
         second = int(at_s)
         if not 0 <= second < self.seconds:
             return
@@ -107,6 +107,6 @@ class Tally:
     replays: Counter[str] = field(default_factory=Counter)
 
     def enforce(self, seconds: float) -> None:
-        """So long after its publication a list was enforced at a gate in step."""
+        """Count a list that a gate in step enforced so many seconds after its publication."""
         self.enforced[min(int(seconds / LATENCY_STEP_S), LATENCY_STEPS)] += 1
         self.enforced_max_s = max(self.enforced_max_s, seconds)

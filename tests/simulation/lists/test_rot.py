@@ -175,9 +175,9 @@ def test_a_bit_that_rots_without_a_trace_is_found_by_the_lane_and_fetched_by_the
 
 @contextmanager
 def unseen_by_the_courier(gate: SocketlessGate, path: Path) -> Iterator[None]:
-    """A disk that forgets changes no status.
+    """Hide a write from the courier, since a disk that rots changes no status of a file.
 
-    Ours changes with the write, so the courier is given the new one for the old.
+    A test's write changes it, so the courier is given the new status for the old.
     """
     scrub = gate.shelf._files.scrub
     header = scrub.header(path)

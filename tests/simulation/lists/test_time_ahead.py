@@ -46,7 +46,7 @@ def new_gate(city: Town, *, synchronised: bool) -> Gate:
 
 
 def publish_ahead(city: Town, skew_s: int) -> None:
-    """The city's clock is wrong, and it publishes."""
+    """Publish by a clock that is `skew_s` wrong."""
     city.now_unix_s += skew_s
     city.publish(AHEAD)
     city.now_unix_s -= skew_s
@@ -76,7 +76,7 @@ def assert_is_healed(city: Town, gate: Gate, status: SyncStatus) -> None:
 
 
 def cut_power(city: Town, gate: Gate) -> None:
-    """And wait until the gate has booted."""
+    """Cut the gate's power, and wait until it has booted."""
     gate.power_cut()
     city.now_unix_s += BOOT_S
     gate.clock.unix_s += BOOT_S

@@ -103,7 +103,7 @@ class World:
             self.enrol()
 
     def enrol(self) -> None:
-        """As `turnike enroll` does."""
+        """Enrol the gate as `turnike enroll` does."""
         token = self.store.invite(GATE, NOW_UNIX_S)
         self.store.enrol(GATE, token, KEY.public_key().public_bytes_raw(), NOW_UNIX_S)
 

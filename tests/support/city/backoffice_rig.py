@@ -100,7 +100,7 @@ class City:
         yield from roles.timestamp_steps(self.home, now_unix_s)
 
     def say_right(self, now_unix_s: int) -> None:
-        """A person says that the clock is right: simulated days go by without a signature."""
+        """Confirm the clock as an operator would: simulated days pass without a signature."""
         office_clock.say_right(self.home, now_unix_s)
 
     def following(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> Metadata[Root]:
@@ -111,7 +111,7 @@ class City:
         return roots.next_root(self.root, now_unix_s + self.home.expiries.root_s, online=online)
 
     def rotate(self, *online_roles: str, now_unix_s: int = NOW_UNIX_S) -> None:
-        """The whole ceremony."""
+        """Do the whole ceremony."""
         draft = self.following(*online_roles, now_unix_s=now_unix_s)
         self.accept(self.signed(draft, "bc"), now_unix_s=now_unix_s)
 
@@ -140,7 +140,7 @@ class Client:
         (folder / "targets").mkdir(parents=True)
 
     def refresh(self, now_unix_s: int = NOW_UNIX_S) -> Seen:
-        """Everything verified, as a gate polls. Raises what python-tuf raises."""
+        """Update and verify all metadata, as a gate polls. Raises what python-tuf raises."""
         updater = Updater(
             str(self._folder),
             "https://city.example/metadata/",

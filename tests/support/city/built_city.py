@@ -34,7 +34,7 @@ Cards = Iterable[tuple[bytes, int]]
 
 @dataclass(frozen=True, slots=True)
 class BuiltCity:
-    """What was built, by path."""
+    """The paths of a built city."""
 
     published: Path
     lists: Path

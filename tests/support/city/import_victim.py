@@ -61,7 +61,7 @@ def _die_if(is_time: bool) -> None:
 
 
 def main() -> None:
-    """Fork, wait for the death, and go on."""
+    """Fork an import, wait for its death, and go on with the next step."""
     folder, path, rule = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] or None
     for step in count(1):
         copy = folder / f"{step}.db"

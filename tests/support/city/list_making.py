@@ -107,11 +107,11 @@ def held(adopted: Adopted, rule: int = 0) -> list[int]:
 
 
 def version(adopted: Adopted) -> int | None:
-    """Of the list in force, if there is one."""
+    """The version of the list in force, if there is one."""
     return adopted.rules.version if adopted.rules else None
 
 
 def still_in(cards: Mapping[int, int], fingerprint: int, unix_s: int, unit_s: int = 60) -> bool:
-    """What a table of these cards must answer, in the plainest words."""
+    """What a table of these cards must answer: the plainest model."""
     units = cards.get(fingerprint, REMOVED)
     return units == 0xFFFF or (units != REMOVED and unix_s < EPOCH_UNIX_S + units * unit_s)

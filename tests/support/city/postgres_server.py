@@ -50,7 +50,7 @@ class PostgresServer:
                 connection.execute(statement.encode())
 
     def url(self, role: str, database: str) -> str:
-        """A database as this role comes to it."""
+        """The URL of a database for this role."""
         return f"postgresql+psycopg://{role}@/{database}?host={self._folder}"
 
 
@@ -116,7 +116,7 @@ def _programs() -> Path:
 
 
 def _user() -> str | None:
-    """Who runs it: PostgreSQL refuses to be run by root."""
+    """The user who runs PostgreSQL, which refuses to run as root."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -104,7 +104,7 @@ class Town:
         return self.version
 
     def manifest(self) -> PublishedManifest:
-        """What is to be signed, and its index in its place."""
+        """The manifest to sign; its index is written to the published folder."""
         entries = sorted(
             (entry for entry, _ in self.offered),
             key=lambda entry: (entry.to_version, entry.from_version),
@@ -145,7 +145,7 @@ class Town:
         )
 
     def later(self, gate: Gate, seconds: int = 60) -> None:
-        """Time goes by, for the city and for the gate."""
+        """Let time pass for the city and the gate."""
         self.now_unix_s += seconds
         gate.clock.unix_s += seconds
         gate.clock.boottime_s += seconds

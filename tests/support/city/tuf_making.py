@@ -43,12 +43,12 @@ Edit = Callable[[Signed], None]
 
 
 def new_signer() -> Signer:
-    """A key, made now."""
+    """A new signing key."""
     return CryptoSigner.generate_ed25519()
 
 
 def _unchanged(_signed: Signed) -> None:
-    """Sign it as it is."""
+    """Change nothing before signing."""
 
 
 @dataclass
@@ -115,7 +115,7 @@ class TufRepository:
         self.publish_root(both)
 
     def publish_root(self, signers: Iterable[Signer] | None = None) -> None:
-        """Sign and publish the next root, by these keys instead of the first two of root's."""
+        """Sign and publish the next root, by these keys or else the first two of root's."""
         root = Root(expires=self._expires("root"), consistent_snapshot=True)
         for role, keys in self.signers.items():
             for signer in keys:

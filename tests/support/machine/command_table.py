@@ -324,18 +324,18 @@ class Terminal:
         os.write(self._leader, keys)
 
     def interrupts(self) -> None:
-        """Ctrl-C, once it waits for something."""
+        """Send Ctrl-C once the command waits for something."""
         wait_until_asleep(self.process)
         self.types(b"\x03")
 
     def end(self) -> Ended:
-        """Wait until it ends by itself; everything that it showed."""
+        """Wait until the command ends by itself; return all that it showed."""
         while self._hear():
             pass
         return Ended(self.process.wait(LIMIT_S), self.shown, "")
 
     def close(self) -> None:
-        """End it if it runs, and the terminal."""
+        """End the command if it runs, and the terminal."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -356,7 +356,7 @@ class Terminal:
 def on_a_terminal(
     module: str, *arguments: str, columns: int = 80, environment: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
-    """Run it on a terminal for the length of a block."""
+    """Run a command on a terminal for the length of a block."""
     terminal = Terminal(columns, module, *arguments, environment=environment)
     try:
         yield terminal

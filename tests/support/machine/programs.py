@@ -84,12 +84,12 @@ class Program:
         return self.heard
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut for one process."""
+        """Send SIGKILL: a power cut for one process."""
         self.process.kill()
         self.process.wait()
 
     def end(self, wait_s: float = WAIT_S) -> int:
-        """SIGTERM; returns the exit code."""
+        """Send SIGTERM; return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(wait_s)
         self.catch_up()

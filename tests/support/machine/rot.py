@@ -6,19 +6,19 @@ from random import Random
 
 
 def flipped(content: bytes, bit: int) -> bytes:
-    """The same with one bit turned over; `bit` counts from the first byte's lowest."""
+    """`content` with one bit turned over; `bit` counts from the first byte's lowest."""
     damaged = bytearray(content)
     damaged[bit // 8] ^= 1 << bit % 8
     return bytes(damaged)
 
 
 def every_bit(content: bytes) -> Iterator[bytes]:
-    """Each copy with one bit turned over."""
+    """Every copy of `content` with one bit turned over."""
     return (flipped(content, bit) for bit in range(8 * len(content)))
 
 
 def torn(content: bytes, sector_bytes: int = 512) -> Iterator[bytes]:
-    """No byte at all, each number of bytes from the start, and each sector as zeros.
+    """Yield copies of `content`: cut to each length from 0 on, then with each sector as zeros.
 
     Never the whole.
     """
@@ -36,7 +36,7 @@ def write_over(path: Path, content: bytes) -> None:
 
 
 def damaged(content: bytes, random: Random) -> bytes:
-    """One of all these, by chance: mostly a bit."""
+    """A damaged copy, drawn at random: mostly with one bit turned over."""
     match random.randrange(8):
         case 0:
             return content[: random.randrange(len(content))]

@@ -93,7 +93,7 @@ _PLAIN: Mapping[Fault, tuple[int, bytes, Mapping[str, str], str]] = {
 
 @dataclass
 class Exchange:
-    """One request and what is answered to it."""
+    """One request and its answer."""
 
     sock: socket.socket
     asked: Asked

@@ -162,7 +162,7 @@ class WebServer:
             self._open.discard(sock)
 
     def _posted(self, asked: Asked, body: bytes) -> Answered | None:
-        """What the application answers to a POST."""
+        """The application's answer to a POST."""
         if self.app is None or asked.method != "POST":
             return None
         scheme = "https" if self.tls or self.tunnel_tls else "http"
