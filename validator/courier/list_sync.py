@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from validator.courier.acceptance import Acceptance
+from validator.courier.disk import disk_error
 from validator.courier.ports import (
     AcceptedStore,
     CourierClock,
@@ -156,7 +157,7 @@ class ListSync:
         except RemoteError as problem:
             error = problem
         except OSError as problem:
-            error = _disk(problem)
+            error = disk_error(problem)
         except Exception as problem:  # noqa: BLE001  # a fault of ours must not end the courier
             error = _own_fault(problem)
         error = self._with_disk_problem(error or damage, disk_problem)
@@ -172,7 +173,7 @@ class ListSync:
         except RemoteError as problem:
             return "", problem
         except OSError as problem:
-            return "", _disk(problem)
+            return "", disk_error(problem)
 
     def _mend(self) -> str:
         """Repair what is damaged on this gate.
@@ -321,10 +322,6 @@ class ListSync:
             return self._lists.held[1]
         except OSError:
             return None  # a disk that cannot be read: unknown, and not none
-
-
-def _disk(error: OSError) -> RemoteError:
-    return RemoteError(SourceState.DISK, f"{error.filename}: {error.strerror}; check the disk")
 
 
 def _own_fault(error: Exception) -> RemoteError:

@@ -40,6 +40,7 @@ from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
 
+from validator.courier.disk import disk_error
 from validator.courier.ports import Signed
 from validator.courier.web.client import Answer, StatusError, Web
 from validator.domain.floor import RoleKeys, RoleVersions
@@ -232,8 +233,7 @@ class TufMetadata:
         except BadVersionNumberError as error:
             raise RemoteError(SourceState.REPLAYED, f"{self._place}: {one_line(error)}") from error
         except OSError as error:
-            line = f"{error.filename or self._folder}: {error.strerror}; check the disk"
-            raise RemoteError(SourceState.DISK, line) from error
+            raise disk_error(error, self._folder) from error
         # Hostile metadata makes python-tuf raise ValueError, KeyError and more, not RepositoryError
         # alone.
         except Exception as error:

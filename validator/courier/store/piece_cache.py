@@ -13,12 +13,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from validator.courier.disk import disk_errors
 from validator.courier.web.client import PART, Web
 from validator.errors import RemoteError, SourceState
 from validator.host.durable import sync_folder
@@ -80,7 +81,7 @@ class PieceCache:
         """See courier.ports.Pieces."""
         _require_hash(entry.sha256)
         path = self._folder / entry.file_name
-        with _disk(path):
+        with disk_errors(path):
             self._asked_s[entry.sha256] = self._monotonic_s()
             if not _is_right(path, entry):
                 make_folder(self._folder)
@@ -114,7 +115,7 @@ class PieceCache:
         By the rules and versions in their own headers; `fetch` checks the rest. Raises RemoteError.
         """
         found: dict[str, list[PieceEntry]] = {}
-        with _disk(self._folder):
+        with disk_errors(self._folder):
             for kept in self._kept():
                 if kept.is_whole and (header := _header(kept.path)) is not None:
                     entry = PieceEntry(
@@ -128,7 +129,7 @@ class PieceCache:
 
     def keep_only(self, sha256s: Collection[str]) -> None:
         """See courier.ports.Pieces. Begun downloads go too."""
-        with _disk(self._folder):
+        with disk_errors(self._folder):
             gone = [kept for kept in self._kept() if kept.sha256 not in sha256s]
             self._delete(gone)
             self._asked_s.clear()
@@ -189,15 +190,6 @@ class PieceCache:
             self._asked_s.pop(kept.sha256, None)
         if gone:
             sync_folder(self._folder)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        line = f"{error.filename or path}: {error.strerror}; check the disk"
-        raise RemoteError(SourceState.DISK, line) from error
 
 
 def _require_hash(sha256: str) -> None:

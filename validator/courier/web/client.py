@@ -25,6 +25,7 @@ import requests
 import urllib3
 from urllib3.exceptions import SystemTimeWarning
 
+from validator.courier.disk import disk_errors
 from validator.courier.web.errors import (
     OnTheLine,
     StatusError,
@@ -206,7 +207,7 @@ class Web:
         is no deadline, only a lowest speed. Raises RemoteError.
         """
         part_path = path.with_name(path.name + PART)
-        with _disk(part_path), closing(Part(part_path, bytes_)) as part:
+        with disk_errors(part_path), closing(Part(part_path, bytes_)) as part:
             while part.length < bytes_:
                 before = part.length
                 try:
@@ -349,15 +350,6 @@ class _Session(requests.Session):
 
         `allow_redirects=False` is not enough: requests then still reads the whole body.
         """
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        line = f"{error.filename or path}: {error.strerror}; check the disk"
-        raise RemoteError(SourceState.DISK, line) from error
 
 
 def _continues(response: requests.Response, part: Part) -> bool:
