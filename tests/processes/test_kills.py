@@ -90,7 +90,9 @@ class Run:
         self.people = People(self.registry, Random(f"{seed} people"))
         self.crowd = Crowd(stack, of, self.people, Random(f"{seed} crowd"))
         self.died_at_work = {"publisher": 0, "courier": 0}
-        self.seen = dict.fromkeys(("published", "public", "installed", "accepted", "ledger"), 0)
+        self.seen = dict.fromkeys(
+            ("published", "public", "installed", "accepted", "accepted_store"), 0
+        )
         """The highest list version of each source; none ever falls."""
         self._stack = stack
         self._seed = seed
@@ -156,10 +158,15 @@ class Run:
                 if victim.kills_left % SLEEPS == 0:
                     self._wake_sleeper()
             case "courier":
-                ledger = DiskAcceptedStore(self.of.gate / "lists")
-                assert ledger.accepted is not None or not self.seen["ledger"], ledger.problem
-                self._rise("ledger", ledger.accepted.list_version if ledger.accepted else 0)
-                self.died_at_work[name] += self.seen["ledger"] > self.seen["installed"]
+                accepted_store = DiskAcceptedStore(self.of.gate / "lists")
+                assert accepted_store.accepted is not None or not self.seen["accepted_store"], (
+                    accepted_store.problem
+                )
+                self._rise(
+                    "accepted_store",
+                    accepted_store.accepted.list_version if accepted_store.accepted else 0,
+                )
+                self.died_at_work[name] += self.seen["accepted_store"] > self.seen["installed"]
                 self._rot()
             case _:
                 self.crowd.lane_is_dead()
@@ -302,8 +309,11 @@ def nothing_is_left_behind(run: Run, newest: int) -> None:
         newest == run.registry.claimed() == of.public_version() == of.look_from_outside(afresh=True)
     )
     assert run.registry.publications.building() is None
-    ledger = DiskAcceptedStore(of.gate / "lists")
-    assert (ledger.problem, ledger.accepted and ledger.accepted.list_version) == ("", newest)
+    accepted_store = DiskAcceptedStore(of.gate / "lists")
+    assert (
+        accepted_store.problem,
+        accepted_store.accepted and accepted_store.accepted.list_version,
+    ) == ("", newest)
     fresh = run.new_gate("fresh")
     assert fresh.poll().state is SourceState.FRESH
     keys, recent = held_keys(of.gate / "keys"), of.gate / "recent"

@@ -72,9 +72,9 @@ def examine_courier(config: Config, now_unix_s: int) -> Iterator[Finding]:
         yield Finding("courier", "note", f"{by_hand}; {explained}")
         return
     yield from _status(config, settings, now_unix_s)
-    ledger = DiskAcceptedStore(Path(config.list.folder))
-    yield from _root(ledger, Path(config.list.folder), settings, now_unix_s)
-    yield from _accepted(ledger, config)
+    accepted_store = DiskAcceptedStore(Path(config.list.folder))
+    yield from _root(accepted_store, Path(config.list.folder), settings, now_unix_s)
+    yield from _accepted(accepted_store, config)
     yield from _folders(config)
     yield _authorities(settings)
 
@@ -141,11 +141,15 @@ def _advice(state: str) -> str:
 
 
 def _root(
-    ledger: DiskAcceptedStore, folder: Path, settings: CourierConfig, now_unix_s: int
+    accepted_store: DiskAcceptedStore, folder: Path, settings: CourierConfig, now_unix_s: int
 ) -> Iterator[Finding]:
     """The newest root that this gate has verified; before the first, the one it was given."""
-    kept = ledger.root if ledger.root is not None and is_root(ledger.root) else None
-    if ledger.root is not None and kept is None:
+    kept = (
+        accepted_store.root
+        if accepted_store.root is not None and is_root(accepted_store.root)
+        else None
+    )
+    if accepted_store.root is not None and kept is None:
         again = "the courier begins with courier.root and fetches the later ones"
         yield Finding("root", "note", f"{folder / ROOT_NAME}: damaged; {again}")
     given, wrong = _given_root(settings)
@@ -180,14 +184,14 @@ def _given_root(settings: CourierConfig) -> tuple[bytes | None, str]:
     return (content, "") if is_root(content) else (None, f"{settings.root}: is no root metadata")
 
 
-def _accepted(ledger: DiskAcceptedStore, config: Config) -> Iterator[Finding]:
-    accepted = ledger.accepted
+def _accepted(accepted_store: DiskAcceptedStore, config: Config) -> Iterator[Finding]:
+    accepted = accepted_store.accepted
     if accepted is None:
-        text = ledger.problem or "nothing yet: the courier has not reached its city"
+        text = accepted_store.problem or "nothing yet: the courier has not reached its city"
         yield Finding("accepted", "note", text)
         return
-    if ledger.problem:
-        yield Finding("accepted", "note", f"{ledger.problem}; the courier writes it again")
+    if accepted_store.problem:
+        yield Finding("accepted", "note", f"{accepted_store.problem}; the courier writes it again")
     signed = (
         f"list {accepted.list_version} of era {accepted.era}, signed {date(accepted.signed_unix_s)}"
     )

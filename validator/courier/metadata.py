@@ -325,7 +325,7 @@ def set_reference_time(updater: Updater, now_unix_s: int) -> None:
     """Let python-tuf judge expiry by this time.
 
     Version 7 has the time in an inner object alone. Only these lines depend on that, and
-    test_metadata.py fails when a new release moves it.
+    tests/unit/courier/metadata/test_time.py fails when a new release moves it.
 
     Raises:
         RemoteError: This release of python-tuf has no such object.

@@ -49,15 +49,17 @@ def serve(config: Config, log_fd: int) -> None:
     folder, recent = Path(config.list.folder), Path(config.list.recent or config.list.folder)
     folders = CourierFolders(folder, recent if config.list.recent else None)
     folders.take()  # a read-only or full disk does not stop the start: reports and statuses go on
-    shelf = DiskListStore(folder, recent if config.list.recent else None)
-    ledger, clock = DiskAcceptedStore(folder), Clock()
+    list_store = DiskListStore(folder, recent if config.list.recent else None)
+    accepted_store, clock = DiskAcceptedStore(folder), Clock()
     web = _web(settings)
     sockets = config.upload.lanes if config.upload else filter(None, [config.reports.socket])
     courier = ListSync(
-        metadata=TufMetadata(recent / "metadata", settings.url, web, _root(ledger, settings)),
+        metadata=TufMetadata(
+            recent / "metadata", settings.url, web, _root(accepted_store, settings)
+        ),
         pieces=PieceCache(folder / "pieces", settings.url, web),
-        lists=shelf,
-        store=ledger,
+        lists=list_store,
+        store=accepted_store,
         clock=clock,
         held_keys=partial(_held_key_ids, Path(config.list.keys)),
         poll_s=settings.poll_s,
@@ -65,12 +67,12 @@ def serve(config: Config, log_fd: int) -> None:
         disk_problem=folders.problem,
     )
     log = JsonLog(log_fd)
-    courier.mended += filter(None, [ledger.problem])
-    courier.mended += [f"{name}: damaged, and fetched again" for name in shelf.damaged]
+    courier.mended += filter(None, [accepted_store.problem])
+    courier.mended += [f"{name}: damaged, and fetched again" for name in list_store.damaged]
     _tell_mended(log, courier)
     log.line({"event": "started", "gate_id": config.gate_id, "version": version("turnike")})
     _listen_to_signals()
-    tell = _Teller(log, clock, shelf, recent / COURIER_STATUS_FILE)
+    tell = _Teller(log, clock, list_store, recent / COURIER_STATUS_FILE)
     if config.upload is not None:
         tell.carrier = _carry(config, config.upload, _web(settings), clock, tell)
     with closing(folders):
@@ -128,13 +130,13 @@ def _carry(
 class _Teller:
     """Writes the courier's status: a log line on each change, and a file."""
 
-    def __init__(self, log: JsonLog, clock: Clock, shelf: DiskListStore, path: Path) -> None:
+    def __init__(self, log: JsonLog, clock: Clock, list_store: DiskListStore, path: Path) -> None:
         self.log = log
         self.fields: Mapping[str, Any] = {}
         """The last status, as in the file."""
         self.carrier: UploadThread | None = None
         self._clock = clock
-        self._shelf = shelf
+        self._list_store = list_store
         self._path = path
         self._told: tuple[object, ...] = ()
         self._upload: tuple[str, str] | None = None  # as in the file
@@ -143,7 +145,7 @@ class _Teller:
     def __call__(self, status: SyncStatus) -> None:
         fields = status._asdict() | {
             "state": status.state.value,
-            "disk_bytes": self._shelf.disk_bytes,
+            "disk_bytes": self._list_store.disk_bytes,
         }
         self.fields = fields
         is_news = self._told != (told := (status.state, status.problem, status.list_version))
@@ -169,7 +171,7 @@ class _Teller:
         On a disk, write it only on a change, or when its content is no longer what was written.
         """
         try:
-            if is_news or self._path.parent != self._shelf.disk or not self._stands():
+            if is_news or self._path.parent != self._list_store.disk or not self._stands():
                 self._kept = b""
                 replace_file(self._path, content)
                 self._kept = content
@@ -184,13 +186,13 @@ class _Teller:
         return False
 
 
-def _root(ledger: DiskAcceptedStore, settings: CourierConfig) -> bytes:
+def _root(accepted_store: DiskAcceptedStore, settings: CourierConfig) -> bytes:
     """Return the newest root that this gate has verified, else the one that it was given.
 
     The second is used at the first start, and after damage on the disk. Raises StartError.
     """
-    if ledger.root is not None and is_root(ledger.root):
-        return ledger.root
+    if accepted_store.root is not None and is_root(accepted_store.root):
+        return accepted_store.root
     try:
         given = read_given(Path(settings.root), ROOT_BYTES_MAX)
         if not is_root(given):

@@ -25,7 +25,9 @@ class Of(IntEnum):
     UP = 6  # all that the gate sends
     REQUESTS = 7
     HANDSHAKES = 8
-    SD_ACCEPTED = 9  # bytes of whole blocks written to the SD card: the ledger, pieces, lists
+    SD_ACCEPTED = (
+        9  # bytes of whole blocks written to the SD card: the accepted store, pieces, lists
+    )
     SD_PIECES = 10
     SD_LISTS = 11
 

@@ -108,8 +108,8 @@ def assert_well(office: PublishingOffice, gate: SocketlessGate) -> None:
         assert gate.problems == ()
         assert gate.rules is not None
         office.assert_says(gate.rules)
-    ledger = DiskAcceptedStore(gate.lists)
-    assert (ledger.problem, ledger.accepted) == ("", gate.ledger.accepted)
+    accepted_store = DiskAcceptedStore(gate.lists)
+    assert (accepted_store.problem, accepted_store.accepted) == ("", gate.accepted_store.accepted)
     assert (gate.lists / FILE_NAME).read_bytes() == (gate.lists / COPY_NAME).read_bytes()
     installed = [
         path for path in (*gate.lists.iterdir(), *gate.recent.iterdir()) if ListName.of(path.name)
@@ -138,13 +138,13 @@ def test_damage_is_healed_by_the_next_poll(
         if kind not in believed(gate):  # what was healed begins at a snapshot, on the disk
             publish(office, gate, 6 + number)
             gate.poll()
-        accepted, root = gate.ledger.accepted, gate.ledger.root
+        accepted, root = gate.accepted_store.accepted, gate.accepted_store.root
         path = believed(gate)[kind]
         content = path.read_bytes()
         write_over(path, damaged(content, random))
         WHEN[when](gate)
         assert_well(office, gate)
-        assert (gate.ledger.accepted, gate.ledger.root) == (accepted, root)
+        assert (gate.accepted_store.accepted, gate.accepted_store.root) == (accepted, root)
     assert not [line for line in gate.mended if not line.isprintable()]
 
 
@@ -179,7 +179,7 @@ def unseen_by_the_courier(gate: SocketlessGate, path: Path) -> Iterator[None]:
 
     A test's write changes it, so the courier is given the new status for the old.
     """
-    scrub = gate.shelf._files.scrub
+    scrub = gate.list_store._files.scrub
     header = scrub.header(path)
     yield
     assert header is not None
@@ -234,9 +234,9 @@ def test_a_floor_that_rots_lets_no_older_state_through(
     office.now_unix_s += 4 * 3_600
     gate.clock.wait(4 * 3_600)
     office.publish()  # the same list, signed again; what was signed before has not expired
-    before = gate.ledger.accepted
+    before = gate.accepted_store.accepted
     assert (gate.poll().state, gate.version) == (SourceState.FRESH, 3)
-    assert gate.ledger.accepted != before
+    assert gate.accepted_store.accepted != before
     for name in names:
         damage(gate.lists / name)
     gate.published, newest = yesterday, gate.published
@@ -276,7 +276,10 @@ def test_the_power_goes_at_any_step_of_a_poll_and_one_file_of_the_floor_rots(
             gate.published = before
             gate.power_cut()
             status = gate.poll()
-            if accepted.list_version == 4 and (gate.ledger.accepted or accepted).list_version == 4:
+            if (
+                accepted.list_version == 4
+                and (gate.accepted_store.accepted or accepted).list_version == 4
+            ):
                 assert (status.state, (status.list_version or 0) >= 3) == (
                     SourceState.REPLAYED,
                     True,

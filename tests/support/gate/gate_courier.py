@@ -65,8 +65,8 @@ class Gate:
     keys: tuple[bytes, ...]
     limits: WebLimits = QUICK
     ca_file: str | None = None
-    shelf: DiskListStore = field(init=False)
-    ledger: DiskAcceptedStore = field(init=False)
+    list_store: DiskListStore = field(init=False)
+    accepted_store: DiskAcceptedStore = field(init=False)
     web: Web = field(init=False)
     lane_clock: ProcessClock = field(init=False)
     _courier: ListSync = field(init=False)
@@ -108,17 +108,17 @@ class Gate:
         """Start the courier alone."""
         if hasattr(self, "web"):
             self.web.close()
-        self.ledger = DiskAcceptedStore(self.lists)
+        self.accepted_store = DiskAcceptedStore(self.lists)
         self.web = Web(self.ca_file, limits=self.limits)
         self._clock = ProcessClock(self.clock)
-        kept = self.ledger.root
+        kept = self.accepted_store.root
         root = kept if kept is not None and is_root(kept) else self.root
-        self.shelf = DiskListStore(self.lists, self.recent)
+        self.list_store = DiskListStore(self.lists, self.recent)
         self._courier = ListSync(
             metadata=TufMetadata(self.recent / "metadata", self.url, self.web, root),
             pieces=PieceCache(self.lists / "pieces", self.url, self.web),
-            lists=self.shelf,
-            store=self.ledger,
+            lists=self.list_store,
+            store=self.accepted_store,
             clock=self._clock,
             held_keys=self._held_key_ids,
             poll_s=30,

@@ -32,9 +32,9 @@ def accepted(list_version: int = 7) -> Accepted:
 
 
 def _kept(folder: Path) -> None:
-    ledger = DiskAcceptedStore(folder)
-    ledger.keep_root(ROOT)
-    ledger.accept(accepted())
+    accepted_store = DiskAcceptedStore(folder)
+    accepted_store.keep_root(ROOT)
+    accepted_store.accept(accepted())
 
 
 def test_what_was_accepted_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -44,8 +44,12 @@ def test_what_was_accepted_is_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_new_gate_has_accepted_nothing(tmp_path: Path) -> None:
-    ledger = DiskAcceptedStore(tmp_path)
-    assert (ledger.accepted, ledger.root, ledger.problem) == (None, None, "")
+    accepted_store = DiskAcceptedStore(tmp_path)
+    assert (accepted_store.accepted, accepted_store.root, accepted_store.problem) == (
+        None,
+        None,
+        "",
+    )
 
 
 def test_everything_is_synced_before_accept_returns(
@@ -88,10 +92,10 @@ def test_one_spoiled_file_is_written_again_from_the_other(
 ) -> None:
     _kept(tmp_path)
     (tmp_path / name).write_bytes(spoiled)
-    ledger = DiskAcceptedStore(tmp_path)
-    assert (ledger.accepted, ledger.root) == (accepted(), ROOT)
-    assert ledger.problem.startswith(f"{tmp_path / name}: ")
-    [told] = ledger.mend()
+    accepted_store = DiskAcceptedStore(tmp_path)
+    assert (accepted_store.accepted, accepted_store.root) == (accepted(), ROOT)
+    assert accepted_store.problem.startswith(f"{tmp_path / name}: ")
+    [told] = accepted_store.mend()
     assert told.startswith(f"{tmp_path / name}: ")
     assert told.endswith("; written again")
     assert (
@@ -99,20 +103,20 @@ def test_one_spoiled_file_is_written_again_from_the_other(
         == (tmp_path / COPY_NAME).read_bytes()
         == encode(accepted())
     )
-    assert (ledger.mend(), DiskAcceptedStore(tmp_path).problem) == ((), "")
+    assert (accepted_store.mend(), DiskAcceptedStore(tmp_path).problem) == ((), "")
 
 
 def test_files_that_were_removed_are_reported_as_gone_and_not_as_damaged(tmp_path: Path) -> None:
     _kept(tmp_path)
-    ledger = DiskAcceptedStore(tmp_path)
+    accepted_store = DiskAcceptedStore(tmp_path)
     for name in (FILE_NAME, COPY_NAME, ROOT_NAME):
         (tmp_path / name).unlink()
     told = [f"{tmp_path / name}: gone; written again" for name in (FILE_NAME, ROOT_NAME)]
-    assert list(ledger.mend()) == told, (
+    assert list(accepted_store.mend()) == told, (
         "a copy alone is missing after an update, which is not worth a line"
     )
     assert (
-        ledger.mend(),
+        accepted_store.mend(),
         DiskAcceptedStore(tmp_path).problem,
         DiskAcceptedStore(tmp_path).root,
     ) == ((), "", ROOT)
@@ -125,11 +129,11 @@ def test_with_both_files_spoiled_it_is_reported_and_the_gate_begins_as_a_new_one
     _kept(tmp_path)
     for name in (FILE_NAME, COPY_NAME):
         (tmp_path / name).write_bytes(spoiled)
-    ledger = DiskAcceptedStore(tmp_path)
-    assert (ledger.accepted, ledger.root, ledger.mend()) == (None, ROOT, ())
-    assert FILE_NAME in ledger.problem
-    assert ledger.problem.endswith("this gate begins as a new one")
-    ledger.accept(accepted(9))
+    accepted_store = DiskAcceptedStore(tmp_path)
+    assert (accepted_store.accepted, accepted_store.root, accepted_store.mend()) == (None, ROOT, ())
+    assert FILE_NAME in accepted_store.problem
+    assert accepted_store.problem.endswith("this gate begins as a new one")
+    accepted_store.accept(accepted(9))
     assert (DiskAcceptedStore(tmp_path).accepted, DiskAcceptedStore(tmp_path).problem) == (
         accepted(9),
         "",
@@ -150,28 +154,28 @@ def test_anything_in_a_files_place_is_replaced(tmp_path: Path, name: str, plante
 
 @pytest.mark.parametrize("name", [FILE_NAME, COPY_NAME])
 def test_an_older_state_of_one_file_is_no_way_back(tmp_path: Path, name: str) -> None:
-    ledger = DiskAcceptedStore(tmp_path)
-    ledger.accept(older := replace(accepted(7), timestamp=19, signed_unix_s=900))
+    accepted_store = DiskAcceptedStore(tmp_path)
+    accepted_store.accept(older := replace(accepted(7), timestamp=19, signed_unix_s=900))
     yesterday = (tmp_path / name).read_bytes()
-    ledger.accept(accepted(7))
+    accepted_store.accept(accepted(7))
     (tmp_path / name).write_bytes(yesterday)
     assert DiskAcceptedStore(tmp_path).accepted == accepted(7) != older
     found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
     assert found is not None
     assert found.signed is not None
     assert found.signed.signed_unix_s == 1_000
-    assert ledger.mend() == (), "as after a crash between the two, which is no damage"
+    assert accepted_store.mend() == (), "as after a crash between the two, which is no damage"
     assert (tmp_path / name).read_bytes() == encode(accepted(7))
 
 
 def test_after_a_newer_root_an_older_state_with_a_higher_timestamp_is_no_way_back(
     tmp_path: Path,
 ) -> None:
-    ledger = DiskAcceptedStore(tmp_path)
-    ledger.accept(replace(accepted(10**12), timestamp=10**12, signed_unix_s=1 << 39))
+    accepted_store = DiskAcceptedStore(tmp_path)
+    accepted_store.accept(replace(accepted(10**12), timestamp=10**12, signed_unix_s=1 << 39))
     poisoned = (tmp_path / COPY_NAME).read_bytes()
     healed = replace(accepted(7), root=2, era=2)
-    ledger.accept(healed)
+    accepted_store.accept(healed)
     (tmp_path / COPY_NAME).write_bytes(poisoned)
     assert DiskAcceptedStore(tmp_path).accepted == healed
     found = TimeFile(tmp_path / FILE_NAME, tmp_path / COPY_NAME).look()
@@ -184,8 +188,12 @@ def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(
     tmp_path: Path,
 ) -> None:
     (tmp_path / FILE_NAME).write_bytes(msgspec.json.encode(accepted()))
-    ledger = DiskAcceptedStore(tmp_path)
-    assert (ledger.accepted, ledger.problem, ledger.mend()) == (accepted(), "", ())
+    accepted_store = DiskAcceptedStore(tmp_path)
+    assert (accepted_store.accepted, accepted_store.problem, accepted_store.mend()) == (
+        accepted(),
+        "",
+        (),
+    )
     assert (
         (tmp_path / FILE_NAME).read_bytes()
         == (tmp_path / COPY_NAME).read_bytes()
@@ -196,17 +204,17 @@ def test_what_an_earlier_version_wrote_is_taken_and_written_as_this_one_does(
 def test_a_full_disk_keeps_what_was_accepted_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = DiskAcceptedStore(tmp_path)
-    ledger.accept(accepted(7))
+    accepted_store = DiskAcceptedStore(tmp_path)
+    accepted_store.accept(accepted(7))
 
     def full(_fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("validator.host.durable.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        ledger.accept(accepted(8))
+        accepted_store.accept(accepted(8))
     monkeypatch.undo()
-    assert ledger.accepted == accepted(7)
+    assert accepted_store.accepted == accepted(7)
     assert DiskAcceptedStore(tmp_path).accepted == accepted(7)
     assert sorted(path.name for path in tmp_path.iterdir()) == [COPY_NAME, FILE_NAME]
 

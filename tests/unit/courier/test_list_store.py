@@ -37,11 +37,11 @@ class Folders:
         self.disk, self.memory, self.pieces = path / "disk", path / "memory", path / "pieces"
         for made in (self.disk, self.pieces):
             made.mkdir()
-        self.shelf = DiskListStore(self.disk, self.memory)
+        self.store = DiskListStore(self.disk, self.memory)
 
     def again(self) -> None:
         """Start the courier again."""
-        self.shelf = DiskListStore(self.disk, self.memory)
+        self.store = DiskListStore(self.disk, self.memory)
 
     def piece(
         self, cards: Mapping[bytes, int], from_version: int, to_version: int, key: bytes = KEY
@@ -62,13 +62,13 @@ class Folders:
         newest = pieces[-1].entry if pieces else PieceEntry(0, version, 200, "0" * 64)
         rule = RuleEntry(RULE, Effect.REFUSE, (newest,))
         manifest = Manifest(version, NOW_UNIX_S, NOW_UNIX_S + 500_000, (rule,), fingerprint_key=key)
-        self.shelf.install(manifest, era, {RULE: pieces})
+        self.store.install(manifest, era, {RULE: pieces})
 
     def levels(self) -> list[tuple[str, int, int]]:
         """The segments of the table that the lane finds, newest first: the folder, from and to."""
         rules = self.lane().settled().rules
         assert rules is not None
-        entries = self.shelf._segments(RULE)
+        entries = self.store._segments(RULE)
         return [
             (
                 "disk" if (self.disk / entry.file_name).exists() else "memory",
@@ -101,20 +101,20 @@ def folders(tmp_path: Path) -> Folders:
 
 def test_the_first_list_goes_to_the_disk(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
-    assert folders.shelf.held == (1, 5)
+    assert folders.store.held == (1, 5)
     assert folders.levels() == [("disk", 0, 5)]
     assert folders.held_cards(1, 2) == {1}
 
 
 def test_a_small_change_goes_to_memory_and_writes_nothing_to_the_disk(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
-    before = sorted(path.name for path in folders.disk.iterdir()), folders.shelf.disk_bytes
+    before = sorted(path.name for path in folders.disk.iterdir()), folders.store.disk_bytes
     for version in range(5, 25):
         folders.bring(folders.piece({uid(version): NO_END}, version, version + 1))
     assert folders.levels() == [("memory", 5, 25), ("disk", 0, 5)]
     assert (
         sorted(path.name for path in folders.disk.iterdir()),
-        folders.shelf.disk_bytes,
+        folders.store.disk_bytes,
     ) == before
     assert folders.held_cards(*range(30)) == {1, *range(5, 25)}
     assert len(list(folders.memory.iterdir())) <= 4  # two lists of one segment
@@ -182,19 +182,19 @@ def test_several_pieces_are_applied_in_order(folders: Folders) -> None:
 def test_a_list_without_a_change_is_installed_by_what_is_there(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     folders.bring(version=9)
-    assert folders.shelf.held == (1, 9)
-    assert folders.shelf.standing(RULE, KEY_HEX, 1) == 9
+    assert folders.store.held == (1, 9)
+    assert folders.store.standing(RULE, KEY_HEX, 1) == 9
     assert folders.held_cards(1) == {1}
 
 
 def test_after_a_power_cut_the_disk_has_a_whole_list(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     folders.bring(folders.piece({uid(2): NO_END}, 5, 6))
-    assert folders.shelf.kept(RULE) == 5
+    assert folders.store.kept(RULE) == 5
     for path in folders.memory.iterdir():
         path.unlink()
     folders.again()
-    assert folders.shelf.held == (1, 5)
+    assert folders.store.held == (1, 5)
     assert folders.held_cards(1, 2) == {1}
 
 
@@ -202,18 +202,18 @@ def test_a_list_of_a_newer_era_begins_at_a_snapshot_and_the_older_era_is_gone(
     folders: Folders,
 ) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 500))
-    assert folders.shelf.standing(RULE, KEY_HEX, 2) == 0
+    assert folders.store.standing(RULE, KEY_HEX, 2) == 0
     folders.bring(folders.piece({uid(2): NO_END}, 0, 7), era=2)
-    assert folders.shelf.held == (2, 7)
+    assert folders.store.held == (2, 7)
     assert folders.held_cards(1, 2) == {2}
     assert [path.name for path in folders.disk.glob("*.json")] == ["2.7.manifest.json"]
 
 
 def test_a_table_under_another_key_begins_at_a_snapshot(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
-    assert folders.shelf.standing(RULE, key_id(OTHER_KEY).hex(), 1) == 0
-    assert folders.shelf.standing(RULE, KEY_HEX, 1) == 5
-    assert folders.shelf.standing("another", KEY_HEX, 1) == 0
+    assert folders.store.standing(RULE, key_id(OTHER_KEY).hex(), 1) == 0
+    assert folders.store.standing(RULE, KEY_HEX, 1) == 5
+    assert folders.store.standing("another", KEY_HEX, 1) == 0
 
 
 def test_a_piece_under_another_key_than_the_manifest_names_is_refused(folders: Folders) -> None:
@@ -221,7 +221,7 @@ def test_a_piece_under_another_key_than_the_manifest_names_is_refused(folders: F
     with pytest.raises(RemoteError, match="another fingerprint key") as refused:
         folders.bring(folders.piece({uid(2): NO_END}, 5, 6, OTHER_KEY))
     assert refused.value.state is SourceState.REFUSED
-    assert folders.shelf.held == (1, 5)
+    assert folders.store.held == (1, 5)
     assert folders.held_cards(1, 2) == {1}
 
 
@@ -243,15 +243,15 @@ def test_a_base_that_the_card_has_spoiled_is_deleted_at_the_start_and_logged(
     content[-1] ^= 1
     segment.write_bytes(content)
     folders.again()
-    assert folders.shelf.damaged == [segment.name]
-    assert folders.shelf.held == (0, 0)
-    assert folders.shelf.standing(RULE, KEY_HEX, 1) == 0
+    assert folders.store.damaged == [segment.name]
+    assert folders.store.held == (0, 0)
+    assert folders.store.standing(RULE, KEY_HEX, 1) == 0
 
 
 def test_a_segment_deleted_by_hand_while_the_courier_runs_is_noticed(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
     next(folders.disk.glob("*.seg")).unlink()
-    assert folders.shelf.held == (0, 0)
+    assert folders.store.held == (0, 0)
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -270,12 +270,12 @@ def test_a_disk_that_refuses_leaves_the_list_as_it_was(
     monkeypatch.undo()
     assert refused.value.state is SourceState.DISK
     assert sorted(path.name for path in folders.disk.iterdir()) == before
-    assert folders.shelf.held == (1, 5)
+    assert folders.store.held == (1, 5)
 
 
 def test_without_a_folder_in_memory_everything_goes_to_the_disk(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
-    folders.shelf = DiskListStore(folders.disk, None)
+    folders.store = DiskListStore(folders.disk, None)
     folders.bring(folders.piece({uid(number): NO_END for number in range(1_000)}, 0, 5))
     folders.bring(folders.piece({uid(2_000): NO_END}, 5, 6))
     folders.bring(folders.piece({uid(2_001): NO_END}, 6, 7))
@@ -288,4 +288,4 @@ def test_without_a_folder_in_memory_everything_goes_to_the_disk(tmp_path: Path) 
 
 def test_what_was_written_to_the_disk_is_counted(folders: Folders) -> None:
     folders.bring(folders.piece({uid(1): NO_END}, 0, 5))
-    assert folders.shelf.disk_bytes == sum(path.stat().st_size for path in folders.disk.iterdir())
+    assert folders.store.disk_bytes == sum(path.stat().st_size for path in folders.disk.iterdir())
