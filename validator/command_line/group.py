@@ -111,5 +111,5 @@ def _message(error: click.ClickException) -> str:
     text = error.format_message()
     parameter = error.param if isinstance(error, click.MissingParameter) else None
     if isinstance(parameter, click.Option) and isinstance(parameter.envvar, str):
-        return f"{text.rstrip('.')}; {parameter.envvar} in the environment says it too"
+        return f"{text.rstrip('.')}, or set {parameter.envvar} in the environment"
     return text

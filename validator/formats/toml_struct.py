@@ -27,7 +27,7 @@ def table_of(content: bytes) -> dict[str, Any]:
     """Parse a TOML file, in any encoding that text_of() knows.
 
     Raises:
-        ValueError: the file is not TOML; the text is one line that says what to do.
+        ValueError: the file is not TOML; the text is one line with what to do.
     """
     text = text_of(content)
     if "\r" in text and "\n" not in text:

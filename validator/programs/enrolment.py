@@ -73,10 +73,22 @@ def enrol(
         key = gate_key(key_path)
     except (GateKeyError, OSError) as error:
         raise EnrolmentError(str(error)) from error
-    now_unix_s = int(time.time()) if now_unix_s is None else now_unix_s
+    where = as_sent(f"{url if url.endswith('/') else f'{url}/'}v1/enrol")
+    signed_unix_s = int(time.time()) if now_unix_s is None else now_unix_s
+    enrolled = _read(_asked(gate_id, where, key, token, web, signed_unix_s))
+    if enrolled is None or enrolled.gate_id != gate_id:
+        raise EnrolmentError(
+            f"{where}: another server answers, not the back office; no gate is enrolled there"
+        )
+    return not enrolled.already
+
+
+def _asked(
+    gate_id: str, where: str, key: Ed25519PrivateKey, token: str, web: Web, now_unix_s: int
+) -> bytes:
+    """Send public key and token; return the answer. Raises EnrolmentError."""
     public = key.public_key().public_bytes_raw().hex()
     body = msgspec.json.encode({"gate_id": gate_id, "token": token, "public_key": public})
-    where = as_sent(f"{url if url.endswith('/') else f'{url}/'}v1/enrol")
     headers = {
         "content-type": "application/json",
         "content-encoding": "identity",
@@ -85,7 +97,7 @@ def enrol(
     try:
         # Signed like every report: a proxy that breaks those breaks this, before the token is used.
         signed = sign("POST", where, headers, body, key, gate_id, now_unix_s)
-        answer = web.post(where, body, signed, ANSWER_BYTES_MAX)
+        return web.post(where, body, signed, ANSWER_BYTES_MAX)
     except StatusError as error:
         told = parse_refusal(error.headers, error.body)
         if error.status == _FORBIDDEN and told is not None:
@@ -96,12 +108,6 @@ def enrol(
         raise EnrolmentError(str(explained(error, "POST", where))) from error
     except RemoteError as error:
         raise EnrolmentError(str(error)) from error
-    enrolled = _read(answer)
-    if enrolled is None or enrolled.gate_id != gate_id:
-        raise EnrolmentError(
-            f"{where}: another server answers, not the back office; no gate is enrolled there"
-        )
-    return not enrolled.already
 
 
 def believed_clock(list_folder: Path) -> Clock:

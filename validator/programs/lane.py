@@ -106,31 +106,8 @@ def serve(config: Config, log_fd: int) -> None:
 
 
 def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
-    log, clock, lists, sealer = JsonLog(log_fd), Clock(), ListInForce(), Sealer()
-    boot_id, _ = clock.boot()
-    outbox = DiskOutbox(
-        Path(config.reports.folder),
-        Origin(config.gate_id, config.lane, boot_id),
-        sealer.seal,
-        lambda: clock.boot()[1],
-        OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
-    )
-    clerk = Clerk(
-        tally=Tally(
-            config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds
-        ),
-        scan=list_folder(config).scan_in_steps,
-        signed_time=time_file(config).look,
-        lists=lists,
-        outbox=outbox,
-        seal_to=sealer.seal_to,
-        prepare_seal=sealer.prepare,
-        clients=clients,
-        clock=clock,
-        log=log.line,
-        commit_budget_ms=config.reports.denial_commit_budget_ms,
-        courier=_courier_says(config),
-    )
+    log, clock, lists = JsonLog(log_fd), Clock(), ListInForce()
+    clerk = _clerk(config, log, clock, lists, clients)
     memory_locked = lock_memory()
     board = make_board(config)
     reader = make_reader(config, board)  # it finds its chip while the list is read
@@ -175,6 +152,37 @@ def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
         thread.join()
     if thread.failed:
         raise SystemExit(1)
+
+
+def _clerk(
+    config: Config, log: JsonLog, clock: Clock, lists: ListInForce, clients: LaneSocket
+) -> Clerk:
+    """The clerk with its adapters; nothing is read yet."""
+    sealer = Sealer()
+    boot_id, _ = clock.boot()
+    outbox = DiskOutbox(
+        Path(config.reports.folder),
+        Origin(config.gate_id, config.lane, boot_id),
+        sealer.seal,
+        lambda: clock.boot()[1],
+        OutboxLimits(config.reports.reports_max, config.reports.reserve_mb * MIB),
+    )
+    return Clerk(
+        tally=Tally(
+            config.gate_id, config.lane, version("turnike"), with_grounds=config.log.grounds
+        ),
+        scan=list_folder(config).scan_in_steps,
+        signed_time=time_file(config).look,
+        lists=lists,
+        outbox=outbox,
+        seal_to=sealer.seal_to,
+        prepare_seal=sealer.prepare,
+        clients=clients,
+        clock=clock,
+        log=log.line,
+        commit_budget_ms=config.reports.denial_commit_budget_ms,
+        courier=_courier_says(config),
+    )
 
 
 def _courier_says(config: Config) -> Callable[[int], CourierHealth | None]:

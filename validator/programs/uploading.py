@@ -91,7 +91,8 @@ class UploadThread(threading.Thread):
             self._tell(carried)
             if carried.state not in AWAY:
                 self._tell_status(carried)
-        except Exception as error:  # noqa: BLE001  # a bug; without this thread the courier would seem well and upload nothing
+        except Exception as error:  # noqa: BLE001
+            # A bug. If the thread ended, the courier would seem well and upload nothing.
             self._log.line(
                 {"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()}
             )

@@ -82,7 +82,7 @@ def test_a_missing_option_names_its_environment_variable(
     assert ends(program(print), "work") == 2
     assert capfd.readouterr() == (
         "",
-        "prog work: Missing option '--home'; PROG_HOME in the environment says it too\n",
+        "prog work: Missing option '--home', or set PROG_HOME in the environment\n",
     )
 
 

@@ -11,7 +11,9 @@ GOOD = {
     "https://reports.example.org": "https://reports.example.org/",
     "https://reports.example.org/turnike": "https://reports.example.org/turnike/",
     "HTTPS://Reports.Example.ORG:443/Turnike/": "https://reports.example.org/Turnike/",
-    "https://reports.example.org:8443/~gate/a.b_c-d/": "https://reports.example.org:8443/~gate/a.b_c-d/",
+    "https://reports.example.org:8443/~gate/a.b_c-d/": (
+        "https://reports.example.org:8443/~gate/a.b_c-d/"
+    ),
     "http://127.0.0.1:80/": "http://127.0.0.1/",
     "http://localhost:8080/": "http://localhost:8080/",
     "https://[2001:DB8:0:0::1]:443/x": "https://[2001:db8::1]/x/",
@@ -93,7 +95,9 @@ PROXIES = {
     ),
     "socks5://gate:secret@proxy.example.org:1080": "is not an address; write http://host:port",
     "proxy.example.org:3128": "is not an address; write http://host:port",
-    "http://gate:sec@ret@proxy.example.org:3128": "a proxy has no path, ? or #; write http://host:port",
+    "http://gate:sec@ret@proxy.example.org:3128": (
+        "a proxy has no path, ? or #; write http://host:port"
+    ),
     "http://proxy.example.org:3128/path": "a proxy has no path, ? or #; write http://host:port",
     "http://proxy.example.org:3128/?secret": "a proxy has no path, ? or #; write http://host:port",
     "http://proxy.example.org:": "its port is no number from 1 to 65535; write http://host:port",

@@ -63,7 +63,7 @@ def test_an_unused_token_on_an_enrolled_gate_is_not_reported_as_an_enrolment(
     path, token = tmp_path / "gate.pem", store.invite("gate", NOW_UNIX_S)
     assert enrol("gate", server.url, path, token, web)
     assert not enrol("gate", server.url, path, token, web), (
-        "the answer may have been lost: no error, and said"
+        "the answer may have been lost: no error, and reported"
     )
     assert not enrol("gate", server.url, path, OLD_TOKEN, web)
     assert enrol("gate", server.url, path, store.invite("gate", NOW_UNIX_S), web)
@@ -172,7 +172,7 @@ def test_a_key_that_root_makes_belongs_to_the_courier(
     assert path.stat().st_uid == 4_711
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its user")
 @pytest.mark.parametrize("mode", [0o711, 0o700])
 def test_a_user_who_may_not_read_the_key_is_not_advised_to_enrol_again(mode: int) -> None:
     program = (
