@@ -102,7 +102,7 @@ class Visit:
 
     def end(self) -> None:
         """End the demo with Ctrl-C."""
-        assert self.demo.end() == 0, self.demo.told.decode()
+        assert self.demo.end() == 0, self.demo.printed.decode()
         assert self.demo.result["reports_lost"] == self.demo.result["reports_duplicated"] == 0
 
 

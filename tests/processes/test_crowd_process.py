@@ -44,7 +44,7 @@ def is_over(crowd: Program, folder: Path) -> int:
     return status
 
 
-def test_nobody_serves_the_gate(deck: Path) -> None:
+def test_no_lane_serves_the_gate(deck: Path) -> None:
     with program("firmware_sim", *arguments(deck, "--taps", "3", "--wait-limit-s", "0.2")) as crowd:
         assert crowd.event("ready") == {
             "event": "ready",
@@ -62,7 +62,7 @@ def test_nobody_serves_the_gate(deck: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["quit", "SIGTERM", "SIGINT"])
-def test_told_to_stop_it_ends_its_devices_and_says_the_sum(deck: Path, how: str) -> None:
+def test_at_the_end_it_stops_its_devices_and_prints_the_summary(deck: Path, how: str) -> None:
     with program("firmware_sim", *arguments(deck, "--forever")) as crowd:
         crowd.event("waiting")
         if how == "quit":
@@ -129,7 +129,7 @@ def test_an_asked_passenger_counts_as_one_of_the_taps(deck: Path) -> None:
     (deck.parent / "keys" / "fleet.key").write_bytes(format_key_file(bytes(range(32))))
     config = lane_config(
         deck.parent, missing="deny"
-    )  # so that nobody but the asked one expects what comes
+    )  # so that only the asked passenger expects this outcome
     with program("firmware_sim", *arguments(deck, "--taps", "3", "--seed", "8")) as crowd:
         crowd.event("ready")
         for outcome in ("denied", "either", "denied"):

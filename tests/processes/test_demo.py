@@ -1,4 +1,4 @@
-"""The demo as a person starts it: back office, courier, lane and crowd as processes of their own, and a story that comes true."""
+"""The demo as an operator starts it, with back office, courier, lane and crowd as processes."""
 
 import json
 import os
@@ -58,15 +58,19 @@ def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_what_the_city_says_is_seen_at_the_gate_and_what_the_gate_reports_in_the_city() -> None:
+def test_the_gate_follows_the_city_and_the_city_gets_the_gate_s_reports() -> None:
     ended = demo("--taps", "80", "--seed", "3")
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout.splitlines()[-1])
-    assert tuple(told) == RESULT
-    assert told["taps"] == told["admitted"] + told["denied"] + told["retry"] == 80
-    assert told["reports_received"] >= 2, "the two that were suspended meanwhile, at least"
-    assert (told["reports_lost"], told["reports_duplicated"], told["list_version"]) == (0, 0, 4)
-    assert set(told["tap_to_gate_ms"]) == {"p50", "p99", "p999", "max"}
+    result = json.loads(ended.stdout.splitlines()[-1])
+    assert tuple(result) == RESULT
+    assert result["taps"] == result["admitted"] + result["denied"] + result["retry"] == 80
+    assert result["reports_received"] >= 2, "at least the two of the scenario"
+    assert (result["reports_lost"], result["reports_duplicated"], result["list_version"]) == (
+        0,
+        0,
+        4,
+    )
+    assert set(result["tap_to_gate_ms"]) == {"p50", "p99", "p999", "max"}
     story = " ".join(ended.stderr.split())
     assert [line for line in STORY if line not in story] == []
 
@@ -100,7 +104,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert str(tmp_path) not in running
 
 
-# The demo, with what the crowd takes to be right changed before it begins.
+# The demo, with the crowd's expectations changed before it begins.
 PLANTED = """
 from turnike_demo.city.people import People
 deck = People.deck
@@ -121,7 +125,7 @@ People.deck = lambda people: (card | {"report": True} for card in deck(people) i
     [(ADMITTED_TAKEN_FOR_WRONG, True), (A_REPORT_THAT_NEVER_COMES, False)],
     ids=["wrong verdict", "lost report"],
 )
-def test_what_goes_wrong_makes_it_fail(plant: str, is_wrong: bool) -> None:
+def test_a_wrong_verdict_or_a_lost_report_makes_it_fail(plant: str, is_wrong: bool) -> None:
     ended = subprocess.run(
         [
             sys.executable,
@@ -142,11 +146,11 @@ def test_what_goes_wrong_makes_it_fail(plant: str, is_wrong: bool) -> None:
     assert ended.returncode == 1, ended.stderr
     assert ("wrong:" in ended.stderr) is is_wrong
     lost = json.loads(ended.stdout.splitlines()[-1])["reports_lost"]
-    assert (lost == 0) is is_wrong, "one thing was planted, and that one alone is told"
+    assert (lost == 0) is is_wrong, "one fault was planted, and only that one is reported"
 
 
 def processes_of(folder: Path) -> list[str]:
-    """The commands that run with something in this folder."""
+    """Return the running commands with a path in this folder."""
     running = subprocess.run(
         ["ps", "-eo", "args"], capture_output=True, text=True, check=True
     ).stdout
@@ -162,7 +166,7 @@ def until(is_so: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_outlives_it(tmp_path: Path, number: signal.Signals) -> None:
-    """Nor does its folder, if it is asked to end and not killed."""
+    """Nor does its folder, if a signal ends the demo and SIGKILL does not."""
     started = subprocess.Popen(
         [sys.executable, "-m", "validator", *SMALL],
         stdin=subprocess.DEVNULL,
@@ -188,7 +192,7 @@ class Terminal:
     """The demo in a terminal of its own."""
 
     def __init__(self) -> None:
-        self.all = self.shown = ""  # `shown` is what nobody has waited for yet
+        self.all = self.shown = ""  # `shown` is what `wait_for` has not passed yet
         self.pid, self._fd = pty.fork()
         if not self.pid:
             os.environ |= {"TERM": "xterm", "COLUMNS": "140", "LINES": "50"}
@@ -198,13 +202,13 @@ class Terminal:
         os.write(self._fd, key.encode())
 
     def wait_for(self, words: str) -> None:
-        """Until these words are shown, after those that were waited for last."""
+        """Read until these words are shown, after those of the last call."""
         until(lambda: words in self.shown or not self._read())
         assert words in self.shown, self.shown
         self.shown = self.shown.split(words, 1)[1]
 
     def end(self) -> int:
-        """Its exit code, when it has ended by itself."""
+        """Read until the demo has ended; return its exit code."""
         while self._read():
             pass
         os.close(self._fd)
@@ -214,14 +218,14 @@ class Terminal:
         select.select([self._fd], [], [], LIMIT_S)
         try:
             read = os.read(self._fd, 65_536).decode(errors="replace")
-        except OSError:  # nobody holds the terminal any more
+        except OSError:  # no process has the terminal open
             return False
         self.all += read
         self.shown += read
         return True
 
 
-def test_keys_of_a_terminal_suspend_lift_cut_mend_and_quit() -> None:
+def test_keys_of_a_terminal_suspend_lift_cut_restore_and_quit() -> None:
     terminal = Terminal()
     try:
         terminal.wait_for("version 1")

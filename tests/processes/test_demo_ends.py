@@ -1,4 +1,7 @@
-"""However the demo ends, nothing of it is left: no process, no folder, no traceback. Real processes, most of them in a terminal."""
+"""However the demo ends, it leaves no process, no folder and no traceback.
+
+Real processes, most of them in a terminal.
+"""
 
 import os
 import pty
@@ -30,21 +33,21 @@ DEMO = [
 ]
 MARK = "TURNIKE_TEST_MARK"
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/\n")
-RUNS = "to play with"  # what it says when all of its programs run
+RUNS = "to play with"  # the last line of its start
 STAGES = ("founding a back office", "importing cards", "publishing the first list")
 
 
 class Terminal:
-    """The demo in a terminal of its own, by the arguments of a command; whoever has its mark is of it."""
+    """A command in a terminal of its own; all its processes have its mark in their environment."""
 
     def __init__(self, folder: Path, *command: str) -> None:
         self.mark = f"{MARK}={uuid.uuid4()}"
-        self.said = ""
+        self.output = ""
         self.is_open = True
         self.pid, self._fd = pty.fork()
         if not self.pid:
             name, value = self.mark.split("=")
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the test run may ignore it
             more = {
                 "TERM": "xterm",
                 "COLUMNS": "140",
@@ -55,43 +58,43 @@ class Terminal:
             os.execve(command[0], command, os.environ | more)  # noqa: S606 — no shell is wanted
 
     def read(self) -> bool:
-        """What has come; whether more may come."""
+        """Read once; return whether more may come."""
         select.select([self._fd], [], [], LIMIT_S)
         try:
             read = os.read(self._fd, 65_536).decode(errors="replace")
-        except OSError:  # nobody holds the terminal any more
+        except OSError:  # no process has the terminal open
             return False
-        self.said += read
+        self.output += read
         return True
 
     def wait_for(self, words: str) -> None:
-        """Until it has said this."""
-        while words not in self.said:
-            assert self.read(), self.said
+        """Read until the command has printed this."""
+        while words not in self.output:
+            assert self.read(), self.output
 
     def press(self, keys: bytes) -> None:
-        """As somebody at it would."""
+        """Press keys, as an operator does."""
         os.write(self._fd, keys)
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the terminal's window."""
         if self.is_open:
             os.close(self._fd)
             self.is_open = False
 
     def ended(self) -> int:
-        """Its exit code, or the signal below 0, when it has ended."""
+        """Wait for the end; return the exit code, or the signal below 0."""
         while self.is_open and self.read():
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def alive(self) -> list[str]:
-        """The commands of all processes that are of it."""
+        """Return the commands of all processes with the mark."""
         return [*commands_with(self.mark)]
 
 
 def commands_with(mark: str) -> Iterator[str]:
-    """Those that have this in their environment, and have not ended."""
+    """Yield the commands of running processes with this in their environment."""
     for each in Path("/proc").iterdir():
         try:
             if each.name.isdigit() and mark.encode() in (each / "environ").read_bytes().split(
@@ -99,7 +102,7 @@ def commands_with(mark: str) -> Iterator[str]:
             ):
                 yield (each / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has ended since
 
 
 def until(is_so: Callable[[], object], what: Callable[[], object]) -> None:
@@ -111,7 +114,7 @@ def until(is_so: Callable[[], object], what: Callable[[], object]) -> None:
 
 @pytest.fixture
 def terminals(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    """Opens a terminal. What of it still runs after the test is ended then."""
+    """Open terminals; kill what still runs in them after the test."""
     opened: list[Terminal] = []
 
     def open_one(*command: str) -> Terminal:
@@ -134,7 +137,7 @@ def has_mark(process: Path, mark: str) -> bool:
 
 
 @pytest.mark.parametrize("stage", [*STAGES, RUNS])
-def test_its_terminal_closed_nothing_of_it_is_left(
+def test_a_closed_terminal_leaves_nothing_of_the_demo(
     tmp_path: Path, terminals: Callable[..., Terminal], stage: str
 ) -> None:
     terminal = terminals(*DEMO)
@@ -147,8 +150,8 @@ def test_its_terminal_closed_nothing_of_it_is_left(
 
 
 @pytest.mark.parametrize("stage", [STAGES[1], RUNS])
-@pytest.mark.parametrize("killed", ["the demo", "who started it"])
-def test_killed_or_whoever_started_it_its_programs_end(
+@pytest.mark.parametrize("killed", ["the demo", "its starter"])
+def test_its_programs_end_when_it_or_its_starter_is_killed(
     tmp_path: Path, terminals: Callable[..., Terminal], killed: str, stage: str
 ) -> None:
     shell = ("/bin/sh", "-c", '"$@"; echo ended', "sh", *DEMO)
@@ -157,7 +160,7 @@ def test_killed_or_whoever_started_it_its_programs_end(
     os.kill(terminal.pid, signal.SIGKILL)
     terminal.ended()
     until(lambda: not terminal.alive(), terminal.alive)
-    if killed == "who started it":
+    if killed == "its starter":
         assert list(tmp_path.iterdir()) == []
 
 
@@ -175,7 +178,7 @@ def test_a_stopped_program_of_a_demo_that_is_killed_ends_too(
             os.kill(int(process.name), signal.SIGSTOP)
     os.kill(terminal.pid, signal.SIGKILL)
     terminal.ended()
-    # The crowd's own two devices end when nobody reads them, which one that is stopped cannot see.
+    # The crowd's own two devices end when their reader has gone; a stopped one cannot notice that.
     until(
         lambda: all(" pn532 " in each or " board " in each for each in terminal.alive()),
         terminal.alive,
@@ -189,9 +192,9 @@ def test_ctrl_c_while_the_city_is_founded_ends_it_in_one_line(
     terminal = terminals(*DEMO)
     terminal.wait_for(stage)
     terminal.press(b"\x03")
-    assert terminal.ended() == 130, terminal.said
-    assert "Traceback" not in terminal.said
-    assert terminal.said.count("ended before the crowd came") == 1
+    assert terminal.ended() == 130, terminal.output
+    assert "Traceback" not in terminal.output
+    assert terminal.output.count("ended before the crowd came") == 1
     assert terminal.alive() == []
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +212,7 @@ def test_without_a_terminal_a_signal_while_its_programs_start_ends_it_in_one_lin
         env=os.environ | {"TMPDIR": str(tmp_path)},
     )
     try:
-        # The gate's key is there: it is being enrolled, and nobody has come yet.
+        # The configuration is there: the gate is being enrolled, and the crowd has not started.
         until(
             lambda: list(tmp_path.glob("*/validator.toml")) or started.poll() is not None,
             lambda: started,
@@ -224,32 +227,34 @@ def test_without_a_terminal_a_signal_while_its_programs_start_ends_it_in_one_lin
     assert list(tmp_path.iterdir()) == []
 
 
-def test_started_to_outlive_its_shell_it_does(
+def test_under_nohup_it_survives_its_shell(
     tmp_path: Path, terminals: Callable[..., Terminal]
 ) -> None:
-    """With SIGHUP ignored, as nohup has it, the end of a terminal and of a shell is none of its business."""
-    said = tmp_path / "said"
-    said.touch()
-    script = 'trap "" HUP; "$@" </dev/null >"$TMPDIR/said" 2>&1 & echo started; read line'
+    """With SIGHUP ignored, as nohup does, it ignores the end of its terminal and its shell."""
+    printed = tmp_path / "printed"
+    printed.touch()
+    script = 'trap "" HUP; "$@" </dev/null >"$TMPDIR/printed" 2>&1 & echo started; read line'
     terminal = terminals("/bin/sh", "-c", script, "sh", *DEMO)
     terminal.wait_for("started")
-    until(lambda: ADDRESS.search(said.read_text()), said.read_text)
+    until(lambda: ADDRESS.search(printed.read_text()), printed.read_text)
     terminal.close()
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
-    found = ADDRESS.search(said.read_text())
+    found = ADDRESS.search(printed.read_text())
     assert found
-    for _ in range(
-        2
-    ):  # whoever answers the second has heard of everything that was before the first
+    # The demo that answers the second has taken every event from before the first.
+    for _ in range(2):
         pushed = {"content-type": "application/json", "origin": found[1]}
         asked = Request(f"{found[1]}/do", b'{"verb":"push"}', pushed)  # noqa: S310
         with urlopen(asked, timeout=LIMIT_S) as answer:  # noqa: S310
             assert answer.status == 204
 
 
-def test_what_a_killed_demo_has_left_the_next_one_removes_and_nothing_else(tmp_path: Path) -> None:
-    program = "from turnike_demo.folder import folder; import sys\nwith folder() as f: print(f, flush=True); sys.stdin.read()"
+def test_the_next_demo_removes_what_a_killed_one_left_and_nothing_else(tmp_path: Path) -> None:
+    program = (
+        "from turnike_demo.folder import folder; import sys\n"
+        "with folder() as f: print(f, flush=True); sys.stdin.read()"
+    )
 
     def start() -> "subprocess.Popen[str]":
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The turnstile that a visitor of the demo plays with, driven over HTTP as its page drives it: real processes, from the chip's bytes to the city's counts."""
+"""The demo's turnstile over HTTP, as its page uses it, with real processes from chip to city."""
 
 import csv
 import socket
@@ -27,12 +27,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with playing(tmp_path_factory.mktemp("demo")) as played:
         played.until(is_at_rest)
         yield played
-        assert played.end() == 0, played.told.decode()
+        assert played.end() == 0, played.printed.decode()
         assert played.result["reports_lost"] == played.result["reports_duplicated"] == 0
 
 
 def is_at_rest(scene: SceneSeen) -> bool:
-    """The lane serves, nobody is on the way through, and the reader is empty. What the last one was shown may still stand there."""
+    """Return whether the lane serves, no passage is under way, and the reader is empty.
+
+    The display may still show the last passenger's picture.
+    """
     board, lane = scene["board"], scene["lane"]
     serves = (lane["plug"], lane["reader"], lane["board"]) == ("in", "ready", "ready")
     here = board["linked"] and board["shows"] != "out_of_service" and board["arms"] == "locked"
@@ -40,35 +43,35 @@ def is_at_rest(scene: SceneSeen) -> bool:
 
 
 def taps(scene: SceneSeen) -> int:
-    """How many there were."""
+    """Return the number of the last tap."""
     return int(scene["tap"]["n"]) if scene["tap"] else 0
 
 
 def stages(scene: SceneSeen) -> set[str]:
-    """The names of those of the last tap that are known."""
+    """Return the names of the known stages of the last tap."""
     return {str(stage["name"]) for stage in scene["tap"]["stages"]}
 
 
 def card(scene: SceneSeen, name: str) -> dict[str, object]:
-    """How a card of the tray stands."""
+    """Return a card of the tray."""
     return next(dict(each) for each in scene["tray"] if each["name"] == name)
 
 
 def tapped(page: Page, verb: str, **more: object) -> SceneSeen:
-    """Do it, and see it to its end: the scene in which the tap is the last one and all of its stages are known."""
+    """Send a verb; return the scene in which its tap is the last, with all stages known."""
     before = taps(page.until(is_at_rest))
     assert page.do(verb, **more) == (204, "")
-    # Reader, lane and board tell on a pipe each: what comes first on the way may be heard of last.
+    # Reader, lane and board have a pipe each, so their lines may be read in any order.
     seen = page.until(lambda scene: taps(scene) > before and {"radio", "wire"} <= stages(scene))
     page.until(is_at_rest)
     return seen
 
 
 def outcome(page: Page, name: str) -> str:
-    """What becomes of this card.
+    """Tap this card; return its outcome.
 
-    Two others are shown before, of which no report is made, if the reader may still know this one: shown again in a moment
-    without a field it would have to be shown once more.
+    If the reader may still remember the card, two others of which no report is made are tapped
+    first: a remembered card could meet a moment without a field, and need another try.
     """
     if name in page.lately:
         for other in [each for each in ("phone", "unmatched", "matched") if each != name][:2]:
@@ -77,7 +80,7 @@ def outcome(page: Page, name: str) -> str:
 
 
 def received(page: Page, reports: int) -> SceneSeen:
-    """When the city has so many reports of this lane, and none waits."""
+    """Wait until the city has this many reports of the lane, and none waits."""
     return page.until(
         lambda scene: (
             scene["reports"]["city_received"] == scene["reports"]["delivered"] == reports
@@ -86,7 +89,7 @@ def received(page: Page, reports: int) -> SceneSeen:
     )
 
 
-def test_each_card_of_the_tray_gives_its_outcome_and_every_stage_of_it_is_told(page: Page) -> None:
+def test_each_card_of_the_tray_has_its_outcome_and_every_stage(page: Page) -> None:
     before = page.until(lambda scene: card(scene, "brief")["suspended"] and is_at_rest(scene))
     for name in TRAY:
         seen = tapped(page, "tap", card=name)
@@ -102,7 +105,7 @@ def test_each_card_of_the_tray_gives_its_outcome_and_every_stage_of_it_is_told(p
         assert tap["total_us"] == sum(stage["us"] for stage in tap["stages"]) > 0
         shown = {stage["name"]: stage["us"] for stage in tap["stages"]}
         assert (shown["report"] > 0) is (name in {"suspended", "brief"}), (
-            "who is admitted waits for no report"
+            "an admitted passenger waits for no report"
         )
     reports = before["reports"]["delivered"] + 3  # suspended, brief, and the use of a staff card
     ended = received(page, reports)
@@ -142,12 +145,10 @@ def test_an_impatient_hand_shows_its_card_again_and_the_gate_is_not_confused(pag
     for verb in ("tap", "tap", "lay", "tap", "clash", "pull_early", "tap"):
         named = {"card": "unmatched"} if verb in {"tap", "lay"} else {}
         assert page.do(verb, **named)[0] in {204, 409}
-    page.until(
-        lambda scene: taps(scene) > taps(before)
-    )  # taken sooner, none of them need have been read
+    page.until(lambda scene: taps(scene) > taps(before))  # before that, none may have been read
     page.do("take")
     settled = page.until(is_at_rest)
-    # On a slow day some of what the hand did is told of only now; the last word is about the last card.
+    # On a slow machine events of these verbs come only now; those of the last card come last.
     assert page.do("tap", card="matched") == (204, "")
     page.until(
         lambda scene: (
@@ -174,7 +175,7 @@ def test_suspended_in_the_city_a_card_is_refused_and_reinstated_it_is_admitted(p
 
 
 def programs(page: Page) -> dict[int, str]:
-    """The demo's own programs by their process ids."""
+    """Return the demo's own programs by their process ids."""
     running = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(page.process.pid)],
         capture_output=True,
@@ -185,7 +186,7 @@ def programs(page: Page) -> dict[int, str]:
     return {int(pid): args for pid, args in lines if not args.startswith("ps ")}
 
 
-def test_what_a_visitor_asks_of_the_city_starts_no_program_and_is_timed(page: Page) -> None:
+def test_a_request_at_the_city_starts_no_program_and_is_timed(page: Page) -> None:
     before = programs(page)
     assert sum(" backoffice " in args for args in before.values()) == 3, (
         "server, publisher, and one for all else"
@@ -213,7 +214,7 @@ def test_what_a_visitor_asks_of_the_city_starts_no_program_and_is_timed(page: Pa
     assert programs(page) == before
 
 
-def test_a_cut_network_ends_no_program_and_the_city_is_counted_on_for_what_it_has(
+def test_a_cut_network_ends_no_program_and_taps_with_a_verdict_are_counted(
     page: Page,
 ) -> None:
     before = programs(page)
@@ -230,14 +231,14 @@ def test_a_cut_network_ends_no_program_and_the_city_is_counted_on_for_what_it_ha
     assert programs(page) == before
 
 
-def test_the_city_is_told_of_a_lost_reader_when_it_says_so_and_not_without_a_network(
+def test_the_city_knows_of_a_lost_reader_only_once_the_network_is_up(
     page: Page,
 ) -> None:
     assert page.do("network", up=False) == (204, "")
     page.until(lambda scene: scene["courier"] == "unreachable")
     assert page.do("reader", plugged=False) == (204, "")
     page.until(lambda scene: scene["lane"]["reader"] == "lost")
-    # The city answers what it knows, which is the time before: asked while nothing reaches it.
+    # The city answers what it knew before the cut.
     assert page.until(lambda scene: scene["facts"]["lost"])["facts"]["lost"]["city_knows"] is False
     assert page.do("network", up=True) == (204, "")
     page.until(lambda scene: scene["facts"]["lost"]["city_knows"])
@@ -257,7 +258,7 @@ def test_what_was_on_the_disk_when_the_plug_was_pulled_is_there_when_it_is_back(
     assert (pulled["reports"]["waiting"], pulled["list"]["version"]) == (2, None)
     assert page.do("push") == (204, "")
     forced = page.until(lambda scene: scene["board"]["forced"] > pulled["board"]["forced"])
-    assert forced["facts"]["forced"]["noticed"] is False, "nobody is there to notice"
+    assert forced["facts"]["forced"]["noticed"] is False, "no lane runs that could notice"
     assert page.do("plug", **{"in": True}) == (204, "")
     back = page.until(is_at_rest)
     assert (back["facts"]["pull"]["on_disk"], back["facts"]["pull"]["kept"]) == (2, 2)
@@ -272,7 +273,7 @@ def standing(name: str, suspended: bool) -> dict[str, object]:
     return {"name": name, "suspended": suspended, "asked": None, "ends_unix_s": None}
 
 
-def test_with_the_cut_off_date_ahead_an_unmatched_card_is_let_in_and_told_of_it(page: Page) -> None:
+def test_before_the_cut_off_date_an_unmatched_card_is_admitted_with_a_notice(page: Page) -> None:
     assert page.do("cut_off", in_force=False) == (204, "")
     ahead = page.until(lambda scene: scene["cut_off"]["in_force"] is False)
     assert ahead["cut_off"]["unix_s"] > ahead["now_unix_s"]
@@ -373,7 +374,7 @@ def test_what_is_no_verb_gets_one_line(page: Page, body: bytes) -> None:
         ({"content-type": "text/plain"}, 415),
     ],
 )
-def test_nobody_elses_page_can_do_anything(
+def test_another_site_s_page_can_do_nothing(
     page: Page, headers: dict[str, str], status: int
 ) -> None:
     before = page.until(is_at_rest)["board"]["forced"]
@@ -387,7 +388,7 @@ def test_nobody_elses_page_can_do_anything(
     assert page.until(is_at_rest)["board"]["forced"] == before
 
 
-def test_no_card_of_the_tray_is_named_in_anything_that_a_page_gets(page: Page) -> None:
+def test_no_card_s_uid_is_in_anything_that_a_page_gets(page: Page) -> None:
     folder = next(page.folder.glob("turnike-demo-*"))
     with (folder / "cards.csv").open() as lines:
         uids = [row["uid"] for row in csv.DictReader(lines)]
@@ -407,7 +408,7 @@ def test_its_port_taken_the_page_is_found_on_another(tmp_path: Path) -> None:
             demo.do("plug", **{"in": False})
             demo.do("network", up=False)
             assert demo.end() == 0, (
-                "ended in the middle of it, it still brings every report of the crowd's to the city"
+                "ended in the middle, it still delivers every report of the crowd"
             )
             assert demo.result["reports_lost"] == 0
             assert list(tmp_path.iterdir()) == []

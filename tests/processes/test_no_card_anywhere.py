@@ -1,4 +1,4 @@
-"""A whole demo, and then a look at everything that its gate wrote, printed, answered and sent: no card stands in it, in no form that anybody would think of."""
+"""No card's UID, in any form, is in what the gate of a whole demo wrote, printed or sent."""
 
 import base64
 import csv
@@ -15,10 +15,10 @@ from backoffice.home.config import load
 from backoffice.reports.store import ReportStore
 
 LIMIT_S = 240
-TAPS = 60  # with the story: a suspension, a lift, a cut network
-SHORT_BYTES = 4  # UIDs of MIFARE Classic: in bytes that are drawn, one comes up by chance
+TAPS = 60  # the scenario runs: a suspension, a lift, a cut network
+SHORT_BYTES = 4  # UIDs of MIFARE Classic: in random bytes, one comes up by chance
 DRAWN = (".seg", ".wire")  # fingerprints under a drawn key
-# What stands in the demo's folder beside the gate: the city, who founded it, and the crowd with its cards.
+# In the demo's folder, but not the gate's: the city, the files it imported, and the crowd's cards.
 NOT_THE_GATES = ("city", "cards.csv", "matched.csv", "suspended.csv", "staff.csv", "deck.jsonl")
 PRINTED_BY_THE_GATE = (
     "lane.stdout",
@@ -32,7 +32,7 @@ PRINTED_BY_THE_GATE = (
 
 
 def as_base64(uid: bytes) -> Iterator[bytes]:
-    """As it stands in base64 wherever in a longer text it begins: the characters that no neighbour changes."""
+    """Yield the UID in base64 at each offset in a longer text: the characters of its bytes alone."""
     if len(uid) <= SHORT_BYTES:
         yield base64.b64encode(uid)
         return
@@ -43,7 +43,7 @@ def as_base64(uid: bytes) -> Iterator[bytes]:
 
 
 def as_text(uid: bytes) -> Iterator[bytes]:
-    """In lower case, whichever case it was."""
+    """Yield the UID as text, in lower case."""
     for between in ("", ":", "-", " "):
         yield (uid.hex(between) if between else uid.hex()).encode()
     yield repr(uid)[2:-1].lower().encode()
@@ -70,7 +70,7 @@ class Cards:
                     self._lower[len(form)].add(form)
 
     def found(self, content: bytes, *, is_drawn: bool = False) -> set[bytes]:
-        """What of them stands in there. In bytes that are drawn only what is too long for chance is looked for."""
+        """Return the forms in `content`; in random bytes, only those too long for chance."""
         exact = self._long if is_drawn else self._exact
         return _found(exact, content) | _found(self._lower, content.lower())
 
@@ -86,7 +86,7 @@ def _found(forms: Mapping[int, set[bytes]], content: bytes) -> set[bytes]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a demo left behind, and what its processes said."""
+    """Run a demo; return the folder with what it left and what its processes printed."""
     folder = tmp_path_factory.mktemp("recorded")
     command = ["tests.processes.recorded_demo", str(folder), "demo"]
     options = ["--cards", "2000", "--taps", str(TAPS), "--timing", "ideal"]
@@ -104,7 +104,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uids(recorded: Path) -> list[bytes]:
-    """Every card that was issued: the whole deck, and those of the story."""
+    """Return the UID of every issued card, with the deck's and the scenario's."""
     with (recorded / "demo" / "cards.csv").open() as lines:
         issued = {row["uid"] for row in csv.DictReader(lines)}
     deck = {
@@ -116,7 +116,7 @@ def uids(recorded: Path) -> list[bytes]:
 
 
 def written_by_the_gate(recorded: Path) -> dict[str, bytes]:
-    """Every file of the gate and everything it said, by name."""
+    """Return every file of the gate and everything it printed, by name."""
     demo, printed = recorded / "demo", recorded / "printed"
     files = [
         path
@@ -158,7 +158,7 @@ def test_the_gate_names_no_card_in_anything_that_it_sends(
         rows = [dict(row) for row in store.select(0, 1 << 40)]
         statuses = [dict(row) for row in store.gate_rows()]
     assert all(row["sealed"] for row in rows)
-    assert len(rows) >= 2, "the two that were suspended meanwhile, at least"
+    assert len(rows) >= 2, "at least the two of the scenario"
     assert any("lanes" in str(status["status"]) for status in statuses)
     assert Cards(uids).found(repr([rows, statuses]).encode()) == set()
 

@@ -1,10 +1,10 @@
-"""The demo as somebody starts it to play with it, and its page's side: the scene as it comes, and what a visitor does.
+"""A running demo, and a page of its turnstile over HTTP: the scenes, and what a visitor does.
 
 with playing() as page:
     page.until(lambda scene: scene["board"]["shows"] == "ready")
     page.do("tap", card="matched")
 
-Everything waits for a scene, and fails with the last one when it does not come.
+`until` waits for a scene, and fails with the last one when it does not come.
 """
 
 import http.client
@@ -34,7 +34,7 @@ class Page:
     """A running demo and one page of its turnstile."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        """Start it, with `folder` for its files; returns when it has told its address."""
+        """Start a demo with `folder` for its files; return when it has printed its address."""
         self.folder = folder
         self.process = subprocess.Popen(
             [
@@ -53,11 +53,11 @@ class Page:
             stderr=subprocess.PIPE,
             env={**os.environ, "TMPDIR": str(folder)},
         )
-        self.told = bytearray()
+        self.printed = bytearray()
         self.lately: deque[str] = deque(maxlen=2)
-        """The cards that the reader may still know: it remembers the last two that it has told (decision 0004)."""
+        """The last two cards, which the reader still remembers (decision 0004)."""
         self.received = bytearray()
-        """Everything that came as events."""
+        """The bytes of all events."""
         try:
             self.url = self._address()
         except BaseException:
@@ -73,37 +73,37 @@ class Page:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the page."""
         return urlsplit(self.url).port or 0
 
     def until(self, is_so: Callable[[SceneSeen], object]) -> SceneSeen:
-        """The first scene from now on of which it is so."""
+        """Wait for a scene for which `is_so` is true, and return it."""
         end_s = time.monotonic() + LIMIT_S
         with self._news:
             while not self._scene or not is_so(self._scene):
                 if not self._news.wait(end_s - time.monotonic()):
                     raise AssertionError(
-                        f"it did not come; {json.dumps(self._scene)} {self.told.decode()}"
+                        f"no such scene came; {json.dumps(self._scene)} {self.printed.decode()}"
                     )
             return self._scene
 
     def do(self, verb: str, **more: object) -> tuple[int, str]:
-        """What a visitor does: the status, and the refusal or the problem if there is one."""
+        """Send a verb; return the status, and the refusal or the problem, if any."""
         self.lately += {"clash": ["matched", "unmatched"], "pull_early": ["matched"]}.get(verb, [])
         self.lately += [str(more["card"])] if verb in {"tap", "lay"} else []
         return self.post(json.dumps({"verb": verb, **more}).encode())
 
     def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """What is answered to this, with these headers instead of a page's own."""
+        """Send a body, with these headers in place of a page's; return as `do` does."""
         own = {"content-type": "application/json", "origin": self.url.rstrip("/")}
         status, answer = self.ask("POST", "/do", body, own | dict(headers or {}))
-        (told,) = json.loads(answer).values() if answer.startswith(b"{") else ("",)
-        return status, told
+        (problem,) = json.loads(answer).values() if answer.startswith(b"{") else ("",)
+        return status, problem
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """One request; the status, and what is answered."""
+        """Send one request; return the status and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
@@ -113,17 +113,17 @@ class Page:
             connection.close()
 
     def end(self) -> int:
-        """Ctrl-C; its exit code. Its last line is in `result`."""
+        """End the demo with Ctrl-C; return its exit code. `result` has its last line."""
         self.process.send_signal(signal.SIGINT)
         assert self.process.stdout is not None
-        said = self.process.stdout.read().splitlines()
+        lines = self.process.stdout.read().splitlines()
         code = self.process.wait(LIMIT_S)
-        self.result = json.loads(said[-1]) if said else {}
+        self.result = json.loads(lines[-1]) if lines else {}
         self._close()
         return code
 
     def _close(self) -> None:
-        """Once it has ended: what listened to it has, too."""
+        """Wait for the threads that read from a demo which has ended."""
         for listener in self._listeners:
             listener.join(LIMIT_S)
         for pipe in (self.process.stdout, self.process.stderr):
@@ -131,7 +131,7 @@ class Page:
             pipe.close()
 
     def stop(self) -> None:
-        """End it however it is, if it has not ended."""
+        """Kill the demo if it has not ended."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -141,19 +141,19 @@ class Page:
         assert self.process.stderr is not None
         end_s = time.monotonic() + LIMIT_S
         while True:
-            found = ADDRESS.search(self.told.decode(errors="replace"))
+            found = ADDRESS.search(self.printed.decode(errors="replace"))
             if found:
                 return found[0]
             select.select([self.process.stderr], [], [], end_s - time.monotonic())
             read = os.read(self.process.stderr.fileno(), 65_536)
-            assert read, self.told
-            assert time.monotonic() < end_s, self.told
-            self.told += read
+            assert read, self.printed
+            assert time.monotonic() < end_s, self.printed
+            self.printed += read
 
     def _drain(self) -> None:
         assert self.process.stderr is not None
         while read := os.read(self.process.stderr.fileno(), 65_536):
-            self.told += read
+            self.printed += read
 
     def _listen(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -174,11 +174,11 @@ class Page:
 
 @contextmanager
 def playing(folder: Path, *arguments: str) -> Iterator[Page]:
-    """A demo for the length of a block, on any port."""
+    """Run a demo for the length of a block, on any port."""
     page = Page(folder, "--page-port", "0", *arguments)
     try:
         yield page
         if page.process.poll() is None:
-            assert page.end() == 0, page.told.decode()
+            assert page.end() == 0, page.printed.decode()
     finally:
         page.stop()

@@ -1,4 +1,4 @@
-"""The simulated board against docs/board-protocol.md: golden frames, sessions, passages, duties, faults."""
+"""The simulated board keeps docs/board-protocol.md: frames, sessions, passages, duties, faults."""
 
 import json
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_crc_is_the_published_one() -> None:
     assert f.crc16(b"123456789") == 0x29B1  # the check value of CRC-16/CCITT-FALSE
 
 
-def test_an_endless_frame_is_one_error_and_the_next_frame_is_heard() -> None:
+def test_an_endless_frame_is_one_error_and_the_next_frame_is_received() -> None:
     stream = f.FrameStream()
     for _ in range(1000):
         assert stream.feed(b"\x05") == []
@@ -116,7 +116,7 @@ class Bench:
             self.told()
 
     def turn(self) -> None:
-        """Collect what the board says, and acknowledge its events."""
+        """Collect what the board sends, and acknowledge its events."""
         for outcome in self.board.advance(self.now_ns):
             match outcome:
                 case Send(data):
@@ -134,7 +134,7 @@ class Bench:
                 self.say(f.Ack(seq))
 
     def say(self, frame: f.Frame, seq: int | None = None) -> int:
-        """Send one frame as the lane; commands count their seq up, unless told otherwise."""
+        """Send one frame as the lane; commands count their seq up unless `seq` is given."""
         if seq is None:
             is_command = isinstance(frame, f.Open | f.Show | f.Read)
             seq = self._seq if is_command else f.FROM_LANE
@@ -162,7 +162,7 @@ class Bench:
             self.turn()
 
     def told(self) -> list[f.Frame]:
-        """What the board has said since the last call, heartbeats aside."""
+        """Return what the board has sent since the last call, without heartbeats."""
         frames, self.frames = self.frames, []
         return [frame for _, frame in frames if not isinstance(frame, f.Heartbeat)]
 
@@ -279,7 +279,7 @@ def test_open_and_walk_through() -> None:
     assert bench.heartbeat().state == 0x08
 
 
-def test_somebody_walks_by_himself() -> None:
+def test_a_passenger_walks_after_walk_ms() -> None:
     bench = Bench(Setup(walk_ms=300, release_ms=8))
     seq = bench.say(f.Open(42, 0, 5000))
     bench.wait(307)
@@ -288,7 +288,7 @@ def test_somebody_walks_by_himself() -> None:
     assert f.Ack(seq) not in bench.told()
 
 
-def test_nobody_walks_and_the_arms_lock() -> None:
+def test_no_passenger_walks_and_the_arms_lock() -> None:
     bench = Bench()
     seq = bench.say(f.Open(42, 1, 700))
     assert bench.heartbeat().state == 0x04
@@ -305,7 +305,7 @@ def test_the_same_tap_never_opens_twice() -> None:
     bench.say(f.Open(42, 0, 5000), 0)
     bench.verb("pass")
     bench.say(f.Open(42, 0, 5000), 0)  # a copy: its ACK was lost
-    bench.say(f.Open(42, 0, 5000), 1)  # asked anew
+    bench.say(f.Open(42, 0, 5000), 1)  # asked again
     assert bench.locked()
     assert bench.happened("open", "duplicate_open") == ["open", "duplicate_open", "duplicate_open"]
     assert [frame for frame in bench.told() if isinstance(frame, f.Ack)] == [
@@ -482,7 +482,7 @@ def test_the_same_session_again_changes_nothing() -> None:
     ]
 
 
-def test_its_own_reader_tells_a_card_once() -> None:
+def test_its_own_reader_reports_a_card_once() -> None:
     bench = Bench(Setup(reader=True, read_ms=12))
     bench.verb("present 04a1b2c3d4e5f6")
     bench.wait(11)
@@ -514,7 +514,7 @@ CARD = f.Card(1, False, 0x20, 0x0344, bytes.fromhex("04a1b2c3d4e5f6"))
 LAY = replace(CARD, lay=True)
 
 
-def test_a_card_that_lies_there_when_a_lane_comes_is_told_to_it() -> None:
+def test_a_card_that_lies_there_when_a_lane_comes_is_reported_to_it() -> None:
     bench = Bench(Setup(reader=True), connect=False)
     bench.verb("present 04a1b2c3d4e5f6")
     bench.wait(1_000)
@@ -525,7 +525,7 @@ def test_a_card_that_lies_there_when_a_lane_comes_is_told_to_it() -> None:
     assert CARD not in bench.told()
 
 
-def test_a_card_is_told_once_in_each_session_and_not_when_it_has_gone() -> None:
+def test_a_card_is_reported_once_in_each_session_and_not_when_it_has_gone() -> None:
     bench = Bench(Setup(reader=True))
     bench.verb("present 04a1b2c3d4e5f6")
     assert CARD in bench.told()
@@ -557,7 +557,7 @@ def test_a_phone_in_a_new_session_has_the_uid_it_had() -> None:
     assert again == [replace(card, lay=True) for card in first]
 
 
-def test_a_broken_reader_stands_in_the_heartbeat() -> None:
+def test_a_broken_reader_is_in_the_heartbeat() -> None:
     bench = Bench(Setup(reader=True), "reader-broken")
     bench.verb("present 04a1b2c3d4e5f6")
     assert bench.heartbeat().state == 0x20
@@ -691,7 +691,7 @@ def test_what_lies_on_its_reader_is_sent_again_when_the_lane_asks() -> None:
     assert bench.told() == [f.Ack(1)], "a copy of the question is no second one"
 
 
-def test_an_emergency_is_shown_whatever_the_lane_says_and_without_a_lane() -> None:
+def test_an_emergency_is_shown_whatever_the_lane_sends_and_without_a_lane() -> None:
     bench = Bench(connect=False)
     bench.verb("emergency on")
     assert bench.board.status()["shows"] == "emergency"
@@ -713,7 +713,7 @@ def test_an_emergency_is_shown_whatever_the_lane_says_and_without_a_lane() -> No
     )
 
 
-def test_after_an_emergency_nobody_is_told_to_walk_through_locked_arms() -> None:
+def test_after_an_emergency_locked_arms_never_show_walk_through() -> None:
     bench = Bench()
     bench.verb("emergency on")
     bench.say(f.Show(7, 0, 0))

@@ -1,4 +1,4 @@
-"""The crowd: its deck, its plan, what its passengers see, and how that is judged. Played at a gate that is a script."""
+"""The crowd at a scripted gate: its deck, its plan, what its passengers see, and the score."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -293,7 +293,7 @@ def test_a_summary_without_taps() -> None:
 
 
 class ScriptedGate:
-    """A gate whose lane answers at once by a table: what the board tells when a card is presented for the nth time."""
+    """A gate whose lane answers at once by a table: what the board reports when a card is presented for the nth time."""
 
     def __init__(self, *answers: list[dict[str, Any]]) -> None:
         self.scene = Scene()
@@ -462,7 +462,7 @@ def test_a_gate_that_never_answers_is_wrong() -> None:
         ("board", {"event": "lane_lost"}, "lane"),
         ("board", {"event": "session"}, "lane"),  # a lane, and nothing shown yet
         ("board", {"event": "started"}, "lane"),
-        ("board", opened(1), "lane"),  # somebody is on the way through
+        ("board", opened(1), "lane"),  # a passage is under way
         (
             "board",
             {"event": "show", "outcome": "out_of_service", "by": "lane", "hold_ms": 0},

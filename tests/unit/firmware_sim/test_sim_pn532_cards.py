@@ -103,7 +103,7 @@ def test_a_command_in_two_pieces_is_one_command(bench: Bench) -> None:
     assert bench.answer("400103422201" + "00") == "41009100"
 
 
-def test_a_card_without_rats_answers_no_apdu_and_a_classic_authenticates_nobody(
+def test_a_card_without_rats_answers_no_apdu_and_a_classic_rejects_every_authentication(
     bench: Bench,
 ) -> None:
     bench.answer("1200")

@@ -1,4 +1,4 @@
-"""The simulated chip's named faults: each does what its name says, as often as it was told."""
+"""The simulated chip's named faults: each has its effect, as often as it was set."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_a_brownout_loses_speed_configuration_and_wakefulness(bench: Bench) -> N
     assert bench.answer("4a0100") == "error"
 
 
-def test_a_stuck_chip_says_yes_and_stays_where_it_is(bench: Bench) -> None:
+def test_a_stuck_chip_acknowledges_and_keeps_its_speed(bench: Bench) -> None:
     fault(bench, "stuck-baud")
     bench.chip.stick(bench.now_ns)
     assert bench.answer("1004") == "11"

@@ -1,4 +1,4 @@
-"""The simulated chip's frame codec, against frames written out in the manual and by other programs."""
+"""The simulated chip's frame codec, against frames of the manual and of other programs."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_the_frames_that_nfcpy_opens_with_are_commands() -> None:
     assert frames_of(data) == [Command(b"\x02"), Command(bytes.fromhex("14010000"))]
 
 
-def test_acknowledgements_are_told_apart_from_commands() -> None:
+def test_acknowledgements_differ_from_commands() -> None:
     assert frames_of(ACK + NACK + ACK) == [Ack(), Nack(), Ack()]
 
 
@@ -86,7 +86,7 @@ def test_a_spoiled_frame_is_skipped_with_its_reason(data: str, reason: str) -> N
     assert Skipped(reason) in frames_of(bytes.fromhex(data))
 
 
-def test_a_frame_behind_a_spoiled_one_is_heard() -> None:
+def test_a_frame_after_a_spoiled_one_is_received() -> None:
     spoiled = bytes.fromhex("0000ff02ffd4022a00")
     assert frames_of(spoiled + GET_FIRMWARE_VERSION)[-1] == Command(b"\x02")
 

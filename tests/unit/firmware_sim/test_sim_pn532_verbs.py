@@ -1,4 +1,4 @@
-"""The simulated reader's verbs: what is obeyed, in which order it is told, and what is refused without a change."""
+"""The simulated reader's verbs: their effects, the order of events, and what is refused."""
 
 from random import Random
 
@@ -27,7 +27,7 @@ def obey(device: Pn532, verb: str) -> None:
     device.obey(verb.split(), 7)
 
 
-def test_a_card_is_told_with_the_time_of_its_verb_before_the_chip_answers_for_it(
+def test_a_card_s_event_has_the_time_of_its_verb_and_precedes_the_answer(
     device: Pn532,
 ) -> None:
     device.receive(WAKE_AND_LIST, 1)
@@ -127,13 +127,15 @@ def test_nine_cards_do_not_fit_on_a_reader(device: Pn532) -> None:
 @pytest.mark.parametrize(
     "verbs", [[f"clash {UID} 11223344"], ["fault two-cards=1", f"present {UID}"]]
 )
-def test_the_chip_cannot_look_between_two_cards_of_one_moment(verbs: list[str]) -> None:
+def test_the_chip_cannot_poll_between_two_cards_of_one_moment(verbs: list[str]) -> None:
     random = Random(1)
     device = Pn532(Chip(random, REAL), random)
     device.receive(WAKE_AND_LIST[:-11], 0)
     device.advance(10**8)
     device.receive(WAKE_AND_LIST[-11:], 10**8)
-    later_ns = 10**8 + 10**7  # the first look is overdue when the verbs come: it sees none of them
+    later_ns = (
+        10**8 + 10**7
+    )  # the first poll is overdue when the verbs come: it finds none of the cards
     for verb in verbs:
         device.obey(verb.split(), later_ns)
     outcomes = [*device.advance(later_ns), *device.advance(10**9)]

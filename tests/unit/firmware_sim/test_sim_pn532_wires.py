@@ -1,4 +1,4 @@
-"""The simulated wire: pacing, speeds, the link, and what the other end sees when the plug comes out."""
+"""The simulated wire: pacing, speeds, the link, and the hang-up when the plug comes out."""
 
 import os
 import termios
@@ -30,7 +30,7 @@ def test_a_real_line_takes_ten_bits_a_byte_and_one_chunk_after_the_other() -> No
     assert line.due_ns() == 1_500_000
 
 
-def test_a_line_that_nobody_reads_drops_and_counts() -> None:
+def test_a_line_without_a_reader_drops_and_counts() -> None:
     line = Line(real=True)
     line.push(bytes(LINE_MAX_BYTES), 0, 9600)
     line.push(b"x", 0, 9600)
@@ -115,6 +115,6 @@ def test_an_old_link_is_taken_over_and_a_file_is_not(tmp_path: Path) -> None:
     assert link.read_text() == "precious"
 
 
-def test_a_link_without_a_folder_says_so(tmp_path: Path) -> None:
+def test_a_link_without_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="folder"):
         Wire(tmp_path / "none" / "reader", real=False, random=Random(1))

@@ -1,4 +1,4 @@
-"""UIDs as people give them to a simulated reader: the spellings that a back office takes, by a reader of its own."""
+"""UIDs for a simulated reader: the spellings that a back office takes, by a parser of its own."""
 
 import pytest
 
