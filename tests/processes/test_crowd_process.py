@@ -1,4 +1,4 @@
-"""`firmware-sim crowd` as a process, with its devices and without a lane, and once with one that admits everybody."""
+"""`firmware-sim crowd` as a process with its devices: without a lane, and with a scripted one."""
 
 import json
 import os
@@ -56,8 +56,8 @@ def test_no_lane_serves_the_gate(deck: Path) -> None:
         assert is_over(crowd, deck.parent) == 1
         assert crowd.process.stderr is not None
         assert (
-            crowd.process.stderr.read()
-            == b"firmware-sim: crowd: waited 0.2 s for the lane; is a lane running on these devices?\n"
+            crowd.process.stderr.read() == b"firmware-sim: crowd: waited 0.2 s for the lane;"
+            b" is a lane running on these devices?\n"
         )
 
 

@@ -113,10 +113,12 @@ from validator.cli import main
 main()
 """
 ADMITTED_TAKEN_FOR_WRONG = """
-People.deck = lambda people: (card | {"expect": "denied"} for card in deck(people) if card["kind"] == "matched")
+matched = lambda people: (card for card in deck(people) if card["kind"] == "matched")
+People.deck = lambda people: (card | {"expect": "denied"} for card in matched(people))
 """
 A_REPORT_THAT_NEVER_COMES = """
-People.deck = lambda people: (card | {"report": True} for card in deck(people) if card["kind"] == "unmatched")
+unmatched = lambda people: (card for card in deck(people) if card["kind"] == "unmatched")
+People.deck = lambda people: (card | {"report": True} for card in unmatched(people))
 """
 
 

@@ -32,7 +32,7 @@ PRINTED_BY_THE_GATE = (
 
 
 def as_base64(uid: bytes) -> Iterator[bytes]:
-    """Yield the UID in base64 at each offset in a longer text: the characters of its bytes alone."""
+    """Yield the UID in base64 at each offset in a longer text, without the neighbours' bits."""
     if len(uid) <= SHORT_BYTES:
         yield base64.b64encode(uid)
         return

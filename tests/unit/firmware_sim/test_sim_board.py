@@ -745,9 +745,7 @@ def test_a_card_that_no_lane_has_acknowledged_has_come_for_the_next_one_too() ->
     assert CARD in bench.told()
 
 
-def test_a_card_after_which_a_lane_has_opened_is_no_new_one_though_its_acknowledgement_was_lost() -> (
-    None
-):
+def test_a_card_for_which_a_lane_opened_is_taken_though_its_ack_was_lost() -> None:
     bench = Bench(Setup(reader=True, walk_ms=None))
     bench.acknowledges = False
     bench.verb("present 04a1b2c3d4e5f6")

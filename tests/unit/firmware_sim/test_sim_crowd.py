@@ -293,7 +293,7 @@ def test_a_summary_without_taps() -> None:
 
 
 class ScriptedGate:
-    """A gate whose lane answers at once by a table: what the board reports when a card is presented for the nth time."""
+    """A gate whose lane answers at once by a table: the board's events at each nth card."""
 
     def __init__(self, *answers: list[dict[str, Any]]) -> None:
         self.scene = Scene()
