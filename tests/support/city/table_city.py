@@ -19,8 +19,6 @@ CARD, OTHER = "04a12b3c4d5e6f", "04a12b3c4d5e70"
 
 
 WORDS = b"correct horse battery staple\n"
-
-
 EXPORT = ("--from", "2020-01-01T00:00Z", "--who", "somebody")
 
 
@@ -64,8 +62,6 @@ OUT = (
 
 
 OPEN = "reports open @march.export --key @ministry.pem --signer @exporter.pub"
-
-
 PLACES = [
     Place("import cards @cards.csv --home @city", "cards.csv"),
     Place("import cards @cards.csv --home @city --json", "cards.csv"),
