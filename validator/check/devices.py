@@ -7,7 +7,7 @@ import fcntl
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from validator.check.finding import Finding
 from validator.config import Config
@@ -16,7 +16,7 @@ from validator.lane.ports import Board, Reader
 from validator.programs.lane import make_board, make_reader
 
 # A chip left at another speed is found in two seconds; a board greets within one.
-DEVICE_WAIT_S = 4.0
+DEVICE_WAIT_NS = 4_000_000_000
 
 
 def examine_devices(config: Config) -> Iterator[Finding]:
@@ -34,27 +34,37 @@ def examine_devices(config: Config) -> Iterator[Finding]:
         return
     board = make_board(config)
     reader = make_reader(config, board)
+    devices: dict[str, Board | Reader] = {"board": board, "reader": reader}
     try:
-        for subject, device in (("board", board), ("reader", reader)):
-            if subject not in held:
-                yield _device(subject, paths[subject], device)
+        yield from _answers(
+            {subject: devices[subject] for subject in paths if subject not in held}, paths
+        )
     finally:
         reader.close()
         board.close()
 
 
-def _device(subject: str, path: str, device: Board | Reader) -> Finding:
-    deadline_s = time.monotonic() + DEVICE_WAIT_S
-    lost = f"{subject} at {path}: no answer; check cable and power"
-    while time.monotonic() < deadline_s:
-        match device.take():
-            case BoardBack() | ReaderBack():
-                return Finding(subject, "ok", f"{path}: answers")
-            case BoardLost(reason=reason) | ReaderLost(reason=reason):
-                lost = reason
-            case _:
-                _wait(device)
-    return Finding(subject, "bad", lost)
+def _answers(devices: Mapping[str, Board | Reader], paths: Mapping[str, str]) -> Iterator[Finding]:
+    """Wait for all of them at once: a gate without devices is examined in one wait."""
+    lost = {name: f"{name} at {paths[name]}: no answer; check cable and power" for name in devices}
+    answered: set[str] = set()
+    deadline_ns = time.monotonic_ns() + DEVICE_WAIT_NS
+    while answered != set(devices) and time.monotonic_ns() < deadline_ns:
+        waiting = [name for name in devices if name not in answered]
+        taken = {name: devices[name].take() for name in waiting}
+        for name, event in taken.items():
+            match event:
+                case BoardBack() | ReaderBack():
+                    answered.add(name)
+                case BoardLost(reason=reason) | ReaderLost(reason=reason):
+                    lost[name] = reason
+        if not any(taken.values()):
+            _wait([devices[name] for name in waiting], deadline_ns)
+    for name in devices:
+        if name in answered:
+            yield Finding(name, "ok", f"{paths[name]}: answers")
+        else:
+            yield Finding(name, "bad", lost[name])
 
 
 def _held(path: str) -> bool:
@@ -71,8 +81,10 @@ def _held(path: str) -> bool:
     return False
 
 
-def _wait(device: Board | Reader) -> None:
+def _wait(devices: Sequence[Board | Reader], deadline_ns: int) -> None:
     poll = select.poll()
-    if device.fileno() >= 0:
-        poll.register(device.fileno(), select.POLLIN)
-    poll.poll(max(device.deadline_ns() - time.monotonic_ns(), 0) / 1e6)
+    for device in devices:
+        if device.fileno() >= 0:
+            poll.register(device.fileno(), select.POLLIN)
+    due_ns = min([deadline_ns, *(device.deadline_ns() for device in devices)])
+    poll.poll(max(due_ns - time.monotonic_ns(), 0) / 1e6)
