@@ -12,7 +12,8 @@ from tests.support.machine.command_table import (
 PROGRAM, MODULE = "turnike-backoffice", "backoffice"
 
 
-SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108  # each command waits for its fsyncs otherwise
+# In memory: on a disk each command waits for its fsyncs.
+SHELVES = next(filter(os.path.isdir, ["/dev/shm"]), None)  # noqa: S108
 
 
 CARD, OTHER = "04a12b3c4d5e6f", "04a12b3c4d5e70"
