@@ -1,4 +1,4 @@
-"""Wrong input gets one clear line and exit 2, instead of click's three. For commands that a program may start, too."""
+"""Commands whose errors take one line and exit 2, in place of click's three lines."""
 
 import math
 import sys
@@ -63,7 +63,7 @@ def _one_line(name: str | None = None) -> Iterator[None]:
 
 
 def serve(name: str, device: Device, wire: Wire) -> None:
-    """Run the device until it is told to end; exit 1 with one line if its output cannot be written."""
+    """Run the device to its end; exit 1 with one line if its output cannot be written."""
     try:
         run(device, wire)
     except OutputError as error:
