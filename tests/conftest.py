@@ -1,4 +1,4 @@
-"""What every test may rely on: with CI=true nothing is skipped, since a skipped test would pass for one that ran."""
+"""What every test may rely on. With CI=true none is skipped: it would pass for one that ran."""
 
 import os
 from collections.abc import Generator, Iterator

@@ -1,4 +1,4 @@
-"""What the contract suites of the courier's ports share: the kinds of adapters, and small makers."""
+"""The kinds of adapters of the courier's ports, and small makers, for their contract suites."""
 
 from tests.simulation.fleet.lives import Life, steady
 from tests.simulation.fleet.ports import (

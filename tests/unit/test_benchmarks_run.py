@@ -1,4 +1,4 @@
-"""Benchmarks cannot rot: every one runs tiny, with real processes, and says what it measured. How fast is not judged here."""
+"""Each benchmark runs tiny, with real processes, and returns its figures. Speed is not judged."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def test_every_benchmark_runs_small_and_writes_its_numbers(tmp_path: Path) -> No
     assert all(row["n"] > 0 and row["p50"] >= 0 for row in written["rows"])
 
 
-def test_a_percentile_of_too_few_is_not_told() -> None:
+def test_a_percentile_of_too_few_is_not_shown() -> None:
     row = timed("few", "ms", [1_000_000] * 99)
     assert (row.p50, row.p99, row.p999, row.max) == (1.0, None, None, 1.0)
 
@@ -34,5 +34,5 @@ def test_a_budget_is_met_only_when_every_limit_holds() -> None:
     limits = (Limit("p50", 5.0), Limit("p99", 20.0))
     assert Row("met", "µs", 100, 5.0, 20.0, budget=limits).met is True
     assert Row("slow tail", "µs", 100, 5.0, 20.1, budget=limits).met is False
-    assert Row("too few to tell", "µs", 9, 5.0, budget=limits).met is None
+    assert Row("too few to show", "µs", 9, 5.0, budget=limits).met is None
     assert counted("no budget", "MB", 1.0).met is None
