@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from backoffice.reports.store import ReportStore
+from tests.support.city.export_desk import UIDS, Desk
 from tests.support.city.postgres_server import PostgresServer, postgres_server
-from tests.unit.backoffice.reports import test_exports as of_exports
 from tests.unit.backoffice.reports import test_gate_statuses as of_statuses
 from tests.unit.backoffice.reports import test_store as of_store
-from tests.unit.backoffice.reports.test_exports import UIDS, Desk
+from tests.unit.backoffice.reports.exports import test_exports as of_exports
+from tests.unit.backoffice.reports.exports import test_retention as of_retention
 
 
 def behaviours() -> Iterator[tuple[str, Callable[[ReportStore], None]]]:
@@ -54,7 +55,7 @@ def test_a_store_of_reports_on_postgresql(store: ReportStore, behaviour: str) ->
     [
         of_exports.test_an_export_of_nothing_is_whole_as_well,
         of_exports.test_only_what_was_received_in_the_period_is_exported,
-        of_exports.test_reports_are_deleted_an_hour_at_a_time,
+        of_retention.test_reports_are_deleted_an_hour_at_a_time,
     ],
 )
 def test_an_export_on_postgresql(

@@ -3,83 +3,22 @@
 import asyncio
 import gzip
 import json
-import os
-from collections.abc import Coroutine, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Coroutine, Mapping
 from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
 from backoffice.receiver.app import Receiver, ReceiverLimits
 from backoffice.registry.database import RegistryError
-from backoffice.reports.store import ReportStore
+from tests.support.city.receiver_city import HOST, KEY, LIMITS, OTHER, City, results
 from tests.support.gate.reports import NOW_UNIX_S, stored
 from tests.support.web.asgi import Answered, ask
 from validator.reports.signed_request import sign
 from validator.reports.stored_report import StoredReport
-
-HOST = "https://reports.example.org"
-KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
-OTHER = Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)
-LIMITS = ReceiverLimits(requests_per_minute=50)
-
-
-class City:
-    """A receiver with two enrolled gates."""
-
-    def __init__(self, store: ReportStore) -> None:
-        self.store = store
-        self.now_unix_s = NOW_UNIX_S
-        self.app = Starlette(routes=Receiver(store, LIMITS, lambda: self.now_unix_s).routes)
-        for gate_id, key in (("gate", KEY), ("another", OTHER)):
-            store.enrol(
-                gate_id,
-                store.invite(gate_id, NOW_UNIX_S),
-                key.public_key().public_bytes_raw(),
-                NOW_UNIX_S,
-            )
-
-    def post(
-        self,
-        path: str,
-        content: bytes,
-        *,
-        key: Ed25519PrivateKey = KEY,
-        gate_id: str = "gate",
-        packed: bytes | None = None,
-        created_unix_s: int = NOW_UNIX_S,
-        change: Mapping[str, str] | None = None,
-    ) -> Answered:
-        """A signed request; `change` alters headers after it was signed."""
-        body = gzip.compress(content) if packed is None else packed
-        headers = {"content-type": "application/json", "content-encoding": "gzip"}
-        signed = sign("POST", HOST + path, headers, body, key, gate_id, created_unix_s)
-        return ask(self.app, "POST", HOST + path, {**signed, **(change or {})}, body)
-
-    def upload(self, *reports: StoredReport | dict[str, Any], **more: Any) -> Answered:
-        """Upload reports, or what pretends to be some."""
-        told = [
-            json.loads(each.json()) if isinstance(each, StoredReport) else each for each in reports
-        ]
-        return self.post("/v1/reports", json.dumps({"reports": told}).encode(), **more)
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    with ReportStore.open(f"sqlite:///{tmp_path / 'registry.db'}") as store:
-        yield City(store)
-
-
-def results(answered: Answered) -> list[str]:
-    assert answered.status == 200, answered.body
-    return [each["result"] for each in answered.json["results"]]
 
 
 def test_a_batch_is_stored_and_a_second_copy_is_known(city: City) -> None:
@@ -156,81 +95,6 @@ def test_one_report_that_is_none_is_rejected_and_the_rest_are_stored(city: City)
     assert "seq" in refused["reason"]
 
 
-@pytest.mark.parametrize(
-    "extra", [{"uid": "04a1b2c3d4e5f6"}, {"kind": "theft"}, {"sealed": "x" * 500}, {"gate_id": 5}]
-)
-def test_a_report_with_other_fields_or_values_than_allowed_is_rejected(
-    extra: Mapping[str, Any], city: City
-) -> None:
-    assert results(city.upload(json.loads(stored(1).json()) | extra)) == ["rejected"]
-
-
-@pytest.mark.parametrize(
-    ("content", "status"),
-    [
-        (b"", 400),
-        (b"null", 400),
-        (b'{"reports": 5}', 400),
-        (b'{"reports": [5]}', 400),
-        (b'{"reports": [{"report_id": "x"}]}', 400),
-        (b'{"reports": [], "more": 1}', 400),
-        (b"[" * 100_000, 400),
-        (b'{"reports": [' + b"{}," * 300 + b"{}]}", 413),
-        (b" " * 2_000_000, 413),
-    ],
-)
-def test_a_body_that_is_no_batch_is_refused_in_one_line(
-    content: bytes, status: int, city: City
-) -> None:
-    answered = city.post("/v1/reports", content)
-    assert answered.status == status
-    assert list(answered.json) == ["error"]
-    assert len(answered.body) < 300
-
-
-def test_a_bomb_is_not_unpacked(city: City) -> None:
-    assert city.post("/v1/reports", b"", packed=gzip.compress(bytes(50 << 20))).status == 413
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [b"", b"not gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"],
-    ids=[
-        "nothing",
-        "words",
-        "cut short",
-        "more behind",
-    ],  # of itself it would be named by the time within
-)
-def test_a_body_that_is_not_one_gzip_stream_is_refused(packed: bytes, city: City) -> None:
-    assert city.post("/v1/reports", b"", packed=packed).status in {400, 401}
-
-
-def test_a_body_without_an_end_is_not_kept(city: City) -> None:
-    parts = (os.urandom(64 << 10) for _ in range(1_000))
-    read = [next(parts) for _ in range(20)]
-    answered = ask(city.app, "POST", f"{HOST}/v1/reports", {"content-encoding": "gzip"}, read)
-    assert answered.status == 413
-
-
-def test_a_body_whose_length_is_declared_too_large_is_not_read(city: City) -> None:
-    answered = ask(city.app, "POST", f"{HOST}/v1/reports", {"content-length": str(1 << 40)}, [])
-    assert answered.status == 413
-
-
-def test_an_unpacked_body_is_not_taken(city: City) -> None:
-    headers = sign(
-        "POST",
-        f"{HOST}/v1/reports",
-        {"content-type": "a", "content-encoding": "identity"},
-        b"{}",
-        KEY,
-        "gate",
-        NOW_UNIX_S,
-    )
-    assert ask(city.app, "POST", f"{HOST}/v1/reports", headers, b"{}").status == 415
-
-
 def test_a_faulty_gate_is_asked_to_wait_and_the_others_are_answered(city: City) -> None:
     answers = [city.upload() for _ in range(LIMITS.requests_per_minute + 1)]
     assert [answered.status for answered in answers[-2:]] == [200, 429]
@@ -291,64 +155,12 @@ def test_it_describes_itself(city: City) -> None:
     )
 
 
-@settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(
-    st.one_of(
-        st.binary(max_size=200),
-        st.recursive(
-            st.none() | st.integers() | st.text(max_size=9),
-            lambda below: (
-                st.lists(below, max_size=4)
-                | st.dictionaries(
-                    st.sampled_from(["reports", "report_id", "seq"]), below, max_size=3
-                )
-            ),
-        ).map(lambda value: json.dumps(value).encode()),
-    )
-)
-def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: bytes) -> None:
-    city.now_unix_s += 60
-    assert city.post("/v1/reports", content).status in {200, 400, 413}
-    assert city.store.count() == 0
-
-
-def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_stored(
-    city: City,
-) -> None:
-    bad = [
-        json.loads(stored(seq).json()) | change
-        for seq, change in enumerate(
-            (
-                {"rule": "a\0b"},
-                {"boot_id": "boot\n"},
-                {"sealed": "x\x7f"},
-                {"outbox_id": "0" * 32 + "\n"},
-                {"refused_before": 1 << 32},
-                {"boottime_ns": 1 << 62},
-            ),
-            start=2,
-        )
-    ]
-    assert results(city.upload(*bad, stored(1, boottime_ns=(1 << 62) - 1))).count(
-        "rejected"
-    ) == len(bad)
-    newline = json.loads(stored(9).json()) | {"report_id": stored(9).report_id + "\n"}
-    assert city.upload(newline).status == 400
-    half_a_character = b'{"reports": [{"report_id": "\\ud800"}]}'
-    assert city.post("/v1/reports", half_a_character).status == 400
-    assert city.store.count() == 1
-
-
 def test_a_status_dated_in_the_future_silences_no_later_one(city: City) -> None:
     years_ahead = NOW_UNIX_S + 10 * 365 * 86_400
     assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=years_ahead).json["kept"]
     city.now_unix_s += 2 * 86_400
     assert city.post("/v1/gates/gate/status", b"{}", created_unix_s=city.now_unix_s).json["kept"]
 
-
-# Many at once, and slow ones
 
 REQUEST = {"type": "http", "method": "POST", "headers": []}
 
