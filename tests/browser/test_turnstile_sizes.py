@@ -211,6 +211,11 @@ def test_by_touch_a_card_is_dragged_onto_the_reader_or_only_tapped(
     expect(page.locator(".dragged")).to_have_count(0)
 
 
+NUMBER_OF_NEXT_STEP = (
+    "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
+)
+
+
 @pytest.mark.parametrize("size", [PHONE, PANEL, DESK])
 def test_each_step_of_the_first_minute_is_done_by_its_own_button(
     shown: Made, size: ViewportSize
@@ -232,10 +237,7 @@ def test_each_step_of_the_first_minute_is_done_by_its_own_button(
     scene["tap"] = a_tap(1, "admitted")
     shown.publish()
     expect(part(page, "guide")).to_have_attribute("data-done", "1")
-    number = (
-        "getComputedStyle(document.querySelector('.guide li[data-state=next]'), '::before').content"
-    )
-    assert page.evaluate(number) == '"2"'
+    assert page.evaluate(NUMBER_OF_NEXT_STEP) == '"2"'
     # A visitor with a keyboard goes on at the next step.
     expect(part(page, "guide-2")).to_be_focused()
     press({"verb": "Tap", "card": "suspended"})

@@ -117,6 +117,27 @@ def test_the_stages_of_an_earlier_tap_are_marked_as_past(
         expect(inside).to_have_attribute("data-past", is_past)
 
 
+def the_waiting_report_arrives(shown: Made, page: Page) -> None:
+    """The step is done once all that waited is in the city, and none is missing there."""
+    scene = shown.scene
+    scene["network"] = "up"
+    for counts, done in (
+        (reports(1, 5, 5), "4"),
+        (reports(0, 6, 5), "4"),
+        (reports(missing=1), "4"),
+        (reports(), "5"),
+    ):
+        restored(scene, counts, 1)
+        shown.publish()
+        expect(part(page, "reports-waiting")).to_have_attribute(
+            "data-count", str(counts["waiting"])
+        )
+        expect(part(page, "city-received")).to_have_attribute(
+            "data-count", str(counts["city_received"])
+        )
+        expect(part(page, "guide")).to_have_attribute("data-done", done)
+
+
 def test_each_step_of_the_first_minute_shows_what_was_measured(
     shown: Made, both: tuple[Page, Page]
 ) -> None:
@@ -148,22 +169,7 @@ def test_each_step_of_the_first_minute_shows_what_was_measured(
     pulled(scene, pull(1, 1, 1_900), "in")
     shown.publish()
     expect(steps.nth(3)).to_contain_text("1 report before, none of them lost.")
-    scene["network"] = "up"
-    for counts, done in (
-        (reports(1, 5, 5), "4"),
-        (reports(0, 6, 5), "4"),
-        (reports(missing=1), "4"),
-        (reports(), "5"),
-    ):
-        restored(scene, counts, 1)
-        shown.publish()
-        expect(part(page, "reports-waiting")).to_have_attribute(
-            "data-count", str(counts["waiting"])
-        )
-        expect(part(page, "city-received")).to_have_attribute(
-            "data-count", str(counts["city_received"])
-        )
-        expect(part(page, "guide")).to_have_attribute("data-done", done)
+    the_waiting_report_arrives(shown, page)
     expect(steps.nth(4)).to_contain_text("The one that waited is in the city: nothing lost.")
     expect(steps.nth(5)).to_have_text("All five seen. The city has 6 of 6 reports.")
     scene["reports"] = reports(missing=1)

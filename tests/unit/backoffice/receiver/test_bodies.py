@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.city.receiver_city import HOST, KEY, City, results
 from tests.support.gate.reports import NOW_UNIX_S, stored
@@ -114,3 +116,26 @@ def test_a_report_with_what_no_database_keeps_is_rejected_and_the_others_are_sto
     half_a_character = b'{"reports": [{"report_id": "\\ud800"}]}'
     assert city.post("/v1/reports", half_a_character).status == 400
     assert city.store.count() == 1
+
+
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=9),
+            lambda below: (
+                st.lists(below, max_size=4)
+                | st.dictionaries(
+                    st.sampled_from(["reports", "report_id", "seq"]), below, max_size=3
+                )
+            ),
+        ).map(lambda value: json.dumps(value).encode()),
+    )
+)
+def test_any_body_of_a_gate_is_answered_and_nothing_breaks(city: City, content: bytes) -> None:
+    city.now_unix_s += 60
+    assert city.post("/v1/reports", content).status in {200, 400, 413}
+    assert city.store.count() == 0
