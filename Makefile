@@ -15,7 +15,7 @@ help:
 	@echo "             turnstile, runs that many and stops; TAPS=2000 CHAOS=1 without a network in"
 	@echo "             the first half, and with kill -9 in the second)"
 	@echo "make test    every test that this machine can run"
-	@echo "make check   ruff, mypy strict, import-linter"
+	@echo "make check   ruff, mypy strict, import-linter, words, sizes"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
 
 # A stamp is newer than its lock file only when every pinned package is installed. A .venv that an
@@ -59,6 +59,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.words
+	$(BIN)/python -m tools.sizes
 
 # What the tests that run in this process reach; the processes that others start are not counted.
 cover: $(VENV)/.dev

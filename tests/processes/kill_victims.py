@@ -110,7 +110,7 @@ class Victim:
             self.due_s = self._files_left = float("inf")
 
     def is_due(self) -> bool:
-        """Whether it is time to kill the program."""
+        """Return whether the program is to be killed now."""
         if self.watch:
             self._files += self.watch.count()
         return self._files >= self._files_left or time.monotonic() >= self.due_s

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class RecordedChild(Child):
         popen = subprocess.Popen
         with (PRINTED / f"{name}.stderr").open("ab") as errors:
             # The only Popen until it is undone: the demo starts its children in one thread.
-            subprocess.Popen = lambda *args, **more: popen(*args, **more, stderr=errors)  # type: ignore[assignment,misc,call-overload]
+            subprocess.Popen = partial(popen, stderr=errors)  # type: ignore[assignment,misc]
             try:
                 super().__init__(name, *command, is_elsewhere=is_elsewhere)
             finally:

@@ -198,7 +198,7 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if not self.pid:
             os.environ |= {"TERM": "xterm", "COLUMNS": "140", "LINES": "50"}
-            os.execv(sys.executable, [sys.executable, "-m", "validator", *SMALL])  # noqa: S606 — no shell is wanted
+            os.execv(sys.executable, [sys.executable, "-m", "validator", *SMALL])  # noqa: S606
 
     def press(self, key: str) -> None:
         os.write(self._fd, key.encode())

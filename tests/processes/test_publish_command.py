@@ -318,7 +318,8 @@ def test_serve_hands_out_what_is_published_and_takes_up_the_next(home: Home) -> 
 
 
 def test_serve_is_for_this_machine_alone(home: Home) -> None:
-    ended = CliRunner().invoke(main, ["serve", "--home", str(home.folder), "--host", "0.0.0.0"])  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104
+    ended = CliRunner().invoke(main, ["serve", "--home", str(home.folder), "--host", everywhere])
     assert ended.exit_code == 2
     assert "serve listens on this machine alone" in ended.output
 

@@ -1,7 +1,4 @@
-"""What every registry promises, tried on SQLite and on a real PostgreSQL server.
-
-It holds the issued cards, the state of each under a rule, and the changes of each list version.
-"""
+"""What every registry promises, tried on SQLite and on a real PostgreSQL server."""
 
 import threading
 from pathlib import Path

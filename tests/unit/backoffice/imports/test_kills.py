@@ -44,7 +44,8 @@ def before(path: Path) -> None:
 def content(path: Path) -> list[list[object]]:
     with sqlite3.connect(path) as connection:
         tables = ("cards", "states", "outdated_states", "counters")
-        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
+        statements = [f"SELECT * FROM {table}" for table in tables]  # noqa: S608
+        return [connection.execute(statement).fetchall() for statement in statements]
 
 
 @pytest.mark.parametrize(("rows", "rule"), [(CARDS, ""), (STATES, RULE)], ids=["cards", "states"])

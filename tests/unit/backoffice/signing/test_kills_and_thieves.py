@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # it does not re-export its public names
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # re-exports none
 from tuf.api.exceptions import BadVersionNumberError, RepositoryError
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # likewise
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # it does not re-export its public names
+from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # re-exports none
 
 from backoffice.home.folder import put
 from backoffice.signing import keys, roots
