@@ -25,7 +25,7 @@ from turnike_demo.city.people import People
 from turnike_demo.controls import Controls
 from turnike_demo.errors import DemoError, StoppedError
 from turnike_demo.folder import folder
-from turnike_demo.gate.crowd import Pace, crowd
+from turnike_demo.gate.crowd_process import Pace, crowd
 from turnike_demo.gate.gate import CROWDS_LANE, Gate, free_port
 from turnike_demo.gate.lane_watch import LaneWatch
 from turnike_demo.processes.event_pump import TURN_S, EventPump

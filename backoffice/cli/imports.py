@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backoffice.home.config import Config
+    from backoffice.imports.csv_and_jsonl import Format
     from backoffice.imports.importer import Imported
-    from backoffice.imports.row_files import Format
     from backoffice.imports.scratch import Scratch
 
 CARDS = "cards"
@@ -147,8 +147,8 @@ def _import_file(
 ) -> "Imported":
     """Import a file and write the report of its refused rows. Raises OperatorError, OSError."""
     from backoffice.home.config import load
+    from backoffice.imports.csv_and_jsonl import RowFileError
     from backoffice.imports.importer import ImprobableError
-    from backoffice.imports.row_files import RowFileError
     from backoffice.imports.scratch import Scratch
 
     config = load(home_folder)
@@ -176,10 +176,10 @@ def _imported(
     words: _Words,
 ) -> "Imported":
     from backoffice.imports.card_rows import YEAR_2000_UNIX_S, Limits
+    from backoffice.imports.csv_and_jsonl import opened
     from backoffice.imports.ends import latest_end_unix_s
     from backoffice.imports.importer import ASKED_ABOVE_MIN, CARD_COLUMNS, STATE_COLUMNS, Import
     from backoffice.imports.plausibility import Mistake
-    from backoffice.imports.row_files import opened
     from backoffice.registry.registry import Registry
     from backoffice.signing.clock import check_clock
 
@@ -249,7 +249,7 @@ def _opened(file: Path) -> Iterator[BufferedReader]:
 
 
 def _format(file: Path, format_name: str | None) -> "Format | None":
-    from backoffice.imports.row_files import Format
+    from backoffice.imports.csv_and_jsonl import Format
 
     suffixes = [SUFFIXES[suffix] for suffix in file.suffixes if suffix in SUFFIXES]
     name = format_name or (suffixes[-1] if suffixes else None)

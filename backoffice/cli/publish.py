@@ -23,8 +23,8 @@ from validator.errors import OperatorError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from backoffice.publishing.publish_requests import Wish
     from backoffice.publishing.publisher import Outcome
-    from backoffice.publishing.wishes import Wish
     from backoffice.registry.registry import Registry
 
 ASK_S = 1.0  # how often `--watch` reads the registry for changes: it costs a millisecond
@@ -112,7 +112,7 @@ def _hand_over(home_folder: Path, *, as_json: bool) -> bool:
 
     Raises OperatorError with the error of that publisher.
     """
-    from backoffice.publishing.wishes import handed_over
+    from backoffice.publishing.publish_requests import handed_over
 
     answer = handed_over(home_folder)
     if answer is None:
@@ -203,7 +203,7 @@ def _watch(publishing: _Publishing, every_s: float, *, as_json: bool) -> NoRetur
 
     An error is printed once and tried again: gates keep their list meanwhile.
     """
-    from backoffice.publishing.wishes import Wishes
+    from backoffice.publishing.publish_requests import Wishes
 
     with Wishes.heard_in(publishing.home) as wishes:
         watch = _Watch(publishing, every_s, as_json)

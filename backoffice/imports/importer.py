@@ -17,8 +17,8 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from backoffice.imports.card_rows import Limits, Reason, Refused, Row, meant
+from backoffice.imports.csv_and_jsonl import Line, Parse, Rows
 from backoffice.imports.plausibility import Doubt, Mistake, Survey, told
-from backoffice.imports.row_files import Line, Parse, Rows
 from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Outcome, Registry, State
 from validator.errors import OperatorError

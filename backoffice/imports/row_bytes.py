@@ -1,7 +1,7 @@
 """The bytes of a file of rows: unpacked, as UTF-8, with its line end.
 
-row_files.py makes rows of them. A file that holds no rows, such as a workbook or a PDF, is named in
-one line that says how to export it.
+imports/csv_and_jsonl.py makes rows of them. A file that holds no rows, such as a workbook or a PDF,
+is named in one line with the way to export it.
 """
 
 import codecs

@@ -42,8 +42,14 @@ from backoffice.reports.keys import published_sealing_key
 from backoffice.reports.retention import confirmed_unix_s
 from backoffice.signing.clock import JUMP_S_MAX, STEP_S_MAX, time_to_sign
 from backoffice.signing.keys import FingerprintKey, current_fingerprint_key
+from backoffice.signing.published_state import (
+    Used,
+    prune,
+    published_manifest,
+    standing,
+    used_versions,
+)
 from backoffice.signing.roles import publication_steps, timestamp_steps
-from backoffice.signing.standing import Used, prune, published_manifest, standing, used_versions
 from validator.errors import OperatorError
 from validator.host.plain_files import SECRET_MODE
 from validator.lists.manifest import (

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from backoffice.registry.database import Database
-from backoffice.reports.forgetting import forget, oldest_unix_s, take_back
+from backoffice.reports.deletion import forget, oldest_unix_s, take_back
 from backoffice.reports.gate_statuses import AHEAD_S_MAX, Heard, keep_status
 from backoffice.reports.outboxes import Gap, OutboxView, gaps_of, outboxes_of
 from backoffice.reports.schema import (
@@ -278,11 +278,11 @@ class ReportStore:
             )
 
     def oldest_unix_s(self, before_unix_s: int, now_unix_s: int) -> int | None:
-        """When the first report came that `forget` would delete; see forgetting.py."""
+        """When the first report came that `forget` would delete; see reports/deletion.py."""
         return oldest_unix_s(self._database, before_unix_s, now_unix_s)
 
     def forget(self, came_before_unix_s: int, now_unix_s: int = 0) -> int:
-        """Delete the reports that came before this; see forgetting.py."""
+        """Delete the reports that came before this; see reports/deletion.py."""
         return forget(self._database, came_before_unix_s, now_unix_s)
 
     # Exports

@@ -19,8 +19,8 @@ from msgspec import Meta, Struct
 from tuf.api.metadata import Metadata, Timestamp  # type: ignore[attr-defined]  # as in roots.py
 
 from backoffice.home.folder import DAY_S, Home, put
+from backoffice.signing.published_state import SIGNED_AT, is_signed, standing
 from backoffice.signing.roots import required_root
-from backoffice.signing.standing import SIGNED_AT, is_signed, standing
 from validator.errors import OperatorError
 from validator.host.durable import sync_folder
 

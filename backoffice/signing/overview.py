@@ -12,9 +12,9 @@ from backoffice.signing.keys import (
     next_fingerprint_key,
     online_key_ids,
 )
+from backoffice.signing.published_state import SIGNED_AT, published_manifest, standing
 from backoffice.signing.root_text import described
 from backoffice.signing.roots import ROLES, newest_root, pending_draft, read_root, unmet
-from backoffice.signing.standing import SIGNED_AT, published_manifest, standing
 from validator.lists.manifest import decode
 
 RENEW_DAYS = 60  # enough time for two people to meet with their keys

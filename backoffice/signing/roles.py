@@ -33,8 +33,7 @@ from backoffice.home.folder import Home, put_steps
 from backoffice.home.steps import finished
 from backoffice.signing.clock import time_to_sign
 from backoffice.signing.keys import ONLINE_ROLES, online_signer, settle_steps
-from backoffice.signing.roots import publish_steps, required_root
-from backoffice.signing.standing import (
+from backoffice.signing.published_state import (
     MANIFEST,
     SIGNED_AT,
     Standing,
@@ -44,6 +43,7 @@ from backoffice.signing.standing import (
     standing,
     used_versions,
 )
+from backoffice.signing.roots import publish_steps, required_root
 from validator.domain.floor import RoleVersions
 from validator.errors import OperatorError
 from validator.lists.manifest import ManifestError, decode

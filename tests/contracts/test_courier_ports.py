@@ -43,7 +43,6 @@ from tests.support.gate.outboxes import ids, outbox, report
 from tests.support.gate.reports import stored
 from tests.support.web.web_server import Fault, WebServer
 from validator.courier.lane_lists import LaneLists
-from validator.courier.metadata import TufMetadata
 from validator.courier.ports import (
     CourierClock,
     Lanes,
@@ -53,6 +52,7 @@ from validator.courier.ports import (
     Result,
 )
 from validator.courier.receiver_client import ReceiverClient
+from validator.courier.signed_metadata import TufMetadata
 from validator.courier.store.piece_cache import PieceCache
 from validator.courier.web.client import Web
 from validator.errors import RemoteError, SourceState

@@ -16,9 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backoffice.imports.card_rows import Limits, Reason, Refused
+from backoffice.imports.csv_and_jsonl import LINE_BYTES_MAX, Format, RowFileError, opened
 from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.imports.plausibility import Mistake
-from backoffice.imports.row_files import LINE_BYTES_MAX, Format, RowFileError, opened
 from backoffice.imports.scratch import Refusal, Scratch
 from backoffice.registry.registry import IssuedCard, Registry
 

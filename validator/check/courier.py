@@ -12,7 +12,7 @@ import msgspec
 
 from validator.check.finding import Finding, date, printable
 from validator.config import Config, CourierConfig
-from validator.courier.metadata import is_root
+from validator.courier.signed_metadata import is_root
 from validator.courier.store.accepted_store import ROOT_BYTES_MAX, ROOT_NAME, DiskAcceptedStore
 from validator.courier.web.client import Web
 from validator.errors import SourceState

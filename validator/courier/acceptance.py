@@ -1,8 +1,8 @@
 """Decides whether the gate accepts what the city signed, and stores that before any use of it.
 
-The signatures are verified already (metadata.py). Here the versions and times are compared with
-what the gate accepted before, so that an attacker who replays old files, or who held a key for a
-while, gets nothing (domain/floor.py, domain/trusted_time.py).
+The signatures are verified already (courier/signed_metadata.py). Here the versions and times are
+compared with what the gate accepted before, so that an attacker who replays old files, or who held
+a key for a while, gets nothing (domain/floor.py, domain/trusted_time.py).
 """
 
 from typing import Any

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
-from validator.domain.decision import list_state
 from validator.domain.latency import LatencyHistogram
 from validator.domain.report import Report
 from validator.host.clock import Clock
@@ -46,6 +45,7 @@ from validator.lane.ports import (
     Scan,
     TapDone,
 )
+from validator.lane.status import lane_status, report_counts
 from validator.lane.tally import Tally
 
 if TYPE_CHECKING:
@@ -355,45 +355,24 @@ class Clerk:
         return answers.Counts(answers.StageHistograms(**stages), self._tally.run_id)
 
     def _status(self) -> answers.LaneStatus:
-        tally, now, rules = self._tally, self._clock.now(), self._lists.current
-        return answers.LaneStatus(
-            gate_id=tally.gate_id,
-            lane=tally.lane,
-            version=tally.version,
-            run_id=tally.run_id,
-            uptime_s=tally.uptime_s,
-            devices=tally.devices,
-            emergency=tally.emergency,
-            tamper=tally.tamper,
-            forced=tally.forced,
-            taps=tally.taps(),
-            unix_s=now.unix_s,
-            clock_synchronised=now.synchronised,
-            list_state=list_state(rules, now).value,
-            list_version=rules.version if rules else None,
-            list_issued_unix_s=rules.issued_unix_s if rules else None,
-            list_expires_unix_s=rules.expires_unix_s if rules else None,
-            list_cards=self._cards,
-            list_problems=self._problems,
+        now = self._clock.now()
+        return lane_status(
+            tally=self._tally,
+            now=now,
+            rules=self._lists.current,
+            cards=self._cards,
+            problems=self._problems,
             # A scan under way may find them usable: the last result may be out of date.
-            lists_refused=self._refused if self._scan is None else (),
+            refused=self._refused if self._scan is None else (),
+            outbox=self._outbox,
+            delivered=self._delivered,
+            notes_dropped=self.notes_dropped,
             courier=self._courier(now.unix_s),
-            **self._reports(),
-            reports_delivered=self._delivered,
-            reports_trouble=self._outbox.trouble,
-            disk_free_bytes=self._outbox.free_bytes(),
-            **msgspec.structs.asdict(self._figures()),
+            figures=self._figures(),
         )
-
-    def _reports(self) -> dict[str, Any]:
-        return {
-            "reports_waiting": self._outbox.waiting,
-            "reports_refused": self._outbox.refused,
-            "reports_rejected": self._outbox.rejected,
-            "notes_dropped": self.notes_dropped,
-        }
 
     def _summary(self, event: str) -> None:
         version = self._lists.current.version if self._lists.current else None
         figures = msgspec.structs.asdict(self._figures())
-        self._tell({"event": event, **self._reports(), "list_version": version, **figures})
+        reports = report_counts(self._outbox, self.notes_dropped)
+        self._tell({"event": event, **reports, "list_version": version, **figures})

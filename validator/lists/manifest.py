@@ -4,10 +4,11 @@
     for rule in manifest.rules:
         names = [segment.file_name for segment in rule.segments]  # newest first
 
-Signatures are verified before (courier/metadata.py). Unknown fields beside `rules` are ignored, so
-that a later back office can add what older gates may ignore. Unknown fields inside a rule are
-refused, since one that this gate does not understand could turn a verdict; the gate then keeps its
-list and reports why. `format` rises only for a list that an old gate must not read at all.
+Signatures are verified before (courier/signed_metadata.py). Unknown fields beside `rules` are
+ignored, so that a later back office can add what older gates may ignore. Unknown fields inside a
+rule are refused, since one that this gate does not understand could turn a verdict; the gate then
+keeps its list and reports why. `format` rises only for a list that an old gate must not read at
+all.
 """
 
 from collections.abc import Iterable

@@ -18,8 +18,8 @@ from typing import Any
 from validator.config import Config, CourierConfig, UploadConfig
 from validator.courier.lane_lists import LaneLists
 from validator.courier.list_sync import ListSync, SyncStatus
-from validator.courier.metadata import TufMetadata, is_root
 from validator.courier.receiver_client import GateKeyError
+from validator.courier.signed_metadata import TufMetadata, is_root
 from validator.courier.store.accepted_store import ROOT_BYTES_MAX, DiskAcceptedStore
 from validator.courier.store.folders import CourierFolders
 from validator.courier.store.list_store import DiskListStore

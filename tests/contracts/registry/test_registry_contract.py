@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backoffice.imports.card_rows import Limits, Reason
+from backoffice.imports.csv_and_jsonl import opened
 from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS, Import, Imported
 from backoffice.imports.plausibility import Mistake
-from backoffice.imports.row_files import opened
 from backoffice.imports.scratch import Scratch
 from backoffice.registry.publications import Kind, Piece, Publication
 from backoffice.registry.registry import (

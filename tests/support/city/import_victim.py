@@ -19,8 +19,8 @@ from typing import Any
 
 from backoffice.imports import importer
 from backoffice.imports.card_rows import Limits
+from backoffice.imports.csv_and_jsonl import opened
 from backoffice.imports.plausibility import Mistake
-from backoffice.imports.row_files import opened
 from backoffice.imports.scratch import Scratch
 from backoffice.registry.database import Database
 from backoffice.registry.registry import Registry

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from validator.courier.list_sync import ListSync, SyncStatus
-from validator.courier.metadata import TufMetadata, is_root
+from validator.courier.signed_metadata import TufMetadata, is_root
 from validator.courier.store.accepted_store import DiskAcceptedStore
 from validator.courier.store.list_store import DiskListStore
 from validator.courier.store.piece_cache import PieceCache

@@ -7,7 +7,7 @@ import pytest
 from tests.support.city.tuf_making import (
     NOW_UNIX_S,
 )
-from validator.courier.metadata import TufMetadata
+from validator.courier.signed_metadata import TufMetadata
 from validator.domain.trusted_time import TimeBasis
 from validator.errors import RemoteError, SourceState
 

@@ -10,7 +10,7 @@ from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # no 
 from tests.support.city.list_making import KEY, manifest_of, segment_bytes
 from tests.support.city.tuf_making import TufRepository
 from tests.support.machine.rot import every_bit, torn
-from validator.courier.metadata import is_root
+from validator.courier.signed_metadata import is_root
 from validator.domain.floor import Floor, RoleKeys, RoleVersions
 from validator.formats import checked
 from validator.ipc import accepted, courier_status, signed_time

@@ -14,9 +14,7 @@ from backoffice.imports.card_rows import (
     Reason,
     Refused,
 )
-from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS
-from backoffice.imports.row_bytes import CHUNK_BYTES, Chunks
-from backoffice.imports.row_files import (
+from backoffice.imports.csv_and_jsonl import (
     LINE_BYTES_MAX,
     Format,
     Line,
@@ -25,6 +23,8 @@ from backoffice.imports.row_files import (
     lines,
     opened,
 )
+from backoffice.imports.importer import CARD_COLUMNS, STATE_COLUMNS
+from backoffice.imports.row_bytes import CHUNK_BYTES, Chunks
 
 
 def rows_of(content: bytes, format_: Format | None = None) -> Rows:

@@ -9,7 +9,8 @@ from tuf.api.exceptions import ExpiredMetadataError
 
 from backoffice.home.folder import Expiries, Home, put
 from backoffice.home.steps import finished
-from backoffice.signing import keys, roles, roots, standing
+from backoffice.signing import keys, roles, roots
+from backoffice.signing import published_state as standing
 from backoffice.signing.clock import ClockError
 from backoffice.signing.keys import KeyFileError
 from backoffice.signing.roles import RoleError

@@ -8,7 +8,7 @@ from tests.support.city.tuf_making import (
     TufRepository,
 )
 from tests.support.web.web_server import WebServer
-from validator.courier.metadata import TufMetadata
+from validator.courier.signed_metadata import TufMetadata
 from validator.courier.web.client import Web
 
 

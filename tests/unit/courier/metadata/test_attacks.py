@@ -19,7 +19,7 @@ from tests.support.city.tuf_making import (
 )
 from tests.support.gate.metadata_source import FIRST, SECOND, manifest_path, refusal
 from tests.support.web.web_server import Fault, WebServer
-from validator.courier.metadata import TufMetadata
+from validator.courier.signed_metadata import TufMetadata
 from validator.courier.web.client import Web, WebLimits
 from validator.domain.floor import RoleVersions
 from validator.errors import RemoteError, SourceState

@@ -22,7 +22,7 @@ from tests.support.city.tuf_making import (
 from tests.support.gate.metadata_source import FIRST, SECOND, manifest_path, refusal
 from tests.support.machine.planting import PLANTS, PRECIOUS, Plant
 from tests.support.web.web_server import Fault, WebServer
-from validator.courier.metadata import TufMetadata
+from validator.courier.signed_metadata import TufMetadata
 from validator.courier.web.client import Web
 from validator.domain.floor import RoleKeys, RoleVersions
 from validator.errors import RemoteError, SourceState

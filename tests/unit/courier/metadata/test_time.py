@@ -19,8 +19,8 @@ from tests.support.city.tuf_making import (
 )
 from tests.support.gate.metadata_source import SECOND, refusal
 from tests.support.web.web_server import Fault, WebServer
-from validator.courier import metadata as tuf_town
-from validator.courier.metadata import TufMetadata, set_reference_time
+from validator.courier import signed_metadata as tuf_town
+from validator.courier.signed_metadata import TufMetadata, set_reference_time
 from validator.courier.web.client import Web
 from validator.domain.floor import RoleVersions
 from validator.domain.trusted_time import SIGNED_UNIX_S_END, TimeBasis
