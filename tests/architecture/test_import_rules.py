@@ -16,9 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WAIT_S = 300
 
-GATE = (
-    "a gate's folders: lane, courier and console are independent, and programs puts them together"
-)
+GATE = "a gate's folders: lane, courier, console are independent; programs puts them together"
 LANE = "lane: the loops and the adapters do not know each other, nor a reader a board"
 COURIER = "courier: the loops and the adapters do not know each other"
 LANE_LOADS = "the lane loads no numpy, requests, tuf, asyncio"

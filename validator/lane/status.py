@@ -33,12 +33,10 @@ def lane_status(
 ) -> answers.LaneStatus:
     """Put the lane's status together.
 
-    Args:
-        tally: counts taps and device states of this run; `now` is by the floor rule.
-        rules: the list in force, of `cards` entries; None without one.
-        problems: of the last scan of the list folder, which refused the lists `refused`.
-        delivered: reports since the start; `notes_dropped` log lines were lost since.
-        courier: health of the gate's courier, None without one; `figures` are the loop's.
+    `now` is wall time by the floor rule. `rules` is the list in force, of `cards` entries, or None.
+    The last scan of the list folder had `problems` and refused the lists `refused`. Since the start
+    `delivered` reports reached the city and `notes_dropped` log lines were lost. `courier` is None
+    on a gate without a courier. `figures` are the loop's latencies.
     """
     return answers.LaneStatus(
         gate_id=tally.gate_id,
