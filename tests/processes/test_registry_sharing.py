@@ -12,7 +12,7 @@ CARDS = [b"\x04" + bytes(5) + bytes([number]) for number in range(3)]
 def suspend_by_another_process(url: str, uid: bytes) -> None:
     """The last process to leave a database writes its WAL back and removes it."""
     program = f"""
-from backoffice.registry.registry import Registry
+from backoffice.registry.registry import Registry, State
 with Registry.open({url!r}) as registry:
     assert registry.set_states("suspended", [State({uid!r}, is_in=True)]).changed == 1
 """

@@ -171,7 +171,7 @@ def test_a_stream_that_is_read_goes_on_however_long_it_is(monkeypatch: pytest.Mo
 def test_who_takes_nothing_of_what_it_asked_for_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(web_server, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(web_server, "PATIENCE_S", 3.0)
 
     async def test(served: Served) -> None:
         with socket.create_connection(("127.0.0.1", served.port)) as deaf:
