@@ -14,8 +14,8 @@ import click
 
 from backoffice.cli.shared import (
     file_argument,
-    folder_argument,
     home_option,
+    key_out_option,
     moment,
     naming,
     new_passphrase,
@@ -49,13 +49,7 @@ def report_key() -> None:
     name="make", epilog="Example: turnike-backoffice report-key make report-2026 --out /media/stick"
 )
 @click.argument("name")
-@click.option(
-    "--out",
-    type=folder_argument,
-    required=True,
-    metavar="DIR",
-    help="Where NAME.pem and NAME.pub go.",
-)
+@key_out_option
 @click.option("--signing", is_flag=True, help="Make a key that signs exports, not one to seal to.")
 @passphrase_option
 @click.option(

@@ -12,10 +12,10 @@ import click
 
 from backoffice.cli.shared import (
     file_argument,
-    folder_argument,
     held,
     home_of,
     home_option,
+    key_out_option,
     new_passphrase,
     now_unix_s,
     os_errors_on_one_line,
@@ -39,13 +39,7 @@ def root_key() -> None:
     name="make", epilog="Example: turnike-backoffice root-key make a --out /media/stick-a"
 )
 @click.argument("name")
-@click.option(
-    "--out",
-    type=folder_argument,
-    required=True,
-    metavar="DIR",
-    help="Where NAME.pem and NAME.pub go.",
-)
+@key_out_option
 @passphrase_option
 @click.option(
     "--no-passphrase",

@@ -30,6 +30,13 @@ home_option = click.option(
     metavar="DIR",
     help="The home folder of the back office; or set TURNIKE_HOME in the environment.",
 )
+key_out_option = click.option(
+    "--out",
+    type=folder_argument,
+    required=True,
+    metavar="DIR",
+    help="Where NAME.pem and NAME.pub go.",
+)
 passphrase_option = click.option(
     "--passphrase-file",
     type=file_argument,
