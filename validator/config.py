@@ -63,7 +63,11 @@ class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class PassageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[passage]: how long arms stay open, pictures are shown, and a card is not admitted again."""
+    """[passage]: how long arms stay open and pictures are shown, and what one card does twice.
+
+    Within `repeat_guard_s` a denied card is reported once, and "try_again" keeps a card that has
+    passed from opening again.
+    """
 
     direction: Literal["entry", "exit"] = "entry"
     hold_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] = 5_000

@@ -1,4 +1,4 @@
-"""Deletes old reports, and remembers which numbers of an outbox they had.
+"""The statement that deletes reports; it remembers which numbers of an outbox they had.
 
 So a deleted report is no missing one, and is not stored again when its gate sends it again.
 """

@@ -1,4 +1,4 @@
-"""Deletes reports at the end of retention, exported or not; which numbers were missing is kept.
+"""Decides which reports are at the end of retention, exported or not, and has them deleted.
 
 The publisher deletes: `publish --watch` each hour, and each `publish` without it. `reports forget`
 does it by hand.
