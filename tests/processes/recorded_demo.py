@@ -105,7 +105,7 @@ PRINTED.mkdir(parents=True)
 tempfile.TemporaryDirectory = kept  # type: ignore[assignment,misc]
 STARTERS = (
     "city.back_office",
-    "gate.crowd",
+    "gate.crowd_process",
     "gate.gate",
     "processes.programs",
     "turnstile.visitor_lane",
