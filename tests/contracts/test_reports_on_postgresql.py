@@ -78,7 +78,7 @@ def test_every_report_is_exported_on_postgresql(store: ReportStore, tmp_path: Pa
         of_statuses.test_a_replayed_status_replaces_none_and_is_no_sign_of_life,
         of_statuses.test_replays_do_not_spoil_the_nonce_that_the_gate_is_about_to_use,
         of_statuses.test_of_two_copies_at_once_one_is_kept,
-        of_statuses.test_a_gate_from_before_there_were_nonces_is_ordered_by_its_clock_until_it_has_them,
+        of_statuses.test_a_gate_without_nonces_is_ordered_by_its_clock_until_it_has_them,
         of_statuses.test_the_status_of_a_gate_that_is_enrolled_again_with_its_old_program_is_taken,
     ],
 )

@@ -94,7 +94,8 @@ def test_requests_in_pieces_and_many_at_once_are_answered_in_their_order(
             caller.sendall(bytes([byte]))
             lane.wait(0.0)
         caller.sendall(
-            b'{"request":"list_changed"}\n{"request":"delivered","ids":["a"]}\n{"request":"status"}\n'
+            b'{"request":"list_changed"}\n{"request":"delivered","ids":["a"]}\n'
+            b'{"request":"status"}\n'
         )
         assert serve(lane) == [Status(), ListChanged(), Delivered(("a",)), Status()]
         assert [told["forgotten"] for told in heard(caller, 4)] == [1, 2, 3, 4]

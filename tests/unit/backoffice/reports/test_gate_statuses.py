@@ -231,7 +231,7 @@ def raw(created_unix_s: int, said: int) -> Sent:
     )
 
 
-def test_a_gate_from_before_there_were_nonces_is_ordered_by_its_clock_until_it_has_them(
+def test_a_gate_without_nonces_is_ordered_by_its_clock_until_it_has_them(
     world: World,
 ) -> None:
     first, second = raw(NOW_UNIX_S, 1), raw(NOW_UNIX_S + 60, 2)
