@@ -54,8 +54,11 @@ class Page:
             env={**os.environ, "TMPDIR": str(folder)},
         )
         self.printed = bytearray()
-        self.lately: deque[str] = deque(maxlen=2)
-        """The last two cards, which the reader still remembers (decision 0004)."""
+        self.lately: deque[str] = deque(maxlen=4)
+        """The cards that the reader may still remember (decision 0004).
+
+        It remembers two. The cards of a clash, and one that left early, may count or not.
+        """
         self.received = bytearray()
         """The bytes of all events."""
         try:

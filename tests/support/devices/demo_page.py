@@ -46,7 +46,8 @@ def outcome(page: Page, name: str) -> str:
     first: a remembered card could meet a moment without a field, and need another try.
     """
     if name in page.lately:
-        for other in [each for each in ("phone", "unmatched", "matched") if each != name][:2]:
+        others = [each for each in ("phone", "unmatched", "matched") if each != name]
+        for other in sorted(others, key=lambda each: each in page.lately)[:2]:
             tapped(page, "tap", card=other)
     return str(tapped(page, "tap", card=name)["tap"]["outcome"])
 
