@@ -42,8 +42,8 @@ PLANTED = {
         "validator.courier.ports -> validator.console.faults",
         "validator.console.faults -> validator.lane.tally",
         "validator.ipc.requests -> validator.lane.ports",
-        "validator.config -> validator.courier.signed_metadata",
-        "validator.config -> validator.ipc.client",
+        "validator.config.devices -> validator.courier.signed_metadata",
+        "validator.config.devices -> validator.ipc.client",
         "validator.reports.ids -> validator.ipc.requests",
         "validator.lists.names -> validator.reports.ids",
         "validator.host.clock -> validator.lists.names",
@@ -94,7 +94,7 @@ PLANTED = {
         "validator.console.gate -> serial",
     ],
     GUARD: [
-        "validator.console.guard -> validator.config",
+        "validator.console.guard -> validator.config.devices",
         "validator.console.guard -> validator.console.site",
         "validator.console.guard -> validator.domain.cards",
         "validator.console.guard -> validator.formats.shown",
@@ -121,7 +121,7 @@ PLANTED = {
         "backoffice.home.folder -> validator.ipc.requests",
         "backoffice.home.folder -> validator.programs.bench",
         "backoffice.home.folder -> validator.cli",
-        "backoffice.home.folder -> validator.config",
+        "backoffice.home.folder -> validator.config.devices",
         "backoffice.home.folder -> firmware_sim.cards",
     ],
     CITY_FOLDERS: [

@@ -13,7 +13,7 @@ from validator.check.finding import Finding
 from validator.config import Config
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.lane.ports import Board, Reader
-from validator.programs.lane import make_board, make_reader
+from validator.programs.devices import make_board, make_reader
 
 # A chip left at another speed is found in two seconds; a board greets within one.
 DEVICE_WAIT_NS = 4_000_000_000

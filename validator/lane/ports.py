@@ -108,6 +108,53 @@ class Board(Protocol):
         """Send what can be sent at once, and release the device. Never raises; may be repeated."""
 
 
+# What a kind of device can tell. Each driver's package has a constant ABILITIES with its own.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderAbilities:
+    """What a kind of reader can tell, and so what a gate with it can promise.
+
+    Attributes:
+        clash: it reports two cards at once; else it picks one of them.
+        early_leave: it reports a card that left before it had answered in full.
+        laid_before: it knows a card that lay there when the lane began, and reports LaidBefore.
+        leaving: it notices that a card has left; else the same card counts as new after a while.
+        apdus: it passes APDUs to a card, which the printed number needs.
+    """
+
+    clash: bool
+    early_leave: bool
+    laid_before: bool
+    leaving: bool
+    apdus: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardAbilities:
+    """What a kind of board can tell and do, and so what a gate with it can promise.
+
+    Attributes:
+        confirms: it acknowledges what it is asked to do.
+        passage: it reports whether the passenger went through.
+        forced: it notices someone who goes through the locked arms.
+        emergency: it reports the emergency release.
+        tamper: it reports that the housing was opened.
+        picture: it shows outcomes on a display.
+        date: it shows the date that comes with a notice.
+        directions: it can release one direction alone.
+    """
+
+    confirms: bool
+    passage: bool
+    forced: bool
+    emergency: bool
+    tamper: bool
+    picture: bool
+    date: bool
+    directions: bool
+
+
 # The loop hands over to the clerk
 
 

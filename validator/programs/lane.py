@@ -28,7 +28,6 @@ from validator.host.process import lock_memory, run_in_real_time, tell_systemd
 from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.answers import CourierHealth
 from validator.ipc.courier_status import COURIER_STATUS_FILE
-from validator.lane.boards.serial.board import SerialBoard
 from validator.lane.clerk import Clerk
 from validator.lane.courier_file import CourierFile
 from validator.lane.lane_socket import LaneSocket
@@ -37,12 +36,11 @@ from validator.lane.loop import Lane
 from validator.lane.outbox.outbox import DiskOutbox, OutboxLimits
 from validator.lane.outbox.recording import Origin
 from validator.lane.outbox.sealing import Sealer
-from validator.lane.ports import ListInForce, Reader
-from validator.lane.readers.board_reader import BoardReader
-from validator.lane.readers.pn532.reader import Pn532Reader
+from validator.lane.ports import ListInForce
 from validator.lane.tally import Tally
 from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
+from validator.programs.devices import make_board, make_reader
 
 TOKEN_KEY_BYTES = 32
 MIB = 1 << 20
@@ -63,20 +61,6 @@ def passage_policy(config: Config) -> PassagePolicy:
         passage.repeat_guard_s,
         SameCardAfterPassing(passage.same_card_after_passing),
     )
-
-
-def make_board(config: Config) -> SerialBoard:
-    """The board, not yet opened."""
-    device_id = f"{config.lane:02d}{config.gate_id}".encode()[:8].ljust(8, b"\0")
-    return SerialBoard(config.board.device, device_id, f"turnike {version('turnike')}")
-
-
-def make_reader(config: Config, board: SerialBoard) -> Reader:
-    """The reader that the configuration names, and no other."""
-    reader = config.reader
-    if reader.driver == "serial":
-        return BoardReader(board)
-    return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
 
 
 def list_folder(config: Config) -> ListFolder:

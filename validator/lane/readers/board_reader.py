@@ -8,6 +8,11 @@ not import each other: `validator/programs/lane.py` hands the board to this read
 from typing import Protocol
 
 from validator.domain.events import ReaderEvent
+from validator.lane.ports import ReaderAbilities
+
+ABILITIES = ReaderAbilities(
+    clash=True, early_leave=True, laid_before=True, leaving=True, apdus=False
+)
 
 
 class CardLine(Protocol):

@@ -3,3 +3,9 @@
 `held_cards.py` remembers which cards were reported, `targets.py` reads the chip's answer, and
 `frames.py` finds frames in noise.
 """
+
+from validator.lane.ports import ReaderAbilities
+
+ABILITIES = ReaderAbilities(
+    clash=True, early_leave=True, laid_before=True, leaving=True, apdus=True
+)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from validator.config.devices import BoardConfig, ReaderConfig, device_faults, device_paths
 from validator.formats.config_file import KeyFault, read_values, refuse
 from validator.formats.web_address import AddressError, parse_address, parse_proxy
 
@@ -35,21 +36,6 @@ HostName = Annotated[
         description="the name of a host or an address, an IPv6 address in brackets",
     ),
 ]
-
-
-class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[reader]: the driver that reads cards. No driver falls back to another."""
-
-    driver: Literal["pn532", "serial"]
-    device: str = ""  # for pn532; the reader of the driver serial is on the board
-    max_targets: Literal[1, 2] = 2
-    baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
-
-
-class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[board]: the turnstile controller."""
-
-    device: str
 
 
 class ListConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -172,12 +158,7 @@ def load(path: Path) -> Config:
 
 
 def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
-    device = config.reader.device
-    if config.reader.driver == "pn532" and not device:
-        yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
-    if config.reader.driver == "serial" and device:
-        told = "is set; remove it, since the driver serial reads cards through board.device"
-        yield KeyFault("reader.device", told)
+    yield from device_faults(config.reader, config.board)
     for key, value in _paths(config):
         if value and not value.startswith("/"):
             yield KeyFault(key, f"{value!r} is not an absolute path")
@@ -191,8 +172,6 @@ def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
         yield from _server_faults("upload.url", config.upload.url)
     if config.console is not None:
         yield from _console_faults(config.console)
-    if device == config.board.device:
-        yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
 
 
 def _paths(config: Config) -> Iterator[tuple[str, str]]:
@@ -201,8 +180,7 @@ def _paths(config: Config) -> Iterator[tuple[str, str]]:
     A relative path is refused: systemd starts the programs in /, a person starts them anywhere, and
     the lane would have another outbox in each place.
     """
-    yield "reader.device", config.reader.device
-    yield "board.device", config.board.device
+    yield from device_paths(config.reader, config.board)
     yield "list.folder", config.list.folder
     yield "list.recent", config.list.recent
     yield "list.keys", config.list.keys

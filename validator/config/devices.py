@@ -1,0 +1,45 @@
+"""[reader] and [board] of a gate's configuration: which drivers, and on which devices.
+
+A key that only one driver needs stands in a table of its own, such as `[reader.NAME]`. To add a
+driver: its word in `driver`, its table if it has keys of its own, its rules in `device_faults`, and
+its lines in config/validator.example.toml.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from validator.formats.config_file import KeyFault
+
+
+class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[reader]: the driver that reads cards. No driver falls back to another."""
+
+    driver: Literal["pn532", "serial"]
+    device: str = ""  # for pn532; the reader of the driver serial is on the board
+    max_targets: Literal[1, 2] = 2
+    baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
+
+
+class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[board]: the turnstile controller."""
+
+    device: str
+
+
+def device_faults(reader: ReaderConfig, board: BoardConfig) -> Iterator[KeyFault]:
+    """Check the keys of both tables against each other."""
+    if reader.driver == "pn532" and not reader.device:
+        yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
+    if reader.driver == "serial" and reader.device:
+        told = "is set; remove it, since the driver serial reads cards through board.device"
+        yield KeyFault("reader.device", told)
+    if reader.device == board.device:
+        yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
+
+
+def device_paths(reader: ReaderConfig, board: BoardConfig) -> Iterator[tuple[str, str]]:
+    """Every key of both tables that is a path, with its value; each has to be absolute."""
+    yield "reader.device", reader.device
+    yield "board.device", board.device

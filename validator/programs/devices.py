@@ -1,0 +1,56 @@
+"""The reader and the board that the configuration names, and no other: no driver falls back.
+
+A gate imports only the drivers that it uses. To add one: a function here and its line in _READERS
+or _BOARDS. If a driver's library is missing, its function returns AbsentReader or AbsentBoard with
+the package to install, and the lane serves as far as it can.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+
+from validator.config import Config
+from validator.lane.ports import Board, Reader
+
+
+def make_board(config: Config) -> Board:
+    """Return the board, not yet opened."""
+    return _serial_board(config)
+
+
+def make_reader(config: Config, board: Board) -> Reader:
+    """Return the reader.
+
+    Args:
+        config: names its driver.
+        board: what `make_board` returned; the driver serial reads cards through it.
+    """
+    return _READERS[config.reader.driver](config, board)
+
+
+def _serial_board(config: Config) -> Board:
+    from validator.lane.boards.serial.board import SerialBoard  # noqa: PLC0415
+
+    device_id = f"{config.lane:02d}{config.gate_id}".encode()[:8].ljust(8, b"\0")
+    return SerialBoard(config.board.device, device_id, f"turnike {version('turnike')}")
+
+
+def _pn532(config: Config, _board: Board) -> Reader:
+    from validator.lane.readers.pn532.reader import Pn532Reader  # noqa: PLC0415
+
+    reader = config.reader
+    return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
+
+
+def _board_reader(_config: Config, board: Board) -> Reader:
+    from validator.lane.boards.serial.board import SerialBoard  # noqa: PLC0415
+    from validator.lane.readers.board_reader import BoardReader  # noqa: PLC0415
+
+    if not isinstance(board, SerialBoard):
+        raise TypeError("only a serial board reads cards; the configuration excludes others")
+    return BoardReader(board)
+
+
+_READERS: Mapping[str, Callable[[Config, Board], Reader]] = {
+    "pn532": _pn532,
+    "serial": _board_reader,
+}
