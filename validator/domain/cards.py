@@ -65,9 +65,10 @@ class CardUid:
 class Card(NamedTuple):
     """One card as the reader read it.
 
-    `atqa` is SENS_RES as a number, 0x0344 for DESFire EV1. `sak` is SEL_RES.
+    `atqa` is SENS_RES as a number, 0x0344 for DESFire EV1. `sak` is SEL_RES. A reader that tells
+    only the UID leaves them None.
     """
 
     uid: CardUid
-    atqa: int
-    sak: int
+    atqa: int | None
+    sak: int | None

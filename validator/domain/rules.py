@@ -46,10 +46,14 @@ class Scope:
     uid_lengths: frozenset[int] = frozenset()
     saks: frozenset[int] = frozenset()
 
-    def covers(self, uid_length: int, sak: int) -> bool:
-        """Whether a card with a UID of `uid_length` bytes and this SAK is in scope."""
+    def covers(self, uid_length: int, sak: int | None) -> bool:
+        """Whether a card with a UID of `uid_length` bytes and this SAK is in scope.
+
+        A card whose SAK the reader cannot tell (None) is in scope of every SAK: a reader that knows
+        less must not open where another one would not.
+        """
         return (not self.uid_lengths or uid_length in self.uid_lengths) and (
-            not self.saks or sak in self.saks
+            not self.saks or sak is None or sak in self.saks
         )
 
 

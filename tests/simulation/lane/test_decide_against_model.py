@@ -55,7 +55,7 @@ class ModelRule:
 
     def in_scope(self, card: Card) -> bool:
         return (not self.lengths or len(card.uid.raw) in self.lengths) and (
-            not self.saks or card.sak in self.saks
+            not self.saks or card.sak is None or card.sak in self.saks
         )
 
 
@@ -71,7 +71,7 @@ class World:
 def random_card(draw: random.Random) -> Card:
     length = draw.choice((4, 4, 7, 7, 7, 10))
     raw = bytes([draw.choice((0x04, 0x08, 0x12))]) + draw.randbytes(length - 1)
-    return Card(CardUid(raw), draw.choice((0x0344, 0x0004)), draw.choice((0x20, 0x08)))
+    return Card(CardUid(raw), draw.choice((0x0344, 0x0004)), draw.choice((0x20, 0x08, None)))
 
 
 def random_rule(
