@@ -49,10 +49,10 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 demo: $(VENV)/.run
 	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS)) $(if $(CHAOS),--chaos)
 
-# Half of what tests do is waiting for real time to pass: three share two processors well.
+# Most of what tests do is waiting for real time to pass: five share two processors well.
 test: $(VENV)/.dev
-	@echo "turnike: every test that this machine can run; about ten minutes on two processors"
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	@echo "turnike: every test that this machine can run; about a quarter of an hour on two processors"
+	$(BIN)/python -m pytest -n 5 --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
