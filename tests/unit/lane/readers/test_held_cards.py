@@ -1,10 +1,10 @@
-"""Which answer of a PN532 repeats a card that was reported before (readers/pn532/held_cards.py)."""
+"""Which answer of a reader repeats a card that was reported before (readers/held_cards.py)."""
 
 import pytest
 
 from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, LaidBefore
-from validator.lane.readers.pn532.held_cards import HeldCards
+from validator.lane.readers.held_cards import HeldCards
 
 
 def seen(uid: str = "0489ab12cd34ef") -> CardSeen:

@@ -1,7 +1,6 @@
-"""The PN532 on a UART: reader > opener > chip > line, each of which knows only those behind it.
+"""The PN532 on a UART: reader > opening > chip > line, each of which knows only those behind it.
 
-`held_cards.py` remembers which cards were reported, `targets.py` reads the chip's answer, and
-`frames.py` finds frames in noise.
+`targets.py` reads the chip's answer, and `frames.py` finds frames in noise.
 """
 
 from validator.lane.ports import ReaderAbilities

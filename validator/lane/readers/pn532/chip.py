@@ -19,6 +19,7 @@ from typing import Protocol
 
 from nfc.clf import pn532
 
+from validator.lane.readers.opener import StoppedError
 from validator.lane.readers.pn532.frames import ACK
 from validator.lane.readers.pn532.line import (
     SYSTEM_CLOCK,
@@ -75,10 +76,6 @@ FAULTS = (
     ValueError,
     struct.error,
 )
-
-
-class StoppedError(Exception):
-    """The chip is no longer wanted: the reader was closed."""
 
 
 class _Chipset(Protocol):

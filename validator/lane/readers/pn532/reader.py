@@ -1,8 +1,8 @@
 """The reference reader: a PN532 on a UART, asked so that one poll() serves it and the board.
 
 It turns answers and faults into events, asks an armed chip again, and notices a dead one. It
-decides nothing about cards. `chip.py` holds the chip's steps and `opener.py` brings a lost chip
-back. `held_cards.py` decides whether an answer repeats a card that was reported before.
+decides nothing about cards. `chip.py` holds the chip's steps, and `../opener.py` brings a lost chip
+back with `opening.py`. `../held_cards.py` decides whether an answer repeats a reported card.
 
 An armed PN532 is silent until there is a card, so silence proves nothing. Every `rearm_ms` the chip
 is asked again, and its acknowledgement proves that it is alive. That also serves chips that answer
@@ -28,10 +28,11 @@ from validator.domain.events import (
     ReaderLost,
     Unsupported,
 )
+from validator.lane.readers.held_cards import CARDS_MAX, HeldCards
+from validator.lane.readers.opener import Opener
 from validator.lane.readers.pn532.chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
-from validator.lane.readers.pn532.held_cards import TARGETS_MAX, HeldCards
 from validator.lane.readers.pn532.line import EchoError, LineClock, NoAnswerError
-from validator.lane.readers.pn532.opener import Opener, explain
+from validator.lane.readers.pn532.opening import Opening
 from validator.lane.readers.pn532.targets import NoCard, parse_targets
 
 # Of acknowledgements: one may be lost, and an adapter or a busy machine may stall for 0.1 s.
@@ -58,7 +59,7 @@ class Pn532Reader:
         path: str,
         *,
         speed: int = 921_600,
-        targets_max: int = TARGETS_MAX,
+        targets_max: int = CARDS_MAX,
         rearm_ms: int = 90,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -74,9 +75,8 @@ class Pn532Reader:
         Raises:
             ValueError: the chip has no such speed or number.
         """
-        if speed not in SPEEDS or not 1 <= targets_max <= TARGETS_MAX or rearm_ms <= 0:
+        if speed not in SPEEDS or not 1 <= targets_max <= CARDS_MAX or rearm_ms <= 0:
             raise ValueError(f"a PN532 has no such setting: {speed=} {targets_max=} {rearm_ms=}")
-        self._path = path
         self._targets_max = targets_max
         self._rearm_ns = rearm_ms * 1_000_000
         self._clock = clock
@@ -90,8 +90,11 @@ class Pn532Reader:
         self._due_ns = 0
         self._reset_ns = 0
         self._polled_ns = 0  # an answer that is read now is not older
-        self._opener: Opener | None = Opener(path, speed, targets_max, LineClock(clock))
-        self._opener.start("", None)
+        self._opening = Opening(path, speed, targets_max, LineClock(clock))
+        self._opener: Opener[Chip] | None = Opener(
+            "pn532-opener", self._opening.open, self._opening.explain, FAULTS
+        )
+        self._opener.start()
 
     def fileno(self) -> int:
         """Return the port's descriptor; the opener's while the chip is lost; -1 once closed."""
@@ -239,9 +242,10 @@ class Pn532Reader:
     def _lose(self, fault: BaseException, at_ns: int) -> ReaderLost:
         """Hand the chip to the opener, and return the event with the reason."""
         chip, self._chip = self._chip, None
-        reason = explain(self._path, fault)
+        reason = self._opening.explain(fault)
         if self._opener is not None:
-            self._opener.start(reason, chip, has_echoed=isinstance(fault, EchoError))
+            self._opening.has_echoed = isinstance(fault, EchoError)
+            self._opener.start(reason, chip)
         return ReaderLost(reason, at_ns)
 
     def _take_opened(self, at_ns: int) -> ReaderEvent | None:

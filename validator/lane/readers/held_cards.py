@@ -1,4 +1,4 @@
-"""The cards that a PN532 has reported and that may still lie in its field. Pure: it asks no clock.
+"""The cards that a reader has reported and that may lie in its field still. Pure: no clock.
 
 The reader resets the field now and then, so that a card whose answer was lost answers again. Then
 every card in the field answers, also one that was reported before. `HeldCards` decides which
@@ -24,7 +24,7 @@ from enum import Enum
 from validator.domain.cards import Card
 from validator.domain.events import CardSeen, LaidBefore, ReaderEvent
 
-TARGETS_MAX = 2  # cards that the chip can list
+CARDS_MAX = 2  # that a PN532 can list; and the first of two may lie there in silence
 # A card in the field has answered by then, even to a chip that drops every second request.
 REQUESTS_MAX = 2
 SILENT_PROBES_MAX = 2  # conclusive ones without an answer: one answer may have been lost
@@ -52,8 +52,7 @@ class HeldCards:
     """What was reported last and may still lie in the field. For the reader's thread."""
 
     def __init__(self) -> None:
-        # Two, as the chip can list: the first may lie there in silence while the second arrives.
-        self._cards: deque[CardSeen] = deque(maxlen=TARGETS_MAX)
+        self._cards: deque[CardSeen] = deque(maxlen=CARDS_MAX)
         # The event without a single UID, such as Clash, that was reported after `_cards`.
         self._without_uid: ReaderEvent | None = None
         self._origin = _Origin.ARRIVED
