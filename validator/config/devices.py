@@ -12,6 +12,9 @@ import msgspec
 
 from validator.formats.config_file import KeyFault
 
+PASSES_APDUS = ("pn532",)
+"""The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
+
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[reader]: the driver that reads cards. No driver falls back to another."""
@@ -20,6 +23,7 @@ class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     device: str = ""  # for pn532; the reader of the driver serial is on the board
     max_targets: Literal[1, 2] = 2
     baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
+    read_number: bool = False
 
 
 class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,6 +39,9 @@ def device_faults(reader: ReaderConfig, board: BoardConfig) -> Iterator[KeyFault
     if reader.driver == "serial" and reader.device:
         told = "is set; remove it, since the driver serial reads cards through board.device"
         yield KeyFault("reader.device", told)
+    if reader.read_number and reader.driver not in PASSES_APDUS:
+        told = f"is true, and the driver {reader.driver} passes no APDUs to a card; remove it"
+        yield KeyFault("reader.read_number", told)
     if reader.device == board.device:
         yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from validator.config import Config
 from validator.lane.ports import Board, Reader
+from validator.lane.readers.printed_number import ReadsNumbers
 
 
 def make_board(config: Config) -> Board:
@@ -25,6 +26,16 @@ def make_reader(config: Config, board: Board) -> Reader:
         board: what `make_board` returned; the driver serial reads cards through it.
     """
     return _READERS[config.reader.driver](config, board)
+
+
+def number_reader(config: Config, reader: Reader) -> Callable[[], str | None] | None:
+    """Return what reads the printed number of the card just reported; None without such a thing.
+
+    See ReadsNumbers.read_number. `reader.read_number` allows it.
+    """
+    if config.reader.read_number and isinstance(reader, ReadsNumbers):
+        return reader.read_number
+    return None
 
 
 def _serial_board(config: Config) -> Board:

@@ -52,9 +52,9 @@ _PN532 = 0x32
 _AUTOMATIC_RATS = 0x10
 _AUTOMATIC_ATR = 0x04  # on after a reset too
 _TRY_FOR_EVER = b"\xff\x01\xff"  # MxRtyATR, MxRtyPSL, MxRtyPassiveActivation
-_IN_LIST, _IN_RELEASE, _GET_VERSION, _RF = 0x4A, 0x52, 0x02, 0x32
+_IN_LIST, _IN_EXCHANGE, _IN_RELEASE, _GET_VERSION, _RF = 0x4A, 0x40, 0x52, 0x02, 0x32
 _TYPE_A_106 = 0
-_ALL_TARGETS = b"\x00"
+_ALL_TARGETS, _FIRST_TARGET = b"\x00", b"\x01"
 _RF_ITEM_FIELD, _RF_ITEM_RETRIES = 1, 5
 
 # The loop must not log, and a fault's reason holds all that nfcpy would log.
@@ -235,6 +235,16 @@ class Chip:
         except NoAnswerError:
             self._asked = True
         self._line.overtaken.clear()
+
+    def exchange(self, apdu: bytes) -> bytes:
+        """Send an APDU to the card listed first; no bytes if it does not answer; 61 ms at most."""
+        data = _FIRST_TARGET + apdu
+        try:
+            answer = self._chipset.command(_IN_EXCHANGE, data, timeout=WAIT_MS / 1e3)
+        except NoAnswerError:
+            self._asked = True  # the chip may wait for a card that has left; the next step ends it
+            return b""
+        return bytes(answer[1:]) if answer and answer[0] == 0 else b""
 
     def reset_cards(self) -> bytearray | None:
         """Switch the field off, so that a card whose answer was lost begins again; 61 ms at most.

@@ -34,6 +34,7 @@ from validator.lane.readers.pn532.chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
 from validator.lane.readers.pn532.line import EchoError, LineClock, NoAnswerError
 from validator.lane.readers.pn532.opening import Opening
 from validator.lane.readers.pn532.targets import NoCard, parse_targets
+from validator.lane.readers.printed_number import printed_number
 
 # Of acknowledgements: one may be lost, and an adapter or a busy machine may stall for 0.1 s.
 MISSES_MAX = 4
@@ -49,6 +50,10 @@ RESET_AFTER_REPORT_NS = 1_700_000_000
 # An answer that may have waited for longer is asked for again: this machine did not run, and the
 # card may have left.
 OLD_NS = 300_000_000
+# After the first exchange with a card, whose limit is 61 ms: the second has the same, and the two
+# of a printed number must be within the loop's 100 ms.
+SECOND_EXCHANGE_NS = 38_000_000
+_SAK_APDUS = 0x20  # the card speaks ISO/IEC 14443-4
 
 
 class Pn532Reader:
@@ -84,6 +89,7 @@ class Pn532Reader:
         self._lost: ReaderLost | None = None  # met outside `take`, which returns it next
         self._armed = False
         self._held = HeldCards()
+        self._takes_apdus = False  # the card that was reported last
         self._misses = 0  # acknowledgements, in a row
         self._needs_answer = False  # an acknowledgement alone proves no chip alive (see `_step`)
         self._waited_for_rest = False
@@ -138,6 +144,19 @@ class Pn532Reader:
         except FAULTS as fault:
             return self._lose(fault, at_ns)
 
+    def read_number(self) -> str | None:
+        """See printed_number.ReadsNumbers. 22 ms usually; the chip's answers may be late."""
+        chip, self._takes_apdus = self._chip if self._takes_apdus else None, False
+        if chip is None or self._armed:
+            return None
+        give_up_ns = self._clock() + SECOND_EXCHANGE_NS
+        try:
+            return printed_number(
+                lambda apdu: chip.exchange(apdu) if self._clock() < give_up_ns else b""
+            )
+        except FAULTS:
+            return None  # the next step meets it again
+
     def close(self) -> None:
         """See ports.Reader. Leaves the chip quiet, at 115200 baud; 10 ms usually, 1.3 s at most."""
         opener, self._opener = self._opener, None
@@ -167,6 +186,7 @@ class Pn532Reader:
         if is_repeat:
             event = LaidBefore(at_ns)
         self._held.reported(event)
+        self._takes_apdus = isinstance(event, CardSeen) and bool((event.card.sak or 0) & _SAK_APDUS)
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_AFTER_REPORT_NS
         return event
