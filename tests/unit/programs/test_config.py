@@ -74,8 +74,8 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         (
             ('driver = "pn532"\ndevice = "/dev/r"', 'driver = "serial"\nread_number = true'),
             (
-                "reader.read_number: is true, and the driver serial passes no APDUs to a card; remove"
-                " it"
+                "reader.read_number: is true, and the driver serial passes no APDUs to a card; "
+                "remove it"
             ),
         ),
         (
