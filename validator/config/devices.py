@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from validator.config.keyboard import KeyboardConfig, keyboard_faults
 from validator.formats.config_file import KeyFault
 
 PASSES_APDUS = ("pn532",)
@@ -19,11 +20,12 @@ PASSES_APDUS = ("pn532",)
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[reader]: the driver that reads cards. No driver falls back to another."""
 
-    driver: Literal["pn532", "serial"]
-    device: str = ""  # for pn532; the reader of the driver serial is on the board
+    driver: Literal["pn532", "serial", "keyboard"]
+    device: str = ""  # empty for the driver serial, whose reader is on the board
     max_targets: Literal[1, 2] = 2
     baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
     read_number: bool = False
+    keyboard: KeyboardConfig | None = None
 
 
 class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,6 +44,11 @@ def device_faults(reader: ReaderConfig, board: BoardConfig) -> Iterator[KeyFault
     if reader.read_number and reader.driver not in PASSES_APDUS:
         told = f"is true, and the driver {reader.driver} passes no APDUs to a card; remove it"
         yield KeyFault("reader.read_number", told)
+    if reader.driver == "keyboard":
+        yield from keyboard_faults(reader.device, reader.keyboard)
+    elif reader.keyboard is not None:
+        told = f"is set; remove the table, since the driver {reader.driver} types nothing"
+        yield KeyFault("reader.keyboard", told)
     if reader.device == board.device:
         yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
 

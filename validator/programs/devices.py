@@ -61,7 +61,20 @@ def _board_reader(_config: Config, board: Board) -> Reader:
     return BoardReader(board)
 
 
+def _keyboard(config: Config, _board: Board) -> Reader:
+    from validator.lane.readers.keyboard.encoding import Encoding  # noqa: PLC0415
+    from validator.lane.readers.keyboard.reader import KeyboardReader, Typing  # noqa: PLC0415
+
+    typed = config.reader.keyboard
+    if typed is None:
+        raise TypeError("the driver keyboard needs its table; the configuration excludes this")
+    encoding = Encoding(typed.base, typed.order, typed.separator)
+    typing = Typing(encoding, frozenset(typed.bytes), typed.ends_with == "pause")
+    return KeyboardReader(config.reader.device, typing)
+
+
 _READERS: Mapping[str, Callable[[Config, Board], Reader]] = {
+    "keyboard": _keyboard,
     "pn532": _pn532,
     "serial": _board_reader,
 }

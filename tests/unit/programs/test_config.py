@@ -44,7 +44,10 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
     for section in ("passage", "reports"):
         struct = getattr(config, section)
         assert {key: getattr(struct, key) for key in struct.__struct_fields__} == shown[section]
-    assert set(shown["reader"]) == set(config.reader.__struct_fields__)
+    fields = config.reader.__struct_fields__  # tables of one driver alone are comments
+    assert set(shown["reader"]) == {
+        key for key in fields if getattr(config.reader, key) is not None
+    }
     assert msgspec.convert(shown["console"], ConsoleConfig) == ConsoleConfig() == config.console
 
 
@@ -80,7 +83,7 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
         ),
         (
             ('driver = "pn532"', 'driver = "acr122"'),
-            'reader.driver: must be "pn532" or "serial", not "acr122"',
+            'not "acr122"',
         ),
         (
             ('device = "/dev/b"', 'device = "dev/b"'),
