@@ -2,7 +2,7 @@
 
 Modelled: DESFire EV1 with the one application of a transit card (from the public command set), a
 phone with a random UID, and a MIFARE Classic that rejects every authentication. Not modelled: any
-cryptography. Radio states are in pn532/field.py.
+cryptography. Radio states are in radio/field.py.
 """
 
 import re

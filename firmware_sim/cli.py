@@ -8,33 +8,21 @@ from random import Random
 import click
 
 from firmware_sim.board.cli import board
-from firmware_sim.cards import Card, card_of, parse_uid
+from firmware_sim.cards import Card
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
+from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.crowd.cli import crowd
 from firmware_sim.faults import Fault
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.device import Pn532
 from firmware_sim.pn532.faults import READER_FAULTS, parse_reader_fault
-from firmware_sim.pn532.field import Stage
 from firmware_sim.pn532.radio import IDEAL, REAL
+from firmware_sim.radio.field import Stage
+from firmware_sim.rcs380.cli import rcs380
+from firmware_sim.usb.cli import usb_rig
 from firmware_sim.wires import Wire
 
 __all__ = ["main"]
-
-
-class CardType(click.ParamType[Card]):
-    """A UID on the command line."""
-
-    name = "uid"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Card:
-        """Convert; click's usage error for anything that is no UID."""
-        try:
-            return card_of(parse_uid(str(value)))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class FaultType(click.ParamType[Fault]):
@@ -50,11 +38,6 @@ class FaultType(click.ParamType[Fault]):
             return parse_reader_fault(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-def _fault_help() -> str:
-    lines = [f"  {name:<13} {kind.help}" for name, kind in READER_FAULTS.items()]
-    return "\b\nFaults:\n" + "\n".join(lines)
 
 
 PN532_HELP = f"""A PN532 card reader on a pty.
@@ -82,7 +65,7 @@ A UID of 7 or 10 bytes is a DESFire EV1; of 4 bytes, a MIFARE Classic; of 4 byte
 Stages: {", ".join(stage.value for stage in list(Stage)[:3])},
         {", ".join(stage.value for stage in list(Stage)[3:])}
 
-{_fault_help()}
+{fault_help(READER_FAULTS)}
 
 A fault strikes every time; brownout and unplug strike only the next time. WHEN changes that:
 dropped=1 is the next reply, dropped=0.1 one in ten; with a value, delayed=200/3 is the next three,
@@ -157,6 +140,8 @@ def pn532(
 
 main.add_command(board)
 main.add_command(crowd)
+main.add_command(rcs380)
+main.add_command(usb_rig)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from firmware_sim.runner import Device, OutputError, run
+from firmware_sim.runner import OutputError, Port, run
+from firmware_sim.serial_port import SerialDevice, SerialPort
 from firmware_sim.wires import Wire
 
 
@@ -62,10 +63,15 @@ def _one_line(name: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def serve(name: str, device: Device, wire: Wire) -> None:
-    """Run the device to its end; exit 1 with one line if its output cannot be written."""
+def serve(name: str, device: SerialDevice, wire: Wire) -> None:
+    """Run a serial device to its end; exit 1 with one line if its output cannot be written."""
+    serve_port(name, SerialPort(device, wire))
+
+
+def serve_port(name: str, port: Port) -> None:
+    """Run the device on its port to its end; exit 1 with one line if output cannot be written."""
     try:
-        run(device, wire)
+        run(port)
     except OutputError as error:
         click.echo(f"firmware-sim: {name}: {error}", err=True)
         sys.exit(1)

@@ -17,7 +17,7 @@ class Kind:
     """One kind of fault.
 
     Attributes:
-        value: what its value means: `ms`, `stage`, or None without a value.
+        value: what its value means: `ms`, `stage`, `number` (from 1), or None without a value.
         often: how often it strikes without a WHEN: ALWAYS or NEXT.
         help: a line of help.
         value_required: whether it needs a value.
@@ -48,7 +48,7 @@ class Fault:
 
     Attributes:
         name: a key of the device's faults.
-        value: milliseconds, or a stage's name; None when the fault has none.
+        value: milliseconds, a number, or a stage's name; None when the fault has none.
         left: how many strikes are left; `ALWAYS` for no end.
         probability: of each strike, 0 to 1.
     """
@@ -73,7 +73,7 @@ def parse(text: str, kinds: Mapping[str, Kind]) -> Fault:
         raise ValueError(f"no fault is called {name!r}; there are {', '.join(kinds)}")
     value, when = ("", rest) if kind.value is None else _split(rest)
     if kind.value_required and not value:
-        raise ValueError(f"{name} needs a value: {name}={'MS' if kind.value == 'ms' else 'STAGE'}")
+        raise ValueError(f"{name} needs a value: {name}={str(kind.value).upper()}")
     fault = Fault(name, _value(kind, name, value), kind.often)
     if when:
         _limit(fault, when)
@@ -120,6 +120,17 @@ class Faults:
                 del self._on[name]
         return fault
 
+    def count_down(self, name: str) -> Fault | None:
+        """Count one time towards a fault whose value is a number; it strikes at the last.
+
+        A fault without a value strikes at once.
+        """
+        fault = self._on.get(name)
+        if fault is not None and isinstance(fault.value, int) and fault.value > 1:
+            fault.value -= 1
+            return None
+        return self.strike(name)
+
 
 def _split(rest: str) -> tuple[str, str]:
     value, _, when = rest.partition("/")
@@ -135,6 +146,10 @@ def _value(kind: Kind, name: str, text: str) -> int | str | None:
                 f"{name}: no stage is called {text!r}; there are {', '.join(kind.stages)}"
             )
         return text
+    if kind.value == "number":
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= COUNT_MAX):
+            raise ValueError(f"{name}: {text!r} is not a number from 1 to {COUNT_MAX}")
+        return int(text)
     if not (text.isascii() and text.isdigit() and int(text) <= DELAY_MAX_MS):
         raise ValueError(f"{name}: {text!r} is not a number of milliseconds up to {DELAY_MAX_MS}")
     return int(text)

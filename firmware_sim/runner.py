@@ -1,7 +1,7 @@
-"""The loop of every simulated device: waits for the pty and standard input, prints JSON lines.
+"""The loop of every simulated device: waits for its port and standard input, prints JSON lines.
 
-A device is a plain state machine with time as an argument (`Device`). This module has the clock,
-the descriptors and the signals.
+A device is a plain state machine with time as an argument; its port (`Port`) brings it to programs.
+This module has the clock, the descriptors and the signals.
 
 The loop ends on `quit`, SIGTERM, SIGINT, and when the reader of its standard output has gone: so a
 program that started it and died does not leave it behind. (PR_SET_PDEATHSIG would follow the
@@ -18,13 +18,12 @@ import signal
 import stat
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from firmware_sim.outcomes import Event, Outcome, RefusedError, Send, Unplug
-from firmware_sim.wires import Wire
+from firmware_sim.outcomes import Event, RefusedError, Unplug
 
-__all__ = ["Device", "Event", "Outcome", "RefusedError", "Send", "Unplug", "run"]
+__all__ = ["OutputError", "Port", "run"]
 
 STDIN, STDOUT = 0, 1
 VERB_MAX_BYTES = 4096  # longer than any verb: bounds a line without an end
@@ -38,22 +37,50 @@ class OutputError(Exception):
     """Standard output cannot be written; the text is one line."""
 
 
-class Device(Protocol):
-    """A simulated device, driven by the loop.
+class Port(Protocol):
+    """A simulated device together with what brings it to programs: a pty, a USB bus.
 
-    Inputs return nothing; the loop calls `advance` after every input and at `due_ns`. `now_ns`
-    never goes back. One turn of the loop uses one `now_ns`, read right after the wait.
+    The loop calls `advance` after every input and at `due_ns`. `now_ns` never goes back. One turn
+    of the loop uses one `now_ns`, read right after the wait.
     """
 
     @property
-    def baud(self) -> int:
-        """The speed of the device now, in bits a second."""
+    def path(self) -> str:
+        """What a program names the device by: the first line of output."""
 
-    def host_speed(self, baud: int, now_ns: int) -> None:
-        """Take the program's speed, before each piece of its bytes. Most devices ignore it."""
+    @property
+    def plugged(self) -> bool:
+        """Whether programs can find the device."""
 
-    def receive(self, data: bytes, now_ns: int) -> None:
-        """Take any bytes from the program; noise is counted and skipped, and nothing raises."""
+    def about(self) -> Mapping[str, object]:
+        """Return more details for the events about the plug."""
+
+    def reading(self) -> list[int]:
+        """Return the descriptors to wait on for input."""
+
+    def writing(self) -> list[int]:
+        """Return the descriptors to wait on for room."""
+
+    def read(self, ready: Collection[int], now_ns: int) -> None:
+        """Read the ready ones of the descriptors."""
+
+    def advance(self, now_ns: int) -> Iterable[Event | Unplug]:
+        """Do everything that is due by `now_ns`; yield events, and plugs that come out."""
+
+    def flush(self, now_ns: int) -> None:
+        """Send what has come of it."""
+
+    def due_ns(self) -> int | None:
+        """Return when to call `advance` next; None when the device waits for an input."""
+
+    def plug(self, now_ns: int) -> None:
+        """Plug the device in. Raises OSError: it cannot be; it stays out."""
+
+    def unplug(self, now_ns: int) -> None:
+        """Unplug the device."""
+
+    def close(self) -> None:
+        """Take the device away at the end of the process."""
 
     def obey(self, words: Sequence[str], now_ns: int) -> None:
         """Do a verb of standard input; the loop itself does unplug, replug, status and quit.
@@ -61,15 +88,6 @@ class Device(Protocol):
         Raises:
             RefusedError: the verb or an argument is wrong; the state is unchanged.
         """
-
-    def plugged(self, on: bool, now_ns: int) -> None:
-        """Take that the plug was pulled, or is back in; the device decides about its power."""
-
-    def advance(self, now_ns: int) -> Sequence[Outcome]:
-        """Do everything that is due by `now_ns`, in order; return the outcomes."""
-
-    def due_ns(self) -> int | None:
-        """Return when to call `advance` next; None when the device waits for an input."""
 
     def status(self) -> Mapping[str, object]:
         """Return the details of the `status` event."""
@@ -117,13 +135,10 @@ class Lines:
 
 
 class Loop:
-    """One device, one wire, standard input and output."""
+    """One device on its port, standard input and output."""
 
-    def __init__(
-        self, device: Device, wire: Wire, *, stdin: int = STDIN, stdout: int = STDOUT
-    ) -> None:
-        self._device = device
-        self._wire = wire
+    def __init__(self, port: Port, *, stdin: int = STDIN, stdout: int = STDOUT) -> None:
+        self._port = port
         self._lines = Lines(stdout)
         self._stdout = stdout
         self._watch_stdout = _is_pipe(stdout)
@@ -141,17 +156,14 @@ class Loop:
         Raises:
             OutputError: standard output cannot be written. A reader that has gone is no error.
         """
-        self._lines.put(self._wire.path)
+        self._lines.put(self._port.path)
         self._lines.flush()
         while not (self._stop or self._lines.closed):
             ready = self._wait(wake)
             now_ns = time.monotonic_ns()
             if wake in ready or self._stdout in ready:
                 break
-            if self._wire.fileno() in ready:
-                self._device.host_speed(self._wire.host_baud(), now_ns)
-                self._wire.baud = self._device.baud
-                self._wire.fill(now_ns)
+            self._port.read(ready, now_ns)
             if self._stdin in ready:
                 self._read_verbs(now_ns)
             self._turn(now_ns)
@@ -165,44 +177,28 @@ class Loop:
 
         select, since its time-out has microseconds, poll's only milliseconds, and 0.5 ms matter.
         """
-        read = [wake]
-        read += [self._wire.fileno()] if self._wire.plugged else []
+        read = [wake, *self._port.reading()]
         read += [self._stdin] if self._stdin >= 0 else []
         # A pipe's writing end is "readable" once its reader has gone. A terminal would be readable
         # at each key.
         read += [self._stdout] if self._watch_stdout else []
-        write = [self._stdout] if self._lines.waiting else []
-        due = [
-            at
-            for at in (self._device.due_ns(), self._wire.due_ns(), self._replug_at_ns)
-            if at is not None
-        ]
+        write = self._port.writing() + ([self._stdout] if self._lines.waiting else [])
+        due = [at for at in (self._port.due_ns(), self._replug_at_ns) if at is not None]
         left_s = max(0, min(due) - time.monotonic_ns()) / 1e9 if due else None
         return select.select(read, write, (), left_s)[0]
 
     def _turn(self, now_ns: int) -> None:
-        """Take bytes, do what is due, send bytes; print last, so that it delays no reply."""
-        data = self._wire.received(now_ns)
-        if data:
-            self._device.receive(data, now_ns)
+        """Take input, do what is due, send; print last, so that it delays no reply."""
         if self._replug_at_ns is not None and self._replug_at_ns <= now_ns:
             self._verb(["replug"], now_ns)
-        outcomes = self._device.advance(now_ns)
-        self._wire.baud = self._device.baud
-        for outcome in outcomes:
-            self._carry_out(outcome, now_ns)
-        self._wire.flush(now_ns)
-        self._lines.flush()
-
-    def _carry_out(self, outcome: Outcome, now_ns: int) -> None:
-        match outcome:
-            case Send(data):
-                self._wire.send(data, now_ns)
-            case Event():
+        for outcome in self._port.advance(now_ns):
+            if isinstance(outcome, Event):
                 self._lines.event(outcome)
-            case Unplug(for_ns):
+            else:
                 self._verb(["unplug"], now_ns)
-                self._replug_at_ns = None if for_ns is None else now_ns + for_ns
+                self._replug_at_ns = None if outcome.for_ns is None else now_ns + outcome.for_ns
+        self._port.flush(now_ns)
+        self._lines.flush()
 
     def _read_verbs(self, now_ns: int) -> None:
         """Do the verbs on standard input; stop reading it at its end or at an error."""
@@ -238,46 +234,44 @@ class Loop:
                 case ["status"]:
                     self._status(now_ns)
                 case _:
-                    self._device.obey(words, now_ns)
+                    self._port.obey(words, now_ns)
         except RefusedError as refused:
             self._error(str(refused), now_ns)
 
     def _unplug(self, now_ns: int) -> None:
-        if not self._wire.plugged:
+        if not self._port.plugged:
             raise RefusedError("unplug: the device is unplugged already")
-        self._wire.unplug()
-        self._device.plugged(False, now_ns)
+        self._port.unplug(now_ns)
         self._lines.event(Event("unplugged", now_ns))
 
     def _replug(self, now_ns: int) -> None:
-        if self._wire.plugged:
+        if self._port.plugged:
             raise RefusedError("replug: the device is not unplugged")
         self._replug_at_ns = None
-        self._device.plugged(True, now_ns)
-        self._wire.baud = self._device.baud
         try:
-            self._wire.plug()
+            self._port.plug(now_ns)
         except OSError as error:
-            self._device.plugged(False, now_ns)
             raise RefusedError(f"replug: {error}") from error
-        self._lines.event(Event("replugged", now_ns, {"path": self._wire.path}))
+        details = {"path": self._port.path, **self._port.about()}
+        self._lines.event(Event("replugged", now_ns, details))
 
     def _status(self, now_ns: int) -> None:
-        about_line = {
-            "plugged": self._wire.plugged,
-            "path": self._wire.path,
+        about_port = {
+            "plugged": self._port.plugged,
+            "path": self._port.path,
+            **self._port.about(),
             "lines_lost": self._lines.lost,
         }
-        self._lines.event(Event("status", now_ns, {**about_line, **self._device.status()}))
+        self._lines.event(Event("status", now_ns, {**about_port, **self._port.status()}))
 
     def _error(self, message: str, now_ns: int) -> None:
         self._lines.event(Event("error", now_ns, {"message": message}))
 
 
-def run(device: Device, wire: Wire) -> None:
-    """Serve `device` on `wire`, with this process's standard input and output, until the end.
+def run(port: Port) -> None:
+    """Serve a device on its port, with this process's standard input and output, until the end.
 
-    Closes the wire and removes its link.
+    Closes the port.
 
     Raises:
         OutputError: standard output cannot be written.
@@ -291,10 +285,10 @@ def run(device: Device, wire: Wire) -> None:
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)
     signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
     try:
-        Loop(device, wire).serve(wake)
+        Loop(port).serve(wake)
     finally:
         signal.set_wakeup_fd(-1)
-        wire.close()
+        port.close()
 
 
 def _is_pipe(descriptor: int) -> bool:

@@ -17,6 +17,15 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which the contract of readers runs on some of them alone."""
+    parser.addoption(
+        "--readers",
+        metavar="NAME[,NAME]",
+        help="the readers of tests/contracts/readers to try; without it, all that need no USB rig",
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: "pytest.CallInfo[None]"

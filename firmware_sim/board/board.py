@@ -53,7 +53,7 @@ VERBS = (
 
 
 class Board:
-    """One board, a `Device` of runner.py. `history` has every event so far, oldest first."""
+    """One board, a `SerialDevice`. `history` has every event so far, oldest first."""
 
     def __init__(self, setup: Setup, random: Random, faults: BoardFaults, now_ns: int) -> None:
         self.history: deque[Event] = deque(maxlen=HISTORY_MAX)

@@ -1,7 +1,7 @@
 """The simulated PN532's link level: bytes in, bytes and events out (UM0701-02, section 6.2).
 
 It acknowledges, answers, aborts, sleeps, wakes and changes speed. The commands are in
-pn532/firmware.py, the cards in pn532/field.py, the pty in wires.py. No I/O, no clock.
+pn532/firmware.py, the cards in radio/field.py, the pty in wires.py. No I/O, no clock.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from random import Random
 from firmware_sim.cards import Card
 from firmware_sim.faults import Fault, Faults
 from firmware_sim.outcomes import Event, Outcome, Send, Unplug
-from firmware_sim.pn532.field import Field, Presence
 from firmware_sim.pn532.firmware import Firmware
 from firmware_sim.pn532.frames import (
     ACK,
@@ -26,6 +25,7 @@ from firmware_sim.pn532.frames import (
     encode,
 )
 from firmware_sim.pn532.radio import IDEAL, BadCommandError, Run, Timing, Wait
+from firmware_sim.radio.field import Field, Presence
 
 __all__ = ["Chip"]
 
@@ -171,14 +171,7 @@ class Chip:
             "asleep": self._asleep,
             "field": self.field.on,
             "running": None if self._running is None else f"{self._code:02x}",
-            "cards": [
-                {
-                    "uid": there.card.uid.hex(),
-                    "shown": there.shown_uid.hex(),
-                    "state": there.state.name,
-                }
-                for there in self.field.present
-            ],
+            "cards": self.field.about(),
             "faults": self.faults.names(),
             "skipped_frames": self.skipped_frames,
         }

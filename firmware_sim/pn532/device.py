@@ -1,4 +1,4 @@
-"""The simulated reader as a `Device` of the loop: the verbs of standard input, and the chip.
+"""The simulated reader as a `SerialDevice`: the verbs of standard input, and the chip.
 
 It parses verbs and refuses wrong ones; the chip and its field carry them out. No I/O, no clock.
 """
@@ -6,20 +6,17 @@ It parses verbs and refuses wrong ones; the chip and its field carry them out. N
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from firmware_sim.cards import Card, Kind, card_of, parse_uid
 from firmware_sim.echo import Echo
 from firmware_sim.faults import Fault
 from firmware_sim.outcomes import Event, Outcome, RefusedError, Send
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.faults import parse_reader_fault
-from firmware_sim.pn532.field import CARDS_MAX, Presence, Stage
+from firmware_sim.radio.hand import CARD_VERBS, Hand
 
 __all__ = ["VERBS", "Pn532"]
 
 VERBS = {
-    "present": "present UID [number=DIGITS] [leaves=STAGE]",
-    "remove": "remove [UID]",
-    "clash": "clash UID UID",
+    **CARD_VERBS,
     "brownout": "brownout",
     "fault": "fault NAME[=VALUE][/WHEN], or fault none",
 }
@@ -27,14 +24,14 @@ LOOP_VERBS = "unplug, replug, status, quit"
 
 
 class Pn532:
-    """A `firmware_sim.runner.Device`: a chip that takes verbs.
+    """A `firmware_sim.serial_port.SerialDevice`: a chip that takes verbs.
 
     A verb either raises RefusedError and changes nothing, or is done when `obey` returns.
     """
 
     def __init__(self, chip: Chip, random: Random) -> None:
         self.chip = chip
-        self._random = random
+        self._hand = Hand(chip, chip.faults, random)
         self._echo = Echo(chip.faults, random)
         self._events: list[Event] = []
 
@@ -91,20 +88,15 @@ class Pn532:
                 f"no verb is called {words[0]!r}; there are {', '.join(VERBS)}, {LOOP_VERBS}"
             )
         try:
-            self._obey(words, now_ns, usage)
+            if words[0] in CARD_VERBS:
+                self._events += self._hand.obey(words, now_ns)
+            else:
+                self._obey(words, now_ns, usage)
         except ValueError as error:
             raise RefusedError(f"{words[0]}: {error}") from error
 
     def _obey(self, words: Sequence[str], now_ns: int, usage: str) -> None:
         match words:
-            case ["present", uid, *options]:
-                self._present(parse_uid(uid), _options(options, usage), now_ns)
-            case ["remove"]:
-                self._remove(list(self.chip.field.present), now_ns)
-            case ["remove", uid]:
-                self._remove([self._there(parse_uid(uid))], now_ns)
-            case ["clash", first, second]:
-                self._clash(parse_uid(first), parse_uid(second), now_ns)
             case ["brownout"]:
                 self.chip.brown_out(now_ns)
                 self._event("brownout", now_ns)
@@ -123,69 +115,5 @@ class Pn532:
         if fault.name == "stuck-baud":
             self.chip.stick(now_ns)
 
-    def _present(self, uid: bytes, options: Mapping[str, str], now_ns: int) -> None:
-        first, *others = self.chip.enter(
-            now_ns, card_of(uid, options.get("number")), *self._companion()
-        )
-        first.leaves = Stage(options["leaves"]) if "leaves" in options else self._leaving()
-        for there in (first, *others):
-            self._event("present", now_ns, **_about(there))
-
-    def _companion(self) -> list[Card]:
-        """Return the second card that a fault adds, if there is room for two."""
-        if (
-            len(self.chip.field.present) + 2 > CARDS_MAX
-            or self.chip.faults.strike("two-cards") is None
-        ):
-            return []
-        return [Card(b"\x04" + self._random.randbytes(6), Kind.DESFIRE)]
-
-    def _leaving(self) -> Stage | None:
-        fault = self.chip.faults.strike("leaves")
-        return None if fault is None else Stage(fault.value)
-
-    def _clash(self, first: bytes, second: bytes, now_ns: int) -> None:
-        both = self.chip.enter(now_ns, card_of(first), card_of(second))
-        self._event("clash", now_ns, uids=[there.card.uid.hex() for there in both])
-
-    def _there(self, uid: bytes) -> Presence:
-        for there in self.chip.field.present:
-            if there.card.uid == uid:
-                return there
-        raise ValueError(f"card {uid.hex()} is not on the reader")
-
-    def _remove(self, leaving: Sequence[Presence], now_ns: int) -> None:
-        if not leaving:
-            raise ValueError("no card is on the reader")
-        self.chip.leave(now_ns, *leaving)
-
     def _event(self, name: str, at_ns: int, **details: object) -> None:
         self._events.append(Event(name, at_ns, details))
-
-
-def _about(there: Presence) -> dict[str, object]:
-    return {
-        "uid": there.card.uid.hex(),
-        "shown": there.shown_uid.hex(),
-        "kind": there.card.kind.value,
-    }
-
-
-def _options(words: Sequence[str], usage: str) -> dict[str, str]:
-    """Parse `key=value` words.
-
-    Raises:
-        ValueError: an unknown key, one twice, or an unknown stage.
-    """
-    options: dict[str, str] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or key not in {"number", "leaves"} or key in options:
-            raise ValueError(f"{word!r} is not understood; write {usage}")
-        options[key] = value
-    if "leaves" in options and options["leaves"] not in {stage.value for stage in Stage}:
-        raise ValueError(
-            f"no stage is called {options['leaves']!r};"
-            f" there are {', '.join(stage.value for stage in Stage)}"
-        )
-    return options

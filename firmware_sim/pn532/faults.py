@@ -1,7 +1,7 @@
 """The simulated reader's faults by name; the chip does what each does, where it happens."""
 
 from firmware_sim.faults import ALWAYS, LINE_FAULTS, NEXT, Fault, Kind, parse
-from firmware_sim.pn532.field import Stage
+from firmware_sim.radio.hand import CARD_FAULTS
 
 READER_FAULTS = {
     "noise": Kind(None, ALWAYS, "random bytes in front of a reply"),
@@ -26,14 +26,7 @@ READER_FAULTS = {
     "every-second": Kind(
         None, ALWAYS, "a single card answers only every second InListPassiveTarget with MaxTg 2"
     ),
-    "two-cards": Kind(None, ALWAYS, "a card that is presented brings a second one along"),
-    "leaves": Kind(
-        "stage",
-        ALWAYS,
-        "a card that is presented leaves at STAGE of the exchange",
-        value_required=True,
-        stages=tuple(stage.value for stage in Stage),
-    ),
+    **CARD_FAULTS,
     **LINE_FAULTS,
 }
 

@@ -5,8 +5,8 @@ the link.
 """
 
 from firmware_sim.faults import Faults
-from firmware_sim.pn532.field import Field
 from firmware_sim.pn532.radio import BadCommandError, Handler, Radio, Run, Timing, expect
+from firmware_sim.radio.field import Field
 
 __all__ = ["Firmware"]
 

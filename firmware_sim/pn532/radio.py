@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from firmware_sim.faults import Faults
-from firmware_sim.pn532.field import Field, Presence, State
+from firmware_sim.radio.field import Field, Presence, State
 
 __all__ = [
     "IDEAL",

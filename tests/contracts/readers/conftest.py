@@ -7,6 +7,26 @@ import pytest
 
 from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, listening
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the readers named by --readers; without it, of all that need no USB rig."""
+    named = config.getoption("--readers")
+    chosen = set(named.split(",")) if named else {n for n, k in RIGS.items() if not k.needs_usb_rig}
+    if unknown := chosen - set(RIGS):
+        raise pytest.UsageError(f"--readers: no reader is called {', '.join(sorted(unknown))}")
+
+    def is_wanted(item: pytest.Item) -> bool:
+        if not isinstance(item, pytest.Function) or HERE not in item.path.parents:
+            return True
+        reader = item.callspec.params.get("rig") if hasattr(item, "callspec") else None
+        return reader in chosen if isinstance(reader, str) and reader in RIGS else not named
+
+    unwanted = [item for item in items if not is_wanted(item)]
+    config.hook.pytest_deselected(items=unwanted)
+    items[:] = [item for item in items if is_wanted(item)]
+
 
 @pytest.fixture(params=RIGS)
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReaderRig]:

@@ -4,7 +4,9 @@ A new reader joins the contract in three steps:
 
 1. a simulated device that runs as a process, takes verbs and reports events (simulator.py);
 2. a class with the methods of `ReaderRig`, which moves cards and plugs of that device;
-3. a line in `RIGS`, which names the faults of the device and what the reader can know.
+3. a line in `RIGS`, which names the faults of the device and what the reader can know. A reader on
+   USB also has `needs_usb_rig`: its tests run in a pytest of their own (test_in_usb_rig.py), as
+   `firmware-sim usb-rig -- pytest tests/contracts/readers --readers NAME` does.
 
 Nothing here knows a device's protocol.
 """
@@ -167,6 +169,7 @@ class RigKind:
         knows_answered: whether the device knows that no lane has answered a card yet.
         bears_echo: whether the reader serves on a line that echoes what the lane sends. If not, it
             reports ReaderLost with that reason.
+        needs_usb_rig: whether the reader finds its device only in the USB rig.
     """
 
     start: Callable[[Path], ReaderRig]
@@ -177,6 +180,7 @@ class RigKind:
     reports_second: bool = False
     knows_answered: bool = False
     bears_echo: bool = False
+    needs_usb_rig: bool = False
 
 
 PN532_PASSING = (

@@ -6,9 +6,9 @@ from random import Random
 from firmware_sim.cards import card_of
 from firmware_sim.outcomes import Event, Outcome, Send
 from firmware_sim.pn532.chip import Chip
-from firmware_sim.pn532.field import Presence, Stage
 from firmware_sim.pn532.frames import ACK, ERROR
 from firmware_sim.pn532.radio import IDEAL, REAL, Timing
+from firmware_sim.radio.field import Presence, Stage
 
 MS = 1_000_000
 DESFIRE = bytes.fromhex("04a1b2c3d4e5f6")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware_sim.pn532.field import Stage
 from firmware_sim.pn532.frames import encode
+from firmware_sim.radio.field import Stage
 from tests.support.gate.pn532_bench import CLASSIC, DESFIRE, DESFIRE_DATA, Bench
 
 NUMBER = "1234567890123456"

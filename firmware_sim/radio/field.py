@@ -1,4 +1,4 @@
-"""The radio field of the simulated reader: the cards in it and their states (ISO 14443-3 and -4).
+"""The radio field of a simulated reader: the cards in it and their states (ISO 14443-3 and -4).
 
 A card is IDLE, READY while it is being selected, ACTIVE, in PROTOCOL once it answered RATS, or
 HALT. A halted card stays silent until the field is switched off and on: so one tap is one event.
@@ -19,6 +19,7 @@ class State(Enum):
     """The state of a card in the field."""
 
     IDLE = auto()
+    READY = auto()
     ACTIVE = auto()
     PROTOCOL = auto()
     HALT = auto()
@@ -40,7 +41,20 @@ _NEVER_SELECTED = (Stage.BEFORE_ANTICOLLISION, Stage.IN_ANTICOLLISION, Stage.BEF
 
 @dataclass(slots=True, eq=False)
 class Presence:
-    """One card in the field."""
+    """One card in the field.
+
+    Attributes:
+        card: which one.
+        shown_uid: the UID of this stay.
+        leaves: when it leaves by itself; None for never.
+        state: its state.
+        session: its session at ISO 14443-4, in PROTOCOL.
+        gone: whether it has left.
+        left_at: the stage at which it has left by itself.
+        level: the cascade level that it is at, from 0, while READY.
+        was_halted: whether WUPA woke it from HALT: then an error puts it back there.
+        awake_ns: from when on it has power enough to answer.
+    """
 
     card: Card
     shown_uid: bytes
@@ -49,6 +63,19 @@ class Presence:
     session: Session | None = None
     gone: bool = False
     left_at: Stage | None = field(default=None)
+    level: int = 0
+    was_halted: bool = False
+    awake_ns: int = 0
+
+    def ready(self) -> None:
+        """Answer REQA or WUPA: begin anticollision at the first level."""
+        self.was_halted = self.state is State.HALT
+        self.state, self.level = State.READY, 0
+
+    def fall_back(self) -> None:
+        """Take a frame that is none for this state (ISO 14443-3, figure 7)."""
+        if self.state in {State.READY, State.ACTIVE}:
+            self.state = State.HALT if self.was_halted else State.IDLE
 
     def activate(self) -> bytes:
         """Send RATS: return the ATS without its length byte, and enter PROTOCOL.
@@ -62,7 +89,7 @@ class Presence:
 
     def halt(self) -> None:
         """Send HLTA or S(DESELECT)."""
-        self.state, self.session = State.HALT, None
+        self.state, self.session, self.was_halted = State.HALT, None, False
 
 
 class Field:
@@ -102,11 +129,23 @@ class Field:
         left, self._left = self._left, []
         return left
 
+    def about(self) -> list[dict[str, object]]:
+        """Return what the `status` event says about the cards."""
+        return [
+            {
+                "uid": there.card.uid.hex(),
+                "shown": there.shown_uid.hex(),
+                "state": there.state.name,
+            }
+            for there in self.present
+        ]
+
     def power(self, *, on: bool) -> None:
         """Switch the RF field; off resets every card, and a phone draws another UID."""
         if self.on and not on:
             for presence in self.present:
                 presence.state, presence.session = State.IDLE, None
+                presence.was_halted = False
                 presence.shown_uid = presence.card.shown_uid(self._random)
         self.on = on
 

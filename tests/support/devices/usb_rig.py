@@ -1,0 +1,42 @@
+"""Runs a pytest of its own in the USB rig: for tests whose own process uses the simulated bus.
+
+An ordinary pytest process has no rig. One outer test for a kind starts the inner pytest there, and
+shows all that it printed if a test of it fails.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+INNER_S = 540  # the outer test may take ten minutes; so the inner pytest's output is shown at least
+
+
+def pytest_in_usb_rig(arguments: Sequence[str], folder: Path) -> None:
+    """Run pytest with these arguments in a USB rig of its own; fail with its output if it fails.
+
+    Args:
+        arguments: paths and options of the inner pytest.
+        folder: for its temporary files. Without root the rig has another user number, for which
+            pytest refuses the folder that is usual.
+    """
+    command = [
+        *(sys.executable, "-m", "firmware_sim", "usb-rig", "--"),
+        *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
+        *("-p", "no:xdist", f"--basetemp={folder / 'inner'}", *arguments),
+    ]
+    inherited = {
+        key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")
+    }
+    ended = subprocess.run(
+        command,
+        env=inherited,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INNER_S,
+        check=False,
+    )
+    assert ended.returncode == 0, f"in the USB rig: pytest {' '.join(arguments)}\n{ended.stdout}"
