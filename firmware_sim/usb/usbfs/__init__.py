@@ -1,9 +1,10 @@
 """/dev/bus/usb in user space: programs with the real libusb find simulated devices there.
 
-    shim.c         for LD_PRELOAD: open, ioctl and close of a node, over the URB stream
+    shim.c         for LD_PRELOAD: a node's open, ioctl and close, over the URB stream; with
+                   node.c, transfers.c and claims.c
     shim           compiles it
-    namespaces     a view of the machine of its own: /sys, /dev/bus, /run/udev, no network
-    bus            the files of a device in /sys and /dev, and its uevents
+    namespaces     a view of the machine of its own: /sys, /run/udev, no network
+    bus            the files of a device in /sys, and its uevents
     uevents        what udevd would multicast, as bytes
     carrier        a device behind its node
     rig            starts a program in such a view

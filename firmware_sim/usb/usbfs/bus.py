@@ -1,7 +1,7 @@
-"""The files of a simulated USB device: in /sys as the kernel has them, and beside its node in /dev.
+"""The files of a simulated USB device: in /sys as the kernel has them, and its socket for shim.c.
 
-It runs inside the view of `namespaces`, where both are empty. Several processes may share a bus:
-a port is taken by making its folder, and addresses come from one counter.
+It runs inside the view of `namespaces`, where /sys is empty. Several processes may share a bus: a
+port is taken by making its folder, and addresses come from one counter.
 """
 
 import contextlib
@@ -18,8 +18,9 @@ __all__ = ["BusError", "Slot", "in_rig"]
 
 SYS_BUS = Path("/sys/bus/usb/devices")
 SYS_HUB = Path("/sys/devices/turnike/usb1")
-NODES = Path("/dev/bus/usb/001")
-COUNTER = Path("/dev/bus/usb/addresses")
+NODES = Path("/dev/bus/usb/001")  # by name only: shim.c leads them to SOCKETS
+SOCKETS = Path("/sys/turnike/usb/001")
+COUNTER = Path("/sys/turnike/addresses")
 PORTS_MAX = 15
 ADDRESS_MAX = 127
 USB_MAJOR = 189
@@ -56,8 +57,13 @@ class Slot:
 
     @property
     def node(self) -> Path:
-        """The node that libusb opens."""
+        """The node that libusb opens: a name, no file."""
         return NODES / f"{self.address:03d}"
+
+    @property
+    def socket(self) -> Path:
+        """The socket to which shim.c leads that name."""
+        return SOCKETS / f"{self.address:03d}"
 
     @property
     def folder(self) -> Path:
@@ -66,7 +72,7 @@ class Slot:
 
     def beside(self, name: str) -> Path:
         """Return the path of a file about the node: see shim.c."""
-        return self.node.with_name(f"{self.node.name}.{name}")
+        return self.socket.with_name(f"{self.socket.name}.{name}")
 
     @classmethod
     def take(
@@ -85,7 +91,7 @@ class Slot:
         if not in_rig():
             raise BusError("there is no simulated USB bus here: firmware-sim usb-rig -- COMMAND")
         SYS_HUB.mkdir(parents=True, exist_ok=True)
-        NODES.mkdir(parents=True, exist_ok=True)
+        SOCKETS.mkdir(parents=True, exist_ok=True)
         order = sorted(range(1, PORTS_MAX + 1), key=lambda port: port != wanted)
         for port in order:
             if port == but:
@@ -96,7 +102,7 @@ class Slot:
         raise BusError(f"all {PORTS_MAX} ports of the simulated USB bus are taken")
 
     def enter(self) -> None:
-        """Write the files, then report the device; its node must be listening."""
+        """Write the files, then report the device; its socket must be listening."""
         identity = self.identity
         for name, text in _device_files(self).items():
             (self.folder / name).write_text(text)
@@ -122,7 +128,7 @@ class Slot:
         for number in range(len(self.identity.interfaces)):
             (SYS_BUS / f"{self.name}:1.{number}").unlink(missing_ok=True)
         (SYS_BUS / self.name).unlink(missing_ok=True)
-        for path in [self.node, *NODES.glob(f"{self.node.name}.*")]:
+        for path in [self.socket, *SOCKETS.glob(f"{self.socket.name}.*")]:
             path.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
         self._report("remove")
@@ -201,7 +207,7 @@ def _next_address() -> int:
         last = int(counter.read() or 1)
         for step in range(1, ADDRESS_MAX):
             address = (last - 2 + step) % (ADDRESS_MAX - 1) + 2
-            if not (NODES / f"{address:03d}").exists():
+            if not (SOCKETS / f"{address:03d}").exists():
                 counter.truncate(0)
                 counter.write(str(address))
                 return address

@@ -91,7 +91,7 @@ class UsbfsCarrier:
         but = self._wanted if elsewhere else None
         slot = Slot.take(device.descriptors, wanted=self._wanted, but=but)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(slot.node))
+        listener.bind(str(slot.socket))
         listener.listen(CONNECTIONS_MAX)
         listener.setblocking(False)
         self._wanted, self._slot, self._listener = slot.port, slot, listener

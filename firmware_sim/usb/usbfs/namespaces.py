@@ -1,6 +1,6 @@
 """A view of the machine of its own (namespaces(7)): for programs that look for USB devices.
 
-Its /sys and /dev/bus are empty, its /run/udev says that udevd runs, its network is a loopback of
+Its /sys and /run/pcscd are empty, its /run/udev says that udevd runs, its network is a loopback of
 its own. Everything else is the machine's: files, terminals, processes. Root is not needed.
 """
 
@@ -34,8 +34,8 @@ def make() -> None:
         _leave_the_machines()
         _mount(None, "/", None, MS_REC | MS_PRIVATE)
         _empty(Path("/sys"))
-        _empty(Path("/dev/bus"))
         _empty(Path("/run/udev"))
+        _empty(Path("/run/pcscd"))  # else a pcscd in here would be the machine's
         for folder in ("/sys/bus/usb/devices", "/sys/class", "/sys/subsystem", "/sys/devices"):
             Path(folder).mkdir(parents=True)
         Path("/run/udev/control").touch()  # without it libudev listens to nobody
@@ -81,17 +81,17 @@ def _empty(folder: Path) -> None:
     if not folder.is_dir():
         _copy_view(folder.parent)
         folder.mkdir()
-    _mount("turnike", str(folder), "tmpfs", 0)
+    _mount_empty(folder)
 
 
 def _copy_view(folder: Path) -> None:
     """Make `folder` a folder of this view alone, with everything that is in it now.
 
-    A folder cannot be added to the machine's own /dev without root, and should not be with root.
+    A folder cannot be added to the machine's own /run without root, and should not be with root.
     """
     stage = Path("/sys/stage")
     stage.mkdir()
-    _mount("turnike", str(stage), "tmpfs", 0)
+    _mount_empty(stage)
     for entry in os.scandir(folder):
         copy = stage / entry.name
         if entry.is_symlink():
@@ -113,12 +113,20 @@ def _loopback_up() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+def _mount_empty(target: Path) -> None:
+    # Not world-writable as by default: in such a folder the kernel refuses much (proc(5),
+    # protected_regular).
+    _mount("turnike", str(target), "tmpfs", 0, b"mode=755")
+
+
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, data: bytes | None = None
+) -> None:
     def encoded(text: str | None) -> bytes | None:
         return None if text is None else text.encode()
 
     result = _libc.mount(
-        encoded(source), target.encode(), encoded(kind), ctypes.c_ulong(flags), None
+        encoded(source), target.encode(), encoded(kind), ctypes.c_ulong(flags), data
     )
     _checked(result, f"mount {target}")
 

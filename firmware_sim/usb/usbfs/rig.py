@@ -6,6 +6,7 @@ firmware-sim usb-rig --join PROCESS -- ...     in the rig that process keeps
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -74,6 +75,7 @@ def hold() -> None:
         namespaces.make()
     except NamespaceError as error:
         raise RigError(str(error)) from error
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: its owner ends the rig
     print(os.getpid(), flush=True)  # noqa: T201  (what the caller waits for)
     while os.read(0, 4096):
         pass

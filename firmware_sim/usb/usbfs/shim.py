@@ -8,7 +8,9 @@ from pathlib import Path
 
 __all__ = ["ShimError", "compiled"]
 
-SOURCE = Path(__file__).with_name("shim.c")
+FOLDER = Path(__file__).parent
+SOURCES = tuple(FOLDER / f"{name}.c" for name in ("shim", "node", "transfers", "claims"))
+READ = (*SOURCES, FOLDER / "shim.h")
 OPTIONS = ("-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-U_FORTIFY_SOURCE")
 
 
@@ -25,7 +27,8 @@ def compiled() -> Path:
     compiler = shutil.which("gcc")
     if compiler is None:
         raise ShimError("the simulated USB bus needs gcc: apt-get install gcc libc6-dev")
-    text = SOURCE.read_bytes() + " ".join((compiler, os.uname().machine, *OPTIONS)).encode()
+    text = b"".join(path.read_bytes() for path in READ)
+    text += " ".join((compiler, os.uname().machine, *OPTIONS)).encode()
     library = _cache() / f"usbfs-{blake2b(text, digest_size=8).hexdigest()}.so"
     if set(str(library)) & set(" :"):  # both separate the names in LD_PRELOAD
         raise ShimError(f"{library.parent} has a blank or a colon; set XDG_CACHE_HOME to another")
@@ -35,14 +38,14 @@ def compiled() -> Path:
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
         ended = subprocess.run(
-            [compiler, *OPTIONS, "-o", str(fresh), str(SOURCE), "-ldl", "-lpthread"],
+            [compiler, *OPTIONS, "-o", str(fresh), *map(str, SOURCES), "-ldl", "-lpthread"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
         if ended.returncode != 0:
-            raise ShimError(f"gcc cannot compile {SOURCE}: {_first_error(ended.stderr)}")
+            raise ShimError(f"gcc cannot compile {FOLDER}: {_first_error(ended.stderr)}")
         fresh.replace(library)
     except OSError as error:
         raise ShimError(f"cannot compile the simulated USB bus: {error}") from error
