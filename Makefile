@@ -7,7 +7,7 @@ TAPS ?=
 CHAOS ?=
 DEMO_CARDS ?= 100000
 
-.PHONY: demo test check cover bench screenshots lock clean
+.PHONY: demo test test-machine check cover bench screenshots lock clean
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a"
@@ -15,6 +15,7 @@ help:
 	@echo "             turnstile, runs that many and stops; TAPS=2000 CHAOS=1 without a network in"
 	@echo "             the first half, and with kill -9 in the second)"
 	@echo "make test    every test that this machine can run"
+	@echo "make test-machine  simulated devices on the real Linux kernel in qemu, as every night"
 	@echo "make check   ruff, mypy strict, import-linter, words, sizes"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
 
@@ -53,6 +54,11 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	@echo "turnike: every test that this machine can run; about a quarter of an hour on two processors"
 	$(BIN)/python -m pytest -n 5 --dist worksteal
+
+# Nightly, not at each push: the real kernel in an emulator (README.md in tests/machine).
+test-machine: $(VENV)/.dev
+	@echo "turnike: simulated devices on the real Linux kernel in qemu; a few minutes"
+	timeout --kill-after=60 3600 $(BIN)/python -m pytest tests/machine
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,36 +1,31 @@
 """Real processes for tests: started as a user would, read line by line, and always ended.
 
-Nothing here waits for time to pass. It waits for a line, with a time limit, and fails with all
-lines so far if the line does not come.
+heard_lines.py waits for their lines.
 """
 
-import json
 import os
 import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-WAIT_S = 90.0  # a shared machine may stall for seconds; a test that passes never waits so long
+from tests.support.machine.heard_lines import WAIT_S, HeardLines, Line
+
+__all__ = ["WAIT_S", "Line", "Program", "lane_config", "program"]
+
 HARDWARE_NICE = -15  # hardware does not wait for a busy machine, so what plays it should not either
 
-Line = dict[str, Any]
 
-
-class Program:
+class Program(HeardLines):
     """One child process with its standard input, and its standard output as JSON lines."""
 
     def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         """Start `python -m arguments`."""
-        self.heard: list[Line] = []
-        self.name = " ".join(arguments[:2])
+        super().__init__(" ".join(arguments[:2]))
         self._rest = b""
-        self._looked = 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdin=subprocess.PIPE,
@@ -47,41 +42,6 @@ class Program:
         """Write one line to its standard input."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{verb}\n".encode())
-
-    def first_line(self) -> str:
-        """The first line as text: a simulated device's path."""
-        return str(self.wait_for(lambda line: "text" in line)["text"])
-
-    def wait_for(self, wanted: Callable[[Line], bool], wait_s: float = WAIT_S) -> Line:
-        """The next line that is wanted, after the one found last; `heard` keeps all lines."""
-        deadline_s = time.monotonic() + wait_s
-        while True:
-            while self._looked < len(self.heard):
-                self._looked += 1
-                if wanted(self.heard[self._looked - 1]):
-                    return self.heard[self._looked - 1]
-            if not self._hear(deadline_s - time.monotonic()):
-                raise AssertionError(
-                    f"{self.name}: the line did not come; lines so far: {self.heard[-30:]}"
-                    f" {self._last_words()}"
-                )
-
-    def event(self, name: str, wait_s: float = WAIT_S, **fields: object) -> Line:
-        """The next line with this `event` and these fields."""
-        return self.wait_for(
-            lambda line: (
-                line.get("event") == name
-                and all(line.get(key) == value for key, value in fields.items())
-            ),
-            wait_s,
-        )
-
-    def catch_up(self) -> list[Line]:
-        """All lines so far, without waiting."""
-        while self._hear(0):
-            pass
-        self._looked = len(self.heard)
-        return self.heard
 
     def kill(self) -> None:
         """Send SIGKILL: a power cut for one process."""
@@ -107,29 +67,24 @@ class Program:
             if pipe is not None:
                 pipe.close()
 
-    def _hear(self, wait_s: float) -> bool:
+    def hear(self, wait_s: float) -> bool:
+        """Read what it prints within a time; False when nothing came, or at its end."""
         out = self.process.stdout
         assert out is not None
         if not select.select([out], [], [], max(wait_s, 0))[0]:
             return False
         data = os.read(out.fileno(), 65_536)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        self.heard += [_parsed(line) for line in lines]
+        for line in lines:
+            self.add(line)
         return bool(data)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Return how it ended and its complaints."""
         if self.process.poll() is None or self.process.stderr is None:
             return "and it still runs"
         errors = self.process.stderr.read().decode(errors="replace")
         return f"exit {self.process.returncode}, {errors[-2_000:]}"
-
-
-def _parsed(line: bytes) -> Line:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    return value if isinstance(value, dict) else {"text": line.decode(errors="replace")}
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""Guests for tests: one for each module that asks, and none where a package is missing."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.machine.guest import QEMU, REPOSITORY, Guest, guest
+from tests.machine.initramfs import BUSYBOX
+from tests.machine.kernel import Kernel, KernelError, debian_kernel
+
+CACHE = REPOSITORY / "build/machine"
+PACKAGES = {  # what each is needed for: a program or a file of it
+    "qemu-system-x86": QEMU,
+    "busybox-static": str(BUSYBOX),
+    "kmod": "/usr/sbin/depmod",
+    "udev": "/usr/bin/udevadm",
+    "pcscd": "/usr/sbin/pcscd",
+    "libccid": "/usr/lib/pcsc/drivers/ifd-ccid.bundle",
+    "pcsc-tools": "pcsc_scan",
+    "opensc": "opensc-tool",
+}
+
+
+def pytest_sessionstart() -> None:
+    """Say in one line what is missing."""
+    missing = [
+        package
+        for package, needed in PACKAGES.items()
+        if not (shutil.which(needed) or Path(needed).exists())
+    ]
+    if missing:
+        pytest.exit(f"test-machine needs: apt-get install {' '.join(missing)}", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def kernel() -> Kernel:
+    """Debian's kernel, fetched once."""
+    try:
+        return debian_kernel(CACHE)
+    except KernelError as error:
+        pytest.exit(f"test-machine: no kernel for the guest: {error}", returncode=2)
+
+
+@pytest.fixture(scope="module")
+def machine(kernel: Kernel) -> Iterator[Guest]:
+    """A guest with a USB controller and udev, for all tests of a file, one after the other."""
+    with (
+        tempfile.TemporaryDirectory(prefix="turnike-") as folder,
+        guest(Path(folder), kernel) as up,
+    ):
+        up.load(kernel, "xhci_pci")
+        up.start("/usr/lib/systemd/systemd-udevd")
+        yield up
