@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define SOCKETS "/sys/turnike/usb"

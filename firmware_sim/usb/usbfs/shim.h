@@ -6,6 +6,7 @@
 #include <linux/usbdevice_fs.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 enum { INTERFACES_MAX = 8, PATH_BYTES = 64, HEAD_WORDS = 12 };
 enum { CMD_SUBMIT = 1, CMD_UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4 };

@@ -11,7 +11,14 @@ __all__ = ["ShimError", "compiled"]
 FOLDER = Path(__file__).parent
 SOURCES = tuple(FOLDER / f"{name}.c" for name in ("shim", "node", "transfers", "claims"))
 READ = (*SOURCES, FOLDER / "shim.h")
-OPTIONS = ("-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-U_FORTIFY_SOURCE")
+OPTIONS = (
+    "-shared",
+    "-fPIC",
+    "-O2",
+    "-fvisibility=hidden",
+    "-U_FORTIFY_SOURCE",
+    "-Werror=implicit",
+)
 
 
 class ShimError(Exception):
