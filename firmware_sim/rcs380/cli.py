@@ -1,6 +1,7 @@
 """The command `firmware-sim rcs380`."""
 
 import time
+from pathlib import Path
 from random import Random
 
 import click
@@ -14,9 +15,8 @@ from firmware_sim.rcs380.identity import MODELS
 from firmware_sim.rcs380.reader import Rcs380
 from firmware_sim.usb.device import UsbDevice
 from firmware_sim.usb.faults import USB_FAULTS
+from firmware_sim.usb.options import carrier_options, make_carrier
 from firmware_sim.usb.port import UsbPort
-from firmware_sim.usb.usbfs.bus import PORTS_MAX
-from firmware_sim.usb.usbfs.carrier import UsbfsCarrier
 
 __all__ = ["rcs380"]
 
@@ -49,9 +49,7 @@ Cards are those of `firmware-sim pn532`.
     help="RC-S380/S is 054c:06c1, RC-S380/P 054c:06c3.",
 )
 @click.option("--serial", default="0000001", show_default=True, help="The serial number.")
-@click.option(
-    "--port", type=click.IntRange(1, PORTS_MAX), help="The hub's port; the first free without."
-)
+@carrier_options
 @click.option(
     "--card", "cards", type=CardType(), multiple=True, help="A card from the start; repeatable."
 )
@@ -69,6 +67,7 @@ def rcs380(
     model: str,
     serial: str,
     port: int | None,
+    redir: Path | None,
     cards: tuple[Card, ...],
     timing: str,
     faults: tuple[str, ...],
@@ -78,7 +77,7 @@ def rcs380(
     random = Random(seed)  # noqa: S311  (a simulation that can be repeated, not a secret)
     function = Rcs380(random, REAL if timing == "real" else IDEAL, model, serial)
     device = UsbDevice(function)
-    plug = UsbPort(device, UsbfsCarrier(port), f"usb:{device.name}")
+    plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}")
     now_ns = time.monotonic_ns()
     try:
         for text in faults:

@@ -6,6 +6,9 @@
     device         endpoints: matches a device's packets with the host's transfers; the USB faults
     faults         those faults by name
     urb_stream     a carrier's bytes: the URB stream of USB/IP
+    redir_stream   another carrier's bytes: usbredir, which plugs a device into qemu
+    redir          that carrier
+    options        the options by which a device's command chooses its carrier
     port           a plug: one device and the carrier that brings it to programs
     usbfs/         a carrier: /dev/bus/usb in user space, and the rig in which programs find it
 

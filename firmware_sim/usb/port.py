@@ -46,8 +46,8 @@ class Carrier(Protocol):
     def read(self, ready: Collection[int], now_ns: int) -> None:
         """Read the ready ones of the descriptors."""
 
-    def complete(self, completion: Completion) -> None:
-        """Take the end of a transfer."""
+    def complete(self, completion: Completion, now_ns: int) -> None:
+        """Take the end of a transfer; it may submit another."""
 
     def flush(self, now_ns: int) -> None:
         """Send what the other side takes."""
@@ -92,11 +92,12 @@ class UsbPort:
 
     def advance(self, now_ns: int) -> Iterator[Event | Unplug]:
         """Do what is due; yield events in order, and the plug's coming out when it does."""
-        for outcome in self._device.advance(now_ns):
-            if isinstance(outcome, Completion):
-                self._carrier.complete(outcome)
-            else:
-                yield outcome
+        while outcomes := self._device.advance(now_ns):  # a carrier may submit the next at once
+            for outcome in outcomes:
+                if isinstance(outcome, Completion):
+                    self._carrier.complete(outcome, now_ns)
+                else:
+                    yield outcome
 
     def flush(self, now_ns: int) -> None:
         """Send what has come of it."""

@@ -150,8 +150,9 @@ class UsbfsCarrier:
         if self._listener is not None and self._listener.fileno() in ready:
             self._accept()
 
-    def complete(self, completion: Completion) -> None:
+    def complete(self, completion: Completion, now_ns: int) -> None:
         """Take the end of a transfer."""
+        del now_ns
         any(each.stream.complete(completion) for each in self._connections)
 
     def flush(self, now_ns: int) -> None:
