@@ -14,6 +14,7 @@ from validator.domain.events import (
     BoardLost,
     CardSeen,
     Clash,
+    Closed,
     Emergency,
     Event,
     Forced,
@@ -192,6 +193,14 @@ class PassageMachine(RuleBasedStateMachine):
         )
         assert effects[0] == RecordPassage(tap, passed, 700 if passed else 0)
 
+    @precondition(lambda self: self.open_tap is not None)
+    @rule()
+    def arms_lock_and_the_board_cannot_tell_more(self) -> None:
+        tap = self.open_tap
+        assert tap is not None
+        self.last_passed_ns[self.opened[tap]] = self.now_ns
+        assert self.step(Closed(tap, self.now_ns))[0] == RecordPassage(tap, None)
+
     @rule(tap=st.integers(0, 50), passed=st.booleans())
     def late_or_foreign_end(self, tap: int, passed: bool) -> None:
         if tap != self.open_tap:
@@ -233,7 +242,13 @@ class PassageMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((0.1, 1, 8, 61)))
     def time_goes_by(self, seconds: float) -> None:
         self.now_ns += int(seconds * S)
-        self.step(Tick(self.now_ns))
+        tap = self.open_tap
+        ended = [
+            effect for effect in self.step(Tick(self.now_ns)) if isinstance(effect, RecordPassage)
+        ]
+        if ended:
+            assert ended == [RecordPassage(tap or 0, None)]
+            self.last_passed_ns[self.opened[tap or 0]] = self.now_ns
         due_ns = self.passage.deadline_ns
         assert due_ns is None or due_ns > self.now_ns, (
             "a passage that the board never ended goes on for ever"

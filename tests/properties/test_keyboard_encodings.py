@@ -57,7 +57,7 @@ def config_of(lines: tuple[str, ...]) -> KeyboardConfig:
     values: dict[str, Any] = tomllib.loads("\n".join(lines))["reader"]["keyboard"]
     typed = msgspec.convert(values, KeyboardConfig)
     reader = ReaderConfig(driver="keyboard", device="/dev/input/by-id/r", keyboard=typed)
-    assert list(device_faults(reader, BoardConfig(device="/dev/b"))) == []
+    assert list(device_faults(reader, BoardConfig(device="/dev/b"), hold_ms=5_000)) == []
     return typed
 
 

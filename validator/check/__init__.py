@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from validator.check.board_limits import examine_board_limits
 from validator.check.courier import examine_courier
 from validator.check.devices import examine_devices
 from validator.check.files import examine_disks, examine_lane, examine_secrets
@@ -55,6 +56,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from examine_disks(config)
     yield from examine_lane(config)
     yield from examine_secrets(config)
+    yield from examine_board_limits(config)
     yield from examine_devices(config)
 
 

@@ -158,7 +158,7 @@ def load(path: Path) -> Config:
 
 
 def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
-    yield from device_faults(config.reader, config.board)
+    yield from device_faults(config.reader, config.board, hold_ms=config.passage.hold_ms)
     for key, value in _paths(config):
         if value and not value.startswith("/"):
             yield KeyFault(key, f"{value!r} is not an absolute path")

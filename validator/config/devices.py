@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from validator.config.gpio import GpioConfig, gpio_faults
 from validator.config.keyboard import KeyboardConfig, keyboard_faults
 from validator.formats.config_file import KeyFault
 
@@ -29,13 +30,19 @@ class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[board]: the turnstile controller."""
+    """[board]: the driver of the turnstile controller. No driver falls back to another."""
 
-    device: str
+    driver: Literal["serial", "gpio"] = "serial"
+    device: str = ""  # its serial line; empty for the driver gpio
+    gpio: GpioConfig | None = None
 
 
-def device_faults(reader: ReaderConfig, board: BoardConfig) -> Iterator[KeyFault]:
-    """Check the keys of both tables against each other."""
+def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> Iterator[KeyFault]:
+    """Check the keys of both tables against each other, and those of boards against `hold_ms`."""
+    yield from _board_faults(board, hold_ms)
+    if reader.driver == "serial" and board.driver != "serial":
+        told = f"is serial, and a board of the driver {board.driver} reads no cards; name another"
+        yield KeyFault("reader.driver", told)
     if reader.driver == "pn532" and not reader.device:
         yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
     if reader.driver == "serial" and reader.device:
@@ -49,8 +56,23 @@ def device_faults(reader: ReaderConfig, board: BoardConfig) -> Iterator[KeyFault
     elif reader.keyboard is not None:
         told = f"is set; remove the table, since the driver {reader.driver} types nothing"
         yield KeyFault("reader.keyboard", told)
-    if reader.device == board.device:
+    if reader.device and reader.device == board.device:
         yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
+
+
+def _board_faults(board: BoardConfig, hold_ms: int) -> Iterator[KeyFault]:
+    if board.driver == "gpio":
+        if board.device:
+            told = "is set; remove it, since the driver gpio finds its chip by board.gpio.chip"
+            yield KeyFault("board.device", told)
+        yield from gpio_faults(board.gpio, hold_ms)
+        return
+    if not board.device:
+        told = f"is missing; the driver {board.driver} needs its serial line"
+        yield KeyFault("board.device", told)
+    if board.gpio is not None:
+        told = f"is set; remove the table, since the driver {board.driver} has no GPIO lines"
+        yield KeyFault("board.gpio", told)
 
 
 def device_paths(reader: ReaderConfig, board: BoardConfig) -> Iterator[tuple[str, str]]:

@@ -96,6 +96,14 @@ class NotPassed:
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """The arms locked again, and this board cannot tell whether anyone went through."""
+
+    tap: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """Someone went through the locked arms."""
 
@@ -137,5 +145,5 @@ class Tick:
 
 
 ReaderEvent = CardSeen | Clash | LeftEarly | LaidBefore | Unsupported | ReaderLost | ReaderBack
-BoardEvent = BoardLost | BoardBack | Passed | NotPassed | Forced | Emergency | Tamper
+BoardEvent = BoardLost | BoardBack | Passed | NotPassed | Closed | Forced | Emergency | Tamper
 Event = ReaderEvent | BoardEvent | StoodStill | Tick

@@ -25,6 +25,7 @@ from validator.domain.events import (
     BoardLost,
     CardSeen,
     Clash,
+    Closed,
     Emergency,
     Event,
     Forced,
@@ -116,7 +117,7 @@ class RecordTap:
 class RecordPassage:
     """Bookkeeping of a passage's end.
 
-    `passed` is None if it is unknown: the board restarted, or never reported the end.
+    `passed` is None if it is unknown: the board restarted, never reported the end, or cannot tell.
     """
 
     tap: int
@@ -209,8 +210,8 @@ class Passage:
                 )
             case Passed():
                 return self._ended(event.tap, passed=True, after_ms=event.after_ms)
-            case NotPassed():
-                return self._ended(event.tap, passed=False)
+            case NotPassed() | Closed():
+                return self._ended(event.tap, passed=False if type(event) is NotPassed else None)
             case StoodStill():
                 return self._stood_still(event.unopened)
             case Tick():
@@ -291,7 +292,9 @@ class Passage:
         ended, waiting = self._open, self._waiting
         if ended is None or ended.tap != tap:
             return []  # the late end of a passage that was given up
-        if passed:
+        # An end that the board did not report counts as a passage: else one card would pay for
+        # several people at a board without a sensor.
+        if passed is not False:
             self._passed[ended.card_key] = True
         self._open = self._waiting = None
         effects: list[PassageEffect] = [RecordPassage(tap, passed, after_ms)]

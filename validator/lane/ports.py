@@ -75,7 +75,11 @@ class Reader(Protocol):
 
 
 class Board(Protocol):
-    """The turnstile controller. Today's only kind is serial; boards/ has a folder for each."""
+    """The turnstile controller; boards/ has a folder for each kind.
+
+    Each `open` ends in one event, unless the board is lost or an emergency begins: Passed or
+    NotPassed, or Closed from a board without a passage sensor.
+    """
 
     def fileno(self) -> int:
         """Return the descriptor to poll for input, or -1 while there is none.
@@ -136,11 +140,12 @@ class BoardAbilities:
 
     Attributes:
         confirms: it acknowledges what it is asked to do.
-        passage: it reports whether the passenger went through.
+        passage: it reports whether the passenger went through, else only when the arms lock.
         forced: it notices someone who goes through the locked arms.
         emergency: it reports the emergency release.
         tamper: it reports that the housing was opened.
-        picture: it shows outcomes on a display.
+        lamps: it shows outcomes by colours or tones.
+        picture: it shows outcomes in words, on a display.
         date: it shows the date that comes with a notice.
         directions: it can release one direction alone.
     """
@@ -150,6 +155,7 @@ class BoardAbilities:
     forced: bool
     emergency: bool
     tamper: bool
+    lamps: bool
     picture: bool
     date: bool
     directions: bool

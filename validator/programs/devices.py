@@ -9,13 +9,25 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from validator.config import Config
-from validator.lane.ports import Board, Reader
+from validator.lane.ports import Board, BoardAbilities, Reader
 from validator.lane.readers.printed_number import ReadsNumbers
 
 
 def make_board(config: Config) -> Board:
     """Return the board, not yet opened."""
-    return _serial_board(config)
+    return _BOARDS[config.board.driver](config)
+
+
+def board_abilities(config: Config) -> BoardAbilities:
+    """Return what the configured board can tell and do. Opens nothing and needs no library."""
+    if config.board.driver == "gpio":
+        from validator.lane.boards.gpio import abilities  # noqa: PLC0415
+        from validator.programs.gpio_board import wiring  # noqa: PLC0415
+
+        return abilities(wiring(config.board.gpio))
+    from validator.lane.boards.serial import ABILITIES  # noqa: PLC0415
+
+    return ABILITIES
 
 
 def make_reader(config: Config, board: Board) -> Reader:
@@ -43,6 +55,18 @@ def _serial_board(config: Config) -> Board:
 
     device_id = f"{config.lane:02d}{config.gate_id}".encode()[:8].ljust(8, b"\0")
     return SerialBoard(config.board.device, device_id, f"turnike {version('turnike')}")
+
+
+def _gpio_board(config: Config) -> Board:
+    from validator.programs.gpio_board import make_gpio_board  # noqa: PLC0415
+
+    return make_gpio_board(config.board.gpio)
+
+
+_BOARDS: Mapping[str, Callable[[Config], Board]] = {
+    "gpio": _gpio_board,
+    "serial": _serial_board,
+}
 
 
 def _pn532(config: Config, _board: Board) -> Reader:

@@ -8,6 +8,7 @@ ABILITIES = BoardAbilities(
     forced=True,
     emergency=True,
     tamper=True,
+    lamps=True,
     picture=True,
     date=True,
     directions=True,

@@ -1,0 +1,1 @@
+"""Simulated GPIO chips, in the program's own process: they take no bytes, only calls."""
