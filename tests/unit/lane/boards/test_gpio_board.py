@@ -7,9 +7,20 @@ from dataclasses import replace
 import pytest
 
 from firmware_sim.gpio.chips import Change, Chip, Chips
+from tests.support.devices.gpio_gate import (
+    ALONE,
+    EMERGENCY,
+    FORCED,
+    MS,
+    RED,
+    RELAY,
+    SENSOR,
+    TAMPER,
+    WIRED,
+    Gate,
+)
 from validator.domain.events import (
     BoardBack,
-    BoardEvent,
     BoardLost,
     Closed,
     Emergency,
@@ -18,69 +29,9 @@ from validator.domain.events import (
     Passed,
     Tamper,
 )
-from validator.domain.outcomes import Direction, Outcome
+from validator.domain.outcomes import Outcome
 from validator.lane.boards.gpio.board import GpioBoard
 from validator.lane.boards.gpio.wiring import Input, Output, Wiring
-
-MS = 1_000_000
-RELAY, GREEN, RED, AMBER, BUZZER = range(5)
-SENSOR, EMERGENCY, TAMPER, FORCED = 5, 6, 7, 8
-WIRED = Wiring(
-    chip="sim",
-    release=Output(RELAY),
-    passage=Input(SENSOR),
-    emergency=Input(EMERGENCY),
-    tamper=Input(TAMPER),
-    green=Output(GREEN),
-    red=Output(RED),
-    amber=Output(AMBER),
-    buzzer=Output(BUZZER),
-)
-ALONE = Wiring(chip="sim", release=Output(RELAY))
-
-
-class Gate:
-    """A board on one simulated chip, and a clock that the test moves."""
-
-    def __init__(self, wiring: Wiring) -> None:
-        self.now_ns = 1_000_000 * MS
-        self.chip = Chip("sim", lines=12, clock=lambda: self.now_ns)
-        self.chips = Chips(self.chip)
-        self.board = GpioBoard(wiring, self.chips.open_lines, lambda: self.now_ns)
-
-    def run(self, ms: float = 0) -> list[BoardEvent]:
-        """Let time go by as the lane's loop does, and return the events."""
-        end_ns = self.now_ns + int(ms * MS)
-        events: list[BoardEvent] = []
-        while True:
-            while self.board.deadline_ns() <= self.now_ns:
-                event = self.board.take()
-                if event is None:
-                    break
-                events.append(event)
-            while (event := self.board.take()) is not None:  # its descriptor may be readable
-                events.append(event)
-            if self.now_ns >= end_ns:
-                return events
-            # The kernel's timer would wake the loop for an edge: here each millisecond does.
-            self.now_ns = min(end_ns, max(self.now_ns + 1, self.now_ns + MS))
-
-    def open(self, tap: int, hold_ms: int = 3_000) -> None:
-        self.board.open(tap, Direction.ENTRY, hold_ms)
-
-    def press(self, line: int, ms: float = 60) -> list[BoardEvent]:
-        """Close a contact for a moment."""
-        self.chip.press(line, closed=True)
-        events = self.run(ms)
-        self.chip.press(line, closed=False)
-        return events + self.run(ms)
-
-    def on(self, line: int) -> bool:
-        return self.chip.high[line]
-
-    def changes(self, line: int) -> list[tuple[int, bool]]:
-        """When an output changed, in ms since the start."""
-        return [(at // MS - 1_000_000, high) for at, of, high in self.chip.history if of == line]
 
 
 @pytest.fixture
@@ -344,58 +295,6 @@ def test_a_killed_lane_leaves_the_relay_as_it_was_and_the_next_one_lets_it_fall(
     assert not gate.on(RELAY)
     assert gate.chip.history[-1] == Change(gate.now_ns, RELAY, False)
     after.close()
-
-
-def test_every_denial_looks_and_sounds_the_same(gate: Gate) -> None:
-    shown = []
-    for date in (0, 380):
-        before = len(gate.chip.history)
-        start_ns = gate.now_ns
-        gate.board.show(Outcome.DENIED, 1_500, date)
-        gate.run(2_000)
-        shown.append(
-            [(at - start_ns, line, high) for at, line, high in list(gate.chip.history)[before:]]
-        )
-    assert shown[0] == shown[1]
-    assert [line for _, line, high in shown[0] if high] == [RED, BUZZER, BUZZER]
-
-
-@pytest.mark.parametrize("outcome", Outcome)
-def test_each_outcome_has_its_lamp_and_returns_to_the_resting_picture(
-    gate: Gate, outcome: Outcome
-) -> None:
-    gate.board.show(Outcome.READY, 0, 0)
-    assert (gate.on(GREEN), gate.on(RED), gate.on(AMBER)) == (False, False, True)
-    gate.board.show(outcome, 1_000, 0)
-    lamps = {
-        Outcome.READY: (False, False, True),
-        Outcome.ADMITTED: (True, False, False),
-        Outcome.ADMITTED_WITH_NOTICE: (True, False, False),
-        Outcome.EMERGENCY: (True, False, False),
-        Outcome.OUT_OF_SERVICE: (False, False, False),
-    }
-    assert (gate.on(GREEN), gate.on(RED), gate.on(AMBER)) == lamps.get(
-        outcome, (False, True, False)
-    )
-    gate.run(1_000)
-    assert (gate.on(GREEN), gate.on(RED), gate.on(AMBER)) == (False, False, True)
-    assert not gate.on(BUZZER)
-    if outcome is Outcome.EMERGENCY:
-        assert gate.changes(BUZZER) == [], "the building's alarm must stay audible"
-
-
-def test_a_blinking_lamp_blinks_and_a_tone_has_its_rhythm(gate: Gate) -> None:
-    gate.board.show(Outcome.TRY_AGAIN, 1_000, 0)
-    gate.run(1_200)
-    assert gate.changes(RED) == [(0, True), (250, False), (500, True), (750, False)]
-    assert gate.changes(BUZZER) == [
-        (0, True),
-        (60, False),
-        (120, True),
-        (180, False),
-        (240, True),
-        (300, False),
-    ]
 
 
 def test_an_open_while_the_board_is_lost_is_not_done_later(gate: Gate) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def open_lines(label: str, outputs: Sequence[Output], inputs: Sequence[Input]) -
         for number in [*(output.line for output in outputs), *(line.line for line in inputs)]:
             if number >= count:
                 raise ChipError(f"it has no line {number}, only 0 to {count - 1}")
-        settings: dict[int, gpiod.LineSettings | None] = {
+        # The type that request_lines takes: a dict is invariant.
+        settings: dict[Iterable[int | str] | int | str, gpiod.LineSettings | None] = {
             output.line: gpiod.LineSettings(
                 direction=Direction.OUTPUT,
                 active_low=output.active_low,
@@ -89,13 +90,14 @@ def open_lines(label: str, outputs: Sequence[Output], inputs: Sequence[Input]) -
             )
         try:
             request = chip.request_lines(
-                {line: setting for line, setting in settings.items()},  # noqa: C416 — its dict type is invariant
+                settings,
                 consumer=CONSUMER,
                 event_buffer_size=EVENTS_MAX,
             )
         except OSError as error:
             if error.errno == errno.EBUSY:
-                raise ChipError(_holder(chip, list(settings))) from error
+                wanted = [*(output.line for output in outputs), *(line.line for line in inputs)]
+                raise ChipError(_holder(chip, wanted)) from error
             raise
     return ChipLines(request)
 
