@@ -32,11 +32,13 @@ static int (*real_access)(const char *, int);
 static int (*real_ioctl)(int, unsigned long, ...);
 static struct node *nodes[DESCRIPTORS_MAX];
 
-__attribute__((constructor)) static void find_real(void) {
+/* Not in a constructor: those of other libraries (libselinux) call these functions before it. */
+static void find_real(void) {
+    if (real_ioctl) return;
     real_open = dlsym(RTLD_NEXT, "open");
+    real_close = dlsym(RTLD_NEXT, "close");
     real_access = dlsym(RTLD_NEXT, "access");
     real_ioctl = dlsym(RTLD_NEXT, "ioctl");
-    real_close = dlsym(RTLD_NEXT, "close");
 }
 
 static struct node *node_of(int fd) {
@@ -66,6 +68,7 @@ static int open_node(const char *socket_path) {
 }
 
 EXPORTED int open(const char *path, int flags, ...) {
+    find_real();
     char socket_path[PATH_BYTES];
     va_list rest;
     va_start(rest, flags);
@@ -87,11 +90,13 @@ EXPORTED int __open_2(const char *path, int flags) { return open(path, flags); }
 EXPORTED int __open64_2(const char *path, int flags) { return open64(path, flags); }
 
 EXPORTED int access(const char *path, int mode) {
+    find_real();
     char socket_path[PATH_BYTES];
     return real_access(is_node(path, socket_path) ? socket_path : path, mode);
 }
 
 EXPORTED int close(int fd) {
+    find_real();
     struct node *node = node_of(fd);
     if (!node) return real_close(fd);
     /* Its thread ends before its number is free: the kernel gives that to the next open at once. */
@@ -130,6 +135,7 @@ static int node_ioctl(struct node *node, unsigned long code, void *argument) {
 }
 
 EXPORTED int ioctl(int fd, unsigned long code, ...) {
+    find_real();
     va_list rest;
     va_start(rest, code);
     void *argument = va_arg(rest, void *);

@@ -111,8 +111,11 @@ class Bench:
     def write(self, data: bytes, endpoint: int = OUT) -> list[Completion]:
         return self.submit(Transfer(self._next(), endpoint, len(data), data))
 
+    def read_as(self, key: int, length: int = 300, endpoint: int = IN) -> list[Completion]:
+        return self.submit(Transfer(key, endpoint, length))
+
     def read(self, length: int = 300, endpoint: int = IN) -> list[Completion]:
-        return self.submit(Transfer(self._next(), endpoint, length))
+        return self.read_as(self._next(), length, endpoint)
 
     def control(
         self, request_type: int, request: int, value: int = 0, index: int = 0, length: int = 0

@@ -1,0 +1,162 @@
+"""The command `firmware-sim usb-rig`: what a program sees in the rig, and what is refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware_sim.usb.usbfs.rig import Rig
+from tests.support.devices.usb_rig import pytest_in_usb_rig
+
+FIRMWARE_SIM = (sys.executable, "-m", "firmware_sim")
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def in_rig(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script in a rig of its own."""
+    return run(*FIRMWARE_SIM, "usb-rig", "--", "sh", "-c", script, **environment)
+
+
+def refused(ended: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line of a command that was refused."""
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def entries() -> list[list[str]]:
+    """Return what is in the folders of the machine that the rig replaces."""
+    return [
+        sorted(str(path) for path in Path(folder).iterdir()) for folder in ("/run", "/dev", "/sys")
+    ]
+
+
+def test_the_rig_has_a_bus_and_a_network_of_its_own_and_the_machine_s_files(
+    tmp_path: Path,
+) -> None:
+    script = f"ls /sys /run/udev /run/pcscd; touch {tmp_path}/made"
+    ended = in_rig(f"cd {tmp_path}; {script}; ls /dev/null /dev/pts/ptmx; pwd")
+    assert (
+        ended.stdout.split()
+        == (
+            f"/run/pcscd: /run/udev: control /sys: bus class devices subsystem"
+            f" /dev/null /dev/pts/ptmx {tmp_path}"
+        ).split()
+    )
+    assert (tmp_path / "made").exists()
+
+
+def test_its_exit_code_is_the_command_s() -> None:
+    assert in_rig("exit 7").returncode == 7
+
+
+def test_it_leaves_no_trace_on_the_machine() -> None:
+    before = entries()
+    assert in_rig("mkdir /sys/turnike-was-here /run/udev/turnike-was-here").returncode == 0
+    assert entries() == before
+
+
+def test_programs_join_a_rig_that_is_kept() -> None:
+    with Rig() as rig:
+        assert run(*rig.command("sh", "-c", "mkdir /sys/here")).returncode == 0
+        assert run(*rig.command("test", "-d", "/sys/here")).returncode == 0
+        assert run("test", "-d", "/sys/here").returncode == 1
+    assert "cannot join the USB rig" in refused(run(*rig.command("true")))
+
+
+def test_a_kept_rig_ends_with_the_program_that_keeps_it() -> None:
+    keeper = subprocess.Popen(
+        [*FIRMWARE_SIM, "usb-rig", "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert keeper.stdout is not None
+    assert keeper.stdin is not None
+    assert int(keeper.stdout.readline()) == keeper.pid
+    keeper.stdin.close()
+    assert keeper.wait(60) == 0
+    keeper.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "usb-rig: name the command to run"),
+        (["--", "no-such-command"], "usb-rig: cannot start no-such-command: No such file"),
+        (["--hold", "--", "true"], "usb-rig: --hold takes no command"),
+        (["--join", "x", "--", "true"], "usb-rig: Invalid value for '--join'"),
+        (["--join", "999999999", "--", "true"], "usb-rig: cannot join the USB rig"),
+    ],
+)
+def test_a_wrong_command_is_one_line_and_exit_2(arguments: list[str], says: str) -> None:
+    assert says in refused(run(*FIRMWARE_SIM, "usb-rig", *arguments))
+
+
+def test_without_a_compiler_it_says_what_to_install(tmp_path: Path) -> None:
+    ended = in_rig("true", PATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))
+    assert refused(ended).endswith("needs gcc: apt-get install gcc libc6-dev")
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path: Path) -> None:
+    gcc = tmp_path / "gcc"
+    gcc.write_text("#!/bin/sh\necho 'shim.h: fatal error: no such header' >&2\nexit 1\n")
+    gcc.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ended = in_rig("true", PATH=path, XDG_CACHE_HOME=str(tmp_path))
+    assert refused(ended).endswith("shim.h: fatal error: no such header")
+
+
+def test_a_cache_whose_name_the_loader_would_cut_is_refused(tmp_path: Path) -> None:
+    assert "has a blank or a colon" in refused(in_rig("true", XDG_CACHE_HOME=f"{tmp_path}/a b"))
+
+
+def test_a_machine_without_namespaces_is_told_so() -> None:
+    # A user namespace in which no other may be made, and whose root may mount nothing here.
+    script = "echo 0 > /proc/sys/user/max_mnt_namespaces; " + " ".join(FIRMWARE_SIM)
+    ended = run("unshare", "-r", "sh", "-c", f"{script} usb-rig -- true")
+    assert "usb-rig: this machine permits no namespaces" in refused(ended)
+
+
+def test_a_device_without_a_rig_is_refused() -> None:
+    assert "there is no simulated USB bus here" in refused(run(*FIRMWARE_SIM, "rcs380"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--card", "xyz"], "'xyz' is not a UID"),
+        (["--fault", "nonsense"], "rcs380: no fault is called 'nonsense'"),
+        (["--fault", "unplug=0"], "rcs380: unplug: '0' is not a number from 1"),
+        (["--model", "X"], "'X' is not one of"),
+        (["--port", "16"], "16 is not in the range"),
+        (["--card", "04a1b2c3d4e5f6", "--card", "04a1b2c3d4e5f6"], "on the reader already"),
+        (["surplus"], "surplus"),
+    ],
+)
+def test_wrong_arguments_of_a_reader_are_one_line_and_exit_2(
+    arguments: list[str], says: str
+) -> None:
+    assert says in refused(run(*FIRMWARE_SIM, "rcs380", *arguments))
+
+
+def test_a_pytest_in_the_rig_shows_its_failures_whole(tmp_path: Path) -> None:
+    inner = tmp_path / "test_inner.py"
+    inner.write_text(
+        "import os\n"
+        "def test_holds(tmp_path): assert os.path.isdir('/sys/bus/usb/devices')\n"
+        "def test_fails(): assert 'here' == 'there'\n"
+    )
+    pytest_in_usb_rig([f"{inner}::test_holds"], tmp_path)
+    with pytest.raises(AssertionError, match="assert 'here' == 'there'"):
+        pytest_in_usb_rig([str(inner)], tmp_path)
