@@ -76,6 +76,18 @@ def test_a_reader_that_types_belongs_to_the_service_and_to_no_graphical_session(
     assert complaints(told) == []
 
 
+@pytest.mark.parametrize("product", ["06c1", "06c3"])
+def test_an_rc_s380_belongs_to_the_service(product: str) -> None:
+    told = ask_udev(UsbDevice("054c", product, "usb"))
+    assert f"GROUP {GROUP_ID}" in told
+    assert "MODE 0660" in told
+    assert complaints(told) == []
+
+
+def test_another_usb_device_of_its_maker_is_left_to_its_owner() -> None:
+    assert f"GROUP {GROUP_ID}" not in ask_udev(UsbDevice("054c", "0268", "usb"))
+
+
 def test_another_keyboard_is_left_to_its_owner() -> None:
     told = ask_udev(UsbDevice("046d", "c31c", "event3", driver="usbhid"))
     assert f"GROUP {GROUP_ID}" not in told

@@ -24,7 +24,7 @@ class UsbDevice:
 
     vendor: str
     product: str
-    kind: str  # "ttyUSB0", "event3", or "port" for the port of a USB-UART adapter
+    kind: str  # "ttyUSB0", "event3", "port" of a USB-UART adapter, "usb" for the device itself
     serial: str = ""
     driver: str = "ch341-uart"
 
@@ -77,6 +77,8 @@ def _make(device: UsbDevice) -> Path:
     for name, text in attributes.items():
         if text:
             (USB / name).write_text(f"{text}\n")
+    if device.kind == "usb":
+        return USB
     interface = USB / "1-1.2:1.0"
     _folder(interface, "usb", f"DEVTYPE=usb_interface\n{product}INTERFACE=255/1/2\n")
     (interface / "bInterfaceClass").write_text("ff\n")

@@ -13,6 +13,7 @@ import msgspec
 from validator.config.gpio import GpioConfig, gpio_faults
 from validator.config.keyboard import KeyboardConfig, keyboard_faults
 from validator.formats.config_file import KeyFault
+from validator.host.usb_devices import UsbName
 
 PASSES_APDUS = ("pn532",)
 """The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
@@ -21,7 +22,7 @@ PASSES_APDUS = ("pn532",)
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[reader]: the driver that reads cards. No driver falls back to another."""
 
-    driver: Literal["pn532", "serial", "keyboard"]
+    driver: Literal["pn532", "rcs380", "serial", "keyboard"]
     device: str = ""  # empty for the driver serial, whose reader is on the board
     max_targets: Literal[1, 2] = 2
     baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
@@ -48,6 +49,8 @@ def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> 
     if reader.driver == "serial" and reader.device:
         told = "is set; remove it, since the driver serial reads cards through board.device"
         yield KeyFault("reader.device", told)
+    if reader.driver == "rcs380":
+        yield from _usb_name_faults(reader.device)
     if reader.read_number and reader.driver not in PASSES_APDUS:
         told = f"is true, and the driver {reader.driver} passes no APDUs to a card; remove it"
         yield KeyFault("reader.read_number", told)
@@ -77,5 +80,16 @@ def _board_faults(board: BoardConfig, hold_ms: int) -> Iterator[KeyFault]:
 
 def device_paths(reader: ReaderConfig, board: BoardConfig) -> Iterator[tuple[str, str]]:
     """Every key of both tables that is a path, with its value; each has to be absolute."""
-    yield "reader.device", reader.device
+    if reader.driver != "rcs380":
+        yield "reader.device", reader.device
     yield "board.device", board.device
+
+
+def _usb_name_faults(name: str) -> Iterator[KeyFault]:
+    if not name:
+        yield KeyFault("reader.device", 'is missing; write "usb" if one RC-S380 is plugged in')
+        return
+    try:
+        UsbName.parse(name)
+    except ValueError as error:
+        yield KeyFault("reader.device", f"{name!r} {error}")

@@ -76,6 +76,25 @@ def _pn532(config: Config, _board: Board) -> Reader:
     return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
 
 
+def _rcs380(config: Config, _board: Board) -> Reader:
+    from validator.host.usb_devices import UsbName  # noqa: PLC0415
+
+    name = UsbName.parse(config.reader.device)
+    try:
+        import usb1  # noqa: PLC0415
+
+        usb1.loadLibrary()  # the module comes with nfcpy, the C library with the distribution
+    except (ImportError, OSError):
+        from validator.lane.readers.absent import AbsentReader  # noqa: PLC0415
+
+        return AbsentReader(
+            f"rcs380 at {name}: libusb is missing; apt install libusb-1.0-0, then restart the lane"
+        )
+    from validator.lane.readers.rcs380.reader import Rcs380Reader  # noqa: PLC0415
+
+    return Rcs380Reader(name)
+
+
 def _board_reader(_config: Config, board: Board) -> Reader:
     from validator.lane.boards.serial.board import SerialBoard  # noqa: PLC0415
     from validator.lane.readers.board_reader import BoardReader  # noqa: PLC0415
@@ -100,5 +119,6 @@ def _keyboard(config: Config, _board: Board) -> Reader:
 _READERS: Mapping[str, Callable[[Config, Board], Reader]] = {
     "keyboard": _keyboard,
     "pn532": _pn532,
+    "rcs380": _rcs380,
     "serial": _board_reader,
 }

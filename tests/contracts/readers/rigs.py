@@ -23,10 +23,12 @@ from typing import Any, Protocol
 from tests.contracts.boards.rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.simulator import Simulator
-from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
+from validator.domain.events import CardSeen, LeftEarly, ReaderBack, ReaderEvent, ReaderLost
+from validator.host.usb_devices import UsbName
 from validator.lane.ports import Reader
 from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
+from validator.lane.readers.rcs380.reader import Rcs380Reader
 
 
 def threads_and_descriptors() -> tuple[int, int]:
@@ -120,6 +122,17 @@ class Pn532Rig:
         self.simulator.close()
 
 
+class Rcs380Rig(Pn532Rig):
+    """`firmware-sim rcs380`, whose verbs are those of a PN532, and Rcs380Reader."""
+
+    def __init__(self, timing: str = "ideal", *options: str) -> None:
+        self.path = "usb"
+        self.simulator = Simulator("rcs380", "--timing", timing, *options)
+
+    def reader(self) -> Reader:
+        return Rcs380Reader(UsbName())
+
+
 class LoneBoardReader(BoardReader):
     """A board's own reader, on a line of its own, which is closed with the reader."""
 
@@ -168,7 +181,7 @@ class RigKind:
         reports_second: whether a card that joins another one is reported.
         knows_answered: whether the device knows that no lane has answered a card yet.
         bears_echo: whether the reader serves on a line that echoes what the lane sends. If not, it
-            reports ReaderLost with that reason.
+            reports ReaderLost with that reason. None for a device whose line cannot echo.
         needs_usb_rig: whether the reader finds its device only in the USB rig.
     """
 
@@ -179,7 +192,7 @@ class RigKind:
     stages: Mapping[str, type[ReaderEvent] | None] = field(default_factory=dict)
     reports_second: bool = False
     knows_answered: bool = False
-    bears_echo: bool = False
+    bears_echo: bool | None = None
     needs_usb_rig: bool = False
 
 
@@ -257,6 +270,50 @@ BOARD_LASTING = (
     "hears-itself",
     "dead",
 )
+RCS380_PASSING = (
+    "noise=1",
+    "dropped=1",
+    "dropped=2",
+    "dropped-ack=1",
+    "wrong-frame=1",
+    "wrong-frame=2",
+    "error-frame=1",
+    "truncated=1",
+    "bad-checksum=1",
+    "delayed=40/3",
+    "delayed=400/1",
+    "stall=1",
+    "stall=3",
+    "babble=1",
+    "silent=1",
+)
+RCS380_LASTING = (
+    "noise",
+    "noise=0.5",
+    "dropped",
+    "dropped=0.5",
+    "dropped-ack",
+    "wrong-frame",
+    "wrong-frame=0.5",
+    "error-frame",
+    "truncated",
+    "bad-checksum=0.5",
+    "delayed=30",
+    "delayed=400",
+    "stall",
+    "stall=0.1",
+    "babble",
+    "silent",
+)
+# The lane itself sends each frame to the card, so it knows how far the card came.
+RCS380_STAGES: dict[str, type[ReaderEvent] | None] = {
+    "before-anticollision": LeftEarly,
+    "in-anticollision": LeftEarly,
+    "before-select": LeftEarly,
+    "before-rats": CardSeen,  # RATS is not sent: its whole UID was read
+    "before-reply": CardSeen,
+    "before-release": CardSeen,
+}
 
 
 def _pn532(timing: str) -> RigKind:
@@ -271,6 +328,18 @@ def _pn532(timing: str) -> RigKind:
     )
 
 
+def _rcs380(timing: str) -> RigKind:
+    return RigKind(
+        lambda _folder: Rcs380Rig(timing),
+        lambda name: Rcs380Reader(UsbName.parse(name)),
+        RCS380_PASSING,
+        RCS380_LASTING,
+        RCS380_STAGES,
+        reports_second=True,
+        needs_usb_rig=True,
+    )
+
+
 RIGS = {
     "pn532": _pn532("ideal"),
     "pn532, real times": _pn532("real"),
@@ -282,6 +351,8 @@ RIGS = {
         knows_answered=True,
         bears_echo=True,
     ),
+    "rcs380": _rcs380("ideal"),
+    "rcs380 at real times": _rcs380("real"),
 }
 
 

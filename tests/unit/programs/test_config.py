@@ -82,6 +82,17 @@ def test_the_example_is_a_good_configuration_and_shows_every_default() -> None:
             ),
         ),
         (
+            ('driver = "pn532"\ndevice = "/dev/r"', 'driver = "rcs380"'),
+            'reader.device: is missing; write "usb" if one RC-S380 is plugged in',
+        ),
+        (
+            ('driver = "pn532"\ndevice = "/dev/r"', 'driver = "rcs380"\ndevice = "usb:001:004"'),
+            (
+                "reader.device: 'usb:001:004' is no USB device; write \"usb\","
+                ' "usb:serial=NUMBER" or "usb:port=PATH"'
+            ),
+        ),
+        (
             ('driver = "pn532"', 'driver = "acr122"'),
             'not "acr122"',
         ),
@@ -110,6 +121,12 @@ def test_a_fault_is_one_line_with_file_and_key(
     assert told in message
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["usb", "usb:serial=0000001", "usb:port=1-1.2"])
+def test_an_rc_s380_is_named_by_what_stays(tmp_path: Path, name: str) -> None:
+    text = GOOD.replace("pn532", "rcs380").replace("/dev/r", name)
+    assert load(written(tmp_path, text)).reader.device == name
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,251 @@
+"""A Sony RC-S380 as a reader of the lane: asked for cards all the time, in one poll() with a board.
+
+It turns answers and faults into events, and begins the next steps when the last ones have ended. It
+decides nothing about cards. `radio.py` has the steps and `chip.py` carries them out;
+`../opener.py` brings a lost chip back with `opening.py`. `../held_cards.py` decides whether an
+answer repeats a card that was reported before, and `certainty.py` whether it is to be reported.
+
+The chip waits for no card by itself, so an armed reader asks every `poll_ms`. A card that was
+reported is put to sleep by the next request. As with a PN532, the reader switches the field off for
+a moment now and then, and every card begins again: a card whose answer was lost is served then.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from validator.domain.cards import Card
+from validator.domain.events import (
+    CardSeen,
+    Clash,
+    LaidBefore,
+    LeftEarly,
+    ReaderBack,
+    ReaderEvent,
+    ReaderLost,
+    Unsupported,
+)
+from validator.host.usb_devices import UsbDevice, UsbName, plugged
+from validator.lane.readers.held_cards import HeldCards
+from validator.lane.readers.opener import Opener
+from validator.lane.readers.rcs380.certainty import Certainty
+from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError
+from validator.lane.readers.rcs380.opening import ATTEMPT_FAULTS, Opening
+from validator.lane.readers.rcs380.radio import Found, NoCard, Steps, WrongAnswerError
+
+# Answers in a row that do not come or are wrong: a dead chip is lost within 0.4 s.
+MISSES_MAX = 3
+CHECK_NS = 500_000_000  # how long an idle chip may be dead before that is noticed
+OPENING_NS = 1_000_000_000  # `take` is due while the opener works; its descriptor wakes sooner
+RESET_NS = 900_000_000  # between two field resets: a card that was missed is served within 1 s
+# The same after a report: most passengers have taken their card away by then.
+RESET_AFTER_REPORT_NS = 1_700_000_000
+# An answer that may have waited for longer is asked for again: this machine did not run, and the
+# card may have left.
+OLD_NS = 300_000_000
+
+
+class Rcs380Reader:
+    """A validator.lane.ports.Reader. Every fault is an event; no method raises."""
+
+    def __init__(
+        self,
+        name: UsbName,
+        *,
+        poll_ms: int = 10,
+        devices: Callable[[], Iterable[UsbDevice]] = plugged,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Start to open the reader in a thread of its own; the first event is its result.
+
+        Args:
+            name: which reader; resolved at every try.
+            poll_ms: how often an armed reader asks for cards. Half of it is added to a tap.
+            devices: the USB devices that are plugged in.
+            clock: monotonic time in nanoseconds.
+        """
+        self._poll_ns = poll_ms * 1_000_000
+        self._clock = clock
+        self._chip: Chip | None = None
+        self._lost: ReaderLost | None = None  # met outside `take`, which returns it next
+        self._armed = False
+        self._held = HeldCards()
+        self._certainty = Certainty()
+        self._misses = 0  # answers, in a row
+        self._due_ns = 0
+        self._reset_ns = 0
+        self._polled_ns = 0  # an answer that is read now is not older
+        self._opening = Opening(name, devices, clock)
+        self._opener: Opener[Chip] | None = Opener(
+            "rcs380-opener", self._opening.open, self._opening.explain, ATTEMPT_FAULTS
+        )
+        self._opener.start()
+
+    def fileno(self) -> int:
+        """Return the line's descriptor; the opener's while the chip is lost; -1 once closed."""
+        if self._chip is not None:
+            return self._chip.fileno()
+        return self._opener.fileno() if self._opener is not None else -1
+
+    def deadline_ns(self) -> int:
+        """Return when the next request, check or field reset is due. See ports.Reader."""
+        if self._lost is not None:
+            return 0
+        if self._chip is None:
+            return self._clock() + OPENING_NS
+        return self._due_ns if self._chip.is_idle else self._chip.deadline_ns()
+
+    def arm(self) -> None:
+        """Ask for the next card, and put the one just reported to sleep. Waits for nothing."""
+        if self._chip is None or self._armed:
+            return
+        self._armed = True
+        self._due_ns = self._polled_ns = self._clock()
+        if self._chip.is_idle:
+            try:
+                self._begin(self._chip, self._due_ns)
+            except FAULTS as fault:
+                self._lost = self._lose(fault, self._clock())
+
+    def forget(self) -> None:
+        """See ports.Reader. The next field reset, which is due at once, brings the card again."""
+        self._held.forget()
+        self._reset_ns = 0
+
+    def take(self) -> ReaderEvent | None:
+        """See ports.Reader. 0.1 ms usually; waits for nothing."""
+        at_ns = self._clock()
+        if self._lost is not None:
+            lost, self._lost = self._lost, None
+            return lost
+        if self._chip is None:
+            return self._take_opened(at_ns)
+        try:
+            return self._advance(self._chip, at_ns)
+        except FAULTS as fault:
+            return self._lose(fault, at_ns)
+
+    def close(self) -> None:
+        """See ports.Reader. Switches the field off; 10 ms usually, 0.6 s at most."""
+        opener, self._opener = self._opener, None
+        if opener is not None:
+            opener.stop()
+        chip, self._chip = self._chip, None
+        if chip is not None:
+            chip.close()
+
+    def _advance(self, chip: Chip, at_ns: int) -> ReaderEvent | None:
+        polled_ns, self._polled_ns = self._polled_ns, at_ns
+        try:
+            found: Found | None = chip.advance()
+        except (NoAnswerError, WrongAnswerError):
+            self._misses += 1
+            if self._misses >= MISSES_MAX:
+                raise
+            self._restart(chip, at_ns)
+            return None
+        event = self._event(found, at_ns) if found is not None else None
+        if event is not None:
+            event = self._report(event, chip, at_ns, is_old=self._clock() - polled_ns > OLD_NS)
+        if chip.is_idle and event is None:
+            self._begin(chip, self._clock())
+        return event
+
+    def _begin(self, chip: Chip, now_ns: int) -> None:
+        """Begin what is due, if anything is."""
+        if self._armed and now_ns >= self._reset_ns:
+            self._reset(chip, chip.radio.reset_field(), now_ns)
+        elif now_ns < self._due_ns:
+            return
+        elif self._armed:
+            self._due_ns = now_ns + self._poll_ns
+            chip.begin(chip.radio.ask())
+        else:
+            self._due_ns = now_ns + CHECK_NS
+            chip.begin(chip.radio.check())
+
+    def _restart(self, chip: Chip, now_ns: int) -> None:
+        self._reset(chip, chip.radio.restart(), now_ns)
+
+    def _reset(self, chip: Chip, steps: Steps[None], now_ns: int) -> None:
+        self._reset_ns = now_ns + RESET_NS
+        self._due_ns = now_ns
+        self._held.field_reset(acknowledged=True)
+        chip.begin(steps)
+
+    def _event(self, found: Found, at_ns: int) -> ReaderEvent | None:
+        """Return what a request found as an event, once it is certain; else None."""
+        self._misses = 0
+        if found is NoCard.NONE:
+            self._held.requested(acknowledged=True)
+        certain = self._certainty.take(found)
+        if self._certainty.is_open:
+            self._due_ns = at_ns
+        return _as_event(certain, at_ns) if certain is not None else None
+
+    def _report(
+        self, event: ReaderEvent, chip: Chip, at_ns: int, *, is_old: bool
+    ) -> ReaderEvent | None:
+        """Return the event if it is news; keep in mind what was reported."""
+        is_repeat = self._held.is_repeat(event)
+        if is_repeat and not self._held.is_unreported:
+            self._answers_again(chip)
+            return None
+        if is_old:
+            self._held.arrived_again(event)
+            self._reset_ns = at_ns
+            return None
+        self._armed = False
+        if is_repeat:
+            event = LaidBefore(at_ns)
+        self._held.reported(event)
+        self._due_ns = at_ns + CHECK_NS
+        self._reset_ns = at_ns + RESET_AFTER_REPORT_NS
+        self._answers_again(chip, event)
+        return event
+
+    def _answers_again(self, chip: Chip, event: ReaderEvent | None = None) -> None:
+        """Take what was not put to sleep for a repeat when it answers the next request."""
+        if not chip.radio.has_selected and not isinstance(event, LeftEarly):
+            self._held.field_reset(acknowledged=True)
+
+    def _lose(self, fault: BaseException, at_ns: int) -> ReaderLost:
+        """Hand the chip to the opener, and return the event with the reason."""
+        chip, self._chip = self._chip, None
+        reason = self._opening.explain(fault)
+        if self._opener is not None:
+            self._opening.lost(fault)
+            self._opener.start(reason, chip)
+        return ReaderLost(reason, at_ns)
+
+    def _take_opened(self, at_ns: int) -> ReaderEvent | None:
+        """Take the opener's result: a chip that serves from now on, or the reason why not."""
+        result = self._opener.result() if self._opener is not None else None
+        if isinstance(result, str):
+            return ReaderLost(result, at_ns)
+        if result is None:
+            return None
+        self._chip = result
+        self._armed = False
+        self._certainty = Certainty()
+        self._misses = 0
+        self._polled_ns = at_ns
+        self._due_ns = at_ns + CHECK_NS
+        self._reset_ns = at_ns + RESET_NS
+        found: Found | None = result.lay_at_start
+        self._held.field_reset(acknowledged=True)
+        if found is not None and found is not NoCard.NONE:
+            self._held.lay_at_start(_as_event(found, at_ns))
+            self._reset_ns = at_ns
+        return ReaderBack(at_ns)
+
+
+def _as_event(found: Card | NoCard, at_ns: int) -> ReaderEvent:
+    match found:
+        case Card():
+            return CardSeen(found, at_ns)
+        case NoCard.SEVERAL:
+            return Clash(at_ns)
+        case NoCard.UNREADABLE:
+            return Unsupported(at_ns)
+        case _:
+            return LeftEarly(at_ns)
