@@ -1,8 +1,8 @@
 """The usbredir protocol as bytes: how a USB device reaches the emulated computer of qemu.
 
 It has what full-speed card readers and GPIO expanders need: control, bulk and interrupt transfers;
-no isochronous ones, no bulk streams, no buffered bulk input (usbredir 0.13, usbredirproto.h). qemu's "usb-redir" is the other end, which the protocol calls the
-guest. No I/O, no clock.
+no isochronous ones, no bulk streams, no buffered bulk input (usbredir 0.13, usbredirproto.h). The
+other end is qemu's "usb-redir", which the protocol calls the guest. No I/O, no clock.
 """
 
 import struct
