@@ -10,6 +10,7 @@ import pytest
 from tests.machine.guest import QEMU, REPOSITORY, Guest, guest
 from tests.machine.initramfs import BUSYBOX
 from tests.machine.kernel import Kernel, KernelError, debian_kernel
+from tests.support.machine.programs import Program, program
 
 CACHE = REPOSITORY / "build/machine"
 PACKAGES = {  # what each is needed for: a program or a file of it
@@ -45,11 +46,26 @@ def kernel() -> Kernel:
 
 
 @pytest.fixture(scope="module")
-def machine(kernel: Kernel) -> Iterator[Guest]:
+def pn532() -> Iterator[Program]:
+    """A card reader at the guest's ttyS1."""
+    with program("firmware_sim", "pn532") as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Program]:
+    """A turnstile's board at the guest's ttyS2; its passengers walk through at once."""
+    with program("firmware_sim", "board", "--walk-ms", "5") as simulated:
+        yield simulated
+
+
+@pytest.fixture(scope="module")
+def machine(kernel: Kernel, pn532: Program, board: Program) -> Iterator[Guest]:
     """A guest with a USB controller and udev, for all tests of a file, one after the other."""
+    serial = (pn532.first_line(), board.first_line())
     with (
         tempfile.TemporaryDirectory(prefix="turnike-") as folder,
-        guest(Path(folder), kernel) as up,
+        guest(Path(folder), kernel, serial) as up,
     ):
         up.load(kernel, "xhci_pci")
         up.start("/usr/lib/systemd/systemd-udevd")

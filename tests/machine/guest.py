@@ -22,7 +22,6 @@ QEMU = "qemu-system-x86_64"
 BOOT_WAIT_S = 180.0
 RUN_WAIT_S = 180.0
 USB_PORTS = 3  # how many simulated devices can be plugged in at once
-SERIAL_LINES = 2  # ttyS1 and those after it; ttyS0 is the console
 MEMORY_MB = 384
 KERNEL_OPTIONS = (
     # "quiet" and no mitigations cost the emulated processor least; tsc: no watchdog doubts it.

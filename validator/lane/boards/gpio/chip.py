@@ -94,6 +94,8 @@ def open_lines(label: str, outputs: Sequence[Output], inputs: Sequence[Input]) -
                 consumer=CONSUMER,
                 event_buffer_size=EVENTS_MAX,
             )
+        except ValueError as error:  # what gpiod makes of EINVAL
+            raise ChipError(_refusal(inputs)) from error
         except OSError as error:
             if error.errno == errno.EBUSY:
                 wanted = [*(output.line for output in outputs), *(line.line for line in inputs)]
@@ -144,6 +146,15 @@ def _holder(chip: gpiod.Chip, lines: list[int]) -> str:
             holder = f" by {info.consumer!r}" if info.consumer else ""
             return f"line {line} is in use{holder}; does a lane run on it already?"
     return "a line is in use; does a lane run on it already?"
+
+
+def _refusal(inputs: Sequence[Input]) -> str:
+    debounced = [line.line for line in inputs if line.debounce_ms]
+    if not debounced:
+        return "it refuses these settings; see each line of [board.gpio] and `gpioinfo`"
+    # Linux has no debouncing for a chip whose interrupts need a thread: an expander on USB or I2C.
+    numbers = ", ".join(str(line) for line in debounced)
+    return f"it refuses these settings; an expander needs debounce_ms = 0 (lines {numbers})"
 
 
 def _value(*, on: bool) -> Value:
