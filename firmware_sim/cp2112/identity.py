@@ -15,7 +15,7 @@ HID_KIND, REPORT_KIND = 0x21, 0x22
 
 def _item(tag: int, value: int) -> bytes:
     """Return one short item of a report descriptor (HID 1.11, 6.2.2.2)."""
-    data = value.to_bytes(2 if value > 0xFF else 1, "little")  # noqa: PLR2004  (what one byte holds)
+    data = value.to_bytes(2 if value > 0xFF else 1, "little")  # noqa: PLR2004  (a byte)
     return bytes((tag | len(data),)) + data
 
 
