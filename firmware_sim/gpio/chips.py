@@ -147,7 +147,8 @@ class Chips:
         wanted = [wanted.line for wanted in (*outputs, *inputs)]
         if any(line >= chip.lines for line in wanted) or len({*wanted}) < len(wanted):
             raise _error(errno.EINVAL)
-        if any(line in request.lines for request in chip.requests for line in wanted):
+        held = {line for request in chip.requests if not request.gone for line in request.lines}
+        if held & {*wanted}:
             raise _error(errno.EBUSY)
         if inputs and not chip.has_interrupts:
             raise _error(errno.ENXIO)

@@ -1,4 +1,4 @@
-"""The rig of the board contract: a board with a simulated device, and a loop that drives it.
+"""The rig of the serial board, and the loop that drives every board of the contract.
 
 The device is a process of its own on a pty. The rig's methods are the passenger who walks through
 or pushes, and the technician who pulls plugs.
@@ -16,21 +16,27 @@ from validator.domain.events import (
     BoardBack,
     BoardEvent,
     BoardLost,
+    Closed,
     Emergency,
     NotPassed,
     Passed,
     Tamper,
 )
 from validator.domain.outcomes import Direction, Outcome
+from validator.lane.boards.serial import ABILITIES
 from validator.lane.boards.serial.board import SerialBoard
-from validator.lane.ports import Board
+from validator.lane.ports import Board, BoardAbilities
 
 Kind = TypeVar("Kind", bound=BoardEvent)
 
 
 def ends(events: list[BoardEvent]) -> list[tuple[type, int]]:
     """Return the kind and the tap of each end of a passage."""
-    return [(type(event), event.tap) for event in events if isinstance(event, Passed | NotPassed)]
+    return [
+        (type(event), event.tap)
+        for event in events
+        if isinstance(event, Passed | NotPassed | Closed)
+    ]
 
 
 def open_board(path: str) -> SerialBoard:
@@ -63,6 +69,26 @@ class BoardRig:
     def replug(self) -> int:
         """Plug the device in, behind the same path. Returns the time."""
         return self.say("replug", "replugged")
+
+    def pass_through(self) -> int:
+        """Let a passenger walk through the released arms. Returns the time."""
+        return self.say("pass", "passed")
+
+    def push(self) -> int:
+        """Let a person turn the locked arms. Returns the time."""
+        return self.say("push", "forced")
+
+    def emergency(self, *, on: bool) -> int:
+        """Switch the hardware's release. Returns the time."""
+        return self.say(f"emergency {'on' if on else 'off'}", "emergency")
+
+    def tamper(self, *, on: bool) -> int:
+        """Open or close the housing. Returns the time."""
+        return self.say(f"tamper {'on' if on else 'off'}", "tamper")
+
+    def releases(self) -> int:
+        """Return how often the arms were released so far."""
+        return len(self.history("open"))
 
     def brown_out(self) -> int:
         """Let the device's supply dip: it restarts, the port stays. Returns the time."""
@@ -100,9 +126,10 @@ class BoardRig:
 class BoardListener(Loop[BoardEvent]):
     """Drives a board as the lane's loop does."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, abilities: BoardAbilities = ABILITIES) -> None:
         super().__init__(board)
         self.board = board
+        self._abilities = abilities
 
     def open(self, tap: int, hold_ms: int = 5_000, direction: Direction = Direction.ENTRY) -> None:
         """Call the board's `open`."""
@@ -112,13 +139,13 @@ class BoardListener(Loop[BoardEvent]):
         """Call the board's `show`."""
         self.timed(lambda: self.board.show(outcome, hold_ms, date))
 
-    def next(self, kind: type[Kind], wait_s: float = 5.0) -> Kind:
+    def next(self, kind: type[Kind], wait_s: float = 60.0) -> Kind:
         """Return the next event, which must be of that kind."""
         event = self.event(wait_s)
         assert isinstance(event, kind), event
         return event
 
-    def serve_until(self, happened: Callable[[], bool], wait_s: float = 5.0) -> list[BoardEvent]:
+    def serve_until(self, happened: Callable[[], bool], wait_s: float = 60.0) -> list[BoardEvent]:
         """Serve the board until `happened`. Returns its events meanwhile."""
         deadline = time.monotonic() + wait_s
         events: list[BoardEvent] = []
@@ -127,7 +154,7 @@ class BoardListener(Loop[BoardEvent]):
             events += self.events(0.02)
         return events
 
-    def back(self, wait_s: float = 5.0) -> BoardBack:
+    def back(self, wait_s: float = 60.0) -> BoardBack:
         """Return the next BoardBack. A board at rest reports its state after it.
 
         Only BoardLost may come before.
@@ -136,11 +163,15 @@ class BoardListener(Loop[BoardEvent]):
         while isinstance(event, BoardLost):
             event = self.event(wait_s)
         assert isinstance(event, BoardBack), event
-        assert not self.next(Emergency).on
-        assert not self.next(Tamper).on
+        if self._abilities.emergency:
+            assert not self.next(Emergency).on
+        if self._abilities.tamper:
+            assert not self.next(Tamper).on
         return event
 
 
-def hearing(board: Board) -> AbstractContextManager[BoardListener]:
+def hearing(
+    board: Board, abilities: BoardAbilities = ABILITIES
+) -> AbstractContextManager[BoardListener]:
     """Serve a board, close it at the end, and check that no call has held the loop."""
-    return closing(BoardListener(board))
+    return closing(BoardListener(board, abilities))

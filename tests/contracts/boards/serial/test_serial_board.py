@@ -26,7 +26,7 @@ NOBODY = 65_534
 FRAMES = {
     golden["name"]: bytes.fromhex(golden["frame"])
     for golden in json.loads(
-        (Path(__file__).parents[2] / "golden" / "board_frames.json").read_text()
+        (Path(__file__).parents[3] / "golden" / "board_frames.json").read_text()
     )
     if "frame" in golden
 }
