@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TAPS ?=
 CHAOS ?=
+READER ?=
 DEMO_CARDS ?= 100000
 
 .PHONY: demo test test-machine check cover bench screenshots lock clean
@@ -13,7 +14,8 @@ help:
 	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a"
 	@echo "             turnstile to play with in a browser; it prints the address (TAPS=200 has no"
 	@echo "             turnstile, runs that many and stops; TAPS=2000 CHAOS=1 without a network in"
-	@echo "             the first half, and with kill -9 in the second)"
+	@echo "             the first half, and with kill -9 in the second;"
+	@echo "             READER=rcs380: the turnstile's reader is a simulated USB device)"
 	@echo "make test    every test that this machine can run"
 	@echo "make test-machine  simulated devices on the real Linux kernel in qemu, as every night"
 	@echo "make check   ruff, mypy strict, import-linter, words, sizes"
@@ -48,7 +50,8 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.run
 	@touch $@
 
 demo: $(VENV)/.run
-	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS)) $(if $(CHAOS),--chaos)
+	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS)) $(if $(CHAOS),--chaos) \
+		$(if $(READER),--reader $(READER))
 
 # Most of what tests do is waiting for real time to pass: five share two processors well.
 test: $(VENV)/.dev

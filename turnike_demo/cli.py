@@ -1,10 +1,14 @@
 """The command `turnike demo`: pyproject.toml adds it to `turnike` where the demo is installed."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from validator.errors import OperatorError
+
+if TYPE_CHECKING:
+    from turnike_demo.gate.visitors_reader import ReaderKind
 
 
 @click.command(epilog="Example: turnike demo --taps 200")
@@ -47,14 +51,40 @@ from validator.errors import OperatorError
     show_default=True,
     help="Without --taps: the port of the turnstile's page; another if it is taken; 0 for any.",
 )
-def demo(cards: int, taps: int | None, seed: int, timing: str, chaos: bool, page_port: int) -> None:
+@click.option(
+    "--reader",
+    type=click.Choice(["pn532", "rcs380"]),
+    default="pn532",
+    show_default=True,
+    help="Without --taps: the turnstile's reader; rcs380 is a simulated USB device.",
+)
+def demo(
+    *,
+    cards: int,
+    taps: int | None,
+    seed: int,
+    timing: str,
+    chaos: bool,
+    page_port: int,
+    reader: "ReaderKind",
+) -> None:
     """Run a city and a gate with simulated hardware, and a crowd that taps.
 
     Shows them in the terminal; without --taps, a browser has a turnstile to play with.
     """
     if chaos and taps is None:
         raise OperatorError("--chaos is for a run of so many --taps")
+    if reader != "pn532" and taps is not None:
+        raise OperatorError("--reader is for the turnstile; leave out --taps")
     from turnike_demo.run import Demo
 
-    run = Demo(cards=cards, taps=taps, seed=seed, timing=timing, chaos=chaos, page_port=page_port)
+    run = Demo(
+        cards=cards,
+        taps=taps,
+        seed=seed,
+        timing=timing,
+        chaos=chaos,
+        page_port=page_port,
+        reader=reader,
+    )
     sys.exit(run.run())

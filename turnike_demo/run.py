@@ -28,6 +28,7 @@ from turnike_demo.folder import folder
 from turnike_demo.gate.crowd_process import Pace, crowd
 from turnike_demo.gate.gate import CROWDS_LANE, Gate, free_port
 from turnike_demo.gate.lane_watch import LaneWatch
+from turnike_demo.gate.visitors_reader import ReaderKind
 from turnike_demo.processes.event_pump import TURN_S, EventPump
 from turnike_demo.processes.event_sources import EventSources
 from turnike_demo.processes.events import Event, Line
@@ -61,6 +62,7 @@ class Demo:
         timing: str,
         chaos: bool = False,
         page_port: int = PAGE_PORT,
+        reader: ReaderKind = "pn532",
     ) -> None:
         """Prepare a run; nothing is started.
 
@@ -72,8 +74,10 @@ class Demo:
             timing: `ideal` or `real`, of the simulated chip.
             chaos: with `taps`: cut the network and kill processes, instead of the suspensions.
             page_port: the port of the turnstile's page; another if it is taken.
+            reader: the kind of the turnstile's reader.
         """
         self._page_port = page_port
+        self._reader: ReaderKind = reader
         self._turnstile: Turnstile | None = None
         self._is_scripted = taps is not None
         self._chaos = chaos
@@ -166,7 +170,8 @@ class Demo:
         stack.callback(network.close)
         self._controls.connect(network)
         url = f"http://127.0.0.1:{network.port}/"
-        self._gate = Gate(self._folder, self._back_office, url, lanes=1 if self._is_scripted else 2)
+        lanes = 1 if self._is_scripted else 2
+        self._gate = Gate(self._folder, self._back_office, url, lanes, self._reader)
         self._config = self._gate.config()
         self._programs.run_for(self._back_office, self._gate)
         self._programs.add(self._back_office.server(port))
@@ -194,6 +199,12 @@ class Demo:
 
     def _open_turnstile(self, people: People) -> Turnstile:
         """Start the visitor's lane and page."""
+        self._gate.visitors_reader.start(
+            self._programs.add,
+            lambda name: str(
+                self._pump.wait_for(name, lambda event: "text" in event.line).line["text"]
+            ),
+        )
         turnstile = Turnstile(
             self._controls,
             self._gate,
@@ -207,6 +218,10 @@ class Demo:
         if not self._console.is_terminal:
             self._console.print(f"a turnstile to play with: {turnstile.url}", soft_wrap=True)
         return turnstile
+
+    def _first_line(self, name: str) -> str:
+        """Wait for the first line of this child."""
+        return str(self._pump.wait_for(name, lambda event: "text" in event.line).line["text"])
 
     # Watching
 

@@ -55,6 +55,7 @@ def a_scene() -> dict[str, Any]:
     made = {
         "run": "a run",
         "timing": "real",
+        "reader_kind": "pn532",
         "tap": None,
         "taps": [],
         "tap_unix_s": 0.0,

@@ -78,6 +78,18 @@ def test_how_radio_and_wire_are_simulated_is_what_the_demo_was_started_with(
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("pn532", "PN532"), ("rcs380", "RC-S380"), ("pcsc", "PC/SC")]
+)
+def test_the_page_says_which_reader_works(
+    shown: Made, both: tuple[Page, Page], kind: str, name: str
+) -> None:
+    shown.scene = a_scene() | {"reader_kind": kind}
+    shown.publish()
+    for page in both:
+        expect(part(page, "reader-kind")).to_contain_text(name)
+
+
 def test_the_display_has_the_board_s_own_texts(shown: Made, both: tuple[Page, Page]) -> None:
     shown.scene = a_scene()
     shown.scene["board"] |= {"text_tr": "Bugün bayram", "text_en": "A holiday"}

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from turnike_demo.city.back_office import GATE_ID, BackOffice
+from turnike_demo.gate.visitors_reader import ReaderKind, VisitorsReader
 from turnike_demo.processes.child import Child
 
 CROWDS_LANE, VISITORS_LANE = 1, 2
@@ -12,9 +13,7 @@ _CONFIG = """\
 gate_id = "{gate_id}"
 lane = {lane}
 [reader]
-driver = "pn532"
-device = "{reader}"
-[board]
+{reader}[board]
 device = "{board}"
 {passage}[list]
 folder = "{folder}/lists"
@@ -52,7 +51,14 @@ _PREFIXES = {CROWDS_LANE: "", VISITORS_LANE: "2-"}
 class Gate:
     """A gate in the demo's folder: the paths and configurations of its lanes."""
 
-    def __init__(self, folder: Path, back_office: BackOffice, url: str, lanes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        back_office: BackOffice,
+        url: str,
+        lanes: int,
+        reader: ReaderKind = "pn532",
+    ) -> None:
         """Write the configurations.
 
         Args:
@@ -60,11 +66,13 @@ class Gate:
             back_office: gives the root, the fingerprint keys and the enrolment token.
             url: the address at which the gate reaches the city.
             lanes: 1, or 2 with the visitor's lane and a console.
+            reader: the kind of the visitor's reader; the crowd's is a PN532.
         """
         self._folder = folder
         self._back_office = back_office
         self._url = url
         self._lanes = range(1, lanes + 1)
+        self.visitors_reader = VisitorsReader(reader, self.reader(VISITORS_LANE))
         for made in ("lists", "recent"):
             (folder / made).mkdir()
         for lane in self._lanes:
@@ -75,7 +83,7 @@ class Gate:
         return self._of(lane, "validator.toml")
 
     def reader(self, lane: int) -> Path:
-        """Return the path of this lane's reader device."""
+        """Return the path of this lane's reader, if that is a serial line."""
         return self._of(lane, "reader")
 
     def board(self, lane: int) -> Path:
@@ -102,12 +110,14 @@ class Gate:
 
     def _text(self, lane: int) -> str:
         text = _CONFIG if len(self._lanes) == 1 else _CONFIG + _CONSOLE
+        crowds = VisitorsReader("pn532", self.reader(lane))
+        reader = self.visitors_reader if lane == VISITORS_LANE else crowds
         return text.format(
             gate_id=GATE_ID,
             lane=lane,
             passage=_PASSAGE[lane],
             folder=self._folder,
-            reader=self.reader(lane),
+            reader=reader.table(),
             board=self.board(lane),
             reports=self._of(lane, "reports"),
             socket=self.socket(lane),

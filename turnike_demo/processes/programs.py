@@ -13,6 +13,7 @@ from typing import Self
 
 from turnike_demo.city.back_office import BackOffice
 from turnike_demo.gate.gate import CROWDS_LANE, VISITORS_LANE, Gate
+from turnike_demo.gate.visitors_reader import PCSC_DAEMON, RIG
 from turnike_demo.processes.child import Child
 from turnike_demo.processes.event_sources import EventSources
 from turnike_demo.processes.events import Event
@@ -33,6 +34,8 @@ LASTING = {
     "visitor-lane",
     "visitor-reader",
     "visitor-board",
+    RIG,
+    PCSC_DAEMON,
 }
 
 
@@ -68,7 +71,10 @@ class Programs:
             return
         command, lane = GATE_PROGRAMS[name]
         config = str(self._gate.config(lane))
-        self._running[name] = self.add(Child(name, "validator", command, "--config", config))
+        prefix = self._gate.visitors_reader.prefix if name == "visitor-lane" else ()
+        self._running[name] = self.add(
+            Child(name, *prefix, "validator", command, "--config", config)
+        )
 
     def kill(self, name: str) -> None:
         """Send SIGKILL; its event `ended` follows."""

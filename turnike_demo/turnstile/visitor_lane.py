@@ -118,15 +118,15 @@ class VisitorLane:
         """Start the devices, the lane, and the gate's console."""
         self._scene.courier = self._demo.courier
         timing = ("--timing", self._timing)
-        reader, board = self._gate.reader(VISITORS_LANE), self._gate.board(VISITORS_LANE)
+        board = ("board", "--link", str(self._gate.board(VISITORS_LANE)))
+        reader = self._gate.visitors_reader
+        command = (*reader.prefix, "firmware_sim", *reader.command(), *timing)
+        self._reader = self._demo.add(Child("visitor-reader", *command))
         walks = ("--walk-ms", str(WALKS_MS))
-        self._reader = self._device("visitor-reader", "pn532", "--link", str(reader), *timing)
-        self._board = self._device("visitor-board", "board", "--link", str(board), *walks, *timing)
+        command = ("firmware_sim", *board, *walks, *timing)
+        self._board = self._demo.add(Child("visitor-board", *command))
         for name in ("visitor-lane", "console"):
             self._demo.start(name)
-
-    def _device(self, name: str, *command: str) -> Child:
-        return self._demo.add(Child(name, "firmware_sim", *command))
 
     @property
     def due_ns(self) -> int:
@@ -237,6 +237,7 @@ class VisitorLane:
         return scene | {
             "run": self._run,
             "timing": self._timing,
+            "reader_kind": self._gate.visitors_reader.kind,
             "tap_unix_s": self._tap_unix_s,
             "facts": results,
             "followed": {**requests.followed},

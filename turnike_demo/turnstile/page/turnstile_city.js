@@ -42,6 +42,10 @@ export class City {
       words.roadText(scene.network === "cut", scene.lane.up, reports),
     );
     const page = /** @type {HTMLAnchorElement} */ (find('[data-testid="status-page"]'));
+    put(
+      find('[data-testid="reader-kind"]'),
+      words.readerKinds[/** @type {"pn532"} */ (scene.reader_kind)],
+    );
     page.hidden = !scene.status_page;
     if (scene.status_page) page.href = scene.status_page;
     for (const card of scene.tray) this.card(card, words);

@@ -268,6 +268,11 @@ export const EN = {
   away: "The demo does not answer.",
   gone: "The demo has ended, or does not answer.",
   goneHow: "Start it in its folder, and this page goes on by itself:",
+  readerKinds: {
+    pn532: "The reader here: a PN532 on a serial line.",
+    rcs380: "The reader here: a Sony RC-S380, simulated at the level of its USB bytes.",
+    pcsc: "The reader here: a PC/SC reader, simulated at the level of its USB bytes, behind pcscd.",
+  },
   honest:
     "Simulated: the reader's chip, the wires, the board, the cards. " +
     "Real: the driver, the gate's programs, the back office. " +

@@ -227,6 +227,11 @@ export const TR = {
   away: "Demo yanıt vermiyor.",
   gone: "Demo sona erdi, ya da yanıt vermiyor.",
   goneHow: "Klasöründe başlatın; bu sayfa kendiliğinden devam eder:",
+  readerKinds: {
+    pn532: "Buradaki okuyucu: seri hatta bir PN532.",
+    rcs380: "Buradaki okuyucu: USB baytları düzeyinde benzetilen bir Sony RC-S380.",
+    pcsc: "Buradaki okuyucu: pcscd arkasında, USB baytları düzeyinde benzetilen bir PC/SC.",
+  },
   honest:
     "Benzetim: okuyucunun çipi, hatlar, kontrol kartı, yolcu kartları. " +
     "Gerçek: sürücü, turnikenin programları, arka ofis. " +
