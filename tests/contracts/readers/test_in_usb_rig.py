@@ -13,12 +13,13 @@ from tests.support.devices.usb_rig import pytest_in_usb_rig
 HERE = "tests/contracts/readers"
 CARDS = "test_reader_contract.py"
 CONTRACT = (CARDS, "test_reader_at_start.py", "test_reader_faults.py")
+ALONE = {"rcs380": ("test_rcs380_reader.py",)}  # what is true of one reader
 # At a chip's own speed cards are read otherwise; faults and losses are not.
 IN_RIG = [
     (name, file)
     for name, kind in RIGS.items()
     if kind.needs_usb_rig
-    for file in (CONTRACT if "real times" not in name else (CARDS,))
+    for file in ((*CONTRACT, *ALONE.get(name, ())) if "real times" not in name else (CARDS,))
 ]
 
 if IN_RIG:
