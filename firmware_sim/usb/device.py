@@ -63,10 +63,9 @@ class UsbDevice:
         self.transfers += 1
         if not self._on:
             self._complete(transfer, Status.GONE)
-        elif self.faults.count_down("unplug") is not None:
-            self._event("fault", now_ns, fault="unplug", state="struck")
+        elif (unplug := self._comes_out(now_ns)) is not None:
             self._silenced[transfer.key] = transfer
-            self._outcomes.append(Unplug(None))
+            self._outcomes.append(unplug)
         elif self.faults.strike("silent") is not None:
             self._silenced[transfer.key] = transfer
         elif transfer.setup is not None:
@@ -255,6 +254,14 @@ class UsbDevice:
         self._outcomes.append(Completion(transfer.key, status, data, count))
 
     # Faults and events
+
+    def _comes_out(self, now_ns: int) -> Unplug | None:
+        """Count a transfer towards the faults that pull the plug; return what one of them does."""
+        for name, unplug in (("unplug", Unplug(None)), ("brownout", Unplug(BROWNOUT_NS))):
+            if self.faults.count_down(name) is not None:
+                self._event("fault", now_ns, fault=name, state="struck")
+                return unplug
+        return None
 
     def _struck(self, name: str, now_ns: int) -> bool:
         if self.faults.strike(name) is None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -207,3 +208,29 @@ def test_two_devices_of_a_kind_have_ports_of_their_own(rig: Rig, reader: Program
     ):
         assert s.first_line() == "usb:054c:06c1"
         assert libusb("list") == "1-1 054c:06c3 0000001, 1-7 054c:06c1 None"
+
+
+def test_replugs_leave_nothing_behind_in_the_device_and_in_the_program(
+    rig: Rig, reader: Program
+) -> None:
+    with inside(rig, "tests.support.devices.libusb_calls") as program_under_test:
+        libusb = Libusb(program_under_test)
+        processes = (reader.process.pid, program_under_test.process.pid)
+        held = []
+        for _ in range(30):
+            assert libusb("open 054c:06c3") == "ok"
+            assert libusb("claim") == "ok"
+            serves(libusb)
+            reader.say("unplug")
+            reader.event("unplugged")
+            assert libusb("read 300") in {"NoDevice", "IO"}
+            assert libusb("close") == "ok"
+            reader.say("replug")
+            reader.event("replugged")
+            held.append([descriptors_and_threads(process) for process in processes])
+        assert held[0] == held[-1]
+
+
+def descriptors_and_threads(process: int) -> tuple[int, int]:
+    folder = Path("/proc") / str(process)
+    return len(list((folder / "fd").iterdir())), len(list((folder / "task").iterdir()))

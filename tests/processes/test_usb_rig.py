@@ -69,6 +69,24 @@ def test_it_leaves_no_trace_on_the_machine() -> None:
     assert entries() == before
 
 
+def test_a_user_without_root_has_a_rig_with_a_device_in_it() -> None:
+    python = sys.executable
+    script = (
+        f"{python} -m firmware_sim rcs380 --card 04a1b2c3d4e5f6 < /dev/null | {{ read path;"
+        f' printf "open $path\\nsense\\nclose\\n" | {python} -m tests.support.devices.nfcpy_sense;'
+        " }"
+    )
+    # Another user number than root's, and no right that a user does not have.
+    user = ("unshare", "--map-user=1000", "--map-group=1000")
+    ended = run(*user, *FIRMWARE_SIM, "usb-rig", "--", "sh", "-c", script)
+    assert ended.stdout.splitlines() == [
+        "SONY RC-S380/P NFC Port-100 v1.11 at usb:001:002",
+        "106A sdd_res=04A1B2C3D4E5F6 sel_res=20 sens_res=4403",
+        "ok",
+    ]
+    assert run(*user, "id", "-u").stdout == "1000\n"
+
+
 def test_programs_join_a_rig_that_is_kept() -> None:
     with Rig() as rig:
         assert run(*rig.command("sh", "-c", "mkdir /sys/here")).returncode == 0

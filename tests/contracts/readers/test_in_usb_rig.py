@@ -22,8 +22,7 @@ IN_RIG = [
     for file in ((*CONTRACT, *ALONE.get(name, ())) if "real times" not in name else (CARDS,))
 ]
 
-if IN_RIG:
 
-    @pytest.mark.parametrize(("reader", "file"), IN_RIG)
-    def test_the_contract_holds_in_the_usb_rig(reader: str, file: str, tmp_path: Path) -> None:
-        pytest_in_usb_rig([f"{HERE}/{file}", "--readers", reader], tmp_path)
+@pytest.mark.parametrize(("reader", "file"), IN_RIG)
+def test_the_contract_holds_in_the_usb_rig(reader: str, file: str, tmp_path: Path) -> None:
+    pytest_in_usb_rig([f"{HERE}/{file}", "--readers", reader], tmp_path)

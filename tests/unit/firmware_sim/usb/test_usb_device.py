@@ -207,6 +207,13 @@ def test_the_plug_comes_out_at_the_transfer_of_that_number(bench: Bench, number:
     assert bench.write(b"x")[0].status is Status.OK, "it strikes once"
 
 
+def test_a_supply_that_dips_at_a_transfer_brings_the_device_back(bench: Bench) -> None:
+    bench.obey("fault brownout=2")
+    assert len(bench.write(b"x")) == 1
+    assert bench.write(b"x") == []
+    assert bench.unplugs == [Unplug(100_000_000)]
+
+
 def test_a_brownout_is_an_unplug_that_ends_by_itself(bench: Bench) -> None:
     bench.obey("brownout")
     assert [event.name for event in bench.events] == ["brownout"]
