@@ -11,7 +11,7 @@ It imports nothing of the gate: what both know is written in the manual and in d
     cards               virtual cards
     radio/              the field of a reader: cards, their states, the hand that lays them
     usb/                devices on a USB bus, and the rig in which programs find them
-    pn532/, rcs380/     the readers
+    pn532/, rcs380/, ccid/  the readers
     cp2112/             GPIO lines on a USB bus
     board/              the turnstile's board
     crowd/              passengers who tap at both, and judge what they see

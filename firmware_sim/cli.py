@@ -9,6 +9,7 @@ import click
 
 from firmware_sim.board.cli import board
 from firmware_sim.cards import Card
+from firmware_sim.ccid.cli import ccid
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
 from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.cp2112.cli import cp2112
@@ -140,6 +141,7 @@ def pn532(
 
 
 main.add_command(board)
+main.add_command(ccid)
 main.add_command(crowd)
 main.add_command(cp2112)
 main.add_command(rcs380)

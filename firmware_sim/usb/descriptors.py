@@ -11,7 +11,7 @@ __all__ = ["Descriptors", "Endpoint", "Interface", "Kind", "Speed"]
 
 LANGUAGE = bytes.fromhex("04030904")  # string 0: English (United States) only
 STRING_MAX_BYTES = 255
-MANUFACTURER, PRODUCT, SERIAL = 1, 2, 3
+MANUFACTURER, PRODUCT, SERIAL, FIRST_INTERFACE = 1, 2, 3, 4
 
 
 class Kind(IntEnum):
@@ -66,15 +66,18 @@ class Interface:
         triple: class, subclass and protocol.
         endpoints: its endpoints.
         extra: the descriptors of its class, which follow the interface's own.
+        name: its string; empty for none.
     """
 
     triple: tuple[int, int, int]
     endpoints: tuple[Endpoint, ...]
     extra: bytes = b""
+    name: str = ""
 
     def bytes(self, number: int) -> bytes:
         """Return the interface descriptor (9.6.5) and what belongs to it."""
-        head = struct.pack("<9B", 9, 4, number, 0, len(self.endpoints), *self.triple, 0)
+        string = FIRST_INTERFACE + number if self.name else 0
+        head = struct.pack("<9B", 9, 4, number, 0, len(self.endpoints), *self.triple, string)
         return head + self.extra + b"".join(each.bytes() for each in self.endpoints)
 
 
@@ -136,6 +139,7 @@ class Descriptors:
         if index == 0:
             return LANGUAGE
         text = {MANUFACTURER: self.manufacturer, PRODUCT: self.product_name, SERIAL: self.serial}
+        text |= {FIRST_INTERFACE + n: each.name for n, each in enumerate(self.interfaces)}
         if not text.get(index):
             return None
         encoded = text[index].encode("utf-16-le")[: STRING_MAX_BYTES - 3]

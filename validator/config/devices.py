@@ -15,14 +15,14 @@ from validator.config.keyboard import KeyboardConfig, keyboard_faults
 from validator.formats.config_file import KeyFault
 from validator.host.usb_devices import UsbName
 
-PASSES_APDUS = ("pn532",)
+PASSES_APDUS = ("pn532", "pcsc")
 """The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
 
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[reader]: the driver that reads cards. No driver falls back to another."""
 
-    driver: Literal["pn532", "rcs380", "serial", "keyboard"]
+    driver: Literal["pn532", "rcs380", "pcsc", "serial", "keyboard"]
     device: str = ""  # empty for the driver serial, whose reader is on the board
     max_targets: Literal[1, 2] = 2
     baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
@@ -46,6 +46,11 @@ def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> 
         yield KeyFault("reader.driver", told)
     if reader.driver == "pn532" and not reader.device:
         yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
+    if reader.driver == "pcsc" and not reader.device.strip():
+        told = (
+            "is missing; the driver pcsc needs a pattern of a reader's name, as pcsc_scan shows it"
+        )
+        yield KeyFault("reader.device", told)
     if reader.driver == "serial" and reader.device:
         told = "is set; remove it, since the driver serial reads cards through board.device"
         yield KeyFault("reader.device", told)
@@ -80,7 +85,7 @@ def _board_faults(board: BoardConfig, hold_ms: int) -> Iterator[KeyFault]:
 
 def device_paths(reader: ReaderConfig, board: BoardConfig) -> Iterator[tuple[str, str]]:
     """Every key of both tables that is a path, with its value; each has to be absolute."""
-    if reader.driver != "rcs380":
+    if reader.driver not in {"rcs380", "pcsc"}:  # names of devices, by USB and by pcscd
         yield "reader.device", reader.device
     yield "board.device", board.device
 

@@ -7,6 +7,7 @@ the package to install, and the lane serves as far as it can.
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from validator.config import Config
 from validator.lane.ports import Board, BoardAbilities, Reader
@@ -104,6 +105,22 @@ def _board_reader(_config: Config, board: Board) -> Reader:
     return BoardReader(board)
 
 
+def _pcsc(config: Config, _board: Board) -> Reader:
+    from validator.lane.readers.absent import AbsentReader  # noqa: PLC0415
+    from validator.lane.readers.pcsc import reasons  # noqa: PLC0415
+    from validator.lane.readers.pcsc.library import PcscLite  # noqa: PLC0415
+    from validator.lane.readers.pcsc.reader import PcscReader  # noqa: PLC0415
+
+    try:
+        library = PcscLite()
+    except OSError as error:
+        return AbsentReader(reasons.no_library(error))
+    reader = config.reader
+    # The lanes of a gate share the folder of their sockets, and write to it.
+    locks = Path(config.reports.socket or config.reports.folder).parent
+    return PcscReader(library, reader.device, locks, reads_numbers=reader.read_number)
+
+
 def _keyboard(config: Config, _board: Board) -> Reader:
     from validator.lane.readers.keyboard.encoding import Encoding  # noqa: PLC0415
     from validator.lane.readers.keyboard.reader import KeyboardReader, Typing  # noqa: PLC0415
@@ -118,6 +135,7 @@ def _keyboard(config: Config, _board: Board) -> Reader:
 
 _READERS: Mapping[str, Callable[[Config, Board], Reader]] = {
     "keyboard": _keyboard,
+    "pcsc": _pcsc,
     "pn532": _pn532,
     "rcs380": _rcs380,
     "serial": _board_reader,

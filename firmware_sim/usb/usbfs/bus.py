@@ -117,6 +117,9 @@ class Slot:
                 f"DEVTYPE=usb_interface\nPRODUCT={_product(identity)}\nINTERFACE={triple}\n"
             )
             (folder / "bInterfaceNumber").write_text(f"{number:02x}\n")
+            (folder / "bInterfaceClass").write_text(f"{interface.triple[0]:02x}\n")
+            if interface.name:
+                (folder / "interface").write_text(f"{interface.name}\n")
             (folder / "subsystem").symlink_to("../../../../../bus/usb")
             names.append(f"{self.name}/{folder.name}")
         for name in names:
