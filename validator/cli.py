@@ -249,6 +249,34 @@ def check(config_path: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
+@main.command(epilog="Example: sudo turnike learn --config /etc/turnike/validator.toml")
+@config_option
+@click.option(
+    "--for",
+    "wait_s",
+    type=click.IntRange(1, 180),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the lane waits for the card.",
+)
+def learn(config_path: Path, wait_s: int) -> None:
+    """Show the next card that this lane refuses or does not know: its UID, on this terminal.
+
+    For root, or the user that the lane runs as. turnike-backoffice learn shows it in the city.
+    Nothing says why the card was refused. Exit 1 if no card came.
+    """
+    config = _load(config_path)
+    from validator.programs.learning import NoCardError
+    from validator.programs.learning import learn as show_next
+
+    try:
+        show_next(config, wait_s)
+    except NoCardError as error:
+        click.echo(shown(str(error)), err=True)
+        sys.exit(1)
+
+
 @main.command(epilog="Example: turnike bench --config validator.toml")
 @config_option
 @json_option

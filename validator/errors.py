@@ -15,7 +15,8 @@
     │   ├── RegistryError          backoffice.registry.database: the registry
     │   ├── RoleError              backoffice.signing.roles: published metadata
     │   ├── RootError              backoffice.signing.roots: root metadata and its drafts
-    │   └── RowFileError           backoffice.imports.row_bytes: a card list that cannot be read
+    │   ├── RowFileError           backoffice.imports.row_bytes: a card list that cannot be read
+    │   └── WrongAnswerError       backoffice.learning.operator_request: not this gate's answer
     ├── RemoteError                the network's side, with the SourceState that it means
     │   ├── BatchError             validator.courier.ports: a batch of reports
     │   └── StatusError            validator.courier.web.errors: an HTTP status that is no success
@@ -25,6 +26,7 @@
     │   ├── CourierStatusError     validator.ipc.courier_status
     │   ├── FingerprintKeyError    validator.lists.fingerprint_keys
     │   ├── GarbageError           validator.console.lane_words
+    │   ├── LearningError          validator.learning.signed_text
     │   ├── ManifestError          validator.lists.manifest
     │   ├── RecordError            validator.reports.stored_report
     │   ├── RequestError           validator.ipc.requests

@@ -30,6 +30,7 @@ COMMANDS = {
     "enroll": "gates",
     "strike-off": "gates",
     "gates": "gates",
+    "learn": "learn",
     "report-key": "reports",
     "reports": "reports",
     "batch": "batch",

@@ -33,6 +33,7 @@ from backoffice.receiver.messages import (
     held_keys,
     read_batch,
     read_enrolment,
+    read_learned,
     read_reports,
     read_status,
 )
@@ -60,6 +61,7 @@ class ReceiverLimits:
     body_bytes_max: int = 1 << 20
     batch_max: int = 200
     status_bytes_max: int = 64 << 10
+    learned_bytes_max: int = 4 << 10  # an answer to an order has 1 KiB
     requests_max: int = 64  # handled at once; there is no thread for one more
     bodies_max: int = 1_024  # arriving at once: 256 MiB at most
     body_s: float = 30.0  # for a whole body: 9 KB/s for the largest
@@ -116,6 +118,7 @@ class Receiver:
             ("v1/enrol", self.enrol, limits.status_bytes_max),
             ("v1/reports", self.reports, limits.packed_bytes_max),
             ("v1/gates/{gate_id}/status", self.status, limits.packed_bytes_max),
+            ("v1/gates/{gate_id}/learned", self.learned, limits.packed_bytes_max),
         )
         routes = []
         for prefix in self._names.prefixes:
@@ -171,30 +174,50 @@ class Receiver:
         return JSONResponse({"results": results})
 
     async def status(self, request: Request, packed: bytes) -> Response:
-        """Keep a gate's status. The answer brings the fingerprint keys that the gate lacks."""
-        speaker = await self._speaker(request, packed)
-        if speaker.gate_id != request.path_params["gate_id"]:
-            raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
-        content = unpacked(request, packed, self._limits.body_bytes_max)
-        if len(content) > self._limits.status_bytes_max:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"more than {self._limits.status_bytes_max} bytes",
-            )
+        """Keep a gate's status.
+
+        The answer brings the fingerprint keys that the gate lacks, and an order to learn a card.
+        """
+        speaker, content = await self._of_itself(request, packed, self._limits.status_bytes_max)
         told = read_status(content)
         kept = await run_in_threadpool(self._keep, speaker, told)
         return Response(msgspec.json.encode(kept), media_type="application/json")
 
+    async def learned(self, request: Request, packed: bytes) -> Response:
+        """Keep a gate's answer to an order. What is sealed in it opens for the operator alone."""
+        speaker, content = await self._of_itself(request, packed, self._limits.learned_bytes_max)
+        answer, signed = read_learned(content)
+        kept = await run_in_threadpool(self._store.put_answer, speaker.gate_id, answer, signed)
+        return JSONResponse({"kept": kept})
+
+    async def _of_itself(
+        self, request: Request, packed: bytes, bytes_max: int
+    ) -> tuple[Speaker, bytes]:
+        """The gate that signed what the path says is its own, and the unpacked body."""
+        speaker = await self._speaker(request, packed)
+        if speaker.gate_id != request.path_params["gate_id"]:
+            raise HTTPException(HTTPStatus.FORBIDDEN, "a gate speaks for itself alone")
+        content = unpacked(request, packed, self._limits.body_bytes_max)
+        if len(content) > bytes_max:
+            text = f"more than {bytes_max} bytes"
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+        return speaker, content
+
     def _keep(self, speaker: Speaker, told: dict[str, Any]) -> Kept:
         status = msgspec.json.encode(told).decode()
-        heard = self._store.keep_status(speaker, self._now_unix_s(), status)
+        now_unix_s = self._now_unix_s()
+        heard = self._store.keep_status(speaker, now_unix_s, status)
         next_nonce = UNSET if heard.next_nonce is None else heard.next_nonce
+        # A copy of a status that was sent before gets none: only the gate is to learn of it.
+        order = self._store.open_order(speaker.gate_id, now_unix_s) if heard.kept else None
+        learn = UNSET if order is None else order
         keys = self._keys.lacking(held_keys(told)) if self._keys else None
         if not keys:
-            return Kept(heard.kept, UNSET if keys is None else [], next_nonce)
+            return Kept(heard.kept, UNSET if keys is None else [], next_nonce, learn)
         # Read again: the gate may have been struck off since.
         public_key = self._store.public_key(speaker.gate_id)
-        return Kept(heard.kept, sealed_to(public_key, keys) if public_key else [], next_nonce)
+        sealed = sealed_to(public_key, keys) if public_key else []
+        return Kept(heard.kept, sealed, next_nonce, learn)
 
     def _guarded(self, endpoint: Endpoint, bytes_max: int, prefix: str = "/") -> Guarded:
         """Wrap an endpoint: limits, addresses, and every error as JSON in one line.

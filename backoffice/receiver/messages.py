@@ -9,6 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from backoffice.receiver.bodies import bad_request
 from backoffice.reports.store import REJECTED, Answer
 from validator.errors import one_line
+from validator.learning.answer import Answer as LearningAnswer
+from validator.learning.answer import read_answer
+from validator.learning.signed_text import LearningError, SignedText
 from validator.reports.sealed_keys import SealedKey
 from validator.reports.stored_report import StoredReport
 
@@ -40,12 +43,14 @@ class Kept(Struct, frozen=True):
     kept: bool
     fingerprint_keys: list[SealedKey] | UnsetType = UNSET
     next_nonce: str | UnsetType = UNSET
+    learn: SignedText | UnsetType = UNSET
 
 
 _batch = msgspec.json.Decoder(_Batch, strict=True)
 _named = msgspec.json.Decoder(_Named, strict=True)
 _report = msgspec.json.Decoder(StoredReport, strict=True)
 _enrolment = msgspec.json.Decoder(Enrolment, strict=True)
+_signed = msgspec.json.Decoder(SignedText, strict=True)
 _object = msgspec.json.Decoder(dict[str, Any], strict=True)
 
 _INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -73,6 +78,18 @@ def read_status(content: bytes) -> dict[str, Any]:
         return _object.decode(content)
     except _INVALID as error:
         raise bad_request(f"no status: {one_line(error)}") from None
+
+
+def read_learned(content: bytes) -> tuple[LearningAnswer, SignedText]:
+    """The answer to an order in a body, and the same as it was signed. Raises HTTPException.
+
+    Whether it is the gate's key that signed it, the caller checks.
+    """
+    try:
+        signed = _signed.decode(content)
+        return read_answer(signed), signed
+    except (*_INVALID, LearningError) as error:
+        raise bad_request(f"no answer to an order: {one_line(error)}") from None
 
 
 def read_reports(raw: tuple[msgspec.Raw, ...]) -> tuple[list[StoredReport], dict[str, Answer]]:

@@ -140,7 +140,7 @@ OPENAPI: dict[str, Any] = {
                 "operationId": "status",
                 "summary": "Send a gate's status: any JSON object up to 64 KiB. One that is older"
                 " than the last is not kept. The answer brings the fingerprint keys that the gate"
-                " lacks.",
+                " lacks, and an order to learn a card if an operator waits for one.",
                 "security": _SIGNED,
                 "parameters": [
                     {"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}
@@ -150,6 +150,30 @@ OPENAPI: dict[str, Any] = {
                     200,
                     "Whether it was kept, and the fingerprint keys that the status does not name.",
                     {"$ref": "#/components/schemas/Kept"},
+                    401,
+                    403,
+                    415,
+                ),
+            }
+        },
+        "/v1/gates/{gate_id}/learned": {
+            "post": {
+                "operationId": "learned",
+                "summary": "Answer an order to learn a card, which the answer to a status brought."
+                " A card is sealed to the operator who signed the order.",
+                "security": _SIGNED,
+                "parameters": [
+                    {"name": "gate_id", "in": "path", "required": True, "schema": _GATE_ID}
+                ],
+                "requestBody": _body("SignedText"),
+                "responses": _answers(
+                    200,
+                    "Whether it was kept. An answer to an order for which nobody waits is not.",
+                    {
+                        "type": "object",
+                        "required": ["kept"],
+                        "properties": {"kept": {"type": "boolean"}},
+                    },
                     401,
                     403,
                     415,
@@ -264,6 +288,29 @@ OPENAPI: dict[str, Any] = {
                     },
                 },
             },
+            "SignedText": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["text", "key", "signature"],
+                "properties": {
+                    "text": {
+                        "type": "string",
+                        "maxLength": 1024,
+                        "description": "JSON: an order, or an answer to one.",
+                    },
+                    "key": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{64}$",
+                        "description": "The Ed25519 key that signed it, hex: a key of the city's"
+                        " root for targets, or the gate's own.",
+                    },
+                    "signature": {
+                        "type": "string",
+                        "pattern": "^[0-9a-f]{128}$",
+                        "description": "Of the words of its purpose and the text.",
+                    },
+                },
+            },
             "Kept": {
                 "type": "object",
                 "required": ["kept"],
@@ -278,6 +325,10 @@ OPENAPI: dict[str, Any] = {
                         "pattern": "^[0-9a-f]{32}$",
                         "description": "The `nonce` that the signature of the next status must"
                         " have; good once, for an hour. Absent for a request without a nonce.",
+                    },
+                    "learn": {
+                        "$ref": "#/components/schemas/SignedText",
+                        "description": "An order to learn a card. Absent if nobody waits for one.",
                     },
                     "fingerprint_keys": {
                         "type": "array",

@@ -28,6 +28,7 @@ from backoffice.registry.database import (
     counter,
     set_counter,
 )
+from backoffice.registry.learning_log import LearningLog
 from backoffice.registry.new_cards import NewCardsRecord
 from backoffice.registry.publications import Publications
 from backoffice.registry.schema import cards, incoming, notes, outdated, rules, states
@@ -43,6 +44,8 @@ class Registry:
         self._database = database
         self.publications = Publications(database)
         """What was published; see publications.py."""
+        self.learning_log = LearningLog(database)
+        """Who learned a card at which gate; see learning_log.py."""
         self.new_cards = NewCardsRecord(database)
         """Which cards were not compared yet; see new_cards.py."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -108,6 +109,21 @@ pieces = Table(
     Column("made_unix_s", BigInteger, nullable=False),
     Column("retired_unix_s", BigInteger),  # NULL: on offer
     sqlite_with_rowid=False,
+)
+
+# Who asked to see a card at a gate (learning_log.py). Never which card.
+learnings = Table(
+    "learnings",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at_unix_s", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("gate_id", String(64), nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("request_id", String(32), nullable=False, unique=True),
+    Column("outcome", String(32), nullable=False),  # learning_log.Outcome
+    Column("ended_unix_s", BigInteger),  # NULL: it never ended; its command was killed
+    Column("gate_key", LargeBinary),  # the key that signed the gate's answer; NULL without one
 )
 
 # A batch on its way into the tables: private to one connection, and empty between transactions. It

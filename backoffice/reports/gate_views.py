@@ -62,7 +62,17 @@ class _Status(Struct, frozen=True):
         return SILENT_AFTER * min(max(self.every_s, EVERY_S), EVERY_S_MAX)
 
 
+class _Run(Struct, frozen=True):
+    lane: Annotated[int, Meta(ge=1, le=99)] | None = None
+    run_id: Annotated[str, Meta(max_length=64)] = ""
+
+
+class _Runs(Struct, frozen=True):
+    lanes: tuple[_Run, ...] = ()
+
+
 _decoder = msgspec.json.Decoder(_Status, strict=True)
+_runs = msgspec.json.Decoder(_Runs, strict=True)
 
 
 class GateView(NamedTuple):
@@ -88,6 +98,15 @@ class GateView(NamedTuple):
 def views(rows: Iterable[Mapping[str, Any]], now_unix_s: int) -> Iterator[GateView]:
     """The view of each row of ReportStore.gate_rows."""
     return (_view(row, now_unix_s) for row in rows)
+
+
+def lane_runs(status: str | None) -> dict[int, str]:
+    """The lanes that a gate's status names, with the run of each; {} for a status without any."""
+    try:
+        lanes = _runs.decode(status or "{}").lanes
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+    return {each.lane: each.run_id for each in lanes if each.lane is not None and each.run_id}
 
 
 def span(seconds: int) -> str:

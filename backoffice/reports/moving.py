@@ -17,6 +17,7 @@ from backoffice.reports.schema import (
     forgotten,
     forgotten_numbers,
     gates,
+    learning_orders,
     nonces,
     reports,
     statuses,
@@ -24,7 +25,17 @@ from backoffice.reports.schema import (
 from validator.errors import OperatorError
 
 _ROWS = 1_000  # at once
-TABLES = (gates, enrolments, reports, forgotten, forgotten_numbers, statuses, nonces, exports)
+TABLES = (
+    gates,
+    enrolments,
+    reports,
+    forgotten,
+    forgotten_numbers,
+    statuses,
+    nonces,
+    learning_orders,
+    exports,
+)
 
 
 def move(from_url: str, to_url: str) -> int:

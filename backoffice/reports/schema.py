@@ -98,6 +98,21 @@ nonces = Table(
     sqlite_with_rowid=False,
 )
 
+# The last order to learn a card at each gate (learning_orders.py). A card in an answer is sealed to
+# the operator who asked, by a key that this database has never seen.
+learning_orders = Table(
+    "learning_orders",
+    metadata,
+    Column("gate_id", String(64), primary_key=True),
+    Column("request_id", String(32), nullable=False),
+    Column("signed_order", String, nullable=False),  # JSON of a SignedText
+    Column("accept_until_unix_s", BigInteger, nullable=False),
+    Column("ends_unix_s", BigInteger, nullable=False),  # nobody waits for longer
+    Column("state", String(16), nullable=False),  # "asked", or the state in the answer
+    Column("signed_answer", String, nullable=False),  # the newest, JSON likewise; "" before it
+    sqlite_with_rowid=False,
+)
+
 exports = Table(
     "exports",
     metadata,

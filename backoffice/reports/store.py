@@ -16,8 +16,10 @@ from typing import Any, NamedTuple, Self
 import sqlalchemy as sa
 
 from backoffice.registry.database import Database
+from backoffice.reports import learning_orders
 from backoffice.reports.deletion import forget, oldest_unix_s, take_back
 from backoffice.reports.gate_statuses import AHEAD_S_MAX, Heard, keep_status
+from backoffice.reports.learning_orders import WaitingOrder
 from backoffice.reports.outboxes import Gap, OutboxView, gaps_of, outboxes_of
 from backoffice.reports.schema import (
     enrolments,
@@ -28,6 +30,8 @@ from backoffice.reports.schema import (
     statuses,
 )
 from backoffice.reports.witnesses import Witnessed, witnessed
+from validator.learning.answer import Answer as LearningAnswer
+from validator.learning.signed_text import SignedText
 from validator.reports.signed_request import Speaker
 from validator.reports.stored_report import StoredReport
 
@@ -191,6 +195,28 @@ class ReportStore:
         with self._database.reading() as connection:
             found = connection.execute(chosen)
             return [dict(row._mapping) for row in found]  # noqa: SLF001 public in SQLAlchemy
+
+    # Learning a card; see learning_orders.py
+
+    def put_order(self, gate_id: str, waiting: WaitingOrder, now_unix_s: int) -> None:
+        """Put an order where the gate will find it. Raises OrderBusyError."""
+        learning_orders.put_order(self._database, gate_id, waiting, now_unix_s)
+
+    def open_order(self, gate_id: str, now_unix_s: int) -> SignedText | None:
+        """The order that this gate has not taken yet."""
+        return learning_orders.open_order(self._database, gate_id, now_unix_s)
+
+    def put_answer(self, gate_id: str, answer: LearningAnswer, signed: SignedText) -> bool:
+        """Keep an answer of a gate. Returns whether it was kept."""
+        return learning_orders.put_answer(self._database, gate_id, answer, signed)
+
+    def answer_to(self, gate_id: str, request_id: str) -> SignedText | None:
+        """The newest answer to an order, unchecked."""
+        return learning_orders.answer_to(self._database, gate_id, request_id)
+
+    def withdraw(self, gate_id: str, request_id: str) -> None:
+        """Delete an order and its answer."""
+        learning_orders.withdraw(self._database, gate_id, request_id)
 
     # Reports
 

@@ -253,11 +253,11 @@ def test_the_receiver_serves_gates_all_the_same_and_hands_out_fingerprint_keys_a
         }
         (tmp_path / "keys").mkdir()
         keys = KeyFolder(tmp_path / "keys", key)
-        assert len(keys.take(gate.tell_status({})).ids) == 1
+        assert len(keys.take(gate.tell_status({}).keys).ids) == 1
         office.run(
             "turnike-office", "rotate", "fingerprint-key", "--start", "--home", home, umask="0077"
         )
-        assert len(keys.take(gate.tell_status({"fingerprint_keys": keys.ids()})).ids) == 1
+        assert len(keys.take(gate.tell_status({"fingerprint_keys": keys.ids()}).keys).ids) == 1
         web.close()
         assert "gate  lane 1" in office.run("turnike-office", "reports", "list", "--home", home)
         office.run("turnike-office", "publish", "--home", home)

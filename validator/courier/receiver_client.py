@@ -2,7 +2,8 @@
 
     receiver = ReceiverClient("https://reports.example.org/", web, "kadikoy-03", key, now_unix_s)
     receiver.send(reports)          # the answer for each
-    receiver.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed
+    receiver.tell_status({...})     # the fingerprint keys that the city has for this gate, sealed,
+                                    # and an order to learn a card
 
 Each request is signed with the gate's own key (reports/signed_request.py).
 """
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +26,7 @@ from validator.courier.web.client import StatusError, Web, as_sent
 from validator.courier.web.errors import host, place
 from validator.errors import RemoteError, SourceState
 from validator.host.owners import name_of
+from validator.learning.signed_text import SignedText
 from validator.reports.sealed_keys import SealedKey
 from validator.reports.signed_request import FIRST_NONCE, NONCE, sign
 from validator.reports.stored_report import StoredReport
@@ -58,6 +60,14 @@ class _StatusAnswer(msgspec.Struct):
     kept: bool = True
     next_nonce: Annotated[str, msgspec.Meta(pattern=NONCE)] = ""
     fingerprint_keys: tuple[SealedKey, ...] = ()
+    learn: SignedText | None = None
+
+
+class Told(NamedTuple):
+    """What the answer to a status brings, all unchecked: fingerprint keys, an order to learn."""
+
+    keys: tuple[SealedKey, ...]
+    order: SignedText | None
 
 
 _status_answer = msgspec.json.Decoder(_StatusAnswer, strict=True)
@@ -132,8 +142,8 @@ class ReceiverClient:
         results = self._decoded(_results, content, "v1/reports").results
         return {each.id: ReportAnswer(Result(each.result), each.reason) for each in results}
 
-    def tell_status(self, status: Mapping[str, Any]) -> tuple[SealedKey, ...]:
-        """Send the gate's status. Returns the fingerprint keys in the answer, all unchecked.
+    def tell_status(self, status: Mapping[str, Any]) -> Told:
+        """Send the gate's status. Returns what the answer brings.
 
         The back office accepts each of its nonces once. If it does not accept this one (at the
         first status after a start, or when the answer with the next nonce was lost), the status is
@@ -143,7 +153,11 @@ class ReceiverClient:
         answer = self._send_status(content)
         if answer.next_nonce and not answer.kept:
             answer = self._send_status(content)
-        return answer.fingerprint_keys
+        return Told(answer.fingerprint_keys, answer.learn)
+
+    def send_answer(self, answer: SignedText) -> None:
+        """See courier.learning.LearningOffice."""
+        self._post(f"v1/gates/{self._gate_id}/learned", msgspec.json.encode(answer))
 
     def _send_status(self, status: bytes) -> _StatusAnswer:
         path = f"v1/gates/{self._gate_id}/status"

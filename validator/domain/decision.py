@@ -85,6 +85,18 @@ class Decision(NamedTuple):
     list_version: int
     clock_synchronised: bool
 
+    @property
+    def is_of_stranger(self) -> bool:
+        """Whether the card is refused, or nothing that this gate holds knows it: see learning.
+
+        A card that is admitted without a notice counts as known, except where there is no list.
+        """
+        return (
+            self.verdict is not Verdict.ADMIT
+            or self.notice_unix_s > 0
+            or self.ground is Ground.LIST_MISSING
+        )
+
 
 _Result = tuple[Verdict, Ground, str, bool, int]  # the first five fields of a Decision
 _NO_RULE: _Result = (Verdict.ADMIT, Ground.NO_RULE_SPEAKS, "", False, 0)

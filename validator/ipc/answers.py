@@ -15,6 +15,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from validator.ipc.courier_status import UploadStatus
+from validator.learning.answer import Answer as LearningState
 from validator.lists.names import ListName
 from validator.reports.stored_report import StoredReport
 
@@ -207,6 +208,18 @@ class Looking(Struct, frozen=True):
     looking: bool = True
 
 
+class LearningAnswer(Struct, frozen=True):
+    """Answer to `learn`, `learn_here` and `learned`: how far the lane is, and why it did not begin.
+
+    `learning` is None if the order was not taken, or there was none since the lane's start.
+    """
+
+    learning: LearningState | None = None
+    problem: Text = ""
+    is_elsewhere: bool = False
+    """The order is for another lane of this gate."""
+
+
 class Refusal(Struct, frozen=True):
     """Answer to a request that the lane cannot serve now, or that is none."""
 
@@ -222,5 +235,6 @@ Answer = (
     | PutAside
     | WaitingAgain
     | Looking
+    | LearningAnswer
     | Refusal
 )

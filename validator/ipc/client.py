@@ -22,6 +22,7 @@ from validator.formats.shown import shown
 from validator.ipc.answers import (
     Forgotten,
     LaneStatus,
+    LearningAnswer,
     ListStatus,
     Looking,
     NotableStatus,
@@ -31,6 +32,7 @@ from validator.ipc.answers import (
     StatusAnswer,
     WaitingAgain,
 )
+from validator.learning.signed_text import SignedText
 from validator.reports.stored_report import StoredReport
 
 ANSWER_BYTES_MAX = 1 << 18  # twenty reports take 14 KB, a status 2 KB
@@ -58,6 +60,7 @@ _reports = msgspec.json.Decoder(ReportsAnswer, strict=True)
 _forgotten = msgspec.json.Decoder(Forgotten, strict=True)
 _put_aside = msgspec.json.Decoder(PutAside, strict=True)
 _waiting_again = msgspec.json.Decoder(WaitingAgain, strict=True)
+_learning = msgspec.json.Decoder(LearningAnswer, strict=True)
 _looking = msgspec.json.Decoder(Looking, strict=True)
 _status = msgspec.json.Decoder(StatusAnswer, strict=True)
 _list_status = msgspec.json.Decoder(_ListStatusAnswer, strict=True)
@@ -151,6 +154,31 @@ class LaneClient:
             LaneGoneError: no answer. The lane finds the list by itself within a second.
         """
         self._answer(_looking, {"request": "list_changed"})
+
+    def learn(self, order: SignedText) -> LearningAnswer:
+        """Hand over an order to learn a card; the same one again is no error.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        return self._answer(_learning, {"request": "learn", "order": order})
+
+    def learn_here(self, public_key: str, wait_s: int) -> LearningAnswer:
+        """Learn a card for this person, whose X25519 key it is sealed to.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        request = {"request": "learn_here", "public_key": public_key, "wait_s": wait_s}
+        return self._answer(_learning, request)
+
+    def learned(self) -> LearningAnswer:
+        """Return how far the lane is with the last order.
+
+        Raises:
+            LaneGoneError: no answer.
+        """
+        return self._answer(_learning, {"request": "learned"})
 
     def close(self) -> None:
         """Disconnect."""

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from validator.errors import InvalidBytes, one_line
+from validator.learning.order import WAIT_S_MAX
+from validator.learning.signed_text import SignedText
 
 LINE_BYTES_MAX = 4_096  # `delivered` with twenty ids takes 900
 SKIP_MAX = 180  # an upload has two hundred at most
@@ -74,7 +76,41 @@ class ListChanged(
     """Scan the list folder now, not within a second: a list was installed."""
 
 
-Request = Status | Watch | Reports | Delivered | Rejected | Retry | Histograms | ListChanged
+class Learn(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="learn"):
+    """Show the next refused or unknown card to the operator in the city who signed this order."""
+
+    order: SignedText
+
+
+class LearnHere(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="learn_here"
+):
+    """Show it to the person who asks: root of this gate, or the lane's own user.
+
+    The card is sealed to `public_key`, an X25519 key in hex.
+    """
+
+    public_key: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    wait_s: Annotated[int, Meta(ge=1, le=WAIT_S_MAX)]
+
+
+class Learned(Struct, frozen=True, forbid_unknown_fields=True, tag_field="request", tag="learned"):
+    """Ask how far the lane is with the last order."""
+
+
+Request = (
+    Status
+    | Watch
+    | Reports
+    | Delivered
+    | Rejected
+    | Retry
+    | Histograms
+    | ListChanged
+    | Learn
+    | LearnHere
+    | Learned
+)
 
 _decoder = msgspec.json.Decoder(Request, strict=True)
 

@@ -1,4 +1,4 @@
-"""The time floor in the courier's file `accepted.json`: three of its fields, and the signing keys.
+"""What a lane reads of the courier's file `accepted.json`: the time floor, and the signing keys.
 
 accepted.py has the whole file. A lane must not fail over a field that a later courier adds, so
 this module ignores all others.
@@ -25,13 +25,15 @@ class SignedTimeError(InvalidBytes):
 class SignedTime(Struct, frozen=True):
     """A signed time in Unix seconds, and when it was accepted: boot id and ns of boot time.
 
-    `timestamp_keys` are the ids of the keys that may sign it.
+    `timestamp_keys` are the ids of the keys that may sign it, `targets_keys` of those that may sign
+    what gates believe.
     """
 
     signed_unix_s: Annotated[int, Meta(ge=0, lt=SIGNED_UNIX_S_END)]
     boot_id: Annotated[str, Meta(max_length=64)]
     boottime_ns: Annotated[int, Meta(ge=0, lt=1 << 62)]
     timestamp_keys: tuple[str, ...] = ()
+    targets_keys: tuple[str, ...] = ()
 
 
 class Order(NamedTuple):

@@ -26,6 +26,9 @@ from validator.ipc import answers
 from validator.ipc.requests import (
     Delivered,
     Histograms,
+    Learn,
+    Learned,
+    LearnHere,
     ListChanged,
     Rejected,
     Reports,
@@ -34,8 +37,10 @@ from validator.ipc.requests import (
     Status,
     Watch,
 )
+from validator.lane.learning import Learning
 from validator.lane.ports import (
     Adopted,
+    CardToLearn,
     FoundTime,
     LaneClients,
     ListInForce,
@@ -123,6 +128,7 @@ class Clerk:
         acquired: Callable[[threading.Lock, float], bool] = acquired_within,
     ) -> None:
         self.notes_dropped = 0
+        self.learning = Learning(tally.gate_id, tally.lane, tally.run_id, clock.now, monotonic_s)
         self._tally = tally
         self._new_scan = scan
         self._signed_time = signed_time
@@ -238,7 +244,8 @@ class Clerk:
             self._record(item)
         asked = self._clients.take()
         if asked is not None:
-            self._clients.answer(asked.client, self._answer(asked.request))
+            answer = self._answer(asked.request, by_owner=asked.by_owner)
+            self._clients.answer(asked.client, answer)
         self._regular()
         self._step()
         return True
@@ -248,12 +255,18 @@ class Clerk:
         filing.done.release()
 
     def _record(self, note: Note) -> None:
+        if isinstance(note, CardToLearn):
+            self.learning.card(note.uid, note.number)
+            return
         event = self._tally.event(note)
         if isinstance(note, TapDone) and self._tally.with_grounds:
             event["reports_waiting"] = self._outbox.waiting
         self._tell(event)
 
     def _regular(self) -> None:
+        self.learning.check_time()
+        while self.learning.news:
+            self._tell(self.learning.news.pop(0))
         while self._outbox.news:
             self._tell({"event": "reports problem", "problem": self._outbox.news.pop(0)})
         while self._clients.news:
@@ -282,6 +295,7 @@ class Clerk:
         found = self._signed_time()
         if found is not None and found.signed is not None:
             self._clock.begin_with(found.signed)
+            self.learning.trust(found.signed.targets_keys)
         if found is not None and found.problem:
             self._tell({"event": "time problem", "problem": found.problem})
         self._scan = self._new_scan()
@@ -310,7 +324,7 @@ class Clerk:
 
     # Answers
 
-    def _answer(self, request: Request) -> answers.Answer:
+    def _answer(self, request: Request, *, by_owner: bool = False) -> answers.Answer:
         """Serve a request. What the disk does not allow now is an error to this client alone."""
         try:
             match request:
@@ -335,6 +349,8 @@ class Clerk:
                 case ListChanged():
                     self._scan_due_s = 0.0
                     return answers.Looking()
+                case Learn() | LearnHere() | Learned():
+                    return self.learning.take(request, by_owner=by_owner)
         except OutboxError as error:
             return answers.Refusal(str(error))
         assert_never(request)

@@ -22,6 +22,7 @@ import os
 import select
 import socket
 import stat
+import struct
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ UNSENT_BYTES_MAX = 65_536  # two answers of twenty reports; a slower watcher los
 MODE = 0o660  # only the service's group may connect
 CHECK_S = 1.0  # between two checks of the socket's file
 _READ_BYTES = 4_096
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _encoder = msgspec.json.Encoder()
 
 
@@ -50,6 +52,8 @@ class Client:
     """One connection."""
 
     socket: socket.socket
+    is_owner: bool = False
+    """Root, or the user that this process runs as."""
     received: bytearray = field(default_factory=bytearray)
     unsent: bytearray = field(default_factory=bytearray)
     watches: bool = False
@@ -178,7 +182,7 @@ class LaneSocket:
             connection.setblocking(False)
             if len(self._clients) >= CLIENTS_MAX:
                 self._hang_up(min(self._clients.values(), key=lambda client: client.asked))
-            self._clients[connection.fileno()] = Client(connection)
+            self._clients[connection.fileno()] = Client(connection, _is_owner(connection))
 
     def _serve(self, client: Client) -> None:
         if client.unsent:
@@ -214,7 +218,7 @@ class LaneSocket:
             return
         client.asked = next(self._numbers)
         client.watches = client.watches or isinstance(request, Watch)
-        self._asked.append(Asked(client, request))
+        self._asked.append(Asked(client, request, client.is_owner))
 
     def _send(self, client: Client, line: Answer | Mapping[str, Any]) -> None:
         client.unsent += _encoder.encode(line) + b"\n"
@@ -255,6 +259,13 @@ def _listening(path: Path) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _is_owner(connection: socket.socket) -> bool:
+    """Whether the client was root or this process's user when it connected, as the kernel says."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(credentials)
+    return uid in (0, os.geteuid())
 
 
 def _take_away(path: Path) -> None:

@@ -42,7 +42,15 @@ from validator.domain.passage import (
 from validator.domain.report import Report, ReportKind
 from validator.domain.trusted_time import Now
 from validator.ipc.answers import Figures, Percentiles
-from validator.lane.ports import Board, ListInForce, Note, Reader, TapDone, TapTimes
+from validator.lane.ports import (
+    Board,
+    CardToLearn,
+    ListInForce,
+    Note,
+    Reader,
+    TapDone,
+    TapTimes,
+)
 
 NS_PER_MS = 1_000_000
 WAIT_MAX_NS = 1_000 * NS_PER_MS  # nothing is due later; a clock that jumps must not hang the loop
@@ -75,6 +83,9 @@ class Lane:
         token_key: the secret of this run's card tokens.
         wake_fd: a descriptor whose input only wakes the loop (signals write to it), or -1.
         alive: called every second.
+        is_learning: whether a refused or unknown card goes to the clerk, too.
+        read_number: reads the printed number of the card just reported (readers/printed_number.py),
+            only then; None: the reader cannot, or may not.
         monotonic_ns: the clock for everything but wall time, in ns.
     """
 
@@ -92,6 +103,8 @@ class Lane:
         token_key: bytes,
         wake_fd: int = -1,
         alive: Callable[[], None] | None = None,
+        is_learning: Callable[[], bool] = lambda: False,
+        read_number: Callable[[], str | None] | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.told_before_durable = 0
@@ -109,6 +122,8 @@ class Lane:
         self._wake_fd = wake_fd
         self._monotonic_ns = monotonic_ns
         self._alive = alive
+        self._is_learning = is_learning
+        self._read_number = read_number
         self._alive_ns = 0
         self._stopping = False
         self._reader_news = self._board_news = False  # `take` may return more
@@ -224,6 +239,8 @@ class Lane:
         effects = self.passage.handle(event)
         decided_ns = self._monotonic_ns() - event.at_ns
         self._do(effects, event.at_ns, decided_ns)
+        if isinstance(event, CardSeen) and self._is_learning():
+            self._learn(event.card, effects)
         if isinstance(event, DEVICE_NEWS):
             self._note(event)
 
@@ -258,6 +275,16 @@ class Lane:
                     self._note(effect)
                 case _:
                     assert_never(effect)
+
+    def _learn(self, card: Card, effects: list[PassageEffect]) -> None:
+        """Hand a refused or unknown card to the clerk. The passenger has been told.
+
+        The number is read before the reader is armed: the card still lies there.
+        """
+        taps = [effect for effect in effects if isinstance(effect, RecordTap)]
+        if any(tap.decision is not None and tap.decision.is_of_stranger for tap in taps):
+            number = self._read_number() if self._read_number is not None else None
+            self._note(CardToLearn(card.uid, number or ""))
 
     def _is_late(self, limit_ns: int, since_ns: int) -> bool:
         """Return whether the loop stood still since then: its knowledge may be as old."""

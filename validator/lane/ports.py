@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from validator.domain.cards import CardUid
 from validator.domain.events import (
     BoardBack,
     BoardEvent,
@@ -184,8 +185,17 @@ class TapDone:
     times: TapTimes
 
 
+@dataclass(frozen=True, slots=True)
+class CardToLearn:
+    """A refused or unknown card that came while learning was on; `number` is "" if not read."""
+
+    uid: CardUid
+    number: str
+
+
 DeviceNote = ReaderLost | ReaderBack | BoardLost | BoardBack | Emergency | Forced | Tamper
-Note = TapDone | RecordPassage | DeviceNote
+TalliedNote = TapDone | RecordPassage | DeviceNote
+Note = TalliedNote | CardToLearn
 
 
 class ListInForce:
@@ -328,6 +338,7 @@ class Asked(NamedTuple):
 
     client: Any  # for LaneClients.answer, which made it
     request: Request
+    by_owner: bool = False  # the client is root, or the lane's own user, as the kernel says
 
 
 class LaneClients(Protocol):

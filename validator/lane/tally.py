@@ -26,7 +26,7 @@ from validator.domain.events import (
 from validator.domain.outcomes import Outcome
 from validator.domain.passage import RecordPassage
 from validator.ipc.answers import TapCount
-from validator.lane.ports import DeviceNote, Note, TapDone
+from validator.lane.ports import DeviceNote, TalliedNote, TapDone
 
 _RUN_ID_BYTES = 8
 _NS_PER_US = 1_000
@@ -76,7 +76,7 @@ class Tally:
             TapCount(outcome, ground, count) for (outcome, ground), count in self._taps.items()
         )
 
-    def event(self, note: Note) -> dict[str, Any]:
+    def event(self, note: TalliedNote) -> dict[str, Any]:
         """Count a note, and return it as an event."""
         match note:
             case TapDone():

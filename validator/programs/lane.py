@@ -40,7 +40,7 @@ from validator.lane.ports import ListInForce
 from validator.lane.tally import Tally
 from validator.lane.time_file import TimeFile
 from validator.lists.held_keys import held_keys
-from validator.programs.devices import make_board, make_reader
+from validator.programs.devices import make_board, make_reader, number_reader
 
 TOKEN_KEY_BYTES = 32
 MIB = 1 << 20
@@ -109,6 +109,8 @@ def _serve(config: Config, log_fd: int, clients: LaneSocket) -> None:
         token_key=secrets.token_bytes(TOKEN_KEY_BYTES),
         wake_fd=wake_fd,
         alive=partial(tell_systemd, "WATCHDOG=1"),
+        is_learning=lambda: clerk.learning.is_on,
+        read_number=number_reader(config, reader),
     )
     clerk.measure(lane.figures, lane.histograms())
     thread = _ClerkThread(lane, clerk)

@@ -1,6 +1,7 @@
 """The courier's second thread: uploads reports, and sends the gate's status each minute.
 
-The answer to a status may bring fingerprint keys, which go into `list.keys`. The thread is separate
+The answer to a status may bring fingerprint keys, which go into `list.keys`, and an order to learn
+a card, which goes to a lane. The thread is separate
 because a full list may occupy the first one for minutes; of that one, it only reads the status. It
 may be killed at any instant: a lane keeps each report until it is acknowledged.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from validator.config import UploadConfig
+from validator.courier.learning import LearningCarrier
 from validator.courier.list_sync import where
 from validator.courier.receiver_client import ReceiverClient, gate_key
 from validator.courier.report_upload import AWAY, ReportUpload, UploadStatus
@@ -67,6 +69,7 @@ class UploadThread(threading.Thread):
         self._office = ReceiverClient(upload.url, web, gate_id, key, self._now_unix_s)
         self._keys = KeyFolder(keys, key)
         self._key_problems: tuple[str, ...] = ()
+        self._learning = LearningCarrier(self._lanes, self._office, key)
         self._carrier = ReportUpload(self._lanes, self._office, random.random)
         self._told: tuple[object, ...] = ()
         self.stands: tuple[str, str] | None = None
@@ -91,13 +94,14 @@ class UploadThread(threading.Thread):
             self._tell(carried)
             if carried.state not in AWAY:
                 self._tell_status(carried)
+            learning_s = self._learning.turn()
         except Exception as error:  # noqa: BLE001
             # A bug. If the thread ended, the courier would seem well and upload nothing.
             self._log.line(
                 {"event": "carrier fault", "problem": where(error), "unix_s": self._now_unix_s()}
             )
             return WAIT_S_MAX
-        return wait_s
+        return min(wait_s, learning_s)
 
     def _now_unix_s(self) -> int:
         return self._clock.now().unix_s
@@ -140,14 +144,15 @@ class UploadThread(threading.Thread):
             "fingerprint_keys": held,
         }
         try:
-            sealed = self._office.tell_status(status)
+            told = self._office.tell_status(status)
         except RemoteError as error:  # the next turn logs it
             self._unheard = error
             times.failed(time.monotonic(), error)
         else:
             self._unheard = None
             times.sent(now_s, notable)
-            self._take_keys(sealed)
+            self._take_keys(told.keys)
+            self._learning.offer(told.order)
 
     def _take_keys(self, sealed: Sequence[SealedKey]) -> None:
         """Store the keys; log each problem once, since the city repeats a key until it is held."""

@@ -73,8 +73,9 @@ class Fleet:
     def tells(
         self, status: Mapping[str, object], gate_id: str = "gate", key: Ed25519PrivateKey = OURS
     ) -> tuple[SealedKey, ...]:
-        """The answer to a gate's status."""
-        return ReceiverClient(HOST, self.line, gate_id, key, lambda: NOW_UNIX_S).tell_status(status)
+        """The keys in the answer to a gate's status."""
+        client = ReceiverClient(HOST, self.line, gate_id, key, lambda: NOW_UNIX_S)
+        return client.tell_status(status).keys
 
     def visit(self, folder: Path) -> Taken:
         """What the gate does each minute."""

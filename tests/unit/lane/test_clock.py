@@ -190,7 +190,7 @@ def test_the_lane_reads_what_the_courier_writes(tmp_path: Path) -> None:
     floor = Floor(RoleVersions(1, 2, 3, 4), RoleKeys(("a1",), ("b",), ("c",)), 9, SIGNED, 1)
     accepted = Accepted.of(floor, manifest=b"{}", boot_id="boot", boottime_ns=77)
     file = TimeFile(written(tmp_path, encode(accepted)))
-    assert file.look() == FoundTime(SignedTime(SIGNED, "boot", 77, ("a1",)))
+    assert file.look() == FoundTime(SignedTime(SIGNED, "boot", 77, ("a1",), ("c",)))
 
 
 @pytest.mark.parametrize(

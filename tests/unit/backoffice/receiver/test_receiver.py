@@ -148,6 +148,7 @@ def test_it_describes_itself(city: City) -> None:
         "/v1/enrol",
         "/v1/reports",
         "/v1/gates/{gate_id}/status",
+        "/v1/gates/{gate_id}/learned",
         "/v1/openapi.json",
     }
     assert set(page["components"]["schemas"]["Report"]["properties"]) == set(
