@@ -237,11 +237,42 @@ def _token(file: BinaryIO, gate_id: str) -> str:
 @main.command(epilog="Example: turnike check --config validator.toml --json")
 @config_option
 @json_option
-def check(config_path: Path, as_json: bool) -> None:
+@click.option(
+    "--readers",
+    is_flag=True,
+    help="List the readers that are plugged in, with the lines to write for each, and try one.",
+)
+@click.option("--try", "tried", type=int, metavar="NUMBER", help="With --readers: try this one.")
+@click.option(
+    "--identify", is_flag=True, help="With --readers: also show UID and printed number of a card."
+)
+@click.option(
+    "--for",
+    "wait_s",
+    type=click.IntRange(1, 600),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --readers: how long to wait for a card.",
+)
+def check(
+    *,
+    config_path: Path,
+    as_json: bool,
+    readers: bool,
+    tried: int | None,
+    identify: bool,
+    wait_s: int,
+) -> None:
     """Check configuration, keys, list, clock, disk and devices; print what is wrong and what to do.
 
     Exit 1 if the gate could not serve, 2 if the configuration cannot be read. Nothing is changed.
     """
+    if readers:
+        _check_readers(tried, wait_s, as_json=as_json, identify=identify)
+        return
+    if tried is not None or identify:
+        raise click.UsageError("--try and --identify need --readers")
     config = _load(config_path)
     from validator.check import examine, show
 
@@ -274,6 +305,20 @@ def learn(config_path: Path, wait_s: int) -> None:
         show_next(config, wait_s)
     except NoCardError as error:
         click.echo(shown(str(error)), err=True)
+        sys.exit(1)
+
+
+def _check_readers(tried: int | None, wait_s: int, *, as_json: bool, identify: bool) -> None:
+    """List the readers; try one that was named, or that a person at a terminal chooses."""
+    from validator.check.readers import found_readers, show_readers, try_one
+
+    found = found_readers()
+    if tried is None or not as_json:
+        show_readers(found, as_json=as_json)
+    if tried is None and found and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        chosen = click.prompt("which one to try (Enter: none)", default="", show_default=False)
+        tried = int(chosen) if chosen.isdecimal() else None
+    if tried is not None and not try_one(found, tried, wait_s, identify=identify):
         sys.exit(1)
 
 

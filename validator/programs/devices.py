@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from validator.config import Config
+from validator.config.devices import ReaderConfig
 from validator.lane.ports import Board, BoardAbilities, Reader
 from validator.lane.readers.printed_number import ReadsNumbers
 
@@ -38,7 +39,23 @@ def make_reader(config: Config, board: Board) -> Reader:
         config: names its driver.
         board: what `make_board` returned; the driver serial reads cards through it.
     """
-    return _READERS[config.reader.driver](config, board)
+    if config.reader.driver == "serial":
+        return _board_reader(board)
+    # The lanes of a gate share the folder of their sockets, and write to it.
+    return open_reader(config.reader, Path(config.reports.socket or config.reports.folder).parent)
+
+
+def open_reader(reader: ReaderConfig, locks: Path) -> Reader:
+    """Return a reader that needs no board.
+
+    Args:
+        reader: names its driver.
+        locks: the folder where a PC/SC reader keeps other lanes off its slot.
+
+    Raises:
+        KeyError: the driver is serial, whose reader is on a board.
+    """
+    return _READERS[reader.driver](reader, locks)
 
 
 def number_reader(config: Config, reader: Reader) -> Callable[[], str | None] | None:
@@ -70,17 +87,16 @@ _BOARDS: Mapping[str, Callable[[Config], Board]] = {
 }
 
 
-def _pn532(config: Config, _board: Board) -> Reader:
+def _pn532(reader: ReaderConfig, _locks: Path) -> Reader:
     from validator.lane.readers.pn532.reader import Pn532Reader  # noqa: PLC0415
 
-    reader = config.reader
     return Pn532Reader(reader.device, speed=reader.baud, targets_max=reader.max_targets)
 
 
-def _rcs380(config: Config, _board: Board) -> Reader:
+def _rcs380(reader: ReaderConfig, _locks: Path) -> Reader:
     from validator.host.usb_devices import UsbName  # noqa: PLC0415
 
-    name = UsbName.parse(config.reader.device)
+    name = UsbName.parse(reader.device)
     try:
         import usb1  # noqa: PLC0415
 
@@ -96,7 +112,7 @@ def _rcs380(config: Config, _board: Board) -> Reader:
     return Rcs380Reader(name)
 
 
-def _board_reader(_config: Config, board: Board) -> Reader:
+def _board_reader(board: Board) -> Reader:
     from validator.lane.boards.serial.board import SerialBoard  # noqa: PLC0415
     from validator.lane.readers.board_reader import BoardReader  # noqa: PLC0415
 
@@ -105,7 +121,7 @@ def _board_reader(_config: Config, board: Board) -> Reader:
     return BoardReader(board)
 
 
-def _pcsc(config: Config, _board: Board) -> Reader:
+def _pcsc(reader: ReaderConfig, locks: Path) -> Reader:
     from validator.lane.readers.absent import AbsentReader  # noqa: PLC0415
     from validator.lane.readers.pcsc import reasons  # noqa: PLC0415
     from validator.lane.readers.pcsc.library import PcscLite  # noqa: PLC0415
@@ -115,28 +131,24 @@ def _pcsc(config: Config, _board: Board) -> Reader:
         library = PcscLite()
     except OSError as error:
         return AbsentReader(reasons.no_library(error))
-    reader = config.reader
-    # The lanes of a gate share the folder of their sockets, and write to it.
-    locks = Path(config.reports.socket or config.reports.folder).parent
     return PcscReader(library, reader.device, locks, reads_numbers=reader.read_number)
 
 
-def _keyboard(config: Config, _board: Board) -> Reader:
+def _keyboard(reader: ReaderConfig, _locks: Path) -> Reader:
     from validator.lane.readers.keyboard.encoding import Encoding  # noqa: PLC0415
     from validator.lane.readers.keyboard.reader import KeyboardReader, Typing  # noqa: PLC0415
 
-    typed = config.reader.keyboard
+    typed = reader.keyboard
     if typed is None:
         raise TypeError("the driver keyboard needs its table; the configuration excludes this")
     encoding = Encoding(typed.base, typed.order, typed.separator)
     typing = Typing(encoding, frozenset(typed.bytes), typed.ends_with == "pause")
-    return KeyboardReader(config.reader.device, typing)
+    return KeyboardReader(reader.device, typing)
 
 
-_READERS: Mapping[str, Callable[[Config, Board], Reader]] = {
+_READERS: Mapping[str, Callable[[ReaderConfig, Path], Reader]] = {
     "keyboard": _keyboard,
     "pcsc": _pcsc,
     "pn532": _pn532,
     "rcs380": _rcs380,
-    "serial": _board_reader,
 }

@@ -79,10 +79,10 @@ def several_match(pattern: str, names: Sequence[str]) -> str:
 def none_matches(pattern: str, names: Sequence[str], sysfs: Path = SYSFS) -> str:
     """Return the reason for a pattern that names no slot, by what sysfs shows if it shows one."""
     has = f"pcscd has {_listed(names)}" if names else "pcscd has no reader"
-    on_usb = list(_refused(sysfs))
+    on_usb = list(refused(sysfs))
     if on_usb:
         hint = "; ".join(on_usb)
-    elif not names and (plugged := [each.id for each in _smart_card_readers(sysfs)]):
+    elif not names and (plugged := [each.id for each in smart_card_readers(sysfs)]):
         hint = (
             f"{', '.join(plugged)} is on the USB, but another program has it, or libccid does not"
             " know it"
@@ -93,7 +93,9 @@ def none_matches(pattern: str, names: Sequence[str], sysfs: Path = SYSFS) -> str
 
 
 @dataclass(frozen=True, slots=True)
-class _UsbDevice:
+class SmartCardReader:
+    """A smart card reader on the USB, as sysfs shows it; `folder` is named by its port."""
+
     folder: Path
     vendor: str
     product: str
@@ -103,6 +105,7 @@ class _UsbDevice:
 
     @property
     def id(self) -> str:
+        """Vendor and product, as `lsusb` prints them."""
         return f"{self.vendor}:{self.product}"
 
 
@@ -115,9 +118,9 @@ def _listed(names: Sequence[str]) -> str:
     return f"{listed}, …" if len(names) > _NAMES_SHOWN_MAX else listed
 
 
-def _refused(sysfs: Path) -> Iterator[str]:
+def refused(sysfs: Path = SYSFS) -> Iterator[str]:
     """Yield why pcscd cannot have a reader that is plugged in."""
-    for device in _smart_card_readers(sysfs):
+    for device in smart_card_readers(sysfs):
         kernels = [driver for driver in device.drivers if driver != _OF_A_PROGRAM]
         name, release_min = _FIRMWARE_MIN.get((device.vendor, device.product), ("", 0))
         if device.release < release_min:
@@ -132,14 +135,15 @@ def _refused(sysfs: Path) -> Iterator[str]:
             )
 
 
-def _smart_card_readers(sysfs: Path) -> Iterator[_UsbDevice]:
+def smart_card_readers(sysfs: Path = SYSFS) -> Iterator[SmartCardReader]:
+    """Yield the USB devices that pcscd may drive, by their class or their ids."""
     for device in _devices(sysfs):
         known = (device.vendor, device.product) in _FIRMWARE_MIN
         if known or _SMART_CARD_CLASS in device.classes:
             yield device
 
 
-def _devices(sysfs: Path) -> Iterator[_UsbDevice]:
+def _devices(sysfs: Path) -> Iterator[SmartCardReader]:
     try:
         folders = sorted(sysfs.iterdir())
     except OSError:
@@ -152,7 +156,7 @@ def _devices(sysfs: Path) -> Iterator[_UsbDevice]:
             (each / "driver").resolve().name for each in interfaces if (each / "driver").exists()
         )
         release = _read(folder / "bcdDevice")
-        yield _UsbDevice(
+        yield SmartCardReader(
             folder,
             _read(folder / "idVendor"),
             _read(folder / "idProduct"),

@@ -7,22 +7,22 @@ from validator.host.usb_devices import UsbDevice, UsbName, names
 SONY = 0x054C
 RC_S380 = ((SONY, 0x06C1), (SONY, 0x06C3))  # RC-S380/S and RC-S380/P
 
-_PCSC = 'a PC/SC reader: apt install pcscd libccid, and set reader.driver = "pcsc"'
+PCSC = 'a PC/SC reader: apt install pcscd libccid, and set reader.driver = "pcsc"'
 _PN533 = (
     "a PN533 on USB, which no driver here serves: use an RC-S380, a PC/SC reader or a PN532 on"
     " a serial line"
 )
 # Readers that people plug in instead, with what to do.
-_OTHERS = {
-    (0x072F, 0x2200): ("an ACR122U", _PCSC),
+OTHERS = {
+    (0x072F, 0x2200): ("an ACR122U", PCSC),
     (0x04E6, 0x5591): ("an SCL3711", _PN533),
     (0x04E6, 0x5594): ("an SCL3712", _PN533),
     (0x04CC, 0x2533): ("an NXP PN533 board", _PN533),
     (0x04CC, 0x0531): ("an NXP PN531 board", _PN533),
     (0x054C, 0x0193): ("a Sony RC-S330 or RC-S360", _PN533.replace("PN533", "PN531")),
     (SONY, 0x02E1): ("a Sony RC-S330", _PN533),
-    (SONY, 0x0DC8): ("a Sony RC-S300/S", _PCSC),
-    (SONY, 0x0DC9): ("a Sony RC-S300/P", _PCSC),
+    (SONY, 0x0DC8): ("a Sony RC-S300/S", PCSC),
+    (SONY, 0x0DC9): ("a Sony RC-S300/P", PCSC),
 }
 
 
@@ -52,8 +52,8 @@ def choose(devices: Iterable[UsbDevice], name: UsbName) -> UsbDevice:
             f"there is no such device; of those that are plugged in, set {_lines(readers, readers)}"
         )
     for device in every:
-        if device.ids in _OTHERS:
-            what, advice = _OTHERS[device.ids]
+        if device.ids in OTHERS:
+            what, advice = OTHERS[device.ids]
             raise NoReaderError(
                 f"there is no such device, but {what} ({device.id_text}), which is {advice}"
             )

@@ -1,0 +1,96 @@
+"""`turnike check --readers`: lists what is plugged in, with the lines to write, and tries a reader.
+
+Nothing is opened until the person chooses a reader to try.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from validator.check.readers.found import FoundReader
+from validator.check.readers.learning import Learnt, learn_reader
+from validator.check.readers.listing import found_readers
+from validator.check.readers.trial import config_of, try_reader
+from validator.config.devices import ReaderConfig
+from validator.errors import OperatorError
+from validator.formats.shown import shown
+from validator.lane.ports import Reader
+from validator.lane.readers.keyboard.input_device import NoKeysError
+from validator.programs.devices import open_reader
+
+__all__ = ["FoundReader", "found_readers", "show_readers", "try_one"]
+
+NOTHING = "no reader is plugged in that Turnike knows; docs/readers.md lists them"
+LOCKS = Path("/run/turnike")  # where a gate's lanes have their sockets
+
+
+def show_readers(found: Sequence[FoundReader], *, as_json: bool) -> None:
+    """Print what was found, numbered from 1."""
+    if as_json:
+        click.echo(json.dumps({"readers": [asdict(each) for each in found]}))
+        return
+    if not found:
+        click.echo(NOTHING)
+    for number, each in enumerate(found, start=1):
+        click.echo(f"{number}  {click.style(shown(each.what), bold=True)}, {shown(each.where)}")
+        for line in each.lines:
+            click.echo(f"     {click.style(shown(line), fg='green')}")
+        for note in each.notes:
+            click.echo(f"   - {shown(note)}")
+
+
+def try_one(
+    found: Sequence[FoundReader],
+    number: int,
+    wait_s: float,
+    *,
+    identify: bool,
+    open_: Callable[[ReaderConfig, Path], Reader] = open_reader,
+) -> bool:
+    """Try the reader with this number, and print what it tells within `wait_s` for a card.
+
+    Returns:
+        Whether a card was read.
+
+    Raises:
+        OperatorError: there is no such reader, or no driver serves it.
+    """
+    if not 1 <= number <= len(found):
+        raise OperatorError(f"there is no reader {number}; the list has {len(found)}")
+    chosen = found[number - 1]
+    if not chosen.lines:
+        raise OperatorError(f"reader {number} cannot be tried: {'; '.join(chosen.notes)}")
+    config = config_of(chosen.lines)
+    if config.driver == "keyboard":
+        return _learn(config.device, wait_s)
+    line = ""
+    for line in try_reader(open_(config, _locks()), wait_s, identify=identify):
+        click.echo(shown(line))
+    return line.startswith("read:")
+
+
+def _locks() -> Path:
+    """Return the folder of the lanes' locks, so that a reader that a lane has is refused here."""
+    return LOCKS if os.access(LOCKS, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _learn(device: str, wait_s: float) -> bool:
+    def ask(prompt: str) -> str:
+        return str(click.prompt(prompt))
+
+    try:
+        finding = learn_reader(device, wait_s, ask, click.echo)
+    except (OSError, NoKeysError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OperatorError(f"keyboard at {device}: {reason}") from error
+    if isinstance(finding, Learnt):
+        for line in finding.lines:
+            click.echo(click.style(line, fg="green"))
+        return True
+    click.echo(finding.reason)
+    return False

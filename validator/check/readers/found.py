@@ -1,0 +1,25 @@
+"""One reader that is plugged in, or the place for one, with the lines to write for it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReader:
+    """One thing that is, or may be, a reader.
+
+    Attributes:
+        what: what it is, such as "Sony RC-S380/P".
+        where: where it is plugged in, such as "USB port 1-1.2".
+        lines: the lines of the configuration, `[reader]` first; empty if no driver serves it.
+        notes: what to know or to do, one line each.
+    """
+
+    what: str
+    where: str
+    lines: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def lines_of(driver: str, device: str) -> tuple[str, ...]:
+    """Return the lines of [reader] for a driver and its device."""
+    return ("[reader]", f'driver = "{driver}"', f'device = "{device}"')
