@@ -15,7 +15,7 @@ help:
 	@echo "             turnstile to play with in a browser; it prints the address (TAPS=200 has no"
 	@echo "             turnstile, runs that many and stops; TAPS=2000 CHAOS=1 without a network in"
 	@echo "             the first half, and with kill -9 in the second;"
-	@echo "             READER=rcs380: the turnstile's reader is a simulated USB device)"
+	@echo "             READER=rcs380 or pcsc: the turnstile's reader is a simulated USB device)"
 	@echo "make test    every test that this machine can run"
 	@echo "make test-machine  simulated devices on the real Linux kernel in qemu, as every night"
 	@echo "make check   ruff, mypy strict, import-linter, words, sizes"

@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reader",
-    type=click.Choice(["pn532", "rcs380"]),
+    type=click.Choice(["pn532", "rcs380", "pcsc"]),
     default="pn532",
     show_default=True,
-    help="Without --taps: the turnstile's reader; rcs380 is a simulated USB device.",
+    help="Without --taps: the turnstile's reader; the last two are simulated USB devices.",
 )
 def demo(
     *,

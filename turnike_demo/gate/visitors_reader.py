@@ -16,6 +16,7 @@ from turnike_demo.processes.child import Child
 ReaderKind = Literal["pn532", "rcs380", "pcsc"]
 RIG = "visitor-rig"
 PCSC_DAEMON = "visitor-pcscd"
+PCSCD = "/usr/sbin/pcscd"  # where Debian has it, which is not in every PATH
 
 
 class _Usb(NamedTuple):
@@ -79,4 +80,8 @@ class VisitorsReader:
         join = ("firmware_sim", "usb-rig", "--join", number, "--")
         self.prefix = (*join, sys.executable, "-m")
         if _USB[self.kind].needs_daemon:
-            add(Child(PCSC_DAEMON, *join, "pcscd", "--foreground", "--error"))
+            others = self._link.with_name("pcscd")  # no serial readers of this machine
+            others.mkdir()
+            add(
+                Child(PCSC_DAEMON, *join, PCSCD, "--foreground", "--error", "--config", str(others))
+            )

@@ -8,7 +8,7 @@ from tests.processes.turnstile_rig import playing
 from tests.support.devices.demo_page import is_at_rest, outcome, tapped
 
 
-@pytest.mark.parametrize("kind", ["rcs380"])
+@pytest.mark.parametrize("kind", ["rcs380", "pcsc"])
 def test_the_turnstile_plays_with_a_usb_reader(tmp_path: Path, kind: str) -> None:
     with playing(tmp_path, "--reader", kind) as page:
         page.until(is_at_rest)
