@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,8 @@ def reader(rig: Rig) -> Iterator[Program]:
         yield started
 
 
-class Libusb:
-    """A program that does what it is told with libusb."""
+class Calls:
+    """A program that does what it is told: with libusb, or with usbfs."""
 
     def __init__(self, running: Program) -> None:
         self._running = running
@@ -48,13 +49,13 @@ class Libusb:
 
 
 @contextmanager
-def libusb_in(rig: Rig) -> Iterator[Libusb]:
+def libusb_in(rig: Rig) -> Iterator[Calls]:
     with inside(rig, "tests.support.devices.libusb_calls") as started:
-        yield Libusb(started)
+        yield Calls(started)
 
 
 @pytest.fixture
-def libusb(rig: Rig, reader: Program) -> Iterator[Libusb]:
+def libusb(rig: Rig, reader: Program) -> Iterator[Calls]:
     """libusb, with the device opened and claimed."""
     assert reader.process.poll() is None
     with libusb_in(rig) as call:
@@ -63,7 +64,7 @@ def libusb(rig: Rig, reader: Program) -> Iterator[Libusb]:
         yield call
 
 
-def serves(libusb: Libusb) -> None:
+def serves(libusb: Calls) -> None:
     assert libusb(f"write {GET_FIRMWARE_VERSION}") == "12"
     assert libusb("read 300") == ACK
     assert libusb("read 300") == VERSION_1_11
@@ -74,13 +75,13 @@ def set_fault(reader: Program, fault: str) -> None:
     reader.event("fault")
 
 
-def test_a_device_without_faults_serves(libusb: Libusb) -> None:
+def test_a_device_without_faults_serves(libusb: Calls) -> None:
     serves(libusb)
     assert libusb("read 300 50") == "Timeout"
     serves(libusb)
 
 
-def test_a_stall_is_a_pipe_error_until_the_halt_is_cleared(libusb: Libusb, reader: Program) -> None:
+def test_a_stall_is_a_pipe_error_until_the_halt_is_cleared(libusb: Calls, reader: Program) -> None:
     set_fault(reader, "stall")
     assert libusb(f"write {GET_FIRMWARE_VERSION}") == "12"
     assert libusb("read 300") == "Pipe"
@@ -90,19 +91,19 @@ def test_a_stall_is_a_pipe_error_until_the_halt_is_cleared(libusb: Libusb, reade
     serves(libusb)
 
 
-def test_babble_is_an_overflow(libusb: Libusb, reader: Program) -> None:
+def test_babble_is_an_overflow(libusb: Calls, reader: Program) -> None:
     set_fault(reader, "babble")
     assert libusb(f"write {GET_FIRMWARE_VERSION}") == "12"
     assert libusb("read 300") == "Overflow"
     assert libusb("read 300") == VERSION_1_11
 
 
-def test_a_read_that_is_too_short_is_an_overflow(libusb: Libusb) -> None:
+def test_a_read_that_is_too_short_is_an_overflow(libusb: Calls) -> None:
     assert libusb(f"write {GET_FIRMWARE_VERSION}") == "12"
     assert libusb("read 3") == "Overflow"
 
 
-def test_a_silent_device_times_out_in_both_directions(libusb: Libusb, reader: Program) -> None:
+def test_a_silent_device_times_out_in_both_directions(libusb: Calls, reader: Program) -> None:
     set_fault(reader, "silent")
     assert libusb(f"write {GET_FIRMWARE_VERSION} 50") == "Timeout"
     assert libusb("read 300 50") == "Timeout"
@@ -112,7 +113,7 @@ def test_a_silent_device_times_out_in_both_directions(libusb: Libusb, reader: Pr
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_the_plug_comes_out_at_any_transfer(
-    rig: Rig, libusb: Libusb, reader: Program, number: int
+    rig: Rig, libusb: Calls, reader: Program, number: int
 ) -> None:
     set_fault(reader, f"unplug={number}")
     calls = (f"write {GET_FIRMWARE_VERSION}", "read 300", "read 300", "read 300")
@@ -132,7 +133,7 @@ def test_the_plug_comes_out_at_any_transfer(
         serves(fresh)
 
 
-def test_an_open_context_hears_of_plugs_by_uevents(libusb: Libusb, reader: Program) -> None:
+def test_an_open_context_hears_of_plugs_by_uevents(libusb: Calls, reader: Program) -> None:
     assert libusb("list") == "1-1 054c:06c3 0000001"
     reader.say("unplug")
     reader.event("unplugged")
@@ -142,7 +143,7 @@ def test_an_open_context_hears_of_plugs_by_uevents(libusb: Libusb, reader: Progr
     assert libusb("list") == "1-1 054c:06c3 0000001"
 
 
-def test_a_device_held_by_another_program_is_busy(libusb: Libusb, reader: Program) -> None:
+def test_a_device_held_by_another_program_is_busy(libusb: Calls, reader: Program) -> None:
     assert libusb("close") == "ok"
     set_fault(reader, "held")
     assert libusb("open 054c:06c3") == "ok"
@@ -152,7 +153,7 @@ def test_a_device_held_by_another_program_is_busy(libusb: Libusb, reader: Progra
 
 
 def test_a_kernel_driver_gives_the_device_to_a_program_that_detaches_it(
-    libusb: Libusb, reader: Program
+    libusb: Calls, reader: Program
 ) -> None:
     set_fault(reader, "kernel-driver=1")
     reader.say("unplug")
@@ -168,7 +169,7 @@ def test_a_kernel_driver_gives_the_device_to_a_program_that_detaches_it(
 
 
 def test_after_another_id_it_is_at_another_port_with_another_serial_number(
-    libusb: Libusb, reader: Program
+    libusb: Calls, reader: Program
 ) -> None:
     before = libusb("list")
     set_fault(reader, "another-id")
@@ -181,7 +182,7 @@ def test_after_another_id_it_is_at_another_port_with_another_serial_number(
     assert after.split()[2] == replugged["serial"] != before.split()[2]
 
 
-def test_a_brownout_is_a_device_that_comes_back_by_itself(libusb: Libusb, reader: Program) -> None:
+def test_a_brownout_is_a_device_that_comes_back_by_itself(libusb: Calls, reader: Program) -> None:
     reader.say("brownout")
     reader.event("unplugged")
     assert libusb("read 300") in {"NoDevice", "IO"}
@@ -192,7 +193,7 @@ def test_a_brownout_is_a_device_that_comes_back_by_itself(libusb: Libusb, reader
     serves(libusb)
 
 
-def test_a_reset_stops_the_command_that_runs(libusb: Libusb) -> None:
+def test_a_reset_stops_the_command_that_runs(libusb: Calls) -> None:
     wait_for_a_card_6_s = "0000ffffff0500fbd60460ea26b600"
     assert libusb(f"write {wait_for_a_card_6_s}") == "15"
     assert libusb("read 300") == ACK
@@ -210,11 +211,65 @@ def test_two_devices_of_a_kind_have_ports_of_their_own(rig: Rig, reader: Program
         assert libusb("list") == "1-1 054c:06c3 0000001, 1-7 054c:06c1 None"
 
 
+def test_a_program_that_is_killed_leaves_no_transfer_that_takes_an_answer(
+    rig: Rig, reader: Program
+) -> None:
+    with inside(rig, "tests.support.devices.libusb_calls") as killed:
+        first = Calls(killed)
+        assert first("open 054c:06c3") == "ok"
+        assert first("claim") == "ok"
+        killed.say("read 300 0")  # for ever
+        while status(reader)["pending"] == 0:
+            pass
+        killed.kill()
+    while status(reader)["pending"] > 0:
+        pass
+    with libusb_in(rig) as second:
+        assert second("open 054c:06c3") == "ok"
+        assert second("claim") == "ok"
+        serves(second)
+
+
+def status(reader: Program) -> dict[str, Any]:
+    reader.say("status")
+    return reader.event("status")
+
+
+def test_a_node_polls_as_usbfs_does(rig: Rig, reader: Program) -> None:
+    node = status(reader)["node"]
+    with inside(rig, "tests.support.devices.usbfs_calls") as running:
+        usbfs = Calls(running)
+        assert usbfs(f"open {node}") == "ok"
+        assert usbfs("at-once") == "nothing"
+        assert usbfs("submit") == "ok"
+        assert usbfs("poll") == "POLLOUT"
+        assert usbfs("reap") == "12010002"
+        assert usbfs("at-once") == "nothing"
+
+
+@pytest.mark.parametrize("waiting", [True, False], ids=["an URB to reap", "none"])
+def test_a_node_whose_device_is_gone_polls_as_an_error(
+    rig: Rig, reader: Program, *, waiting: bool
+) -> None:
+    node = status(reader)["node"]
+    with inside(rig, "tests.support.devices.usbfs_calls") as running:
+        usbfs = Calls(running)
+        assert usbfs(f"open {node}") == "ok"
+        if waiting:
+            usbfs("submit")
+            assert usbfs("poll") == "POLLOUT"
+        reader.say("unplug")
+        reader.event("unplugged")
+        while (polled := usbfs("poll")) == "POLLOUT":
+            pass
+        assert {"POLLERR", "POLLHUP"} <= set(polled.split())
+
+
 def test_replugs_leave_nothing_behind_in_the_device_and_in_the_program(
     rig: Rig, reader: Program
 ) -> None:
     with inside(rig, "tests.support.devices.libusb_calls") as program_under_test:
-        libusb = Libusb(program_under_test)
+        libusb = Calls(program_under_test)
         processes = (reader.process.pid, program_under_test.process.pid)
         held = []
         for _ in range(30):

@@ -1,6 +1,7 @@
 """The command `firmware-sim usb-rig`: what a program sees in the rig, and what is refused."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,20 @@ def test_the_rig_has_a_bus_and_a_network_of_its_own_and_the_machine_s_files(
         ).split()
     )
     assert (tmp_path / "made").exists()
+
+
+def test_its_loopback_works_and_leads_to_no_port_of_the_machine() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as outside:
+        script = (
+            "import socket, sys\n"
+            "own = socket.create_server(('127.0.0.1', 0))\n"
+            "socket.create_connection(own.getsockname())\n"
+            "try: socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+            "except ConnectionRefusedError: print('its own')\n"
+        )
+        port = str(outside.getsockname()[1])
+        inside = (sys.executable, "-c", script, port)
+        assert run(*FIRMWARE_SIM, "usb-rig", "--", *inside).stdout == "its own\n"
 
 
 def test_its_exit_code_is_the_command_s() -> None:
