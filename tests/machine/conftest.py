@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import figures
 from tests.machine.guest import QEMU, REPOSITORY, Guest, guest
 from tests.machine.initramfs import BUSYBOX
 from tests.machine.kernel import Kernel, KernelError, debian_kernel
@@ -70,3 +71,12 @@ def machine(kernel: Kernel, pn532: Program, board: Program) -> Iterator[Guest]:
         up.load(kernel, "xhci_pci")
         up.start("/usr/lib/systemd/systemd-udevd")
         yield up
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests measured."""
+    told = list(figures.lines())
+    if told:
+        terminalreporter.section("measured in the guest")
+    for line in told:
+        terminalreporter.write_line(line)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tests.machine.guest import Guest, GuestProgram
 from tests.support.city.built_city import build
@@ -56,7 +57,27 @@ class Gate:
         reader.say(f"present {self.card()}")
         tap = lane.event("tap", outcome="admitted")
         reader.say("remove")
+        reader.event("removed")
         return tap
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a process in the guest holds now."""
+
+    descriptors: int
+    threads: int
+    memory_kb: int
+
+
+def holdings(guest: Guest, pid: int) -> Holdings:
+    """Count what a process holds."""
+    told = guest.run(
+        f"ls /proc/{pid}/fd | wc -l; ls /proc/{pid}/task | wc -l;"
+        f" grep -w Private_Dirty: /proc/{pid}/smaps_rollup"
+    )
+    descriptors, threads, memory = told.splitlines()
+    return Holdings(int(descriptors), int(threads), int(memory.split()[1]))
 
 
 def _config(devices: str) -> str:

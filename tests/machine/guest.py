@@ -39,6 +39,18 @@ class GuestProgram(HeardLines):
         self._number = number
         self.errors: list[str] = []
         self.exit_code: int | None = None
+        self._pid = 0
+
+    @property
+    def pid(self) -> int:
+        """Its process's number in the guest."""
+        while not self._pid and self.hear(RUN_WAIT_S):
+            pass
+        return self._pid
+
+    def started(self, pid: int) -> None:
+        """Take its process's number."""
+        self._pid = pid
 
     def say(self, verb: str) -> None:
         """Write one line to its standard input."""
@@ -170,6 +182,8 @@ class Guest:
         program = self._programs[int(str(told["id"]))]
         if "out" in told:
             program.add(str(told["out"]).encode())
+        elif "pid" in told:
+            program.started(int(str(told["pid"])))
         elif "err" in told:
             program.errors.append(str(told["err"]))
         else:

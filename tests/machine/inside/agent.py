@@ -10,6 +10,7 @@ Test and agent talk in JSON lines over a virtio serial port. The test asks:
 and the agent tells:
 
     {"agent": "ready"}
+    {"id": 1, "pid": 812}                                  it has started
     {"id": 1, "out": "a line"}, {"id": 1, "err": "a line"}
     {"id": 1, "exit": 0}                                   the exit code, or minus a signal
 
@@ -96,6 +97,7 @@ class Agent:
             self.tell(id=number, exit=127)
             return
         self._programs[number], self._open_pipes[number] = program, 2
+        self.tell(id=number, pid=program.pid)
         for name, pipe in (("out", program.stdout), ("err", program.stderr)):
             assert pipe is not None
             self._selector.register(pipe, selectors.EVENT_READ, self._reading(number, name, pipe))
