@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 from random import Random
 
 import click
@@ -14,9 +15,8 @@ from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve_port
 from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.usb.device import UsbDevice
 from firmware_sim.usb.faults import USB_FAULTS
+from firmware_sim.usb.options import carrier_options, make_carrier
 from firmware_sim.usb.port import UsbPort
-from firmware_sim.usb.usbfs.bus import PORTS_MAX
-from firmware_sim.usb.usbfs.carrier import UsbfsCarrier
 
 __all__ = ["ccid"]
 
@@ -77,9 +77,7 @@ class _BcdType(click.ParamType[int]):
 @click.option("--id", "ids", type=_IdType(), help="Other ids: vendor and product.")
 @click.option("--release", type=_BcdType(), help="bcdDevice, the firmware's version: 0214 is 2.14.")
 @click.option("--serial", default="", help="The serial number; most have none.")
-@click.option(
-    "--port", type=click.IntRange(1, PORTS_MAX), help="The hub's port; the first free without."
-)
+@carrier_options
 @click.option(
     "--card", "cards", type=CardType(), multiple=True, help="A card from the start; repeatable."
 )
@@ -99,6 +97,7 @@ def ccid(
     release: int | None,
     serial: str,
     port: int | None,
+    redir: Path | None,
     cards: tuple[Card, ...],
     timing: str,
     faults: tuple[str, ...],
@@ -111,7 +110,7 @@ def ccid(
     chosen = chosen.with_release(release) if release is not None else chosen
     function = Ccid(random, chosen, REAL if timing == "real" else IDEAL, serial)
     device = UsbDevice(function)
-    plug = UsbPort(device, UsbfsCarrier(port), f"usb:{device.name}")
+    plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}")
     now_ns = time.monotonic_ns()
     try:
         for text in faults:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import figures
-from tests.machine.guest import QEMU, REPOSITORY, Guest, guest
-from tests.machine.initramfs import BUSYBOX
-from tests.machine.kernel import Kernel, KernelError, debian_kernel
+from tests.machine.rig import figures
+from tests.machine.rig.guest import QEMU, REPOSITORY, Guest, guest
+from tests.machine.rig.initramfs import BUSYBOX
+from tests.machine.rig.kernel import Kernel, KernelError, debian_kernel
 from tests.support.machine.programs import Program, program
 
 CACHE = REPOSITORY / "build/machine"

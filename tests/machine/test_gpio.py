@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.machine.gates import PN532, Gate
-from tests.machine.gpio_lines import LABEL, CallError, GuestLines
-from tests.machine.guest import Guest
-from tests.machine.kernel import Kernel
-from tests.machine.plugged import plugged
+from tests.machine.rig.gates import PN532, Gate
+from tests.machine.rig.gpio_lines import LABEL, CallError, GuestLines
+from tests.machine.rig.guest import Guest
+from tests.machine.rig.kernel import Kernel
+from tests.machine.rig.plugged import plugged
 from tests.support.machine.programs import Program
 
 RELAY, LAMP, SENSOR = 0, 1, 2

@@ -1,7 +1,7 @@
 """The guest itself: what the other tests rely on."""
 
-from tests.machine.guest import Guest
-from tests.machine.kernel import Kernel
+from tests.machine.rig.guest import Guest
+from tests.machine.rig.kernel import Kernel
 
 
 def test_the_guest_runs_debians_kernel_and_the_files_of_this_checkout(

@@ -4,18 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.machine.figures import measured
-from tests.machine.gates import SERIAL_BOARD, Gate, holdings
-from tests.machine.guest import Guest
-from tests.machine.kernel import Kernel
-from tests.machine.plugged import plugged
+from tests.machine.rig.figures import measured
+from tests.machine.rig.gates import SERIAL_BOARD, Gate, holdings
+from tests.machine.rig.guest import Guest
+from tests.machine.rig.kernel import Kernel
+from tests.machine.rig.plugged import plugged
 from tests.support.machine.programs import Program
 
 DEVICES = '[reader]\ndriver = "rcs380"\ndevice = "usb"\n' + SERIAL_BOARD
 REPLUGS = 100
-WARM = 10  # replugs until Python has what it keeps
-# A leak of one descriptor, thread or page a replug is 90 of them at the end.
-MEMORY_MORE_MAX_KB = 200
+WARM = 10  # replugs until all is loaded
 
 
 @pytest.fixture
@@ -94,7 +92,10 @@ def test_cards_are_read_and_a_replugged_reader_serves_again(
             lane.event("tap", outcome="admitted")
 
 
-def test_a_hundred_replugs_cost_nothing(machine: Guest, reader: Program) -> None:
+def test_a_hundred_replugs_cost_no_descriptor_and_no_thread(
+    machine: Guest, reader: Program
+) -> None:
+    """Memory is test_soak.py's: here Python's garbage collector has not run yet."""
     gate = Gate(machine, DEVICES)
     with gate.lane() as lane:
         for number in range(REPLUGS):
@@ -107,5 +108,4 @@ def test_a_hundred_replugs_cost_nothing(machine: Guest, reader: Program) -> None
                 lane.event("reader", state="ready")
         after = holdings(machine, lane.pid)
         assert (after.descriptors, after.threads) == (before.descriptors, before.threads)
-        assert after.memory_kb - before.memory_kb < MEMORY_MORE_MAX_KB, (before, after)
         gate.admits(lane, reader)

@@ -59,7 +59,7 @@ class Nfc:
         )
         head = struct.pack("<IHHII", 16 + len(body), family, REQUEST | flags, 1, 0)
         self._socket.send(head + body)
-        answers = []
+        answers: list[tuple[int, Attributes]] = []
         while True:
             for sequence, told in self._read():
                 if told is None:

@@ -13,13 +13,14 @@ from pathlib import Path
 INNER_S = 540  # the outer test may take ten minutes; so the inner pytest's output is shown at least
 
 
-def pytest_in_usb_rig(arguments: Sequence[str], folder: Path) -> None:
+def pytest_in_usb_rig(arguments: Sequence[str], folder: Path, limit_s: float = INNER_S) -> None:
     """Run pytest with these arguments in a USB rig of its own; fail with its output if it fails.
 
     Args:
         arguments: paths and options of the inner pytest.
         folder: for its temporary files. Without root the rig has another user number, for which
             pytest refuses the folder that is usual.
+        limit_s: how long the inner pytest may take.
     """
     command = [
         *(sys.executable, "-m", "firmware_sim", "usb-rig", "--"),
@@ -36,7 +37,7 @@ def pytest_in_usb_rig(arguments: Sequence[str], folder: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=INNER_S,
+        timeout=limit_s,
         check=False,
     )
     assert ended.returncode == 0, f"in the USB rig: pytest {' '.join(arguments)}\n{ended.stdout}"

@@ -4,9 +4,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from tests.machine.guest import Guest, GuestProgram
+from tests.machine.rig.guest import Guest, GuestProgram
+from tests.machine.rig.holdings import Holdings
 from tests.support.city.built_city import build
 from tests.support.machine.heard_lines import Line
 from tests.support.machine.programs import Program
@@ -61,23 +61,12 @@ class Gate:
         return tap
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """What a process in the guest holds now."""
-
-    descriptors: int
-    threads: int
-    memory_kb: int
-
-
 def holdings(guest: Guest, pid: int) -> Holdings:
-    """Count what a process holds."""
-    told = guest.run(
-        f"ls /proc/{pid}/fd | wc -l; ls /proc/{pid}/task | wc -l;"
-        f" grep -w Private_Dirty: /proc/{pid}/smaps_rollup"
-    )
-    descriptors, threads, memory = told.splitlines()
-    return Holdings(int(descriptors), int(threads), int(memory.split()[1]))
+    """Count what a process in the guest holds."""
+    descriptors, threads = guest.run(
+        f"ls /proc/{pid}/fd | wc -l; ls /proc/{pid}/task | wc -l"
+    ).split()
+    return Holdings(int(descriptors), int(threads))
 
 
 def _config(devices: str) -> str:

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.machine import initramfs
-from tests.machine.kernel import Kernel
+from tests.machine.rig import initramfs
+from tests.machine.rig.kernel import Kernel
 from tests.support.machine.heard_lines import HeardLines
 
 QEMU = "qemu-system-x86_64"
@@ -27,7 +27,7 @@ KERNEL_OPTIONS = (
     # "quiet" and no mitigations cost the emulated processor least; tsc: no watchdog doubts it.
     "console=ttyS0 quiet tsc=reliable nokaslr mitigations=off random.trust_cpu=on panic=-1"
 )
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 class GuestProgram(HeardLines):

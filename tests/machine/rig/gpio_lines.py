@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.machine.guest import Guest
+from tests.machine.rig.guest import Guest
 
 LABEL = "cp2112_gpio"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.machine.guest import Guest
+from tests.machine.rig.guest import Guest
 from tests.support.machine.programs import Program, program
 
 
