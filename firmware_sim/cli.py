@@ -15,6 +15,7 @@ from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.cp2112.cli import cp2112
 from firmware_sim.crowd.cli import crowd
 from firmware_sim.faults import Fault
+from firmware_sim.lot.cli import lot
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.device import Pn532
 from firmware_sim.pn532.faults import READER_FAULTS, parse_reader_fault
@@ -143,6 +144,7 @@ def pn532(
 main.add_command(board)
 main.add_command(ccid)
 main.add_command(crowd)
+main.add_command(lot)
 main.add_command(cp2112)
 main.add_command(rcs380)
 main.add_command(usb_rig)

@@ -6,7 +6,7 @@ its lines in config/validator.example.toml.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -30,12 +30,19 @@ class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     keyboard: KeyboardConfig | None = None
 
 
+class LotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[board.lot]: the turnstile on its Modbus line."""
+
+    address: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1  # set by its switches
+
+
 class BoardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[board]: the driver of the turnstile controller. No driver falls back to another."""
 
-    driver: Literal["serial", "gpio"] = "serial"
+    driver: Literal["serial", "gpio", "lot"] = "serial"
     device: str = ""  # its serial line; empty for the driver gpio
     gpio: GpioConfig | None = None
+    lot: LotConfig | None = None
 
 
 def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> Iterator[KeyFault]:
@@ -69,6 +76,9 @@ def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> 
 
 
 def _board_faults(board: BoardConfig, hold_ms: int) -> Iterator[KeyFault]:
+    if board.lot is not None and board.driver != "lot":
+        told = f"is set; remove the table, since the driver {board.driver} asks no such turnstile"
+        yield KeyFault("board.lot", told)
     if board.driver == "gpio":
         if board.device:
             told = "is set; remove it, since the driver gpio finds its chip by board.gpio.chip"

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from validator.config import Config
-from validator.config.devices import ReaderConfig
+from validator.config.devices import LotConfig, ReaderConfig
+from validator.domain.outcomes import Direction
 from validator.lane.ports import Board, BoardAbilities, Reader
 from validator.lane.readers.printed_number import ReadsNumbers
 
@@ -27,9 +28,9 @@ def board_abilities(config: Config) -> BoardAbilities:
         from validator.programs.gpio_board import wiring  # noqa: PLC0415
 
         return abilities(wiring(config.board.gpio))
-    from validator.lane.boards.serial import ABILITIES  # noqa: PLC0415
+    from validator.lane.boards import lot, serial  # noqa: PLC0415
 
-    return ABILITIES
+    return lot.ABILITIES if config.board.driver == "lot" else serial.ABILITIES
 
 
 def make_reader(config: Config, board: Board) -> Reader:
@@ -81,8 +82,17 @@ def _gpio_board(config: Config) -> Board:
     return make_gpio_board(config.board.gpio)
 
 
+def _lot_board(config: Config) -> Board:
+    from validator.lane.boards.lot.board import LotBoard  # noqa: PLC0415
+
+    address = config.board.lot.address if config.board.lot is not None else LotConfig().address
+    direction = Direction[config.passage.direction.upper()]
+    return LotBoard(config.board.device, address, direction, config.passage.hold_ms)
+
+
 _BOARDS: Mapping[str, Callable[[Config], Board]] = {
     "gpio": _gpio_board,
+    "lot": _lot_board,
     "serial": _serial_board,
 }
 

@@ -15,9 +15,12 @@ from typing import Protocol
 
 from firmware_sim.gpio.chips import Chip, Chips
 from tests.contracts.boards.rig import BoardRig
-from validator.lane.boards import gpio, serial
+from tests.contracts.simulator import Simulator
+from validator.domain.outcomes import Direction
+from validator.lane.boards import gpio, lot, serial
 from validator.lane.boards.gpio.board import GpioBoard
 from validator.lane.boards.gpio.wiring import Input, Output, Wiring
+from validator.lane.boards.lot.board import LotBoard
 from validator.lane.ports import Board, BoardAbilities
 
 
@@ -57,6 +60,11 @@ class Rig(Protocol):
 
     def close(self) -> None:
         """End the device."""
+
+
+def released(rig: Rig, times: int) -> bool:
+    """Return whether the arms were released so often."""
+    return rig.releases() == times
 
 
 CONTACT_S = 0.015  # how long a contact is closed: longer than the debounce below
@@ -136,6 +144,48 @@ class GpioRig:
         return at_ns
 
 
+class LotRig:
+    """`firmware-sim lot` and LotBoard."""
+
+    def __init__(self, link: Path) -> None:
+        self.path = str(link)
+        self.simulator = Simulator("lot", "--link", self.path)
+
+    def board(self) -> Board:
+        return LotBoard(self.path, 1, Direction.ENTRY, 5_000)
+
+    def pass_through(self) -> int:
+        return self._say("pass", "passed")
+
+    def push(self) -> int:
+        return self._say("push", "forced")
+
+    def emergency(self, *, on: bool) -> int:
+        return self._say(f"emergency {'on' if on else 'off'}", "emergency")
+
+    def tamper(self, *, on: bool) -> int:
+        raise AssertionError(f"a LOT turnstile does not report its housing, {on}")
+
+    def releases(self) -> int:
+        self.simulator.say("status", "status")
+        return sum(event["event"] == "open" for event in self.simulator.events)
+
+    def unplug(self) -> int:
+        return self._say("unplug", "unplugged")
+
+    def replug(self) -> int:
+        return self._say("replug", "replugged")
+
+    def fault(self, text: str) -> None:
+        self._say(f"fault {text}", "fault_set")
+
+    def close(self) -> None:
+        self.simulator.close()
+
+    def _say(self, verb: str, answer: str) -> int:
+        return int(self.simulator.say(verb, answer)["at_ns"])
+
+
 @dataclass(frozen=True)
 class RigKind:
     """One board: how to start its device, what it can do, and its faults.
@@ -183,5 +233,22 @@ RIGS = {
         gpio.abilities(RELAY_ALONE),
         bearable=(),
         lasting=(("refusing", "Input/output error"),),
+    ),
+    "lot": RigKind(
+        lambda folder: LotRig(folder / "turnstile"),
+        lot.ABILITIES,
+        bearable=(
+            "noise=3",
+            "dropped=1",
+            "dropped=3",
+            "deaf=1",
+            "deaf=3",
+            "bad-checksum=2",
+            "truncated=2",
+            "delayed=40/3",
+            "delayed=150/1",
+            "echo=0/5",
+        ),
+        lasting=(("deaf", "is silent"), ("dropped", "is silent"), ("bad-checksum", "is silent")),
     ),
 }

@@ -4,10 +4,12 @@ Here are passages and states. test_board_faults.py has lines and devices that fa
 kind of board shows is in a folder of its own. A new board needs a rig (rigs.py) and passes both.
 """
 
+from functools import partial
+
 import pytest
 
 from tests.contracts.boards.rig import BoardListener, ends, hearing
-from tests.contracts.boards.rigs import Rig, RigKind
+from tests.contracts.boards.rigs import Rig, RigKind, released
 from validator.domain.events import (
     BoardBack,
     BoardEvent,
@@ -96,7 +98,7 @@ def test_passages_one_after_the_other(rig: Rig, listener: BoardListener) -> None
     for tap in range(1, PASSAGES + 1):
         listener.open(tap)
         listener.show(Outcome.ADMITTED, 1_500)
-        assert listener.serve_until(lambda tap=tap: rig.releases() == tap) == []  # type: ignore[misc]  # mypy sees no type of a lambda's default
+        assert listener.serve_until(partial(released, rig, tap)) == []
         rig.pass_through()
         assert listener.next(Passed).tap == tap
     assert listener.events(QUIET_S) == []

@@ -1,11 +1,12 @@
 """What validator.lane.ports.Board promises while the line or the device fails, with every board."""
 
 import random
+from functools import partial
 
 import pytest
 
 from tests.contracts.boards.rig import BoardListener, ends, hearing
-from tests.contracts.boards.rigs import Rig, RigKind
+from tests.contracts.boards.rigs import Rig, RigKind, released
 from tests.contracts.readers.rigs import threads_and_descriptors
 from validator.domain.events import BoardLost, Passed
 from validator.domain.outcomes import Outcome
@@ -24,7 +25,7 @@ def test_a_bearable_fault_opens_once_for_a_tap_and_reports_its_end_once(
         rig.fault(fault)
         listener.open(number)
         listener.show(Outcome.ADMITTED, 100)
-        assert listener.serve_until(lambda n=number: rig.releases() == n) == []  # type: ignore[misc]  # mypy sees no type of a lambda's default
+        assert listener.serve_until(partial(released, rig, number)) == []
         rig.pass_through()
         assert listener.next(Passed).tap == number, fault
         rig.fault("none")
@@ -137,6 +138,6 @@ def test_a_board_that_is_unplugged_a_hundred_times_leaves_nothing_behind(
         rig.replug()
         listener.back()
     assert threads_and_descriptors() == before
-    released = rig.releases()
+    before_this = rig.releases()
     listener.open(3 * UNPLUGS)
-    assert listener.serve_until(lambda: rig.releases() == released + 1) == []
+    assert listener.serve_until(lambda: rig.releases() == before_this + 1) == []

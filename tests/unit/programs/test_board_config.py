@@ -13,6 +13,8 @@ from validator.domain.events import BoardLost
 from validator.errors import ConfigError
 from validator.lane.boards.gpio.board import GpioBoard
 from validator.lane.boards.gpio.wiring import Input, Output
+from validator.lane.boards.lot import ABILITIES as LOT
+from validator.lane.boards.lot.board import LotBoard
 from validator.lane.boards.serial.board import SerialBoard
 from validator.programs.devices import board_abilities, make_board
 from validator.programs.gpio_board import wiring
@@ -57,7 +59,9 @@ def test_a_relay_alone_is_a_gpio_board_that_holds_it(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_the_example_are_a_good_board(tmp_path: Path) -> None:
-    lines = EXAMPLE.read_text().split("# [board.gpio]")[1].split("[list]")[0].splitlines()[1:]
+    lines = (
+        EXAMPLE.read_text().split("# [board.gpio]")[1].split("# [board.lot]")[0].splitlines()[1:]
+    )
     table = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
     assert set(tomllib.loads(table)) == set(wiring_keys())
     config = gate(tmp_path, f'driver = "gpio"\n[board.gpio]\n{table}')
@@ -124,6 +128,15 @@ def wiring_keys() -> list[str]:
             RELAY + 'passage = { line = 2, bias = "none", debounce_ms = 0 }',
             "board.gpio.passage: has neither bias nor debounce; an open wire would report without",
         ),
+        ('driver = "lot"', "board.device: is missing; the driver lot needs its serial line"),
+        (
+            SERIAL + 'driver = "lot"\n[board.lot]\naddress = 33',
+            "board.lot.address: must be a whole number from 1 to 32",
+        ),
+        (
+            SERIAL + "[board.lot]\naddress = 3",
+            "board.lot: is set; remove the table, since the driver serial asks no such turnstile",
+        ),
         (RELAY + "lamp = { line = 2 }", "board.gpio.lamp: is not a key of the configuration"),
         (RELAY + "red = { line = -1 }", "board.gpio.red.line: must be a whole number"),
         (
@@ -162,6 +175,16 @@ def test_the_reader_of_a_serial_board_needs_one(tmp_path: Path) -> None:
     assert "reader.driver: is serial, and a board of the driver gpio reads no cards" in str(
         caught.value
     )
+
+
+def test_a_lot_turnstile_has_its_address(tmp_path: Path) -> None:
+    for more, address in (("", 1), ("[board.lot]\naddress = 32\n", 32)):
+        config = gate(tmp_path, f'driver = "lot"\n{SERIAL}{more}')
+        board = make_board(config)
+        assert isinstance(board, LotBoard)
+        assert board._address == address
+        assert board_abilities(config) == LOT
+        board.close()
 
 
 @pytest.mark.parametrize("error", [ImportError("none"), ImportError("cannot import name 'line'")])

@@ -8,16 +8,10 @@ after each loss, for ever: Linux gives a freed pts or ttyUSB number to the next 
 """
 
 import contextlib
-import errno
-import os
 import secrets
-import select
-import termios
 import time
 from collections import deque
 from collections.abc import Callable
-
-import serial
 
 from validator.domain.events import (
     BoardBack,
@@ -30,6 +24,7 @@ from validator.domain.events import (
     ReaderLost,
 )
 from validator.domain.outcomes import Direction, Outcome
+from validator.lane.boards.port import PORT_ERRORS, Port, why_not_open
 from validator.lane.boards.serial.card_tray import CARD_AGE_MAX_NS, CardTray
 from validator.lane.boards.serial.frames import OpenFrame, ReadFrame, ShowFrame
 from validator.lane.boards.serial.link import (
@@ -43,14 +38,9 @@ from validator.lane.boards.serial.link import (
 BAUD = 115_200
 # A device that comes back is served within 2 s. A quarter of a second leaves room for its HELLO.
 RETRY_NS = 250_000_000
-READ_BYTES_MAX = 4_096
-OUTGOING_BYTES_MAX = 4_096  # more bytes that the port did not take: the line is lost
 # How often the line of an armed reader is read without input: a card read then is no older.
 LINE_READ_NS = 100_000_000
 CLOSED_NS = 1_000_000_000  # how often a loop may call a closed board
-
-# All that pyserial raises when a device goes away. termios.error is no OSError.
-PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
 
 
 class SerialBoard:
@@ -75,9 +65,8 @@ class SerialBoard:
         self._device_id = device_id
         self._firmware = firmware
         self._clock = clock
-        self._port: serial.Serial | None = None
+        self._port: Port | None = None
         self._fd = -1
-        self._poll = select.poll()
         self._link: BoardLink | None = None
         self._closed = False
         self._retry_ns = self._read_ns = clock()
@@ -167,10 +156,11 @@ class SerialBoard:
         now_ns = self._clock()
         if self._link is None and (now_ns < self._retry_ns or not self._reopen(now_ns)):
             return
-        link = self._link
-        assert link is not None  # noqa: S101 — for the type checker: _reopen has just made it
+        link, port = self._link, self._port
+        assert link is not None  # noqa: S101 — for the type checker: _reopen has just made both
+        assert port is not None  # noqa: S101
         try:
-            data = self._read()
+            data = port.read()
             before_ns, self._read_ns = self._read_ns, now_ns
             now_ns = self._clock()  # the machine may not have run in between
             self._sort(link.receive(data, now_ns), is_old=now_ns - before_ns > CARD_AGE_MAX_NS)
@@ -182,30 +172,16 @@ class SerialBoard:
     def _reopen(self, now_ns: int) -> bool:
         self._retry_ns = now_ns + RETRY_NS
         try:
-            self._port = serial.Serial(
-                self._device, BAUD, timeout=0, write_timeout=0, exclusive=True
-            )
+            self._port = Port(self._device, BAUD)
         except PORT_ERRORS as error:
-            self._lose(_why_not_open(error), now_ns)
+            self._lose(why_not_open(error), now_ns)
             return False
-        self._fd = self._port.fileno()
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
+        self._fd = self._port.fd
         self._read_ns = now_ns
         self._link = BoardLink(
             secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns
         )
         return True
-
-    def _read(self) -> bytes:
-        # An empty read of a tty (VMIN 0) means "nothing yet" or "unplugged"; poll() knows which.
-        waiting = self._poll.poll(0)
-        if not waiting:
-            return b""
-        data = os.read(self._fd, READ_BYTES_MAX)
-        if not data or waiting[0][1] & (select.POLLHUP | select.POLLERR):
-            raise OSError("unplugged")
-        return data
 
     def _command(self, frame: Command) -> None:
         if self._link is None:
@@ -218,16 +194,8 @@ class SerialBoard:
             self._lose(f"went away ({error})", now_ns)
 
     def _flush(self) -> None:
-        link = self._link
-        if link is None or not link.outgoing:
-            return
-        try:
-            written = os.write(self._fd, link.outgoing)
-        except BlockingIOError:
-            written = 0
-        del link.outgoing[:written]
-        if len(link.outgoing) > OUTGOING_BYTES_MAX:
-            raise OSError("the line takes nothing")
+        if self._link is not None and self._port is not None:
+            self._port.write(self._link.outgoing)
 
     def _sort(self, events: list[LinkEvent], *, is_old: bool = False) -> None:
         """Pass each event to the board's queue, to the card tray, or to `_lose`.
@@ -270,20 +238,3 @@ class SerialBoard:
             self._reasons.add(reported)
             self._events.append(BoardLost(reported, now_ns))
         self._cards.lose(reported, now_ns)
-
-
-def _why_not_open(error: Exception) -> str:
-    # pyserial wraps the system's error and keeps its number. For a port that another has locked,
-    # the number is that of the lock.
-    number = getattr(error, "errno", None)
-    match number:
-        case errno.ENOENT:
-            return "there is no such device; is it plugged in, and is [board] device right?"
-        case errno.EACCES | errno.EPERM:
-            return "it may not be opened; is this user in the group dialout?"
-        case errno.EAGAIN | errno.EBUSY:
-            return "in use by another process; does a lane run on it already?"
-        case int():
-            return f"cannot be opened ({os.strerror(number)}); is [board] device right?"
-        case _:
-            return "not a serial line; is [board] device right?"

@@ -1,0 +1,82 @@
+"""A serial port of a board: opened, read and written without waiting, and its faults in words."""
+
+import errno
+import os
+import select
+import termios
+
+import serial
+
+READ_BYTES_MAX = 4_096
+OUTGOING_BYTES_MAX = 4_096  # more bytes that the port did not take: the line is lost
+
+# All that pyserial raises when a device goes away. termios.error is no OSError.
+PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
+
+
+class Port:
+    """An open serial port that no other process has."""
+
+    def __init__(self, device: str, baud: int) -> None:
+        """Open it.
+
+        Raises:
+            PORT_ERRORS: it cannot be opened; `why_not_open` says why.
+        """
+        self._serial = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
+        self.fd: int = self._serial.fileno()
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
+
+    def read(self) -> bytes:
+        """Return what has come, or nothing.
+
+        Raises:
+            OSError: it was unplugged.
+        """
+        # An empty read of a tty (VMIN 0) means "nothing yet" or "unplugged"; poll() knows which.
+        waiting = self._poll.poll(0)
+        if not waiting:
+            return b""
+        data = os.read(self.fd, READ_BYTES_MAX)
+        if not data or waiting[0][1] & (select.POLLHUP | select.POLLERR):
+            raise OSError("unplugged")
+        return data
+
+    def write(self, outgoing: bytearray) -> None:
+        """Write what the port takes now, and remove it from `outgoing`.
+
+        Raises:
+            OSError: it was unplugged, or takes nothing.
+        """
+        if not outgoing:
+            return
+        try:
+            written = os.write(self.fd, outgoing)
+        except BlockingIOError:
+            written = 0
+        del outgoing[:written]
+        if len(outgoing) > OUTGOING_BYTES_MAX:
+            raise OSError("the line takes nothing")
+
+    def close(self) -> None:
+        """Close it. It may raise one of PORT_ERRORS if the device is gone."""
+        self._serial.close()
+
+
+def why_not_open(error: Exception) -> str:
+    """Return in words why a port could not be opened, and what to do."""
+    # pyserial wraps the system's error and keeps its number. For a port that another has locked,
+    # the number is that of the lock.
+    number = getattr(error, "errno", None)
+    match number:
+        case errno.ENOENT:
+            return "there is no such device; is it plugged in, and is [board] device right?"
+        case errno.EACCES | errno.EPERM:
+            return "it may not be opened; is this user in the group dialout?"
+        case errno.EAGAIN | errno.EBUSY:
+            return "in use by another process; does a lane run on it already?"
+        case int():
+            return f"cannot be opened ({os.strerror(number)}); is [board] device right?"
+        case _:
+            return "not a serial line; is [board] device right?"
