@@ -15,7 +15,7 @@ from validator.config.keyboard import KeyboardConfig, keyboard_faults
 from validator.formats.config_file import KeyFault
 from validator.host.usb_devices import UsbName
 
-PASSES_APDUS = ("pn532", "pcsc")
+PASSES_APDUS = ("pn532", "rcs380", "pcsc")
 """The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
 
 

@@ -12,7 +12,7 @@ from tests.support.devices.usb_rig import pytest_in_usb_rig
 
 HERE = "tests/contracts/readers"
 CARDS = "test_reader_contract.py"
-CONTRACT = (CARDS, "test_reader_at_start.py", "test_reader_faults.py")
+CONTRACT = (CARDS, "test_reader_at_start.py", "test_reader_faults.py", "test_printed_numbers.py")
 ALONE = {"rcs380": ("test_rcs380_reader.py",)}  # what is true of one reader
 # At a chip's own speed cards are read otherwise; faults and losses are not.
 IN_RIG = [

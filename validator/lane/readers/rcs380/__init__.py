@@ -7,5 +7,5 @@ checks the chip's frames, and `devices.py` chooses one of the readers that are p
 from validator.lane.ports import ReaderAbilities
 
 ABILITIES = ReaderAbilities(
-    clash=True, early_leave=True, laid_before=True, leaving=True, apdus=False
+    clash=True, early_leave=True, laid_before=True, leaving=True, apdus=True
 )

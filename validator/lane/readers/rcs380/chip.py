@@ -147,15 +147,25 @@ class Chip:
         result, self._result = self._result, None
         return result
 
-    def run(self, steps: Steps[Result]) -> Result | None:
-        """Carry out steps to their end, and wait for each. Raises as `advance`."""
+    def run(self, steps: Steps[Result], ends_ns: int | None = None) -> Result | None:
+        """Carry out steps to their end, and wait for each. Raises as `advance`.
+
+        Args:
+            steps: given up at `ends_ns`, with NoAnswerError.
+            ends_ns: monotonic time; None for no limit but those of the steps.
+        """
         self.begin(steps)
         result: Result | None = None
         while True:
             result = self.advance() or result
             if self.is_idle:
                 return result
-            self._line.wait((self._due_ns - self._clock()) / 1e9)
+            now_ns = self._clock()
+            if ends_ns is not None and now_ns >= ends_ns:
+                self.give_up()
+                raise NoAnswerError("it did not answer in time")
+            due_ns = self._due_ns if ends_ns is None else min(self._due_ns, ends_ns)
+            self._line.wait((due_ns - now_ns) / 1e9)
 
     def close(self) -> None:
         """Leave the chip as a fresh program expects it; 0.6 s at most. Never raises."""

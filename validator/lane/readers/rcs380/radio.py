@@ -48,12 +48,18 @@ _STANDARD = {_ADD_PARITY: 1, _LAST_BITS: 8}
 # Time-outs of an exchange in 0.1 ms. Cards answer after 0.09 ms (6.2.1.1 of the standard); the rest
 # is for the chip. One that is too long costs time only when a card has left.
 _REQUEST_TENTHS, _SELECT_TENTHS = 20, 50
+# A card answers RATS within 4.8 ms (ISO/IEC 14443-4, 5.2). A DESFire may take 77 ms for an APDU by
+# its ATS; for what is read here it takes some ms, and a person waits for no other.
+_ACTIVATION_TENTHS, _APDU_TENTHS = 60, 200
 _HALT_TENTHS = 10  # a card that answers HLTA within 1 ms has not understood it (6.4.3)
 
 _REQA = b"\x26"
 _LEVELS = (0x93, 0x95, 0x97)
 _ANTICOLLISION, _SELECT = 0x20, 0x70  # NVB: the two bytes of the command; all seven
 _HLTA = b"\x50\x00"
+_RATS = b"\xe0\x50"  # frames of 64 bytes, CID 0
+_I_BLOCK, _DESELECT = 0x02, b"\xc2"  # without CID and NAD
+_CRC_BYTES = 2
 _CASCADE_TAG = 0x88
 _MORE_LEVELS = 0x04  # in SAK
 _ATQA_BYTES, _PART_BYTES, _SAK_BYTES = 2, 5, 3
@@ -111,6 +117,7 @@ class Radio:
 
     def __init__(self) -> None:
         self._frames: dict[int, int] | None = None
+        self._block_number = 0  # of the next block of ISO/IEC 14443-4
         self.has_selected = False
         """Whether the card found last was selected: `ask` puts it to sleep first."""
 
@@ -184,6 +191,39 @@ class Radio:
                 return NoCard.UNREADABLE
             return Card(CardUid(uid + part[:4]), atqa=atqa, sak=answer[0])
         return NoCard.UNREADABLE
+
+    def activate(self) -> Steps[bool]:
+        """Begin ISO/IEC 14443-4 with the selected card; return whether it answers.
+
+        Then `apdu`, and `deselect` to put it to sleep.
+        """
+        ats = yield from self._block(_RATS, _ACTIVATION_TENTHS)
+        return bool(ats) and ats[0] == len(ats)
+
+    def apdu(self, command: bytes) -> Steps[bytes]:
+        """Send a command of one block to the activated card; return its answer, b"" for none.
+
+        A card that wants more time, or more than one block, gives none: no command here needs it.
+        """
+        head = bytes((_I_BLOCK | self._block_number,))
+        answer = yield from self._block(head + command, _APDU_TENTHS)
+        self._block_number ^= 1
+        return answer[1:] if answer[:1] == head else b""
+
+    def deselect(self) -> Steps[bool]:
+        """Put the activated card to sleep; return whether it has said so."""
+        answer = yield from self._block(_DESELECT, _SELECT_TENTHS)
+        self.has_selected = False
+        return answer == _DESELECT
+
+    def _block(self, block: bytes, tenths: int) -> Steps[bytes]:
+        """Send a block of ISO/IEC 14443-4; return the whole one that answers, b"" for none."""
+        if block == _RATS:
+            self._block_number = 0
+        status, answer = yield from self._exchange(_with_crc(block), tenths)
+        is_whole = not status and len(answer) > _CRC_BYTES
+        body = answer[:-_CRC_BYTES] if is_whole else b""
+        return body if answer == _with_crc(body) else b""
 
     def _exchange(self, frame: bytes, tenths: int) -> Steps[tuple[int, bytes]]:
         """Send a frame to the cards; return the chip's status, and what they answer."""

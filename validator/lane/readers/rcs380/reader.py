@@ -10,6 +10,7 @@ reported is put to sleep by the next request. As with a PN532, the reader switch
 a moment now and then, and every card begins again: a card whose answer was lost is served then.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 
@@ -27,10 +28,11 @@ from validator.domain.events import (
 from validator.host.usb_devices import UsbDevice, UsbName, plugged
 from validator.lane.readers.held_cards import HeldCards
 from validator.lane.readers.opener import Opener
+from validator.lane.readers.printed_number import printed_number
 from validator.lane.readers.rcs380.certainty import Certainty
 from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError
 from validator.lane.readers.rcs380.opening import ATTEMPT_FAULTS, Opening
-from validator.lane.readers.rcs380.radio import Found, NoCard, Steps, WrongAnswerError
+from validator.lane.readers.rcs380.radio import ChipError, Found, NoCard, Steps, WrongAnswerError
 
 # Answers in a row that do not come or are wrong: a dead chip is lost within 0.4 s.
 MISSES_MAX = 3
@@ -42,6 +44,9 @@ RESET_AFTER_REPORT_NS = 1_700_000_000
 # An answer that may have waited for longer is asked for again: this machine did not run, and the
 # card may have left.
 OLD_NS = 300_000_000
+NUMBER_NS = 80_000_000  # for a printed number: the loop waits for it
+_SAK_APDUS = 0x20  # the card speaks ISO/IEC 14443-4
+ANSWER_FAULTS = (NoAnswerError, WrongAnswerError, ChipError)  # of a chip that is still there
 
 
 class Rcs380Reader:
@@ -69,6 +74,7 @@ class Rcs380Reader:
         self._lost: ReaderLost | None = None  # met outside `take`, which returns it next
         self._armed = False
         self._held = HeldCards()
+        self._takes_apdus = False  # the card that was reported last
         self._certainty = Certainty()
         self._misses = 0  # answers, in a row
         self._due_ns = 0
@@ -123,6 +129,22 @@ class Rcs380Reader:
             return self._advance(self._chip, at_ns)
         except FAULTS as fault:
             return self._lose(fault, at_ns)
+
+    def read_number(self) -> str | None:
+        """See printed_number.ReadsNumbers. 16 ms usually."""
+        chip, self._takes_apdus = self._chip if self._takes_apdus else None, False
+        if chip is None or self._armed or not chip.is_idle:
+            return None
+        number, is_asleep = None, False
+        try:
+            with contextlib.suppress(*ANSWER_FAULTS):
+                number, is_asleep = _number_of(chip, self._clock() + NUMBER_NS)
+            if not is_asleep:
+                # The card may answer again. Behind a reset it counts as the one just reported.
+                self._restart(chip, self._clock())
+        except FAULTS as fault:
+            self._lost = self._lose(fault, self._clock())
+        return number
 
     def close(self) -> None:
         """See ports.Reader. Switches the field off; 10 ms usually, 0.6 s at most."""
@@ -198,6 +220,7 @@ class Rcs380Reader:
         if is_repeat:
             event = LaidBefore(at_ns)
         self._held.reported(event)
+        self._takes_apdus = isinstance(event, CardSeen) and bool((event.card.sak or 0) & _SAK_APDUS)
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_AFTER_REPORT_NS
         self._answers_again(chip, event)
@@ -237,6 +260,18 @@ class Rcs380Reader:
             self._held.lay_at_start(_as_event(found, at_ns))
             self._reset_ns = at_ns
         return ReaderBack(at_ns)
+
+
+def _number_of(chip: Chip, ends_ns: int) -> tuple[str | None, bool]:
+    """Return the printed number of the selected card, or None; and whether the card sleeps now.
+
+    Raises one of FAULTS.
+    """
+    radio = chip.radio
+    if not chip.run(radio.activate(), ends_ns):
+        return None, False
+    number = printed_number(lambda apdu: chip.run(radio.apdu(apdu), ends_ns) or b"")
+    return number, bool(chip.run(radio.deselect(), ends_ns))
 
 
 def _as_event(found: Card | NoCard, at_ns: int) -> ReaderEvent:
