@@ -186,6 +186,8 @@ def _fault_of_click(command: click.Command, name: str, words: Sequence[str]) -> 
     fault: str | None = None
     while left and fault is None:
         word = left.pop(0).strip("[]")
+        if word == "--":  # another program's command follows
+            return None
         if word.startswith("-") and word != "-":
             fault = _fault_of_option(command, name, word, left)
         elif isinstance(command, click.Group):

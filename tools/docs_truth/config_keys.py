@@ -14,16 +14,22 @@ from validator.formats.toml_struct import faults
 def sections() -> dict[str, set[str]]:
     """The keys of each section of either file; those outside any section are under "".
 
-    A section that both files have (`[reports]`) has the keys of both.
+    A section that both files have (`[reports]`) has the keys of both. A table in a section is under
+    both names: `reader.keyboard`.
     """
     keys: dict[str, set[str]] = {"": set()}
     for whole in (Config, FileConfig):
-        for field in msgspec.structs.fields(whole):
-            keys[""].add(field.encode_name)
-            for part in _structs(field.type):
-                names = {inner.encode_name for inner in msgspec.structs.fields(part)}
-                keys.setdefault(field.encode_name, set()).update(names)
+        _add_sections(whole, "", keys)
     return keys
+
+
+def _add_sections(struct: type[msgspec.Struct], at: str, keys: dict[str, set[str]]) -> None:
+    for field in msgspec.structs.fields(struct):
+        keys[at].add(field.encode_name)
+        for part in _structs(field.type):
+            name = f"{at}.{field.encode_name}" if at else field.encode_name
+            keys.setdefault(name, set())
+            _add_sections(part, name, keys)
 
 
 def faults_of_block(block: str, known: Mapping[str, set[str]]) -> Iterator[str]:

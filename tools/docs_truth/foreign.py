@@ -3,7 +3,7 @@
 # Programs that are no part of the tree; their arguments are not checked.
 COMMANDS = frozenset(
     {
-        *("apt-get", "cp", "curl", "git", "install", "kill", "openssl", "pg_dump", "pip"),
+        *("apt", "apt-get", "cp", "curl", "git", "install", "kill", "openssl", "pg_dump", "pip"),
         *("promtool", "rsync", "scp", "source", "sqlite3", "ssh", "sudo", "systemctl", "udevadm"),
     }
 )
@@ -18,6 +18,7 @@ NAMES = frozenset(
         "crypto_secretstream_xchacha20poly1305",  # libsodium
         "synchronized: yes",  # what timedatectl displays
         "Object contains unknown field …",  # msgspec
+        "--basetemp",  # pytest
         "COBS(payload) 00",  # how a frame of the board is stuffed and ended
     }
 )

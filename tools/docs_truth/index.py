@@ -103,8 +103,17 @@ class Index:
 
     @cached_property
     def words(self) -> set[str]:
-        """Every identifier of the code and every word of its strings."""
+        """Every identifier of the code, every word of its strings, and what a contract defines."""
         found = set(re.findall(r"\w+", self.all_text))
+        for name in self.files:
+            if name.startswith("tests/contracts/") and name.endswith(".py"):
+                found |= _names_of(ast.parse(self.text(name)))
+                found |= {
+                    member
+                    for node in ast.parse(self.text(name)).body
+                    if isinstance(node, ast.ClassDef)
+                    for member in _members(node)
+                }
         for tree in self.trees.values():
             for node in ast.walk(tree):
                 match node:

@@ -11,7 +11,7 @@ from tools.docs_truth.index import VALUE, Index
 from tools.docs_truth.symbols import Symbols
 
 _SOURCE = r"(?:py|js|html|css|md|yml|sql|conf|service|rules|sh)"
-_SECTION = re.compile(r"\[\[?([a-z]\w*)\]\]?(?:\s+(\w+)(?:\s*=.*)?)?")
+_SECTION = re.compile(r"\[\[?([a-z]\w*(?:\.[a-z]\w*)*)\]\]?(?:\s+(\w+)(?:\s*=.*)?)?")
 _SETTING = re.compile(r"([a-z]\w*)\s+=\s+\S.*")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -115,7 +115,7 @@ class Spans:
     def _file(self, span: str) -> str | None:
         if span in PATHS or span.startswith(("http://", "https://", "~")):
             return ""
-        if re.match("/(?:dev|etc|home|media|mnt|opt|run|srv|tmp|usr|var)/", span):
+        if re.match("/(?:boot|dev|etc|home|media|mnt|opt|run|srv|tmp|usr|var)/", span):
             found = re.match(r"/\w+(?:/lib)?/[\w-]*turnike[\w-]*", span)
             return self._fault_of_text(found[0]) if found else ""
         if found := _ROUTE.fullmatch(span):
@@ -133,6 +133,7 @@ class Spans:
     def _fault_of_source(self, span: str) -> str:
         """A file or folder of the tree. A file's name alone must be one file's only."""
         template = re.sub(r"@[^.]+\.service$", "@.service", span)  # of a systemd unit
+        template = re.sub(r"(?<![^/])[A-Z]{3,}(?![^/])", "*", template)  # NAME is for the reader
         if not self._index.has_path(template):
             return f"there is no {span}"
         same = [name for name in self._index.files if name.rpartition("/")[2] == span]

@@ -52,7 +52,7 @@ def try_one(
     identify: bool,
     open_: Callable[[ReaderConfig, Path], Reader] = open_reader,
 ) -> bool:
-    """Try the reader with this number, and print what it tells within `wait_s` for a card.
+    """Try the reader with this number, and print its events within `wait_s` for a card.
 
     Returns:
         Whether a card was read.

@@ -32,7 +32,7 @@ def learn_reader(
         path: the input device.
         wait_s: how long to wait for each card.
         ask_uid: asks the person for a UID with this prompt, and returns the text.
-        say: prints a line.
+        say: prints a line to the person.
 
     Raises:
         OSError: the device cannot be opened, or is gone.

@@ -125,7 +125,7 @@ def _keyboards(root: Path) -> Iterator[FoundReader]:
 def _doubts(keyboard: Keyboard) -> tuple[str, ...]:
     if keyboard.likely:
         return ()
-    return ("most likely a keyboard for people; a reader that types looks the same",)
+    return ("most likely a keyboard for people; a reader that types has the same signs",)
 
 
 def _no_permission(path: str) -> str:

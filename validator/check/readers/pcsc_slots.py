@@ -57,7 +57,7 @@ def _slot(name: str, *, is_unique: bool) -> FoundReader:
         return FoundReader("PC/SC slot", name, (), (note,))
     device = _NUMBERS.sub("", name) if is_unique else name
     alike = "another reader has this name, and pcscd numbers them by the order of plugging"
-    notes = ["it does not tell two cards at once from one"]
+    notes = ["two cards at once are one card to it"]
     if not is_unique:
         notes.append(f"{alike}: take readers of two models")
     return FoundReader("PC/SC reader", name, lines_of("pcsc", device), tuple(notes))

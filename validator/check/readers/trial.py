@@ -1,7 +1,7 @@
-"""A reader tried at once: open it with the lane's own driver, and show what it tells of a card.
+"""A reader tried at once: open it with the lane's own driver, and show what it reports of a card.
 
 Without `identify` no UID and no printed number is shown: the person at the terminal needs to see
-that cards are read, and others may look on.
+that cards are read, and others may see it.
 """
 
 import select
@@ -42,9 +42,9 @@ def try_reader(
     identify: bool = False,
     clock: Callable[[], int] | None = None,
 ) -> Iterator[str]:
-    """Yield one line for each thing that the reader tells, until a card was read or the time ends.
+    """Yield one line for each event of the reader, until a card was read or the time ends.
 
-    The last line says whether a card was read.
+    The last line shows whether a card was read.
 
     Args:
         reader: just made; it is closed at the end.
@@ -77,7 +77,7 @@ def _try(
             case _:
                 yield told(event)
         reader.arm()
-    yield "no card was read" if is_ready else "it is not ready; the line above says why"
+    yield "no card was read" if is_ready else "it is not ready; the line above has the reason"
 
 
 def told(event: ReaderEvent) -> str:
