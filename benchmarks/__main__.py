@@ -16,7 +16,17 @@ import click
 from rich.console import Console
 
 from benchmarks.context import SMALL, Bench, Scale
-from benchmarks.lane import boards, decisions, denial, lookup, memory, start, watching, wire
+from benchmarks.lane import (
+    boards,
+    decisions,
+    denial,
+    lookup,
+    memory,
+    start,
+    usb_reader,
+    watching,
+    wire,
+)
 from benchmarks.lists import adoption, courier, distribution, fleet, publish
 from benchmarks.machine import Machine
 from benchmarks.reports import drain, reports
@@ -28,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "lookup": lookup.run,
     "wire": wire.run,
     "boards": boards.run,
+    "usb-reader": usb_reader.run,
     "memory": memory.run,
     "start": start.run,
     "denial": denial.run,

@@ -34,6 +34,8 @@ class Scale:
     decisions_slow: int = 20_000  # of what takes tens of µs
     taps: int = 1_500
     sense_taps: int = 500
+    usb_taps: int = 120  # each of four ways: a second for twenty
+    board_wait_s: float = 3.0  # in each of eight states
     connect_taps: int = 50  # a second each
     starts: int = 12
     watched_taps: int = 300  # in each of ten turns
@@ -57,6 +59,8 @@ SMALL = Scale(
     decisions_slow=300,
     taps=6,
     sense_taps=4,
+    usb_taps=3,
+    board_wait_s=0.2,
     connect_taps=1,
     starts=1,
     watched_taps=2,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from benchmarks.town import Town
+from firmware_sim.usb.usbfs.rig import Rig
 from tests.support.machine.programs import Line, Program, lane_config, program
 
 START_S = 60.0  # a lane with 26 M cards on a cold disk
@@ -48,31 +49,38 @@ class Gate:
 
 
 @contextmanager
-def devices(town: Town, timing: str, *reader_options: str) -> Iterator[tuple[Program, Program]]:
-    """The simulated reader and board, at the links of `start_lane`; passengers walk at once."""
+def devices(
+    town: Town, timing: str, *reader_options: str, rig: Rig | None = None
+) -> Iterator[tuple[Program, Program]]:
+    """The simulated reader and board, at the links of `start_lane`; passengers walk at once.
+
+    The reader is a PN532, or with a rig the RC-S380 on its USB bus.
+    """
     options = ("--timing", timing)
     board_link = ("--link", str(town.folder / "board"), "--walk-ms", "0")
-    reader_link = ("--link", str(town.folder / "reader"))
+    kind = ("rcs380",) if rig is not None else ("pn532", "--link", str(town.folder / "reader"))
+    before = rig.command() if rig is not None else ()
     with (
         program("firmware_sim", "board", *board_link, *options) as board,
-        program("firmware_sim", "pn532", *reader_link, *options, *reader_options) as reader,
+        program("firmware_sim", *kind, *options, *reader_options, before=before) as reader,
     ):
         board.first_line()
         reader.first_line()
         yield reader, board
 
 
-def start_lane(town: Town) -> Program:
+def start_lane(town: Town, rig: Rig | None = None) -> Program:
     """`turnike lane` on those devices and this list."""
-    config = lane_config(town.folder)
-    return Program("validator", "lane", "--config", str(config))
+    config = lane_config(town.folder, driver="pn532" if rig is None else "rcs380")
+    before = rig.command() if rig is not None else ()
+    return Program("validator", "lane", "--config", str(config), before=before)
 
 
 @contextmanager
-def gate(town: Town, timing: str) -> Iterator[Gate]:
+def gate(town: Town, timing: str, rig: Rig | None = None) -> Iterator[Gate]:
     """A gate that shows "ready"."""
-    with devices(town, timing) as (reader, board):
-        lane = start_lane(town)
+    with devices(town, timing, rig=rig) as (reader, board):
+        lane = start_lane(town, rig)
         try:
             board.event("show", START_S, outcome="ready", by="lane")
             yield Gate(town, reader, board, lane)

@@ -1,6 +1,7 @@
 """A program: nfcpy's own two ways to wait for a card, as a user of nfcpy would write it.
 
     python -m benchmarks.lane.nfcpy_loop connect /dev/pts/3
+    python -m benchmarks.lane.nfcpy_loop sense usb:054c:06c3
 
 `connect` is the loop of nfcpy's documentation, with its defaults; `sense` asks for a type A card
 without a pause. Each prints JSON lines: when it knew a card's UID (`uid`), when it was through with
@@ -22,10 +23,13 @@ import nfc.clf.transport
 def main() -> None:
     """Run until killed."""
     way, path = sys.argv[1:]
-    frontend = nfc.ContactlessFrontend()
-    frontend.device = nfc.clf.pn532.init(nfc.clf.transport.TTY(path))
-    # nfcpy sets the path only for devices that it has found by itself.
-    frontend.device._path = path  # noqa: SLF001
+    if path.startswith("usb"):
+        frontend = nfc.ContactlessFrontend(path)
+    else:
+        frontend = nfc.ContactlessFrontend()
+        frontend.device = nfc.clf.pn532.init(nfc.clf.transport.TTY(path))
+        # nfcpy sets the path only for devices that it has found by itself.
+        frontend.device._path = path  # noqa: SLF001
     _say("ready")
     if way == "connect":
         _connect(frontend)

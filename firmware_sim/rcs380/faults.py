@@ -14,5 +14,6 @@ RCS380_FAULTS = {
     "truncated": Kind(None, ALWAYS, "an answer ends too early"),
     "bad-checksum": Kind(None, ALWAYS, "the last checksum of an answer is wrong"),
     "delayed": Kind("ms", ALWAYS, "an answer comes MS milliseconds late", value_required=True),
+    "flood": Kind(None, ALWAYS, "answers that nobody asked for come without end"),
     **CARD_FAULTS,
 }

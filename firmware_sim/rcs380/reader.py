@@ -21,6 +21,8 @@ __all__ = ["Rcs380"]
 
 MS = 1_000_000
 NOISE_MAX_BYTES = 64
+FLOOD_NS = 100_000  # between two answers that nobody asked for: above what a lane may read
+UNASKED = encode(b"\x21\x11\x01")  # a firmware version
 
 
 class Rcs380:
@@ -48,6 +50,7 @@ class Rcs380:
         self._running: Run | None = None
         self._code = 0
         self._due_ns = 0
+        self._flood_ns = 0
 
     @property
     def descriptors(self) -> Descriptors:
@@ -121,6 +124,7 @@ class Rcs380:
         """Return when `advance` has something to do; None when it waits for an input."""
         due = [self._departures[0][0]] if self._departures else []
         due += [self._due_ns] if self._running is not None else []
+        due += [self._flood_ns] if self._powered and self.faults.on("flood") else []
         return min(due, default=None)
 
     def status(self) -> Mapping[str, object]:
@@ -167,8 +171,11 @@ class Rcs380:
             if self._departures and self._departures[0][0] == due_ns:
                 frame = heappop(self._departures)[2]
                 self._outcomes.append(Packets(ENDPOINT_IN, frame))
-            else:
+            elif self._running is not None and self._due_ns == due_ns:
                 self._step(due_ns)
+            else:
+                self._outcomes.append(Packets(ENDPOINT_IN, UNASKED))
+                self._flood_ns = max(due_ns, now_ns - MS) + FLOOD_NS
 
     def _step(self, now_ns: int) -> None:
         """Resume the command that runs; what it returns is its answer."""

@@ -67,6 +67,9 @@ payload = st.one_of(
     st.binary(min_size=3, max_size=3).map(lambda three: part(b"\x88" + three)),
     st.integers(0, 255).map(sak),
 )
+uid = st.sampled_from([4, 7, 10]).flatmap(
+    lambda size: st.binary(min_size=size, max_size=size).filter(lambda each: each[0] != 0x88)
+)
 answers = st.lists(st.one_of(st.binary(max_size=16), st.tuples(status, payload).map(b"".join)))
 
 
@@ -86,6 +89,43 @@ def test_any_answers_give_a_card_a_reason_or_an_error_and_never_a_part_of_a_uid(
         assert found.uid.raw == b"".join(each[1:] for each in parts[:-1]) + parts[-1]
         assert [each[5] & 4 for each in used[1::2]] == [4] * (levels - 1) + [0]
         assert all(each[5:] == sak(each[5]) for each in used[1::2])
+
+
+def conversation(one: bytes) -> list[bytes]:
+    """What a card answers by the standard: to REQA, then to two exchanges a level."""
+    parts, rest = [], one
+    while len(rest) > 4:
+        parts.append(b"\x88" + rest[:3])
+        rest = rest[3:]
+    said = [bytes.fromhex("4403")]
+    for each in parts:
+        said += [part(each), sak(0x04)]
+    return [GOOD + each for each in [*said, part(rest), sak(0x20)]]
+
+
+@given(uid, st.integers(1, 6), st.integers(5, 9), st.integers(1, 255))
+def test_a_changed_byte_of_an_anticollision_or_a_selection_is_no_card(
+    one: bytes, number: int, place: int, change: int
+) -> None:
+    said = [bytearray(each) for each in conversation(one)]
+    assert isinstance(carried_out(Radio().ask(), exchanges([bytes(each) for each in said])), Card)
+    changed = said[1 + (number - 1) % (len(said) - 1)]
+    changed[5 + (place - 5) % (len(changed) - 5)] ^= change
+    found = carried_out(Radio().ask(), exchanges([bytes(each) for each in said]))
+    assert found is NoCard.INCOMPLETE
+
+
+@given(uid, st.integers(1, 6))
+def test_a_collision_at_any_level_is_more_than_one_card(one: bytes, number: int) -> None:
+    said = conversation(one)
+    said[1 + (number - 1) % (len(said) - 1)] = COLLIDED
+    assert carried_out(Radio().ask(), exchanges(said)) is NoCard.SEVERAL
+
+
+@given(uid)
+def test_a_card_that_promises_more_without_the_cascade_tag_is_unreadable(one: bytes) -> None:
+    said = [*conversation(one)[:-1], GOOD + sak(0x24), GOOD + part(bytes(4)), GOOD + sak(0x20)]
+    assert carried_out(Radio().ask(), exchanges(said)) is NoCard.UNREADABLE
 
 
 @given(st.binary(max_size=340))
@@ -130,11 +170,6 @@ class Table:
         if isinstance(said, Silence):
             return SILENT
         return COLLIDED if isinstance(said, Collision) else GOOD + said
-
-
-uid = st.sampled_from([4, 7, 10]).flatmap(
-    lambda size: st.binary(min_size=size, max_size=size).filter(lambda each: each[0] != 0x88)
-)
 
 
 @given(st.lists(uid, max_size=3, unique=True), st.integers(-1, 12))

@@ -304,6 +304,7 @@ RCS380_LASTING = (
     "stall=0.1",
     "babble",
     "silent",
+    "flood",
 )
 # The lane itself sends each frame to the card, so it knows how far the card came.
 RCS380_STAGES: dict[str, type[ReaderEvent] | None] = {

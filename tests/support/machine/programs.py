@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,12 +22,17 @@ HARDWARE_NICE = -15  # hardware does not wait for a busy machine, so what plays 
 class Program(HeardLines):
     """One child process with its standard input, and its standard output as JSON lines."""
 
-    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        """Start `python -m arguments`."""
+    def __init__(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> None:
+        """Start `python -m arguments`; `before` is a command that becomes it, as a rig's does."""
         super().__init__(" ".join(arguments[:2]))
         self._rest = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
+            [*before, sys.executable, "-m", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -88,9 +93,11 @@ class Program(HeardLines):
 
 
 @contextmanager
-def program(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Program]:
+def program(
+    *arguments: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
+) -> Iterator[Program]:
     """A program for the length of a test."""
-    started = Program(*arguments, env=env)
+    started = Program(*arguments, env=env, before=before)
     try:
         yield started
     finally:
@@ -106,7 +113,7 @@ def lane_config(
     more: str = "",
 ) -> Path:
     """A lane's configuration: devices `folder`/reader and `folder`/board, lists `folder`/lists."""
-    device = f'device = "{folder}/reader"' if driver == "pn532" else ""
+    device = {"pn532": f'device = "{folder}/reader"', "rcs380": 'device = "usb"'}.get(driver, "")
     path = folder / "validator.toml"
     path.write_text(f"""
 gate_id = "test"
