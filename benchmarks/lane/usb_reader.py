@@ -20,7 +20,7 @@ from tests.support.machine.programs import Program, program
 
 OURS_MS = 15.0  # on top of the chip's own time
 SHARE_OF_NFCPY = 0.6
-SENSE_REST_S = 0.02
+SENSE_REST_S = 0.12  # two of its turns at the real timing: a card comes at any moment of one
 DEVICE = "usb:054c:06c3"
 # A state of the reader: the verbs that bring it there and back, with the events that confirm them.
 Verbs = tuple[tuple[str, str], ...]
