@@ -239,9 +239,11 @@ class Loop:
             self._error(str(refused), now_ns)
 
     def _unplug(self, now_ns: int) -> None:
-        if not self._port.plugged:
+        if self._port.plugged:
+            self._port.unplug(now_ns)
+        elif self._replug_at_ns is None:
             raise RefusedError("unplug: the device is unplugged already")
-        self._port.unplug(now_ns)
+        self._replug_at_ns = None  # a hand that pulls a plug that was to come back keeps it out
         self._lines.event(Event("unplugged", now_ns))
 
     def _replug(self, now_ns: int) -> None:

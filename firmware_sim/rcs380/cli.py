@@ -11,7 +11,7 @@ from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve_port
 from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.rcs380.commands import IDEAL, REAL
 from firmware_sim.rcs380.faults import RCS380_FAULTS
-from firmware_sim.rcs380.identity import MODELS
+from firmware_sim.rcs380.identity import KERNEL_DRIVER, MODELS
 from firmware_sim.rcs380.reader import Rcs380
 from firmware_sim.usb.device import UsbDevice
 from firmware_sim.usb.faults import USB_FAULTS
@@ -75,11 +75,11 @@ def rcs380(
 ) -> None:
     """Start the reader."""
     random = Random(seed)  # noqa: S311  (a simulation that can be repeated, not a secret)
-    function = Rcs380(random, REAL if timing == "real" else IDEAL, model, serial)
-    device = UsbDevice(function)
-    plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}")
     now_ns = time.monotonic_ns()
     try:
+        function = Rcs380(random, REAL if timing == "real" else IDEAL, model, serial)
+        device = UsbDevice(function)
+        plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}", KERNEL_DRIVER)
         for text in faults:
             device.set_fault(device.parse_fault(text), now_ns)
         for card in cards:

@@ -94,6 +94,9 @@ class Descriptors:
         serial: the serial number; empty for a device without one.
         interfaces: at least one.
         speed: of the device on the bus.
+
+    Raises:
+        ValueError: a name or the serial number cannot be a string descriptor.
     """
 
     vendor: int
@@ -104,6 +107,12 @@ class Descriptors:
     serial: str
     interfaces: tuple[Interface, ...]
     speed: Speed = Speed.FULL
+
+    def __post_init__(self) -> None:
+        """Check the strings."""
+        for text in (self.manufacturer, self.product_name, self.serial):
+            if len(text.encode("utf-16-le")) > STRING_MAX_BYTES - 2 or not text.isprintable():
+                raise ValueError(f"{text!r} cannot be a string of a USB device")
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -142,7 +151,7 @@ class Descriptors:
         text |= {FIRST_INTERFACE + n: each.name for n, each in enumerate(self.interfaces)}
         if not text.get(index):
             return None
-        encoded = text[index].encode("utf-16-le")[: STRING_MAX_BYTES - 3]
+        encoded = text[index].encode("utf-16-le")
         return bytes((len(encoded) + 2, 3)) + encoded
 
     def find(self, kind: int, index: int) -> bytes | None:

@@ -124,6 +124,8 @@ class UsbDevice:
             case ["fault", text]:
                 self.set_fault(self.parse_fault(text), now_ns)
             case ["brownout"]:
+                if not self._on:
+                    raise ValueError("the device is unplugged")
                 self._event("brownout", now_ns)
                 self._outcomes.append(Unplug(BROWNOUT_NS))
             case ["fault" | "brownout", *_]:

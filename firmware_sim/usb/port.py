@@ -9,8 +9,6 @@ from firmware_sim.usb.transfers import Completion
 
 __all__ = ["Carrier", "UsbPort"]
 
-KERNEL_DRIVER = "port100"  # Linux' own, for the Port-100
-
 
 class Carrier(Protocol):
     """What brings a device's transfers to programs, or to another machine's kernel.
@@ -58,10 +56,14 @@ class UsbPort:
 
     Args:
         path: what programs name the device by, such as `usb:054c:06c3`.
+        kernel_driver: the name of Linux' own driver for the device, for the fault of that name.
     """
 
-    def __init__(self, device: UsbDevice, carrier: Carrier, path: str) -> None:
+    def __init__(
+        self, device: UsbDevice, carrier: Carrier, path: str, kernel_driver: str = "usb-driver"
+    ) -> None:
         self.path = path
+        self._kernel_driver = kernel_driver
         self._device = device
         self._carrier = carrier
 
@@ -114,7 +116,7 @@ class UsbPort:
             self._device.plugged(False, now_ns)
             raise
         if self._device.faults.strike("kernel-driver") is not None:
-            self._carrier.bind_driver(KERNEL_DRIVER)
+            self._carrier.bind_driver(self._kernel_driver)
 
     def unplug(self, now_ns: int) -> None:
         """Pull the device out."""

@@ -211,6 +211,15 @@ def test_two_devices_of_a_kind_have_ports_of_their_own(rig: Rig, reader: Program
         assert libusb("list") == "1-1 054c:06c3 0000001, 1-7 054c:06c1 None"
 
 
+def test_a_device_whose_process_is_killed_is_gone_to_every_program(
+    libusb: Calls, reader: Program
+) -> None:
+    reader.kill()
+    assert libusb("read 300") in {"NoDevice", "IO"}
+    libusb("close")
+    assert libusb("open 054c:06c3") in {"NoDevice", "IO"}
+
+
 def test_a_program_that_is_killed_leaves_no_transfer_that_takes_an_answer(
     rig: Rig, reader: Program
 ) -> None:

@@ -110,6 +110,17 @@ def test_programs_join_a_rig_that_is_kept() -> None:
     assert "cannot join the USB rig" in refused(run(*rig.command("true")))
 
 
+def test_a_user_without_root_joins_a_rig_of_their_own() -> None:
+    script = (
+        "import subprocess, firmware_sim.usb.usbfs.rig as r\n"
+        "with r.Rig() as rig:\n"
+        "    subprocess.run(rig.command('test', '-e', '/run/udev/control'), check=True)\n"
+        "    print('joined')\n"
+    )
+    user = ("unshare", "--map-user=1000", "--map-group=1000")
+    assert run(*user, sys.executable, "-c", script).stdout == "joined\n"
+
+
 def test_a_kept_rig_ends_with_the_program_that_keeps_it() -> None:
     keeper = subprocess.Popen(
         [*FIRMWARE_SIM, "usb-rig", "--hold"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -172,6 +183,8 @@ def test_a_device_without_a_rig_is_refused() -> None:
         (["--fault", "nonsense"], "rcs380: no fault is called 'nonsense'"),
         (["--fault", "unplug=0"], "rcs380: unplug: '0' is not a number from 1"),
         (["--model", "X"], "'X' is not one of"),
+        (["--serial", "a\nb"], "rcs380: 'a\\nb' cannot be a string of a USB device"),
+        (["--serial", "7" * 127], "cannot be a string of a USB device"),
         (["--port", "16"], "16 is not in the range"),
         (["--card", "04a1b2c3d4e5f6", "--card", "04a1b2c3d4e5f6"], "on the reader already"),
         (["surplus"], "surplus"),

@@ -8,7 +8,6 @@ at-once      the same, without waiting
 """
 
 import ctypes
-import fcntl
 import os
 import select
 import sys
@@ -17,6 +16,15 @@ SUBMITURB, REAPURB = 0x8038550A, 0x4008550C  # <linux/usbdevice_fs.h>, on 64 bit
 CONTROL = 2
 GET_DESCRIPTOR = bytes.fromhex("8006000100001200")
 NAMES = {"POLLOUT": select.POLLOUT, "POLLERR": select.POLLERR, "POLLHUP": select.POLLHUP}
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def ioctl(node: int, code: int, argument: object) -> None:
+    """Call ioctl; fcntl.ioctl gives a copy, and an URB must stay in place until it is reaped."""
+    if _libc.ioctl(node, ctypes.c_ulong(code), argument) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Urb(ctypes.Structure):
@@ -47,10 +55,10 @@ def main() -> None:
             case ["open", path]:
                 node, text = os.open(path, os.O_RDWR), "ok"
             case ["submit"]:
-                fcntl.ioctl(node, SUBMITURB, urb)
+                ioctl(node, SUBMITURB, ctypes.byref(urb))
                 text = "ok"
             case ["reap"]:
-                fcntl.ioctl(node, REAPURB, ctypes.create_string_buffer(8))
+                ioctl(node, REAPURB, ctypes.byref(ctypes.c_void_p()))
                 text = buffer.raw[8:12].hex()
             case [("poll" | "at-once") as how]:
                 poll = select.poll()

@@ -220,6 +220,12 @@ def test_a_brownout_is_an_unplug_that_ends_by_itself(bench: Bench) -> None:
     assert bench.unplugs == [Unplug(100_000_000)]
 
 
+def test_a_device_without_its_plug_cannot_brown_out(bench: Bench) -> None:
+    bench.device.plugged(False, bench.now_ns)
+    with pytest.raises(RefusedError, match="brownout: the device is unplugged"):
+        bench.obey("brownout")
+
+
 def test_another_id_is_another_serial_number_from_the_next_plug(bench: Bench) -> None:
     bench.obey("fault another-id")
     assert bench.device.descriptors.serial == "7"
