@@ -30,10 +30,16 @@ class Carrier(Protocol):
         """Take the device off the bus; what is pending ends as the carrier's programs expect."""
 
     def hold(self, *, held: bool) -> None:
-        """Claim the device as another program would; a carrier without programs ignores it."""
+        """Claim the device as another program would, from the next plug if it is out.
+
+        A carrier without programs ignores it.
+        """
 
     def bind_driver(self, name: str) -> None:
-        """Let a kernel driver have the device; a carrier to a real kernel ignores it."""
+        """Let a kernel driver have the device from the next plug.
+
+        A carrier to a real kernel ignores it.
+        """
 
     def reading(self) -> list[int]:
         """Return the descriptors to wait on for input."""
@@ -110,13 +116,14 @@ class UsbPort:
         """Put the device in. Raises OSError: the carrier cannot take it; it stays out."""
         elsewhere = self._device.faults.on("another-id")
         self._device.plugged(True, now_ns)
+        self._carrier.hold(held=self._device.faults.on("held"))
+        if self._device.faults.strike("kernel-driver") is not None:
+            self._carrier.bind_driver(self._kernel_driver)
         try:
             self._carrier.plug(self._device, elsewhere=elsewhere)
         except OSError:
             self._device.plugged(False, now_ns)
             raise
-        if self._device.faults.strike("kernel-driver") is not None:
-            self._carrier.bind_driver(self._kernel_driver)
 
     def unplug(self, now_ns: int) -> None:
         """Pull the device out."""

@@ -148,7 +148,15 @@ def test_a_device_held_by_another_program_is_busy(libusb: Calls, reader: Program
     set_fault(reader, "held")
     assert libusb("open 054c:06c3") == "ok"
     assert libusb("claim") == "Busy"
+    assert libusb("close") == "ok"
+    reader.say("unplug")
+    reader.event("unplugged")
+    reader.say("replug")
+    reader.event("replugged")
+    assert libusb("open 054c:06c3") == "ok"
+    assert libusb("claim") == "Busy", "it is held from the plug on"
     set_fault(reader, "none")
+    status(reader)  # it has let the device go by then
     assert libusb("claim") == "ok"
 
 

@@ -70,6 +70,8 @@ class UsbfsCarrier:
         self._listener: socket.socket | None = None
         self._connections: list[Connection] = []
         self._claims: list[int] = []
+        self._is_held = False
+        self._driver = ""
 
     @property
     def plugged(self) -> bool:
@@ -96,6 +98,11 @@ class UsbfsCarrier:
         listener.setblocking(False)
         self._wanted, self._slot, self._listener = slot.port, slot, listener
         self._device = device
+        # Before a program can find the device: it would be quicker.
+        self._claim()
+        if self._driver:
+            slot.beside("driver").write_text(self._driver)
+            self._driver = ""
         slot.enter()
 
     def unplug(self) -> None:
@@ -113,25 +120,15 @@ class UsbfsCarrier:
 
     def hold(self, *, held: bool) -> None:
         """Claim the device as another program would, once no program has it; or let it go."""
-        if self._slot is None or held == bool(self._claims):
-            return
+        self._is_held = held
         if not held:
             self._release()
-            return
-        for number in range(len(self._slot.identity.interfaces)):
-            claim = self._slot.beside(f"claim{number}")
-            descriptor = os.open(claim, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._claims.append(descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._release()
-                return
+        elif not self._claims:
+            self._claim()
 
     def bind_driver(self, name: str) -> None:
-        """Let a kernel driver of that name have the device, until a program detaches it."""
-        if self._slot is not None:
-            self._slot.beside("driver").write_text(name)
+        """Let a kernel driver have the device from the next plug, until a program detaches it."""
+        self._driver = name
 
     def reading(self) -> list[int]:
         """Return the descriptors to wait on for input."""
@@ -173,6 +170,20 @@ class UsbfsCarrier:
                 self._connections.append(Connection(self._device, program))
             else:
                 program.close()
+
+    def _claim(self) -> None:
+        """Claim every interface, or none if a program has one."""
+        if self._slot is None or not self._is_held:
+            return
+        for number in range(len(self._slot.identity.interfaces)):
+            claim = self._slot.beside(f"claim{number}")
+            descriptor = os.open(claim, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._claims.append(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._release()
+                return
 
     def _release(self) -> None:
         for descriptor in self._claims:
