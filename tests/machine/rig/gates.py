@@ -43,10 +43,13 @@ class Gate:
         """A lane that serves; killed at the end if it still runs."""
         lane = self.guest.python("-m", "validator", "lane", "--config", f"{FOLDER}/validator.toml")
         wanted = {("reader", "ready"), ("board", "ready"), ("list", None)}
+
+        def serves(line: Line) -> bool:  # they come in any order
+            wanted.discard((line.get("event"), line.get("state")))
+            return not wanted
+
         try:
-            while wanted:  # they come in any order
-                line = lane.wait_for(lambda line: "event" in line)
-                wanted.discard((line["event"], line.get("state")))
+            lane.wait_for(serves)
             yield lane
         finally:
             if lane.exit_code is None:
