@@ -34,10 +34,8 @@ class _Span(click.ParamType[int]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         text = str(value)
-        digits, unit = text[:-1], text[-1:]
-        seconds = (
-            int(digits) * _UNITS_S.get(unit, 0) if digits.isascii() and digits.isdigit() else 0
-        )
+        found = _SPAN.match(text)
+        seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
         if not 1 <= seconds <= WAIT_S_MAX:
             self.fail(f"{text[:20]!r} is no span from 1s to 3m", param, ctx)
         return seconds
@@ -119,11 +117,14 @@ def _await_final(request: "OperatorRequest", place: "Place", wait_s: int) -> "An
 
 
 def _tell_key(place: "Place", known: bytes | None) -> None:
-    from hashlib import sha256
+    from validator.learning.signed_text import shown_key_id
 
-    key_id = sha256(place.gate_key).hexdigest()[:16]
+    key_id = shown_key_id(place.gate_key.hex())
     if known is None:
-        _say(f"the first card of {place.gate_id}; signed by its key {key_id}")
+        _say(
+            f"the first card of {place.gate_id}; signed by its key {key_id}: turnike check at the"
+            " gate shows the same (enrolment)"
+        )
     elif known != place.gate_key:
         _say(
             f"CAUTION: {place.gate_id} signed its last card by another key than {key_id}: if it was"

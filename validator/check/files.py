@@ -20,6 +20,7 @@ from validator.ipc.accepted import ACCEPTED_COPY_FILE, ACCEPTED_FILE
 from validator.ipc.answers import OutboxStatus
 from validator.ipc.client import LaneClient
 from validator.lane.outbox.folder import IDENTITY, LOCK
+from validator.learning.signed_text import shown_key_id
 
 FREE_BYTES_MIN = 600 << 20  # three lists of the largest size, and room for reports
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -189,7 +190,7 @@ def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
     """Check the gate's key: it exists, is a key, and belongs to the courier's user."""
     try:
         owner = path.stat().st_uid
-        gate_key(path)
+        key_id = shown_key_id(gate_key(path).public_key().public_bytes_raw().hex())
     except FileNotFoundError:
         text = (
             f"{path}: not there; turnike enroll makes it, with a token of turnike-backoffice enroll"
@@ -205,6 +206,7 @@ def _enrolment(path: Path, folders: Sequence[Path]) -> Finding:
         text = f"{path}: belongs to {name_of(owner)}, and the courier is {service.name}"
         return Finding("enrolment", "note", f"{text}; as root: chown {service.name}: {path}")
     text = (
-        f"{path}: this gate's key, {name_of(owner)}'s; the city's answers show whether it knows it"
+        f"{path}: this gate's key {key_id}, {name_of(owner)}'s; the city's answers show whether it"
+        " knows it"
     )
     return Finding("enrolment", "ok", text)

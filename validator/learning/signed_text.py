@@ -74,5 +74,10 @@ def tuf_key_id(key: str) -> str:
     return sha256(canonical.encode()).hexdigest()
 
 
+def shown_key_id(key: str) -> str:
+    """The id by which people compare a gate's key, given in hex: 16 hex digits."""
+    return sha256(bytes.fromhex(key)).hexdigest()[:16]
+
+
 def _message(purpose: Purpose, text: str) -> bytes:
     return (purpose.value + text).encode("utf-8", "surrogatepass")

@@ -1,6 +1,7 @@
 """The lane socket against callers that are slow, rude, many, or gone."""
 
 import json
+import os
 import shutil
 import socket
 import threading
@@ -328,3 +329,33 @@ def test_a_listener_whose_queue_is_full_is_a_living_one(tmp_path: Path) -> None:
 def test_any_bytes_are_a_request_or_a_request_error(line: bytes) -> None:
     with suppress(RequestError):
         parse(line)
+
+
+def test_the_kernel_says_whether_a_caller_is_the_owner(lane: LaneSocket, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can call as another user")
+    path = tmp_path / "run" / "lane.sock"
+    path.chmod(0o666)
+    folders = [folder for folder in path.parents if folder != folder.parent]
+    modes = {folder: folder.stat().st_mode for folder in folders}
+    for folder, mode in modes.items():
+        folder.chmod(mode | 0o055)
+    mine = call(tmp_path)
+    try:
+        os.seteuid(65_534)
+        other = call(tmp_path)
+    finally:
+        os.seteuid(0)
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+    by_owner: list[bool] = []
+    for caller in (mine, other):
+        caller.sendall(b'{"request":"learned"}\n')
+        until_s = time.monotonic() + LIMIT_S
+        while (one := lane.take()) is None:
+            assert time.monotonic() < until_s
+            lane.wait(0.1)
+        by_owner.append(one.by_owner)
+        lane.answer(one.client, Looking())
+        caller.close()
+    assert by_owner == [True, False]
