@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware_sim.usb.usbfs.rig import Rig
+from firmware_sim.usb.usbfs.shim import OPTIONS, SOURCES
 from tests.support.devices.usb_rig import pytest_in_usb_rig
 
 FIRMWARE_SIM = (sys.executable, "-m", "firmware_sim")
@@ -155,6 +156,12 @@ def test_a_compiler_that_fails_is_quoted(tmp_path: Path) -> None:
     path = f"{tmp_path}:{os.environ['PATH']}"
     ended = in_rig("true", PATH=path, XDG_CACHE_HOME=str(tmp_path))
     assert refused(ended).endswith("shim.h: fatal error: no such header")
+
+
+def test_the_library_compiles_without_a_warning(tmp_path: Path) -> None:
+    strict = ("-Wall", "-Wextra", "-Werror", "-o", str(tmp_path / "usbfs.so"))
+    ended = run("gcc", *OPTIONS, *strict, *map(str, SOURCES))
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_cache_whose_name_the_loader_would_cut_is_refused(tmp_path: Path) -> None:
