@@ -131,11 +131,12 @@ def lane(tmp_path: Path) -> Iterator[FakeLane]:
 
 
 @pytest.fixture
-def address(tmp_path: Path, lane: FakeLane) -> Iterator[str]:
+def address(tmp_path: Path, lane: FakeLane, pages: Pages) -> Iterator[str]:
     """The address of a console of this lane."""
     with console(tmp_path, lane.path) as (address, process):
         process.event("lane", up=True)
         yield address
+        pages.close()  # while the console runs: else each would report that it has lost it
 
 
 def part(page: Page, name: str) -> Locator:
