@@ -99,6 +99,7 @@ AT_HOME = {
     "enroll": "enroll kadikoy-04",
     "strike-off": "strike-off kadikoy-03",
     "gates": "gates",
+    "learn": "learn --log",
     "reports list": "reports list",
     "reports log": "reports log",
     "reports forget": "reports forget",
