@@ -149,4 +149,3 @@ def made(pages: Pages) -> Iterator[Made]:
     """Serve a turnstile's page for the length of a block."""
     with closing(PageServer(0)) as turnstile:
         yield Made(turnstile, pages)
-        pages.close()  # while it is served: else each would report that it has lost it

@@ -51,6 +51,7 @@ def shown(pages: Pages) -> Iterator[Made]:
         turnstile.scene = busy()
         turnstile.publish()
         yield turnstile
+        pages.close()  # while it is served: else each would report that it has lost it
 
 
 def busy() -> dict[str, Any]:

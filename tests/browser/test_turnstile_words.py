@@ -23,8 +23,8 @@ def shown(browser: Browser) -> Iterator[Made]:
     pages = Pages(browser)
     with made(pages) as turnstile:
         yield turnstile
-    pages.close()
-    pages.check()
+        pages.close()
+        pages.check()
 
 
 @pytest.fixture(scope="module")
