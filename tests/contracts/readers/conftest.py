@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, listening
+from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, RigKind, listening
 
 HERE = Path(__file__).parent
 
@@ -33,6 +33,12 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReaderRig]:
     rig = RIGS[request.param].start(tmp_path)
     yield rig
     rig.close()
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> RigKind:
+    """The kind of the rig."""
+    return RIGS[request.node.callspec.params["rig"]]
 
 
 @pytest.fixture

@@ -5,9 +5,48 @@ from typing import Any
 
 from tests.contracts.simulator import Simulator
 from tests.support.devices.pcscd import Pcscd
+from validator.domain.events import CardSeen, LeftEarly, ReaderEvent
 from validator.lane.ports import Reader
 from validator.lane.readers.pcsc.library import PcscLite
 from validator.lane.readers.pcsc.reader import PcscReader
+
+PASSING = (
+    "delayed=40/3",
+    "delayed=400/1",
+    "mute=1",
+    "empty=1",
+    "failed=1",
+    "babble=1",
+)
+# A slot status that goes wrong takes the reader away until its next event: pcscd asks for no other.
+# So does an event that is lost, for the card that it was about.
+LASTING = (
+    "dropped",
+    "dropped-event",
+    "wrong-answer",
+    "truncated",
+    "noise",
+    "delayed=30",
+    "delayed=400",
+    "hardware-error",
+    "mute",
+    "odd-atr",
+    "empty",
+    "failed",
+    "babble",
+    "silent",
+    "held",
+)
+# The reader searches its field by itself, and has nothing to report before it has chosen a card.
+STAGES: dict[str, type[ReaderEvent] | None] = {
+    "before-anticollision": None,
+    "in-anticollision": None,
+    "before-select": None,
+    "before-rats": None,
+    "before-reply": LeftEarly,
+    "before-release": CardSeen,
+}
+RECOVERS_S = 20.0  # libccid waits up to 5 s for an answer that does not come
 
 LOCKS = Path("/run/pcscd")  # the rig's own, and empty but for pcscd's socket
 NAME = "ACS ACR122U PICC Interface"

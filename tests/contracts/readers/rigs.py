@@ -22,10 +22,23 @@ from typing import Any, Protocol
 
 from tests.contracts.boards.rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
+from tests.contracts.readers import pcsc_rig
+from tests.contracts.readers.device_faults import (
+    BOARD_LASTING,
+    BOARD_PASSING,
+    PN532_LASTING,
+    PN532_PASSING,
+    PN532_STAGES,
+    RCS380_LASTING,
+    RCS380_PASSING,
+    RCS380_STAGES,
+)
+from tests.contracts.readers.pcsc_rig import PcscRig, pcsc_reader
 from tests.contracts.simulator import Simulator
-from validator.domain.events import CardSeen, LeftEarly, ReaderBack, ReaderEvent, ReaderLost
+from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
 from validator.host.usb_devices import UsbName
 from validator.lane.ports import Reader
+from validator.lane.readers import pcsc
 from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lane.readers.rcs380.reader import Rcs380Reader
@@ -183,6 +196,10 @@ class RigKind:
         bears_echo: whether the reader serves on a line that echoes what the lane sends. If not, it
             reports ReaderLost with that reason. None for a device whose line cannot echo.
         needs_usb_rig: whether the reader finds its device only in the USB rig.
+        reports_clash: whether it knows that there are two cards; if not, it reports one of them.
+        knows_sak: whether it tells a card's ATQA and SAK.
+        recovers_s: how long it may take to serve again after a fault.
+        notices_brown_out: whether each is reported, also one that is over before it is looked for.
     """
 
     start: Callable[[Path], ReaderRig]
@@ -194,127 +211,10 @@ class RigKind:
     knows_answered: bool = False
     bears_echo: bool | None = None
     needs_usb_rig: bool = False
-
-
-PN532_PASSING = (
-    "noise=1",
-    "dropped=1",
-    "dropped=2",
-    "dropped-ack=1",
-    "dropped-ack=2",
-    "truncated=1",
-    "bad-checksum=1",
-    "delayed=40/3",
-    "delayed=400/1",
-    "echo=0/1",
-    "echo-cut=1",
-    "dead=1",
-)
-PN532_LASTING = (
-    "noise",
-    "noise=0.5",
-    "dropped=0.5",
-    "dropped-ack=0.5",
-    "truncated",
-    "truncated=0.5",
-    "bad-checksum",
-    "bad-checksum=0.5",
-    "delayed=30",
-    "delayed=400",
-    "stuck-baud",
-    "every-second",
-    "echo",
-    "echo-cut",
-    "dead",
-)
-# A PN532 that tries for ever (MxRtyPassiveActivation FF) answers InListPassiveTarget only when it
-# has a card. An exchange that failed is one try like any other, and the next try drops it. The
-# reader knows no more than its chip.
-PN532_STAGES: dict[str, type[ReaderEvent] | None] = {
-    "before-anticollision": None,
-    "in-anticollision": None,
-    "before-select": None,
-    # Assumed. If a chip lists such a card without its ATS, it is LeftEarly (targets.py).
-    "before-rats": None,
-    "before-reply": CardSeen,  # its whole UID was read
-    "before-release": CardSeen,
-}
-BOARD_PASSING = (
-    "noise=1",
-    "dropped=1",
-    "dropped=3",
-    "dropped=4",  # one more than the board's resends: it then begins a new session
-    "truncated=1",
-    "bad-checksum=1",
-    "duplicate=1",
-    "delayed=40/1",
-    "delayed=400/1",
-    "silent=2",
-    "deaf=1",
-    "echo=30/3",
-    "echo-cut=3",
-    "hears-itself=3",
-)
-BOARD_LASTING = (
-    "noise=0.5",
-    "dropped",
-    "truncated",
-    "duplicate",
-    "delayed=30",
-    "delayed=400",
-    "silent",
-    "deaf",
-    "reader-broken",
-    "echo",
-    "echo-cut",
-    "hears-itself",
-    "dead",
-)
-RCS380_PASSING = (
-    "noise=1",
-    "dropped=1",
-    "dropped=2",
-    "dropped-ack=1",
-    "wrong-frame=1",
-    "wrong-frame=2",
-    "error-frame=1",
-    "truncated=1",
-    "bad-checksum=1",
-    "delayed=40/3",
-    "delayed=400/1",
-    "stall=1",
-    "stall=3",
-    "babble=1",
-    "silent=1",
-)
-RCS380_LASTING = (
-    "noise",
-    "noise=0.5",
-    "dropped",
-    "dropped=0.5",
-    "dropped-ack",
-    "wrong-frame",
-    "wrong-frame=0.5",
-    "error-frame",
-    "truncated",
-    "bad-checksum=0.5",
-    "delayed=30",
-    "delayed=400",
-    "stall",
-    "stall=0.1",
-    "babble",
-    "silent",
-    "flood",
-)
-# The lane itself sends each frame to the card, so it knows how far the card came.
-RCS380_STAGES: dict[str, type[ReaderEvent] | None] = {
-    "before-anticollision": LeftEarly,
-    "in-anticollision": LeftEarly,
-    "before-select": LeftEarly,
-    "before-rats": CardSeen,  # RATS is not sent: its whole UID was read
-    "before-reply": CardSeen,
-    "before-release": CardSeen,
-}
+    reports_clash: bool = True
+    knows_sak: bool = True
+    recovers_s: float = 2.0
+    notices_brown_out: bool = True
 
 
 def _pn532(timing: str) -> RigKind:
@@ -354,6 +254,18 @@ RIGS = {
     ),
     "rcs380": _rcs380("ideal"),
     "rcs380 at real times": _rcs380("real"),
+    "pcsc": RigKind(
+        PcscRig,
+        pcsc_reader,
+        pcsc_rig.PASSING,
+        pcsc_rig.LASTING,
+        pcsc_rig.STAGES,
+        needs_usb_rig=True,
+        reports_clash=pcsc.ABILITIES.clash,
+        knows_sak=False,
+        recovers_s=pcsc_rig.RECOVERS_S,
+        notices_brown_out=False,
+    ),
 }
 
 

@@ -13,7 +13,10 @@ from tests.support.devices.usb_rig import pytest_in_usb_rig
 HERE = "tests/contracts/readers"
 CARDS = "test_reader_contract.py"
 CONTRACT = (CARDS, "test_reader_at_start.py", "test_reader_faults.py", "test_printed_numbers.py")
-ALONE = {"rcs380": ("test_rcs380_reader.py",)}  # what is true of one reader
+ALONE = {  # what is true of one reader
+    "rcs380": ("test_rcs380_reader.py",),
+    "pcsc": ("test_pcsc_reader.py", "test_pcsc_unplugs.py"),
+}
 # At a chip's own speed cards are read otherwise; faults and losses are not.
 IN_RIG = [
     (name, file)

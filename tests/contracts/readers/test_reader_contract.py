@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig
+from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, RigKind
 from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, ReaderEvent
 
@@ -20,20 +20,24 @@ STAGES = [
     for name, kind in RIGS.items()
     for stage, expected in kind.stages.items()
 ]
+CLASHING = [name for name, kind in RIGS.items() if kind.reports_clash]
 SECOND_REPORTED = [name for name, kind in RIGS.items() if kind.reports_second]
 
 
-def card(uid: str, atqa: int, sak: int) -> Card:
-    return Card(CardUid(bytes.fromhex(uid)), atqa, sak)
+def card(kind: RigKind, uid: str, atqa: int, sak: int) -> Card:
+    known = (atqa, sak) if kind.knows_sak else (None, None)
+    return Card(CardUid(bytes.fromhex(uid)), *known)
 
 
-def test_a_card_is_reported_with_its_whole_uid(rig: ReaderRig, listener: Listener) -> None:
+def test_a_card_is_reported_with_its_whole_uid(
+    rig: ReaderRig, kind: RigKind, listener: Listener
+) -> None:
     listener.reader.arm()
     came_ns = rig.present(FIRST)
     event = listener.event()
 
     assert isinstance(event, CardSeen)
-    assert event.card == card(FIRST, 0x0344, 0x20)
+    assert event.card == card(kind, FIRST, 0x0344, 0x20)
     assert came_ns <= event.at_ns <= time.monotonic_ns()
 
 
@@ -41,13 +45,13 @@ def test_a_card_is_reported_with_its_whole_uid(rig: ReaderRig, listener: Listene
     ("uid", "atqa", "sak"), [("1a2b3c4d", 0x0004, 0x08), ("04112233445566778899", 0x0384, 0x20)]
 )
 def test_other_lengths_of_uid_are_reported(
-    rig: ReaderRig, listener: Listener, uid: str, atqa: int, sak: int
+    rig: ReaderRig, kind: RigKind, listener: Listener, uid: str, atqa: int, sak: int
 ) -> None:
     rig.present(uid)
     event = listener.armed_event()
 
     assert isinstance(event, CardSeen)
-    assert event.card == card(uid, atqa, sak)
+    assert event.card == card(kind, uid, atqa, sak)
 
 
 def test_a_phone_is_reported_as_random(rig: ReaderRig, listener: Listener) -> None:
@@ -94,6 +98,7 @@ def test_a_card_that_comes_while_the_reader_is_not_armed_is_reported_once_it_is(
     assert listener.uid() == FIRST
 
 
+@pytest.mark.parametrize("rig", CLASHING, indirect=True)
 def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -> None:
     assert listener.armed_event(0.05) is None
     rig.clash(FIRST, SECOND)
@@ -107,14 +112,18 @@ def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -
 
 @pytest.mark.parametrize(("rig", "stage", "expected"), STAGES, indirect=["rig"])
 def test_a_card_that_leaves_early_is_reported_exactly_as_the_device_can_know(
-    rig: ReaderRig, listener: Listener, stage: str, expected: type[ReaderEvent] | None
+    rig: ReaderRig,
+    kind: RigKind,
+    listener: Listener,
+    stage: str,
+    expected: type[ReaderEvent] | None,
 ) -> None:
     listener.reader.arm()
     rig.present(FIRST, leaves=stage)
     event = listener.event(0.5 if expected is None else 5.0)
     assert (type(event) if event is not None else None) is expected
     if isinstance(event, CardSeen):
-        assert event.card == card(FIRST, 0x0344, 0x20), "whole, or not at all"
+        assert event.card == card(kind, FIRST, 0x0344, 0x20), "whole, or not at all"
     rig.remove()
     rig.present(SECOND)
 

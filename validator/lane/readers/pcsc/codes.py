@@ -43,6 +43,7 @@ class Share(IntEnum):
     """How a card is shared with other programs."""
 
     SHARED = 2
+    DIRECT = 3
 
 
 class Protocols(IntFlag):

@@ -1,4 +1,4 @@
-"""libpcsclite by ctypes: the nine functions that a reader needs, as three small classes.
+"""libpcsclite by ctypes: the functions that a reader needs, as three small classes.
 
 Refused: pyscard. It is built from C with swig, on a Pi that has no compiler, and its monitors add
 threads and a poll of their own.
@@ -9,6 +9,7 @@ unlike on Windows.
 
 import ctypes
 import os
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -71,6 +72,13 @@ class Context(Protocol):
 
     def connect(self, slot: str, protocols: Protocols) -> Card:
         """Connect to the card in a slot, shared with other programs. Raises PcscError."""
+
+    def usb_address(self, slot: str) -> tuple[int, int] | None:
+        """Return the bus and the address of a slot's device, or None if it tells none.
+
+        Raises:
+            PcscError: the slot is gone, or pcscd is.
+        """
 
     def cancel(self) -> None:
         """End a wait under way; for any thread. It waits for pcscd's answer. Never raises."""
@@ -148,10 +156,23 @@ class _Context:
         return [state.event for state in states]
 
     def connect(self, slot: str, protocols: Protocols) -> Card:
+        return self._connect(slot, Share.SHARED, protocols)
+
+    def usb_address(self, slot: str) -> tuple[int, int] | None:
+        connection = self._connect(slot, Share.DIRECT, 0)  # without a card, too
+        try:
+            channel = connection.channel()
+        finally:
+            connection.disconnect()
+        if channel is None or channel >> 16 != _CHANNEL_USB:
+            return None
+        return channel >> 8 & 0xFF, channel & 0xFF
+
+    def _connect(self, slot: str, share: Share, protocols: int) -> "_Card":
         handle, protocol = _Long(), _Dword()
         self._call(
             "SCardConnect",
-            *(os.fsencode(slot), Share.SHARED, protocols),
+            *(os.fsencode(slot), share, protocols),
             *(ctypes.byref(handle), ctypes.byref(protocol)),
         )
         return _Card(self._library, handle, protocol.value)
@@ -182,6 +203,18 @@ class _Card:
         )
         return answer.raw[: size.value]
 
+    def channel(self) -> int | None:
+        """Return the reader's channel (PC/SC part 3, SCARD_ATTR_CHANNEL_ID), or None."""
+        value = ctypes.create_string_buffer(_ATTRIBUTE_BYTES_MAX)
+        size = _Dword(_ATTRIBUTE_BYTES_MAX)
+        try:
+            self._library.call(
+                "SCardGetAttrib", self._handle, _CHANNEL_ID, value, ctypes.byref(size)
+            )
+        except PcscError:
+            return None
+        return int.from_bytes(value.raw[: size.value], sys.byteorder)
+
     def disconnect(self) -> None:
         # Any other way powers the card off or on. The slot would then report no swap of two cards,
         # and a phone would draw another UID.
@@ -189,6 +222,8 @@ class _Card:
 
 
 _INSUFFICIENT_BUFFER = 0x80100008
+_CHANNEL_ID, _CHANNEL_USB = 0x20110, 0x20
+_ATTRIBUTE_BYTES_MAX = 16
 _LongPointer, _DwordPointer = ctypes.POINTER(_Long), ctypes.POINTER(_Dword)
 _ARGUMENTS: dict[str, tuple[object, ...]] = {
     "SCardEstablishContext": (_Dword, ctypes.c_void_p, ctypes.c_void_p, _LongPointer),
@@ -201,5 +236,6 @@ _ARGUMENTS: dict[str, tuple[object, ...]] = {
         *(ctypes.POINTER(_Pci), ctypes.c_char_p, _DwordPointer),
     ),
     "SCardDisconnect": (_Long, _Dword),
+    "SCardGetAttrib": (_Long, _Dword, ctypes.c_char_p, _DwordPointer),
     "SCardCancel": (_Long,),
 }

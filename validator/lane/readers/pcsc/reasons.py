@@ -55,6 +55,11 @@ def gone(pattern: str) -> str:
     return _line(pattern, "unplugged, or it no longer answers pcscd")
 
 
+def deaf(pattern: str) -> str:
+    """Return the reason for a pcscd that lists a reader which is no longer on the bus."""
+    return _line(pattern, "unplugged, and pcscd does not notice any more; restart pcscd")
+
+
 def held(pattern: str) -> str:
     """Return the reason for a card that another program holds."""
     return _line(pattern, "in use by another program, which has the card for itself; end it")

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from validator.domain.cards import Card
-from validator.host.usb_devices import SYSFS
+from validator.host.usb_devices import SYSFS, UsbDevice, plugged
 from validator.lane.readers.pcsc import library, reasons
 from validator.lane.readers.pcsc.card import NoCard, Reading, read_card, read_number
 from validator.lane.readers.pcsc.codes import (
     PNP,
     READER_GONE,
     SERVICE_GONE,
+    Code,
     PcscError,
     State,
 )
@@ -34,6 +35,10 @@ RETRY_MS = 250  # between two tries to find the reader or pcscd
 # How long another program may hold a card before the reader counts as in use: a desktop's programs
 # read each card that comes.
 HELD_NS = 700_000_000
+# How long pcscd may list a reader that is off the bus. If a card leaves at the moment of an unplug,
+# pcscd's threads wait for each other for ever, and it never lists another reader (docs/decisions/
+# 0028): then a person has to restart it, and the lane has to say so.
+DEAF_NS = 3_000_000_000
 CLOSE_S = 1.0  # for the thread to end; it is never in a wait then
 _CANCEL_S = 0.02  # between two: one that comes right before a wait is lost
 
@@ -110,6 +115,8 @@ class Watcher:
         self._restart = threading.Event()
         self._context: library.Context | None = None
         self._reason = ""  # reported last
+        self._device: UsbDevice | None = None  # that of the slot, if it is on the USB
+        self._missing_since_ns: int | None = None
         self._thread = threading.Thread(target=self._run, name="pcsc-watcher", daemon=True)
         self._thread.start()
 
@@ -203,6 +210,7 @@ class Watcher:
     def _choose(self, names: list[str]) -> str:
         found = matching(self._pattern, names)
         if not found:
+            self._missing_since_ns = None
             raise _LostError(reasons.none_matches(self._pattern, names, self._sysfs))
         if len(found) > 1:
             raise _LostError(reasons.several_match(self._pattern, found))
@@ -220,6 +228,7 @@ class Watcher:
 
     def _watch(self, context: library.Context, slot: str) -> None:
         stays = Stays()
+        self._find_device(context, slot)
         state = self._state(context, slot, 0, WAIT_MS)
         self._post_all(stays.slot(state, time.monotonic_ns()))
         if stays.is_card_there:
@@ -240,6 +249,7 @@ class Watcher:
             limit_ms = stays.pause_ms if stays.is_card_there else WAIT_MS
             state = self._state(context, slot, state, limit_ms)
             self._go_on()
+            self._check_device()
             self._post_all(stays.slot(state, time.monotonic_ns()))
 
     def _state(self, context: library.Context, slot: str, known: int, limit_ms: int) -> int:
@@ -254,6 +264,34 @@ class Watcher:
         if states[0] & (State.UNKNOWN | State.UNAVAILABLE):
             raise _LostError(reasons.gone(self._pattern))
         return states[0] & ~State.CHANGED
+
+    def _find_device(self, context: library.Context, slot: str) -> None:
+        """Look up which device has the slot, and check that it is there."""
+        try:
+            address = self._call(lambda: context.usb_address(slot))
+        except PcscError as error:
+            if error.code == Code.SHARING_VIOLATION:
+                raise _LostError(reasons.held(self._pattern)) from error
+            if error.code in READER_GONE:
+                self._check_device()  # the one that had the slot
+            raise
+        found = [each for each in plugged(self._sysfs) if (each.bus, each.address) == address]
+        if found:
+            self._device = found[0]
+        elif address is None:
+            self._device = None
+        self._check_device()
+
+    def _check_device(self) -> None:
+        """Raise _LostError if the device is no longer on the bus, whatever pcscd says."""
+        device = self._device
+        if device is None or device in plugged(self._sysfs):
+            self._missing_since_ns = None
+            return
+        now_ns = time.monotonic_ns()
+        self._missing_since_ns = self._missing_since_ns or now_ns
+        is_deaf = now_ns - self._missing_since_ns > DEAF_NS
+        raise _LostError((reasons.deaf if is_deaf else reasons.gone)(self._pattern))
 
     def _read(self, context: library.Context, slot: str, stays: Stays) -> Reading:
         read_ns = time.monotonic_ns()

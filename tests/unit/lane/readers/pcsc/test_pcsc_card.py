@@ -53,6 +53,9 @@ class FakeContext:
     def wait(self, known: Sequence[tuple[str, int]], limit_ms: int) -> list[int] | None:
         raise NotImplementedError
 
+    def usb_address(self, slot: str) -> tuple[int, int] | None:
+        raise NotImplementedError
+
     def cancel(self) -> None:
         raise NotImplementedError
 
