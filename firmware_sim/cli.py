@@ -15,6 +15,7 @@ from firmware_sim.cli_types import CardType, fault_help
 from firmware_sim.cp2112.cli import cp2112
 from firmware_sim.crowd.cli import crowd
 from firmware_sim.faults import Fault
+from firmware_sim.keyboard.cli import input_rig, keyboard
 from firmware_sim.lot.cli import lot
 from firmware_sim.pn532.chip import Chip
 from firmware_sim.pn532.device import Pn532
@@ -146,6 +147,8 @@ main.add_command(ccid)
 main.add_command(crowd)
 main.add_command(lot)
 main.add_command(cp2112)
+main.add_command(keyboard)
+main.add_command(input_rig)
 main.add_command(rcs380)
 main.add_command(usb_rig)
 

@@ -5,15 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, RigKind, listening
+from tests.contracts.readers.rigs import (
+    RIGS,
+    Listener,
+    ReaderRig,
+    RigKind,
+    kinds_that,
+    listening,
+)
 
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the readers named by --readers; without it, of all that need no USB rig."""
+    """Keep the tests of the readers named by --readers; without it, of all that need no rig."""
     named = config.getoption("--readers")
-    chosen = set(named.split(",")) if named else {n for n, k in RIGS.items() if not k.needs_usb_rig}
+    rigless = kinds_that(lambda kind: not kind.needs_usb_rig and not kind.needs_input_rig)
+    chosen = set(named.split(",")) if named else {*rigless}
     if unknown := chosen - set(RIGS):
         raise pytest.UsageError(f"--readers: no reader is called {', '.join(sorted(unknown))}")
 

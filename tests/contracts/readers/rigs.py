@@ -6,7 +6,8 @@ A new reader joins the contract in three steps:
 2. a class with the methods of `ReaderRig`, which moves cards and plugs of that device;
 3. a line in `RIGS`, which names the faults of the device and what the reader can know. A reader on
    USB also has `needs_usb_rig`: its tests run in a pytest of their own (test_in_usb_rig.py), as
-   `firmware-sim usb-rig -- pytest tests/contracts/readers --readers NAME` does.
+   `firmware-sim usb-rig -- pytest tests/contracts/readers --readers NAME` does. A reader on an
+   input device has `needs_input_rig` in the same way.
 
 Nothing here knows a device's protocol.
 """
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 
 from tests.contracts.boards.rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
-from tests.contracts.readers import pcsc_rig
+from tests.contracts.readers import keyboard_rig, pcsc_rig
 from tests.contracts.readers.device_faults import (
     BOARD_LASTING,
     BOARD_PASSING,
@@ -33,12 +34,13 @@ from tests.contracts.readers.device_faults import (
     RCS380_PASSING,
     RCS380_STAGES,
 )
+from tests.contracts.readers.keyboard_rig import KeyboardRig, keyboard_reader
 from tests.contracts.readers.pcsc_rig import PcscRig, pcsc_reader
 from tests.contracts.simulator import Simulator
 from validator.domain.events import CardSeen, ReaderBack, ReaderEvent, ReaderLost
 from validator.host.usb_devices import UsbName
-from validator.lane.ports import Reader
-from validator.lane.readers import pcsc
+from validator.lane.ports import Reader, ReaderAbilities
+from validator.lane.readers import board_reader, keyboard, pcsc, pn532, rcs380
 from validator.lane.readers.board_reader import BoardReader
 from validator.lane.readers.pn532.reader import Pn532Reader
 from validator.lane.readers.rcs380.reader import Rcs380Reader
@@ -186,6 +188,7 @@ class RigKind:
     Attributes:
         start: makes the rig, with its link in a folder.
         reader: opens the reader on a path.
+        abilities: what it declares that it can tell; a test of anything else leaves it out.
         passing_faults: names for `ReaderRig.fault`. These faults end by themselves, and a card that
             is held meanwhile is reported.
         lasting_faults: names of faults that last until `none`.
@@ -195,32 +198,36 @@ class RigKind:
         knows_answered: whether the device knows that no lane has answered a card yet.
         bears_echo: whether the reader serves on a line that echoes what the lane sends. If not, it
             reports ReaderLost with that reason. None for a device whose line cannot echo.
+        knows_sak: whether it tells a card's ATQA and SAK.
         needs_usb_rig: whether the reader finds its device only in the USB rig.
         reports_clash: whether it knows that there are two cards; if not, it reports one of them.
-        knows_sak: whether it tells a card's ATQA and SAK.
         recovers_s: how long it may take to serve again after a fault.
         notices_brown_out: whether each is reported, also one that is over before it is looked for.
+        needs_input_rig: whether it finds it only in the input rig.
     """
 
     start: Callable[[Path], ReaderRig]
     reader: Callable[[str], Reader]
+    abilities: ReaderAbilities
     passing_faults: tuple[str, ...]
     lasting_faults: tuple[str, ...]
     stages: Mapping[str, type[ReaderEvent] | None] = field(default_factory=dict)
     reports_second: bool = False
     knows_answered: bool = False
     bears_echo: bool | None = None
+    knows_sak: bool = True
     needs_usb_rig: bool = False
     reports_clash: bool = True
-    knows_sak: bool = True
     recovers_s: float = 2.0
     notices_brown_out: bool = True
+    needs_input_rig: bool = False
 
 
 def _pn532(timing: str) -> RigKind:
     return RigKind(
         lambda folder: Pn532Rig(folder / "reader", timing),
         Pn532Reader,
+        pn532.ABILITIES,
         PN532_PASSING,
         PN532_LASTING,
         PN532_STAGES,
@@ -233,6 +240,7 @@ def _rcs380(timing: str) -> RigKind:
     return RigKind(
         lambda _folder: Rcs380Rig(timing),
         lambda name: Rcs380Reader(UsbName.parse(name)),
+        rcs380.ABILITIES,
         RCS380_PASSING,
         RCS380_LASTING,
         RCS380_STAGES,
@@ -247,6 +255,7 @@ RIGS = {
     "board": RigKind(
         lambda folder: BoardReaderRig(folder / "board"),
         LoneBoardReader,
+        board_reader.ABILITIES,
         BOARD_PASSING,
         BOARD_LASTING,
         knows_answered=True,
@@ -257,6 +266,7 @@ RIGS = {
     "pcsc": RigKind(
         PcscRig,
         pcsc_reader,
+        pcsc.ABILITIES,
         pcsc_rig.PASSING,
         pcsc_rig.LASTING,
         pcsc_rig.STAGES,
@@ -266,7 +276,24 @@ RIGS = {
         recovers_s=pcsc_rig.RECOVERS_S,
         notices_brown_out=False,
     ),
+    "keyboard": RigKind(
+        lambda folder: KeyboardRig(folder / "reader"),
+        keyboard_reader,
+        keyboard.ABILITIES,
+        keyboard_rig.PASSING,
+        keyboard_rig.LASTING,
+        keyboard_rig.STAGES,
+        reports_second=True,
+        reports_clash=keyboard.ABILITIES.clash,
+        knows_sak=False,
+        needs_input_rig=True,
+    ),
 }
+
+
+def kinds_that(can: Callable[[RigKind], bool]) -> list[str]:
+    """Return the names of the kinds for which `can` holds: a parameter of the fixture `rig`."""
+    return [name for name, kind in RIGS.items() if can(kind)]
 
 
 class Listener(Loop[ReaderEvent]):

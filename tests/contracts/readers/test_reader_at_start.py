@@ -11,18 +11,15 @@ from contextlib import nullcontext
 
 import pytest
 
-from tests.contracts.readers.rigs import (
-    RIGS,
-    Listener,
-    ReaderRig,
-    listening,
-)
+from tests.contracts.readers.rigs import Listener, ReaderRig, kinds_that, listening
 from tests.contracts.simulator import BETWEEN_STALLS_S, STALL_S
 from validator.domain.events import CardSeen, Clash, LaidBefore, ReaderLost
 
 FIRST, SECOND, THIRD = "0489ab12cd34ef", "04a1b2c3d4e5f6", "0411223344aabb"
-KNOWING = [name for name, kind in RIGS.items() if kind.knows_answered]
-UNKNOWING = [name for name, kind in RIGS.items() if not kind.knows_answered]
+LAID_BEFORE = kinds_that(lambda kind: kind.abilities.laid_before)
+LEAVING = kinds_that(lambda kind: kind.abilities.leaving)
+KNOWING = kinds_that(lambda kind: kind.abilities.laid_before and kind.knows_answered)
+UNKNOWING = kinds_that(lambda kind: kind.abilities.laid_before and not kind.knows_answered)
 STILL_S = 1.0  # the lane does not run
 # The field is reset nine times meanwhile, and some twenty stalls come before, in and after that.
 STALLING_S = 8.0
@@ -39,6 +36,7 @@ def answered(rig: ReaderRig, present: Callable[[], int]) -> None:
         rig.simulator.say("status", "status")  # so the device has received all before
 
 
+@pytest.mark.parametrize("rig", LAID_BEFORE, indirect=True)
 def test_a_card_that_was_reported_to_the_lane_before_has_to_leave_once(rig: ReaderRig) -> None:
     answered(rig, lambda: rig.present(FIRST))
     with listening(rig.reader()) as listener:
@@ -50,6 +48,7 @@ def test_a_card_that_was_reported_to_the_lane_before_has_to_leave_once(rig: Read
         assert listener.uid(5.0) == FIRST
 
 
+@pytest.mark.parametrize("rig", LAID_BEFORE, indirect=True)
 def test_a_card_of_the_lane_before_that_could_not_be_answered_is_reported_again(
     rig: ReaderRig,
 ) -> None:
@@ -61,6 +60,7 @@ def test_a_card_of_the_lane_before_that_could_not_be_answered_is_reported_again(
             listener.reader.forget()
 
 
+@pytest.mark.parametrize("rig", LAID_BEFORE, indirect=True)
 def test_two_cards_that_were_reported_to_the_lane_before_are_no_card(rig: ReaderRig) -> None:
     answered(rig, lambda: rig.clash(FIRST, SECOND))
     with listening(rig.reader()) as listener:
@@ -145,6 +145,7 @@ def test_a_card_that_came_and_left_while_the_lane_did_not_run_is_not_reported(
     assert listener.uid() == SECOND
 
 
+@pytest.mark.parametrize("rig", LEAVING, indirect=True)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_card_that_came_while_the_lane_did_not_run_and_lies_there_is_reported_once(
     rig: ReaderRig, listener: Listener, *, known: bool

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, RigKind
+from tests.contracts.readers.rigs import RIGS, Listener, ReaderRig, RigKind, kinds_that
 from validator.domain.cards import Card, CardUid
 from validator.domain.events import CardSeen, Clash, ReaderEvent
 
@@ -20,17 +20,20 @@ STAGES = [
     for name, kind in RIGS.items()
     for stage, expected in kind.stages.items()
 ]
-CLASHING = [name for name, kind in RIGS.items() if kind.reports_clash]
-SECOND_REPORTED = [name for name, kind in RIGS.items() if kind.reports_second]
+SECOND_REPORTED = kinds_that(lambda kind: kind.reports_second)
+LEAVING = kinds_that(lambda kind: kind.abilities.leaving)
+NOT_LEAVING = kinds_that(lambda kind: not kind.abilities.leaving)
+CLASH = kinds_that(lambda kind: kind.reports_clash)
+FORGOTTEN_S = 2.5  # within which a reader that knows no leaving takes a card for a new one
 
 
 def card(kind: RigKind, uid: str, atqa: int, sak: int) -> Card:
-    known = (atqa, sak) if kind.knows_sak else (None, None)
-    return Card(CardUid(bytes.fromhex(uid)), *known)
+    told = (atqa, sak) if kind.knows_sak else (None, None)
+    return Card(CardUid(bytes.fromhex(uid)), *told)
 
 
 def test_a_card_is_reported_with_its_whole_uid(
-    rig: ReaderRig, kind: RigKind, listener: Listener
+    rig: ReaderRig, listener: Listener, kind: RigKind
 ) -> None:
     listener.reader.arm()
     came_ns = rig.present(FIRST)
@@ -45,7 +48,7 @@ def test_a_card_is_reported_with_its_whole_uid(
     ("uid", "atqa", "sak"), [("1a2b3c4d", 0x0004, 0x08), ("04112233445566778899", 0x0384, 0x20)]
 )
 def test_other_lengths_of_uid_are_reported(
-    rig: ReaderRig, kind: RigKind, listener: Listener, uid: str, atqa: int, sak: int
+    rig: ReaderRig, listener: Listener, kind: RigKind, uid: str, atqa: int, sak: int
 ) -> None:
     rig.present(uid)
     event = listener.armed_event()
@@ -70,11 +73,23 @@ def test_a_card_that_stays_is_reported_once(rig: ReaderRig, listener: Listener, 
     assert listener.armed_event(3.0) is None
 
 
+@pytest.mark.parametrize("rig", LEAVING, indirect=True)
 def test_a_card_that_is_shown_again_is_reported_again(rig: ReaderRig, listener: Listener) -> None:
     for _ in range(5):
         rig.present(FIRST)
         assert listener.uid() == FIRST
         rig.remove()
+
+
+@pytest.mark.parametrize("rig", NOT_LEAVING, indirect=True)
+def test_a_card_that_is_shown_again_after_a_while_is_reported_again(
+    rig: ReaderRig, listener: Listener
+) -> None:
+    for _ in range(2):
+        rig.present(FIRST)
+        assert listener.uid() == FIRST
+        rig.remove()
+        assert listener.armed_event(FORGOTTEN_S) is None
 
 
 @pytest.mark.parametrize("rig", SECOND_REPORTED, indirect=True)
@@ -89,6 +104,7 @@ def test_the_next_card_is_reported_while_the_last_one_stays(
     assert listener.armed_event(0.5) is None
 
 
+@pytest.mark.parametrize("rig", LEAVING, indirect=True)
 def test_a_card_that_comes_while_the_reader_is_not_armed_is_reported_once_it_is(
     rig: ReaderRig, listener: Listener
 ) -> None:
@@ -98,7 +114,20 @@ def test_a_card_that_comes_while_the_reader_is_not_armed_is_reported_once_it_is(
     assert listener.uid() == FIRST
 
 
-@pytest.mark.parametrize("rig", CLASHING, indirect=True)
+@pytest.mark.parametrize("rig", NOT_LEAVING, indirect=True)
+def test_a_card_that_may_have_left_since_is_not_reported_to_a_reader_that_is_armed_late(
+    rig: ReaderRig, listener: Listener
+) -> None:
+    rig.present(FIRST)
+
+    assert listener.event(1.2) is None
+    assert listener.armed_event(0.5) is None
+    rig.remove()
+    rig.present(SECOND)
+    assert listener.uid() == SECOND
+
+
+@pytest.mark.parametrize("rig", CLASH, indirect=True)
 def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -> None:
     assert listener.armed_event(0.05) is None
     rig.clash(FIRST, SECOND)
@@ -113,8 +142,8 @@ def test_two_cards_are_a_clash_and_no_card(rig: ReaderRig, listener: Listener) -
 @pytest.mark.parametrize(("rig", "stage", "expected"), STAGES, indirect=["rig"])
 def test_a_card_that_leaves_early_is_reported_exactly_as_the_device_can_know(
     rig: ReaderRig,
-    kind: RigKind,
     listener: Listener,
+    kind: RigKind,
     stage: str,
     expected: type[ReaderEvent] | None,
 ) -> None:

@@ -52,7 +52,9 @@ class Line:
         ended: whether Enter or Tab ended it; else a pause did.
         lost_keys: whether keys of it are known to be missing.
         may_lack_head: whether keys before its first may be missing: the device was opened just
-            then, or the line before had no end.
+            then, or keys were lost just before.
+        rest_of: how many characters a line had that came just before and had no end; this line may
+            be the rest of it. 0 if there was none.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Line:
     ended: bool
     lost_keys: bool = False
     may_lack_head: bool = False
+    rest_of: int = 0
 
 
 class LineMaker:
@@ -67,8 +70,9 @@ class LineMaker:
 
     def __init__(self, opened_ns: int) -> None:
         """Begin with the device open since `opened_ns`."""
-        # A line that begins before this may be the rest of another one.
-        self._whole_from_ns = opened_ns + PAUSE_NS
+        self._head_from_ns = opened_ns + PAUSE_NS  # a line that begins before may lack its head
+        self._unended_ns = opened_ns  # when the last line without an end had its last key
+        self._unended = 0  # how many characters it had
         self._text = ""
         self._began_ns = self._last_ns = opened_ns
         self._begun = False
@@ -120,11 +124,13 @@ class LineMaker:
         self._text, self._begun, self._lost_keys = "", False, False
         if not text and not lost_keys:
             return []
-        may_lack_head = self._began_ns < self._whole_from_ns
-        if not ended:
-            self._whole_from_ns = self._last_ns + REST_NS
+        may_lack_head = self._began_ns < self._head_from_ns
+        rest_of = self._unended if self._began_ns - self._unended_ns < REST_NS else 0
+        self._unended, self._unended_ns = 0 if ended else len(text), self._last_ns
+        if lost_keys and not ended:
+            self._head_from_ns = self._last_ns + REST_NS
         at_ns = self._last_ns if ended else self._last_ns + PAUSE_NS
-        return [Line(text, at_ns, ended, lost_keys, may_lack_head)]
+        return [Line(text, at_ns, ended, lost_keys, may_lack_head, rest_of)]
 
     def _synchronise(self, event: InputEvent) -> None:
         """Everything between SYN_DROPPED and the next SYN_REPORT belongs to a cut packet."""

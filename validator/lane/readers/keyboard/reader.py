@@ -22,8 +22,8 @@ from validator.domain.events import (
 )
 from validator.lane.readers.keyboard.encoding import Encoding, is_whole
 from validator.lane.readers.keyboard.input_device import InputDevice, NoKeysError
-from validator.lane.readers.keyboard.keys import NO_CHARACTER
-from validator.lane.readers.keyboard.lines import Line, LineMaker
+from validator.lane.readers.keyboard.keys import EV_SYN, NO_CHARACTER, SYN_DROPPED
+from validator.lane.readers.keyboard.lines import PAUSE_NS, Line, LineMaker
 from validator.lane.readers.opener import Opener
 
 REPEAT_NS = 2_000_000_000
@@ -71,6 +71,8 @@ class KeyboardReader:
         self._waiting: deque[Line] = deque(maxlen=LINES_MAX)
         self._held = _HeldTexts()
         self._armed = False
+        self._read_ns = 0  # when nothing was left to read
+        self._back_ns: int | None = None  # when ReaderBack is due
         self._opener: Opener[InputDevice] | None = Opener(
             "keyboard-opener",
             lambda _is_wanted: InputDevice(path),
@@ -87,6 +89,8 @@ class KeyboardReader:
 
     def deadline_ns(self) -> int:
         """See ports.Reader."""
+        if self._back_ns is not None:
+            return self._back_ns
         if self._armed and self._waiting:
             return 0
         pause_ns = None if self._device is None else self._lines.deadline_ns()
@@ -94,7 +98,7 @@ class KeyboardReader:
 
     def arm(self) -> None:
         """See ports.Reader. Only this object learns of it: the reader types at any time."""
-        self._armed = self._device is not None
+        self._armed = self._device is not None and self._back_ns is None
 
     def forget(self) -> None:
         """Report the last card again when it is typed again; nobody knows whether it lies there."""
@@ -109,6 +113,9 @@ class KeyboardReader:
             self._read(self._device, now_ns)
         except OSError as fault:
             return self._lose(fault, now_ns)
+        if self._back_ns is not None and now_ns >= self._back_ns:
+            self._back_ns = None
+            return ReaderBack(now_ns)
         return self._next_card(now_ns) if self._armed else None
 
     def close(self) -> None:
@@ -121,7 +128,10 @@ class KeyboardReader:
             device.close()
 
     def _take_opened(self, now_ns: int) -> ReaderEvent | None:
-        """Take the opener's result: a device that serves from now on, or the reason why not."""
+        """Take the opener's result: a device, or the reason why there is none.
+
+        ReaderBack comes a pause later: what is typed after it lacks no head.
+        """
         result = self._opener.result() if self._opener is not None else None
         if isinstance(result, str):
             return ReaderLost(result, now_ns)
@@ -130,13 +140,15 @@ class KeyboardReader:
         self._device = result
         self._lines = LineMaker(result.opened_ns)
         self._held.back(now_ns)
-        return ReaderBack(now_ns)
+        self._back_ns = result.opened_ns + PAUSE_NS
+        return None
 
     def _lose(self, fault: OSError, now_ns: int) -> ReaderLost:
         """Hand the device to the opener, and return the event with the reason."""
         device, self._device = self._device, None
         self._waiting.clear()
         self._armed = False
+        self._back_ns = None
         reason = explain(self._path, fault)
         if self._opener is not None:
             self._opener.start(reason, device)
@@ -147,18 +159,17 @@ class KeyboardReader:
             events = device.read()
             if not events:
                 self._keep(self._lines.pause(now_ns))
+                self._read_ns = now_ns
                 return
             for event in events:
+                if (event.kind, event.code) == (EV_SYN, SYN_DROPPED):
+                    self._held.renew(self._read_ns, event.at_ns)
                 self._keep(*self._lines.feed(event))
 
     def _keep(self, *lines: Line | None) -> None:
         """Let lines wait for `arm`, but for repeats of a card that was reported."""
         for line in lines:
-            if line is None:
-                continue
-            if line.lost_keys:
-                self._held.renew(line.at_ns)  # the lost keys may have been its repeats
-            if not self._held.is_repeat(line):
+            if line is not None and not self._held.is_repeat(line):
                 self._waiting.append(line)
 
     def _next_card(self, now_ns: int) -> ReaderEvent | None:
@@ -180,11 +191,18 @@ class KeyboardReader:
         uid = typing.encoding.uid(line.text)
         if uid is None:
             return Unsupported(at_ns) if NO_CHARACTER in line.text else LeftEarly(at_ns)
-        if line.may_lack_head and len(uid) < max(typing.lengths):
+        if self._may_be_a_part(line, uid):
             return LeftEarly(at_ns)
         if len(uid) not in typing.lengths or not is_whole(uid):
             return Unsupported(at_ns)
         return CardSeen(Card(CardUid(uid), None, None), at_ns)
+
+    def _may_be_a_part(self, line: Line, uid: bytes) -> bool:
+        """Whether a line that reads as a UID may be the end of a longer one."""
+        longest = max(self._typing.lengths)
+        # One more: a digit may have been typed twice.
+        together = line.rest_of + len(line.text) <= self._typing.encoding.width(longest) + 1
+        return (line.may_lack_head or (line.rest_of > 0 and together)) and len(uid) < longest
 
 
 class _HeldTexts:
@@ -213,11 +231,14 @@ class _HeldTexts:
         if self._typed_ns:
             self._typed_ns.popitem()
 
-    def renew(self, at_ns: int) -> None:
-        """Hold all that is held at `at_ns` for longer."""
+    def renew(self, since_ns: int, at_ns: int) -> None:
+        """Hold for longer what was held at `since_ns`: keys since then, up to `at_ns`, are lost.
+
+        They may have been its repeats.
+        """
         for text, typed_ns in self._typed_ns.items():
-            if at_ns - typed_ns < REPEAT_NS:
-                self._typed_ns[text] = at_ns
+            if since_ns - typed_ns < REPEAT_NS:
+                self._typed_ns[text] = max(typed_ns, at_ns)
 
     def back(self, at_ns: int) -> None:
         """Hold what was reported last for REPEAT_NS: a reader that was unplugged types it again."""

@@ -100,11 +100,11 @@ def test_what_follows_a_line_without_end_may_be_its_rest() -> None:
     lines = lines_of(
         maker, [*typed("041122", LATER_NS), *typed("33445566\n", LATER_NS + PAUSE_NS * 2)]
     )
-    assert [(line.text, line.ended, line.may_lack_head) for line in lines] == [
-        ("041122", False, False),
-        ("33445566", True, True),
+    assert [(line.text, line.ended, line.rest_of) for line in lines] == [
+        ("041122", False, 0),
+        ("33445566", True, 6),
     ]
-    assert not lines_of(maker, typed("11223344\n", LATER_NS + REST_NS * 2))[0].may_lack_head
+    assert lines_of(maker, typed("11223344\n", LATER_NS + REST_NS * 2))[0].rest_of == 0
 
 
 def test_a_line_that_began_just_after_the_opening_may_lack_its_head() -> None:
