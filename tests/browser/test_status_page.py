@@ -4,7 +4,7 @@ import json
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,7 @@ def test_it_fits_is_large_enough_and_has_no_barriers(
     with (
         fake_lane(tmp_path / "lane-1.sock", busy(waits)) as lane,
         console(tmp_path, lane.path, module=HURRIED) as (address, _),
+        closing(pages),  # while the console runs
     ):
         has_a_day(address)
         page = pages.open(address, dark=dark, size=size, language=language)
