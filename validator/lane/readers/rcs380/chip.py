@@ -29,6 +29,8 @@ from validator.lane.readers.rcs380.usb_line import FloodError, UsbLine
 
 # For an answer: the chip needs 2 to 4 ms, and the longest exchange 5 ms more.
 ANSWER_NS = 120_000_000
+# The same again for a device that has not taken the command yet: no other can be sent meanwhile.
+WAITS_MAX = 3
 # In one call, so that a device that floods leaves the loop to the board; a step has two.
 TRANSFERS_MAX = 8
 STRAYS_MAX = 32  # transfers in a row that nobody asked for: late answers are one or two
@@ -68,6 +70,8 @@ class Line(Protocol):
 
     def fileno(self) -> int: ...  # noqa: D102
     def send(self, frame: bytes) -> None: ...  # noqa: D102
+    @property
+    def is_sending(self) -> bool: ...  # noqa: D102
     def listen(self) -> bytes | None: ...  # noqa: D102
     def wait(self, wait_s: float) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
@@ -93,6 +97,7 @@ class Chip:
         self._awaited: int | None = None  # the command under way
         self._due_ns = 0
         self._strays = 0
+        self._waits = 0  # for a line that has not taken the command yet
 
     def fileno(self) -> int:
         """Return the descriptor to poll: readable when the chip sends, or is gone."""
@@ -134,16 +139,22 @@ class Chip:
             FloodError: the chip sends without end.
             OSError: as the line.
         """
+        # Read before the line: an answer that comes while this machine does not run is in time.
+        began_ns = self._clock()
         for _ in range(TRANSFERS_MAX):
             transfer = self._line.listen()
             if transfer is None:
                 break
             self._take(transfer)
-        if self._steps is not None and self._clock() >= self._due_ns:
-            if self._awaited is not None:
+        if self._steps is not None and began_ns >= self._due_ns:
+            if self._line.is_sending and self._waits < WAITS_MAX:
+                self._waits += 1
+                self._due_ns = began_ns + ANSWER_NS
+            elif self._awaited is not None:
                 self.give_up()
                 raise NoAnswerError("it no longer answers; unplug it and plug it in again")
-            self._resume(b"")
+            else:
+                self._resume(b"")
         result, self._result = self._result, None
         return result
 
@@ -210,7 +221,7 @@ class Chip:
         match step:
             case Send(code, body):
                 self._line.send(frames.command(code, body))
-                self._awaited = code
+                self._awaited, self._waits = code, 0
                 self._due_ns = self._clock() + ANSWER_NS
             case Pause(ns, aborts):
                 if aborts:

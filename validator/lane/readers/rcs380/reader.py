@@ -34,8 +34,8 @@ from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError
 from validator.lane.readers.rcs380.opening import ATTEMPT_FAULTS, Opening
 from validator.lane.readers.rcs380.radio import ChipError, Found, NoCard, Steps, WrongAnswerError
 
-# Answers in a row that do not come or are wrong: a dead chip is lost within 0.4 s.
-MISSES_MAX = 3
+# Answers in a row that do not come or are wrong: a dead chip is lost within 0.5 s.
+MISSES_MAX = 4
 CHECK_NS = 500_000_000  # how long an idle chip may be dead before that is noticed
 OPENING_NS = 1_000_000_000  # `take` is due while the opener works; its descriptor wakes sooner
 RESET_NS = 900_000_000  # between two field resets: a card that was missed is served within 1 s
@@ -44,6 +44,11 @@ RESET_AFTER_REPORT_NS = 1_700_000_000
 # An answer that may have waited for longer is asked for again: this machine did not run, and the
 # card may have left.
 OLD_NS = 300_000_000
+# Requests without an answer before a field reset, after a time without any. A card that came then
+# answers them, and one that was put to sleep does not: behind a reset they could not be told apart.
+# The first may be lost on a card whose exchange broke off.
+REQUESTS_BEFORE_RESET = 2
+RESET_AFTER_ARMED_NS = 300_000_000  # and so long
 NUMBER_NS = 80_000_000  # for a printed number: the loop waits for it
 _SAK_APDUS = 0x20  # the card speaks ISO/IEC 14443-4
 ANSWER_FAULTS = (NoAnswerError, WrongAnswerError, ChipError)  # of a chip that is still there
@@ -78,7 +83,8 @@ class Rcs380Reader:
         self._certainty = Certainty()
         self._misses = 0  # answers, in a row
         self._due_ns = 0
-        self._reset_ns = 0
+        self._reset_ns = 0  # 0: at once, to bring a card back
+        self._requests_first = 0  # before a field reset
         self._polled_ns = 0  # an answer that is read now is not older
         self._opening = Opening(name, devices, clock)
         self._opener: Opener[Chip] | None = Opener(
@@ -106,6 +112,7 @@ class Rcs380Reader:
             return
         self._armed = True
         self._due_ns = self._polled_ns = self._clock()
+        self._request_first(self._due_ns)
         if self._chip.is_idle:
             try:
                 self._begin(self._chip, self._due_ns)
@@ -166,15 +173,18 @@ class Rcs380Reader:
             self._restart(chip, at_ns)
             return None
         event = self._event(found, at_ns) if found is not None else None
+        stood_still = self._clock() - polled_ns > OLD_NS
+        if stood_still:
+            self._request_first(at_ns)
         if event is not None:
-            event = self._report(event, chip, at_ns, is_old=self._clock() - polled_ns > OLD_NS)
+            event = self._report(event, chip, at_ns, is_old=stood_still)
         if chip.is_idle and event is None:
             self._begin(chip, self._clock())
         return event
 
     def _begin(self, chip: Chip, now_ns: int) -> None:
         """Begin what is due, if anything is."""
-        if self._armed and now_ns >= self._reset_ns:
+        if self._armed and now_ns >= self._reset_ns and not self._requests_first:
             self._reset(chip, chip.radio.reset_field(), now_ns)
         elif now_ns < self._due_ns:
             return
@@ -184,6 +194,12 @@ class Rcs380Reader:
         else:
             self._due_ns = now_ns + CHECK_NS
             chip.begin(chip.radio.check())
+
+    def _request_first(self, now_ns: int) -> None:
+        """Put a field reset off, unless it has to bring back a card."""
+        self._requests_first = REQUESTS_BEFORE_RESET
+        if self._reset_ns:
+            self._reset_ns = max(self._reset_ns, now_ns + RESET_AFTER_ARMED_NS)
 
     def _restart(self, chip: Chip, now_ns: int) -> None:
         self._reset(chip, chip.radio.restart(), now_ns)
@@ -199,6 +215,9 @@ class Rcs380Reader:
         self._misses = 0
         if found is NoCard.NONE:
             self._held.requested(acknowledged=True)
+            self._requests_first = max(0, self._requests_first - 1)
+        elif self._requests_first:
+            self._requests_first = REQUESTS_BEFORE_RESET
         certain = self._certainty.take(found)
         if self._certainty.is_open:
             self._due_ns = at_ns
@@ -214,7 +233,7 @@ class Rcs380Reader:
             return None
         if is_old:
             self._held.arrived_again(event)
-            self._reset_ns = at_ns
+            self._reset_ns = 0
             return None
         self._armed = False
         if is_repeat:
@@ -258,7 +277,7 @@ class Rcs380Reader:
         self._held.field_reset(acknowledged=True)
         if found is not None and found is not NoCard.NONE:
             self._held.lay_at_start(_as_event(found, at_ns))
-            self._reset_ns = at_ns
+            self._reset_ns = 0
         return ReaderBack(at_ns)
 
 

@@ -117,6 +117,11 @@ class UsbLine:
             self._output.submit()
         self._sent_bytes = len(frame)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether the device has not taken the last frame yet."""
+        return bool(self._output.isSubmitted())
+
     def listen(self) -> bytes | None:
         """Return what one transfer brought, or None. One a call, however much the device sends."""
         self._handle_events(0)

@@ -35,6 +35,7 @@ class Table:
         self.now_ns = 0
         self.listened = 0
         self.closed = False
+        self.is_sending = False
 
     def fileno(self) -> int:
         return -1
@@ -101,6 +102,19 @@ def test_an_acknowledgement_alone_is_no_answer(line: Table, chip: Chip) -> None:
     with pytest.raises(NoAnswerError, match="no longer answers"):
         chip.advance()
     assert chip.is_idle
+
+
+def test_a_chip_that_has_not_taken_a_command_is_given_half_a_second(
+    line: Table, chip: Chip
+) -> None:
+    chip.begin(steps())
+    line.is_sending = True
+    for _ in range(3):
+        line.now_ns += ANSWER_NS
+        assert chip.advance() is None
+    line.now_ns += ANSWER_NS
+    with pytest.raises(NoAnswerError):
+        chip.advance()
 
 
 def test_an_answer_that_waited_while_this_machine_did_not_run_counts(
