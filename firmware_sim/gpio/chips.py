@@ -227,6 +227,10 @@ class Request:
             for line in self._outputs:
                 self.chip.drive(line, high=False)
 
+    def due_ns(self) -> int | None:
+        """Return when the next level has settled; None while none changes."""
+        return min(self._settles_ns.values(), default=None)
+
     def level_changed(self, line: int, now_ns: int) -> None:
         """Take that a contact moved."""
         wanted = self._inputs.get(line)
@@ -255,8 +259,7 @@ class Request:
 
     def _wake(self) -> None:
         if self._timer.fd >= 0:
-            due_ns = min(self._settles_ns.values(), default=None)
-            self._timer.set(1 if self._edges else due_ns)
+            self._timer.set(1 if self._edges else self.due_ns())
 
     def _check(self) -> None:
         if self._timer.fd < 0:

@@ -13,6 +13,7 @@ NEVER = (
     "asyncio",
     "urllib3",
     "firmware_sim",
+    "gpiod",  # a gate loads only the driver that it uses
 )
 
 

@@ -46,8 +46,9 @@ class Gate:
                 events.append(event)
             if self.now_ns >= end_ns:
                 return events
-            # The kernel's timer would wake the loop for an edge: here each millisecond does.
-            self.now_ns = min(end_ns, max(self.now_ns + 1, self.now_ns + MS))
+            due = [end_ns, self.board.deadline_ns()]
+            due += [at_ns for request in self.chip.requests if (at_ns := request.due_ns())]
+            self.now_ns = max(self.now_ns + 1, min(due))
 
     def open(self, tap: int, hold_ms: int = 3_000) -> None:
         self.board.open(tap, Direction.ENTRY, hold_ms)

@@ -95,6 +95,22 @@ def test_a_pulse_is_short_and_the_passage_goes_on(gate: Gate) -> None:
     assert passed.after_ms == 2_920
 
 
+@pytest.mark.parametrize("wiring", [replace(WIRED, pulse_ms=300)])
+def test_two_pulses_are_two_edges_for_a_turnstile_that_counts_them(gate: Gate) -> None:
+    gate.open(1)
+    gate.run(200)
+    gate.press(SENSOR, 30)  # through, while the pulse is still on
+    locked_ms = gate.changes(RELAY)[-1][0]
+    gate.open(2)
+    gate.run(400)
+    on, off = gate.changes(RELAY)[2:]
+    assert on == (locked_ms + 100, True)
+    assert off == (locked_ms + 400, False)
+    (passed,) = gate.press(SENSOR)
+    assert isinstance(passed, Passed)
+    assert passed.tap == 2
+
+
 def test_the_same_tap_opens_once(gate: Gate) -> None:
     for _ in range(3):
         gate.open(7)
@@ -231,7 +247,7 @@ def test_a_contact_that_opens_is_an_input_that_reports_a_broken_wire() -> None:
         (errno.EBUSY, "a line is in use by another program"),
         (errno.ENXIO, "an input line reports no edges"),
         (errno.EINVAL, "it refuses these settings"),
-        (errno.EACCES, "is this user in the group gpio?"),
+        (errno.EACCES, "it may not be opened; is deploy/udev in place"),
         (errno.ENODEV, "no chip has this label"),
         (errno.EIO, "its lines cannot be had (Input/output error)"),
     ],

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from validator.domain.events import BoardBack, BoardEvent, BoardLost, Emergency, Tamper
 from validator.domain.outcomes import Direction, Outcome
-from validator.lane.boards.gpio.arms import Arms
+from validator.lane.boards.gpio.arms import TAPS_REMEMBERED, Arms
 from validator.lane.boards.gpio.lines import ChipError, Lines, OpenLines
 from validator.lane.boards.gpio.signals import Lamp, Signals
 from validator.lane.boards.gpio.wiring import Input, Output, Wiring
@@ -53,7 +53,8 @@ class GpioBoard:
         self._retry_ns = self._levels_ns = clock()
         self._reasons: set[str] = set()  # of this loss, that were reported
         self._events: deque[BoardEvent] = deque()
-        self._arms = Arms(wiring)
+        self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
+        self._arms = Arms(wiring, self._taps)
         self._signals = Signals()
         self._tamper = False
         self._driven: dict[int, bool] = {}
@@ -128,7 +129,8 @@ class GpioBoard:
         wiring = self._wiring
         try:
             self._lines = self._open_lines(wiring.chip, wiring.outputs, wiring.inputs)
-            self._arms, self._signals, self._tamper = Arms(wiring), Signals(), False
+            self._arms, self._signals = Arms(wiring, self._taps), Signals()
+            self._tamper = False
             self._driven = {output.line: False for output in wiring.outputs}
             states = self._levels(self._lines)
         except ChipError as error:
@@ -231,7 +233,7 @@ def _why_not_open(error: OSError) -> str:
         case errno.EBUSY:
             return "a line is in use by another program; does a lane run on it already?"
         case errno.EACCES | errno.EPERM:
-            return "it may not be opened; is this user in the group gpio?"
+            return "it may not be opened; is deploy/udev in place, or this user in its group?"
         case errno.ENXIO:
             return "an input line reports no edges (no interrupt); use another chip for inputs"
         case errno.EINVAL:

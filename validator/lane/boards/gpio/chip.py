@@ -133,7 +133,7 @@ def _chip(label: str) -> Iterator[gpiod.Chip]:
 
 def _why_none(labels: list[str], *, denied: bool) -> str:
     if denied:
-        return "/dev/gpiochip* may not be opened; is this user in the group gpio?"
+        return "they may not be opened; is deploy/udev in place, or this user in their group?"
     if labels:
         return f"no chip has this label; there are {', '.join(sorted({*labels}))}"
     return "this machine has no GPIO chip (/dev/gpiochip*); is it plugged in?"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from validator.domain.events import BoardBack, BoardEvent, BoardLost
 from validator.domain.outcomes import Direction, Outcome
-from validator.lane.boards.lot.gate import LotGate
+from validator.lane.boards.lot.gate import TAPS_REMEMBERED, LotGate
 from validator.lane.boards.lot.master import Master
 from validator.lane.boards.port import PORT_ERRORS, Port, why_not_open
 
@@ -52,6 +52,7 @@ class LotBoard:
         self._retry_ns = clock()
         self._reasons: set[str] = set()  # of this loss, that were reported
         self._events: deque[BoardEvent] = deque()
+        self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
 
     def fileno(self) -> int:
         """See ports.Board."""
@@ -119,7 +120,7 @@ class LotBoard:
             self._lose(why_not_open(error), now_ns)
             return False
         self._master = Master(self._address, now_ns)
-        self._gate = LotGate(self._master, self._hold_ms, now_ns)
+        self._gate = LotGate(self._master, self._hold_ms, self._taps, now_ns)
         return True
 
     def _sort(self, events: list[BoardEvent]) -> None:

@@ -64,12 +64,13 @@ class _Open:
 class LotGate:
     """One session with a turnstile, from the opening of the port to its loss."""
 
-    def __init__(self, master: Master, hold_ms: int, now_ns: int) -> None:
+    def __init__(self, master: Master, hold_ms: int, taps: deque[int], now_ns: int) -> None:
         """Begin with the state that an earlier lane may have left: cancel it.
 
         Args:
             master: the line.
             hold_ms: how long a permission lasts; the turnstile counts whole seconds.
+            taps: what was opened for already, also before a loss; it is added to.
             now_ns: the monotonic time.
         """
         self._master = master
@@ -80,7 +81,7 @@ class LotGate:
         self._emergency = False
         self._counts: dict[Direction, int] = {}
         self._open: _Open | None = None
-        self._taps: deque[int] = deque(maxlen=TAPS_REMEMBERED)
+        self._taps = taps
         self._wanted: Write | None = None  # the permission, or its end
         self._lamps: Write | None = None
         self._poll_ns = now_ns
