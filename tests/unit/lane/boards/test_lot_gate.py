@@ -216,14 +216,14 @@ def test_a_passenger_who_is_through_before_the_answer_was_missed_gets_no_second_
     assert line.register(0x40) == 0
 
 
-def test_a_turnstile_that_answers_nothing_is_lost_within_half_a_second() -> None:
+def test_a_turnstile_that_answers_nothing_is_lost_within_a_second_and_a_half() -> None:
     line = Line().up()
     line.do("fault", "dropped")
     begun_ns = line.now_ns
     (lost,) = line.run(2_000)
     assert isinstance(lost, BoardLost)
     assert "is silent" in lost.reason
-    assert lost.at_ns - begun_ns < 600 * MS
+    assert lost.at_ns - begun_ns < 1_500 * MS
 
 
 def test_a_blocked_turnstile_is_lost_with_what_to_do() -> None:

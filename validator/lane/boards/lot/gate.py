@@ -29,7 +29,7 @@ from validator.lane.boards.lot.master import Answered, Failed, Master, RefusedRe
 NS_PER_MS = 1_000_000
 POLL_NS = 50 * NS_PER_MS  # how old the knowledge of a passage is at most
 MODE_EVERY = 5  # state reads for each read of the mode
-FAILED_MAX = 4  # in a row: the line is lost
+FAILED_MAX = 12  # in a row, more than a second of silence: the line is lost
 OPEN_LATE_NS = 1_000 * NS_PER_MS  # the passenger of an OPEN that was not taken may have gone
 INSIDE_MAX_NS = 1_500 * NS_PER_MS  # for somebody who stands in the arms when the time is over
 TAPS_REMEMBERED = 32
