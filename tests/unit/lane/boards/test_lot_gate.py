@@ -178,6 +178,15 @@ def test_nobody_came_and_the_permission_is_cancelled() -> None:
     assert line.register(0x40) == 0
 
 
+def test_a_permission_that_somebody_else_takes_away_is_not_given_again() -> None:
+    line = Line().up()
+    line.open(7)
+    line.run(100)
+    line.turnstile.write(0x40, (0,), line.now_ns)
+    assert [type(event) for event in line.run(300)] == [NotPassed]
+    assert line.opens() == 1
+
+
 def test_somebody_in_the_arms_when_the_time_is_over_may_end_the_turn() -> None:
     line = Line(hold_ms=60_000).up()
     line.open(7, 1_000)
