@@ -250,10 +250,8 @@ def _token(file: BinaryIO, gate_id: str) -> str:
     "--for",
     "wait_s",
     type=click.IntRange(1, 600),
-    default=30,
-    show_default=True,
     metavar="SECONDS",
-    help="With --readers: how long to wait for a card.",
+    help="With --readers: how long to wait for a card; 30 without it.",
 )
 def check(
     *,
@@ -262,17 +260,17 @@ def check(
     readers: bool,
     tried: int | None,
     identify: bool,
-    wait_s: int,
+    wait_s: int | None,
 ) -> None:
     """Check configuration, keys, list, clock, disk and devices; print what is wrong and what to do.
 
     Exit 1 if the gate could not serve, 2 if the configuration cannot be read. Nothing is changed.
     """
     if readers:
-        _check_readers(tried, wait_s, as_json=as_json, identify=identify)
+        _check_readers(tried, wait_s or 30, as_json=as_json, identify=identify)
         return
-    if tried is not None or identify:
-        raise click.UsageError("--try and --identify need --readers")
+    if tried is not None or identify or wait_s is not None:
+        raise click.UsageError("--try, --for and --identify need --readers")
     config = _load(config_path)
     from validator.check import examine, show
 

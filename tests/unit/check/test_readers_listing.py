@@ -8,8 +8,12 @@ from click.testing import CliRunner
 
 from tests.unit.check import test_serial_adapters as adapters
 from tests.unit.check import test_typing_readers as typing
-from validator.check.readers import FoundReader, found_readers, show_readers
+from validator.check.readers import FoundReader, found_readers, show_readers, trial, try_one
+from validator.check.readers.found import lines_of
 from validator.check.readers.trial import config_of
+from validator.config.devices import ReaderConfig
+from validator.lane.ports import Reader
+from validator.lane.readers.absent import AbsentReader
 from validator.lane.readers.pcsc.codes import Code, PcscError
 
 
@@ -139,6 +143,14 @@ def test_an_adapter_is_a_place_for_a_pn532_by_its_lasting_name(tmp_path: Path) -
     assert found.lines[2] == 'device = "/dev/serial/by-path/platform-usb-0:1.2:1.0-port0"'
 
 
+def test_brltty_beside_a_ch340_is_to_be_removed(tmp_path: Path) -> None:
+    adapters.plug(tmp_path / "sys", "ttyUSB0", "1-1.2", "1a86:7523")
+    assert not any("brltty" in note for note in listed(tmp_path)[0].notes)
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/brltty").touch()
+    assert any("apt remove brltty" in note for note in listed(tmp_path)[0].notes)
+
+
 def test_a_uart_with_a_login_console_says_what_to_switch_off(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
     (tmp_path / "proc").mkdir()
@@ -188,7 +200,23 @@ def test_as_json_it_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert reader["lines"] == ["[reader]", 'driver = "rcs380"', 'device = "usb"']
 
 
-@pytest.mark.parametrize("options", [["--try", "1"], ["--identify"]])
+@pytest.mark.parametrize("identify", [False, True])
+def test_a_reader_that_passes_apdus_is_asked_for_the_number_only_to_identify(
+    monkeypatch: pytest.MonkeyPatch, *, identify: bool
+) -> None:
+    monkeypatch.setattr(trial, "READY_S", 0.0)
+    opened: list[ReaderConfig] = []
+
+    def open_(reader: ReaderConfig, _locks: Path) -> Reader:
+        opened.append(reader)
+        return AbsentReader("gone")
+
+    found = [FoundReader("A", "here", lines_of("pcsc", "A"))]
+    assert not try_one(found, 1, 0.0, identify=identify, open_=open_)
+    assert [each.read_number for each in opened] == [identify]
+
+
+@pytest.mark.parametrize("options", [["--try", "1"], ["--identify"], ["--for", "3"]])
 def test_options_of_the_list_of_readers_need_it(options: list[str]) -> None:
     from validator.cli import main  # noqa: PLC0415  # it guards this process's standard output
 

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+import msgspec
 
 from validator.check.readers.found import FoundReader
 from validator.check.readers.learning import Learnt, learn_reader
 from validator.check.readers.listing import found_readers
 from validator.check.readers.trial import config_of, try_reader
-from validator.config.devices import ReaderConfig
+from validator.config.devices import PASSES_APDUS, ReaderConfig
 from validator.errors import OperatorError
 from validator.formats.shown import shown
 from validator.lane.ports import Reader
@@ -66,6 +67,8 @@ def try_one(
     if not chosen.lines:
         raise OperatorError(f"reader {number} cannot be tried: {'; '.join(chosen.notes)}")
     config = config_of(chosen.lines)
+    if config.driver in PASSES_APDUS:
+        config = msgspec.structs.replace(config, read_number=identify)
     if config.driver == "keyboard":
         return _learn(config.device, wait_s)
     line = ""

@@ -79,6 +79,8 @@ def _other_usb(root: Path) -> Iterator[FoundReader]:
 def _adapters(root: Path, permitted: Callable[[Path], bool]) -> Iterator[FoundReader]:
     for adapter in serial_adapters(root / "sys", root / "dev"):
         notes = ["a place for a PN532, or for a board", f"named {adapter.named_by}"]
+        if adapter.chip == "CH340" and (root / "usr/bin/brltty").exists():
+            notes.append("brltty takes it for a Braille display: apt remove brltty")
         if not permitted(Path(adapter.tty)):
             notes.append(_no_permission(adapter.tty))
         device = _as_named(root, adapter.name)
