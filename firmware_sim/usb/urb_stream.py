@@ -98,6 +98,8 @@ class UrbStream:
             yield head, body
 
     def _submit(self, number: int, head: bytes, body: bytes, endpoint: int, now_ns: int) -> None:
+        if number in self._pending:
+            raise StreamError(f"two URBs with the number {number} at once")
         length = struct.unpack_from(">I", head, 24)[0]
         setup = Setup.parse(head[40:48]) if endpoint & 0x7F == 0 else None
         self._pending.add(number)

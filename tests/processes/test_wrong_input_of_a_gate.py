@@ -179,7 +179,7 @@ def test_a_configuration_that_may_not_be_read_is_one_line(config: Path, command:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("turnike lan", "No such command 'lan'. Did you mean 'lane'?"),
+        ("turnike lan", "No such command 'lan'. (Did you mean one of: 'lane', 'learn'?)"),
         ("turnike check --jsn", "Did you mean '--json'?"),
         ("turnike bench --decisions many", "'many' is not a valid integer range"),
         ("turnike demo --taps 0", "0 is not in the range"),

@@ -1,5 +1,6 @@
 """The rig of PC/SC readers: a simulated CCID reader, and a pcscd of the USB rig's own."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from tests.contracts.simulator import Simulator
 from tests.support.devices.pcscd import Pcscd
 from validator.domain.events import CardSeen, LeftEarly, ReaderEvent
 from validator.lane.ports import Reader
+from validator.lane.readers.pcsc.codes import PcscError, State
 from validator.lane.readers.pcsc.library import PcscLite
 from validator.lane.readers.pcsc.reader import PcscReader
 
@@ -46,6 +48,7 @@ STAGES: dict[str, type[ReaderEvent] | None] = {
     "before-reply": LeftEarly,
     "before-release": CardSeen,
 }
+EMPTY_S = 1.0
 RECOVERS_S = 20.0  # libccid waits up to 5 s for an answer that does not come
 
 LOCKS = Path("/run/pcscd")  # the rig's own, and empty but for pcscd's socket
@@ -54,7 +57,7 @@ NAME = "ACS ACR122U PICC Interface"
 
 def pcsc_reader(pattern: str) -> Reader:
     """Return a new reader on the slot of that pattern."""
-    return PcscReader(PcscLite(), pattern, LOCKS)
+    return PcscReader(PcscLite(), pattern, LOCKS, reads_numbers=True)
 
 
 class PcscRig:
@@ -73,8 +76,32 @@ class PcscRig:
         return int(self.simulator.say(f"present {uid}{stage}", "present")["at_ns"])
 
     def remove(self) -> None:
-        for card in self.status()["cards"]:
+        cards = self.status()["cards"]
+        for card in cards:
             self.simulator.say(f"remove {card['uid']}", "removed")
+        if cards:
+            self._wait_for_pcscd()
+
+    def _wait_for_pcscd(self) -> None:
+        """Wait until pcscd knows that the slot is empty.
+
+        No hand is so fast as to lay a card again before. A fault may keep it from pcscd: then the
+        wait ends at its limit.
+        """
+        try:
+            context = PcscLite().context()
+        except PcscError:  # the fault is that pcscd does not answer
+            return
+        try:
+            end_s = time.monotonic() + EMPTY_S
+            slots, known = context.slots(), 0
+            while slots and not known & State.EMPTY and time.monotonic() < end_s:
+                found = context.wait([(slots[0], known)], int(EMPTY_S * 1_000))
+                known = found[0] & ~State.CHANGED if found else State.EMPTY
+        except PcscError:
+            pass  # the slot is gone, and the card with it
+        finally:
+            context.release()
 
     def clash(self, first: str, second: str) -> int:
         return int(self.simulator.say(f"clash {first} {second}", "clash")["at_ns"])

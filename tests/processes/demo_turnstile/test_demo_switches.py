@@ -134,7 +134,10 @@ def test_before_the_cut_off_date_an_unmatched_card_is_admitted_with_a_notice(pag
 
 
 def test_without_a_network_and_with_its_plug_pulled_the_gate_loses_no_report(page: Page) -> None:
-    reports = page.until(is_at_rest)["reports"]["city_received"]
+    at_rest = page.until(
+        lambda scene: is_at_rest(scene) and scene["reports"]["city_received"] is not None
+    )
+    reports = at_rest["reports"]["city_received"]
     assert page.do("network", up=False) == (204, "")
     page.until(lambda scene: (scene["network"], scene["courier"]) == ("cut", "unreachable"))
     assert outcome(page, "suspended") == "denied"
