@@ -12,19 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from validator.check.finding import Finding
 from validator.config import Config
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
-from validator.lane.ports import Board, Reader
+from validator.lane.ports import IN_USE, Board, Reader
 from validator.programs.devices import make_board, make_reader
 
 # A chip left at another speed is found in two seconds; a board greets within one.
 DEVICE_WAIT_NS = 4_000_000_000
+SERIAL_LINES = ("pn532", "serial", "lot")  # the drivers whose device is a serial line
 
 
 def examine_devices(config: Config) -> Iterator[Finding]:
     """Open both and wait for an answer, unless a lane holds them."""
     board_name = f"chip {config.board.gpio.chip}" if config.board.gpio else config.board.device
     paths = {"board": board_name, "reader": config.reader.device or config.board.device}
-    # Checked before our own drivers hold them.
-    held = {subject: path for subject, path in paths.items() if _held(path)}
+    # A lock on a serial line is checked before our own drivers take it. Other kinds of devices have
+    # none: their drivers' refusals name the holder.
+    on_lines = {"board": config.board.driver, "reader": config.reader.driver}
+    lines = {name: path for name, path in paths.items() if on_lines[name] in SERIAL_LINES}
+    held = {subject: path for subject, path in lines.items() if _held(path)}
     for subject, path in held.items():
         yield Finding(
             subject,
@@ -65,10 +69,7 @@ def _answers(devices: Mapping[str, Board | Reader], paths: Mapping[str, str]) ->
         if name in answered:
             yield Finding(name, "ok", f"{paths[name]}: answers")
         else:
-            # Lines of a GPIO chip have no lock that could be asked before; the kernel's refusal
-            # names their holder.
-            is_held = name == "board" and " is in use" in lost[name]
-            yield Finding(name, "note" if is_held else "bad", lost[name])
+            yield Finding(name, "note" if IN_USE in lost[name] else "bad", lost[name])
 
 
 def _held(path: str) -> bool:

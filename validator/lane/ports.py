@@ -39,6 +39,9 @@ from validator.reports.stored_report import StoredReport
 
 # Devices
 
+IN_USE = "in use"
+"""In the reason of every loss of a device that another program holds; the contracts test it."""
+
 
 class Reader(Protocol):
     """A card reader."""
