@@ -35,6 +35,7 @@ class Scale:
     taps: int = 1_500
     sense_taps: int = 500
     usb_taps: int = 120  # each of four ways: a second for twenty
+    pcsc_cards: int = 40  # of each of two programs: more than a second a card
     board_wait_s: float = 3.0  # in each of eight states
     connect_taps: int = 50  # a second each
     starts: int = 12
@@ -60,6 +61,7 @@ SMALL = Scale(
     taps=6,
     sense_taps=4,
     usb_taps=3,
+    pcsc_cards=2,
     board_wait_s=0.2,
     connect_taps=1,
     starts=1,
