@@ -53,10 +53,10 @@ demo: $(VENV)/.run
 	@$(BIN)/turnike demo --cards $(DEMO_CARDS) $(if $(TAPS),--taps $(TAPS)) $(if $(CHAOS),--chaos) \
 		$(if $(READER),--reader $(READER))
 
-# Most of what tests do is waiting for real time to pass: five share two processors well.
+# Most of what tests do is waiting for real time to pass: four share two processors well.
 test: $(VENV)/.dev
 	@echo "turnike: every test that this machine can run; about a quarter of an hour on two processors"
-	$(BIN)/python -m pytest -n 5 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Nightly, not at each push: the real kernel in an emulator (README.md in tests/machine).
 test-machine: $(VENV)/.dev

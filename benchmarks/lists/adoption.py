@@ -182,8 +182,8 @@ def _rows(town: Town, noted: Line, idle: Window, fetches: list[Window]) -> list[
         ("verified, mapped, swapped by the lane", looks, limits),
     ):
         during = _within(taps, windows)
-        mean_ms = sum(end_ns - start_ns for start_ns, end_ns in windows) / len(windows) / 1e6
-        if during:
+        if during:  # else no window was long enough for a tap, or none was seen
+            mean_ms = sum(end_ns - start_ns for start_ns, end_ns in windows) / len(windows) / 1e6
             taken_ns = [tap.decided_ns for tap in during]
             note = f"{len(windows)} × {mean_ms:,.0f} ms"
             rows.append(timed(f"– while another is {what}", "µs", taken_ns, *budget, note=note))

@@ -2,15 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.contracts.simulator import Simulator
 from tests.support.devices.pcscd import Pcscd
-from validator.domain.events import CardSeen, LeftEarly, ReaderEvent
+from validator.domain.events import CardSeen, LeftEarly, ReaderEvent, ReaderLost
 from validator.lane.ports import Reader
 from validator.lane.readers.pcsc.codes import PcscError, State
 from validator.lane.readers.pcsc.library import PcscLite
 from validator.lane.readers.pcsc.reader import PcscReader
+
+if TYPE_CHECKING:
+    from tests.contracts.readers.rigs import Listener  # which imports this module
 
 PASSING = (
     "delayed=40/3",
@@ -128,3 +131,17 @@ class PcscRig:
     def close(self) -> None:
         self.simulator.close()
         self.pcscd.stop()
+
+
+def read_in_spite_of_pcscd(rig: PcscRig, listener: "Listener") -> str:
+    """Return the UID of the next card; restart pcscd as soon as the reader asks for it.
+
+    pcscd may have got stuck at the unplug (docs/decisions/0028).
+    """
+    while (event := listener.armed_event(RECOVERS_S)) is not None:
+        if isinstance(event, ReaderLost) and "restart pcscd" in event.reason:
+            rig.pcscd.kill()
+            rig.pcscd.start()
+        if isinstance(event, CardSeen):
+            return event.card.uid.raw.hex()
+    raise AssertionError(f"no card within {RECOVERS_S} s")
