@@ -12,8 +12,7 @@ from typing import Any
 
 
 def _say(event: str, **fields: object) -> None:
-    at_ns = time.monotonic_ns()
-    print(json.dumps({"event": event, "at_ns": at_ns, **fields}), flush=True)
+    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 def main() -> None:
@@ -33,10 +32,11 @@ def main() -> None:
                     connection = card.createConnection()
                     connection.connect()
                     data, _, _ = connection.transmit([0xFF, 0xCA, 0, 0, 0])
+                    at_ns = time.monotonic_ns()
                     connection.disconnect()
                 except gone:
                     continue
-                _say("uid", uid=bytes(data).hex())
+                _say("uid", uid=bytes(data).hex(), at_ns=at_ns)
 
     monitoring.CardMonitor().addObserver(Observer())
     _say("ready")

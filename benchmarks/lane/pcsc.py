@@ -31,12 +31,13 @@ def run(bench: Bench) -> list[Row]:
     except RigError as error:
         raise RuntimeError(f"no simulated USB bus: {error}") from error
     ours, monitor = taken["ours"], taken["monitor"]
+    alone = "" if monitor is not None else "no rival: Debian's python3-pyscard is not installed"
     rows = [
-        timed("card → event, PC/SC", "ms", ours["cards"]),
+        timed("card → event, PC/SC", "ms", ours["cards"], note=alone),
         counted("– 90 of 100 cards", "ms", _p90_ms(ours["cards"]), Limit("p50", P90_MS, "p90")),
         timed("– a card in another's place", "ms", ours["swapped"]),
     ]
-    if monitor is not None:  # else Debian's python3-pyscard is not installed
+    if monitor is not None:
         rows += [
             timed("… pyscard's CardMonitor", "ms", monitor["cards"], compared=True),
             counted("… 90 of 100 cards", "ms", _p90_ms(monitor["cards"]), compared=True),

@@ -21,7 +21,7 @@ MOMENTS = 6
 STAGES_S = 0.015  # a tap is through by then: the chip's 8 ms with real timing, and the lane's one
 
 
-@pytest.fixture(params=["pn532", "pn532, real times", "board"])
+@pytest.fixture(params=["pn532", "pn532 at real times", "board"])
 def one_gate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gate]:
     timing = "real" if "real" in request.param else "ideal"
     with gate(tmp_path, reads_on_board=request.param == "board", timing=timing) as made:

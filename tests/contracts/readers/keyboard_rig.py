@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.contracts.readers.card_rig import CardRig
 from tests.contracts.simulator import Simulator
 from validator.domain.events import CardSeen, ReaderEvent
 from validator.lane.readers.keyboard.encoding import Encoding
@@ -31,7 +32,7 @@ def keyboard_reader(path: str) -> KeyboardReader:
     return KeyboardReader(path, HEX)
 
 
-class KeyboardRig:
+class KeyboardRig(CardRig):
     """A simulated reader that types. See tests.contracts.readers.rigs.ReaderRig."""
 
     def __init__(self, link: Path, *options: str) -> None:
@@ -41,34 +42,8 @@ class KeyboardRig:
     def reader(self) -> KeyboardReader:
         return keyboard_reader(self.path)
 
-    def present(self, uid: str, leaves: str = "") -> int:
-        stage = f" leaves={leaves}" if leaves else ""
-        return int(self.simulator.say(f"present {uid}{stage}", "present")["at_ns"])
-
-    def remove(self) -> None:
-        for card in self.simulator.say("status", "status")["cards"]:
-            self.simulator.say(f"remove {card['uid']}", "removed")
-
-    def clash(self, first: str, second: str) -> int:
-        return int(self.simulator.say(f"clash {first} {second}", "clash")["at_ns"])
-
-    def unplug(self) -> int:
-        return int(self.simulator.say("unplug", "unplugged")["at_ns"])
-
-    def replug(self) -> int:
-        return int(self.simulator.say("replug", "replugged")["at_ns"])
-
-    def brown_out(self) -> int:
-        return int(self.simulator.say("brownout", "brownout")["at_ns"])
-
-    def fault(self, text: str) -> None:
-        self.simulator.say(f"fault {text}", "fault")
-
     def console_keys(self) -> int:
         """Return how many keys went to the console, and wait until all is typed."""
         while (status := self.simulator.say("status", "status"))["typing"]:
             pass
         return int(status["console_keys"])
-
-    def close(self) -> None:
-        self.simulator.close()

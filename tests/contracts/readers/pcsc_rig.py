@@ -2,8 +2,9 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.contracts.readers.card_rig import CardRig
 from tests.contracts.simulator import Simulator
 from tests.support.devices.pcscd import Pcscd
 from validator.domain.events import CardSeen, LeftEarly, ReaderEvent, ReaderLost
@@ -63,7 +64,7 @@ def pcsc_reader(pattern: str) -> Reader:
     return PcscReader(PcscLite(), pattern, LOCKS, reads_numbers=True)
 
 
-class PcscRig:
+class PcscRig(CardRig):
     """`firmware-sim ccid`, pcscd and PcscReader."""
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -74,15 +75,9 @@ class PcscRig:
     def reader(self) -> Reader:
         return pcsc_reader(self.path)
 
-    def present(self, uid: str, leaves: str = "") -> int:
-        stage = f" leaves={leaves}" if leaves else ""
-        return int(self.simulator.say(f"present {uid}{stage}", "present")["at_ns"])
-
     def remove(self) -> None:
-        cards = self.status()["cards"]
-        for card in cards:
-            self.simulator.say(f"remove {card['uid']}", "removed")
-        if cards:
+        if self.status()["cards"]:
+            super().remove()
             self._wait_for_pcscd()
 
     def _wait_for_pcscd(self) -> None:
@@ -106,30 +101,12 @@ class PcscRig:
         finally:
             context.release()
 
-    def clash(self, first: str, second: str) -> int:
-        return int(self.simulator.say(f"clash {first} {second}", "clash")["at_ns"])
-
     def swap(self, uid: str) -> int:
         """Put a card in the place of the one that lies there, without an event."""
         return int(self.simulator.say(f"swap {uid}", "swap")["at_ns"])
 
-    def unplug(self) -> int:
-        return int(self.simulator.say("unplug", "unplugged")["at_ns"])
-
-    def replug(self) -> int:
-        return int(self.simulator.say("replug", "replugged")["at_ns"])
-
-    def brown_out(self) -> int:
-        return int(self.simulator.say("brownout", "brownout")["at_ns"])
-
-    def fault(self, text: str) -> None:
-        self.simulator.say(f"fault {text}", "fault")
-
-    def status(self) -> dict[str, Any]:
-        return self.simulator.say("status", "status")
-
     def close(self) -> None:
-        self.simulator.close()
+        super().close()
         self.pcscd.stop()
 
 

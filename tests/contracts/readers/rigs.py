@@ -19,11 +19,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tests.contracts.boards.rig import BoardRig, open_board
 from tests.contracts.loop import Loop, closing
 from tests.contracts.readers import keyboard_rig, pcsc_rig
+from tests.contracts.readers.card_rig import CardRig
 from tests.contracts.readers.device_faults import (
     BOARD_LASTING,
     BOARD_PASSING,
@@ -95,7 +96,7 @@ class ReaderRig(Protocol):
         """End the device's process."""
 
 
-class Pn532Rig:
+class Pn532Rig(CardRig):
     """`firmware-sim pn532` and Pn532Reader."""
 
     def __init__(self, link: Path, timing: str = "ideal", *, seed: int = 0) -> None:
@@ -106,35 +107,6 @@ class Pn532Rig:
 
     def reader(self) -> Reader:
         return Pn532Reader(self.path)
-
-    def present(self, uid: str, leaves: str = "") -> int:
-        stage = f" leaves={leaves}" if leaves else ""
-        return int(self.simulator.say(f"present {uid}{stage}", "present")["at_ns"])
-
-    def remove(self) -> None:
-        for card in self.status()["cards"]:
-            self.simulator.say(f"remove {card['uid']}", "removed")
-
-    def clash(self, first: str, second: str) -> int:
-        return int(self.simulator.say(f"clash {first} {second}", "clash")["at_ns"])
-
-    def unplug(self) -> int:
-        return int(self.simulator.say("unplug", "unplugged")["at_ns"])
-
-    def replug(self) -> int:
-        return int(self.simulator.say("replug", "replugged")["at_ns"])
-
-    def brown_out(self) -> int:
-        return int(self.simulator.say("brownout", "brownout")["at_ns"])
-
-    def fault(self, text: str) -> None:
-        self.simulator.say(f"fault {text}", "fault")
-
-    def status(self) -> dict[str, Any]:
-        return self.simulator.say("status", "status")
-
-    def close(self) -> None:
-        self.simulator.close()
 
 
 class Rcs380Rig(Pn532Rig):
@@ -200,9 +172,10 @@ class RigKind:
             reports ReaderLost with that reason. None for a device whose line cannot echo.
         knows_sak: whether it tells a card's ATQA and SAK.
         needs_usb_rig: whether the reader finds its device only in the USB rig.
-        reports_clash: whether it knows that there are two cards; if not, it reports one of them.
         recovers_s: how long it may take to serve again after a fault.
         notices_brown_out: whether each is reported, also one that is over before it is looked for.
+        reads_numbers_ahead: whether it reads a printed number right behind the event, so that it
+            has it also of a card that has left since.
         needs_input_rig: whether it finds it only in the input rig.
     """
 
@@ -217,9 +190,9 @@ class RigKind:
     bears_echo: bool | None = None
     knows_sak: bool = True
     needs_usb_rig: bool = False
-    reports_clash: bool = True
     recovers_s: float = 2.0
     notices_brown_out: bool = True
+    reads_numbers_ahead: bool = False
     needs_input_rig: bool = False
 
 
@@ -251,7 +224,7 @@ def _rcs380(timing: str) -> RigKind:
 
 RIGS = {
     "pn532": _pn532("ideal"),
-    "pn532, real times": _pn532("real"),
+    "pn532 at real times": _pn532("real"),
     "board": RigKind(
         lambda folder: BoardReaderRig(folder / "board"),
         LoneBoardReader,
@@ -271,10 +244,10 @@ RIGS = {
         pcsc_rig.LASTING,
         pcsc_rig.STAGES,
         needs_usb_rig=True,
-        reports_clash=pcsc.ABILITIES.clash,
         knows_sak=False,
         recovers_s=pcsc_rig.RECOVERS_S,
         notices_brown_out=False,
+        reads_numbers_ahead=True,
     ),
     "keyboard": RigKind(
         lambda folder: KeyboardRig(folder / "reader"),
@@ -284,7 +257,6 @@ RIGS = {
         keyboard_rig.LASTING,
         keyboard_rig.STAGES,
         reports_second=True,
-        reports_clash=keyboard.ABILITIES.clash,
         knows_sak=False,
         needs_input_rig=True,
     ),

@@ -23,7 +23,7 @@ STAGES = [
 SECOND_REPORTED = kinds_that(lambda kind: kind.reports_second)
 LEAVING = kinds_that(lambda kind: kind.abilities.leaving)
 NOT_LEAVING = kinds_that(lambda kind: not kind.abilities.leaving)
-CLASH = kinds_that(lambda kind: kind.reports_clash)
+CLASH = kinds_that(lambda kind: kind.abilities.clash)
 FORGOTTEN_S = 2.5  # within which a reader that knows no leaving takes a card for a new one
 
 

@@ -202,6 +202,9 @@ class Watcher:
             if error.code in SERVICE_GONE:
                 raise
             is_gone = error.code in READER_GONE
+            if not is_gone:
+                # A pcscd that dies in a call makes it return any number; the next call tells.
+                self._call(context.slots)
             self._lose(
                 reasons.gone(self._pattern) if is_gone else reasons.failed(self._pattern, error)
             )

@@ -21,6 +21,7 @@ class FakePcscd:
 
     def __init__(self) -> None:
         self.failure: int | None = None
+        self.last_answer: int | None = None  # of the wait in which it dies
         self.cancelled = threading.Event()
         self.released = 0
 
@@ -33,6 +34,9 @@ class FakePcscd:
         return [SLOT]
 
     def wait(self, known: Sequence[tuple[str, int]], limit_ms: int) -> list[int] | None:
+        if self.last_answer is not None:
+            self.failure = Code.COMM_ERROR
+            raise PcscError(self.last_answer, "SCardGetStatusChange")
         self._check("SCardGetStatusChange")
         if known == [(SLOT, 0)]:
             return [State.EMPTY | State.CHANGED]
@@ -111,6 +115,20 @@ def test_a_pcscd_that_fails_is_reported_once_and_a_new_context_serves(
     until(lambda: pcscd.released == 1)
     pcscd.failure = None
     assert next_news(watching) == Ready(card_lies=False)
+    watching.close()
+
+
+def test_a_pcscd_that_dies_in_a_wait_with_any_answer_is_named_and_no_code_is(
+    sysfs: Path, tmp_path: Path
+) -> None:
+    pcscd = FakePcscd()
+    watching = Watcher(pcscd, "ACS*", tmp_path, sysfs=sysfs)
+    assert next_news(watching) == Ready(card_lies=False)
+    pcscd.last_answer = 0x8010006A
+    gone = next_news(watching)
+    assert isinstance(gone, Lost)
+    assert gone.reason.startswith("pcsc at ACS*: pcscd ")
+    assert "8010006A" not in gone.reason
     watching.close()
 
 
