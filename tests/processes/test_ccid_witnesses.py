@@ -83,3 +83,5 @@ def test_opensc_and_pcsc_scan_read_cards_on_the_simulated_reader(rig: Rig, reade
             assert "ATR: 3B 81 80 01 80 80" in scanned
         reader.say("remove")
         reader.event("removed", uid=uid)
+        while "not present" not in said(rig, "opensc-tool", "-r", PICC, "-a"):
+            pass  # pcscd has not been told yet: it would keep the ATR for the next card
