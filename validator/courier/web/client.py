@@ -203,25 +203,35 @@ class Web:
         """Download a file of `bytes_` bytes with this sha256 to `path`, durably.
 
         A broken download stays in `path` + ".part" and is resumed from any server: the hash decides
-        what it must become. A line that breaks after it brought enough is used again at once. There
-        is no deadline, only a lowest speed. Raises RemoteError.
+        what it must become. If that is wrong, the disk may have spoilt what an earlier call left,
+        which is no fault of the server: it is fetched once more, from the start. A line that breaks
+        after it brought enough is used again at once. There is no deadline, only a lowest speed.
+        Raises RemoteError.
         """
         part_path = path.with_name(path.name + PART)
         with disk_errors(part_path), closing(Part(part_path, bytes_)) as part:
-            while part.length < bytes_:
-                before = part.length
-                try:
-                    self._go_on(url, part)
-                except RemoteError as error:
-                    broken = error.state in (SourceState.UNREACHABLE, SourceState.SLOW)
-                    if not broken or part.length - before < self.limits.again_bytes_min:
-                        raise
+            resumed = part.length > 0
+            self._complete(url, part)
+            if resumed and part.sha256() != sha256:
+                part.empty()
+                self._complete(url, part)
             if part.sha256() != sha256:
                 part_path.unlink()
                 raise refused(url, "not the bytes whose sha256 is signed")
             part.sync()
             part_path.rename(path)
             sync_folder(path.parent)
+
+    def _complete(self, url: str, part: Part) -> None:
+        """Request what is missing, over as many connections as each bring enough."""
+        while part.length < part.bytes_max:
+            before = part.length
+            try:
+                self._go_on(url, part)
+            except RemoteError as error:
+                broken = error.state in (SourceState.UNREACHABLE, SourceState.SLOW)
+                if not broken or part.length - before < self.limits.again_bytes_min:
+                    raise
 
     def _go_on(self, url: str, part: Part) -> None:
         """Request the missing bytes, or all if the server does not continue there."""

@@ -119,14 +119,37 @@ class TestLargeFile:
         server.faults.clear()
         assert large(server, web, tmp_path) == CONTENT
 
-    def test_whose_part_is_damaged_is_refused_once_and_then_fetched_again(
+    @pytest.mark.parametrize("there", [1_000, len(CONTENT)], ids=["a part", "all of it"])
+    def test_whose_part_rotted_on_the_disk_is_fetched_again_and_the_server_not_blamed(
+        self, server: WebServer, web: Web, tmp_path: Path, there: int
+    ) -> None:
+        (tmp_path / "large.wire.part").write_bytes(bytes(there))
+        assert large(server, web, tmp_path) == CONTENT
+        assert [path.name for path in tmp_path.iterdir()] == ["large.wire"]
+
+    def test_whose_part_rotted_and_whose_line_breaks_goes_on_with_the_new_part(
         self, server: WebServer, web: Web, tmp_path: Path
     ) -> None:
-        (tmp_path / "large.wire.part").write_bytes(bytes(1_000))
+        part = tmp_path / "large.wire.part"
+        part.write_bytes(bytes(len(CONTENT)))
+        server.faults["*"] = Fault.CUT
+        server.cut_after_bytes = 60_000
+        with pytest.raises(RemoteError, match="broke"):
+            large(server, web, tmp_path)
+        assert part.read_bytes() == CONTENT[:60_000]
+        server.faults.clear()
+        assert large(server, web, tmp_path) == CONTENT
+
+    @pytest.mark.parametrize("there", [0, 1_000])
+    def test_of_other_bytes_is_asked_for_at_most_twice(
+        self, server: WebServer, web: Web, tmp_path: Path, there: int
+    ) -> None:
+        (tmp_path / "large.wire.part").write_bytes(CONTENT[:there])
+        server.faults["*"] = Fault.TAMPERED
         with pytest.raises(RemoteError) as error:
             large(server, web, tmp_path)
         assert state(error, server) is SourceState.REFUSED
-        assert large(server, web, tmp_path) == CONTENT
+        assert len(server.asked) == (2 if there else 1)
 
     def test_that_stalls_is_gone_on_with_at_the_next_poll(
         self, server: WebServer, hurried: Web, tmp_path: Path
