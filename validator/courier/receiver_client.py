@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from validator.courier.ports import BatchError, ReportAnswer, Result
 from validator.courier.receiver_refusals import explained
-from validator.courier.web.client import StatusError, Web, as_sent
+from validator.courier.web.client import StatusError, Web
 from validator.courier.web.errors import host, place
+from validator.courier.web.spelling import as_sent
 from validator.errors import RemoteError, SourceState
 from validator.host.owners import name_of
 from validator.learning.signed_text import SignedText

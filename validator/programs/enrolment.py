@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from validator.courier.receiver_client import GateKeyError, gate_key
 from validator.courier.receiver_refusals import explained
-from validator.courier.web.client import StatusError, Web, as_sent
+from validator.courier.web.client import StatusError, Web
 from validator.courier.web.errors import host
+from validator.courier.web.spelling import as_sent
 from validator.errors import OperatorError, RemoteError
 from validator.host.clock import Clock
 from validator.host.durable import put_secret

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validator.courier.web.client import as_sent
+from validator.courier.web.spelling import as_sent
 from validator.formats.web_address import AddressError, is_loopback, parse_address, parse_proxy
 
 GOOD = {

@@ -40,12 +40,11 @@ from validator.courier.web.transport import Pace, PacedAdapter, WebLimits
 from validator.errors import RemoteError, SourceState
 from validator.host.durable import sync_folder
 
-__all__ = ["Answer", "StatusError", "Web", "WebLimits", "as_sent"]
+__all__ = ["Answer", "StatusError", "Web", "WebLimits"]
 
 PART = ".part"  # what the name of a file ends with while it is being downloaded
 _STEP_BYTES = 1 << 16
 _REFUSAL_BYTES_MAX = 2_048  # of the answer that gives the reason of a refusal
-_RESPELT_MAX = 8  # each time less is left to respell
 _ETAG_CHARS_MAX = 128  # sent back at each poll; nginx's have 20
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
@@ -56,30 +55,6 @@ class Answer(NamedTuple):
 
     content: bytes
     etag: str
-
-
-def as_sent(url: str) -> str:
-    """Spell the address as a request to it spells it, which is what a signature must cover.
-
-    requests and urllib3 each respell an address (case, escapes, dots, slashes, ports, names that
-    are not ASCII), and one pass is not enough: `/%2e%2e/` becomes `/../`, and that `/`. The result
-    stays the same when it is spelt again. Raises ValueError.
-    """
-    for _ in range(_RESPELT_MAX):
-        respelt = _respelt(url)
-        if respelt == url:
-            return url
-        url = respelt
-    raise ValueError(f"{place(url)}: has no one spelling")
-
-
-def _respelt(url: str) -> str:
-    prepared = requests.Request("POST", url).prepare()
-    parts = urlsplit(prepared.url or "")
-    authority = parts.netloc.rpartition("@")[2]
-    if parts.port == {"http": 80, "https": 443}.get(parts.scheme):
-        authority = authority.removesuffix(f":{parts.port}")
-    return f"{parts.scheme}://{authority}/{prepared.path_url.lstrip('/')}"
 
 
 class Web:
