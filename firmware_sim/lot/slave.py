@@ -3,13 +3,13 @@
 Source: Modbus over Serial Line 1.02, 2.5.1: 1.75 ms of silence above 19,200 bit/s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 SILENCE_NS = 1_750_000
 FRAME_BYTES_MAX = 256
 READ_HOLDING, WRITE_MULTIPLE = 0x03, 0x10
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, BUSY = 1, 2, 3, 6
 REGISTERS_MAX = 125
 FRAME_BYTES_MIN = 4
 READ_BYTES = 4  # register and count
@@ -54,8 +54,11 @@ class Slave:
         """Return when the frame under way ends."""
         return self._last_ns + SILENCE_NS if self._bytes else None
 
-    def answer(self, now_ns: int) -> bytes:
-        """Return the answer to the frame that has ended; nothing if it gets none."""
+    def answer(self, now_ns: int, *, is_busy: Callable[[], bool] = lambda: False) -> bytes:
+        """Return the answer to the frame that has ended; nothing if it gets none.
+
+        `is_busy` is asked for each request to this slave; a busy one does nothing and says so.
+        """
         due_ns = self.due_ns()
         if due_ns is None or now_ns < due_ns:
             return b""
@@ -68,7 +71,10 @@ class Slave:
             return b""
         function, body = frame[1], frame[2:-2]
         try:
-            answer = bytes((self._address, function)) + self._do(function, body, now_ns)
+            if is_busy():
+                answer = bytes((self._address, function | 0x80, BUSY))
+            else:
+                answer = bytes((self._address, function)) + self._do(function, body, now_ns)
         except NotImplementedError:
             answer = bytes((self._address, function | 0x80, ILLEGAL_FUNCTION))
         except LookupError:

@@ -34,6 +34,7 @@ LOT_FAULTS = {
     "noise": Kind(None, ALWAYS, "random bytes in front of an answer"),
     "dropped": Kind(None, ALWAYS, "an answer is not sent, and the request was done"),
     "deaf": Kind(None, ALWAYS, "a request is lost"),
+    "busy": Kind(None, ALWAYS, "a request is answered with exception 06 and not done"),
     "bad-checksum": Kind(None, ALWAYS, "an answer has a wrong CRC"),
     "truncated": Kind(None, ALWAYS, "an answer loses its end"),
     "delayed": Kind("ms", ALWAYS, "an answer is sent MS milliseconds late", value_required=True),
@@ -118,7 +119,7 @@ class Turnstile:
             if due_ns <= now_ns:
                 self._close(direction)
                 self._event("timed_out", now_ns, direction=_name(direction))
-        answer = self._slave.answer(now_ns)
+        answer = self._slave.answer(now_ns, is_busy=lambda: bool(self._faults.strike("busy")))
         if answer:
             self._send(answer, now_ns)
         while self._outgoing and self._outgoing[0][0] <= now_ns:

@@ -155,8 +155,8 @@ class Lane:
                 self.turn()
         finally:
             self._board.show(Outcome.OUT_OF_SERVICE, 0, 0)
+            self._board.close()  # first: a reader that hangs takes a second, with the arms free
             self._reader.close()
-            self._board.close()
 
     def turn(self) -> None:
         """Wait until something is due, and do all of it: the reader first, as a passenger waits."""

@@ -247,8 +247,15 @@ RIGS = {
             "truncated=2",
             "delayed=40/3",
             "delayed=150/1",
+            "delayed=150/4",
+            "busy=2",
             "echo=0/5",
         ),
-        lasting=(("deaf", "is silent"), ("dropped", "is silent"), ("bad-checksum", "is silent")),
+        lasting=(
+            ("deaf", "is silent"),
+            ("dropped", "is silent"),
+            ("bad-checksum", "is silent"),
+            ("busy", "is busy"),
+        ),
     ),
 }

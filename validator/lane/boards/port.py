@@ -28,6 +28,10 @@ class Port:
         self._poll = select.poll()
         self._poll.register(self.fd, select.POLLIN)
 
+    def wait(self, limit_s: float) -> None:
+        """Wait until something has come, or the limit is over."""
+        self._poll.poll(max(0.0, limit_s) * 1_000)
+
     def read(self) -> bytes:
         """Return what has come, or nothing.
 

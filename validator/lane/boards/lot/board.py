@@ -12,11 +12,12 @@ from collections.abc import Callable
 from validator.domain.events import BoardBack, BoardEvent, BoardLost
 from validator.domain.outcomes import Direction, Outcome
 from validator.lane.boards.lot.gate import TAPS_REMEMBERED, LotGate
-from validator.lane.boards.lot.master import Master
+from validator.lane.boards.lot.master import ANSWER_NS, PAUSE_NS, Master
 from validator.lane.boards.port import PORT_ERRORS, Port, why_not_open
 
 BAUD = 115_200  # the maker's default, register 4310h; 8 data bits, no parity, 1 stop bit
 RETRY_NS = 250_000_000  # a device that comes back is served within 2 s
+CANCEL_NS = ANSWER_NS + PAUSE_NS  # for the answer under way when the board is closed
 CLOSED_NS = 1_000_000_000  # how often a loop may call a closed board
 
 
@@ -89,13 +90,25 @@ class LotBoard:
 
     def close(self) -> None:
         """See ports.Board. A permission that could not be cancelled ends by the turnstile."""
+        self._cancel()
         self._closed = True
-        if self._gate is not None:
-            now_ns = self._clock()
-            self._gate.cancel(now_ns)
-            self._flush(now_ns)
         self._events.clear()
         self._close_port()
+
+    def _cancel(self) -> None:
+        """Cancel what is permitted, after the answer under way: two would garble each other."""
+        if self._gate is None:
+            return
+        now_ns = self._clock()
+        ends_ns = now_ns + CANCEL_NS
+        self._gate.cancel(now_ns)
+        self._flush(now_ns)
+        while self._gate is not None and self._port is not None and self._gate.must_cancel:
+            if now_ns >= ends_ns:
+                return
+            self._port.wait((min(self._gate.due_ns, ends_ns) - now_ns) / 1e9)
+            now_ns = self._clock()
+            self._turn()
 
     def _turn(self) -> None:
         now_ns = self._clock()

@@ -61,11 +61,10 @@ def decode(address: int, request: Request, frame: bytes) -> tuple[int, ...] | Re
         frame: the bytes from the answer's first byte on, as many as came.
     """
     function = READ if isinstance(request, Read) else WRITE
-    if _is_whole(frame, EXCEPTION_BYTES) and frame[:2] == bytes(
-        (address, function | EXCEPTION_BIT)
-    ):
-        return Refused(frame[2])
-    if not _is_whole(frame, answer_bytes(request)) or frame[:2] != bytes((address, function)):
+    # The head first: a checksum costs more, and a line that babbles has thousands of places.
+    if frame[:2] == bytes((address, function | EXCEPTION_BIT)):
+        return Refused(frame[2]) if _is_whole(frame, EXCEPTION_BYTES) else None
+    if frame[:2] != bytes((address, function)) or not _is_whole(frame, answer_bytes(request)):
         return None
     if isinstance(request, Write):
         return () if frame[2:6] == _words(request.register, len(request.values)) else None

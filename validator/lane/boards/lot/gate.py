@@ -7,7 +7,8 @@ blocked, 2 antipanic), 3010 whether permissions add up, 3011 the seconds to begi
 
 An OPEN is a permission for one passage. If its answer is lost, the registers tell whether it was
 taken: it is written again only if they show neither the permission nor its passage. So a passenger
-whose permission was used at once does not leave a second one behind.
+whose permission was used at once does not leave a second one behind. Registers that may have been
+read before the last write (an answer can be late) tell nothing.
 """
 
 from collections import deque
@@ -78,12 +79,14 @@ class LotGate:
         self._steps: deque[Request] = deque((CANCEL_BOTH, SETTINGS, MODE, STATE))
         self._failed = 0
         self._is_up = False
+        self._is_ending = False
         self._emergency = False
         self._counts: dict[Direction, int] = {}
         self._open: _Open | None = None
         self._taps = taps
         self._wanted: Write | None = None  # the permission, or its end
         self._lamps: Write | None = None
+        self._written_ns = now_ns  # when permissions were written last
         self._poll_ns = now_ns
         self._polls = 0
 
@@ -124,10 +127,16 @@ class LotGate:
         self._ask_next(now_ns)
 
     def cancel(self, now_ns: int) -> None:
-        """Ask at once that nothing stays permitted: the lane ends."""
+        """Ask that nothing stays permitted, once the request under way is over: the lane ends."""
         if self._is_up:
-            self._steps, self._wanted, self._lamps = deque(), CANCEL_BOTH, None
+            self._is_ending = True
+            self._steps, self._lamps = deque((CANCEL_BOTH,)), None
             self._ask_next(now_ns)
+
+    @property
+    def must_cancel(self) -> bool:
+        """Whether the lane ends, and that was not asked yet."""
+        return self._is_ending and CANCEL_BOTH in self._steps
 
     def receive(self, data: bytes, now_ns: int) -> list[BoardEvent]:
         """Take bytes from the line, do what is due, and return what has happened."""
@@ -143,14 +152,16 @@ class LotGate:
                 asked = f"{request.register:04X}h"
                 told = f"refuses register {asked} (exception {code}); is it a LOT turnstile?"
                 return [BoardLost(told, now_ns)]
-            case Failed(request):
-                return self._no_answer(request, now_ns)
-            case Answered(request, values):
+            case Failed(request, is_busy):
+                return self._no_answer(request, now_ns, is_busy=is_busy)
+            case Answered(request, values, since_ns):
                 self._failed = 0
-                return self._answered(request, values, now_ns)
+                return self._answered(request, values, since_ns, now_ns)
 
-    def _no_answer(self, request: Request, now_ns: int) -> list[BoardEvent]:
+    def _no_answer(self, request: Request, now_ns: int, *, is_busy: bool) -> list[BoardEvent]:
         self._failed += 1
+        if self._failed >= FAILED_MAX and is_busy:
+            return [BoardLost("answers that it is busy; switch it off and on", now_ns)]
         if self._failed >= FAILED_MAX:
             return [BoardLost("is silent; is it wired, powered and of this address?", now_ns)]
         if not self._is_up:
@@ -159,13 +170,17 @@ class LotGate:
             self._poll_ns = now_ns  # the registers tell whether it was done
         return []
 
-    def _answered(self, request: Request, values: tuple[int, ...], now_ns: int) -> list[BoardEvent]:
+    def _answered(
+        self, request: Request, values: tuple[int, ...], since_ns: int, now_ns: int
+    ) -> list[BoardEvent]:
         if request == SETTINGS:
             wanted = (0, self._start_s)
             if values != wanted:
                 self._steps.appendleft(Write(SETTINGS.register, wanted))
         elif request == MODE:
             return self._mode(values[0], now_ns)
+        elif since_ns < self._written_ns:
+            self._poll_ns = now_ns  # too old to tell what was done; ask again
         elif request == STATE:
             return self._state(values, now_ns)
         elif self._open is not None and request == _permit(self._open.direction):
@@ -254,12 +269,16 @@ class LotGate:
             return
         request = self._next(now_ns)
         if request is not None:
+            if isinstance(request, Write) and request.register == PERMITTED:
+                self._written_ns = now_ns
             self._master.ask(request, now_ns)
 
     def _next(self, now_ns: int) -> Request | None:
         """Return what to ask: the gate first, then lamps, then the state."""
         if self._steps:
             return self._steps.popleft()
+        if self._is_ending:
+            return None
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             return wanted
