@@ -15,7 +15,10 @@ PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
 
 
 class Port:
-    """An open serial port that no other process has."""
+    """An open serial port that no other lane has.
+
+    The lock is advisory: a program that asks for none can open the port all the same.
+    """
 
     def __init__(self, device: str, baud: int) -> None:
         """Open it.
