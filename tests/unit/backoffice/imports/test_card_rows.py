@@ -123,6 +123,8 @@ def test_4_bytes_may_begin_with_almost_anything(text: str) -> None:
         ("0003034786", Reason.UID_DECIMAL),
         ("3271084853", Reason.UID_DECIMAL),
         ("116,23152", Reason.UID_DECIMAL),
+        ("73588229188", Reason.UID_DECIMAL),  # 11 22 33 44 and its check byte, as one number
+        ("584193258143", Reason.UID_DECIMAL),  # 88 04 A1 B2 9F, the same of a part of a UID
         ("30166134113", Reason.UID_DECIMAL),
         ("4112233445566", Reason.UID_DECIMAL),  # without its zero
         ("41122334455.0", Reason.UID_DECIMAL),
