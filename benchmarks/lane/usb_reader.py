@@ -82,22 +82,20 @@ def _taps(bench: Bench, rig: Rig, timing: str) -> list[Row]:
 def _nfcpy(bench: Bench, rig: Rig, timing: str) -> Row:
     town, rest = bench.town(bench.scale.cards), Random(timing)
     taken_ns = []
-    with (
-        program("firmware_sim", "rcs380", "--timing", timing, before=rig.command()) as reader,
-        program("benchmarks.lane.nfcpy_loop", "sense", DEVICE, before=rig.command()) as loop,
-    ):
-        reader.first_line()
-        loop.event("ready", START_S)
-        for number in bench.track(range(bench.scale.usb_taps), "nfcpy's sense() on an RC-S380"):
-            uid = town.matched[-1 - number].hex()
-            time.sleep(rest.uniform(0, SENSE_REST_S))
-            reader.say(f"present {uid}")
-            presented_ns = reader.event("present", uid=uid)["at_ns"]
-            taken_ns.append(loop.event("uid", uid=uid)["at_ns"] - presented_ns)
-            loop.event("done")
-            reader.say("remove")
-            reader.event("removed")
-            loop.event("gone")
+    with program("firmware_sim", "rcs380", "--timing", timing, before=rig.command()) as reader:
+        reader.first_line()  # nfcpy looks for it once
+        with program("benchmarks.lane.nfcpy_loop", "sense", DEVICE, before=rig.command()) as loop:
+            loop.event("ready", START_S)
+            for number in bench.track(range(bench.scale.usb_taps), "nfcpy's sense() on an RC-S380"):
+                uid = town.matched[-1 - number].hex()
+                time.sleep(rest.uniform(0, SENSE_REST_S))
+                reader.say(f"present {uid}")
+                presented_ns = reader.event("present", uid=uid)["at_ns"]
+                taken_ns.append(loop.event("uid", uid=uid)["at_ns"] - presented_ns)
+                loop.event("done")
+                reader.say("remove")
+                reader.event("removed")
+                loop.event("gone")
     name = f"… nfcpy's sense() on an RC-S380, {timing} chip"
     return timed(name, "ms", taken_ns, compared=True, note="only the UID: no decision, no gate")
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.machine.programs import as_hardware
+
 ANSWER_S = 90.0  # within which a simulated device answers a verb; far above what it needs
 # From and to: how long a busy machine lets a process wait for its turn, and how often.
 STALL_S = 0.05, 0.3
@@ -29,6 +31,7 @@ class Simulator:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
+        as_hardware(self._process.pid)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

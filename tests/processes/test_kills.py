@@ -172,22 +172,17 @@ class Run:
                 self.crowd.lane_is_dead()
 
     def _rot(self) -> None:
-        """While it is dead, one file rots that it believes and no lane reads; never both copies."""
+        """While it is dead, one file rots that it believes and no lane reads.
+
+        Never the only copy of what was accepted last: a courier killed between its two copies has
+        used neither yet, but their version has been seen here.
+        """
         lists = self.of.gate / "lists"
-        there = [
-            lists / FILE_NAME,
-            lists / COPY_NAME,
-            lists / ROOT_NAME,
-            *sorted((lists / "pieces").iterdir()),
-        ]
-        path = self._rotting.choice(there)
-        whole = [each for each in there[:2] if each != path and each.exists()]
-        if (
-            path.exists()
-            and path.stat().st_size
-            and all(_is_whole(each) for each in whole)
-            and whole
-        ):
+        copies = [lists / FILE_NAME, lists / COPY_NAME]
+        path = self._rotting.choice(
+            [*copies, lists / ROOT_NAME, *sorted((lists / "pieces").iterdir())]
+        )
+        if path.exists() and path.stat().st_size and _are_whole_and_equal(*copies):
             write_over(path, damaged(path.read_bytes(), self._rotting))
 
     def _hear(self, name: str, lines: list[Line]) -> None:
@@ -241,10 +236,9 @@ class Run:
             assert counted == self.people.counted(counted.version)
 
 
-def _is_whole(path: Path) -> bool:
-    with suppress(AcceptedError):
-        decode(path.read_bytes())
-        return True
+def _are_whole_and_equal(one: Path, other: Path) -> bool:
+    with suppress(AcceptedError, FileNotFoundError):
+        return decode(one.read_bytes()) == decode(other.read_bytes())
     return False
 
 

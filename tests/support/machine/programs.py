@@ -14,9 +14,15 @@ from pathlib import Path
 
 from tests.support.machine.heard_lines import WAIT_S, HeardLines, Line
 
-__all__ = ["WAIT_S", "Line", "Program", "lane_config", "program"]
+__all__ = ["WAIT_S", "Line", "Program", "as_hardware", "lane_config", "program"]
 
-HARDWARE_NICE = -15  # hardware does not wait for a busy machine, so what plays it should not either
+_HARDWARE_NICE = -15
+
+
+def as_hardware(pid: int) -> None:
+    """Let this process go first: hardware does not wait for a busy machine, nor should its play."""
+    with suppress(PermissionError):  # only root may
+        os.setpriority(os.PRIO_PROCESS, pid, _HARDWARE_NICE)
 
 
 class Program(HeardLines):
@@ -40,8 +46,7 @@ class Program(HeardLines):
             bufsize=0,
         )
         if arguments[0] == "firmware_sim":
-            with suppress(PermissionError):  # only root may
-                os.setpriority(os.PRIO_PROCESS, self.process.pid, HARDWARE_NICE)
+            as_hardware(self.process.pid)
 
     def say(self, verb: str) -> None:
         """Write one line to its standard input."""
