@@ -2,8 +2,11 @@
 
     python -m tests.machine.inside.nfc_netlink 0
 
-It wakes device 0 (nfc0), polls for cards, prints one JSON object for each card, and polls again.
-Numbers are those of Linux' include/uapi/linux/nfc.h, genetlink.h and netlink.h.
+It wakes device 0 (nfc0). For each line "poll" of its input it polls until the kernel has found
+cards, and prints one JSON object for each. Numbers are those of Linux' include/uapi/linux/nfc.h,
+genetlink.h and netlink.h.
+
+Lay the card before "poll", and let no poll run when the program ends: README.md says why.
 """
 
 import json
@@ -93,24 +96,28 @@ def _attributes(data: bytes) -> Attributes:
 
 
 def main() -> None:
-    """Poll for ever."""
+    """Serve until the input ends."""
     device = {DEVICE_INDEX: struct.pack("<I", int(sys.argv[1]))}
     nfc = Nfc()
     (about,) = nfc.ask(GET_DEVICE, device)
-    _tell(device=about[DEVICE_NAME].rstrip(b"\0").decode())
     nfc.ask(DEVICE_UP, device)
-    while True:
-        wanted = struct.pack("<I", MIFARE | ISO14443)
-        nfc.ask(START_POLL, {**device, IM_PROTOCOLS: wanted})
-        _tell(event="polling")
-        nfc.wait(TARGETS_FOUND)
-        for target in nfc.ask(GET_TARGET, device, DUMP):
-            _tell(
-                event="target",
-                uid=target[NFCID1].hex(),
-                atqa=target[SENS_RES].hex(),
-                sak=target[SEL_RES].hex(),
-            )
+    _tell(event="up", device=about[DEVICE_NAME].rstrip(b"\0").decode())
+    for line in sys.stdin:
+        assert line == "poll\n", line
+        _poll(nfc, device)
+
+
+def _poll(nfc: Nfc, device: Attributes) -> None:
+    wanted = struct.pack("<I", MIFARE | ISO14443)
+    nfc.ask(START_POLL, {**device, IM_PROTOCOLS: wanted})
+    nfc.wait(TARGETS_FOUND)
+    for target in nfc.ask(GET_TARGET, device, DUMP):
+        _tell(
+            event="target",
+            uid=target[NFCID1].hex(),
+            atqa=target[SENS_RES].hex(),
+            sak=target[SEL_RES].hex(),
+        )
 
 
 def _tell(**what: str) -> None:

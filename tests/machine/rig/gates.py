@@ -55,7 +55,7 @@ class Gate:
             if lane.exit_code is None:
                 lane.kill()
 
-    def admits(self, lane: GuestProgram, reader: Program) -> Line:
+    def admits(self, lane: GuestProgram, reader: Program | GuestProgram) -> Line:
         """Lay a good card until the lane has decided, then take it away."""
         reader.say(f"present {self.card()}")
         tap = lane.event("tap", outcome="admitted")

@@ -134,6 +134,10 @@ class Guest:
         assert not check or code == 0, f"{command}: exit {code}: {printed}"
         return printed
 
+    def wait_for(self, condition: str) -> None:
+        """Wait in the guest until a command of the shell succeeds."""
+        self.run(f"until {condition}; do sleep 0.05; done")
+
     def load(self, kernel: Kernel, *modules: str) -> None:
         """Load modules of the kernel, and those they need; none twice."""
         loaded = {line.split()[0] for line in self.run("cat /proc/modules").splitlines()}

@@ -1,4 +1,4 @@
-"""Simulated USB devices beside a guest, plugged into it."""
+"""Simulated devices beside a guest, plugged into it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,3 +17,14 @@ def plugged(into: Guest, *command: str, port: int = 0) -> Iterator[Program]:
     with program("firmware_sim", *command, "--redir", socket) as device:
         device.first_line()
         yield device
+
+
+@contextmanager
+def plugged_alone(into: Guest, vendor: str, *command: str) -> Iterator[Program]:
+    """As `plugged`; at the end wait until the guest has no device of this vendor (hex) left.
+
+    Else the next test would meet the one that is going.
+    """
+    with plugged(into, *command) as device:
+        yield device
+    into.wait_for(f"! grep -qs {vendor} /sys/bus/usb/devices/*/idVendor")
