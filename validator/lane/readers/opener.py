@@ -85,7 +85,10 @@ class Opener(Generic[Opened]):
         self._thread.start()
 
     def result(self) -> Opened | str | None:
-        """Return a device that is ready, or a new reason why there is none, or None."""
+        """Return a device that is ready, or a new reason why there is none, or None.
+
+        Each reason comes once until a device is ready.
+        """
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)  # first: a result after this line rings the bell again
         with contextlib.suppress(Empty):
@@ -110,14 +113,17 @@ class Opener(Generic[Opened]):
     def _run(self, reason: str, lost: Opened | None) -> None:
         if lost is not None:
             lost.drop()
+        # A device that sends garbage fails in another way each time: each way is reported once.
+        reported = {reason}
         while not self._stop.is_set():
             try:
                 opened = self._attempt(self._is_wanted)
             except StoppedError:
                 return
             except self._faults as fault:
-                before, reason = reason, self._explain(fault)
-                if reason != before:
+                reason = self._explain(fault)
+                if reason not in reported:
+                    reported.add(reason)
                     self._report(reason)
                 self._stop.wait(RETRY_S)
             else:

@@ -74,7 +74,8 @@ class PcscReader:
         self._lying: _Lying | None = None
         self._before_loss: _Lying | None = None  # may be what lies there when the slot is back
         self._was_ready = False
-        self._reason: str | None = ""  # of the loss that was reported; None: the slot serves
+        self._reason: str | None = ""  # of the loss; None: the slot serves
+        self._reported: set[str] = set()  # the reasons of this loss
         self._armed = False
         self._is_due = False  # a card may wait for `arm` alone
         self._resumed_ns = 0  # no read that began before it counts: the loop did not run
@@ -153,9 +154,10 @@ class PcscReader:
         if self._lying is not None:
             self._before_loss, self._lying = self._lying, None
         self._armed = False
-        if lost.reason == self._reason:
-            return None
         self._reason = lost.reason
+        if lost.reason in self._reported:
+            return None
+        self._reported.add(lost.reason)
         return ReaderLost(lost.reason, now_ns)
 
     def _begin(self, ready: Ready, now_ns: int) -> ReaderBack | None:
@@ -168,6 +170,7 @@ class PcscReader:
             self._before_loss = _Lying(NoCard.NO_ANSWER, 0, 0, lay_at_start=True)
         self._was_ready = True
         was_lost, self._reason = self._reason is not None, None
+        self._reported.clear()
         return ReaderBack(now_ns) if was_lost else None
 
     def _arrived(self, news: Arrived) -> _Lying:

@@ -24,7 +24,8 @@ _NAMES_SHOWN_MAX = 8
 
 def no_library(error: OSError) -> str:
     """Return the reason for a libpcsclite that cannot be loaded."""
-    return f"pcsc: libpcsclite.so.1 cannot be loaded ({shown(str(error), 100)}); {INSTALL}"
+    what = shown(str(error), 100)
+    return f"pcsc: libpcsclite.so.1 cannot be loaded ({what}); {INSTALL}, then restart the lane"
 
 
 def of_pcscd(pattern: str, error: PcscError, pcscd: Path = PCSCD) -> str:

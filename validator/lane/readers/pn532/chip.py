@@ -303,7 +303,7 @@ class Chip:
 
     def _wake_up_at(self, speed: int) -> None:
         if not self._line.set_speed(speed):
-            raise NoAnswerError(f"the port cannot do {speed} baud")
+            raise NoAnswerError(f"the port cannot do {speed} baud; configure a lower speed")
         self._line.clear()
         self._line.write(_WAKE_UP)
         self._line.write(ACK)

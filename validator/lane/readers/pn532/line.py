@@ -162,7 +162,7 @@ class Line(TTY):  # type: ignore[misc]  # nfcpy ships no types, so its class is 
                     return bytearray(ACK)
                 left_ms = max(0, give_up_ns - self._clock.monotonic_ns()) / 1e6
                 if not self._receive(left_ms):
-                    raise NoAnswerError("no answer")
+                    raise NoAnswerError("no answer; is it wired and powered?")
             frame = self._whole.popleft()
             if self._answer_to is None or _answers(frame, self._answer_to) or not _is_answer(frame):
                 self._answer_to = None

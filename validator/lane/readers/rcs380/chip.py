@@ -46,7 +46,9 @@ class NoAnswerError(Exception):
     """The chip did not answer in time. No OSError, which nfcpy would suppress."""
 
 
-# What a step raises. nfcpy raises the last ones when a device sends invalid data.
+# What nfcpy raises when a device sends invalid data.
+_GARBAGE = (AssertionError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+# What a step raises.
 FAULTS = (
     NoAnswerError,
     WrongAnswerError,
@@ -56,12 +58,7 @@ FAULTS = (
     usb1.USBError,
     rcs380.StatusError,
     rcs380.CommunicationError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
+    *_GARBAGE,
 )
 
 
@@ -236,6 +233,9 @@ def start(line: UsbLine, clock: Callable[[], int] = time.monotonic_ns) -> Chip:
         Exception: one of FAULTS. The caller closes the line.
     """
     line.limit_reads(OPENING_READS_MAX)
-    rcs380.Chipset(line, logger=_SILENT)
+    try:
+        rcs380.Chipset(line, logger=_SILENT)
+    except _GARBAGE as error:
+        raise WrongAnswerError from error
     line.limit_reads(None)
     return Chip(line, clock)

@@ -104,5 +104,5 @@ def test_a_missing_library_names_the_packages() -> None:
     with pytest.raises(OSError, match="libnowhere") as caught:
         PcscLite("libnowhere.so.1")
     line = reasons.no_library(caught.value)
-    assert line.endswith("apt install pcscd libccid")
+    assert line.endswith("apt install pcscd libccid, then restart the lane")
     assert line.isprintable()

@@ -10,6 +10,7 @@ import pytest
 
 from validator.lane.readers.pcsc import library, watcher
 from validator.lane.readers.pcsc.codes import Code, PcscError, Protocols, State
+from validator.lane.readers.pcsc.reader import PcscReader
 from validator.lane.readers.pcsc.watcher import Lost, Ready, Watcher, WatcherNews
 
 SLOT = "ACS ACR122U PICC Interface 00 00"
@@ -116,6 +117,34 @@ def test_a_pcscd_that_fails_is_reported_once_and_a_new_context_serves(
     pcscd.failure = None
     assert next_news(watching) == Ready(card_lies=False)
     watching.close()
+
+
+def test_a_pcscd_whose_failures_alternate_is_reported_once_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Restarting(FakePcscd):
+        """A pcscd that systemd starts again and again, and that ends at once."""
+
+        tries = 0
+
+        def context(self) -> library.Context:
+            self.tries += 1
+            raise PcscError(self.tries % 2 or Code.SECURITY_VIOLATION, "SCardEstablishContext")
+
+    monkeypatch.setattr(watcher, "RETRY_MS", 1)
+    pcscd = Restarting()
+    reader = PcscReader(pcscd, "ACS*", tmp_path)
+    reasons: list[object] = []
+
+    def has_tried_often() -> bool:
+        event = reader.take()
+        if event is not None:
+            reasons.append(event)
+        return pcscd.tries > 20
+
+    until(has_tried_often)
+    reader.close()
+    assert len(reasons) == 2
 
 
 def test_a_pcscd_that_dies_in_a_wait_with_any_answer_is_named_and_no_code_is(

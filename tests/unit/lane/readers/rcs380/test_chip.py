@@ -1,5 +1,6 @@
 """The chip of an RC-S380 carries out steps on a line that a test plays itself."""
 
+import errno
 from collections import deque
 from collections.abc import Generator
 
@@ -12,9 +13,10 @@ from validator.lane.readers.rcs380.chip import (
     TRANSFERS_MAX,
     Chip,
     NoAnswerError,
+    start,
 )
 from validator.lane.readers.rcs380.radio import ChipError, Pause, Send, WrongAnswerError
-from validator.lane.readers.rcs380.usb_line import FloodError
+from validator.lane.readers.rcs380.usb_line import FloodError, UsbLine
 
 ACK = bytes.fromhex("0000ff00ff00")
 ERROR = bytes.fromhex("0000ffffff")
@@ -191,3 +193,38 @@ def test_a_silent_chip_is_closed_all_the_same(line: Table, chip: Chip) -> None:
     assert line.closed
     assert line.sent[-1] == frames.command(0x06, b"\x00"), "it was asked to switch the field off"
     assert line.now_ns <= 2 * ANSWER_NS
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"\0" * 9, ERROR, ERROR + b"\2", answer(0x10, b"\0"), answer(0x2A, b"")[:-4]],
+    ids=["nothing", "zeros", "error", "a head", "another answer", "cut off"],
+)
+def test_garbage_at_the_start_is_no_fault_of_the_library_that_reads_it(
+    garbage: bytes,
+) -> None:
+    class Babbling(UsbLine):
+        """A line whose device acknowledges, and sends garbage for every answer."""
+
+        def __init__(self) -> None:
+            self._coming: deque[bytes] = deque()
+
+        def limit_reads(self, transfers_max: int | None) -> None:
+            """Each command brings two transfers."""
+
+        def write(self, frame: bytes, timeout: float = 0) -> None:
+            assert timeout >= 0
+            if frame != ACK:
+                self._coming.extend((ACK, garbage))
+
+        def read(self, timeout: float = 0) -> bytearray:
+            assert timeout >= 0
+            if not self._coming:
+                raise OSError(errno.ETIMEDOUT, "it does not answer")
+            return bytearray(self._coming.popleft())
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    with pytest.raises((WrongAnswerError, OSError)):
+        start(Babbling())
