@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from validator.domain.cards import UID_LENGTHS, Card, CardUid
+from validator.lane.readers.findings import NoCard
 from validator.lane.readers.pn532.frames import ACK, FrameSplitter
-from validator.lane.readers.pn532.targets import NoCard, parse_targets
+from validator.lane.readers.pn532.targets import parse_targets
 
 ANSWER_OF_A_DESFIRE = bytes.fromhex("0101034420070489ab12cd34ef067577810280")
 

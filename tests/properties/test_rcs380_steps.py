@@ -14,11 +14,10 @@ from firmware_sim.cards import card_of
 from firmware_sim.radio.air import Air, Collision, Silence, crc_a
 from firmware_sim.radio.field import Field
 from validator.domain.cards import Card
+from validator.lane.readers.findings import Found, NoCard
 from validator.lane.readers.rcs380.frames import command, parse
 from validator.lane.readers.rcs380.radio import (
     ChipError,
-    Found,
-    NoCard,
     Pause,
     Radio,
     Send,

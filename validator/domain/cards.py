@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 UID_LENGTHS = (4, 7, 10)  # single, double and triple size, ISO/IEC 14443-3 section 6.5.4
+CASCADE_TAG = 0x88  # "the UID goes on"; it begins no UID of 4 bytes (section 6.5.4)
 RANDOM_UID_FIRST_BYTE = 0x08  # of a 4-byte UID, ISO/IEC 14443-3 section 6.5.4
 FINGERPRINT_BITS = 56
 FINGERPRINT_DIGEST_BYTES = 8  # of which the top 56 bits are used

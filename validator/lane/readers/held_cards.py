@@ -14,7 +14,7 @@ the chip acknowledged and did not answer prove that a card has left.
     held.reported(event)       # a card went to the loop
     held.field_reset(...)      # begin a probe: every card in the field answers again
     held.requested(...)        # once for each request without an answer; two silent probes: it left
-    held.is_repeat(event)      # an answer came: is it one of the held cards?
+    held.news(event)           # an answer came: None if it repeats a held card
 """
 
 from collections import deque
@@ -58,11 +58,6 @@ class HeldCards:
         self._origin = _Origin.ARRIVED
         self._probe: _Probe | None = None  # None: an answer is a card that has just arrived
         self._silent_probes = 0  # conclusive ones in a row
-
-    @property
-    def is_unreported(self) -> bool:
-        """Whether the held cards lay there when the lane began and were not reported yet."""
-        return self._origin is _Origin.LAY_AT_START
 
     def lay_at_start(self, event: ReaderEvent) -> None:
         """Hold what lay there when the lane began. The lane before may have opened for it."""
@@ -136,12 +131,17 @@ class HeldCards:
             if self._silent_probes >= SILENT_PROBES_MAX:
                 self._release_all()
 
-    def is_repeat(self, event: ReaderEvent) -> bool:
-        """Whether `event` repeats what is held. Ends the probe if so."""
+    def news(self, event: ReaderEvent) -> ReaderEvent | None:
+        """Return what the loop has to be told of an answer; a held card ends the probe.
+
+        Returns:
+            None for a repeat of what was reported, LaidBefore for what lay there when the lane
+            began and was not reported yet, else `event`.
+        """
         if self._probe is None or not self._is_held(event):
-            return False
+            return event
         self._probe, self._silent_probes = None, 0
-        return True
+        return LaidBefore(event.at_ns) if self._origin is _Origin.LAY_AT_START else None
 
     def _is_held(self, event: ReaderEvent) -> bool:
         if self._without_uid is not None and (

@@ -69,7 +69,7 @@ class Opener(Generic[Opened]):
         self._thread = threading.Thread()
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when a result is here."""
+        """Return the descriptor that becomes readable when a result is here; -1 once stopped."""
         return self._bell
 
     def start(self, reason: str = "", lost: Opened | None = None) -> None:
@@ -89,6 +89,8 @@ class Opener(Generic[Opened]):
 
         Each reason comes once until a device is ready.
         """
+        if self._stop.is_set():
+            return None
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)  # first: a result after this line rings the bell again
         with contextlib.suppress(Empty):
@@ -96,15 +98,18 @@ class Opener(Generic[Opened]):
         return None
 
     def stop(self) -> None:
-        """End the thread and close what it has opened. Waits CLOSE_S at most.
+        """End the thread and close what it has opened. Waits CLOSE_S at most; may be called twice.
 
         A thread that needs longer ends by itself.
         """
+        if self._stop.is_set():
+            return
         with self._bell_lock:
             self._stop.set()
         if self._thread.is_alive():
             self._thread.join(CLOSE_S)
-        os.close(self._bell)
+        bell, self._bell = self._bell, -1
+        os.close(bell)
         while not self._results.empty():
             result = self._results.get()
             if not isinstance(result, str):

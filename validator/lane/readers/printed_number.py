@@ -12,11 +12,14 @@ A reader that passes APDUs is a `ReadsNumbers`, and gives `printed_number` a fun
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from validator.domain.events import CardSeen, ReaderEvent
+
 EXCHANGE_MS = 45  # the limit of one: a number takes two, and the loop waits 100 ms at most
 
 _SELECT_APPLICATION = bytes.fromhex("905a000003 422201 00")
 _READ_NUMBER = bytes.fromhex("90bd000007 02 000000 080000 00")  # file 2, from 0, these 8 bytes only
 _NUMBER_BYTES = 8
+_SAK_ISO_14443_4 = 0x20
 _DONE = b"\x91\x00"
 
 Exchange = Callable[[bytes], bytes]
@@ -36,6 +39,11 @@ class ReadsNumbers(Protocol):
         Call it before `arm`. None for a card without one, and for a card that has left or does
         not answer. Never raises.
         """
+
+
+def may_have_number(event: ReaderEvent | None) -> bool:
+    """Whether `event` is of a card that takes APDUs, as its SAK says."""
+    return isinstance(event, CardSeen) and bool((event.card.sak or 0) & _SAK_ISO_14443_4)
 
 
 def printed_number(exchange: Exchange) -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from validator.domain.cards import Card, CardUid
-from validator.domain.events import CardSeen, Clash, LaidBefore
+from validator.domain.events import CardSeen, Clash, LaidBefore, ReaderEvent
 from validator.lane.readers.held_cards import HeldCards
 
 
@@ -23,13 +23,13 @@ def silent_probe(held: HeldCards, *, reset: bool = True, request: bool = True) -
 
 def is_repeat_after_reset(held: HeldCards, event: CardSeen | Clash) -> bool:
     held.field_reset(acknowledged=True)
-    return held.is_repeat(event)
+    return held.news(event) is None
 
 
 def test_a_reported_card_that_answers_after_a_reset_is_a_repeat() -> None:
     held = HeldCards()
     held.reported(FIRST)
-    assert not held.is_repeat(FIRST), "without a reset an answer is a card that has just arrived"
+    assert held.news(FIRST) is FIRST, "without a reset an answer is a card that has just arrived"
     assert is_repeat_after_reset(held, FIRST)
     assert not is_repeat_after_reset(held, SECOND)
 
@@ -72,18 +72,18 @@ def test_a_probe_with_a_missed_acknowledgement_proves_nothing(
 def test_what_lay_there_at_the_start_is_unreported_until_it_is_reported() -> None:
     held = HeldCards()
 
-    def is_unreported() -> bool:
-        return held.is_unreported
+    def news_after_reset(event: CardSeen | Clash) -> ReaderEvent | None:
+        held.field_reset(acknowledged=True)
+        return held.news(event)
 
     held.lay_at_start(Clash(0))
-    assert is_unreported()
-    assert is_repeat_after_reset(held, FIRST), "one of the two by itself as well"
+    assert news_after_reset(FIRST) == LaidBefore(0), "one of the two by itself as well"
     held.reported(LaidBefore(0))
-    assert not is_unreported()
+    assert news_after_reset(Clash(0)) is None
     held.forget()
-    assert is_unreported()
+    assert news_after_reset(Clash(0)) == LaidBefore(0)
     held.arrived_again(FIRST)
-    assert is_repeat_after_reset(held, Clash(0)), "it stays held"
+    assert news_after_reset(Clash(0)) == LaidBefore(0), "it stays held"
 
 
 def test_a_report_that_could_not_be_answered_is_made_again() -> None:

@@ -12,14 +12,14 @@ way would make a UID of another card.
 from dataclasses import dataclass
 from typing import Literal
 
+from validator.domain.cards import CASCADE_TAG
+
 Base = Literal["hex", "decimal"]
 Order = Literal["printed", "reversed"]
 Separator = Literal["", ":", "-", " "]
 
 # The longest number of so many bytes: 2^32, 2^56 and 2^80 have so many decimal digits.
 DECIMAL_DIGITS = {4: 10, 7: 17, 10: 25}
-# Before the first three bytes of a longer UID (ISO/IEC 14443-3, 6.5.4). It begins no whole UID.
-CASCADE_TAG = 0x88
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from validator.domain.cards import CASCADE_TAG
 from validator.lane.readers.keyboard.encoding import (
-    CASCADE_TAG,
     DECIMAL_DIGITS,
     ENCODINGS,
     Encoding,

@@ -73,7 +73,7 @@ class KeyboardReader:
         self._armed = False
         self._read_ns = 0  # when nothing was left to read
         self._back_ns: int | None = None  # when ReaderBack is due
-        self._opener: Opener[InputDevice] | None = Opener(
+        self._opener: Opener[InputDevice] = Opener(
             "keyboard-opener",
             lambda _is_wanted: InputDevice(path),
             lambda fault: explain(path, fault),
@@ -83,9 +83,7 @@ class KeyboardReader:
 
     def fileno(self) -> int:
         """Return the device's descriptor; the opener's while it is lost; -1 once closed."""
-        if self._device is not None:
-            return self._device.fileno()
-        return self._opener.fileno() if self._opener is not None else -1
+        return self._opener.fileno() if self._device is None else self._device.fileno()
 
     def deadline_ns(self) -> int:
         """See ports.Reader."""
@@ -120,9 +118,7 @@ class KeyboardReader:
 
     def close(self) -> None:
         """See ports.Reader. From now on the console gets the keys."""
-        opener, self._opener = self._opener, None
-        if opener is not None:
-            opener.stop()
+        self._opener.stop()
         device, self._device = self._device, None
         if device is not None:
             device.close()
@@ -132,7 +128,7 @@ class KeyboardReader:
 
         ReaderBack comes a pause later: what is typed after it lacks no head.
         """
-        result = self._opener.result() if self._opener is not None else None
+        result = self._opener.result()
         if isinstance(result, str):
             return ReaderLost(result, now_ns)
         if result is None:
@@ -150,8 +146,7 @@ class KeyboardReader:
         self._armed = False
         self._back_ns = None
         reason = explain(self._path, fault)
-        if self._opener is not None:
-            self._opener.start(reason, device)
+        self._opener.start(reason, device)
         return ReaderLost(reason, now_ns)
 
     def _read(self, device: InputDevice, now_ns: int) -> None:

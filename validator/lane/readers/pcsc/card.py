@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from validator.domain.cards import UID_LENGTHS, Card, CardUid
+from validator.domain.cards import CASCADE_TAG, UID_LENGTHS, Card, CardUid
 from validator.lane.readers.pcsc import library
 from validator.lane.readers.pcsc.codes import READER_GONE, SERVICE_GONE, Code, PcscError, Protocols
 from validator.lane.readers.printed_number import printed_number
@@ -17,7 +17,6 @@ from validator.lane.readers.printed_number import printed_number
 _GET_UID = bytes.fromhex("ffca000000")
 _OK = b"\x90\x00"
 _CANNOT = b"\x6a\x81"  # the function is not supported, by this reader or for this card
-_CASCADE_TAG = 0x88  # "the UID goes on": no UID of 4 bytes begins with it
 _NUMBER_NS = 90_000_000  # after it, no further APDU is sent for a printed number
 
 _PROTOCOLS = (Protocols.T0 | Protocols.T1, Protocols.RAW)  # the second for an odd ATR
@@ -97,6 +96,6 @@ def _uid(answer: bytes) -> Reading:
         return NoCard.UNREADABLE
     if status != _OK:
         return NoCard.NO_ANSWER  # no byte; or 63 00, for a card that left or has no UID
-    if len(uid) not in UID_LENGTHS or (len(uid) == UID_LENGTHS[0] and uid[0] == _CASCADE_TAG):
+    if len(uid) not in UID_LENGTHS or (len(uid) == UID_LENGTHS[0] and uid[0] == CASCADE_TAG):
         return NoCard.UNREADABLE
     return Card(CardUid(uid), None, None)

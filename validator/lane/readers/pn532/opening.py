@@ -17,9 +17,6 @@ from validator.lane.readers.pn532.line import (
 class Opening:
     """How the chip at one port is opened; remembers what the attempts before have met."""
 
-    has_echoed = False
-    """Whether the line has echoed since a chip was last ready. The reader sets it at a loss."""
-
     def __init__(
         self, path: str, speed: int, targets_max: int, clock: LineClock = SYSTEM_CLOCK
     ) -> None:
@@ -35,6 +32,7 @@ class Opening:
         self._speed = speed
         self._clock = clock
         self._scans_for = targets_max
+        self._has_echoed = False  # since a chip was last ready
 
     def open(self, is_wanted: Callable[[], bool]) -> Chip:
         """Make one attempt. Raises as `open_chip` does."""
@@ -44,14 +42,18 @@ class Opening:
                 self._speed,
                 is_wanted,
                 self._scans_for,
-                has_echoed=self.has_echoed,
+                has_echoed=self._has_echoed,
                 clock=self._clock,
             )
         except EchoError:
-            self.has_echoed = True
+            self._has_echoed = True
             raise
         self._scans_for = 0  # from now on the reader knows which cards it has reported
         return chip
+
+    def lost(self, fault: BaseException) -> None:
+        """Take note of how a chip was lost that this object had opened."""
+        self._has_echoed = isinstance(fault, EchoError)
 
     def explain(self, fault: BaseException) -> str:
         """Return one line: which reader, what is wrong, what to do."""

@@ -17,24 +17,15 @@ switches the field off for a moment, and every card begins again.
 import time
 from collections.abc import Callable
 
-from validator.domain.cards import Card
-from validator.domain.events import (
-    CardSeen,
-    Clash,
-    LaidBefore,
-    LeftEarly,
-    ReaderBack,
-    ReaderEvent,
-    ReaderLost,
-    Unsupported,
-)
+from validator.domain.events import ReaderBack, ReaderEvent, ReaderLost
+from validator.lane.readers.findings import as_event
 from validator.lane.readers.held_cards import CARDS_MAX, HeldCards
 from validator.lane.readers.opener import Opener
 from validator.lane.readers.pn532.chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
-from validator.lane.readers.pn532.line import EchoError, LineClock, NoAnswerError
+from validator.lane.readers.pn532.line import LineClock, NoAnswerError
 from validator.lane.readers.pn532.opening import Opening
-from validator.lane.readers.pn532.targets import NoCard, parse_targets
-from validator.lane.readers.printed_number import printed_number
+from validator.lane.readers.pn532.targets import parse_targets
+from validator.lane.readers.printed_number import may_have_number, printed_number
 
 # Of acknowledgements: one may be lost, and an adapter or a busy machine may stall for 0.1 s.
 MISSES_MAX = 4
@@ -53,7 +44,6 @@ OLD_NS = 300_000_000
 # After the first exchange with a card, whose limit is 61 ms: the second has the same, and the two
 # of a printed number must be within the loop's 100 ms.
 SECOND_EXCHANGE_NS = 38_000_000
-_SAK_APDUS = 0x20  # the card speaks ISO/IEC 14443-4
 
 
 class Pn532Reader:
@@ -89,7 +79,7 @@ class Pn532Reader:
         self._lost: ReaderLost | None = None  # met outside `take`, which returns it next
         self._armed = False
         self._held = HeldCards()
-        self._takes_apdus = False  # the card that was reported last
+        self._reported: ReaderEvent | None = None  # last, until `read_number` is called
         self._misses = 0  # acknowledgements, in a row
         self._needs_answer = False  # an acknowledgement alone proves no chip alive (see `_step`)
         self._waited_for_rest = False
@@ -97,16 +87,14 @@ class Pn532Reader:
         self._reset_ns = 0
         self._polled_ns = 0  # an answer that is read now is not older
         self._opening = Opening(path, speed, targets_max, LineClock(clock))
-        self._opener: Opener[Chip] | None = Opener(
+        self._opener: Opener[Chip] = Opener(
             "pn532-opener", self._opening.open, self._opening.explain, FAULTS
         )
         self._opener.start()
 
     def fileno(self) -> int:
         """Return the port's descriptor; the opener's while the chip is lost; -1 once closed."""
-        if self._chip is not None:
-            return self._chip.fileno()
-        return self._opener.fileno() if self._opener is not None else -1
+        return self._opener.fileno() if self._chip is None else self._chip.fileno()
 
     def deadline_ns(self) -> int:
         """Return when an armed chip is asked again, or an idle one checked. See ports.Reader."""
@@ -146,8 +134,9 @@ class Pn532Reader:
 
     def read_number(self) -> str | None:
         """See printed_number.ReadsNumbers. 22 ms usually; the chip's answers may be late."""
-        chip, self._takes_apdus = self._chip if self._takes_apdus else None, False
-        if chip is None or self._armed:
+        event, self._reported = self._reported, None
+        chip = self._chip
+        if chip is None or self._armed or not may_have_number(event):
             return None
         give_up_ns = self._clock() + SECOND_EXCHANGE_NS
         try:
@@ -159,9 +148,7 @@ class Pn532Reader:
 
     def close(self) -> None:
         """See ports.Reader. Leaves the chip quiet, at 115200 baud; 10 ms usually, 1.3 s at most."""
-        opener, self._opener = self._opener, None
-        if opener is not None:
-            opener.stop()
+        self._opener.stop()
         chip, self._chip = self._chip, None
         if chip is not None:
             chip.close()
@@ -173,9 +160,8 @@ class Pn532Reader:
             answer = self._act(chip, at_ns)
         if answer is None or not self._armed:
             return None
-        event = _event(parse_targets(answer), at_ns)
-        is_repeat = self._held.is_repeat(event)
-        if is_repeat and not self._held.is_unreported:
+        event = self._held.news(as_event(parse_targets(answer), at_ns))
+        if event is None:
             self._arm(chip)
             return None
         if self._clock() - polled_ns > OLD_NS:
@@ -183,10 +169,8 @@ class Pn532Reader:
             self._reset(chip, at_ns)
             return None
         self._armed = False
-        if is_repeat:
-            event = LaidBefore(at_ns)
         self._held.reported(event)
-        self._takes_apdus = isinstance(event, CardSeen) and bool((event.card.sak or 0) & _SAK_APDUS)
+        self._reported = event
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_AFTER_REPORT_NS
         return event
@@ -262,15 +246,14 @@ class Pn532Reader:
     def _lose(self, fault: BaseException, at_ns: int) -> ReaderLost:
         """Hand the chip to the opener, and return the event with the reason."""
         chip, self._chip = self._chip, None
+        self._opening.lost(fault)
         reason = self._opening.explain(fault)
-        if self._opener is not None:
-            self._opening.has_echoed = isinstance(fault, EchoError)
-            self._opener.start(reason, chip)
+        self._opener.start(reason, chip)
         return ReaderLost(reason, at_ns)
 
     def _take_opened(self, at_ns: int) -> ReaderEvent | None:
         """Take the opener's result: a chip that serves from now on, or the reason why not."""
-        result = self._opener.result() if self._opener is not None else None
+        result = self._opener.result()
         if isinstance(result, str):
             return ReaderLost(result, at_ns)
         if result is None:
@@ -284,18 +267,6 @@ class Pn532Reader:
         if result.lay_at_start is None:
             self._held.field_reset(acknowledged=True)
         else:
-            self._held.lay_at_start(_event(parse_targets(result.lay_at_start), at_ns))
+            self._held.lay_at_start(as_event(parse_targets(result.lay_at_start), at_ns))
             self._reset_ns = at_ns
         return ReaderBack(at_ns)
-
-
-def _event(found: Card | NoCard, at_ns: int) -> ReaderEvent:
-    match found:
-        case Card():
-            return CardSeen(found, at_ns)
-        case NoCard.SEVERAL:
-            return Clash(at_ns)
-        case NoCard.INCOMPLETE:
-            return LeftEarly(at_ns)
-        case NoCard.UNREADABLE:
-            return Unsupported(at_ns)

@@ -4,23 +4,13 @@ It parses and judges nothing else. Any bytes give a card or one of the reasons, 
 and never a card with a part of its UID. Layout: PN532 user manual (UM0701-02), section 7.3.5.
 """
 
-from enum import Enum
-
-from validator.domain.cards import UID_LENGTHS, Card, CardUid
+from validator.domain.cards import CASCADE_TAG, UID_LENGTHS, Card, CardUid
+from validator.lane.readers.findings import NoCard
 
 # The number of targets, then of the first one: its number, SENS_RES (2), SEL_RES, UID length.
 _HEAD_LENGTH = 6
 _SAK_UID_INCOMPLETE = 0x04  # ISO/IEC 14443-3 section 6.5.3.4: a cascade level is still to come
 _SAK_ANSWERS_RATS = 0x20  # the card speaks ISO/IEC 14443-4, so its ATS has to be there
-_CASCADE_TAG = 0x88  # means "the UID goes on"; a 4-byte UID never begins with it
-
-
-class NoCard(Enum):
-    """Why the answer names no card."""
-
-    SEVERAL = "more than one card"
-    INCOMPLETE = "a card that did not answer in full"
-    UNREADABLE = "nothing that this gate can read"
 
 
 def parse_targets(answer: bytes | bytearray) -> Card | NoCard:
@@ -47,7 +37,7 @@ def parse_targets(answer: bytes | bytearray) -> Card | NoCard:
 
 
 def _is_cut_off(uid: bytes) -> bool:
-    return len(uid) == UID_LENGTHS[0] and uid[0] == _CASCADE_TAG
+    return len(uid) == UID_LENGTHS[0] and uid[0] == CASCADE_TAG
 
 
 def _has_ats(answer: bytes | bytearray, start: int) -> bool:

@@ -5,7 +5,7 @@ full, and noise looks like a second card. So a passenger is told only what holds
 """
 
 from validator.domain.cards import Card
-from validator.lane.readers.rcs380.radio import Found, NoCard
+from validator.lane.readers.findings import Found, NoCard
 
 # Requests after an exchange that broke off, without a whole card: then it has left early. A card
 # whose exchange broke off skips the request after that, by the standard.

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from validator.host.usb_devices import UsbDevice, UsbName, plugged
+from validator.lane.readers.findings import Found, NoCard
 from validator.lane.readers.opener import StoppedError
 from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError, start
 from validator.lane.readers.rcs380.devices import NoReaderError, choose
-from validator.lane.readers.rcs380.radio import ChipError, Found, NoCard, WrongAnswerError
+from validator.lane.readers.rcs380.radio import ChipError, WrongAnswerError
 from validator.lane.readers.rcs380.usb_line import FloodError, UsbLine
 
 # Of the field at the start, for cards that lie there: an answer may be lost, and a card answers

@@ -10,14 +10,14 @@ publishes no manual.
 """
 
 from collections.abc import Generator
-from enum import Enum
 from functools import reduce
 from operator import xor
 from typing import NamedTuple, TypeVar
 
 from nfc.clf import rcs380
 
-from validator.domain.cards import Card, CardUid
+from validator.domain.cards import CASCADE_TAG, Card, CardUid
+from validator.lane.readers.findings import Found, NoCard
 
 # A card has forgotten everything after 5.1 ms without a field (NFC Forum Digital 2.0, 5.3).
 FIELD_OFF_NS = 6_000_000
@@ -60,7 +60,6 @@ _HLTA = b"\x50\x00"
 _RATS = b"\xe0\x50"  # frames of 64 bytes, CID 0
 _I_BLOCK, _DESELECT = 0x02, b"\xc2"  # without CID and NAD
 _CRC_BYTES = 2
-_CASCADE_TAG = 0x88
 _MORE_LEVELS = 0x04  # in SAK
 _ATQA_BYTES, _PART_BYTES, _SAK_BYTES = 2, 5, 3
 _ANTICOLLISION_BITS = 0x1F  # of the first byte of ATQA; without any, a card of NFC Forum type 1
@@ -79,15 +78,6 @@ class WrongAnswerError(Exception):
     """What the chip sends is no answer to the command."""
 
 
-class NoCard(Enum):
-    """Why no card was read."""
-
-    NONE = "no card answers"
-    SEVERAL = "more than one card"
-    INCOMPLETE = "a card that did not answer in full"
-    UNREADABLE = "nothing that this gate can read"
-
-
 class Send(NamedTuple):
     """A command; its answer is what the generator is resumed with."""
 
@@ -103,7 +93,6 @@ class Pause(NamedTuple):
     """Whether to tell the chip before to drop the command that it works on."""
 
 
-Found = Card | NoCard
 Result = TypeVar("Result")
 Steps = Generator[Send | Pause, bytes, Result]
 
@@ -180,14 +169,14 @@ class Radio:
                 return NoCard.SEVERAL
             if status or len(answer) != _SAK_BYTES or answer != _with_crc(answer[:1]):
                 return NoCard.INCOMPLETE
-            has_more = part[0] == _CASCADE_TAG and level != _LEVELS[-1]
+            has_more = part[0] == CASCADE_TAG and level != _LEVELS[-1]
             if answer[0] & _MORE_LEVELS:
                 if not has_more:
                     return NoCard.UNREADABLE
                 uid += part[1:4]
                 continue
             self.has_selected = True
-            if part[0] == _CASCADE_TAG and not uid:
+            if part[0] == CASCADE_TAG and not uid:
                 return NoCard.UNREADABLE
             return Card(CardUid(uid + part[:4]), atqa=atqa, sak=answer[0])
         return NoCard.UNREADABLE

@@ -14,25 +14,16 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 
-from validator.domain.cards import Card
-from validator.domain.events import (
-    CardSeen,
-    Clash,
-    LaidBefore,
-    LeftEarly,
-    ReaderBack,
-    ReaderEvent,
-    ReaderLost,
-    Unsupported,
-)
+from validator.domain.events import LeftEarly, ReaderBack, ReaderEvent, ReaderLost
 from validator.host.usb_devices import UsbDevice, UsbName, plugged
+from validator.lane.readers.findings import Found, NoCard, as_event
 from validator.lane.readers.held_cards import HeldCards
 from validator.lane.readers.opener import Opener
-from validator.lane.readers.printed_number import printed_number
+from validator.lane.readers.printed_number import may_have_number, printed_number
 from validator.lane.readers.rcs380.certainty import Certainty
 from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError
 from validator.lane.readers.rcs380.opening import ATTEMPT_FAULTS, Opening
-from validator.lane.readers.rcs380.radio import ChipError, Found, NoCard, Steps, WrongAnswerError
+from validator.lane.readers.rcs380.radio import ChipError, Steps, WrongAnswerError
 
 # Answers in a row that do not come or are wrong: a dead chip is lost within 0.5 s.
 MISSES_MAX = 4
@@ -50,7 +41,6 @@ OLD_NS = 300_000_000
 REQUESTS_BEFORE_RESET = 2
 RESET_AFTER_ARMED_NS = 300_000_000  # and so long
 NUMBER_NS = 80_000_000  # for a printed number: the loop waits for it
-_SAK_APDUS = 0x20  # the card speaks ISO/IEC 14443-4
 ANSWER_FAULTS = (NoAnswerError, WrongAnswerError, ChipError)  # of a chip that is still there
 
 
@@ -79,7 +69,7 @@ class Rcs380Reader:
         self._lost: ReaderLost | None = None  # met outside `take`, which returns it next
         self._armed = False
         self._held = HeldCards()
-        self._takes_apdus = False  # the card that was reported last
+        self._reported: ReaderEvent | None = None  # last, until `read_number` is called
         self._certainty = Certainty()
         self._misses = 0  # answers, in a row
         self._due_ns = 0
@@ -87,16 +77,14 @@ class Rcs380Reader:
         self._requests_first = 0  # before a field reset
         self._polled_ns = 0  # an answer that is read now is not older
         self._opening = Opening(name, devices, clock)
-        self._opener: Opener[Chip] | None = Opener(
+        self._opener: Opener[Chip] = Opener(
             "rcs380-opener", self._opening.open, self._opening.explain, ATTEMPT_FAULTS
         )
         self._opener.start()
 
     def fileno(self) -> int:
         """Return the line's descriptor; the opener's while the chip is lost; -1 once closed."""
-        if self._chip is not None:
-            return self._chip.fileno()
-        return self._opener.fileno() if self._opener is not None else -1
+        return self._opener.fileno() if self._chip is None else self._chip.fileno()
 
     def deadline_ns(self) -> int:
         """Return when the next request, check or field reset is due. See ports.Reader."""
@@ -139,8 +127,9 @@ class Rcs380Reader:
 
     def read_number(self) -> str | None:
         """See printed_number.ReadsNumbers. 16 ms usually."""
-        chip, self._takes_apdus = self._chip if self._takes_apdus else None, False
-        if chip is None or self._armed or not chip.is_idle:
+        event, self._reported = self._reported, None
+        chip = self._chip
+        if chip is None or self._armed or not chip.is_idle or not may_have_number(event):
             return None
         number, is_asleep = None, False
         try:
@@ -155,9 +144,7 @@ class Rcs380Reader:
 
     def close(self) -> None:
         """See ports.Reader. Switches the field off; 10 ms usually, 0.6 s at most."""
-        opener, self._opener = self._opener, None
-        if opener is not None:
-            opener.stop()
+        self._opener.stop()
         chip, self._chip = self._chip, None
         if chip is not None:
             chip.close()
@@ -221,29 +208,27 @@ class Rcs380Reader:
         certain = self._certainty.take(found)
         if self._certainty.is_open:
             self._due_ns = at_ns
-        return _as_event(certain, at_ns) if certain is not None else None
+        return as_event(certain, at_ns) if certain is not None else None
 
     def _report(
         self, event: ReaderEvent, chip: Chip, at_ns: int, *, is_old: bool
     ) -> ReaderEvent | None:
         """Return the event if it is news; keep in mind what was reported."""
-        is_repeat = self._held.is_repeat(event)
-        if is_repeat and not self._held.is_unreported:
+        news = self._held.news(event)
+        if news is None:
             self._answers_again(chip)
             return None
         if is_old:
-            self._held.arrived_again(event)
+            self._held.arrived_again(news)
             self._reset_ns = 0
             return None
         self._armed = False
-        if is_repeat:
-            event = LaidBefore(at_ns)
-        self._held.reported(event)
-        self._takes_apdus = isinstance(event, CardSeen) and bool((event.card.sak or 0) & _SAK_APDUS)
+        self._held.reported(news)
+        self._reported = news
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_AFTER_REPORT_NS
-        self._answers_again(chip, event)
-        return event
+        self._answers_again(chip, news)
+        return news
 
     def _answers_again(self, chip: Chip, event: ReaderEvent | None = None) -> None:
         """Take what was not put to sleep for a repeat when it answers the next request."""
@@ -253,15 +238,14 @@ class Rcs380Reader:
     def _lose(self, fault: BaseException, at_ns: int) -> ReaderLost:
         """Hand the chip to the opener, and return the event with the reason."""
         chip, self._chip = self._chip, None
+        self._opening.lost(fault)
         reason = self._opening.explain(fault)
-        if self._opener is not None:
-            self._opening.lost(fault)
-            self._opener.start(reason, chip)
+        self._opener.start(reason, chip)
         return ReaderLost(reason, at_ns)
 
     def _take_opened(self, at_ns: int) -> ReaderEvent | None:
         """Take the opener's result: a chip that serves from now on, or the reason why not."""
-        result = self._opener.result() if self._opener is not None else None
+        result = self._opener.result()
         if isinstance(result, str):
             return ReaderLost(result, at_ns)
         if result is None:
@@ -276,7 +260,7 @@ class Rcs380Reader:
         found: Found | None = result.lay_at_start
         self._held.field_reset(acknowledged=True)
         if found is not None and found is not NoCard.NONE:
-            self._held.lay_at_start(_as_event(found, at_ns))
+            self._held.lay_at_start(as_event(found, at_ns))
             self._reset_ns = 0
         return ReaderBack(at_ns)
 
@@ -291,15 +275,3 @@ def _number_of(chip: Chip, ends_ns: int) -> tuple[str | None, bool]:
         return None, False
     number = printed_number(lambda apdu: chip.run(radio.apdu(apdu), ends_ns) or b"")
     return number, bool(chip.run(radio.deselect(), ends_ns))
-
-
-def _as_event(found: Card | NoCard, at_ns: int) -> ReaderEvent:
-    match found:
-        case Card():
-            return CardSeen(found, at_ns)
-        case NoCard.SEVERAL:
-            return Clash(at_ns)
-        case NoCard.UNREADABLE:
-            return Unsupported(at_ns)
-        case _:
-            return LeftEarly(at_ns)

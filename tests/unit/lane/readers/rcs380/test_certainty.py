@@ -1,12 +1,12 @@
 """Which findings of an RC-S380 are certain enough to report."""
 
 from validator.domain.cards import Card, CardUid
+from validator.lane.readers.findings import Found, NoCard
 from validator.lane.readers.rcs380.certainty import (
     REQUESTS_AFTER_BREAK,
     SILENT_REQUESTS,
     Certainty,
 )
-from validator.lane.readers.rcs380.radio import Found, NoCard
 
 CARD = Card(CardUid(bytes(7)), 0x0344, 0x20)
 NONE, SEVERAL, INCOMPLETE = NoCard.NONE, NoCard.SEVERAL, NoCard.INCOMPLETE
