@@ -1,5 +1,6 @@
 """A serial port of a board: opened, read and written without waiting, and its faults in words."""
 
+import contextlib
 import errno
 import os
 import select
@@ -11,7 +12,11 @@ READ_BYTES_MAX = 4_096
 OUTGOING_BYTES_MAX = 4_096  # more bytes that the port did not take: the line is lost
 
 # All that pyserial raises when a device goes away. termios.error is no OSError.
-PORT_ERRORS = (OSError, termios.error, serial.SerialException, ValueError)
+_FAULTS = (OSError, termios.error, serial.SerialException, ValueError)
+
+
+class PortError(Exception):
+    """The port cannot be opened, or is lost: the text says why, and where it helps what to do."""
 
 
 class Port:
@@ -21,13 +26,16 @@ class Port:
     """
 
     def __init__(self, device: str, baud: int) -> None:
-        """Open it.
+        """Open the port at the path `device`, at `baud` bits a second.
 
         Raises:
-            PORT_ERRORS: it cannot be opened; `why_not_open` says why.
+            PortError: it cannot be opened.
         """
-        self._serial = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
-        self.fd: int = self._serial.fileno()
+        try:
+            self._serial = serial.Serial(device, baud, timeout=0, write_timeout=0, exclusive=True)
+            self.fd: int = self._serial.fileno()
+        except _FAULTS as error:
+            raise PortError(_why_not_open(error)) from error
         self._poll = select.poll()
         self._poll.register(self.fd, select.POLLIN)
 
@@ -39,22 +47,25 @@ class Port:
         """Return what has come, or nothing.
 
         Raises:
-            OSError: it was unplugged.
+            PortError: it was unplugged.
         """
         # An empty read of a tty (VMIN 0) means "nothing yet" or "unplugged"; poll() knows which.
         waiting = self._poll.poll(0)
         if not waiting:
             return b""
-        data = os.read(self.fd, READ_BYTES_MAX)
+        try:
+            data = os.read(self.fd, READ_BYTES_MAX)
+        except OSError as error:
+            raise _went_away(error) from error
         if not data or waiting[0][1] & (select.POLLHUP | select.POLLERR):
-            raise OSError("unplugged")
+            raise _went_away("unplugged")
         return data
 
     def write(self, outgoing: bytearray) -> None:
         """Write what the port takes now, and remove it from `outgoing`.
 
         Raises:
-            OSError: it was unplugged, or takes nothing.
+            PortError: it was unplugged, or takes nothing.
         """
         if not outgoing:
             return
@@ -62,16 +73,23 @@ class Port:
             written = os.write(self.fd, outgoing)
         except BlockingIOError:
             written = 0
+        except OSError as error:
+            raise _went_away(error) from error
         del outgoing[:written]
         if len(outgoing) > OUTGOING_BYTES_MAX:
-            raise OSError("the line takes nothing")
+            raise _went_away("the line takes nothing")
 
     def close(self) -> None:
-        """Close it. It may raise one of PORT_ERRORS if the device is gone."""
-        self._serial.close()
+        """Close it. Never raises: the device may be gone already."""
+        with contextlib.suppress(*_FAULTS):
+            self._serial.close()
 
 
-def why_not_open(error: Exception) -> str:
+def _went_away(why: object) -> PortError:
+    return PortError(f"went away ({why})")
+
+
+def _why_not_open(error: Exception) -> str:
     """Return in words why a port could not be opened, and what to do."""
     # pyserial wraps the system's error and keeps its number. For a port that another has locked,
     # the number is that of the lock.

@@ -4,7 +4,6 @@ This file opens, reads, writes and reopens the port; `gate.py` gives the registe
 The device is opened by its name again after each loss, for ever.
 """
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from validator.domain.events import BoardBack, BoardEvent, BoardLost
 from validator.domain.outcomes import Direction, Outcome
 from validator.lane.boards.lot.gate import TAPS_REMEMBERED, LotGate
 from validator.lane.boards.lot.master import ANSWER_NS, PAUSE_NS, Master
-from validator.lane.boards.port import PORT_ERRORS, Port, why_not_open
+from validator.lane.boards.port import Port, PortError
 
 BAUD = 115_200  # the maker's default, register 4310h; 8 data bits, no parity, 1 stop bit
 RETRY_NS = 250_000_000  # a device that comes back is served within 2 s
@@ -119,8 +118,8 @@ class LotBoard:
         assert port is not None  # noqa: S101
         try:
             data = port.read()
-        except PORT_ERRORS as error:
-            self._lose(f"went away ({error})", now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
             return
         self._sort(gate.receive(data, now_ns))
         self._flush(now_ns)
@@ -129,8 +128,8 @@ class LotBoard:
         self._retry_ns = now_ns + RETRY_NS
         try:
             self._port = Port(self._device, BAUD)
-        except PORT_ERRORS as error:
-            self._lose(why_not_open(error), now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
             return False
         self._master = Master(self._address, now_ns)
         self._gate = LotGate(self._master, self._hold_ms, self._taps, now_ns)
@@ -150,15 +149,14 @@ class LotBoard:
             return
         try:
             self._port.write(self._master.outgoing)
-        except PORT_ERRORS as error:
-            self._lose(f"went away ({error})", now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
 
     def _close_port(self) -> None:
         port, self._port = self._port, None
         self._master = self._gate = None
         if port is not None:
-            with contextlib.suppress(*PORT_ERRORS):  # the device may be gone already
-                port.close()
+            port.close()
 
     def _lose(self, reason: str, now_ns: int) -> None:
         """Close the port and retry later. Each reason of a loss is reported once."""

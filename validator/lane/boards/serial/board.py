@@ -24,7 +24,7 @@ from validator.domain.events import (
     ReaderLost,
 )
 from validator.domain.outcomes import Direction, Outcome
-from validator.lane.boards.port import PORT_ERRORS, Port, why_not_open
+from validator.lane.boards.port import Port, PortError
 from validator.lane.boards.serial.card_tray import CARD_AGE_MAX_NS, CardTray
 from validator.lane.boards.serial.frames import OpenFrame, ReadFrame, ShowFrame
 from validator.lane.boards.serial.link import (
@@ -66,7 +66,6 @@ class SerialBoard:
         self._firmware = firmware
         self._clock = clock
         self._port: Port | None = None
-        self._fd = -1
         self._link: BoardLink | None = None
         self._closed = False
         self._retry_ns = self._read_ns = clock()
@@ -77,7 +76,7 @@ class SerialBoard:
 
     def fileno(self) -> int:
         """See ports.Board."""
-        return self._fd
+        return -1 if self._port is None else self._port.fd
 
     def deadline_ns(self) -> int:
         """See ports.Board."""
@@ -142,12 +141,10 @@ class SerialBoard:
     def _close_port(self) -> None:
         port, self._port = self._port, None
         if port is not None:
-            with contextlib.suppress(*PORT_ERRORS):  # the device may be gone already
+            with contextlib.suppress(PortError):  # the device may be gone already
                 self._flush()
-            with contextlib.suppress(*PORT_ERRORS):
-                port.close()
+            port.close()
         self._link = None
-        self._fd = -1
 
     def _turn(self) -> None:
         """Open the port if that is due, read what came, do what is due, write."""
@@ -166,17 +163,16 @@ class SerialBoard:
             self._sort(link.receive(data, now_ns), is_old=now_ns - before_ns > CARD_AGE_MAX_NS)
             self._sort(link.tick(now_ns))
             self._flush()
-        except PORT_ERRORS as error:
-            self._lose(f"went away ({error})", now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
 
     def _reopen(self, now_ns: int) -> bool:
         self._retry_ns = now_ns + RETRY_NS
         try:
             self._port = Port(self._device, BAUD)
-        except PORT_ERRORS as error:
-            self._lose(why_not_open(error), now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
             return False
-        self._fd = self._port.fd
         self._read_ns = now_ns
         self._link = BoardLink(
             secrets.randbelow(0xFFFF_FFFF) + 1, self._device_id, self._firmware, now_ns
@@ -190,8 +186,8 @@ class SerialBoard:
         self._link.send(frame, now_ns)
         try:
             self._flush()
-        except PORT_ERRORS as error:
-            self._lose(f"went away ({error})", now_ns)
+        except PortError as error:
+            self._lose(str(error), now_ns)
 
     def _flush(self) -> None:
         if self._link is not None and self._port is not None:
