@@ -12,7 +12,7 @@ from enum import Enum
 from hashlib import blake2b
 from random import Random
 
-__all__ = ["Card", "Kind", "Session", "card_of", "parse_uid"]
+__all__ = ["CASCADE_TAG", "Card", "Kind", "Session", "card_of", "parse_uid"]
 
 CASCADE_TAG = 0x88  # ISO/IEC 14443-3, 6.5.4: no card can be selected by such a UID
 APPLICATION = bytes.fromhex("422201")  # in the byte order of the SELECT command

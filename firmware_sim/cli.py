@@ -11,7 +11,7 @@ from firmware_sim.board.cli import board
 from firmware_sim.cards import Card
 from firmware_sim.ccid.cli import ccid
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, OneLineGroup, serve
-from firmware_sim.cli_types import CardType, fault_help
+from firmware_sim.cli_types import CardType, fault_help, timing_option
 from firmware_sim.cp2112.cli import cp2112
 from firmware_sim.crowd.cli import crowd
 from firmware_sim.faults import Fault
@@ -101,13 +101,7 @@ def main() -> None:
     multiple=True,
     help="A card on the reader at start; may be repeated.",
 )
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="ideal",
-    show_default=True,
-    help="The timing of chip and line; ideal takes no time.",
-)
+@timing_option("chip and line")
 @click.option(
     "--fault",
     "faults",

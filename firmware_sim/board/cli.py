@@ -10,6 +10,7 @@ from firmware_sim.board.board import BAUD, Board
 from firmware_sim.board.faults import BOARD_FAULTS, BoardFaults, parse_board_fault
 from firmware_sim.board.setup import Setup
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
+from firmware_sim.cli_types import timing_option
 from firmware_sim.wires import Wire
 
 # Assumptions, not measurements: how long a solenoid frees the arms, and a reader reads a card.
@@ -51,13 +52,7 @@ Example: firmware-sim board --link /tmp/board --passenger manual
 @click.option(
     "--link", type=click.Path(path_type=Path), help="Keep a symlink to the port at this path."
 )
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="ideal",
-    show_default=True,
-    help="The timing of line, arms and reader; ideal takes no time.",
-)
+@timing_option("line, arms and reader")
 @click.option(
     "--seed",
     type=int,

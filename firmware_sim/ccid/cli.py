@@ -1,9 +1,8 @@
 """The command `firmware-sim ccid`."""
 
 import re
-import time
-from pathlib import Path
 from random import Random
+from typing import Unpack
 
 import click
 
@@ -11,12 +10,10 @@ from firmware_sim.cards import Card
 from firmware_sim.ccid.faults import CCID_FAULTS
 from firmware_sim.ccid.models import MODELS
 from firmware_sim.ccid.reader import IDEAL, REAL, Ccid
-from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve_port
-from firmware_sim.cli_types import CardType, fault_help
-from firmware_sim.usb.device import UsbDevice
+from firmware_sim.cli_errors import OneLineCommand
+from firmware_sim.cli_types import card_option, fault_help, fault_option, seed_option, timing_option
+from firmware_sim.usb.device_command import Options, carrier_options, serve_device
 from firmware_sim.usb.faults import USB_FAULTS
-from firmware_sim.usb.options import carrier_options, make_carrier
-from firmware_sim.usb.port import UsbPort
 
 __all__ = ["ccid"]
 
@@ -78,46 +75,26 @@ class _BcdType(click.ParamType[int]):
 @click.option("--release", type=_BcdType(), help="bcdDevice, the firmware's version: 0214 is 2.14.")
 @click.option("--serial", default="", help="The serial number; most have none.")
 @carrier_options
-@click.option(
-    "--card", "cards", type=CardType(), multiple=True, help="A card from the start; repeatable."
-)
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="ideal",
-    show_default=True,
-    help="The timing of the reader; ideal takes no time.",
-)
-@click.option("--fault", "faults", multiple=True, help="A fault from the start; repeatable.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is by chance.")
+@card_option
+@timing_option("the reader")
+@fault_option
+@seed_option
 def ccid(
     *,
     model: str,
     ids: tuple[int, int] | None,
     release: int | None,
     serial: str,
-    port: int | None,
-    redir: Path | None,
     cards: tuple[Card, ...],
     timing: str,
-    faults: tuple[str, ...],
-    seed: int,
+    **options: Unpack[Options],
 ) -> None:
     """Start the reader."""
-    random = Random(seed)  # noqa: S311  (a simulation that can be repeated, not a secret)
     chosen = MODELS[model]
     chosen = chosen.with_id(*ids) if ids is not None else chosen
     chosen = chosen.with_release(release) if release is not None else chosen
-    function = Ccid(random, chosen, REAL if timing == "real" else IDEAL, serial)
-    device = UsbDevice(function)
-    plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}")
-    now_ns = time.monotonic_ns()
-    try:
-        for text in faults:
-            device.set_fault(device.parse_fault(text), now_ns)
-        for card in cards:
-            device.obey(["present", card.uid.hex()], now_ns)
-        plug.plug(now_ns)
-    except (OSError, ValueError) as error:
-        raise OneLineError(f"ccid: {error}") from error
-    serve_port("ccid", plug)
+
+    def make(random: Random) -> Ccid:
+        return Ccid(random, chosen, REAL if timing == "real" else IDEAL, serial)
+
+    serve_device("ccid", make, cards=cards, **options)

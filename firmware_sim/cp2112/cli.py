@@ -1,19 +1,16 @@
 """The command `firmware-sim cp2112`."""
 
-import time
-from pathlib import Path
 from random import Random
+from typing import Unpack
 
 import click
 
-from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve_port
-from firmware_sim.cli_types import fault_help
+from firmware_sim.cli_errors import OneLineCommand
+from firmware_sim.cli_types import fault_help, fault_option, seed_option
 from firmware_sim.cp2112.chip import Cp2112
 from firmware_sim.cp2112.lines import COUNT
-from firmware_sim.usb.device import UsbDevice
+from firmware_sim.usb.device_command import Options, carrier_options, serve_device
 from firmware_sim.usb.faults import USB_FAULTS
-from firmware_sim.usb.options import carrier_options, make_carrier
-from firmware_sim.usb.port import UsbPort
 
 __all__ = ["cp2112"]
 
@@ -43,26 +40,12 @@ Verbs on standard input:
     help="A line with a resistor to ground instead of power; repeatable.",
 )
 @carrier_options
-@click.option("--fault", "faults", multiple=True, help="A fault from the start; repeatable.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is by chance.")
-def cp2112(
-    *,
-    serial: str,
-    pull_down: tuple[int, ...],
-    port: int | None,
-    redir: Path | None,
-    faults: tuple[str, ...],
-    seed: int,
-) -> None:
+@fault_option
+@seed_option
+def cp2112(*, serial: str, pull_down: tuple[int, ...], **options: Unpack[Options]) -> None:
     """Start the expander."""
-    random = Random(seed)  # noqa: S311  (a simulation that can be repeated, not a secret)
-    device = UsbDevice(Cp2112(random, serial, sum({1 << line for line in pull_down})))
-    plug = UsbPort(device, make_carrier(port, redir), f"usb:{device.name}")
-    now_ns = time.monotonic_ns()
-    try:
-        for text in faults:
-            device.set_fault(device.parse_fault(text), now_ns)
-        plug.plug(now_ns)
-    except (OSError, ValueError) as error:
-        raise OneLineError(f"cp2112: {error}") from error
-    serve_port("cp2112", plug)
+
+    def make(random: Random) -> Cp2112:
+        return Cp2112(random, serial, sum({1 << line for line in pull_down}))
+
+    serve_device("cp2112", make, **options)

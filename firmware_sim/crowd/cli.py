@@ -10,6 +10,7 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, a_number
+from firmware_sim.cli_types import timing_option
 from firmware_sim.crowd.devices import CrowdError, Devices, Stopped, print_line
 from firmware_sim.crowd.passenger import Passenger
 from firmware_sim.crowd.plan import (
@@ -87,13 +88,7 @@ class _Run:
 )
 @click.option("--taps", type=click.IntRange(1, TAPS_MAX), help="End after this many taps.")
 @click.option("--forever", is_flag=True, help="Run until quit or a signal, at human pace.")
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="ideal",
-    show_default=True,
-    help="The timing of the devices; ideal takes no time.",
-)
+@timing_option("the devices")
 @click.option(
     "--pace-ms",
     type=click.IntRange(0, 3_600_000),

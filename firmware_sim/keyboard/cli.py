@@ -8,7 +8,7 @@ import click
 
 from firmware_sim.cards import Card
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve_port
-from firmware_sim.cli_types import CardType, fault_help
+from firmware_sim.cli_types import card_option, fault_help, fault_option, seed_option
 from firmware_sim.faults import parse
 from firmware_sim.keyboard import rig
 from firmware_sim.keyboard.node import Node
@@ -52,9 +52,7 @@ Needs gcc.
     type=click.Path(path_type=Path),
     help="Keep a symlink to the device at this path, across unplug and replug.",
 )
-@click.option(
-    "--card", "cards", type=CardType(), multiple=True, help="A card from the start; repeatable."
-)
+@card_option
 @click.option("--base", type=click.Choice(BASES), default="hex", show_default=True)
 @click.option(
     "--order",
@@ -90,8 +88,8 @@ Needs gcc.
     show_default=True,
     help="Wait so long for a program that has not read the keys; for busy machines.",
 )
-@click.option("--fault", "faults", multiple=True, help="A fault from the start; repeatable.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all that is by chance.")
+@fault_option
+@seed_option
 def keyboard(
     *,
     link: Path | None,

@@ -7,6 +7,7 @@ from random import Random
 import click
 
 from firmware_sim.cli_errors import OneLineCommand, OneLineError, serve
+from firmware_sim.cli_types import timing_option
 from firmware_sim.lot.turnstile import BAUD, LOT_FAULTS, VERBS, Turnstile
 from firmware_sim.wires import Wire
 
@@ -39,13 +40,7 @@ Example: firmware-sim lot --link /tmp/turnstile
     "--address", type=click.IntRange(1, 32), default=1, show_default=True, help="On the line."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The seed of noise.")
-@click.option(
-    "--timing",
-    type=click.Choice(["ideal", "real"]),
-    default="ideal",
-    show_default=True,
-    help="The timing of the line; ideal takes no time.",
-)
+@timing_option("the line")
 def lot(*, link: Path | None, address: int, seed: int, timing: str) -> None:
     """Simulate a LOT turnstile; the first line of output is the path of its port."""
     random = Random(seed)  # noqa: S311  (a run must repeat; nothing here is a secret)

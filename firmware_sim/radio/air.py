@@ -4,6 +4,7 @@ For a reader whose host sends every frame itself, such as the Port-100. A reader
 by itself, such as the PN532, uses `Field`'s methods. The cards and their states are the same.
 """
 
+from firmware_sim.cards import CASCADE_TAG
 from firmware_sim.radio.field import Field, Presence, Stage, State
 
 __all__ = ["COLLISION", "SILENCE", "Air", "crc_a"]
@@ -11,7 +12,6 @@ __all__ = ["COLLISION", "SILENCE", "Air", "crc_a"]
 REQA, WUPA = b"\x26", b"\x52"
 SHORT_FRAME_BITS = 7
 LEVELS = (0x93, 0x95, 0x97)
-CASCADE_TAG = 0x88
 MORE_LEVELS = 0x04  # SAK: the UID is not complete
 WHOLE_LEVEL, NO_BITS = 0x70, 0x20  # NVB: all seven bytes; the two of the command alone
 HLTA, RATS, PPS, DESELECT = b"\x50\x00", 0xE0, 0xD0, 0xC2

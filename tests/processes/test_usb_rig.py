@@ -186,7 +186,6 @@ def test_a_device_without_a_rig_is_refused() -> None:
         (["--fault", "nonsense"], "rcs380: no fault is called 'nonsense'"),
         (["--fault", "unplug=0"], "rcs380: unplug: '0' is not a number from 1"),
         (["--model", "X"], "'X' is not one of"),
-        (["--serial", "a\nb"], "rcs380: 'a\\nb' cannot be a string of a USB device"),
         (["--serial", "7" * 127], "cannot be a string of a USB device"),
         (["--port", "16"], "16 is not in the range"),
         (["--card", "04a1b2c3d4e5f6", "--card", "04a1b2c3d4e5f6"], "on the reader already"),
@@ -197,6 +196,12 @@ def test_wrong_arguments_of_a_reader_are_one_line_and_exit_2(
     arguments: list[str], says: str
 ) -> None:
     assert says in refused(run(*FIRMWARE_SIM, "rcs380", *arguments))
+
+
+@pytest.mark.parametrize("device", ["ccid", "cp2112", "rcs380"])
+def test_a_serial_number_that_no_device_has_is_one_line_and_exit_2(device: str) -> None:
+    says = f"{device}: 'a\\nb' cannot be a string of a USB device"
+    assert says in refused(run(*FIRMWARE_SIM, device, "--serial", "a\nb"))
 
 
 def test_a_pytest_in_the_rig_shows_its_failures_whole(tmp_path: Path) -> None:
