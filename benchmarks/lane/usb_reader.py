@@ -9,11 +9,11 @@ The last rows are the board's: how long its bytes lie there while the lane's loo
 that works, hangs, floods, or is gone, beside the same with a PN532 (board_wait.py).
 """
 
-import time
 from random import Random
 
 from benchmarks.context import Bench, quiet_memory
 from benchmarks.lane.gate import START_S, gate
+from benchmarks.lane.nfcpy_taps import nfcpy_taps
 from benchmarks.rows import Limit, Row, timed
 from firmware_sim.usb.usbfs.rig import Rig, RigError
 from tests.support.machine.programs import Program, program
@@ -21,7 +21,6 @@ from tests.support.machine.programs import Program, program
 OURS_MS = 15.0  # on top of the chip's own time
 SHARE_OF_NFCPY = 0.6
 SENSE_REST_S = 0.12  # two of its turns at the real timing: a card comes at any moment of one
-DEVICE = "usb:054c:06c3"
 # A state of the reader: the verbs that bring it there and back, with the events that confirm them.
 Verbs = tuple[tuple[str, str], ...]
 SERVES: tuple[Verbs, Verbs] = ((), ())
@@ -62,42 +61,30 @@ def run(bench: Bench) -> list[Row]:
 
 
 def _taps(bench: Bench, rig: Rig, timing: str) -> list[Row]:
-    nfcpy = _nfcpy(bench, rig, timing)
+    scale = bench.scale
+    nfcpy = nfcpy_taps(
+        bench,
+        ("rcs380", "--timing", timing),
+        "sense",
+        scale.usb_taps,
+        SENSE_REST_S,
+        f"nfcpy's sense() on an RC-S380, {timing} chip",
+        rig.command(),
+    )
     limits = (
         Limit("p50", OURS_MS, "on top of a chip that takes no time"),
         Limit("p50", SHARE_OF_NFCPY * nfcpy.p50, f"{SHARE_OF_NFCPY} × nfcpy's in this run"),
     )
-    town, rest = bench.town(bench.scale.cards), Random(timing)
+    town, rest = bench.town(scale.cards), Random(timing)
     taken_ns: list[int] = []
     with quiet_memory(), gate(town, timing, rig) as at:
-        numbers = bench.track(range(bench.scale.usb_taps), f"taps on an RC-S380, {timing} timing")
+        numbers = bench.track(range(scale.usb_taps), f"taps on an RC-S380, {timing} timing")
         taken_ns += (at.tap(town.matched[number], rest, opens=True)[0] for number in numbers)
     budget = limits if timing == "ideal" else limits[1:]
     return [
         timed(f"tap → OPEN on the wire, RC-S380, {timing} chip", "ms", taken_ns, *budget),
         nfcpy,
     ]
-
-
-def _nfcpy(bench: Bench, rig: Rig, timing: str) -> Row:
-    town, rest = bench.town(bench.scale.cards), Random(timing)
-    taken_ns = []
-    with program("firmware_sim", "rcs380", "--timing", timing, before=rig.command()) as reader:
-        reader.first_line()  # nfcpy looks for it once
-        with program("benchmarks.lane.nfcpy_loop", "sense", DEVICE, before=rig.command()) as loop:
-            loop.event("ready", START_S)
-            for number in bench.track(range(bench.scale.usb_taps), "nfcpy's sense() on an RC-S380"):
-                uid = town.matched[-1 - number].hex()
-                time.sleep(rest.uniform(0, SENSE_REST_S))
-                reader.say(f"present {uid}")
-                presented_ns = reader.event("present", uid=uid)["at_ns"]
-                taken_ns.append(loop.event("uid", uid=uid)["at_ns"] - presented_ns)
-                loop.event("done")
-                reader.say("remove")
-                reader.event("removed")
-                loop.event("gone")
-    name = f"… nfcpy's sense() on an RC-S380, {timing} chip"
-    return timed(name, "ms", taken_ns, compared=True, note="only the UID: no decision, no gate")
 
 
 def _board_waits(bench: Bench, rig: Rig) -> list[Row]:

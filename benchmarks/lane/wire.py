@@ -6,13 +6,12 @@ between chip and board, and how it waits. nfcpy's loops only read the UID: they 
 nothing.
 """
 
-import time
 from random import Random
 
 from benchmarks.context import Bench, quiet_memory
-from benchmarks.lane.gate import START_S, gate
+from benchmarks.lane.gate import gate
+from benchmarks.lane.nfcpy_taps import nfcpy_taps
 from benchmarks.rows import Limit, Row, timed
-from tests.support.machine.programs import program
 
 IDEAL_BUDGET = (Limit("p50", 1.5),)
 REAL_BUDGET = (Limit("p50", 12.0), Limit("p99", 25.0))
@@ -25,12 +24,11 @@ def run(bench: Bench) -> list[Row]:
     """Ideal timing, real timing, and nfcpy beside it."""
     scale = bench.scale
     rows = _taps(bench, "ideal", IDEAL_BUDGET) + _taps(bench, "real", REAL_BUDGET)
-    rows.append(
-        _nfcpy(bench, "connect", scale.connect_taps, CONNECT_REST_S, "nfcpy's connect(rdwr=…)")
-    )
-    rows.append(
-        _nfcpy(bench, "sense", scale.sense_taps, SENSE_REST_S, "nfcpy's sense(), without a pause")
-    )
+    for way, taps, rest_s, name in (
+        ("connect", scale.connect_taps, CONNECT_REST_S, "nfcpy's connect(rdwr=…)"),
+        ("sense", scale.sense_taps, SENSE_REST_S, "nfcpy's sense(), without a pause"),
+    ):
+        rows.append(nfcpy_taps(bench, ("pn532", "--timing", "real"), way, taps, rest_s, name))
     return rows
 
 
@@ -48,27 +46,3 @@ def _taps(bench: Bench, timing: str, budget: tuple[Limit, ...]) -> list[Row]:
         timed("  of it: UID in the lane → decided", "ms", decided_ns),
         timed("  of it: UID in the lane → OPEN written", "ms", told_ns),
     ]
-
-
-def _nfcpy(bench: Bench, way: str, taps: int, rest_s: float, name: str) -> Row:
-    """Present → UID known, by one of nfcpy's ways, real timing."""
-    town, rest = bench.town(bench.scale.cards), Random(way)
-    taken_ns = []
-    with (
-        program("firmware_sim", "pn532", "--timing", "real") as reader,
-        program("benchmarks.lane.nfcpy_loop", way, reader.first_line()) as loop,
-    ):
-        loop.event("ready", START_S)
-        for number in bench.track(range(taps), name):
-            uid = town.matched[-1 - number].hex()
-            time.sleep(rest.uniform(0, rest_s))
-            reader.say(f"present {uid}")
-            presented_ns = reader.event("present", uid=uid)["at_ns"]
-            taken_ns.append(loop.event("uid", uid=uid)["at_ns"] - presented_ns)
-            loop.event("done")
-            reader.say("remove")
-            reader.event("removed")
-            loop.event("gone")
-    return timed(
-        f"… {name}", "ms", taken_ns, compared=True, note="only the UID: no decision, no gate"
-    )
