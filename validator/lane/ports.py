@@ -116,7 +116,8 @@ class Board(Protocol):
         """Send what can be sent at once, and release the device. Never raises; may be repeated."""
 
 
-# What a kind of device can tell. Each driver's package has a constant ABILITIES with its own.
+# What a kind of device can tell. Each driver has a constant ABILITIES with its own; that of GPIO
+# lines has a function of what is wired.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

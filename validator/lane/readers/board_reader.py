@@ -2,7 +2,7 @@
 
 Such a board sends its cards on its own line, in CARD frames, among its other events. So this reader
 owns no port. It shares the board's, through the five methods of `CardLine`. Readers and boards do
-not import each other: `validator/programs/lane.py` hands the board to this reader.
+not import each other: `validator/programs/devices.py` hands the board to this reader.
 """
 
 from typing import Protocol

@@ -14,8 +14,6 @@ from typing import Protocol, runtime_checkable
 
 from validator.domain.events import CardSeen, ReaderEvent
 
-EXCHANGE_MS = 45  # the limit of one: a number takes two, and the loop waits 100 ms at most
-
 _SELECT_APPLICATION = bytes.fromhex("905a000003 422201 00")
 _READ_NUMBER = bytes.fromhex("90bd000007 02 000000 080000 00")  # file 2, from 0, these 8 bytes only
 _NUMBER_BYTES = 8
@@ -25,7 +23,8 @@ _DONE = b"\x91\x00"
 Exchange = Callable[[bytes], bytes]
 """Sends one APDU to the card that was reported last. Returns its answer with both status bytes.
 
-Returns no bytes if the card does not answer within EXCHANGE_MS.
+Returns no bytes if the card does not answer in time. A number takes two exchanges, and the loop
+waits for both: 100 ms at most.
 """
 
 

@@ -3,19 +3,6 @@
 from validator.lane.boards.gpio.wiring import Wiring
 from validator.lane.ports import BoardAbilities
 
-ABILITIES = BoardAbilities(
-    confirms=False,
-    passage=True,
-    forced=True,
-    emergency=True,
-    tamper=True,
-    lamps=True,
-    picture=False,
-    date=False,
-    directions=False,
-)
-"""With everything wired; `abilities` says it of one gate."""
-
 
 def abilities(wiring: Wiring) -> BoardAbilities:
     """Return what a board with this wiring can tell and do."""

@@ -19,7 +19,7 @@ from validator.domain.outcomes import Direction, Outcome
 from validator.lane.boards.gpio.arms import TAPS_REMEMBERED, Arms
 from validator.lane.boards.gpio.lines import ChipError, Lines, OpenLines
 from validator.lane.boards.gpio.signals import Lamp, Signals
-from validator.lane.boards.gpio.wiring import Input, Output, Wiring
+from validator.lane.boards.gpio.wiring import Input, Wiring
 
 # Between two tries: a chip that is plugged in is served within 2 s.
 RETRY_NS = 250_000_000
@@ -218,7 +218,7 @@ class GpioBoard:
             self._events.append(BoardLost(reported, now_ns))
 
 
-def _is(wired: Input | Output | None, line: int) -> bool:
+def _is(wired: Input | None, line: int) -> bool:
     return wired is not None and wired.line == line
 
 

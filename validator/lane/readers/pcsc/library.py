@@ -19,6 +19,8 @@ LIBRARY = "libpcsclite.so.1"
 ATR_BYTES_MAX = 33
 ANSWER_BYTES_MAX = 264  # an answer of a short APDU: 256 bytes and its status
 _SCOPE_SYSTEM, _LEAVE_CARD = 2, 0
+_CHANNEL_ID, _CHANNEL_USB = 0x20110, 0x20  # an attribute, and its high word for a reader on USB
+_ATTRIBUTE_BYTES_MAX = 16
 _LISTS_MAX = 4  # the list may grow between the question for its size and the list itself
 
 _Long, _Dword = ctypes.c_long, ctypes.c_ulong
@@ -136,7 +138,7 @@ class _Context:
             except PcscError as error:
                 if error.code == Code.NO_READERS:
                     return []
-                if error.code == _INSUFFICIENT_BUFFER:
+                if error.code == Code.INSUFFICIENT_BUFFER:
                     continue
                 raise
             listed = names.raw[: size.value].split(b"\0")
@@ -221,9 +223,6 @@ class _Card:
         self._library.quietly("SCardDisconnect", self._handle, _LEAVE_CARD)
 
 
-_INSUFFICIENT_BUFFER = 0x80100008
-_CHANNEL_ID, _CHANNEL_USB = 0x20110, 0x20
-_ATTRIBUTE_BYTES_MAX = 16
 _LongPointer, _DwordPointer = ctypes.POINTER(_Long), ctypes.POINTER(_Dword)
 _ARGUMENTS: dict[str, tuple[object, ...]] = {
     "SCardEstablishContext": (_Dword, ctypes.c_void_p, ctypes.c_void_p, _LongPointer),

@@ -41,8 +41,8 @@ RESET_AFTER_REPORT_NS = 1_700_000_000
 # An answer that may have waited for longer is asked for again: this machine did not run, and the
 # card may have left.
 OLD_NS = 300_000_000
-# After the first exchange with a card, whose limit is 61 ms: the second has the same, and the two
-# of a printed number must be within the loop's 100 ms.
+# The second exchange of a printed number begins within this, or not at all: each may last 61 ms,
+# and the loop waits 100 ms for both.
 SECOND_EXCHANGE_NS = 38_000_000
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import usb1
 from nfc.clf import rcs380
 
+from validator.lane.readers.findings import Found
 from validator.lane.readers.rcs380 import frames
 from validator.lane.readers.rcs380.radio import (
     ChipError,
@@ -77,6 +78,9 @@ class Line(Protocol):
 class Chip:
     """A chip behind an open line. One thread at a time."""
 
+    lay_at_start: Found | None = None
+    """What the opener found in the field; None if it has not looked."""
+
     def __init__(self, line: Line, clock: Callable[[], int] = time.monotonic_ns) -> None:
         """Take a line whose chip `start` has started.
 
@@ -85,8 +89,6 @@ class Chip:
             clock: monotonic time in nanoseconds.
         """
         self.radio = Radio()
-        self.lay_at_start: Any = None
-        """What the opener found in the field; None if it has not looked."""
         self._line = line
         self._clock = clock
         self._steps: Steps[Any] | None = None

@@ -257,7 +257,7 @@ class Rcs380Reader:
         self._polled_ns = at_ns
         self._due_ns = at_ns + CHECK_NS
         self._reset_ns = at_ns + RESET_NS
-        found: Found | None = result.lay_at_start
+        found = result.lay_at_start
         self._held.field_reset(acknowledged=True)
         if found is not None and found is not NoCard.NONE:
             self._held.lay_at_start(as_event(found, at_ns))
