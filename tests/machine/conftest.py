@@ -77,6 +77,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests measured."""
     told = list(figures.lines())
     if told:
-        terminalreporter.section("measured in the guest")
+        terminalreporter.section("measured")
     for line in told:
         terminalreporter.write_line(line)

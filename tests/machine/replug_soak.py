@@ -50,6 +50,11 @@ def soak(folder: Path, about_reader: str, reader: Program) -> None:
         before = holdings.of(lane.process.pid)
         peaks = [replug(lane, reader, times) for times in (REPLUGS - LAST, LAST)]
         after = holdings.of(lane.process.pid)
+        print(  # noqa: T201  (the outer test shows it)
+            f"after {REPLUGS} replugs: descriptors {before.descriptors} -> {after.descriptors},"
+            f" threads {before.threads} -> {after.threads}, most memory {peaks[0]} kB before the"
+            f" last {LAST} and {peaks[1]} kB in them"
+        )
         assert after.descriptors == before.descriptors
         # A thread that opened the reader may still be ending at either count.
         assert after.threads <= before.threads + 1

@@ -40,5 +40,9 @@ class CardRig:
     def status(self) -> dict[str, Any]:
         return self.simulator.say("status", "status")
 
+    def heed(self, reason: str) -> None:
+        """Nothing more than to plug has to be done for it."""
+        del reason
+
     def close(self) -> None:
         self.simulator.close()

@@ -52,6 +52,6 @@ def kind(request: pytest.FixtureRequest) -> RigKind:
 @pytest.fixture
 def listener(rig: ReaderRig) -> Iterator[Listener]:
     """A listener whose reader has reported ReaderBack."""
-    with listening(rig.reader()) as listener:
+    with listening(rig.reader(), rig.heed) as listener:
         listener.back(60.0)  # on a busy machine the device may miss the first requests
         yield listener

@@ -2,19 +2,15 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.contracts.readers.card_rig import CardRig
 from tests.contracts.simulator import Simulator
 from tests.support.devices.pcscd import Pcscd
-from validator.domain.events import CardSeen, LeftEarly, ReaderEvent, ReaderLost
+from validator.domain.events import CardSeen, LeftEarly, ReaderEvent
 from validator.lane.ports import Reader
 from validator.lane.readers.pcsc.codes import PcscError, State
 from validator.lane.readers.pcsc.library import PcscLite
 from validator.lane.readers.pcsc.reader import PcscReader
-
-if TYPE_CHECKING:
-    from tests.contracts.readers.rigs import Listener  # which imports this module
 
 PASSING = (
     "delayed=40/3",
@@ -105,20 +101,12 @@ class PcscRig(CardRig):
         """Put a card in the place of the one that lies there, without an event."""
         return int(self.simulator.say(f"swap {uid}", "swap")["at_ns"])
 
+    def heed(self, reason: str) -> None:
+        """Restart pcscd if the reader asks for it: an unplug got it stuck (decision 0028)."""
+        if "restart pcscd" in reason:
+            self.pcscd.kill()
+            self.pcscd.start()
+
     def close(self) -> None:
         super().close()
         self.pcscd.stop()
-
-
-def read_in_spite_of_pcscd(rig: PcscRig, listener: "Listener") -> str:
-    """Return the UID of the next card; restart pcscd as soon as the reader asks for it.
-
-    pcscd may have got stuck at the unplug (docs/decisions/0028).
-    """
-    while (event := listener.armed_event(RECOVERS_S)) is not None:
-        if isinstance(event, ReaderLost) and "restart pcscd" in event.reason:
-            rig.pcscd.kill()
-            rig.pcscd.start()
-        if isinstance(event, CardSeen):
-            return event.card.uid.raw.hex()
-    raise AssertionError(f"no card within {RECOVERS_S} s")

@@ -92,6 +92,9 @@ class ReaderRig(Protocol):
     def fault(self, text: str) -> None:
         """Switch a named fault on, such as `dropped=1`; `none` switches all off."""
 
+    def heed(self, reason: str) -> None:
+        """Do what a ReaderLost of this reader asks the staff to do, if it is more than to plug."""
+
     def close(self) -> None:
         """End the device's process."""
 
@@ -140,6 +143,9 @@ class BoardReaderRig(BoardRig):
 
     def reader(self) -> Reader:
         return LoneBoardReader(self.path)
+
+    def heed(self, reason: str) -> None:
+        del reason
 
     def present(self, uid: str, leaves: str = "") -> int:
         assert not leaves, "a board's cards leave at no stage: it reports them whole"
@@ -271,9 +277,18 @@ def kinds_that(can: Callable[[RigKind], bool]) -> list[str]:
 class Listener(Loop[ReaderEvent]):
     """Drives a reader as the lane's loop does."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, heed: Callable[[str], None] = lambda _reason: None) -> None:
+        """`heed` gets the reason of each loss: `ReaderRig.heed`, for a test that goes on then."""
         super().__init__(reader)
         self.reader = reader
+        self._heed = heed
+
+    def event(self, wait_s: float = 2.0) -> ReaderEvent | None:
+        """Return the next event, or None if none comes within `wait_s`."""
+        event = super().event(wait_s)
+        if isinstance(event, ReaderLost):
+            self._heed(event.reason)
+        return event
 
     def armed_event(self, wait_s: float = 2.0) -> ReaderEvent | None:
         """Arm the reader and return its next event."""
@@ -299,6 +314,8 @@ class Listener(Loop[ReaderEvent]):
         return uid
 
 
-def listening(reader: Reader) -> AbstractContextManager[Listener]:
+def listening(
+    reader: Reader, heed: Callable[[str], None] = lambda _reason: None
+) -> AbstractContextManager[Listener]:
     """Serve a reader, close it at the end, and check that no call has held the loop."""
-    return closing(Listener(reader))
+    return closing(Listener(reader, heed))

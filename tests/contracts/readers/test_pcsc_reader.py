@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.contracts.readers.pcsc_rig import LOCKS, NAME, PcscRig, read_in_spite_of_pcscd
+from tests.contracts.readers.pcsc_rig import LOCKS, NAME, PcscRig
 from tests.contracts.readers.rigs import Listener, listening
 from tests.contracts.simulator import Simulator
 from validator.config.devices import PASSES_APDUS
@@ -118,7 +118,7 @@ def test_an_endpoint_that_stalls_takes_the_reader_away_until_it_is_plugged_in_ag
     rig.fault("none")
     rig.unplug()
     rig.replug()
-    assert read_in_spite_of_pcscd(rig, listener) == FIRST
+    assert listener.uid(BACK_S) == FIRST
 
 
 @pytest.mark.parametrize("card_lies", [True, False])

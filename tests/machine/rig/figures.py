@@ -1,7 +1,8 @@
-"""Durations that tests measured: shown after the run, judged by nobody.
+"""What tests measured: shown after the run.
 
-An emulated computer on a shared machine is no place to judge speed; a limit that a gate must keep
-is judged on the rigs that run at full speed. But a figure that jumps is worth a look.
+Nobody judges durations. An emulated computer on a shared machine is no place to judge speed; a
+limit that a gate must keep is judged on the rigs that run at full speed. But a figure that jumps is
+worth a look.
 """
 
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _FIGURES: dict[str, list[float]] = {}
+_TOLD: list[str] = []
 
 
 @contextmanager
@@ -19,8 +21,14 @@ def measured(what: str) -> Iterator[None]:
     _FIGURES.setdefault(what, []).append(time.monotonic() - begun_s)
 
 
+def tell(line: str) -> None:
+    """Show a line as it is."""
+    _TOLD.append(line)
+
+
 def lines() -> Iterator[str]:
     """Yield a line for each thing that was measured."""
+    yield from _TOLD
     for what, times in _FIGURES.items():
         ordered = sorted(times)
         median, most = ordered[len(ordered) // 2], ordered[-1]

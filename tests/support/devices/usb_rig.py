@@ -14,8 +14,11 @@ WORKERS = 3
 INNER_S = 540  # the outer test may take ten minutes; so the inner pytest's output is shown at least
 
 
-def pytest_in_usb_rig(arguments: Sequence[str], folder: Path, limit_s: float = INNER_S) -> None:
+def pytest_in_usb_rig(arguments: Sequence[str], folder: Path, limit_s: float = INNER_S) -> str:
     """Run pytest with these arguments in a USB rig of its own; fail with its output if it fails.
+
+    Returns:
+        Its output.
 
     Args:
         arguments: paths and options of the inner pytest.
@@ -23,7 +26,7 @@ def pytest_in_usb_rig(arguments: Sequence[str], folder: Path, limit_s: float = I
             pytest refuses the folder that is usual.
         limit_s: how long the inner pytest may take.
     """
-    _pytest_in("usb-rig", ["-p", "no:xdist", *arguments], folder, limit_s)
+    return _pytest_in("usb-rig", ["-p", "no:xdist", *arguments], folder, limit_s)
 
 
 def pytest_in_input_rig(arguments: Sequence[str], folder: Path) -> None:
@@ -34,7 +37,7 @@ def pytest_in_input_rig(arguments: Sequence[str], folder: Path) -> None:
     _pytest_in("input-rig", ["-n", str(WORKERS), *arguments], folder, INNER_S)
 
 
-def _pytest_in(rig: str, arguments: Sequence[str], folder: Path, limit_s: float) -> None:
+def _pytest_in(rig: str, arguments: Sequence[str], folder: Path, limit_s: float) -> str:
     command = [
         *(sys.executable, "-m", "firmware_sim", rig, "--"),
         *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
@@ -54,3 +57,4 @@ def _pytest_in(rig: str, arguments: Sequence[str], folder: Path, limit_s: float)
         check=False,
     )
     assert ended.returncode == 0, f"in the {rig}: pytest {' '.join(arguments)}\n{ended.stdout}"
+    return ended.stdout
