@@ -1,4 +1,8 @@
-"""What a reader that searches its field itself has found there, and what the lane is told of it."""
+"""What a search of the field finds: a card, or why there is none; and the event of it.
+
+For drivers that talk to the chip. Behind PC/SC the reader searches, and `pcsc/card.py` has what it
+tells.
+"""
 
 from enum import Enum
 

@@ -24,6 +24,12 @@ from enum import Enum
 from validator.domain.cards import Card
 from validator.domain.events import CardSeen, LaidBefore, ReaderEvent
 
+RESET_NS = 900_000_000  # between two field resets: a card that was missed is served within 1 s
+# The same after a report: most passengers have taken their card away by then.
+RESET_AFTER_REPORT_NS = 1_700_000_000
+# An answer that may have waited for longer is asked for again: this machine did not run, and the
+# card may have left.
+OLD_NS = 300_000_000
 CARDS_MAX = 2  # that a PN532 can list; and the first of two may lie there in silence
 # A card in the field has answered by then, even to a chip that drops every second request.
 REQUESTS_MAX = 2

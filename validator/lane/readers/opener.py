@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 # Between two tries: a replugged reader is back within 2 s, and a missing one costs no time.
 RETRY_S = 0.25
+OPENING_NS = 1_000_000_000  # a reader's `take` is due while the opener works; a result wakes sooner
 CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s
 
 

@@ -1,6 +1,7 @@
-"""The opener reports each reason once, however the reasons of its attempts alternate."""
+"""The opener reports each reason once, whatever the order, and nothing once it is stopped."""
 
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,9 +18,11 @@ class Device:
 
     def __init__(self) -> None:
         self.ended = 0
+        self.came_to_its_end = threading.Event()
 
     def close(self) -> None:
         self.ended += 1
+        self.came_to_its_end.set()
 
     drop = close
 
@@ -64,6 +67,20 @@ def test_reasons_that_alternate_are_each_reported_once_for_each_loss() -> None:
     opening.start("noise", attempts.device)  # the device was lost again, for that reason
     assert results(opening) == [attempts.device]
     opening.stop()
+
+
+def test_a_stopped_opener_has_no_result_and_lets_go_of_what_is_lost_after_it() -> None:
+    attempts = Attempts("silent")
+    opening: Opener[Device] = Opener("test", attempts, str, (OSError,))
+    opening.start()
+    assert results(opening) == ["silent", attempts.device]
+    opening.stop()
+    opening.stop()
+    assert (opening.fileno(), opening.result()) == (-1, None)
+    lost = Device()
+    opening.start("unplugged", lost)
+    assert lost.came_to_its_end.wait(LIMIT_S)
+    assert opening.result() is None
 
 
 def test_the_reason_of_a_loss_is_not_reported_again_by_the_attempts_after_it() -> None:

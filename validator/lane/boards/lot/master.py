@@ -21,7 +21,7 @@ from validator.lane.boards.lot.frames import (
 )
 
 NS_PER_MS = 1_000_000
-# The maker's SDK waits 50 ms for an answer; an USB adapter may hold its bytes for 16 ms each way.
+# The maker's SDK waits 50 ms for an answer; a USB adapter may hold its bytes for 16 ms each way.
 ANSWER_NS = 100 * NS_PER_MS
 PAUSE_NS = 5 * NS_PER_MS  # between two requests, as the maker's SDK recommends
 LATE_NS = 1_000 * NS_PER_MS  # an answer that has not come by then was lost

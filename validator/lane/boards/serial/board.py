@@ -106,18 +106,13 @@ class SerialBoard:
             self._turn()
         event = self._cards.take(self._clock(), armed=armed)
         if self._cards.must_ask_again:
-            self.read_again()
+            self._read_again()
         return event
-
-    def read_again(self) -> None:
-        """Ask the board to report again what lies on its reader now."""
-        self._cards.asked()
-        self._command(ReadFrame())
 
     def forget_card(self) -> None:
         """Report the card that was reported last again, if it still lies there."""
         if self._cards.forget():
-            self.read_again()
+            self._read_again()
 
     def open(self, tap: int, direction: Direction, hold_ms: int) -> None:
         """See ports.Board."""
@@ -137,14 +132,6 @@ class SerialBoard:
         if self._closed:
             return self._clock() + CLOSED_NS
         return self._retry_ns if self._link is None else self._link.deadline_ns
-
-    def _close_port(self) -> None:
-        port, self._port = self._port, None
-        if port is not None:
-            with contextlib.suppress(PortError):  # the device may be gone already
-                self._flush()
-            port.close()
-        self._link = None
 
     def _turn(self) -> None:
         """Open the port if that is due, read what came, do what is due, write."""
@@ -188,6 +175,11 @@ class SerialBoard:
             self._flush()
         except PortError as error:
             self._lose(str(error), now_ns)
+
+    def _read_again(self) -> None:
+        """Ask the board to report again what lies on its reader now."""
+        self._cards.asked()
+        self._command(ReadFrame())
 
     def _flush(self) -> None:
         if self._link is not None and self._port is not None:
@@ -234,3 +226,11 @@ class SerialBoard:
             self._reasons.add(reported)
             self._events.append(BoardLost(reported, now_ns))
         self._cards.lose(reported, now_ns)
+
+    def _close_port(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            with contextlib.suppress(PortError):  # the device may be gone already
+                self._flush()
+            port.close()
+        self._link = None

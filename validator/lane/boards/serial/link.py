@@ -126,11 +126,6 @@ class BoardLink:
         self._beat_ns = now_ns + BEAT_NS
 
     @property
-    def errors(self) -> int:
-        """How many byte runs between two delimiters were no frame."""
-        return self._decoder.errors
-
-    @property
     def deadline_ns(self) -> int:
         """The monotonic time at which `tick` is due; 0 if it is due at once."""
         if self._overdue is not None:

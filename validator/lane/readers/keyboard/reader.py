@@ -32,6 +32,7 @@ IDLE_NS = 3_600_000_000_000  # an idle device wakes poll() by itself, also when 
 LINES_MAX = 8  # that wait to be reported; the oldest go first
 READS_MAX = 8  # in one `take`: a device that types without end must not hold the loop
 HELD_MAX = 8  # cards whose repeats are known; a wallet on the reader
+FAULTS = (OSError, NoKeysError)  # of an attempt to open the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +240,6 @@ class _HeldTexts:
         """Hold what was reported last for REPEAT_NS: a reader that was unplugged types it again."""
         if self._typed_ns:
             self._typed_ns[next(reversed(self._typed_ns))] = at_ns
-
-
-FAULTS = (OSError, NoKeysError)
 
 
 def explain(path: str, fault: BaseException) -> str:

@@ -37,10 +37,10 @@ _NUMBER_S = 0.09  # the loop waits 100 ms at most for a printed number
 
 @dataclass(slots=True)
 class _Lying:
-    """The card that arrived last."""
+    """The card that arrived last, or one that lay there at the start and was not read yet."""
 
     what: Card | NoCard
-    arrived_ns: int
+    arrived_ns: int | None  # None: not read yet
     read_ns: int
     lay_at_start: bool
     is_reported: bool = False
@@ -167,7 +167,7 @@ class PcscReader:
         self._before_loss = None if is_left else before
         if ready.card_lies and not self._was_ready:
             # Only the next card to arrive takes this up.
-            self._before_loss = _Lying(NoCard.NO_ANSWER, 0, 0, lay_at_start=True)
+            self._before_loss = _Lying(NoCard.NO_ANSWER, None, 0, lay_at_start=True)
         self._was_ready = True
         was_lost, self._reason = self._reason is not None, None
         self._reported.clear()
@@ -176,7 +176,7 @@ class PcscReader:
     def _arrived(self, news: Arrived) -> _Lying:
         before, self._before_loss = self._before_loss, None
         lying = _Lying(news.what, news.read_ns, news.read_ns, lay_at_start=False)
-        if before is not None and before.arrived_ns == 0:
+        if before is not None and before.arrived_ns is None:
             lying.lay_at_start = True
         elif before is not None and is_same(before.what, news.what):
             lying.lay_at_start, lying.is_reported = before.lay_at_start, before.is_reported

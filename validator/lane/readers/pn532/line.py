@@ -254,4 +254,4 @@ def _is_answer(frame: bytearray) -> bool:
 
 
 def _answers(frame: bytearray, command: int) -> bool:
-    return frame[_ANSWER] == bytes((0xD5, command + 1))
+    return frame[_ANSWER] == bytes((_FROM_CHIP, command + 1))

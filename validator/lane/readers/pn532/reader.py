@@ -19,8 +19,14 @@ from collections.abc import Callable
 
 from validator.domain.events import ReaderBack, ReaderEvent, ReaderLost
 from validator.lane.readers.findings import as_event
-from validator.lane.readers.held_cards import CARDS_MAX, HeldCards
-from validator.lane.readers.opener import Opener
+from validator.lane.readers.held_cards import (
+    CARDS_MAX,
+    OLD_NS,
+    RESET_AFTER_REPORT_NS,
+    RESET_NS,
+    HeldCards,
+)
+from validator.lane.readers.opener import OPENING_NS, Opener
 from validator.lane.readers.pn532.chip import FAULTS, FIELD_OFF_NS, SPEEDS, Chip
 from validator.lane.readers.pn532.line import LineClock, NoAnswerError
 from validator.lane.readers.pn532.opening import Opening
@@ -32,15 +38,8 @@ MISSES_MAX = 4
 # After the second miss, and twice that after the third: a dead chip is lost within half a second.
 PAUSE_NS = 40_000_000
 CHECK_NS = 500_000_000  # how long an idle chip may be dead before that is noticed
-OPENING_NS = 1_000_000_000  # `take` is due while the opener works; its descriptor wakes sooner
 # For the rest of an answer: 8 ms at 115200 baud, and an FTDI adapter holds bytes for 16 ms.
 REST_NS = 30_000_000
-RESET_NS = 900_000_000  # between two field resets: a card that was missed is served within 1 s
-# The same after a report: most passengers have taken their card away by then.
-RESET_AFTER_REPORT_NS = 1_700_000_000
-# An answer that may have waited for longer is asked for again: this machine did not run, and the
-# card may have left.
-OLD_NS = 300_000_000
 # The second exchange of a printed number begins within this, or not at all: each may last 61 ms,
 # and the loop waits 100 ms for both.
 SECOND_EXCHANGE_NS = 38_000_000

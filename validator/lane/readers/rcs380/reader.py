@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from validator.domain.events import LeftEarly, ReaderBack, ReaderEvent, ReaderLost
 from validator.host.usb_devices import UsbDevice, UsbName, plugged
 from validator.lane.readers.findings import Found, NoCard, as_event
-from validator.lane.readers.held_cards import HeldCards
-from validator.lane.readers.opener import Opener
+from validator.lane.readers.held_cards import OLD_NS, RESET_AFTER_REPORT_NS, RESET_NS, HeldCards
+from validator.lane.readers.opener import OPENING_NS, Opener
 from validator.lane.readers.printed_number import may_have_number, printed_number
 from validator.lane.readers.rcs380.certainty import Certainty
 from validator.lane.readers.rcs380.chip import FAULTS, Chip, NoAnswerError
@@ -28,13 +28,6 @@ from validator.lane.readers.rcs380.radio import ChipError, Steps, WrongAnswerErr
 # Answers in a row that do not come or are wrong: a dead chip is lost within 0.5 s.
 MISSES_MAX = 4
 CHECK_NS = 500_000_000  # how long an idle chip may be dead before that is noticed
-OPENING_NS = 1_000_000_000  # `take` is due while the opener works; its descriptor wakes sooner
-RESET_NS = 900_000_000  # between two field resets: a card that was missed is served within 1 s
-# The same after a report: most passengers have taken their card away by then.
-RESET_AFTER_REPORT_NS = 1_700_000_000
-# An answer that may have waited for longer is asked for again: this machine did not run, and the
-# card may have left.
-OLD_NS = 300_000_000
 # Requests without an answer before a field reset, after a time without any. A card that came then
 # answers them, and one that was put to sleep does not: behind a reset they could not be told apart.
 # The first may be lost on a card whose exchange broke off.

@@ -27,7 +27,7 @@ INTERFACE = 0
 # Five packets of full-speed USB: above the chip's longest answer here. Whole packets, since a
 # device that fills a packet whose rest has no room is a fault of the bus (babble).
 TRANSFER_BYTES = 320
-WAIT_MS = 100  # of the chip, while it is opened or closed; it answers within 10
+WAIT_S = 0.1  # for one transfer, whatever nfcpy asks for; the chip answers within 10 ms
 CLOSE_S = 0.2  # for the kernel to give back the transfers that are under way
 
 _ERRNOS = {
@@ -61,15 +61,13 @@ class UsbLine:
     sends more than was asked for, ETIMEDOUT it is silent or takes nothing. One thread at a time.
     """
 
-    def __init__(self, device: UsbDevice, *, wait_ms: int = WAIT_MS, repairs: bool = False) -> None:
+    def __init__(self, device: UsbDevice, *, repairs: bool = False) -> None:
         """Open and claim the device; the kernel's driver is detached until `close`.
 
         Args:
             device: as it is plugged in now.
-            wait_ms: the longest wait for one transfer, whatever nfcpy asks for.
             repairs: first reset the device on the bus, which also clears halted endpoints.
         """
-        self._wait_s = wait_ms / 1e3
         self._reads_left: int | None = None
         self._cleanup = contextlib.ExitStack()
         try:
@@ -148,7 +146,7 @@ class UsbLine:
         """Send one frame, and wait until the device has taken it. nfcpy's time is not used."""
         del timeout
         self.send(bytes(frame))
-        end = time.monotonic() + self._wait_s
+        end = time.monotonic() + WAIT_S
         while self._output.isSubmitted():
             self._handle_events(max(0.0, end - time.monotonic()))
             if self._output.isSubmitted() and time.monotonic() >= end:
@@ -158,12 +156,12 @@ class UsbLine:
         """Return what the next transfer brings.
 
         Args:
-            timeout: in milliseconds; nfcpy's 0 is for ever, which is `wait_ms` here.
+            timeout: in milliseconds; nfcpy's 0 is for ever, which is WAIT_S here.
 
         Raises:
             FloodError: `limit_reads` has limited the transfers, and this is one too many.
         """
-        end = time.monotonic() + min(timeout / 1e3 or self._wait_s, self._wait_s)
+        end = time.monotonic() + min(timeout / 1e3 or WAIT_S, WAIT_S)
         while (data := self.listen()) is None:
             left_s = end - time.monotonic()
             if left_s <= 0:
