@@ -7,8 +7,8 @@
 # Instead:  it waits for as many bytes as a good answer would have, the whole timeout and then once
 #           more, before it looks at the five. With the usual timeout of 5 s that is 10 s.
 # Seen:     read: (7,), at once / refused: exception 6 after 4.0 s (timeout 2 s)
-# Meets it: who asks a turnstile that says "busy" (exception 6) while its motor runs: a lane with one
-#           loop waits for ten seconds and opens for nobody.
+# Meets it: who asks a turnstile that says "busy" (exception 6) while its motor runs: a lane with
+#           one loop waits for ten seconds and opens for nobody.
 # Turnike:  takes five bytes with bit 80 for the whole answer (validator/lane/boards/lot/frames.py,
 #           tests/unit/lane/boards/test_lot_gate.py).
 set -euo pipefail
