@@ -15,7 +15,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from validator.config.devices import BoardConfig, ReaderConfig, device_faults, device_paths
+from validator.config.names import path_fault
 from validator.formats.config_file import KeyFault, read_values, refuse
+from validator.formats.shown import quoted
 from validator.formats.web_address import AddressError, parse_address, parse_proxy
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -160,10 +162,8 @@ def load(path: Path) -> Config:
 def _faults_between_keys(config: Config) -> Iterator[KeyFault]:
     yield from device_faults(config.reader, config.board, hold_ms=config.passage.hold_ms)
     for key, value in _paths(config):
-        if value and not value.startswith("/"):
-            yield KeyFault(key, f"{value!r} is not an absolute path")
-        if "\0" in value:
-            yield KeyFault(key, "has a zero byte; no path has one")
+        if told := path_fault(value):
+            yield KeyFault(key, f"{quoted(value)} {told}")
     if config.list.recent and normpath(config.list.recent) == normpath(config.list.folder):
         yield KeyFault("list.recent", "is the same folder as list.folder; name another or none")
     if config.courier is not None:

@@ -6,17 +6,24 @@ its lines in config/validator.example.toml.
 """
 
 from collections.abc import Iterator
+from os.path import normpath
 from typing import Annotated, Literal
 
 import msgspec
 
 from validator.config.gpio import GpioConfig, gpio_faults
 from validator.config.keyboard import KeyboardConfig, keyboard_faults
+from validator.config.names import name_fault
 from validator.formats.config_file import KeyFault
+from validator.formats.shown import quoted
 from validator.host.usb_devices import UsbName
 
 PASSES_APDUS = ("pn532", "rcs380", "pcsc")
 """The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
+
+MAX_TARGETS: Literal[2] = 2
+BAUD: Literal[921_600] = 921_600
+PATTERN_BYTES_MAX = 512  # a name has at most 128 bytes; a pattern may have a set for each
 
 
 class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,8 +31,8 @@ class ReaderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     driver: Literal["pn532", "rcs380", "pcsc", "serial", "keyboard"]
     device: str = ""  # empty for the driver serial, whose reader is on the board
-    max_targets: Literal[1, 2] = 2
-    baud: Literal[115_200, 230_400, 460_800, 921_600] = 921_600
+    max_targets: Literal[1, 2] = MAX_TARGETS
+    baud: Literal[115_200, 230_400, 460_800, 921_600] = BAUD
     read_number: bool = False
     keyboard: KeyboardConfig | None = None
 
@@ -51,28 +58,40 @@ def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> 
     if reader.driver == "serial" and board.driver != "serial":
         told = f"is serial, and a board of the driver {board.driver} reads no cards; name another"
         yield KeyFault("reader.driver", told)
-    if reader.driver == "pn532" and not reader.device:
-        yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
-    if reader.driver == "pcsc" and not reader.device.strip():
-        told = (
-            "is missing; the driver pcsc needs a pattern of a reader's name, as pcsc_scan shows it"
-        )
-        yield KeyFault("reader.device", told)
-    if reader.driver == "serial" and reader.device:
-        told = "is set; remove it, since the driver serial reads cards through board.device"
-        yield KeyFault("reader.device", told)
-    if reader.driver == "rcs380":
-        yield from _usb_name_faults(reader.device)
+    yield from _reader_device_faults(reader)
+    yield from _faults_of_other_drivers(reader)
+    if reader.device and normpath(reader.device) == normpath(board.device):
+        yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
+
+
+def _reader_device_faults(reader: ReaderConfig) -> Iterator[KeyFault]:
+    match reader.driver:
+        case "pn532" if not reader.device:
+            yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
+        case "serial" if reader.device:
+            told = "is set; remove it, since the driver serial reads cards through board.device"
+            yield KeyFault("reader.device", told)
+        case "rcs380":
+            yield from _usb_name_faults(reader.device)
+        case "pcsc":
+            yield from _pattern_faults(reader.device)
+        case "keyboard":
+            yield from keyboard_faults(reader.device, reader.keyboard)
+
+
+def _faults_of_other_drivers(reader: ReaderConfig) -> Iterator[KeyFault]:
+    """Keys that would silently have no effect. A default may stay: the example file has them."""
     if reader.read_number and reader.driver not in PASSES_APDUS:
         told = f"is true, and the driver {reader.driver} passes no APDUs to a card; remove it"
         yield KeyFault("reader.read_number", told)
-    if reader.driver == "keyboard":
-        yield from keyboard_faults(reader.device, reader.keyboard)
-    elif reader.keyboard is not None:
+    if reader.keyboard is not None and reader.driver != "keyboard":
         told = f"is set; remove the table, since the driver {reader.driver} types nothing"
         yield KeyFault("reader.keyboard", told)
-    if reader.device and reader.device == board.device:
-        yield KeyFault("reader.device", "is the same line as board.device; each needs its own")
+    if reader.driver != "pn532":
+        for key, default in (("max_targets", MAX_TARGETS), ("baud", BAUD)):
+            if (value := getattr(reader, key)) != default:
+                told = f"is {value}, and the driver {reader.driver} has no such setting; remove it"
+                yield KeyFault(f"reader.{key}", told)
 
 
 def _board_faults(board: BoardConfig, hold_ms: int) -> Iterator[KeyFault]:
@@ -107,4 +126,16 @@ def _usb_name_faults(name: str) -> Iterator[KeyFault]:
     try:
         UsbName.parse(name)
     except ValueError as error:
-        yield KeyFault("reader.device", f"{name!r} {error}")
+        yield KeyFault("reader.device", f"{quoted(name)} {error}")
+
+
+def _pattern_faults(pattern: str) -> Iterator[KeyFault]:
+    write = "a pattern of a reader's name, as pcsc_scan shows it"
+    if not pattern.strip():
+        yield KeyFault("reader.device", f"is missing; the driver pcsc needs {write}")
+    elif pattern.startswith(("/", "usb:")) or pattern == "usb":
+        yield KeyFault(
+            "reader.device", f"{quoted(pattern)} names no reader of pcscd; write {write}"
+        )
+    elif told := name_fault(pattern, PATTERN_BYTES_MAX):
+        yield KeyFault("reader.device", f"{quoted(pattern)} {told}")

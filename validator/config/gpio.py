@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from validator.config.names import name_fault
 from validator.formats.config_file import KeyFault
+from validator.formats.shown import quoted
 
+PULSE_MS = 300
 LineNumber = Annotated[int, msgspec.Meta(ge=0, le=1_023)]
 
 
@@ -33,7 +36,7 @@ class GpioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     chip: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
     release: OutputConfig
     mode: Literal["hold", "pulse"] = "hold"
-    pulse_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] = 300
+    pulse_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] = PULSE_MS
     hold_max_ms: Annotated[int, msgspec.Meta(ge=500, le=60_000)] = 10_000
     settle_ms: Annotated[int, msgspec.Meta(ge=0, le=1_500)] = 500
     passage: InputConfig | None = None
@@ -57,12 +60,19 @@ def gpio_faults(gpio: GpioConfig | None, hold_ms: int) -> Iterator[KeyFault]:
         yield KeyFault("board.gpio", told)
         return
     if gpio.chip.startswith("/") or gpio.chip.startswith("gpiochip"):
-        told = f"{gpio.chip!r} is a number that may change; write the label that `gpiodetect` shows"
-        yield KeyFault("board.gpio.chip", told)
+        told = "is a number that may change; write the label that `gpiodetect` shows"
+        yield KeyFault("board.gpio.chip", f"{quoted(gpio.chip)} {told}")
+    elif not gpio.chip.strip():
+        yield KeyFault("board.gpio.chip", "is blank; write the label that `gpiodetect` shows")
+    elif told := name_fault(gpio.chip):
+        yield KeyFault("board.gpio.chip", f"{quoted(gpio.chip)} {told}")
     yield from _same_line_twice(gpio)
     if gpio.mode == "hold" and hold_ms > gpio.hold_max_ms:
         told = f"is {gpio.hold_max_ms}, less than passage.hold_ms; raise it or lower that"
         yield KeyFault("board.gpio.hold_max_ms", told)
+    if gpio.mode == "hold" and gpio.pulse_ms != PULSE_MS:
+        told = f'is {gpio.pulse_ms}, and mode is "hold"; set mode = "pulse", or remove it'
+        yield KeyFault("board.gpio.pulse_ms", told)
     if gpio.mode == "pulse" and gpio.pulse_ms > hold_ms:
         told = "is longer than passage.hold_ms, in which the turnstile stays free; shorten it"
         yield KeyFault("board.gpio.pulse_ms", told)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from validator.formats.config_file import KeyFault
+from validator.formats.shown import quoted
 
 LONG = 7  # bytes of a UID of double size
 LEARN = "`turnike check --readers` learns it from cards and prints the lines"
@@ -43,7 +44,7 @@ def keyboard_faults(device: str, typed: KeyboardConfig | None) -> Iterator[KeyFa
         yield KeyFault("reader.device", told)
     if re.fullmatch(r"/dev/input/event[0-9]+", device):
         told = "changes when devices are plugged in; name its link in /dev/input/by-id or by-path"
-        yield KeyFault("reader.device", f"{device!r} {told}")
+        yield KeyFault("reader.device", f"{quoted(device)} {told}")
     if typed is None:
         yield KeyFault("reader.keyboard", f"is missing: what the reader types for a UID; {LEARN}")
         return

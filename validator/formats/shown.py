@@ -9,6 +9,7 @@ text can move the cursor, turn a line around or begin a line. Letters of any lan
 """
 
 CHARACTERS_MAX = 2_000
+_QUOTED_MAX = 60
 
 
 def shown(text: str, characters_max: int = CHARACTERS_MAX) -> str:
@@ -18,6 +19,11 @@ def shown(text: str, characters_max: int = CHARACTERS_MAX) -> str:
     """
     cut = text if len(text) <= characters_max else f"{text[:characters_max]}…"
     return "".join(each if each.isprintable() else _escape(each) for each in cut)
+
+
+def quoted(text: str) -> str:
+    """Return a value that somebody wrote, for one line: in quotes, escaped, cut if it is long."""
+    return f"'{shown(text, _QUOTED_MAX)}'"
 
 
 def json_shown(line: str) -> str:

@@ -108,7 +108,7 @@ def _of_leaf(value: object, kind: Any, at: str) -> Iterator[str]:
         if place and isinstance(value, list) and isinstance(_bare(info), inspect.VarTupleType):
             at = f"{at}[{place[1]}]"
             value, info = value[int(place[1])], _bare(info).item_type
-        words = _words_of(info)
+        words = [word for word in _words_of(info) if isinstance(word, str)]
         meant = get_close_matches(str(value), words, 1)
         hint = f"; did you mean {_quoted(meant[0])}?" if meant else ""
         yield f"{at}: must be {_must_be(info)}, not {_shown(value)}{hint}"
@@ -124,7 +124,7 @@ def _must_be(info: Any) -> str:
         case inspect.UnionType(types=types):  # the other one is None, for which TOML has no word
             return _must_be(next(each for each in types if not isinstance(each, inspect.NoneType)))
         case inspect.LiteralType() | inspect.EnumType():
-            *most, last = map(_quoted, _words_of(info))
+            *most, last = map(_shown, _words_of(info))
             return f"{', '.join(most)} or {last}" if most else last
         case inspect.BoolType():
             return "true or false"
@@ -133,7 +133,8 @@ def _must_be(info: Any) -> str:
         case inspect.FloatType():
             return f"a number{_bounds(info.ge, info.le)}"
         case inspect.StrType():
-            return 'text in "quotes"'
+            lengths = _bounds(info.min_length, info.max_length, " of ")
+            return f'text in "quotes"{lengths and f"{lengths} characters"}'
         case inspect.DateTimeType():
             return "a date and a time with its offset, such as 2021-01-15T00:00:00+03:00"
         case inspect.VarTupleType() | inspect.ListType():
@@ -146,17 +147,18 @@ def _bounds(least: float | None, most: float | None, before: str = " from ") -> 
         return (
             ""
             if least is None and most is None
-            else f" {'at least' if most is None else 'up to'} {least or most}"
+            else f" {f'at least {least}' if most is None else f'up to {most}'}"
         )
     return f"{before}{least} to {most}"
 
 
-def _words_of(info: Any) -> list[str]:
+def _words_of(info: Any) -> list[str | int]:
+    """All values of a type that has few. A number has no quotes: the file needs none either."""
     match _bare(info):
         case inspect.LiteralType(values=values):
-            return [str(value) for value in values]
+            return [value for value in values if isinstance(value, str | int)]
         case inspect.EnumType(cls=cls):
-            return [str(member.value) for member in cls]
+            return [member.value for member in cls]
     return []
 
 

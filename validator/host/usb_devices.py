@@ -5,11 +5,16 @@ bus 1. The serial number is read there too: to ask the device itself takes the r
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 SYSFS = Path("/sys/bus/usb/devices")
+SERIAL_MAX = 126  # UTF-16 units in a string descriptor of 255 bytes
+# A bus, and a port of each hub on the way: USB 2.0 allows 7 tiers, and no hub has 256 ports.
+_WRITABLE = re.compile(r"[ !#-\[\]-~]{1,126}")  # printable ASCII but for quote and backslash
+_PORT = re.compile(r"[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,6}")
 
 
 class UsbDevice(NamedTuple):
@@ -53,9 +58,9 @@ class UsbName(NamedTuple):
         if text == "usb":
             return cls()
         if text.startswith("usb:") and separator and value:
-            if kind == "serial":
+            if kind == "serial" and len(value) <= SERIAL_MAX and value.isprintable():
                 return cls(serial=value)
-            if kind == "port":
+            if kind == "port" and _PORT.fullmatch(value):
                 return cls(port=value)
         raise ValueError(
             'is no USB device; write "usb", "usb:serial=NUMBER" or "usb:port=PATH", such as'
@@ -97,12 +102,13 @@ def plugged(sysfs: Path = SYSFS) -> Iterator[UsbDevice]:
 def names(devices: Sequence[UsbDevice]) -> list[UsbName]:
     """Return a name for each device that tells it from the others of the list.
 
-    That is the serial number, and the port for a device that has none or shares it.
+    That is the serial number, and the port for a device that has none or shares it, or one that
+    cannot be written between quotes.
     """
     serials = [device.serial for device in devices]
     return [
         UsbName(serial=device.serial)
-        if device.serial and serials.count(device.serial) == 1
+        if _WRITABLE.fullmatch(device.serial) and serials.count(device.serial) == 1
         else UsbName(port=device.port)
         for device in devices
     ]

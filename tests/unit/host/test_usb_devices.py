@@ -64,3 +64,8 @@ def test_devices_are_named_by_serial_number_or_else_by_port() -> None:
     ]
     for name, its in zip(names(same), same, strict=True):
         assert [each for each in same if name.fits(each)] == [its]
+
+
+@pytest.mark.parametrize("serial", ['a"b', "a\\b", "a\x1b[2J", "ş1", "1" * 127])
+def test_a_serial_number_that_cannot_be_written_between_quotes_names_nothing(serial: str) -> None:
+    assert [str(name) for name in names([device(serial, "1-1")])] == ["usb:port=1-1"]
