@@ -74,7 +74,8 @@ def in_use(pattern: str, slot: str) -> str:
 
 def no_lock(pattern: str, folder: Path, error: OSError) -> str:
     """Return the reason for a lock that cannot be taken."""
-    return _line(pattern, f"cannot keep other lanes off it by a lock in {folder}: {error.strerror}")
+    told = f"cannot keep other lanes off it by a lock in {folder}: {error.strerror}"
+    return _line(pattern, f"{told}; name reports.socket in a folder that the lane may write to")
 
 
 def several_match(pattern: str, names: Sequence[str]) -> str:
