@@ -7,7 +7,6 @@ are written one after another. SQLite sorts any number of rows in the memory it 
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Any, Self
 
 from backoffice.imports.card_rows import Reason, Refused, Row
@@ -51,12 +50,7 @@ class Scratch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._db.close()
 
     def add(self, rows: Iterable[Row]) -> None:

@@ -11,7 +11,6 @@ receiver's database is not believed: the answer has to be signed by the gate.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from nacl.public import PrivateKey
@@ -103,13 +102,7 @@ class OperatorRequest:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        del kind, error, trace
+    def __exit__(self, *_: object) -> None:
         if not self._is_over:
             self._finish(self._outcome)
         self._desk.store.withdraw(self._place.gate_id, self.request_id)

@@ -14,7 +14,6 @@ Cards are UIDs; no message and no repr shows one. Every method raises RegistryEr
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -61,12 +60,7 @@ class Registry:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # Cards issued

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from firmware_sim.usb.usbfs import namespaces
@@ -107,12 +106,7 @@ class Rig:
         self.process = int(line)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the keeper."""
         with suppress(BrokenPipeError):
             self._keeper.communicate(timeout=END_S)

@@ -17,7 +17,6 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 import usb1
 
@@ -95,7 +94,7 @@ class UsbLine:
             self._epoll.register(descriptor, events)
         from_device, self._to_device = _bulk_endpoints(handle.getDevice())
         self._output, self._input = handle.getTransfer(), handle.getTransfer()
-        self._cleanup.push(self._end_transfers)
+        self._cleanup.callback(self._end_transfers)
         self._sent_bytes = 0
         self._input.setBulk(from_device, TRANSFER_BYTES)
         self._input.submit()
@@ -185,12 +184,7 @@ class UsbLine:
         with _as_oserror():
             self._context.handleEventsTimeout(wait_s)
 
-    def _end_transfers(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> bool:
+    def _end_transfers(self) -> None:
         transfers = [each for each in (self._input, self._output) if each.isSubmitted()]
         for transfer in transfers:
             _quietly(transfer.cancel)
@@ -199,7 +193,6 @@ class UsbLine:
             _quietly(self._context.handleEventsTimeout, 0.01)
         for transfer in (self._input, self._output):
             _quietly(transfer.close)
-        return False
 
 
 def _find(context: usb1.USBContext, device: UsbDevice) -> usb1.USBDevice:
