@@ -19,6 +19,7 @@ from validator.formats.shown import shown
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from validator.check.readers import Override
     from validator.config import Config
 
 EXTRAS = {  # the extra that installs a package
@@ -244,6 +245,20 @@ def _token(file: BinaryIO, gate_id: str) -> str:
 )
 @click.option("--try", "tried", type=int, metavar="NUMBER", help="With --readers: try this one.")
 @click.option(
+    "--driver",
+    default="",
+    metavar="NAME",
+    help="With --readers: try with this driver; a serial line may have a reader of any that is at"
+    " one. With --key device=PATH, also a reader that is not in the list.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="With --readers: a key of [reader] for the try, such as baud=115200; may be repeated.",
+)
+@click.option(
     "--identify", is_flag=True, help="With --readers: also show UID and printed number of a card."
 )
 @click.option(
@@ -259,6 +274,8 @@ def check(
     as_json: bool,
     readers: bool,
     tried: int | None,
+    driver: str,
+    keys: tuple[str, ...],
     identify: bool,
     wait_s: int | None,
 ) -> None:
@@ -267,10 +284,13 @@ def check(
     Exit 1 if the gate could not serve, 2 if the configuration cannot be read. Nothing is changed.
     """
     if readers:
-        _check_readers(tried, wait_s or 30, as_json=as_json, identify=identify)
+        from validator.check.readers import Override
+
+        override = Override(driver, keys)
+        _check_readers(tried, wait_s or 30, override, as_json=as_json, identify=identify)
         return
-    if tried is not None or identify or wait_s is not None:
-        raise click.UsageError("--try, --for and --identify need --readers")
+    if tried is not None or identify or wait_s is not None or driver or keys:
+        raise click.UsageError("--try, --driver, --key, --for and --identify need --readers")
     config = _load(config_path)
     from validator.check import examine, show
 
@@ -306,17 +326,25 @@ def learn(config_path: Path, wait_s: int) -> None:
         sys.exit(1)
 
 
-def _check_readers(tried: int | None, wait_s: int, *, as_json: bool, identify: bool) -> None:
+def _check_readers(
+    tried: int | None, wait_s: int, override: "Override", *, as_json: bool, identify: bool
+) -> None:
     """List the readers; try one that was named, or that a person at a terminal chooses."""
     from validator.check.readers import found_readers, show_readers, try_one
 
     found = found_readers()
+    if tried is None and override.elsewhere() is not None:
+        tried = 0
     if tried is None or not as_json:
         show_readers(found, as_json=as_json)
     if tried is None and found and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         chosen = click.prompt("which one to try (Enter: none)", default="", show_default=False)
         tried = int(chosen) if chosen.isdecimal() else None
-    if tried is not None and not try_one(found, tried, wait_s, identify=identify):
+    elif tried is None and override:
+        raise OperatorError("--driver and --key need a reader: --try NUMBER, or --key device=PATH")
+    if tried is None:
+        return
+    if not try_one(found, tried, wait_s, identify=identify, override=override):
         sys.exit(1)
 
 

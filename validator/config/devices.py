@@ -1,8 +1,8 @@
 """[reader] and [board] of a gate's configuration: which drivers, and on which devices.
 
 A key that only one driver needs stands in a table of its own, such as `[reader.NAME]`. To add a
-driver: its word in `driver`, its table if it has keys of its own, its rules in `device_faults`, and
-its lines in config/validator.example.toml.
+driver: its word in `driver`, and in AT_A_SERIAL_LINE if it is at one; its table if it has keys of
+its own; its rules in `_reader_device_faults`; and its lines in config/validator.example.toml.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,9 @@ from validator.host.usb_devices import UsbName
 
 PASSES_APDUS = ("pn532", "rcs380", "pcsc")
 """The drivers that can read printed numbers: ReaderAbilities.apdus of each is true."""
+
+AT_A_SERIAL_LINE: tuple[str, ...] = ("pn532",)
+"""The drivers whose `device` is a serial line: any of them may be tried at one that is listed."""
 
 MAX_TARGETS: Literal[2] = 2
 BAUD: Literal[921_600] = 921_600
@@ -66,8 +69,9 @@ def device_faults(reader: ReaderConfig, board: BoardConfig, *, hold_ms: int) -> 
 
 def _reader_device_faults(reader: ReaderConfig) -> Iterator[KeyFault]:
     match reader.driver:
-        case "pn532" if not reader.device:
-            yield KeyFault("reader.device", "is missing; the driver pn532 needs its serial line")
+        case driver if driver in AT_A_SERIAL_LINE and not reader.device:
+            told = f"is missing; the driver {driver} needs its serial line"
+            yield KeyFault("reader.device", told)
         case "serial" if reader.device:
             told = "is set; remove it, since the driver serial reads cards through board.device"
             yield KeyFault("reader.device", told)

@@ -59,6 +59,11 @@ def open_reader(reader: ReaderConfig, locks: Path) -> Reader:
     return _READERS[reader.driver](reader, locks)
 
 
+def reader_drivers() -> tuple[str, ...]:
+    """Return the names of the drivers that `open_reader` knows."""
+    return tuple(sorted(_READERS))
+
+
 def number_reader(config: Config, reader: Reader) -> Callable[[], str | None] | None:
     """Return what reads the printed number of the card just reported; None without such a thing.
 

@@ -183,6 +183,9 @@ class RigKind:
         reads_numbers_ahead: whether it reads a printed number right behind the event, so that it
             has it also of a card that has left since.
         needs_input_rig: whether it finds it only in the input rig.
+        repeats: whether the device reports a card again and again, at least every 0.5 s, while it
+            lies there. Such a reader tells that a card still lies there also if nothing tells it
+            that a card has left.
     """
 
     start: Callable[[Path], ReaderRig]
@@ -200,6 +203,12 @@ class RigKind:
     notices_brown_out: bool = True
     reads_numbers_ahead: bool = False
     needs_input_rig: bool = False
+    repeats: bool = False
+
+    @property
+    def knows_staying(self) -> bool:
+        """Whether it learns that a card which came a while ago still lies there."""
+        return self.abilities.leaving or self.repeats
 
 
 def _pn532(timing: str) -> RigKind:

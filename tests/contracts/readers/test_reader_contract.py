@@ -23,6 +23,8 @@ STAGES = [
 SECOND_REPORTED = kinds_that(lambda kind: kind.reports_second)
 LEAVING = kinds_that(lambda kind: kind.abilities.leaving)
 NOT_LEAVING = kinds_that(lambda kind: not kind.abilities.leaving)
+STAYING = kinds_that(lambda kind: kind.knows_staying)
+NOT_STAYING = kinds_that(lambda kind: not kind.knows_staying)
 CLASH = kinds_that(lambda kind: kind.abilities.clash)
 FORGOTTEN_S = 2.5  # within which a reader that knows no leaving takes a card for a new one
 
@@ -104,7 +106,7 @@ def test_the_next_card_is_reported_while_the_last_one_stays(
     assert listener.armed_event(0.5) is None
 
 
-@pytest.mark.parametrize("rig", LEAVING, indirect=True)
+@pytest.mark.parametrize("rig", STAYING, indirect=True)
 def test_a_card_that_comes_while_the_reader_is_not_armed_is_reported_once_it_is(
     rig: ReaderRig, listener: Listener
 ) -> None:
@@ -114,7 +116,7 @@ def test_a_card_that_comes_while_the_reader_is_not_armed_is_reported_once_it_is(
     assert listener.uid() == FIRST
 
 
-@pytest.mark.parametrize("rig", NOT_LEAVING, indirect=True)
+@pytest.mark.parametrize("rig", NOT_STAYING, indirect=True)
 def test_a_card_that_may_have_left_since_is_not_reported_to_a_reader_that_is_armed_late(
     rig: ReaderRig, listener: Listener
 ) -> None:
@@ -125,6 +127,30 @@ def test_a_card_that_may_have_left_since_is_not_reported_to_a_reader_that_is_arm
     rig.remove()
     rig.present(SECOND)
     assert listener.uid() == SECOND
+
+
+@pytest.mark.parametrize("rig", STAYING, indirect=True)
+def test_a_card_that_came_and_left_while_the_reader_was_not_armed_is_not_reported(
+    rig: ReaderRig, listener: Listener
+) -> None:
+    rig.present(FIRST)
+    assert listener.event(0.8) is None
+    rig.remove()
+    assert listener.event(0.4) is None
+
+    assert listener.armed_event(0.7) is None
+    rig.present(SECOND)
+    assert listener.uid() == SECOND
+
+
+@pytest.mark.parametrize("rig", STAYING, indirect=True)
+def test_a_card_that_could_not_be_answered_is_reported_again_while_it_lies_there(
+    rig: ReaderRig, listener: Listener
+) -> None:
+    rig.present(FIRST)
+    for _ in range(3):
+        assert listener.uid() == FIRST
+        listener.reader.forget()
 
 
 @pytest.mark.parametrize("rig", CLASH, indirect=True)

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ import msgspec
 from validator.check.readers.found import FoundReader
 from validator.check.readers.learning import Learnt, learn_reader
 from validator.check.readers.listing import found_readers
+from validator.check.readers.override import Override
 from validator.check.readers.trial import config_of, try_reader
 from validator.config.devices import PASSES_APDUS, ReaderConfig
 from validator.errors import OperatorError
@@ -24,9 +25,10 @@ from validator.lane.ports import Reader
 from validator.lane.readers.keyboard.input_device import NoKeysError
 from validator.programs.devices import open_reader
 
-__all__ = ["FoundReader", "found_readers", "show_readers", "try_one"]
+__all__ = ["FoundReader", "Override", "found_readers", "show_readers", "try_one"]
 
 NOTHING = "no reader is plugged in that Turnike knows; docs/readers.md lists them"
+NOTHING_NAMED = Override()
 LOCKS = Path("/run/turnike")  # where a gate's lanes have their sockets
 
 
@@ -39,8 +41,7 @@ def show_readers(found: Sequence[FoundReader], *, as_json: bool) -> None:
         click.echo(NOTHING)
     for number, each in enumerate(found, start=1):
         click.echo(f"{number}  {click.style(shown(each.what), bold=True)}, {shown(each.where)}")
-        for line in each.lines:
-            click.echo(f"     {click.style(shown(line), fg='green')}")
+        _show_lines(each.lines)
         for note in each.notes:
             click.echo(f"   - {shown(note)}")
 
@@ -51,30 +52,55 @@ def try_one(
     wait_s: float,
     *,
     identify: bool,
+    override: Override = NOTHING_NAMED,
     open_: Callable[[ReaderConfig, Path], Reader] = open_reader,
 ) -> bool:
     """Try the reader with this number, and print its events within `wait_s` for a card.
+
+    Args:
+        found: the list.
+        number: in the list, from 1; 0 for the reader that only `override` names.
+        wait_s: for a card.
+        identify: show UID and printed number.
+        override: another driver, or other keys, than the list has.
+        open_: opens the reader.
 
     Returns:
         Whether a card was read.
 
     Raises:
-        OperatorError: there is no such reader, or no driver serves it.
+        OperatorError: there is no such reader, no driver serves it, or `override` is wrong.
     """
-    if not 1 <= number <= len(found):
-        raise OperatorError(f"there is no reader {number}; the list has {len(found)}")
-    chosen = found[number - 1]
-    if not chosen.lines:
-        raise OperatorError(f"reader {number} cannot be tried: {'; '.join(chosen.notes)}")
+    chosen = override.elsewhere() if number == 0 else None
+    if chosen is None:
+        chosen = _chosen(found, number)
+        if override:
+            chosen = replace(chosen, lines=override.lines_for(chosen))
+    if override:
+        _show_lines(chosen.lines)
     config = config_of(chosen.lines)
     if config.driver in PASSES_APDUS:
         config = msgspec.structs.replace(config, read_number=identify)
-    if config.driver == "keyboard":
+    if config.driver == "keyboard" and config.keyboard is None:
         return _learn(config.device, wait_s)
     line = ""
     for line in try_reader(open_(config, _locks()), wait_s, identify=identify):
         click.echo(shown(line))
     return line.startswith("read:")
+
+
+def _chosen(found: Sequence[FoundReader], number: int) -> FoundReader:
+    if not 1 <= number <= len(found):
+        raise OperatorError(f"there is no reader {number}; the list has {len(found)}")
+    chosen = found[number - 1]
+    if not chosen.lines:
+        raise OperatorError(f"reader {number} cannot be tried: {'; '.join(chosen.notes)}")
+    return chosen
+
+
+def _show_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(f"     {click.style(shown(line), fg='green')}")
 
 
 def _locks() -> Path:

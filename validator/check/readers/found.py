@@ -1,5 +1,6 @@
 """One reader that is plugged in, or the place for one, with the lines to write for it."""
 
+import json
 from dataclasses import dataclass
 
 
@@ -22,4 +23,9 @@ class FoundReader:
 
 def lines_of(driver: str, device: str) -> tuple[str, ...]:
     """Return the lines of [reader] for a driver and its device."""
-    return ("[reader]", f'driver = "{driver}"', f'device = "{device}"')
+    return ("[reader]", f"driver = {toml_value(driver)}", f"device = {toml_value(device)}")
+
+
+def toml_value(value: object) -> str:
+    """Return a string, number, truth value or list of them as TOML, which is as in JSON."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML refuses it bare

@@ -10,6 +10,7 @@ from validator.check.readers.found import FoundReader, lines_of
 from validator.check.readers.pcsc_slots import pcsc_readers, pcsc_slots
 from validator.check.serial_adapters import serial_adapters, text_of
 from validator.check.typing_readers import Keyboard, keyboards
+from validator.config.devices import AT_A_SERIAL_LINE
 from validator.host.usb_devices import UsbDevice, names, plugged
 from validator.lane.readers.rcs380.devices import OTHERS, PCSC, RC_S380
 
@@ -78,7 +79,7 @@ def _other_usb(root: Path) -> Iterator[FoundReader]:
 
 def _adapters(root: Path, permitted: Callable[[Path], bool]) -> Iterator[FoundReader]:
     for adapter in serial_adapters(root / "sys", root / "dev"):
-        notes = ["a place for a PN532, or for a board", f"named {adapter.named_by}"]
+        notes = [_serial_place(), f"named {adapter.named_by}"]
         if adapter.chip == "CH340" and (root / "usr/bin/brltty").exists():
             notes.append("brltty takes it for a Braille display: apt remove brltty")
         if not permitted(Path(adapter.tty)):
@@ -87,7 +88,7 @@ def _adapters(root: Path, permitted: Callable[[Path], bool]) -> Iterator[FoundRe
         yield FoundReader(
             f"USB-UART adapter {adapter.chip}",
             f"USB port {adapter.port}, now {_as_named(root, adapter.tty)}",
-            lines_of("pn532", device) if device else (),
+            lines_of(AT_A_SERIAL_LINE[0], device) if device else (),
             tuple(notes),
         )
 
@@ -99,7 +100,7 @@ def _uarts(root: Path, permitted: Callable[[Path], bool]) -> Iterator[FoundReade
         tty = Path(realpath(root / "dev" / name)).name
         if not (root / "dev" / name).is_symlink() or not _UARTS.fullmatch(tty):
             continue
-        notes = ["a place for a PN532, or for a board, on the computer's own pins"]
+        notes = [f"{_serial_place()}, on the computer's own pins"]
         if re.search(rf"\bconsole=({name}|{tty})\b", command_line):
             notes.append(
                 "the kernel's console is on it, and would type into the reader: raspi-config,"
@@ -108,7 +109,10 @@ def _uarts(root: Path, permitted: Callable[[Path], bool]) -> Iterator[FoundReade
         if not permitted(root / "dev" / name):
             notes.append(_no_permission(f"/dev/{name}"))
         yield FoundReader(
-            f"UART {tty}", f"/dev/{name}", lines_of("pn532", f"/dev/{name}"), (*notes,)
+            f"UART {tty}",
+            f"/dev/{name}",
+            lines_of(AT_A_SERIAL_LINE[0], f"/dev/{name}"),
+            (*notes,),
         )
 
 
@@ -122,6 +126,13 @@ def _keyboards(root: Path) -> Iterator[FoundReader]:
             lines_of("keyboard", name) if name else (),
             (*_doubts(each), f"named {each.named_by}", _LEARN),
         )
+
+
+def _serial_place() -> str:
+    """Return what may be at a serial line: nothing tells before it is opened."""
+    first, *others = AT_A_SERIAL_LINE
+    also = "".join(f" or {other}, tried by --driver {other}" for other in others)
+    return f"a place for a reader (driver {first}{also}), or for a board"
 
 
 def _doubts(keyboard: Keyboard) -> tuple[str, ...]:
