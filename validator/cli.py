@@ -19,7 +19,6 @@ from validator.formats.shown import shown
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from validator.check.readers import Override
     from validator.config import Config
 
 EXTRAS = {  # the extra that installs a package
@@ -284,10 +283,11 @@ def check(
     Exit 1 if the gate could not serve, 2 if the configuration cannot be read. Nothing is changed.
     """
     if readers:
-        from validator.check.readers import Override
+        from validator.check.readers import Override, check_readers
 
         override = Override(driver, keys)
-        _check_readers(tried, wait_s or 30, override, as_json=as_json, identify=identify)
+        if not check_readers(tried, wait_s or 30, override, as_json=as_json, identify=identify):
+            sys.exit(1)
         return
     if tried is not None or identify or wait_s is not None or driver or keys:
         raise click.UsageError("--try, --driver, --key, --for and --identify need --readers")
@@ -323,28 +323,6 @@ def learn(config_path: Path, wait_s: int) -> None:
         show_next(config, wait_s)
     except NoCardError as error:
         click.echo(shown(str(error)), err=True)
-        sys.exit(1)
-
-
-def _check_readers(
-    tried: int | None, wait_s: int, override: "Override", *, as_json: bool, identify: bool
-) -> None:
-    """List the readers; try one that was named, or that a person at a terminal chooses."""
-    from validator.check.readers import found_readers, show_readers, try_one
-
-    found = found_readers()
-    if tried is None and override.elsewhere() is not None:
-        tried = 0
-    if tried is None or not as_json:
-        show_readers(found, as_json=as_json)
-    if tried is None and found and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
-        chosen = click.prompt("which one to try (Enter: none)", default="", show_default=False)
-        tried = int(chosen) if chosen.isdecimal() else None
-    elif tried is None and override:
-        raise OperatorError("--driver and --key need a reader: --try NUMBER, or --key device=PATH")
-    if tried is None:
-        return
-    if not try_one(found, tried, wait_s, identify=identify, override=override):
         sys.exit(1)
 
 

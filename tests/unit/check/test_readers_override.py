@@ -115,10 +115,12 @@ def test_what_cannot_be_is_refused_in_one_line(
 @pytest.mark.parametrize("text", ['a"b', "a\\b", "a\x7fb", "a\x01b", "ä\U0001f600"])
 def test_the_lines_of_any_name_are_toml(text: str) -> None:
     assert config_of(lines_of("pcsc", text)).device == text
-    assert config_of(Override(keys=(f"device={text}",)).lines_for(SONY_PCSC)).device == text
 
 
-SONY_PCSC = FoundReader("a slot", "here", lines_of("pcsc", "Sony"))
+def test_a_device_with_quotes_is_tried_as_it_is() -> None:
+    found = FoundReader("a slot", "here", lines_of("pcsc", "Sony"))
+    lines = Override(keys=('device=A "B"',)).lines_for(found)
+    assert config_of(lines).device == 'A "B"'
 
 
 @pytest.mark.parametrize(

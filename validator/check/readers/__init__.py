@@ -5,6 +5,7 @@ Nothing is opened until the person chooses a reader to try.
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -25,11 +26,37 @@ from validator.lane.ports import Reader
 from validator.lane.readers.keyboard.input_device import NoKeysError
 from validator.programs.devices import open_reader
 
-__all__ = ["FoundReader", "Override", "found_readers", "show_readers", "try_one"]
+__all__ = ["FoundReader", "Override", "check_readers", "found_readers", "show_readers", "try_one"]
 
 NOTHING = "no reader is plugged in that Turnike knows; docs/readers.md lists them"
 NOTHING_NAMED = Override()
 LOCKS = Path("/run/turnike")  # where a gate's lanes have their sockets
+
+
+def check_readers(
+    tried: int | None, wait_s: float, override: Override, *, as_json: bool, identify: bool
+) -> bool:
+    """List the readers; try one that was named, or that a person at a terminal chooses.
+
+    Returns:
+        False if one was tried and read no card.
+
+    Raises:
+        OperatorError: see `try_one`; or `override` names something, and nothing is tried.
+    """
+    found = found_readers()
+    if tried is None and override.elsewhere() is not None:
+        tried = 0
+    if tried is None or not as_json:
+        show_readers(found, as_json=as_json)
+    if tried is None and found and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        chosen = click.prompt("which one to try (Enter: none)", default="", show_default=False)
+        tried = int(chosen) if chosen.isdecimal() else None
+    elif tried is None and override:
+        raise OperatorError("--driver and --key need a reader: --try NUMBER, or --key device=PATH")
+    if tried is None:
+        return True
+    return try_one(found, tried, wait_s, identify=identify, override=override)
 
 
 def show_readers(found: Sequence[FoundReader], *, as_json: bool) -> None:
