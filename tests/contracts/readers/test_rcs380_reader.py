@@ -84,8 +84,8 @@ def test_two_readers_with_the_same_serial_number_are_named_by_their_ports(rig: R
 def test_a_name_that_fits_no_reader_is_answered_with_those_that_are_there(rig: ReaderRig) -> None:
     del rig
     assert lost_by("usb:serial=7") == (
-        "rcs380 at usb:serial=7: there is no such device; of those that are plugged in, set"
-        ' reader.device = "usb:serial=0000001"'
+        "rcs380 at usb:serial=7: there is no such device; is it plugged in? Those that are plugged"
+        ' in have reader.device = "usb:serial=0000001"'
     )
 
 

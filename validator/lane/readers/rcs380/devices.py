@@ -48,11 +48,13 @@ def choose(devices: Iterable[UsbDevice], name: UsbName) -> UsbDevice:
     if fitting:
         raise NoReaderError(f"{_count(fitting)} fit; set {_lines(fitting, readers)}")
     if readers:
+        # They may be other lanes' readers, and the right one is unplugged: ask that first.
         raise NoReaderError(
-            f"there is no such device; of those that are plugged in, set {_lines(readers, readers)}"
+            "there is no such device; is it plugged in? Those that are plugged in have"
+            f" {_lines(readers, readers)}"
         )
     for device in every:
-        if device.ids in OTHERS:
+        if device.ids in OTHERS and name.fits(device):
             what, advice = OTHERS[device.ids]
             raise NoReaderError(
                 f"there is no such device, but {what} ({device.id_text}), which is {advice}"

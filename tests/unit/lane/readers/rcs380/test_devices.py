@@ -60,6 +60,17 @@ def test_of_two_readers_the_name_chooses() -> None:
     )
 
 
+def test_a_reader_that_is_unplugged_is_not_answered_with_the_readers_of_other_lanes() -> None:
+    other, pcsc = device("054c:06c3", "2", "1-2"), device("072f:2200", "", "1-3")
+    told = refused(UsbName(serial="1"), other, pcsc)
+    assert told.startswith("there is no such device; is it plugged in?")
+    assert 'reader.device = "usb:serial=2"' in told
+    assert " set " not in told
+    assert refused(UsbName(serial="1"), pcsc) == "there is no such device; is it plugged in?"
+    assert refused(UsbName(port="1-2"), pcsc) == "there is no such device; is it plugged in?"
+    assert "an ACR122U" in refused(UsbName(port="1-3"), pcsc)
+
+
 def test_of_two_readers_with_one_serial_number_the_port_chooses() -> None:
     first, second = device("054c:06c3", "1", "1-1"), device("054c:06c3", "1", "1-2")
     told = '2 RC-S380 fit; set reader.device = "usb:port=1-1" or reader.device = "usb:port=1-2"'
