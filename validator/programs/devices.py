@@ -1,8 +1,8 @@
 """The reader and the board that the configuration names, and no other: no driver falls back.
 
 A gate imports only the drivers that it uses. To add one: a function here and its line in _READERS
-or _BOARDS. If a driver's library is missing, its function returns AbsentReader or AbsentBoard with
-the package to install, and the lane serves as far as it can.
+or _BOARDS. If a driver's library is missing, AbsentReader or AbsentBoard takes its place with the
+package to install, and the lane serves as far as it can. missing.py knows the Python packages.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +12,19 @@ from pathlib import Path
 from validator.config import Config
 from validator.config.devices import LotConfig, ReaderConfig
 from validator.domain.outcomes import Direction
+from validator.lane.boards.absent import AbsentBoard
 from validator.lane.ports import Board, BoardAbilities, Reader
+from validator.lane.readers.absent import AbsentReader
 from validator.lane.readers.printed_number import ReadsNumbers
+from validator.programs.missing import what_to_install
 
 
 def make_board(config: Config) -> Board:
     """Return the board, not yet opened."""
-    return _BOARDS[config.board.driver](config)
+    try:
+        return _BOARDS[config.board.driver](config)
+    except ImportError as error:
+        return AbsentBoard(f"board {config.board.driver}: {what_to_install(error)}")
 
 
 def board_abilities(config: Config) -> BoardAbilities:
@@ -56,7 +62,10 @@ def open_reader(reader: ReaderConfig, locks: Path) -> Reader:
     Raises:
         KeyError: the driver is serial, whose reader is on a board.
     """
-    return _READERS[reader.driver](reader, locks)
+    try:
+        return _READERS[reader.driver](reader, locks)
+    except ImportError as error:
+        return AbsentReader(f"{reader.driver} at {reader.device}: {what_to_install(error)}")
 
 
 def reader_drivers() -> tuple[str, ...]:
@@ -112,13 +121,11 @@ def _rcs380(reader: ReaderConfig, _locks: Path) -> Reader:
     from validator.host.usb_devices import UsbName  # noqa: PLC0415
 
     name = UsbName.parse(reader.device)
+    import usb1  # noqa: PLC0415
+
     try:
-        import usb1  # noqa: PLC0415
-
         usb1.loadLibrary()  # the module comes with nfcpy, the C library with the distribution
-    except (ImportError, OSError):
-        from validator.lane.readers.absent import AbsentReader  # noqa: PLC0415
-
+    except (OSError, AttributeError):  # none, or one that is too old for the module
         return AbsentReader(
             f"rcs380 at {name}: libusb is missing; apt install libusb-1.0-0, then restart the lane"
         )
@@ -128,6 +135,8 @@ def _rcs380(reader: ReaderConfig, _locks: Path) -> Reader:
 
 
 def _board_reader(board: Board) -> Reader:
+    if isinstance(board, AbsentBoard):
+        return AbsentReader("reader of the board: there is no board that could read a card")
     from validator.lane.boards.serial.board import SerialBoard  # noqa: PLC0415
     from validator.lane.readers.board_reader import BoardReader  # noqa: PLC0415
 
@@ -137,7 +146,6 @@ def _board_reader(board: Board) -> Reader:
 
 
 def _pcsc(reader: ReaderConfig, locks: Path) -> Reader:
-    from validator.lane.readers.absent import AbsentReader  # noqa: PLC0415
     from validator.lane.readers.pcsc import reasons  # noqa: PLC0415
     from validator.lane.readers.pcsc.library import PcscLite  # noqa: PLC0415
     from validator.lane.readers.pcsc.reader import PcscReader  # noqa: PLC0415

@@ -96,6 +96,7 @@ def test_a_chip_is_found_by_its_label_whatever_its_number(kernel: type[KernelChi
         ({"gpiochip0": "b", "gpiochip1": "a"}, "no chip has this label; there are a, b"),
         ({"gpiochip0": "sim", "gpiochip2": "sim"}, "both have this label; leave one plugged in"),
         ({"gpiochip0": errno.EACCES}, "is deploy/udev in place, or this user in their group?"),
+        ({"gpiochip0": errno.EPERM}, "is deploy/udev in place, or this user in their group?"),
     ],
 )
 def test_a_chip_that_is_not_there_is_explained(

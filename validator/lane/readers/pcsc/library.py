@@ -100,10 +100,12 @@ class PcscLite:
     """libpcsclite, loaded. A `Pcsc`."""
 
     def __init__(self, name: str = LIBRARY) -> None:
-        """Load the library. Raises OSError: it is not installed."""
+        """Load the library. Raises OSError: it is not installed, or it is another one."""
         library = ctypes.CDLL(name)
         for function, arguments in _ARGUMENTS.items():
-            loaded = getattr(library, function)
+            loaded = getattr(library, function, None)
+            if loaded is None:
+                raise OSError(f"{name} has no function {function}")
             loaded.argtypes, loaded.restype = arguments, _Long
         self._library = library
 

@@ -3,6 +3,7 @@
 pcscd does not say why it lists no reader. Where sysfs shows one on the USB, the line says why.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from validator.host.usb_devices import SYSFS
 from validator.lane.readers.pcsc.codes import SERVICE_GONE, Code, PcscError
 
 PCSCD = Path("/usr/sbin/pcscd")
+PCSCD_SOCKET = Path("/run/pcscd/pcscd.comm")
 RULE = "deploy/polkit-1/rules.d/70-turnike-pcsc.rules"
 INSTALL = "apt install pcscd libccid"
 
@@ -28,12 +30,16 @@ def no_library(error: OSError) -> str:
     return f"pcsc: libpcsclite.so.1 cannot be loaded ({what}); {INSTALL}, then restart the lane"
 
 
-def of_pcscd(pattern: str, error: PcscError, pcscd: Path = PCSCD) -> str:
+def of_pcscd(
+    pattern: str, error: PcscError, pcscd: Path = PCSCD, socket: Path = PCSCD_SOCKET
+) -> str:
     """Return the reason for a pcscd that cannot be asked."""
     if error.code in {Code.SECURITY_VIOLATION, Code.NO_ACCESS}:
         told = f"pcscd refuses this user; put {RULE} into /etc/polkit-1/rules.d"
     elif error.code not in SERVICE_GONE:
         told = f"pcscd answers {error.function} with the error {error.code:08X}"
+    elif _may_not_ask(socket):  # libpcsclite calls that, too, a service that is gone
+        told = f"this user may not write to pcscd's socket {socket}; its usual mode is 0666"
     elif pcscd.exists():
         told = "pcscd does not run; systemctl enable --now pcscd.socket"
     else:
@@ -114,6 +120,17 @@ class SmartCardReader:
     def id(self) -> str:
         """Vendor and product, as `lsusb` prints them."""
         return f"{self.vendor}:{self.product}"
+
+
+def _may_not_ask(socket: Path) -> bool:
+    """Whether the socket may not be written to; also if a folder on the way is closed."""
+    try:
+        socket.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(socket, os.W_OK, effective_ids=True)
 
 
 def _line(pattern: str, told: str) -> str:

@@ -95,7 +95,8 @@ def _scan(chip: Chip) -> Found:
 def _may_need_reset(fault: BaseException) -> bool:
     """Whether the device is there and does not serve: a reset on the bus may help it."""
     return not isinstance(fault, StoppedError | NoReaderError) and not (
-        isinstance(fault, OSError) and fault.errno in {errno.ENODEV, errno.EBUSY, errno.EACCES}
+        isinstance(fault, OSError)
+        and fault.errno in {errno.ENODEV, errno.EBUSY, errno.EACCES, errno.EPERM}
     )
 
 
@@ -113,6 +114,11 @@ def _what(fault: BaseException) -> str:
             return (
                 "permission denied; install deploy/udev/70-turnike.rules, which gives the reader to"
                 " the group turnike, and plug it in again"
+            )
+        case OSError(errno=errno.EPERM):
+            return (
+                "the system does not permit it; if systemd runs the lane, its unit needs"
+                " DeviceAllow=char-usb_device rw"
             )
         case OSError(errno=errno.EBUSY):
             return "in use by another program; every lane needs a reader of its own"

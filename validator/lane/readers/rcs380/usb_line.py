@@ -22,6 +22,7 @@ import usb1
 
 from validator.host.usb_devices import UsbDevice
 
+NODE = "/dev/bus/usb/{:03}/{:03}"  # of usbfs, by bus and address
 INTERFACE = 0
 # Five packets of full-speed USB: above the chip's longest answer here. Whole packets, since a
 # device that fills a packet whose rest has no room is a fault of the bus (babble).
@@ -81,7 +82,7 @@ class UsbLine:
         # udev arrives, as in a unit with a network namespace of its own.
         self._context = usb1.USBContext()
         self._cleanup.enter_context(self._context)
-        handle = _find(self._context, device).open()
+        handle = _opened(_find(self._context, device), device)
         self._cleanup.callback(handle.close)
         handle.setAutoDetachKernelDriver(True)
         handle.claimInterface(INTERFACE)
@@ -200,6 +201,19 @@ def _find(context: usb1.USBContext, device: UsbDevice) -> usb1.USBDevice:
         if (found.getBusNumber(), found.getDeviceAddress()) == (device.bus, device.address):
             return found
     raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+
+def _opened(found: usb1.USBDevice, device: UsbDevice) -> usb1.USBDeviceHandle:
+    """Open a device. Raises OSError, or what `open` raises.
+
+    libusb tells EACCES alone, of all that the kernel may say: a unit whose DeviceAllow lacks the
+    USB gets EPERM, and would be told that its device fails.
+    """
+    try:
+        return found.open()
+    except usb1.USBErrorIO:
+        os.close(os.open(NODE.format(device.bus, device.address), os.O_RDWR | os.O_CLOEXEC))
+        raise
 
 
 def _bulk_endpoints(device: usb1.USBDevice) -> tuple[int, int]:
