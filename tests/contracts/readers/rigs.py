@@ -184,7 +184,7 @@ class RigKind:
             has it also of a card that has left since.
         needs_input_rig: whether it finds it only in the input rig.
         repeats: whether the device reports a card again and again, at least every 0.5 s, while it
-            lies there. Such a reader tells that a card still lies there also if nothing tells it
+            lies there. Such a reader knows that a card still lies there, though no device reports
             that a card has left.
     """
 

@@ -129,7 +129,7 @@ def _keyboards(root: Path) -> Iterator[FoundReader]:
 
 
 def _serial_place() -> str:
-    """Return what may be at a serial line: nothing tells before it is opened."""
+    """Return what may be at a serial line, which is unknown before it is opened."""
     first, *others = AT_A_SERIAL_LINE
     also = "".join(f" or {other}, tried by --driver {other}" for other in others)
     return f"a place for a reader (driver {first}{also}), or for a board"
