@@ -207,7 +207,7 @@ class RigKind:
 
     @property
     def knows_staying(self) -> bool:
-        """Whether it learns that a card which came a while ago still lies there."""
+        """Whether the reader learns that a card which came a while ago still lies there."""
         return self.abilities.leaving or self.repeats
 
 
