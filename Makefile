@@ -8,7 +8,7 @@ CHAOS ?=
 READER ?=
 DEMO_CARDS ?= 100000
 
-.PHONY: demo test test-machine check cover bench screenshots lock clean
+.PHONY: demo test test-machine check cover bench deb screenshots lock clean
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo    a city and one gate with simulated hardware, live, until Ctrl-C, and a"
@@ -19,6 +19,7 @@ help:
 	@echo "make test    every test that this machine can run"
 	@echo "make test-machine  simulated devices on the real Linux kernel in qemu, as every night"
 	@echo "make check   ruff, mypy strict, import-linter, words, sizes"
+	@echo "make deb     Debian packages of gate, back office and simulators, in build/deb"
 	@echo "make bench   latency, memory, start-up; writes build/bench.json"
 
 # A stamp is newer than its lock file only when every pinned package is installed. A .venv that an
@@ -81,6 +82,12 @@ cover: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# Each for bookworm and trixie, amd64 and arm64: 12 packages, 7 minutes. SUITE, ARCH and PACKAGE
+# choose.
+deb: $(VENV)/.dev
+	$(BIN)/python -m tools.deb $(if $(SUITE),--suite $(SUITE)) $(if $(ARCH),--architecture $(ARCH)) \
+		$(if $(PACKAGE),--package $(PACKAGE))
 
 # The pictures of the turnstile's page in docs/: needs Chromium.
 screenshots: $(VENV)/.dev

@@ -27,7 +27,7 @@ from validator.courier.web.client import Web
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HOME = "/var/lib/turnike-office/city"
-PROGRAM = "/opt/turnike/.venv/bin/turnike-backoffice"
+PROGRAM = "/usr/bin/turnike-backoffice"
 WAIT_S = 120.0
 CONFIG = """
 [receiver]
