@@ -13,6 +13,7 @@ import pytest
 
 from validator.lane.boards.gpio.lines import ChipError
 from validator.lane.boards.gpio.wiring import Input, Output
+from validator.lane.ports import IN_USE
 
 chip = pytest.importorskip("validator.lane.boards.gpio.chip", reason="the extra gpio is missing")
 
@@ -22,6 +23,7 @@ class KernelChip:
 
     labels: dict[str, str | int]  # by device name: a label, or the errno of opening it
     request_error = 0
+    consumer = "turnike"
     asked: dict[str, Any]
 
     def __init__(self, path: str) -> None:
@@ -40,7 +42,7 @@ class KernelChip:
         return SimpleNamespace(label=self.label, num_lines=8)
 
     def get_line_info(self, line: int) -> SimpleNamespace:
-        return SimpleNamespace(used=line == 3, consumer="another program")
+        return SimpleNamespace(used=line == 3, consumer=self.consumer)
 
     def request_lines(self, config: dict[int, Any], **named: Any) -> SimpleNamespace:
         if self.request_error:
@@ -111,10 +113,24 @@ def test_a_line_that_the_chip_lacks_is_named(kernel: type[KernelChip]) -> None:
     assert refusal(outputs=(Output(8),)) == "it has no line 8, only 0 to 7"
 
 
-def test_the_holder_of_a_line_is_named(kernel: type[KernelChip]) -> None:
+@pytest.mark.parametrize(
+    ("consumer", "told"),
+    [
+        ("turnike", "line 3 is in use by 'turnike'; does a lane run on it already?"),
+        ("spi0 CS0", "'spi0 CS0' has line 3; wire another line, or switch that off (`gpioinfo`)"),
+        ("", "another driver or program has line 3; wire another line, or switch that off (`gpi"),
+        (
+            "a\x1b[2J\n",
+            r"'a\x1b[2J\n' has line 3; wire another line, or switch that off (`gpioinfo",
+        ),
+    ],
+)
+def test_the_holder_of_a_line_is_named(kernel: type[KernelChip], consumer: str, told: str) -> None:
     kernel.labels = {"gpiochip0": "sim"}
     kernel.request_error = errno.EBUSY
-    assert refusal() == "line 3 is in use by 'another program'; does a lane run on it already?"
+    kernel.consumer = consumer
+    assert refusal().startswith(told)
+    assert (IN_USE in refusal()) == (consumer == "turnike"), "a note of `check` for a lane alone"
 
 
 def test_what_else_the_kernel_refuses_stays_its_error(kernel: type[KernelChip]) -> None:

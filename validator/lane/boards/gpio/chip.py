@@ -15,8 +15,10 @@ from pathlib import Path
 import gpiod
 from gpiod.line import Bias, Direction, Edge, Value
 
+from validator.formats.shown import shown
 from validator.lane.boards.gpio.lines import ChipError
 from validator.lane.boards.gpio.wiring import Input, Output
+from validator.lane.ports import IN_USE
 
 CONSUMER = "turnike"  # what `gpioinfo` shows of a line that a lane holds
 EVENTS_MAX = 256  # edges that the kernel keeps for us: seconds of the worst contact bounce
@@ -143,9 +145,16 @@ def _holder(chip: gpiod.Chip, lines: list[int]) -> str:
     for line in lines:
         info = chip.get_line_info(line)
         if info.used:
-            holder = f" by {info.consumer!r}" if info.consumer else ""
-            return f"line {line} is in use{holder}; does a lane run on it already?"
+            return _held_line(line, info.consumer)
     return "a line is in use; does a lane run on it already?"
+
+
+def _held_line(line: int, consumer: str) -> str:
+    """`turnike check` calls it a note that a lane has the line; with another holder none serves."""
+    if consumer == CONSUMER:
+        return f"line {line} is {IN_USE} by '{CONSUMER}'; does a lane run on it already?"
+    holder = f"'{shown(consumer)}'" if consumer else "another driver or program"
+    return f"{holder} has line {line}; wire another line, or switch that off (`gpioinfo`)"
 
 
 def _refusal(inputs: Sequence[Input]) -> str:
