@@ -58,7 +58,7 @@ def test_a_second_program_cannot_take_the_reader_and_the_next_one_can(
 def test_the_kernel_drops_keys_that_nobody_reads_and_the_line_says_so(
     machine: Guest, reader: Reader
 ) -> None:
-    """evdev keeps 64 events for a program; a UID of 7 bytes with scan codes is 90."""
+    """The kernel keeps 64 events for a program; a UID of 7 bytes with scan codes is 90."""
     listener = listening(machine)
     listener.event("taken")
     for more, lost_keys in (("", False), (" codes", True), ("", False)):
