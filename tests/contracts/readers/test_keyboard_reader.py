@@ -23,7 +23,11 @@ from validator.domain.events import (
     Unsupported,
 )
 from validator.lane.readers.keyboard.encoding import Encoding
-from validator.lane.readers.keyboard.input_device import EVIOCGRAB
+from validator.lane.readers.keyboard.input_device import (
+    EVIOCGRAB,
+    InputDevice,
+    OtherDeviceError,
+)
 from validator.lane.readers.keyboard.reader import REPEAT_NS, KeyboardReader, Typing
 
 LONG, SHORT, OTHER = "0489ab12cd34ef", "1a2b3c4d", "04a1b2c3d4e5f6"
@@ -246,6 +250,16 @@ def test_a_reader_that_another_program_has_taken_is_in_use_until_it_is_let_go(
             assert isinstance(listener.event(10.0), ReaderBack)
     finally:
         os.close(taken)
+
+
+def test_another_model_in_its_place_is_not_taken_from_the_console(rig: KeyboardRig) -> None:
+    own = InputDevice(rig.path)
+    own.close()
+    InputDevice(rig.path, own.ids).close()
+    with pytest.raises(OtherDeviceError, match=r"^another device, ffff:0035, is where 1a86:dd01"):
+        InputDevice(rig.path, (0x1A86, 0xDD01))
+    rig.present(LONG)
+    assert rig.console_keys() == len(LONG) + 1
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "null"])

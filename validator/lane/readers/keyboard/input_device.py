@@ -17,10 +17,12 @@ from validator.lane.readers.keyboard.keys import DIGIT_KEYS, EV_KEY
 from validator.lane.readers.keyboard.lines import InputEvent
 
 _EVENT = struct.Struct("@llHHi")  # struct input_event: seconds, microseconds, type, code, value
+_ID = struct.Struct("@4H")  # struct input_id: bus, vendor, product, version
 _KEY_BITS_BYTES = 96  # KEY_CNT, 0x300 codes
 _READ_BYTES_MAX = 64 * _EVENT.size  # the kernel keeps 64 events for each program
 CLOCK_MONOTONIC: Final = 1
 
+EVIOCGID: Final = 0x8008_4502
 EVIOCGRAB: Final = 0x4004_4590
 EVIOCSCLOCKID: Final = 0x4004_45A0
 EVIOCGBIT_KEY: Final = 0x8000_4500 | _KEY_BITS_BYTES << 16 | 0x20 + EV_KEY
@@ -30,29 +32,38 @@ class NoKeysError(Exception):
     """The device is open and types no digits; the text has the reason."""
 
 
+class OtherDeviceError(Exception):
+    """Another model is plugged in than before; the text says which."""
+
+
 class InputDevice:
     """An open input device that no other program hears.
 
     Attributes:
+        ids: vendor and product.
         opened_ns: when it was taken, monotonic; keys before that went elsewhere.
     """
 
+    ids: tuple[int, int]
     opened_ns: int
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, ids: tuple[int, int] | None = None) -> None:
         """Open the device and take it.
 
         Args:
             path: a name of it, resolved now.
+            ids: the only vendor and product that are wanted; None takes any.
 
         Raises:
             NoKeysError: it is no input device, or it has no digit keys.
+            OtherDeviceError: it has other ids. It is not taken: it may be a person's keyboard.
             OSError: it cannot be opened, or another program has taken it (EBUSY).
         """
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         self._fd = os.open(path, flags)
         try:
             _check_keys(self._fd)
+            self.ids = _ids(self._fd, ids)
             fcntl.ioctl(self._fd, EVIOCSCLOCKID, struct.pack("i", CLOCK_MONOTONIC))
             self.opened_ns = time.monotonic_ns()
             fcntl.ioctl(self._fd, EVIOCGRAB, 1)
@@ -90,6 +101,18 @@ class InputDevice:
                 os.close(fd)  # which releases it to others, too
 
     drop = close
+
+
+def _ids(fd: int, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    _bus, vendor, product, _version = _ID.unpack(fcntl.ioctl(fd, EVIOCGID, bytes(_ID.size)))
+    ids = vendor, product
+    if wanted is not None and ids != wanted:
+        raise OtherDeviceError(f"another device, {_shown(ids)}, is where {_shown(wanted)} was")
+    return ids
+
+
+def _shown(ids: tuple[int, int]) -> str:
+    return ":".join(f"{each:04x}" for each in ids)
 
 
 def _check_keys(fd: int) -> None:

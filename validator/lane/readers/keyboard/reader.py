@@ -21,7 +21,7 @@ from validator.domain.events import (
     Unsupported,
 )
 from validator.lane.readers.keyboard.encoding import Encoding, is_whole
-from validator.lane.readers.keyboard.input_device import InputDevice, NoKeysError
+from validator.lane.readers.keyboard.input_device import InputDevice, NoKeysError, OtherDeviceError
 from validator.lane.readers.keyboard.keys import EV_SYN, NO_CHARACTER, SYN_DROPPED
 from validator.lane.readers.keyboard.lines import PAUSE_NS, Line, LineMaker
 from validator.lane.readers.opener import Opener
@@ -32,7 +32,7 @@ IDLE_NS = 3_600_000_000_000  # an idle device wakes poll() by itself, also when 
 LINES_MAX = 8  # that wait to be reported; the oldest go first
 READS_MAX = 8  # in one `take`: a device that types without end must not hold the loop
 HELD_MAX = 8  # cards whose repeats are known; a wallet on the reader
-FAULTS = (OSError, NoKeysError)  # of an attempt to open the device
+FAULTS = (OSError, NoKeysError, OtherDeviceError)  # of an attempt to open the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ class KeyboardReader:
         self._path = path
         self._typing = typing
         self._clock = clock
+        # Of the first that was opened. What is typed is stated for that model, and a name by port
+        # fits whatever is plugged in there.
+        self._ids: tuple[int, int] | None = None
         self._device: InputDevice | None = None
         self._lines = LineMaker(0)
         self._waiting: deque[Line] = deque(maxlen=LINES_MAX)
@@ -76,7 +79,7 @@ class KeyboardReader:
         self._back_ns: int | None = None  # when ReaderBack is due
         self._opener: Opener[InputDevice] = Opener(
             "keyboard-opener",
-            lambda _is_wanted: InputDevice(path),
+            lambda _is_wanted: InputDevice(path, self._ids),
             lambda fault: explain(path, fault),
             FAULTS,
         )
@@ -134,7 +137,7 @@ class KeyboardReader:
             return ReaderLost(result, now_ns)
         if result is None:
             return None
-        self._device = result
+        self._device, self._ids = result, result.ids
         self._lines = LineMaker(result.opened_ns)
         self._held.back(now_ns)
         self._back_ns = result.opened_ns + PAUSE_NS
@@ -248,6 +251,11 @@ def explain(path: str, fault: BaseException) -> str:
 
 
 def _what(fault: BaseException) -> str:
+    if isinstance(fault, OtherDeviceError):
+        return (
+            f"{fault}; plug that in again, or find out what this one types by `turnike check"
+            " --readers` and restart the lane"
+        )
     if not isinstance(fault, OSError):
         return f"{fault}; name the reader's link in /dev/input/by-id or /dev/input/by-path"
     match fault.errno:
