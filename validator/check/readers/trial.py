@@ -23,11 +23,10 @@ from validator.domain.events import (
     Unsupported,
 )
 from validator.lane.ports import Reader
-from validator.lane.readers.printed_number import ReadsNumbers
+from validator.lane.readers.printed_number import ReadsNumbers, may_have_number
 
 NS_PER_S = 1_000_000_000
 READY_S = 10.0  # an adapter that resets its chip, or pcscd that starts
-_DESFIRE_SAK = 0x20
 
 
 def config_of(lines: tuple[str, ...]) -> ReaderConfig:
@@ -100,7 +99,7 @@ def told(event: ReaderEvent) -> str:
 def _card(event: CardSeen, reader: Reader, *, identify: bool) -> str:
     uid = event.card.uid
     kind = "a random UID, as phones have: no list can name it" if uid.is_random else ""
-    if event.card.sak is not None and event.card.sak & _DESFIRE_SAK:
+    if may_have_number(event):
         kind = kind or "a card that takes APDUs, such as a DESFire"
     line = f"read: a UID of {len(uid.raw)} bytes{f'; {kind}' if kind else ''}"
     if not identify:
