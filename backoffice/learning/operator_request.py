@@ -85,14 +85,15 @@ class OperatorRequest:
         waiting = self._signed(order)
         self.request_id = order.request_id
         self._outcome = Outcome.STOPPED
-        self._gate_key: bytes | None = None
         self._number = desk.log.begin(
             Asked(now_unix_s, who, place.gate_id, place.lane, order.request_id)
         )
         try:
             desk.store.put_order(place.gate_id, waiting, now_unix_s)
-        except OrderBusyError as error:
+        except BaseException as error:  # the record says that nothing is under way
             desk.log.end(self._number, Outcome.STOPPED, now_unix_s)
+            if not isinstance(error, OrderBusyError):
+                raise
             raise OperatorError(
                 f"{place.gate_id}: somebody else waits for a card of this gate, for"
                 f" {error.ends_unix_s - now_unix_s} s at most; try again then"
@@ -103,9 +104,11 @@ class OperatorRequest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._is_over:
-            self._finish(self._outcome)
-        self._desk.store.withdraw(self._place.gate_id, self.request_id)
+        try:
+            if not self._is_over:
+                self._finish(self._outcome)
+        finally:  # also without a record: the next operator need not wait
+            self._desk.store.withdraw(self._place.gate_id, self.request_id)
 
     def look(self) -> Answer | None:
         """The gate's newest answer; None before the first.
@@ -133,8 +136,7 @@ class OperatorRequest:
         except LearningError as error:
             self._outcome = Outcome.WRONG_ANSWER
             raise self._not_from_the_gate(error) from None
-        self._gate_key = self._place.gate_key
-        self._finish(Outcome.SHOWN)
+        self._finish(Outcome.SHOWN, self._place.gate_key)
         return card
 
     def no_answer(self) -> None:
@@ -148,15 +150,17 @@ class OperatorRequest:
         answer = read_answer(signed)
         if answer.request_id != self.request_id:
             raise LearningError("it answers another order")
+        if (answer.state is State.SHOWN) != bool(answer.sealed):
+            raise LearningError("its state and its card do not belong together")
         return answer
 
     def _note(self, state: State) -> None:
         outcomes = {State.ENDED: Outcome.NO_CARD, State.REFUSED: Outcome.REFUSED}
         self._outcome = outcomes.get(state, self._outcome)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome, gate_key: bytes | None = None) -> None:
+        self._desk.log.end(self._number, outcome, self._desk.now_unix_s(), gate_key)
         self._is_over = True
-        self._desk.log.end(self._number, outcome, self._desk.now_unix_s(), self._gate_key)
 
     def _not_from_the_gate(self, error: LearningError) -> WrongAnswerError:
         return WrongAnswerError(

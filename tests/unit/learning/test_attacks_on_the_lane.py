@@ -126,6 +126,38 @@ def test_an_order_for_another_lane_of_this_gate_is_left_to_that_lane() -> None:
     assert (told.learning, told.is_elsewhere) == (None, True)
 
 
+def test_a_lane_that_has_accepted_no_list_yet_trusts_nobody() -> None:
+    lane = Lane()
+    lane.learning.trust(())
+    assert "signed by no key that this gate trusts" in refused(lane, order())
+
+
+def test_no_answer_of_the_lane_and_no_line_of_its_log_has_the_card() -> None:
+    """Whoever may ask the socket gets the sealed card, and no more."""
+    lane = Lane()
+    told = [lane.learn(order())]
+    lane.lay(CARD, NUMBER)
+    told += [lane.learned(), lane.learn(order())]
+    written = msgspec.json.encode([told, lane.learning.news])
+    for secret in (CARD.raw, NUMBER.encode(), CARD.raw[::-1]):
+        for form in (secret, secret.hex().encode(), b64encode(secret).rstrip(b"=")):
+            assert form not in written
+            assert form.upper() not in written
+    assert opened(lane).uid == CARD.raw.hex()
+
+
+def test_learning_at_the_gate_ends_the_operators_order_and_its_card_is_the_gates() -> None:
+    lane, here = Lane(), PrivateKey.generate()
+    lane.learn(order())
+    request = LearnHere(bytes(here.public_key).hex(), 60)
+    lane.learning.take(request, by_owner=True)
+    lane.lay(CARD)
+    assert opened(lane, here).uid == CARD.raw.hex()
+    with pytest.raises(LearningError, match="not sealed to the key"):
+        opened(lane, OPERATOR)
+    assert "taken before" in refused(lane, order())
+
+
 def test_replayed_after_its_card_was_shown() -> None:
     lane = Lane()
     lane.learn(order())

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backoffice.learning.operator_request import Desk, OperatorRequest, Place, WrongAnswerError
-from backoffice.registry.learning_log import Outcome
+from backoffice.registry.database import RegistryError
+from backoffice.registry.learning_log import Asked, LearningLog, Outcome
 from backoffice.registry.registry import Registry
 from backoffice.reports.store import ReportStore
 from tests.support.city.backoffice_rig import City
@@ -198,3 +200,89 @@ def test_rubbish_in_the_receivers_database_is_no_answer(office: Office) -> None:
         office.store.put_answer(GATE, answer, SignedText("?", "0" * 64, "0" * 128))
         with pytest.raises(WrongAnswerError):
             request.look()
+
+
+@pytest.mark.parametrize(
+    ("state", "has_card"), [(State.SHOWN, False), (State.ENDED, True), (State.WAITING, True)]
+)
+def test_a_card_belongs_to_the_state_shown_alone(
+    office: Office, state: State, has_card: bool
+) -> None:
+    """Else a card would be on a screen while the record says that none came, or the reverse."""
+    with office.asks() as request:
+        card = LearnedCard(CARD.raw.hex())
+        sealed = seal(card, office.order().public_key) if has_card else ""
+        assert office.answers(state, sealed)
+        with pytest.raises(WrongAnswerError, match="do not belong together"):
+            request.look()
+    assert office.outcomes() == [Outcome.WRONG_ANSWER.value]
+
+
+class BrokenLog:
+    """The registry, which fails when something is to be recorded as this outcome."""
+
+    def __init__(self, office: Office, *broken: Outcome) -> None:
+        self._log = office.registry.learning_log
+        self._broken = broken
+
+    def begin(self, asked: Asked) -> int:
+        return self._log.begin(asked)
+
+    def end(
+        self, number: int, outcome: Outcome, now_unix_s: int, gate_key: bytes | None = None
+    ) -> None:
+        if outcome in self._broken:
+            raise RegistryError("the disk is full")
+        self._log.end(number, outcome, now_unix_s, gate_key)
+
+
+def with_log(office: Office, log: object) -> None:
+    office.desk = Desk(office.desk.home, office.store, cast("LearningLog", log), lambda: NOW_UNIX_S)
+
+
+def test_a_card_that_cannot_be_recorded_is_not_opened(office: Office) -> None:
+    with_log(office, BrokenLog(office, Outcome.SHOWN))
+    with office.asks() as request:
+        sealed = seal(LearnedCard(CARD.raw.hex()), office.order().public_key)
+        assert office.answers(State.SHOWN, sealed)
+        answer = request.look()
+        assert answer is not None
+        with pytest.raises(RegistryError, match="disk is full"):
+            request.card(answer)
+    (row,) = office.registry.learning_log.rows()
+    assert (row.outcome, row.gate_key) == (Outcome.STOPPED.value, None)
+    assert office.store.answer_to(GATE, row.request_id) is None, "withdrawn"
+
+
+def test_an_order_is_withdrawn_also_if_its_end_cannot_be_recorded(office: Office) -> None:
+    with_log(office, BrokenLog(office, Outcome.STOPPED))
+    with pytest.raises(RegistryError, match="disk is full"), office.asks():
+        assert office.order()
+    assert office.store.open_order(GATE, NOW_UNIX_S) is None
+    with_log(office, office.registry.learning_log)
+    with office.asks("Mehmet"):
+        assert office.order().request_id == office.order_id
+
+
+def test_an_order_that_could_not_be_put_is_recorded_as_stopped(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RegistryError("the receiver's database is locked")
+
+    monkeypatch.setattr(office.store, "put_order", fails)
+    with pytest.raises(RegistryError, match="locked"):
+        office.asks()
+    assert office.outcomes() == [Outcome.STOPPED.value], "not as under way"
+
+
+def test_nobody_asks_without_a_record(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_asked: Asked) -> int:
+        raise RegistryError("the disk is full")
+
+    log = BrokenLog(office)
+    monkeypatch.setattr(log, "begin", fails)
+    with_log(office, log)
+    with pytest.raises(RegistryError, match="disk is full"):
+        office.asks()
+    assert office.store.open_order(GATE, NOW_UNIX_S) is None, "no gate ever hears of it"
