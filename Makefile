@@ -61,7 +61,7 @@ test: $(VENV)/.dev
 
 # Nightly, not at each push: the real kernel in an emulator (README.md in tests/machine).
 test-machine: $(VENV)/.dev
-	@echo "turnike: simulated devices on the real Linux kernel in qemu; twenty minutes"
+	@echo "turnike: simulated devices on the real Linux kernel in qemu; 24 minutes"
 	timeout --kill-after=60 3600 $(BIN)/python -m pytest tests/machine
 
 check: $(VENV)/.dev
