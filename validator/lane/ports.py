@@ -194,7 +194,7 @@ class CardToLearn:
     """A refused or unknown card that came while learning was on; `number` is "" if not read."""
 
     uid: CardUid
-    number: str
+    number: str = field(repr=False)  # a repr ends up in logs and tracebacks
 
 
 DeviceNote = ReaderLost | ReaderBack | BoardLost | BoardBack | Emergency | Forced | Tamper

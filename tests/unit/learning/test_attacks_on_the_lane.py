@@ -25,6 +25,7 @@ from tests.support.gate.learning import (
 )
 from validator.ipc.requests import LearnHere
 from validator.lane.learning import ORDERS_MAX
+from validator.lane.ports import CardToLearn
 from validator.learning.answer import LearnedCard, State, open_card
 from validator.learning.signed_text import LearningError, Purpose, SignedText, sign, tuf_key_id
 
@@ -247,6 +248,9 @@ def test_the_id_of_a_key_is_the_one_in_a_root() -> None:
 
 def test_no_repr_of_a_card_shows_it() -> None:
     assert repr(LearnedCard(CARD.raw.hex(), NUMBER)) == "LearnedCard()"
+    noted = repr(CardToLearn(CARD, NUMBER))
+    assert NUMBER not in noted
+    assert CARD.raw.hex() not in noted
 
 
 @given(st.binary(max_size=80))
