@@ -1,6 +1,5 @@
 """What a lane that ends leaves at a LOT turnstile: nothing that is permitted."""
 
-import time
 from functools import partial
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pytest
 
 from tests.contracts.boards.rig import hearing
 from tests.contracts.boards.rigs import LotRig, released
+from validator.domain.outcomes import Direction
 from validator.lane.boards import lot
-
-CLOSE_NS = 500_000_000  # of 105 ms at most, on a busy machine
+from validator.lane.boards.lot.board import LotBoard
 
 
 @pytest.mark.parametrize("fault", ["none", "delayed=60", "dropped"])
@@ -20,15 +19,15 @@ def test_a_closed_board_cancels_what_is_permitted_whatever_is_under_way(
     rig = LotRig(tmp_path / "turnstile")
     try:
         for tap in range(1, 4):
-            with hearing(rig.board(), lot.ABILITIES) as listener:
+            # The turnstile would end this permission by itself after a minute.
+            board = LotBoard(rig.path, 1, Direction.ENTRY, 60_000)
+            with hearing(board, lot.ABILITIES) as listener:
                 listener.back()
                 listener.open(tap, 60_000)
                 assert listener.serve_until(partial(released, rig, tap)) == []
                 rig.fault(fault)
                 listener.events(0.08)  # a request is under way
-                began_ns = time.monotonic_ns()
                 listener.board.close()
-                assert time.monotonic_ns() - began_ns < CLOSE_NS
             rig.fault("none")
             while rig.simulator.say("status", "status")["registers"]["0040"]:
                 pass  # the request is on the line; or the permission ends by its own time
