@@ -1,6 +1,6 @@
 """The home of a back office: its folders, its lock, and durable files.
 
-    home = Home(home, published)
+    home = Home(folder, published)
     with home.hold():  # one command at a time writes
         put(home.metadata / "2.root.json", content)
 
@@ -111,8 +111,8 @@ class Home:
 def make_public_folder(folder: Path) -> None:
     """Make a folder that the web server serves, and its missing parents. Raises OSError.
 
-    Everybody may read it whatever the umask is, 077 or 000; an existing folder too. Others may not
-    write; whether the group may is left as it is.
+    Whatever the umask is, everybody may read it and others may not write to it; an existing folder
+    is changed so too. Whether the group may write is left as it is.
     """
     missing = [each for each in folder.parents if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@
     doubts = survey.doubts()
 
 Spreadsheets, readers and exports spoil whole columns, and no single row shows it. So a doubt is
-about chance: a file of honest cards meets each limit below once in ten thousand times or less. The
-operator is shown counts, lines and a form in which every digit that could name a card is hidden.
+about chance: at most one honest file in ten thousand reaches each limit below. The operator is
+shown counts, lines and a form in which every digit that could name a card is hidden.
 """
 
 import re
@@ -24,10 +24,10 @@ NXP = 0x04  # makes DESFire, and most cards there are: their UIDs of 7 bytes beg
 SWAPPED_NXP = 0x40
 TEXT = "format the column as text before the cards go into it, and export it again"
 FORM_MAX = 40
-UIDS_MIN = 20  # of a form that a few honest UIDs may have by chance
+UIDS_MIN = 20  # UIDs of one form; a few honest UIDs may have it by chance
 CHANCE = 1e-4  # what happens less often is taken for a mistake
 SHORT_UIDS = 1 << 32  # UIDs of 4 bytes; makers use them more than once
-SECONDS_MIN = 4  # second bytes: a box of consecutive UIDs of 4 bytes has one or two
+SECONDS_MIN = 4  # different second bytes; one box of UIDs of 4 bytes has one or two
 _PADDING = bytes(3)
 _DIGIT = re.compile(r"[0-9a-fA-F]")
 _DECIMAL = re.compile(r"[0-9 :;,./\[\]{}()-]+", re.ASCII)
@@ -85,7 +85,7 @@ class _Seen:
 class _Apart:
     """Whether UIDs come from many boxes of cards: the UIDs of one box are consecutive.
 
-    They differ in a byte or two, and so have a letter or none together.
+    Those of one box differ in a byte or two, so all of them may be without a letter by chance.
     """
 
     __slots__ = ("_begins", "_ends")

@@ -164,8 +164,8 @@ class OperatorRequest:
 
     def _not_from_the_gate(self, error: LearningError) -> WrongAnswerError:
         return WrongAnswerError(
-            f"{self._place.gate_id}: what came is not believed: {error}; if it was not enrolled"
-            " anew meanwhile, the receiver may be in other hands"
+            f"{self._place.gate_id}: what came is not believed: {error}; unless this gate was"
+            " enrolled again meanwhile, somebody else may control the receiver"
         )
 
     def _signed(self, order: Order) -> WaitingOrder:

@@ -1,7 +1,7 @@
 """The statements that bring a batch from `incoming` into the tables, on either database.
 
-Each joins from `incoming`, one lookup in a large table a row. All run within one writing
-transaction.
+Each begins with the rows of `incoming` and looks each up once in a large table. All run within one
+writing transaction.
 """
 
 from typing import Any
@@ -55,12 +55,12 @@ def issue(connection: sa.Connection, database: Database) -> tuple[int, int]:
 
 
 def newly_in(connection: sa.Connection, rule: int) -> int:
-    """How many staged cards will be in and are not."""
+    """How many staged cards are not in the rule's table yet, and will be."""
     return _count_staged(connection, rule, incoming.c.is_in & ~_IS_IN)
 
 
 def newly_out(connection: sa.Connection, rule: int) -> int:
-    """How many staged cards will be out and are in."""
+    """How many staged cards are in the rule's table, and will leave it."""
     return _count_staged(connection, rule, ~incoming.c.is_in & _IS_IN)
 
 
@@ -89,7 +89,7 @@ def _count_staged(connection: sa.Connection, rule: int, condition: sa.ColumnElem
 def change(connection: sa.Connection, database: Database, rule: int) -> int:
     """Write the staged states.
 
-    Keeps what the newest claimed version carries of them in `outdated`.
+    A state that the newest claimed version carries is copied into `outdated` before it changes.
     """
     open_version = counter(connection, OPEN_VERSION)
     if open_version > 1:

@@ -60,7 +60,7 @@ class Truth:
         self.rejecting: set[str] = set()
         """Reports that are being rejected, or that begin to wait again."""
         self.suspect: set[str] = set()
-        """Reports that were damaged beyond reading. A lucky cut may bring them back."""
+        """Reports that damage made unreadable. A power cut may by chance bring them back."""
         self.is_open = False
         """Whether the first start has ended."""
         self._numbers: dict[Number, str] = {}

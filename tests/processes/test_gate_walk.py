@@ -1,4 +1,4 @@
-"""docs/gate.md, "On a laptop": a new user's three terminals, typed as the page shows them.
+"""docs/gate.md, "On a laptop": a new user's four terminals, typed as the page shows them.
 
 Only the folder, the port and the way to the commands are replaced, so that the walk can run beside
 others.

@@ -24,13 +24,8 @@ from validator.domain.trusted_time import Now
 from validator.lists.segment import MappedTable, Segment
 
 WORLDS = 1_000
-BOUNDS_S = (
-    60,
-    90,
-    120,
-    250,
-    300,
-)  # after the epoch: the ends of cards, a rule's start, the list's expiry
+# After the epoch: the ends of cards, a rule's start, the list's expiry.
+BOUNDS_S = (60, 90, 120, 250, 300)
 MOMENTS_S = (0, *(bound + side for bound in BOUNDS_S for side in (-1, 0)), 399)
 UNIT_S = 60
 NEVER = 0xFFFF

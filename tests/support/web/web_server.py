@@ -40,9 +40,8 @@ class WebServer:
 
     folder: Path | None = None
     tls: ssl.SSLContext | None = None
-    tunnel_tls: ssl.SSLContext | None = (
-        None  # then it is a proxy that answers CONNECT, and what is behind it too
-    )
+    tunnel_tls: ssl.SSLContext | None = None
+    """If given, it is a proxy: it answers CONNECT, and then answers as the server behind it."""
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     accepting: Fault | None = None
@@ -51,7 +50,7 @@ class WebServer:
     cut_after_bytes: int = 1_000
     app: ASGIApp | None = None
     loses_posts: bool = False
-    """True: a fault loses the POST before the application. False: it loses the answer behind it."""
+    """True: a fault drops a POST before the application sees it. False: it drops the answer."""
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
@@ -142,7 +141,7 @@ class WebServer:
                     return
 
     def _kept(self, stack: ExitStack, sock: socket.socket) -> socket.socket:
-        """Keep the socket until its connection ends, so that `close` can break it off."""
+        """Keep the socket until its connection ends, so that `drop_connections` can break it."""
         stack.enter_context(sock)
         with self._lock:
             self._open.add(sock)

@@ -1,4 +1,4 @@
-"""The record of an admitted passenger who was given up, since the lane did not run for a while.
+"""The record of an admitted passenger whom the lane gave up, because it had stood still.
 
 It names a report only if one was filed.
 """
@@ -54,9 +54,8 @@ def recorded(effects: list[PassageEffect]) -> list[tuple[Outcome, bool]]:
     ]
 
 
-def test_a_passenger_who_was_not_let_in_has_no_report_which_comes_after_the_gate(
-    passage: Passage,
-) -> None:
+def test_a_passenger_who_was_not_let_in_has_no_report(passage: Passage) -> None:
+    # An admitted passenger's report is filed after the gate opened.
     passage.handle(CardSeen(staff(1), 2 * S))
     assert recorded(passage.handle(StoodStill(1, 10 * S))) == [(Outcome.TRY_AGAIN, False)]
 
@@ -68,7 +67,9 @@ def test_a_passenger_who_waited_was_reported_when_the_card_was_read(passage: Pas
     assert recorded(passage.handle(StoodStill(0, 10 * S))) == [(Outcome.TRY_AGAIN, True)]
 
 
-def test_so_was_one_who_waited_and_was_not_let_in_when_the_way_was_free(passage: Passage) -> None:
+def test_a_passenger_who_waited_and_was_given_up_when_the_way_was_free_was_reported(
+    passage: Passage,
+) -> None:
     passage.handle(CardSeen(staff(1), 2 * S))
     passage.handle(CardSeen(staff(2), 3 * S))
     passage.handle(Passed(1, 700, 4 * S))

@@ -3,9 +3,9 @@
 It knows neither cards nor events nor any kind of device: a driver gives it one attempt as a
 function. `reader.py` of each driver is the loop's side.
 
-Opening takes up to two seconds, and the kernel can hold a close() for longer. Refused: short steps
-in the loop. Each step of a driver's library that waits for an answer would have to be written again
-without waiting, and open() and close() of a dying device cannot be bounded at all.
+Opening takes up to two seconds, and the kernel can hold a close() for longer. So the loop does not
+open a device itself in short steps: every wait of a driver's library would have to be written again
+without waiting, and nothing can bound open() and close() of a dying device.
 """
 
 import contextlib
@@ -17,7 +17,9 @@ from typing import Generic, Protocol, TypeVar
 
 # Between two tries: a replugged reader is back within 2 s, and a missing one costs no time.
 RETRY_S = 0.25
-OPENING_NS = 1_000_000_000  # a reader's `take` is due while the opener works; a result wakes sooner
+# While the opener works, the loop calls the reader's `take` at least this often. A result wakes the
+# loop sooner.
+OPENING_NS = 1_000_000_000
 CLOSE_S = 1.0  # for the thread to end; a step of it waits 0.1 s
 
 
@@ -77,7 +79,7 @@ class Opener(Generic[Opened]):
         """Start the thread; the one before has ended or is ending.
 
         Args:
-            reason: was reported already, so it is not reported again.
+            reason: why the device was lost. It was reported already, and is not reported again.
             lost: the device to be let go of first.
         """
         self._thread = threading.Thread(

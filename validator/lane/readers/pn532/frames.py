@@ -1,7 +1,7 @@
 """Finds frames in the bytes that a PN532 sends over its UART. It reads no port, parses no frame.
 
-nfcpy takes any six bytes for the head of a frame: one byte of noise, and every later answer is an
-error. Here noise is skipped up to the next start code with good checksums behind it, so a frame
+nfcpy takes any six bytes for the head of a frame, so after one byte of noise every later answer is
+an error. Here noise is skipped up to the next start code with good checksums behind it, so a frame
 behind noise is still served. Frame layout: PN532 user manual (UM0701-02), section 6.2.1.
 """
 
@@ -15,7 +15,7 @@ _EXTENDED_DATA_MAX = 265  # TFI, command, 263 bytes; a greater length is noise
 
 
 class FrameSplitter:
-    """Bytes in pieces of any size in, whole frames out. Holds at most 273 bytes, one frame.
+    """Takes bytes in pieces of any size, gives whole frames. Holds one frame, 273 bytes, at most.
 
     `garbled` is set when bytes were skipped that belong to no good frame. The caller clears it.
     """
@@ -40,8 +40,8 @@ class FrameSplitter:
             frame = waiting[:length]
             if length and _is_sound(frame):
                 del waiting[:length]
-                # The postamble carries nothing, so it is not waited for. Were it, a lost one would
-                # be taken from the next frame.
+                # The postamble carries nothing, so it is not waited for. Whoever waits for a lost
+                # one takes the first byte of the next frame for it.
                 frame.append(_POSTAMBLE)
                 return frame
             self._refuse_start_code()
