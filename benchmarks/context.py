@@ -36,7 +36,7 @@ class Scale:
     sense_taps: int = 500
     usb_taps: int = 120  # each of four ways: a second for twenty
     pcsc_cards: int = 40  # of each of two programs: more than a second a card
-    board_wait_s: float = 3.0  # in each of eight states
+    board_wait_s: float = 3.0  # in each of ten states
     connect_taps: int = 50  # a second each
     starts: int = 12
     watched_taps: int = 300  # in each of ten turns

@@ -9,6 +9,7 @@ The last rows are the board's: how long its bytes lie there while the lane's loo
 that works, hangs, floods, or is gone, beside the same with a PN532 (board_wait.py).
 """
 
+import time
 from random import Random
 
 from benchmarks.context import Bench, quiet_memory
@@ -25,6 +26,8 @@ SENSE_REST_S = 0.12  # two of its turns at the real timing: a card comes at any 
 Verbs = tuple[tuple[str, str], ...]
 SERVES: tuple[Verbs, Verbs] = ((), ())
 IS_GONE: tuple[Verbs, Verbs] = ((("unplug", "unplugged"),), (("replug", "replugged"),))
+IS_OPENED = "is opened, again and again"
+OPENED_EVERY_S = 0.5
 
 
 def _fault(name: str) -> tuple[Verbs, Verbs]:
@@ -36,12 +39,14 @@ STATES = {
         "serves": SERVES,
         "hangs": _fault("dropped"),
         "floods": _fault("flood"),
+        IS_OPENED: SERVES,
         "is gone": IS_GONE,
     },
     "pn532": {
         "serves": SERVES,
         "hangs": _fault("dead"),
         "floods": _fault("noise"),
+        IS_OPENED: SERVES,
         "is gone": IS_GONE,
     },
 }
@@ -113,9 +118,18 @@ def _waits(bench: Bench, rig: Rig, kind: str) -> dict[str, list[int]]:
                 loop.event("serves", START_S)
                 _say(reader, there)
                 loop.say("measure")
+                if state == IS_OPENED:
+                    _open(reader, seconds)
                 waits[state] = loop.event("waited", START_S + seconds)["ns"]
                 _say(reader, back)
     return waits
+
+
+def _open(reader: Program, seconds: float) -> None:
+    """Let the reader restart now and then, so that it must be opened again."""
+    for _ in range(max(1, int(seconds / OPENED_EVERY_S))):
+        _say(reader, (("brownout", "brownout"),))
+        time.sleep(OPENED_EVERY_S)
 
 
 def _say(reader: Program, verbs: Verbs) -> None:
