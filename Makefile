@@ -75,7 +75,7 @@ check: $(VENV)/.dev
 # What the tests that run in this process reach; the processes that others start are not counted.
 cover: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/machines \
+	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/state_machines \
 		tests/simulation/lane/test_whole_lane.py
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered
