@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from validator.check.finding import Finding
 from validator.config import Config
+from validator.config.devices import AT_A_SERIAL_LINE
 from validator.domain.events import BoardBack, BoardLost, ReaderBack, ReaderLost
 from validator.lane.ports import IN_USE, Board, Reader
 from validator.programs.devices import make_board, make_reader
 
 # A chip left at another speed is found in two seconds; a board greets within one.
 DEVICE_WAIT_NS = 4_000_000_000
-SERIAL_LINES = ("pn532", "serial", "lot")  # the drivers whose device is a serial line
+_BOARDS_AT_A_SERIAL_LINE = ("serial", "lot")
 
 
 def examine_devices(config: Config) -> Iterator[Finding]:
@@ -27,7 +28,11 @@ def examine_devices(config: Config) -> Iterator[Finding]:
     # A lock on a serial line is checked before our own drivers take it. Other kinds of devices have
     # none: their drivers' refusals name the holder.
     on_lines = {"board": config.board.driver, "reader": config.reader.driver}
-    lines = {name: path for name, path in paths.items() if on_lines[name] in SERIAL_LINES}
+    lines = {
+        name: path
+        for name, path in paths.items()
+        if on_lines[name] in (*AT_A_SERIAL_LINE, *_BOARDS_AT_A_SERIAL_LINE)
+    }
     held = {subject: path for subject, path in lines.items() if _held(path)}
     for subject, path in held.items():
         yield Finding(
