@@ -204,6 +204,17 @@ def test_a_token_file_that_others_may_read_is_reported_in_a_line(
     assert said == ([f"{told}; chmod 600 the next one"] if is_loose else [])
 
 
+def read_until(leader: int, wanted: bytes) -> bytes:
+    """What a program shows on its terminal, up to this and what came with it."""
+    shown = b""
+    while wanted not in shown:
+        try:
+            shown += os.read(leader, 1_000)
+        except OSError as error:  # EIO: the program has ended
+            raise AssertionError(shown) from error
+    return shown
+
+
 def test_a_person_at_a_terminal_is_asked_for_the_token(config: Path) -> None:
     command = [sys.executable, "-m", "validator", "enroll", "--config", str(with_upload(config))]
     leader, follower = pty.openpty()
@@ -211,14 +222,10 @@ def test_a_person_at_a_terminal_is_asked_for_the_token(config: Path) -> None:
         command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True
     ) as process:
         os.close(follower)
-        shown = b""
-        while b": " not in shown:
-            shown += os.read(leader, 1_000)
+        shown = read_until(leader, b": ")
         assert b"Token for test (turnike-backoffice enroll test prints one" in shown
         os.write(leader, b"4f1a\n")
-        after = b""
-        while b"v1/enrol" not in after:
-            after += os.read(leader, 1_000)
+        after = read_until(leader, b"v1/enrol")
         assert b"4f1a" not in shown + after
         assert process.wait(LIMIT_S) == 2
     os.close(leader)

@@ -131,12 +131,12 @@ def test_a_card_that_may_have_left_since_is_not_reported_to_a_reader_that_is_arm
 
 @pytest.mark.parametrize("rig", STAYING, indirect=True)
 def test_a_card_that_came_and_left_while_the_reader_was_not_armed_is_not_reported(
-    rig: ReaderRig, listener: Listener
+    rig: ReaderRig, kind: RigKind, listener: Listener
 ) -> None:
     rig.present(FIRST)
     assert listener.event(0.8) is None
     rig.remove()
-    assert listener.event(0.4) is None
+    assert listener.event(kind.recovers_s) is None  # on a busy machine pcscd is late to see it
 
     assert listener.armed_event(0.7) is None
     rig.present(SECOND)

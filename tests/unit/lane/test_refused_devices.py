@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -46,14 +47,19 @@ def nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Path]:
-    """A file that only its owner's root may open, in a folder that everyone may enter."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o711)
-    path = tmp_path / "closed"
+def folder() -> Iterator[Path]:
+    """A folder that everyone may enter, which `tmp_path` is not."""
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def closed(folder: Path) -> Path:
+    """A file that only root may open, in a folder that everyone may enter."""
+    path = folder / "closed"
     path.touch(0o000)
-    yield path
-    path.unlink(missing_ok=True)
+    return path
 
 
 @pytest.fixture
@@ -193,28 +199,28 @@ GONE = PcscError(Code.NO_SERVICE, "SCardEstablishContext")
 
 
 def test_a_socket_of_pcscd_that_may_not_be_written_is_no_pcscd_to_start(
-    tmp_path: Path, closed: Path
+    folder: Path, closed: Path
 ) -> None:
-    (tmp_path / "pcscd").touch()
+    (folder / "pcscd").touch()
     with nobody():
-        line = reasons.of_pcscd("ACS*", GONE, tmp_path / "pcscd", closed)
+        line = reasons.of_pcscd("ACS*", GONE, folder / "pcscd", closed)
     told = f"this user may not write to pcscd's socket {closed}; its usual mode is 0666"
     assert line == f"pcsc at ACS*: {told}"
     closed.chmod(0o666)
     with nobody():
-        line = reasons.of_pcscd("ACS*", GONE, tmp_path / "pcscd", closed)
+        line = reasons.of_pcscd("ACS*", GONE, folder / "pcscd", closed)
     assert line.endswith("pcscd does not run; systemctl enable --now pcscd.socket")
 
 
 def test_a_folder_of_pcscds_socket_that_may_not_be_entered_is_told_like_the_socket(
-    tmp_path: Path, closed: Path
+    folder: Path, closed: Path
 ) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    socket = closed.rename(folder / "pcscd.comm")
-    folder.chmod(0o700)
+    run = folder / "run"
+    run.mkdir()
+    socket = closed.rename(run / "pcscd.comm")
+    run.chmod(0o700)
     with nobody():
-        line = reasons.of_pcscd("ACS*", GONE, tmp_path / "pcscd", socket)
+        line = reasons.of_pcscd("ACS*", GONE, folder / "pcscd", socket)
     assert "this user may not write to pcscd's socket" in line
 
 
