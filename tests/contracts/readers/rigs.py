@@ -179,6 +179,7 @@ class RigKind:
         knows_sak: whether it tells a card's ATQA and SAK.
         needs_usb_rig: whether the reader finds its device only in the USB rig.
         recovers_s: how long it may take to serve again after a fault.
+        away_s: how long a card is away before it is shown again; 0 for as long as the verb takes.
         notices_brown_out: whether each is reported, also one that is over before it is looked for.
         reads_numbers_ahead: whether it reads a printed number right behind the event, so that it
             has it also of a card that has left since.
@@ -200,6 +201,7 @@ class RigKind:
     knows_sak: bool = True
     needs_usb_rig: bool = False
     recovers_s: float = 2.0
+    away_s: float = 0.0
     notices_brown_out: bool = True
     reads_numbers_ahead: bool = False
     needs_input_rig: bool = False
@@ -261,6 +263,7 @@ RIGS = {
         needs_usb_rig=True,
         knows_sak=False,
         recovers_s=pcsc_rig.RECOVERS_S,
+        away_s=1.0,
         notices_brown_out=False,
         reads_numbers_ahead=True,
     ),
@@ -312,7 +315,7 @@ class Listener(Loop[ReaderEvent]):
         assert isinstance(event, ReaderBack), event
         return event
 
-    def uid(self, wait_s: float = 2.0, *, but: str = "") -> str:
+    def uid(self, wait_s: float = 60.0, *, but: str = "") -> str:
         """Return the UID of the next card other than `but`, in hex; skip all other events."""
         deadline = time.monotonic() + wait_s
         uid = but

@@ -76,11 +76,15 @@ def test_a_card_that_stays_is_reported_once(rig: ReaderRig, listener: Listener, 
 
 
 @pytest.mark.parametrize("rig", LEAVING, indirect=True)
-def test_a_card_that_is_shown_again_is_reported_again(rig: ReaderRig, listener: Listener) -> None:
+def test_a_card_that_is_shown_again_is_reported_again(
+    rig: ReaderRig, kind: RigKind, listener: Listener
+) -> None:
     for _ in range(5):
         rig.present(FIRST)
         assert listener.uid() == FIRST
         rig.remove()
+        if kind.away_s:
+            assert listener.armed_event(kind.away_s) is None
 
 
 @pytest.mark.parametrize("rig", NOT_LEAVING, indirect=True)
