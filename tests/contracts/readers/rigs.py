@@ -319,9 +319,11 @@ class Listener(Loop[ReaderEvent]):
         """Return the UID of the next card other than `but`, in hex; skip all other events."""
         deadline = time.monotonic() + wait_s
         uid = but
+        skipped: list[ReaderEvent] = []
         while uid == but:
             event = self.armed_event(deadline - time.monotonic())
-            assert event is not None, f"no card within {wait_s} s"
+            assert event is not None, f"no card within {wait_s} s, only {skipped}"
+            skipped.append(event)
             uid = event.card.uid.raw.hex() if isinstance(event, CardSeen) else but
         return uid
 

@@ -60,6 +60,15 @@ def test_a_swap_without_an_event_is_noticed(rig: PcscRig, listener: Listener) ->
     assert listener.armed_event(0.5) is None
 
 
+def test_a_card_that_is_laid_again_at_once_is_reported_again(
+    rig: PcscRig, listener: Listener
+) -> None:
+    for _ in range(5):
+        rig.present(FIRST)
+        assert listener.uid() == FIRST
+        rig.remove()
+
+
 @pytest.mark.parametrize("fault", ["no-uid", "odd-uid", "failed", "empty"])
 def test_a_card_without_a_whole_uid_is_unsupported_and_the_next_is_read(
     rig: PcscRig, listener: Listener, fault: str
